@@ -1,0 +1,95 @@
+"""Scaling laws fitted, judged and planned with, in JAX.
+
+`read_runs` -> `fit` -> `frontier`. Importing this package loads nothing heavy, changes no JAX setting and touches no device.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from jaxscale._version import __version__
+
+if TYPE_CHECKING:
+    from jaxscale import costs, datasets, laws, optim, synthetic
+    from jaxscale._allocate import allocate
+    from jaxscale._errors import (
+        DataWarning,
+        InputError,
+        JaxscaleError,
+        JaxscaleWarning,
+        MissingExtraError,
+        PrecisionWarning,
+    )
+    from jaxscale._fit import bootstrap, fit, fit_many
+    from jaxscale._frontier import Plan, frontier
+    from jaxscale._objective import AbsoluteError, Huber, SquaredError
+    from jaxscale._result import Draws, FitResult, Fits, load
+    from jaxscale._runs import Runs, read_runs
+    from jaxscale.costs import CostModel
+    from jaxscale.laws import Law
+
+_HOMES = {
+    "_allocate": ("allocate",),
+    "_errors": (
+        "DataWarning",
+        "InputError",
+        "JaxscaleError",
+        "JaxscaleWarning",
+        "MissingExtraError",
+        "PrecisionWarning",
+    ),
+    "_fit": ("bootstrap", "fit", "fit_many"),
+    "_frontier": ("Plan", "frontier"),
+    "_objective": ("AbsoluteError", "Huber", "SquaredError"),
+    "_result": ("Draws", "FitResult", "Fits", "load"),
+    "_runs": ("Runs", "read_runs"),
+    "costs": ("CostModel",),
+    "laws": ("Law",),
+}
+_NAMESPACES = ("costs", "datasets", "laws", "optim", "synthetic")
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AbsoluteError",
+    "CostModel",
+    "DataWarning",
+    "Draws",
+    "FitResult",
+    "Fits",
+    "Huber",
+    "InputError",
+    "JaxscaleError",
+    "JaxscaleWarning",
+    "Law",
+    "MissingExtraError",
+    "Plan",
+    "PrecisionWarning",
+    "Runs",
+    "SquaredError",
+    "__version__",
+    "allocate",
+    "bootstrap",
+    "costs",
+    "datasets",
+    "fit",
+    "fit_many",
+    "frontier",
+    "laws",
+    "load",
+    "optim",
+    "read_runs",
+    "synthetic",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMESPACES:
+        return import_module(f"jaxscale.{name}")
+    if name in _HOME_OF:
+        value = getattr(import_module(f"jaxscale.{_HOME_OF[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'jaxscale' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

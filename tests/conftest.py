@@ -1,0 +1,54 @@
+"""What every test shares: warm compilations, and the folder of the real data sets."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def _cache_folder() -> Path:
+    """The folder for this user's caches on this platform."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+# JAX reads these when it is imported; unlike jax.config, they also reach the processes that tests start.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache_folder() / "jaxscale" / "xla"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+_DATA = os.environ.get("JAXSCALE_DATA")
+if _DATA:
+    os.environ["JAXSCALE_DATA"] = str(Path(_DATA).resolve())  # some tests work in another folder
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if _DATA and not Path(_DATA).is_dir():
+        raise pytest.UsageError(f"JAXSCALE_DATA names {_DATA!r}, which is not a folder")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("data"):
+            item.user_properties.append(("data", True))
+            if not _DATA:
+                item.add_marker(pytest.mark.skip(reason="JAXSCALE_DATA names no folder with the real data sets"))
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of the real data sets; for tests marked `data`, which are skipped where there is none."""
+    assert _DATA, "a test that reads the real data sets needs @pytest.mark.data"
+    return Path(os.environ["JAXSCALE_DATA"])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    def count(*outcomes: str) -> int:
+        reports = (report for outcome in outcomes for report in terminalreporter.getreports(outcome))
+        return sum(("data", True) in getattr(report, "user_properties", ()) for report in reports)
+
+    ran, failed, skipped = count("passed", "failed"), count("failed", "error"), count("skipped")
+    terminalreporter.write_line(f"data tests: {ran} ran, {failed} failed, {skipped} skipped")

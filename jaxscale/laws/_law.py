@@ -1,0 +1,341 @@
+"""What a law is: a formula for one run, the variables it reads, the parameters it is fitted with, and what was published.
+
+A `Law` is a definition and never holds a fitted number: JAX treats it as static, and parameters travel beside it as data.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxscale._errors import InputError
+from jaxscale.laws._math import floating, log
+
+Transform = Literal["log", "identity"]
+Domain = Literal["positive", "real", "unit", "count", "vector"]
+Status = Literal["verified", "recomputed", "unverified"]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One thing a law reads off a run, or its response.
+
+    `domain` says which values are possible. Only "positive" variables are logged before a law sees them.
+    """
+
+    name: str
+    unit: str = ""
+    meaning: str = ""
+    domain: Domain = "positive"
+
+    @property
+    def argument(self) -> str:
+        """The keyword under which a law's function receives it: `log_N` if it is logged, `epochs` if not."""
+        return f"log_{self.name}" if self.domain == "positive" else self.name
+
+
+N = Variable("N", "parameters", "size of the model")
+D = Variable("D", "tokens", "tokens trained on")
+C = Variable("C", "FLOPs", "compute spent on training")
+LOSS = Variable("loss", "nats per token", "mean cross-entropy on held-out text")
+_STANDARD = {"N": N, "D": D, "C": C, "loss": LOSS}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One fitted number of a law.
+
+    `transform` maps it to the unconstrained `theta`: "log" for what must be positive, "identity" otherwise. `grid` holds the
+    published starting values of theta, if any. `dimension` says how the parameter grows when a variable (or the response) is
+    counted in smaller units: `{"D": "beta", "loss": 1}` is a quantity in loss x tokens^beta. Starts are scaled with it, so
+    that a fit does not depend on the units of the table. Powers are numbers or other parameters' values, written "beta",
+    "-a" or "1/alpha"; see `growth`.
+    """
+
+    name: str
+    transform: Transform = "log"
+    unit: str = ""
+    meaning: str = ""
+    grid: tuple[float, ...] = ()
+    dimension: Mapping[str, float | str] = field(default_factory=dict)
+
+    def to_theta(self, value: float) -> float:
+        """The unconstrained value of a natural one."""
+        if self.transform == "identity":
+            return float(value)
+        if not value > 0:
+            raise InputError(f"parameter {self.name} must be positive, got {value!r}")
+        return float(np.log(value))
+
+    def to_natural(self, theta: float) -> float:
+        """The natural value of an unconstrained one."""
+        return float(np.exp(theta)) if self.transform == "log" else float(theta)
+
+    def growth(self, of: str, values: Mapping[str, Any]) -> Any:
+        """The power of a unit that the parameter grows with: 0 if it does not depend on it; pure JAX.
+
+        Args:
+            of: name of a variable or the response.
+            values: natural values of the law's parameters by name.
+        """
+        power = self.dimension.get(of, 0.0)
+        if not isinstance(power, str):
+            return power
+        if power.startswith("-"):
+            return -values[power[1:]]
+        return 1 / values[power[2:]] if power.startswith("1/") else values[power]
+
+
+class Params:
+    """A law's parameters by name, as its formula wants them: `p.A` is the natural value, `p.log_A` its logarithm.
+
+    Nothing is computed for a name the formula does not use, so a law in logs never leaves them.
+    """
+
+    __slots__ = ("_logged", "_values")
+
+    def __init__(self, values: Mapping[str, Any], logged: Iterable[str] = ()):
+        self._values = values
+        self._logged = frozenset(logged)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._values:
+            value = self._values[name]
+            return jnp.exp(value) if name in self._logged else value
+        bare = name.removeprefix("log_")
+        if bare != name and bare in self._values:
+            value = self._values[bare]
+            return value if bare in self._logged else log(jnp.asarray(value))
+        raise AttributeError(f"this law has no parameter {name!r}; it has {', '.join(self._values)}")
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return getattr(self, name)
+        except AttributeError as error:
+            raise KeyError(str(error)) from None
+
+
+@dataclass(frozen=True)
+class Published:
+    """Constants somebody published for a law: values by name in natural units, where they come from, how far they were checked.
+
+    `status`: "verified" was read in the primary source, "recomputed" follows from public data or other verified constants,
+    "unverified" was neither. Parameters that were not published are absent.
+    """
+
+    params: Mapping[str, float]
+    source: str
+    status: Status = "verified"
+    standard_errors: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Law:
+    """A scaling law: `function(params, **logs) -> log response` for one run; batching is done elsewhere.
+
+    Args:
+        name: short lower-case name.
+        function: the formula. Its first argument is a `Params`; variables come by keyword, logged ones as `log_N`, others
+            under their own name. It returns the log of the response where the response is positive, else the response.
+        variables: `Variable`s or names.
+        parameters: `Parameter`s or names (a bare name is a positive parameter, fitted in logs).
+        response: what is predicted.
+        positive: for bare names, which of them are positive: "all" or a list.
+        formula, source, note: for people.
+        published: named constants, see `Published`. `law.published["name"]` is an `Instance`.
+        closed_forms: exact results by name, functions `f(params, ...)` of natural values, pure JAX.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    variables: tuple[Variable, ...] = ("N", "D")  # type: ignore[assignment]
+    parameters: tuple[Parameter, ...] = ()
+    response: Variable = LOSS
+    positive: Literal["all"] | tuple[str, ...] = "all"
+    formula: str = ""
+    source: str = ""
+    note: str = ""
+    constants: Mapping[str, Published] = field(default_factory=dict, repr=False)
+    closed_forms: Mapping[str, Callable[..., Any]] = field(default_factory=dict, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        variables = tuple(_STANDARD.get(v, Variable(v)) if isinstance(v, str) else v for v in self.variables)
+        response = (
+            _STANDARD.get(self.response, Variable(self.response)) if isinstance(self.response, str) else self.response
+        )
+        parameters = tuple(self._parameter(p) if isinstance(p, str) else p for p in self.parameters)
+        if not parameters:
+            raise InputError(f"law {self.name!r} has no parameters; give their names: parameters=('E', 'A', 'alpha')")
+        names = [x.name for x in (*variables, *parameters, response)]
+        doubled = sorted({n for n in names if names.count(n) > 1})
+        if doubled:
+            raise InputError(
+                f"law {self.name!r} uses the name {doubled[0]!r} twice; names of variables, parameters and response must differ"
+            )
+        for mine, value in (("variables", variables), ("response", response), ("parameters", parameters)):
+            object.__setattr__(self, mine, value)
+        object.__setattr__(self, "closed_forms", MappingProxyType(dict(self.closed_forms)))
+
+    def _parameter(self, name: str) -> Parameter:
+        return Parameter(name, "log" if self.positive == "all" or name in self.positive else "identity")
+
+    @classmethod
+    def from_loss(
+        cls,
+        loss: Callable[..., Any],
+        *,
+        name: str | None = None,
+        positive: Literal["all"] | tuple[str, ...] = "all",
+        **more: Any,
+    ) -> "Law":
+        """A law from a formula in natural units; names come from its signature.
+
+        `lambda E, A, alpha, *, N: E + A * N**-alpha` has the parameters E, A, alpha (before the star) and the variable N
+        (after it). All parameters are taken as positive unless `positive` lists those that are.
+        """
+        kinds = inspect.signature(loss).parameters.values()
+        parameters = tuple(k.name for k in kinds if k.kind is k.POSITIONAL_OR_KEYWORD)
+        variables = tuple(k.name for k in kinds if k.kind is k.KEYWORD_ONLY)
+        if not parameters or not variables or len(parameters) + len(variables) != len(kinds):
+            raise InputError(
+                "write the formula as `lambda E, A, alpha, *, N, D: ...`: parameters before the star, variables after it"
+            )
+        variables = more.pop("variables", variables)
+        law = cls(
+            name or getattr(loss, "__name__", "law").strip("<>"),
+            lambda params, **logs: None,
+            variables,
+            parameters,
+            positive=positive,
+            **more,
+        )
+
+        def function(params: Params, **logs: Array) -> Array:
+            natural = {
+                v.name: jnp.exp(logs[v.argument]) if v.domain == "positive" else logs[v.argument] for v in law.variables
+            }
+            value = loss(*(params[p.name] for p in law.parameters), **natural)
+            return log(value) if law.response.domain == "positive" else value
+
+        return replace(law, function=function)
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of the parameters, in the order of theta."""
+        return tuple(p.name for p in self.parameters)
+
+    @property
+    def published(self) -> "Mapping[str, Instance]":
+        """The named constants, each with this law attached: it can be predicted and planned with like a fit."""
+        return MappingProxyType({name: Instance(self, name, c) for name, c in self.constants.items()})
+
+    def log_response(self, theta: Iterable[Any], logs: Iterable[Any]) -> Array:
+        """Log response (or response, if its domain is not positive) of one run; pure JAX.
+
+        Args:
+            theta: unconstrained parameters, a sequence of scalars in the order of `parameters`.
+            logs: the variables, logged where positive, a sequence in the order of `variables`.
+        """
+        values = dict(zip(self.parameter_names, theta, strict=True))
+        params = Params(values, (p.name for p in self.parameters if p.transform == "log"))
+        return self.function(params, **{v.argument: x for v, x in zip(self.variables, logs, strict=True)})
+
+    def __call__(self, params: Mapping[str, Any], **variables: Any) -> Array:
+        """The response in natural units; pure JAX, broadcasts, follows the caller's dtype.
+
+        Args:
+            params: natural values by name.
+            **variables: natural values of every variable, numbers or arrays that broadcast together.
+        """
+        self._check_names("variable", variables, [v.name for v in self.variables])
+        logs = {v.argument: _logged(v, variables[v.name]) for v in self.variables}
+        value = self.function(Params(params), **logs)
+        return jnp.exp(value) if self.response.domain == "positive" else value
+
+    def predict(self, params: Mapping[str, float], **variables: Any) -> Any:
+        """The response in natural units, computed in float64: a float, or a NumPy array of the variables' common shape.
+
+        Raises:
+            InputError: a variable or parameter is missing or unknown, or a value is outside its domain.
+        """
+        self._check_names("parameter", params, self.parameter_names)
+        self._check_names("variable", variables, [v.name for v in self.variables])
+        natural = {}
+        for v in self.variables:
+            try:
+                natural[v.name] = np.asarray(variables[v.name], dtype=np.float64)
+            except (TypeError, ValueError):
+                raise InputError(f"{v.name} must be a number or numbers, got {variables[v.name]!r}") from None
+            if v.domain == "positive" and not np.all(natural[v.name] > 0):
+                raise InputError(f"{v.name} must be positive, got {variables[v.name]!r}")
+        with jax.enable_x64(True):
+            value = np.asarray(_response(self, {k: np.float64(x) for k, x in params.items()}, natural))
+        return float(value) if value.ndim == 0 else value
+
+    def theta(self, params: Mapping[str, float]) -> np.ndarray:
+        """Unconstrained values, shape (n_parameters,), of natural ones."""
+        self._check_names("parameter", params, self.parameter_names)
+        return np.array([p.to_theta(params[p.name]) for p in self.parameters], dtype=np.float64)
+
+    def natural(self, theta: Iterable[float]) -> dict[str, float]:
+        """Natural values by name of unconstrained ones, shape (n_parameters,)."""
+        return {p.name: p.to_natural(t) for p, t in zip(self.parameters, theta, strict=True)}
+
+    def _check_names(self, what: str, given: Iterable[str], wanted: Iterable[str]) -> None:
+        given, wanted = list(given), list(wanted)
+        missing, unknown = [w for w in wanted if w not in given], [g for g in given if g not in wanted]
+        if missing or unknown:
+            problem = f"misses {what} {', '.join(missing)}" if missing else f"has no {what} {', '.join(unknown)}"
+            raise InputError(f"law {self.name!r} {problem}; it takes {', '.join(wanted)}")
+
+    def __repr__(self) -> str:
+        variables, parameters = (", ".join(x.name for x in xs) for xs in (self.variables, self.parameters))
+        return f"Law({self.name}: {self.response.name}({variables}); {parameters})"
+
+
+def _logged(variable: Variable, value: Any) -> Any:
+    return log(jnp.asarray(floating(value))) if variable.domain == "positive" else jnp.asarray(floating(value))
+
+
+@partial(jax.jit, static_argnums=0)
+def _response(law: Law, params: Mapping[str, Any], variables: Mapping[str, Any]) -> Array:
+    return law(params, **variables)
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """A law with published constants; goes where a fit goes (`predict`, `frontier`)."""
+
+    law: Law
+    name: str
+    constants: Published
+
+    @property
+    def params(self) -> dict[str, float]:
+        """Natural values by name."""
+        return dict(self.constants.params)
+
+    @property
+    def label(self) -> str:
+        """`law:instance`, as the command line writes it."""
+        return f"{self.law.name}:{self.name}"
+
+    def predict(self, **variables: Any) -> Any:
+        """The law's response at these constants, see `Law.predict`."""
+        missing = [p for p in self.law.parameter_names if p not in self.constants.params]
+        if missing:
+            raise InputError(f"{self.label} was published without {', '.join(missing)}, so it cannot predict")
+        return self.law.predict(self.params, **variables)
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{k}={v:g}" for k, v in self.constants.params.items())
+        return f"Instance({self.label}: {values}; {self.constants.status})"

@@ -1,0 +1,120 @@
+"""What the runs say at an optimum: residuals, slopes, and how well they tell the parameters apart."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxscale._objective import misfit, predictor
+from jaxscale._problem import Problem
+from jaxscale._solve import Task, compile_options
+
+
+@dataclass(frozen=True, eq=False)
+class Linearization:
+    """The fit near its optimum, row by row (padding left out). `free` indexes the free values.
+
+    residuals: (n_runs,), log predicted - log observed (or the plain difference). jacobian: (n_runs, free).
+    psi: derivative of each run's misfit, weights included. weights: (n_runs,), with the factor on overestimates.
+    """
+
+    names: tuple[str, ...]
+    residuals: np.ndarray
+    jacobian: np.ndarray
+    psi: np.ndarray
+    weights: np.ndarray
+    delta: float
+    held: np.ndarray  # (free,) True where a bound holds the value
+
+    @property
+    def used(self) -> np.ndarray:
+        """Runs that count, (n_runs,)."""
+        return self.weights > 0
+
+    @property
+    def freedom(self) -> int:
+        """Runs that count, less the parameters fitted."""
+        return int(self.used.sum()) - self.jacobian.shape[1]
+
+    @property
+    def gradient_norm(self) -> float:
+        """Largest cosine between a column of the Jacobian and psi, bounds left out: zero at an optimum, whatever the units."""
+        size = np.linalg.norm(self.jacobian, axis=0) * np.linalg.norm(self.psi)
+        projected = np.abs(self.jacobian.T @ self.psi)[~self.held]
+        size = size[~self.held]
+        return float(np.max(projected[size > 0] / size[size > 0], initial=0.0))
+
+    @property
+    def sigma(self) -> float:
+        """Robust scale of the residuals: 1.4826 times their median absolute size, without the p smallest, which a nearly
+        absolute fit passes through."""
+        size = np.sort(np.abs(self.residuals[self.used]))[self.jacobian.shape[1] :]
+        return float(1.4826 * np.median(size)) if len(size) else float("nan")
+
+
+@dataclass(frozen=True)
+class Identification:
+    """How well the runs tell the parameters apart.
+
+    condition_number: of J'J with columns of unit norm. correlations: of the estimates, by "name,name", from J'J alone.
+    sloppiest: the combination of free values that the runs determine least, weights of unit length, largest first.
+    """
+
+    condition_number: float
+    correlations: Mapping[str, float]
+    sloppiest: Mapping[str, float]
+
+
+@cache
+def _compiled(task: Task):
+    predict = predictor(task.law, task.space)
+
+    def run(free, pinned, points, loss):
+        columns = tuple(free[i] for i in range(task.layout.free))
+
+        def of_free(columns, logs):
+            return predict(task.layout.full(columns, pinned), logs)
+
+        predicted, slopes = jax.vmap(jax.value_and_grad(of_free), (None, 0))(columns, points.logs)
+        residual = predicted - points.response
+        _, psi, weights = misfit(residual, points.weights, loss)
+        return residual, jnp.stack(slopes, axis=1), psi, weights
+
+    return jax.jit(run, compiler_options=compile_options())
+
+
+def linearize(problem: Problem, free: np.ndarray) -> Linearization:
+    """Residuals and slopes of a problem at free values (free,); call under float64."""
+    loss = problem.loss()
+    arrays = _compiled(problem.task)(np.asarray(free), problem.pinned, problem.points, loss)
+    residuals, jacobian, psi, weights = (np.asarray(x)[: problem.count] for x in arrays)
+    held = (free <= problem.lower + 1e-9) | (free >= problem.upper - 1e-9)
+    return Linearization(problem.free_names, residuals, jacobian, psi, weights, problem.delta, held)
+
+
+def identify(at: Linearization) -> Identification:
+    """Conditioning of the normalised Jacobian at an optimum."""
+    jacobian = at.jacobian[at.used] * np.sqrt(at.weights[at.used])[:, None]
+    norms = np.linalg.norm(jacobian, axis=0)
+    if not np.all(np.isfinite(jacobian)) or not np.all(norms > 0):
+        dead = {n: 1.0 for n, size in zip(at.names, norms, strict=True) if not size > 0}
+        return Identification(float("inf"), {}, dead)
+    _, singular, directions = np.linalg.svd(jacobian / norms, full_matrices=False)
+    if len(jacobian) < len(norms):
+        singular, directions = np.append(singular, 0.0), np.vstack([directions, np.zeros_like(norms)])
+    smallest = singular[-1] / singular[0]
+    condition = float(smallest**-2) if smallest > 0 else float("inf")
+    order = np.argsort(-np.abs(directions[-1]), kind="stable")
+    sign = np.sign(directions[-1][order[0]]) or 1.0
+    sloppiest = {at.names[k]: float(sign * directions[-1][k]) for k in order}
+    correlations = {}
+    if np.isfinite(condition) and condition < 1e15:
+        inverse = directions.T @ np.diag(singular**-2.0) @ directions
+        scale = np.sqrt(np.diag(inverse))
+        for i in range(len(norms)):
+            for j in range(i):
+                correlations[f"{at.names[j]},{at.names[i]}"] = float(inverse[i, j] / (scale[i] * scale[j]))
+    return Identification(condition, correlations, sloppiest)

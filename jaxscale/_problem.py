@@ -1,0 +1,179 @@
+"""What is fitted: a law, some runs, an objective and pins, turned into padded arrays."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxscale._errors import InputError
+from jaxscale._objective import Layout, Loss, Objective, Points, residual_space
+from jaxscale._runs import Runs
+from jaxscale._solve import SMALL_BATCH, Problems, Task, bucket
+from jaxscale.laws import Law
+
+_THETA_LIMIT = 300.0  # a logged parameter beyond exp(+-300) has left float64's useful range
+_VANISHING_FLOOR = 1e-6  # a floor below this share of the least response can no longer be told from none
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One table, ready to be minimised. Arrays are NumPy; row arrays are padded to a bucket with rows of weight zero."""
+
+    law: Law
+    objective: Objective
+    task: Task
+    points: Points
+    pinned: np.ndarray  # (n_parameters,), nan where free
+    lower: np.ndarray  # (free,)
+    upper: np.ndarray
+    count: int  # rows before padding
+    asked: frozenset[str]  # parameters with a bound the user gave
+    deltas: tuple[float, ...]  # stages of the objective, the last being the one asked for
+
+    @property
+    def layout(self) -> Layout:
+        """Which parameters are free, and which move together."""
+        return self.task.layout
+
+    @property
+    def free_names(self) -> tuple[str, ...]:
+        """A name for each free value: that of the first parameter that reads it."""
+        slots = self.layout.slots
+        return tuple(self.law.parameter_names[slots.index(k)] for k in range(self.layout.free))
+
+    def full(self, free: np.ndarray) -> np.ndarray:
+        """Theta (..., n_parameters) from free values (..., free)."""
+        free = np.asarray(free)
+        columns = [
+            free[..., s] if s >= 0 else np.broadcast_to(self.pinned[i], free.shape[:-1])
+            for i, s in enumerate(self.layout.slots)
+        ]
+        return np.stack(columns, axis=-1)
+
+    def reduce(self, theta: np.ndarray) -> np.ndarray:
+        """Free values (..., free) of theta (..., n_parameters); of tied parameters the first counts."""
+        slots = self.layout.slots
+        return np.asarray(theta)[..., [slots.index(k) for k in range(self.layout.free)]]
+
+    @property
+    def delta(self) -> float:
+        """Residuals up to this size count as squares."""
+        return self.deltas[-1]
+
+    def loss(self, delta: float | None = None) -> Loss:
+        """The misfit as data, at this delta or the objective's own."""
+        return Loss(np.float64(self.delta if delta is None else delta), np.float64(self.objective.overestimate))
+
+    def batch(self, starts: int, delta: float | None = None, weights: np.ndarray | None = None) -> Problems:
+        """This table for a number of starts: all with its own weights, or start k with `weights[k]`, (starts, rows).
+
+        A small batch is always given a row of weights for each start, so that starts and resampled fits share a program.
+        """
+        index = np.zeros(starts, np.int64)
+        if weights is None and starts <= SMALL_BATCH:
+            weights = np.broadcast_to(self.points.weights, (starts, len(self.points.weights)))
+        weighting = index if weights is None else np.arange(starts)
+        return Problems(self.points, self.pinned, weights, index, weighting, self.loss(delta), self.lower, self.upper)
+
+    def padded(self, rows: np.ndarray) -> np.ndarray:
+        """Weights (..., count) extended with the zeros of the padding."""
+        extra = self.points.response.shape[0] - self.count
+        return np.concatenate([rows, np.zeros((*rows.shape[:-1], extra))], axis=-1)
+
+
+def make_problem(
+    law: Law,
+    runs: Runs,
+    objective: Objective,
+    *,
+    fixed: Mapping[str, float] | None = None,
+    tied: Sequence[Sequence[str]] = (),
+    bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+) -> Problem:
+    """Check that the runs have what the law reads, apply pins, ties and bounds, and pad.
+
+    Raises:
+        InputError: a variable is missing, or a pin, tie or bound names no parameter or contradicts another.
+    """
+    fixed, bounds = dict(fixed or {}), dict(bounds or {})
+    for name in (*fixed, *bounds, *(n for group in tied for n in group)):
+        if name not in law.parameter_names:
+            raise InputError(f"law {law.name!r} has no parameter {name!r}; it has {', '.join(law.parameter_names)}")
+    pinned = np.full(len(law.parameters), np.nan)
+    for i, parameter in enumerate(law.parameters):
+        if parameter.name in fixed:
+            pinned[i] = parameter.to_theta(float(fixed[parameter.name]))
+    layout = Layout(_slots(law, fixed, tied))
+    if layout.free == 0:
+        raise InputError("every parameter is fixed, so there is nothing to fit; use predict with these values")
+
+    space = residual_space(law, objective)
+    logs = tuple(_logged(runs.variable(v.name), v.domain) for v in law.variables)
+    response = np.asarray(runs.response, np.float64)
+    weights = np.ones(len(response)) if runs.weights is None else np.asarray(runs.weights, np.float64)
+    lower, upper = _box(law, layout, response, bounds)
+    points = _pad(Points(logs, np.log(response) if space == "log" else response, weights))
+    task = Task(law, layout, space)
+    scale = 1.0 if space == "log" else float(np.median(np.abs(response))) or 1.0
+    return Problem(
+        law, objective, task, points, pinned, lower, upper, len(response), frozenset(bounds), objective.deltas(scale)
+    )
+
+
+def _slots(law: Law, fixed: Mapping[str, float], tied: Sequence[Sequence[str]]) -> tuple[int, ...]:
+    leader = {name: name for name in law.parameter_names}
+    for group in tied:
+        if len(group) < 2:
+            raise InputError(f"a tie joins two or more parameters, got {list(group)!r}")
+        transforms = {p.transform for p in law.parameters if p.name in group}
+        if len(transforms) > 1:
+            raise InputError(f"{' and '.join(group)} cannot be tied: one is fitted in logs, the other is not")
+        if pins := [n for n in group if n in fixed]:
+            raise InputError(f"{pins[0]} is both fixed and tied; fix every parameter of the tie, or none")
+        first = leader[group[0]]
+        for name in group[1:]:
+            leader = {k: first if v == leader[name] else v for k, v in leader.items()}
+    slots: dict[str, int] = {}
+    out = []
+    for name in law.parameter_names:
+        out.append(-1 if name in fixed else slots.setdefault(leader[name], len(slots)))
+    return tuple(out)
+
+
+def _logged(values: np.ndarray, domain: str) -> np.ndarray:
+    return np.log(values) if domain == "positive" else np.asarray(values, np.float64)
+
+
+def _box(law: Law, layout: Layout, response: np.ndarray, bounds: Mapping) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the free values: what the user asked for, else only what keeps theta meaningful."""
+    lower, upper = np.full(layout.free, -np.inf), np.full(layout.free, np.inf)
+    for parameter, slot in zip(law.parameters, layout.slots, strict=True):
+        if slot < 0:
+            continue
+        low, high = (-_THETA_LIMIT, _THETA_LIMIT) if parameter.transform == "log" else (-np.inf, np.inf)
+        if dict(parameter.dimension) == {law.response.name: 1} and parameter.transform == "log":
+            low = np.log(_VANISHING_FLOOR * response.min())
+        if parameter.name in bounds:
+            ends = bounds[parameter.name]
+            low = (
+                low
+                if ends[0] is None
+                else (parameter.to_theta(ends[0]) if ends[0] > 0 or parameter.transform == "identity" else low)
+            )
+            high = high if ends[1] is None else parameter.to_theta(ends[1])
+            if not low < high:
+                raise InputError(f"bounds of {parameter.name} leave no room: {ends[0]!r} to {ends[1]!r}")
+        lower[slot], upper[slot] = max(lower[slot], low), min(upper[slot], high)
+    return lower, upper
+
+
+def _pad(points: Points) -> Points:
+    """Rows padded to a bucket by repeating the last one with weight zero."""
+    count = len(points.response)
+    extra = bucket(count) - count
+
+    def longer(x: np.ndarray) -> np.ndarray:
+        return np.concatenate([x, np.repeat(x[-1:], extra, axis=0)])
+
+    weights = np.concatenate([points.weights, np.zeros(extra)])
+    return Points(tuple(longer(x) for x in points.logs), longer(points.response), weights)

@@ -1,0 +1,633 @@
+"""Finished fits: what was found, how sure it is, and whether to believe it; written to and read from plain JSON."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from jaxscale._errors import InputError
+from jaxscale._identification import Identification
+from jaxscale._intervals import Covariance, Intervals
+from jaxscale._objective import OBJECTIVES, Objective
+from jaxscale._report import Lines, Report, Table, to_html, to_text
+from jaxscale._runs import Runs, RunsRecord
+from jaxscale._text import format_number, inert, quoted, write_atomic
+from jaxscale._verdict import Reason, Verdict
+from jaxscale._version import __version__
+from jaxscale.laws import Law, get
+from jaxscale.optim import STATUS_TEXT
+
+FIT_FORMAT, FITS_FORMAT, DRAWS_FORMAT = "jaxscale.fit/1", "jaxscale.fits/1", "jaxscale.draws/1"
+_LARGEST_FILE = 1 << 30
+_DEEPEST = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Starts:
+    """What every start reached. `count` starts were considered, `screened` of them by their objective alone, `finished` run to
+    the end; `at_best` of those reached the best objective (within 1e-9 of it) and `failed` never had a finite one.
+
+    theta: (finished, n_parameters) where each ended; value: its objective; status: why it ended; steps: iterations.
+    All four are empty in a fit read from a file.
+    """
+
+    mode: str
+    count: int
+    screened: int
+    finished: int
+    at_best: int
+    failed: int
+    theta: np.ndarray
+    value: np.ndarray
+    status: np.ndarray
+    steps: np.ndarray
+    names: tuple[str, ...]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each finished start: parameters (theta), objective, steps, and why it ended."""
+        frame = pd.DataFrame(self.theta, columns=list(self.names))
+        ended = [STATUS_TEXT[s] for s in self.status]
+        return frame.assign(objective=self.value, steps=self.steps, ended=ended)
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """A law fitted to runs. Frozen; new questions are verbs that take it (`bootstrap`, `frontier`).
+
+    params: natural values by name. theta: the same unconstrained, (n_parameters,), in the law's order. value: the objective,
+    summed over runs. gradient_norm: largest cosine between a column of the Jacobian and the scores, 0 at an optimum.
+    covariance: of theta; parameters it does not name were fixed. runs: None if the file it was read from carried no rows.
+    """
+
+    law: Law
+    params: Mapping[str, float]
+    theta: np.ndarray
+    objective: Objective
+    value: float
+    gradient_norm: float
+    precision: str
+    sigma: float
+    starts: Starts
+    verdict: Verdict
+    identification: Identification
+    intervals: Intervals
+    covariance: Covariance | None
+    runs: Runs | None
+    record: RunsRecord
+    runs_sha256: str
+    fixed: Mapping[str, float]
+    tied: tuple[tuple[str, ...], ...]
+    bounds: Mapping[str, tuple[float | None, float | None]]
+    optimizer: str
+    seed: int
+
+    @property
+    def level(self) -> float:
+        """Level of the intervals."""
+        return self.intervals.level
+
+    @property
+    def label(self) -> str:
+        """The law's name."""
+        return self.law.name
+
+    def predict(self, **variables: Any) -> Any:
+        """The law's response at the fitted parameters, see `Law.predict`: `result.predict(N=70e9, D=1.4e12)`."""
+        return self.law.predict(self.params, **variables)
+
+    def predict_interval(self, **variables: Any) -> tuple[float, tuple[float, float] | None]:
+        """The response for one run and its interval by the delta method (None without a covariance): the error of the law
+        fitted, not the scatter of a run around it."""
+        value = self.predict(**variables)
+        if np.ndim(value):
+            raise InputError("predict_interval takes one run; give numbers, not arrays")
+        if self.covariance is None:
+            return value, None
+        law, names = self.law, self.law.parameter_names
+        chosen = [names.index(n) for n in self.covariance.names]
+        positive = law.response.domain == "positive"
+        with jax.enable_x64(True):
+            logs = tuple(
+                jnp.log(float(variables[v.name])) if v.domain == "positive" else jnp.asarray(variables[v.name], float)
+                for v in law.variables
+            )
+            slope = np.asarray(jax.grad(lambda t: law.log_response(tuple(t), logs))(jnp.asarray(self.theta)))[chosen]
+        half = ndtri((1 + self.level) / 2) * np.sqrt(slope @ self.covariance.matrix @ slope)
+        return value, tuple(
+            float(x)
+            for x in ((value * np.exp(-half), value * np.exp(half)) if positive else (value - half, value + half))
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each parameter: value, low and high end of the interval, standard error, unit, note."""
+        rows = []
+        for p in self.law.parameters:
+            low, high = self.intervals.params.get(p.name, (np.nan, np.nan))
+            error = self.intervals.standard_errors.get(p.name, np.nan)
+            rows.append((p.name, self.params[p.name], low, high, error, p.unit, self._note(p.name)))
+        columns = ["parameter", "value", "low", "high", "standard_error", "unit", "note"]
+        return pd.DataFrame(rows, columns=columns).set_index("parameter")
+
+    def _note(self, name: str) -> str:
+        if name in self.fixed:
+            return "fixed"
+        ties = [t for t in self.tied if name in t]
+        return f"tied to {', '.join(n for n in ties[0] if n != name)}" if ties else ""
+
+    def report(self) -> Report:
+        """Verdict first, then parameters, then what to know about the optimum, the data and each finding."""
+        n, p = self.record.count, len(self.law.parameters) - len(self.fixed)
+        title = f"{self.law.name} · {n} runs · {p} parameters fitted · {_objective_words(self)} · {self.precision}"
+        percent = f"{100 * self.level:g} % interval"
+        rows = []
+        for q in self.law.parameters:
+            ends = self.intervals.params.get(q.name)
+            shown = (
+                f"{_short(ends[0])} to {_short(ends[1])}" if ends else ("" if q.name in self.fixed else "not computed")
+            )
+            rows.append((q.name, _short(self.params[q.name]), shown, q.unit, self._note(q.name)))
+        parameters = Table(
+            "Parameters",
+            ("name", "value", percent, "unit", "note"),
+            tuple(rows),
+            f"Intervals: {self.intervals.method}; {self.intervals.why}.",
+        )
+        s, i = self.starts, self.identification
+        sloppy = ", ".join(f"{w:+.2f} {k}" for k, w in list(i.sloppiest.items())[:4] if abs(w) > 0.05)
+        condition = f"{i.condition_number:.1e}" if np.isfinite(i.condition_number) else "infinite"
+        facts = [
+            f"objective {self.value:.10g} (sum over runs), gradient {self.gradient_norm:.1e}",
+            f"starts: {s.at_best} of {s.finished} finished agree on it ({s.count} considered, {s.failed} not finite)",
+            f"conditioning {condition}; least determined direction: {sloppy or 'none'}",
+        ]
+        if np.isfinite(self.sigma):
+            ratio = (
+                f", delta/sigma {self.objective.delta / self.sigma:.2f}" if np.isfinite(self.objective.delta) else ""
+            )
+            facts.append(f"typical residual (robust sigma) {self.sigma:.2e}{ratio}")
+        findings = tuple(f"{r.severity}, {r.code}: {r.text}" for r in self.verdict.reasons)
+        blocks = [parameters, Lines("Optimum", tuple(facts)), Lines("Runs", _runs_lines(self.record))]
+        if findings:
+            blocks.insert(0, Lines("Findings", findings))
+        return Report(title, str(self.verdict), tuple(blocks))
+
+    def __str__(self) -> str:
+        return to_text(self.report())
+
+    def __repr__(self) -> str:
+        return f"<FitResult {self.law.name}, {self.record.count} runs: {str(self.verdict)}>"
+
+    def _repr_html_(self) -> str:
+        return to_html(self.report())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fit in the format `jaxscale.fit/1`: plain dicts, lists, numbers and text; what is missing is None."""
+        o, s, i, c = self.objective, self.starts, self.identification, self.covariance
+        rows = None if self.runs is None else self.runs.to_data()
+        return _finite({
+            "format": FIT_FORMAT,
+            "jaxscale_version": __version__,
+            "law": self.law.name,
+            "law_options": dict(self.law.options),
+            "params": dict(self.params),
+            "theta": dict(zip(self.law.parameter_names, map(float, self.theta), strict=True)),
+            "precision": self.precision,
+            "objective": {
+                "kind": o.kind,
+                "space": o.space,
+                "delta": o.delta,
+                "overestimate": o.overestimate,
+                "value": self.value,
+                "gradient_norm": self.gradient_norm,
+                "sigma": self.sigma,
+            },
+            "constraints": {
+                "fixed": dict(self.fixed),
+                "tied": [list(t) for t in self.tied],
+                "bounds": {k: list(v) for k, v in self.bounds.items()},
+            },
+            "optimizer": self.optimizer,
+            "seed": self.seed,
+            "covariance": None if c is None else {"names": list(c.names), "matrix": c.matrix.tolist(), "method": c.method},
+            "runs": rows if rows is not None else {"count": self.record.count, "sha256": self.runs_sha256, "data": None, "ranges": {k: list(v) for k, v in self.record.ranges.items()}},
+            "starts": {"mode": s.mode, "count": s.count, "screened": s.screened, "finished": s.finished, "at_best": s.at_best, "failed": s.failed},
+            "verdict": {
+                "trustworthy": self.verdict.trustworthy,
+                "reasons": [{"code": r.code, "severity": r.severity, "text": r.text} for r in self.verdict.reasons],
+            },
+            "intervals": {
+                "level": self.intervals.level,
+                "method": self.intervals.method,
+                "why": self.intervals.why,
+                "params": {k: list(v) for k, v in self.intervals.params.items()},
+                "standard_errors": dict(self.intervals.standard_errors),
+                "draws": self.intervals.draws,
+            },
+            "identification": {
+                "condition_number": i.condition_number,
+                "correlations": dict(i.correlations),
+                "sloppiest": dict(i.sloppiest),
+            },
+        })  # fmt: skip
+
+    def save(self, path: str | Path) -> None:
+        """Write the fit as JSON; the file is there whole, or not at all."""
+        write_atomic(path, to_json(self.to_dict()))
+
+    @classmethod
+    def load(cls, path: str | Path, law: Law | None = None) -> "FitResult":
+        """Read a fit. A law of one's own is passed in. Raises InputError for anything but a fit file."""
+        loaded = load(path, law)
+        if not isinstance(loaded, cls):
+            raise InputError(f"{inert(path)} holds {type(loaded).__name__}, not one fit; use jaxscale.load")
+        return loaded
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a group has no fit: a code and a sentence."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """Fits of many groups. A group that could not be fitted is a `Failure` with its reason, and disturbs no other."""
+
+    by: str
+    items: tuple[tuple[str, FitResult | Failure], ...]
+
+    def __iter__(self) -> Iterator[tuple[str, FitResult | Failure]]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, group: str) -> FitResult:
+        """The fit of a group. Raises InputError if there is none, with the reason."""
+        for name, item in self.items:
+            if name == group:
+                if isinstance(item, Failure):
+                    raise InputError(f"group {quoted(group)} has no fit: {item.text}")
+                return item
+        raise InputError(f"no group {quoted(group)}; there are {', '.join(inert(n) for n, _ in self.items[:20])}")
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each group: ok, trustworthy, runs, parameters with their intervals, objective, codes, error."""
+        rows = []
+        for group, item in self.items:
+            if isinstance(item, Failure):
+                rows.append({self.by: group, "ok": False, "error": f"{item.code}: {item.text}"})
+                continue
+            row = {self.by: group, "ok": True, "trustworthy": item.verdict.trustworthy, "runs": item.record.count}
+            for name, value in item.params.items():
+                low, high = item.intervals.params.get(name, (np.nan, np.nan))
+                row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            row |= {"objective": item.value, "codes": " ".join(item.verdict.codes), "error": ""}
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def report(self) -> Report:
+        """One row for each group, failures with their reason."""
+        fitted = [item for _, item in self.items if isinstance(item, FitResult)]
+        names = fitted[0].law.parameter_names if fitted else ()
+        rows = []
+        for group, item in self.items:
+            if isinstance(item, Failure):
+                rows.append((group, "failed", "", *("" for _ in names), item.text))
+            else:
+                state = "trustworthy" if item.verdict.trustworthy else "NOT TRUSTWORTHY"
+                values = (_short(item.params[n]) for n in names)
+                rows.append((group, state, str(item.record.count), *values, ", ".join(item.verdict.codes)))
+        good = sum(f.verdict.trustworthy for f in fitted)
+        law = f"{fitted[0].law.name} · " if fitted else ""
+        title = f"{law}{len(self.items)} groups by {self.by}: {good} trustworthy, {len(fitted) - good} not, {len(self.items) - len(fitted)} failed"
+        return Report(title, None, (Table("", (self.by, "verdict", "runs", *names, "why"), tuple(rows)),))
+
+    def __str__(self) -> str:
+        return to_text(self.report(), width=160)
+
+    def _repr_html_(self) -> str:
+        return to_html(self.report())
+
+    def to_dict(self) -> dict[str, Any]:
+        """All groups in the format `jaxscale.fits/1`."""
+        fits = []
+        for group, item in self.items:
+            if isinstance(item, Failure):
+                fits.append({"group": group, "ok": False, "fit": None, "error": {"code": item.code, "text": item.text}})
+            else:
+                fits.append({"group": group, "ok": True, "fit": item.to_dict(), "error": None})
+        return {"format": FITS_FORMAT, "jaxscale_version": __version__, "by": self.by, "fits": fits}
+
+    def save(self, path: str | Path) -> None:
+        """Write all groups as JSON; the file is there whole, or not at all."""
+        write_atomic(path, to_json(self.to_dict()))
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Resampled fits: theta of each, (n_draws, n_parameters), beside the point estimate they belong to."""
+
+    law: Law
+    params: Mapping[str, float]
+    theta: np.ndarray
+    draws: np.ndarray
+    method: str
+    seed: int
+    level: float
+    record: RunsRecord
+    verdict: Verdict
+    runs_sha256: str
+
+    @property
+    def label(self) -> str:
+        """The law's name."""
+        return self.law.name
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each draw, natural values."""
+        natural = {
+            p.name: np.exp(self.draws[:, k]) if p.transform == "log" else self.draws[:, k]
+            for k, p in enumerate(self.law.parameters)
+        }
+        return pd.DataFrame(natural)
+
+    def interval(self, name: str, level: float | None = None) -> tuple[float, float]:
+        """Percentile interval of a parameter in natural units."""
+        if name not in self.law.parameter_names:
+            raise InputError(
+                f"law {self.law.name!r} has no parameter {name!r}; it has {', '.join(self.law.parameter_names)}"
+            )
+        level = self.level if level is None else level
+        low, high = np.quantile(self.to_frame()[name], [(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
+
+    def report(self) -> Report:
+        """Spread of every parameter."""
+        rows = []
+        for k, p in enumerate(self.law.parameters):
+            low, high = self.interval(p.name)
+            rows.append(
+                (
+                    p.name,
+                    _short(self.params[p.name]),
+                    f"{_short(low)} to {_short(high)}",
+                    f"{self.draws[:, k].std(ddof=1):.3g}",
+                )
+            )
+        header = ("name", "value", f"{100 * self.level:g} % of draws", "standard error of theta")
+        return Report(
+            f"{self.law.name} · {len(self.draws)} draws ({self.method}, seed {self.seed})",
+            str(self.verdict),
+            (Table("", header, tuple(rows)),),
+        )
+
+    def __str__(self) -> str:
+        return to_text(self.report())
+
+    def _repr_html_(self) -> str:
+        return to_html(self.report())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The draws in the format `jaxscale.draws/1`."""
+        return _finite({
+            "format": DRAWS_FORMAT,
+            "jaxscale_version": __version__,
+            "fit": {"law": self.law.name, "law_options": dict(self.law.options), "params": dict(self.params), "runs_sha256": self.runs_sha256},
+            "ranges": {k: list(v) for k, v in self.record.ranges.items()},
+            "count": self.record.count,
+            "verdict": {"trustworthy": self.verdict.trustworthy, "reasons": [vars(r) for r in self.verdict.reasons]},
+            "method": self.method,
+            "seed": self.seed,
+            "level": self.level,
+            "names": list(self.law.parameter_names),
+            "draws": self.draws.tolist(),
+        })  # fmt: skip
+
+    def save(self, path: str | Path) -> None:
+        """Write the draws as JSON; the file is there whole, or not at all."""
+        write_atomic(path, to_json(self.to_dict()))
+
+
+def to_json(data: Mapping[str, Any]) -> str:
+    """JSON text with a line break at the end; a non-finite number is an error, since `to_dict` leaves none."""
+    return json.dumps(data, indent=1, allow_nan=False) + "\n"
+
+
+def load(path: str | Path, law: Law | None = None) -> FitResult | Fits | Draws:
+    """Read a file that jaxscale wrote: a fit, fits of many groups, or draws.
+
+    Args:
+        path: the file.
+        law: the law, if it is one of your own; jaxscale's are found by name.
+
+    Raises:
+        InputError: there is no such file, or it is not one that this version of jaxscale knows how to read.
+    """
+    data = _read_json(Path(path))
+    kind = data.get("format") if isinstance(data, dict) else None
+    readers = {FIT_FORMAT: _fit_from, FITS_FORMAT: _fits_from, DRAWS_FORMAT: _draws_from}
+    if kind not in readers:
+        known = ", ".join(readers)
+        raise InputError(f"{inert(path)} has the format {quoted(kind)}; this version reads {known}")
+    try:
+        return readers[kind](data, law)
+    except InputError as error:
+        raise InputError(f"{inert(path)}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise InputError(f"{inert(path)} is not a whole {kind} file: {inert(reason, 200)}") from None
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise InputError(f"{inert(path)} is larger than 1 GiB, which no fit is")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {inert(path)}: {error.strerror}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{inert(path)} is not JSON that jaxscale wrote: {inert(error, 200)}") from None
+
+
+def _law_of(data: Mapping[str, Any], law: Law | None) -> Law:
+    name = data["law"]
+    if law is not None:
+        if law.name != name:
+            raise InputError(f"it was fitted with law {quoted(name)}, not {quoted(law.name)}")
+        return law
+    try:
+        return get(name, **data["law_options"])
+    except InputError as error:
+        raise InputError(f"{error}; a law of your own is given as law=...") from None
+
+
+def _theta_from(data: Mapping[str, Any], law: Law) -> np.ndarray:
+    theta = np.array([_number(data[name]) for name in law.parameter_names])
+    if len(data) != len(theta):
+        raise InputError(
+            f"theta names {', '.join(map(inert, data))}, but law {law.name!r} has {', '.join(law.parameter_names)}"
+        )
+    return theta
+
+
+def _number(value: Any, missing: float | None = None) -> float:
+    if value is None and missing is not None:
+        return missing
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(float(value)):
+        raise InputError(f"expected a finite number, found {inert(value, 60)}")
+    return float(value)
+
+
+def _numbers(data: Mapping[str, Any]) -> dict[str, float]:
+    return {str(k): _number(v) for k, v in data.items()}
+
+
+def _matrix(data: Any, columns: int) -> np.ndarray:
+    matrix = np.array([[_number(x) for x in row] for row in data], np.float64).reshape(-1, columns)
+    return matrix
+
+
+def _pairs(data: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    return {str(k): (_number(low), _number(high)) for k, (low, high) in data.items()}
+
+
+def _verdict_from(data: Mapping[str, Any]) -> Verdict:
+    verdict = Verdict(tuple(Reason(str(r["code"]), r["severity"], str(r["text"])) for r in data["reasons"]))
+    if (
+        any(r.severity not in ("info", "warning", "fatal") for r in verdict.reasons)
+        or verdict.trustworthy is not data["trustworthy"]
+    ):
+        raise InputError("its verdict contradicts its reasons")
+    return verdict
+
+
+def _fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
+    law = _law_of(data, law)
+    theta = _theta_from(data["theta"], law)
+    o, s, i, c, v, pins = (
+        data[k] for k in ("objective", "starts", "identification", "covariance", "intervals", "constraints")
+    )
+    if o["kind"] not in OBJECTIVES:
+        raise InputError(f"unknown objective {quoted(o['kind'])}")
+    options = {"delta": _number(o["delta"])} if o["kind"] == "huber" else {}
+    objective = OBJECTIVES[o["kind"]](space=o["space"], overestimate=_number(o["overestimate"]), **options)
+    runs = None if data["runs"].get("data") is None else Runs.from_data(data["runs"])
+    ranges = _pairs(data["runs"]["ranges"])
+    empty = np.empty(0)
+    counts = {k: int(_number(s[k])) for k in ("count", "screened", "finished", "at_best", "failed")}
+    if c is not None:
+        c = Covariance(tuple(map(str, c["names"])), _matrix(c["matrix"], len(c["names"])), str(c["method"]))
+        if c.matrix.shape[0] != len(c.names) or not set(c.names) <= set(law.parameter_names):
+            raise InputError("its covariance does not fit its parameters")
+    return FitResult(
+        law=law,
+        params=law.natural(theta),
+        theta=theta,
+        objective=objective,
+        value=_number(o["value"]),
+        gradient_norm=_number(o["gradient_norm"]),
+        precision=str(data["precision"]),
+        sigma=_number(o["sigma"], float("nan")),
+        starts=Starts(str(s["mode"]), **counts, theta=np.empty((0, len(theta))), value=empty, status=empty.astype(int), steps=empty.astype(int), names=law.parameter_names),
+        verdict=_verdict_from(data["verdict"]),
+        identification=Identification(_number(i["condition_number"], float("inf")), _numbers(i["correlations"]), _numbers(i["sloppiest"])),
+        intervals=Intervals(_number(v["level"]), str(v["method"]), str(v["why"]), _pairs(v["params"]), _numbers(v["standard_errors"]), None if v["draws"] is None else int(v["draws"])),
+        covariance=c,
+        runs=runs,
+        record=RunsRecord(int(data["runs"]["count"]), ranges=ranges) if runs is None else runs.record,
+        runs_sha256=str(data["runs"]["sha256"]),
+        fixed=_numbers(pins["fixed"]),
+        tied=tuple(tuple(map(str, t)) for t in pins["tied"]),
+        bounds={str(k): (None if a is None else _number(a), None if b is None else _number(b)) for k, (a, b) in pins["bounds"].items()},
+        optimizer=str(data["optimizer"]),
+        seed=int(data["seed"]),
+    )  # fmt: skip
+
+
+def _fits_from(data: Mapping[str, Any], law: Law | None) -> Fits:
+    items: list[tuple[str, FitResult | Failure]] = []
+    for entry in data["fits"]:
+        if entry["ok"]:
+            items.append((str(entry["group"]), _fit_from(entry["fit"], law)))
+        else:
+            items.append((str(entry["group"]), Failure(str(entry["error"]["code"]), str(entry["error"]["text"]))))
+    return Fits(str(data["by"]), tuple(items))
+
+
+def _draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:
+    law = _law_of(data["fit"], law)
+    if tuple(data["names"]) != law.parameter_names:
+        raise InputError(
+            f"its draws are of {', '.join(map(inert, data['names']))}, law {law.name!r} has {', '.join(law.parameter_names)}"
+        )
+    params = _numbers(data["fit"]["params"])
+    return Draws(
+        law=law,
+        params=params,
+        theta=law.theta(params),
+        draws=_matrix(data["draws"], len(law.parameters)),
+        method=str(data["method"]),
+        seed=int(data["seed"]),
+        level=_number(data["level"]),
+        record=RunsRecord(int(data["count"]), ranges=_pairs(data["ranges"])),
+        verdict=_verdict_from(data["verdict"]),
+        runs_sha256=str(data["fit"]["runs_sha256"]),
+    )
+
+
+def _finite(value: Any) -> Any:
+    """The same plain data with None for numbers that are not finite."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    if isinstance(value, float):
+        return float(value) if np.isfinite(value) else None
+    if isinstance(value, np.integer):
+        return int(value)
+    return value
+
+
+def _short(value: float) -> str:
+    return f"{value:.6g}" if 1e-3 <= abs(value) < 1e6 else format_number(value, 5)
+
+
+def _objective_words(result: FitResult) -> str:
+    o, response = result.objective, result.law.response.name
+    name = {"huber": f"Huber {o.delta:g}", "squared": "least squares", "absolute": "least absolute deviations"}[o.kind]
+    extra = f", overestimates x {o.overestimate:g}" if o.overestimate != 1 else ""
+    return f"{name} on {'log ' if o.space == 'log' else ''}{response}{extra}"
+
+
+def _runs_lines(record: RunsRecord) -> tuple[str, ...]:
+    lines = [
+        ", ".join(f"{k} {format_number(low)} to {format_number(high)}" for k, (low, high) in record.ranges.items())
+    ]
+    if record.columns:
+        guessed = set(record.guessed)
+        lines.append(
+            "columns: "
+            + ", ".join(
+                f"{k} = {c if isinstance(c, str) else '+'.join(c)}{' (guessed)' if k in guessed else ''}"
+                for k, c in record.columns.items()
+            )
+        )
+    if record.filters:
+        lines.append(f"filters: {'; '.join(record.filters)} ({record.filtered} rows left out)")
+    if record.dropped:
+        lines.append(
+            f"dropped: {len(record.dropped)} rows with bad cells, first row {record.dropped[0].row} ({record.dropped[0].reason})"
+        )
+    return tuple(lines)

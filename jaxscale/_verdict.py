@@ -1,0 +1,335 @@
+"""Whether a fit may be trusted: each check, its threshold, and the sentence a person reads."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import KDTree
+from scipy.special import stdtr
+
+from jaxscale._identification import Identification, Linearization
+from jaxscale._intervals import FEWEST_DEGREES_OF_FREEDOM, HOPELESS_CONDITION, Covariance
+from jaxscale._problem import Problem
+from jaxscale._runs import Runs
+
+Severity = Literal["info", "warning", "fatal"]
+
+# Thresholds measured on simulated designs of the Chinchilla law: sound ones have condition numbers of 3.6e4 to 9.4e4 and relative
+# errors of an exponent of .05 to .16; too narrow ones 1.5e6 and more.
+WARN_CONDITION = 3e5
+WEAK_RELATIVE_ERROR = 0.25
+GRADIENT_TOLERANCE = 1e-5
+FEW_AGREEING = 0.05
+TREND_P_VALUE = 1e-4
+CROSS_TERM_T = 3.0
+DEPENDENCE = 0.3
+FEWEST_RUNS_FOR_TRENDS = 20
+FAR_BEYOND_TYPICAL = 12.0
+FAR_OFF_IN_SIGMA = 10.0
+MOST_NAMED = 8
+ONE_RAY = 0.02  # spread of the variables across their common direction, as a share of that along it
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One finding: a code that means one thing for ever, how bad it is, and a sentence with what to do."""
+
+    code: str
+    severity: Severity
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Trustworthy unless a reason is fatal."""
+
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def trustworthy(self) -> bool:
+        """No reason is fatal."""
+        return all(r.severity != "fatal" for r in self.reasons)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of all reasons."""
+        return tuple(r.code for r in self.reasons)
+
+    def __str__(self) -> str:
+        worst = [r.text for r in self.reasons if r.severity == "fatal"]
+        if worst:
+            return "NOT TRUSTWORTHY: " + "; ".join(worst)
+        warnings = [r.code for r in self.reasons if r.severity == "warning"]
+        return "trustworthy" + (f", with warnings: {', '.join(warnings)}" if warnings else "")
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Everything the checks look at."""
+
+    problem: Problem
+    runs: Runs
+    free: np.ndarray  # (free,) the optimum
+    at: Linearization
+    identification: Identification
+    covariance: Covariance | None  # of the free values, the best there is
+    finished: int
+    at_best: int
+    never_moved: tuple[str, ...]
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """All checks, the worst first."""
+    reasons = [r for check in _CHECKS for r in check(evidence)]
+    order = {"fatal": 0, "warning": 1, "info": 2}
+    return Verdict(tuple(sorted(reasons, key=lambda r: order[r.severity])))
+
+
+def _optimum(e: Evidence):
+    if not e.at.gradient_norm <= GRADIENT_TOLERANCE:
+        yield Reason(
+            "gradient_not_zero",
+            "fatal",
+            f"the solver stopped where the gradient is not zero (cosine {e.at.gradient_norm:.1e}, should be below {GRADIENT_TOLERANCE:g}); "
+            "leave optimizer at its default",
+        )
+    if e.never_moved:
+        yield Reason(
+            "never_moved",
+            "fatal",
+            f"{', '.join(e.never_moved)} never moved from the start: the runs say nothing about it",
+        )
+    share = e.at_best / max(e.finished, 1)
+    if e.finished >= 8 and (e.at_best < 2 or share < FEW_AGREEING):
+        severity = "fatal" if e.at_best < 2 else "warning"
+        yield Reason(
+            "starts_disagree",
+            severity,
+            f"only {e.at_best} of {e.finished} starts agree on the minimum; try starts='paper' or more starts, or a simpler law",
+        )
+
+
+def _bounds(e: Evidence):
+    for k, name in enumerate(e.at.names):
+        if not e.at.held[k]:
+            continue
+        members = [p.name for p, s in zip(e.problem.law.parameters, e.problem.layout.slots, strict=True) if s == k]
+        side = "lower" if e.free[k] <= e.problem.lower[k] + 1e-9 else "upper"
+        if e.problem.asked & set(members):
+            text = f"{name} sits on its {side} bound; widen the bound, or fix {name} if you are sure of it"
+        elif dict(e.problem.law.parameters[e.problem.law.parameter_names.index(name)].dimension) == {
+            e.problem.law.response.name: 1
+        }:
+            text = f"{name} fell to zero: these runs show no floor, so nothing beyond their range can be predicted; add larger runs or fix {name}"
+        else:
+            text = f"{name} ran off to its {side} limit: these runs do not determine it; fix it or take a simpler law"
+        yield Reason("at_bound", "fatal", text)
+
+
+def _design(e: Evidence):
+    used = int(e.at.used.sum())
+    parameters = e.at.jacobian.shape[1]
+    if e.at.freedom < 1:
+        yield Reason(
+            "too_few_runs", "fatal", f"{used} runs cannot determine {parameters} parameters; add runs or fix parameters"
+        )
+    elif e.at.freedom < FEWEST_DEGREES_OF_FREEDOM:
+        yield Reason(
+            "too_few_runs",
+            "fatal",
+            f"{used} runs leave only {e.at.freedom} degrees of freedom for {parameters} parameters; add runs or fix parameters",
+        )
+    logs = _scalar_logs(e)
+    for name, values in logs.items():
+        distinct = _distinct(values)
+        if distinct < 3:
+            many = "one value" if distinct == 1 else f"{distinct} values"
+            yield Reason(
+                "few_distinct_sizes",
+                "fatal",
+                f"{name} takes only {many} in these runs, so its effect cannot be separated; vary {name}",
+            )
+    if len(logs) >= 2 and used >= 3 and all(_distinct(v) >= 3 for v in logs.values()):
+        stacked = np.stack([v - v.mean() for v in logs.values()])
+        singular = np.linalg.svd(stacked, compute_uv=False)
+        if singular[-1] < ONE_RAY * singular[0]:
+            names = " and ".join(logs)
+            yield Reason(
+                "one_ray",
+                "fatal",
+                f"{names} move together in all runs (one ray, such as a fixed D/N), so their effects cannot be separated; vary one at fixed other",
+            )
+
+
+def _conditioning(e: Evidence):
+    condition = e.identification.condition_number
+    heaviest = " against ".join(list(e.identification.sloppiest)[:2])
+    if not condition < HOPELESS_CONDITION:
+        yield Reason(
+            "ill_conditioned",
+            "fatal",
+            f"the runs do not determine {heaviest} (condition number {condition:.1e}, refused above {HOPELESS_CONDITION:.0e}); fix or tie one, or widen the runs",
+        )
+    elif condition > WARN_CONDITION:
+        yield Reason(
+            "ill_conditioned",
+            "warning",
+            f"the runs hardly determine {heaviest} (condition number {condition:.1e}, sound below {WARN_CONDITION:.0e}); widen the range of the runs",
+        )
+    for name, error in _relative_errors(e):
+        if error > WEAK_RELATIVE_ERROR:
+            severity = "fatal" if error > 1.0 else "warning"
+            yield Reason(
+                "weakly_identified",
+                severity,
+                f"{name} is known only to {100 * error:.0f} % (one standard error); add runs that vary what it governs, or fix it",
+            )
+
+
+def _relative_errors(e: Evidence):
+    """Standard error over value of parameters fitted as they are (exponents); logs A and B are wide in every sound fit."""
+    if e.covariance is None:
+        return
+    errors = np.sqrt(np.diag(e.covariance.matrix))
+    for parameter, slot in zip(e.problem.law.parameters, e.problem.layout.slots, strict=True):
+        if slot >= 0 and parameter.transform == "identity" and not e.at.held[slot] and e.free[slot] != 0:
+            yield parameter.name, float(errors[slot] / abs(e.free[slot]))
+
+
+def _residuals(e: Evidence):
+    used = e.at.used
+    residuals, sigma = e.at.residuals[used], e.at.sigma
+    if not (np.isfinite(sigma) and sigma > 0):
+        return
+    rows = np.asarray(e.runs.rows)[used]
+    if pulling := _influential(e, rows):
+        listed = ", ".join(str(r) for r in pulling)
+        yield Reason(
+            "influential_runs",
+            "warning",
+            f"{_runs_word(len(pulling))} far more than the rest (rows {listed}); see what the fit says without them",
+        )
+    far = np.flatnonzero(np.abs(residuals) > FAR_OFF_IN_SIGMA * sigma)
+    if len(far):
+        worst = far[np.argsort(-np.abs(residuals[far]))][:MOST_NAMED]
+        listed = ", ".join(str(rows[k]) for k in worst)
+        more = f" and {len(far) - MOST_NAMED} more" if len(far) > MOST_NAMED else ""
+        yield Reason(
+            "outliers",
+            "warning",
+            f"{len(far)} runs lie more than {FAR_OFF_IN_SIGMA:g} robust deviations off the law (rows {listed}{more}); check them, none was dropped",
+        )
+    if len(residuals) < FEWEST_RUNS_FOR_TRENDS:
+        return
+    logs = _scalar_logs(e)
+    if trends := [name for name, values in (*logs.items(), *_compute(logs)) if _has_trend(values, residuals)]:
+        yield Reason(
+            "residual_trend",
+            "warning",
+            f"residuals rise, fall or bend with {' and '.join(trends)}: the law misses something there; compare another law, or fit a narrower range",
+        )
+    if (dependence := neighbour_correlation(np.stack(list(logs.values()), axis=1), residuals)) > DEPENDENCE:
+        yield Reason(
+            "residuals_dependent",
+            "warning",
+            f"runs that lie close together err together (rank correlation {dependence:+.2f}, none expected): intervals are too narrow; name the independent run of each row (run=)",
+        )
+    if (score := cross_term_score(e)) is not None and abs(score) > CROSS_TERM_T:
+        yield Reason(
+            "cross_term",
+            "warning",
+            f"a term in log N x log D would improve the fit (t = {score:.1f}): intervals of exponents may miss the truth; compare another law",
+        )
+
+
+def _table(e: Evidence):
+    for note in e.runs.record.notes:
+        yield Reason(note[0], "warning", note[1])
+
+
+_CHECKS = (_optimum, _bounds, _design, _conditioning, _residuals, _table)
+
+
+def _scalar_logs(e: Evidence) -> dict[str, np.ndarray]:
+    """The law's scalar variables at the runs used, logged where positive."""
+    rows = np.flatnonzero(e.at.used)
+    pairs = zip(e.problem.law.variables, e.problem.points.logs, strict=True)
+    return {v.name: np.asarray(x)[rows] for v, x in pairs if np.ndim(x) == 1}
+
+
+def _has_trend(values: np.ndarray, residuals: np.ndarray) -> bool:
+    """Whether residuals rise or fall with a variable, or with its distance from the middle."""
+    if _distinct(values) < 3:
+        return False
+    bends = np.abs(values - np.median(values))
+    return min(_rank_p_value(values, residuals), _rank_p_value(bends, residuals)) < TREND_P_VALUE
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    return pd.Series(values).rank().to_numpy()
+
+
+def _rank_p_value(x: np.ndarray, y: np.ndarray) -> float:
+    """Two-sided p-value of Spearman's rank correlation, by Student's t (Kendall & Stuart 1973, sec. 31.19)."""
+    rho = np.corrcoef(_ranks(x), _ranks(y))[0, 1]
+    freedom = len(x) - 2
+    return float(2 * stdtr(freedom, -np.abs(rho) * np.sqrt(freedom / max(1 - rho**2, 1e-300))))
+
+
+def _compute(logs: dict[str, np.ndarray]):
+    return [("C", logs["N"] + logs["D"])] if {"N", "D"} <= set(logs) and "C" not in logs else []
+
+
+def _distinct(values: np.ndarray) -> int:
+    """How many values differ by more than 2 % (0.02 in logs)."""
+    ordered = np.sort(values)
+    return 1 + int(np.sum(np.diff(ordered) > 0.02)) if len(ordered) else 0
+
+
+def _runs_word(count: int) -> str:
+    return "1 run pulls" if count == 1 else f"{count} runs pull"
+
+
+def _influential(e: Evidence, rows: np.ndarray) -> list[int]:
+    """At most eight rows, the strongest first, whose pull on the fit is far beyond the typical run's.
+
+    Pull is residual over sigma, times the square root of the leverage: DFFITS (Belsley, Kuh & Welsch 1980) with a robust sigma.
+    """
+    used = e.at.used
+    jacobian = e.at.jacobian[used][:, ~e.at.held]
+    if len(jacobian) < FEWEST_RUNS_FOR_TRENDS or np.linalg.matrix_rank(jacobian) < jacobian.shape[1]:
+        return []
+    left, _, _ = np.linalg.svd(jacobian, full_matrices=False)
+    pull = np.abs(e.at.residuals[used]) / e.at.sigma * np.sqrt((left**2).sum(axis=1))
+    strongest = np.argsort(-pull)[:MOST_NAMED]
+    return [int(rows[k]) for k in strongest if pull[k] > FAR_BEYOND_TYPICAL * np.median(pull)]
+
+
+def neighbour_correlation(points: np.ndarray, residuals: np.ndarray) -> float:
+    """Rank correlation of each run's residual with its nearest neighbour's; points (n, k), each column scaled by its spread."""
+    spread = points.std(axis=0)
+    scaled = points / np.where(spread > 0, spread, 1.0)
+    _, nearest = KDTree(scaled).query(scaled, k=2)
+    itself = np.arange(len(points))
+    neighbour = np.where(nearest[:, 1] == itself, nearest[:, 0], nearest[:, 1])
+    ranks = _ranks(residuals)
+    return float(np.corrcoef(ranks, ranks[neighbour])[0, 1])
+
+
+def cross_term_score(e: Evidence) -> float | None:
+    """t of a score test for a term in log N x log D (centred), robust to heteroscedasticity; None where it cannot be had.
+
+    The candidate's column is made orthogonal to the Jacobian in the metric of the fit's own slope of psi.
+    """
+    logs = _scalar_logs(e)
+    if not {"N", "D"} <= set(logs) or e.at.freedom < 5:
+        return None
+    used = e.at.used
+    jacobian, psi = e.at.jacobian[used][:, ~e.at.held], e.at.psi[used]
+    column = (logs["N"] - logs["N"].mean()) * (logs["D"] - logs["D"].mean())
+    coefficients, *_ = np.linalg.lstsq(jacobian, column, rcond=None)
+    fresh = column - jacobian @ coefficients
+    scores = fresh * psi
+    spread = np.sqrt((scores**2).sum())
+    return float(-scores.sum() / spread) if spread > 0 else None

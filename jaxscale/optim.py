@@ -1,0 +1,162 @@
+"""Damped second-order solvers for sums of robust residuals, as optax gradient transformations.
+
+They run one step at a time in any optax loop and, batched over many starts, inside `jaxscale.fit`. Written for one problem.
+"""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+from jax.flatten_util import ravel_pytree
+
+RUNNING, CONVERGED, STUCK, NOT_FINITE, STEP_LIMIT = range(5)
+STATUS_TEXT = (
+    "running",
+    "converged",
+    "no step lowers the objective",
+    "objective not finite at the start",
+    "ran out of steps",
+)
+
+_LARGEST_DAMPING, _SMALLEST_DAMPING = 1e10, 1e-12
+
+
+class Curvature(NamedTuple):
+    """Second-order information at a point, each (n_parameters, n_parameters).
+
+    `gauss_newton` is positive semi-definite; `exact` is the Hessian, used where it is positive definite.
+    """
+
+    gauss_newton: Array
+    exact: Array
+
+
+class DampedState(NamedTuple):
+    """Where a damped solver stands. `point` is the best point so far; `params` may be a trial that was not accepted."""
+
+    point: Array
+    value: Array
+    gradient: Array
+    curvature: Curvature
+    damping: Array
+    predicted: Array  # decrease that the quadratic model expects of the step now being tried
+    status: Array
+
+    @property
+    def blend(self) -> Array:
+        """Weight in [0, 0.3] of the residuals beyond delta in `gauss_newton` that the next step is best served with."""
+        return jnp.minimum(0.3, 1000.0 * self.damping)
+
+
+def _solve_positive(matrix: Array, right: Array) -> tuple[Array, Array]:
+    """Gauss-Jordan solution (p,) without pivoting, and whether every pivot was positive (the matrix positive definite)."""
+    p = right.shape[0]
+    work = jnp.concatenate([matrix, right[:, None]], axis=1)
+    positive = jnp.asarray(True)
+    for k in range(p):
+        positive &= work[k, k] > 1e-14
+        row = work[k] / work[k, k]
+        work = jnp.where((jnp.arange(p) == k)[:, None], row, work - work[:, k, None] * row)
+    return work[:, p], positive
+
+
+def _trial_step(hessian: Array, gradient: Array, scale: Array, damping: Array, free: Array, room: tuple[Array, Array]):
+    """Step of the model with Marquardt damping, the decrease it predicts, and whether it can be used."""
+    scaled = hessian * scale[:, None] * scale[None, :]
+    scaled = jnp.where(free[:, None] & free[None, :], scaled, 0.0) + jnp.diag(jnp.where(free, damping, 1.0))
+    step, positive = _solve_positive(scaled, jnp.where(free, -scale * gradient, 0.0))
+    step = jnp.clip(scale * step, *room)
+    predicted = -(gradient @ step) - 0.5 * step @ hessian @ step
+    return step, predicted, positive & jnp.all(jnp.isfinite(step)) & (predicted > 0)
+
+
+@cache
+def damped_newton(
+    *, exact: bool = True, initial_damping: float = 1.0, tolerance: float = 1e-13
+) -> optax.GradientTransformationExtraArgs:
+    """Newton's method with Marquardt damping, falling back to Gauss-Newton where the Hessian is not positive definite.
+
+    Stops on scale-free grounds: when the decrease predicted or made is below `tolerance` times the objective while the damping
+    is small. Steps that do not lower the objective are taken back, so `state.point` and `state.value` are the answer.
+
+    Args:
+        exact: use the exact Hessian where it is positive definite; False gives Levenberg-Marquardt.
+        initial_damping: damping relative to the diagonal of the curvature.
+        tolerance: relative decrease that counts as none.
+
+    The transformation's `update(grads, state, params, *, value, ...)` takes the objective at `params` as `value`, and either
+    `curvature` (a `Curvature`) or `value_fn` (the objective as a function of params, whose Hessian is then taken).
+    `lower` and `upper` bound params (flattened). The numerical method follows Nocedal & Wright, Numerical Optimization
+    (2006), sections 10.3 and 7.1, with a projection on bounds.
+    """
+
+    def init(params: Any) -> DampedState:
+        flat, _ = ravel_pytree(params)
+        square = jnp.zeros((flat.shape[0], flat.shape[0]), flat.dtype)
+        number = jnp.zeros((), flat.dtype)
+        return DampedState(
+            point=flat,
+            value=number + jnp.inf,
+            gradient=jnp.zeros_like(flat),
+            curvature=Curvature(square, square),
+            damping=number + initial_damping,
+            predicted=number + 1.0,
+            status=jnp.asarray(RUNNING, jnp.int32),
+        )
+
+    def update(
+        updates, state, params=None, *, value, curvature=None, value_fn=None, lower=-jnp.inf, upper=jnp.inf, **_
+    ):
+        trial, unravel = ravel_pytree(params)
+        gradient, _ = ravel_pytree(updates)
+        if curvature is None:
+            hessian = jax.hessian(lambda flat: value_fn(unravel(flat)))(trial)
+            curvature = Curvature(hessian, hessian)
+
+        fresh = jnp.isinf(state.value)
+        finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
+        better = finite & (value < state.value)
+        gain = jnp.where(fresh, jnp.inf, state.value - value)
+        ratio = gain / state.predicted
+        point, best, gradient, curvature = jax.tree.map(
+            lambda new, old: jnp.where(better, new, old),
+            (trial, value, gradient, curvature),
+            (state.point, state.value, state.gradient, state.curvature),
+        )
+        eased = state.damping * jnp.where(ratio > 0.9, 0.25, jnp.where(ratio < 0.25, 3.0, 1.0))
+        damping = jnp.where(better, eased, jnp.maximum(4.0 * state.damping, 1e-6))
+        damping = jnp.where(fresh, state.damping, jnp.maximum(damping, _SMALLEST_DAMPING))
+
+        negligible = tolerance * jnp.abs(best)
+        small = (better & (gain <= negligible) & (ratio > 0.25)) | (state.predicted <= negligible)
+        status = jnp.where(damping > _LARGEST_DAMPING, STUCK, RUNNING)
+        status = jnp.where(small & (damping < 1.0) & ~fresh, CONVERGED, status)
+        status = jnp.where(fresh & ~finite, NOT_FINITE, status).astype(jnp.int32)
+
+        free = ~(((point <= lower) & (gradient > 0)) | ((point >= upper) & (gradient < 0)))
+        room = (lower - point, upper - point)
+        diagonal = jnp.diagonal(curvature.gauss_newton)
+        scale = jax.lax.rsqrt(jnp.maximum(diagonal, jnp.maximum(1e-14 * jnp.max(diagonal), 1e-300)))
+        step, predicted, usable = _trial_step(curvature.gauss_newton, gradient, scale, damping, free, room)
+        if exact:
+            newton, expected, good = _trial_step(curvature.exact, gradient, scale, damping, free, room)
+            step, predicted = jnp.where(good, newton, step), jnp.where(good, expected, predicted)
+            usable |= good
+        # Without a usable step nothing moves and nothing is learnt; more damping makes one next time.
+        damping = jnp.where(usable, damping, 10.0 * damping)
+        predicted = jnp.where(usable, predicted, 1.0)
+        target = point + jnp.where(usable, step, 0.0)
+        new_state = DampedState(point, best, gradient, curvature, damping, predicted, status)
+        return unravel(target - trial), new_state
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def levenberg_marquardt(
+    *, initial_damping: float = 1.0, tolerance: float = 1e-13
+) -> optax.GradientTransformationExtraArgs:
+    """`damped_newton` without second derivatives: cheaper per step, and more starts end short of the optimum."""
+    return damped_newton(exact=False, initial_damping=initial_damping, tolerance=tolerance)

@@ -1,0 +1,81 @@
+"""Runs from a known truth, shared by the demo, tests, benchmarks and notebooks."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from io import StringIO
+
+import numpy as np
+import pandas as pd
+
+from jaxscale._runs import Runs
+from jaxscale.laws import Instance, Law, chinchilla
+
+_DEMO_FILE = "_demo.csv"
+
+
+def isoflop_design(budgets, sizes_per_budget: int, spread: float = 8.0, law_params: Mapping[str, float] | None = None):
+    """N and D, each (n_budgets * sizes_per_budget,), of a sweep of model sizes at each compute budget.
+
+    Args:
+        budgets: compute in FLOPs, C = 6 N D.
+        sizes_per_budget: models per budget, evenly spaced in log N.
+        spread: the sweep runs from the optimum / spread to the optimum * spread.
+        law_params: chinchilla parameters that say where the optimum is; Epoch's refit by default.
+    """
+    params = dict(law_params or demo_truth().params)
+    budgets = np.repeat(np.asarray(budgets, np.float64), sizes_per_budget)
+    optimum, _ = chinchilla.closed_forms["allocation"](params, budgets)
+    factors = np.tile(np.geomspace(1 / spread, spread, sizes_per_budget), len(budgets) // sizes_per_budget)
+    sizes = np.asarray(optimum, np.float64) * factors
+    return sizes, budgets / (6.0 * sizes)
+
+
+def observe(
+    law: Law,
+    params: Mapping[str, float],
+    variables: Mapping[str, np.ndarray],
+    *,
+    noise: float = 0.0,
+    bad: int = 0,
+    bad_by: tuple[float, float] = (0.05, 0.2),
+    seed: int = 0,
+) -> Runs:
+    """Runs of a law at given variables, each (n_runs,), with Gaussian noise of that standard deviation on the log response.
+
+    `bad` of them, chosen at random, come out too high by a relative amount drawn from `bad_by`, as runs do that diverged.
+    """
+    rng = np.random.default_rng(seed)
+    log_response = np.log(law.predict(params, **variables))
+    log_response = log_response + noise * rng.standard_normal(log_response.shape)
+    spoiled = rng.choice(len(log_response), size=bad, replace=False)
+    log_response[spoiled] += np.log1p(rng.uniform(*bad_by, size=bad))
+    return Runs(dict(variables), np.exp(log_response), law.response.name)
+
+
+def demo_truth() -> Instance:
+    """What the demo runs were drawn from: Epoch's refit of the Chinchilla law."""
+    return chinchilla.published["besiroglu"]
+
+
+def make_demo_frame() -> pd.DataFrame:
+    """The demo table: six compute budgets of nine models, noise of 0.4 % on the loss, and three bad runs."""
+    sizes, tokens = isoflop_design(np.geomspace(1e18, 3e20, 6), 9)
+    sizes, tokens = np.round(sizes, -4), np.round(tokens, -6)
+    runs = observe(chinchilla, demo_truth().params, {"N": sizes, "D": tokens}, noise=0.004, bad=3, seed=0)
+    return pd.DataFrame({
+        "params": sizes.astype(np.int64),
+        "tokens": tokens.astype(np.int64),
+        "flops": 6.0 * sizes * tokens,
+        "loss": runs.response.round(4),
+    })  # fmt: skip
+
+
+def demo_frame() -> pd.DataFrame:
+    """The embedded demo table, as `make_demo_frame` made it: columns params, tokens, flops, loss."""
+    text = files("jaxscale").joinpath(_DEMO_FILE).read_text(encoding="utf-8")
+    return pd.read_csv(StringIO(text), float_precision="round_trip")
+
+
+def demo_runs() -> Runs:
+    """The embedded demo table as `Runs`."""
+    return Runs.from_frame(demo_frame())

@@ -1,0 +1,636 @@
+"""The command line: each command reads its arguments, calls one public function and prints what came back.
+
+Nothing here computes. Input that cannot be used ends with a sentence on standard error and exit status 2; anything else
+that goes wrong is a defect of jaxscale and ends with exit status 3. JAX and pandas are imported by the commands that
+need them (through the lazy names of `jaxscale`), so that `--help` and `--version` are quick.
+"""
+
+import io
+import json
+import logging
+import math
+import os
+import re
+import runpy
+import shutil
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+import jaxscale as js
+from jaxscale._errors import InputError, JaxscaleError, JaxscaleWarning
+from jaxscale._report import Lines, Report, Table, to_text
+from jaxscale._text import format_number, inert, parse_number, quoted, write_atomic
+
+# What typer raises when a command line is wrong; it has no public name.
+_UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
+_OBJECTIVES = ("huber", "squared", "squared-raw", "absolute")
+_INTERVALS = ("auto", "quick", "bootstrap", "none")
+_SLOW = 2.0  # seconds of silence before progress is shown
+_DEMO_BUDGETS = (1e21, 1e22, 1e23, 1e24)
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+_Text = str | None
+_Texts = list[str] | None
+_Table = Annotated[
+    str, typer.Argument(metavar="RUNS", help="Table of runs: CSV, TSV, JSON lines, Parquet; - is standard input.")
+]
+_Fit = Annotated[
+    str,
+    typer.Argument(metavar="FIT", help="File that `jaxscale fit -o` wrote, or law:instance (chinchilla:besiroglu)."),
+]
+_OwnLaw = Annotated[
+    str | None,
+    typer.Option(
+        "--law", metavar="PATH.PY:NAME", help="The law of your own that FIT was made with; RUNS THE CODE in that file."
+    ),
+]
+_Group = Annotated[
+    str | None, typer.Option("--group", metavar="NAME", help="Of a file of many fits, use only this group.")
+]
+_Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write JSON to FILE.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of the report.")]
+
+
+def _option(flag: str, value: str, help: str) -> Any:
+    return typer.Option(flag, metavar=value, help=help)
+
+
+@app.callback(invoke_without_command=True)
+def _jaxscale(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an internal failure.")] = False,
+) -> None:
+    """Scaling laws you can check: fit a law to a table of training runs, see whether to trust it, plan the next run."""
+    if version:
+        print(f"jaxscale {js.__version__}")
+        raise typer.Exit
+    context.obj = {"debug": debug}
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(2)
+
+
+@app.command()
+def demo() -> None:
+    """Fit, judge and plan on a made-up sweep."""
+    runs, truth = js.synthetic.demo_runs(), js.synthetic.demo_truth()
+    with _progress("fitting the demo set") as progress:
+        result = js.fit(js.laws.get("chinchilla"), runs, progress=progress)
+        plan = js.frontier(result, _DEMO_BUDGETS)
+    intervals = result.intervals.params
+    rows = tuple(
+        (name, format_number(truth.params[name]), format_number(value), _interval(intervals.get(name)))
+        for name, value in result.params.items()
+    )
+    header = ("parameter", "truth", "estimate", f"{100 * result.level:g} % interval")
+    _print(
+        Report(
+            "The demo set is synthetic: a sweep drawn from a known law, with realistic noise and a few bad runs.",
+            blocks=(Table("The truth beside what the fit recovered", header, rows),),
+        ),
+        result.report(),
+        plan.report(),
+        Report(
+            "Now with your own table, one row per finished run:",
+            blocks=(
+                Lines(
+                    "",
+                    (
+                        "jaxscale fit runs.csv -N n_params -D n_tokens --loss val_loss -o fit.json",
+                        "jaxscale frontier fit.json --budget 1e24",
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+@app.command()
+def fit(
+    runs: _Table,
+    law: Annotated[str, _option("--law", "NAME", "One of `jaxscale laws`, or path.py:name (RUNS THE CODE there).")] = (
+        "chinchilla"
+    ),
+    N: Annotated[_Text, _option("-N", "COL", "Column of model sizes.")] = None,
+    D: Annotated[_Text, _option("-D", "COL", "Column of training tokens.")] = None,
+    C: Annotated[_Text, _option("-C", "COL", "Column of training FLOPs; with -N it gives D = C/6N.")] = None,
+    loss: Annotated[_Text, _option("--loss", "COL", "Column of losses.")] = None,
+    col: Annotated[_Texts, _option("--col", "VAR=COL", "Column of another variable of the law; repeat.")] = None,
+    response: Annotated[_Text, _option("--response", "COL", "Column of what the law predicts, if not a loss.")] = None,
+    by: Annotated[_Text, _option("--by", "COL", "Fit each group of this column on its own.")] = None,
+    run_column: Annotated[_Text, _option("--run-column", "COL", "Which run a row is a checkpoint of.")] = None,
+    where: Annotated[
+        _Texts, _option("--where", "'COL OP VALUE'", "Rows to keep, with < <= > >= == or !=; repeat.")
+    ] = None,
+    on_bad: Annotated[str, _option("--on-bad", "raise|drop", "What to do with rows that cannot be used.")] = "raise",
+    loss_unit: Annotated[str, _option("--loss-unit", "nats|bits", "Unit of the losses; bits become nats.")] = "nats",
+    objective: Annotated[str, _option("--objective", "|".join(_OBJECTIVES), "Misfit to minimise.")] = "huber",
+    delta: Annotated[_Text, _option("--delta", "X", "Where Huber turns linear.  [default: 0.001]")] = None,
+    weights: Annotated[_Text, _option("--weights", "COL", "Column of weights of the runs.")] = None,
+    starts: Annotated[
+        str, _option("--starts", "auto|paper|K", "Screened, the whole published grid, or K points.")
+    ] = "auto",
+    intervals: Annotated[
+        _Text, _option("--intervals", "|".join(_INTERVALS), "Kind of intervals.  [default: auto]")
+    ] = None,
+    level: Annotated[str, _option("--level", "P", "Coverage of the intervals.")] = "0.9",
+    bootstrap: Annotated[_Text, _option("--bootstrap", "K", "Intervals from K bootstrap draws.")] = None,
+    fix: Annotated[_Texts, _option("--fix", "NAME=VALUE", "Hold a parameter; repeat.")] = None,
+    tie: Annotated[_Texts, _option("--tie", "A,B", "Fit parameters as one; repeat.")] = None,
+    seed: Annotated[str, _option("--seed", "K", "Seed of everything random.")] = "0",
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with status 1 if the fit is not trustworthy.")] = False,
+    output: _Output = None,
+    as_json: _Json = False,
+) -> None:
+    """Fit a law to a table of training runs.
+
+    The report says first whether the fit can be trusted, and why.
+
+    Columns are found by their names where they are usual (params, tokens, loss, ...); what was guessed is reported.
+    Numbers may be written 70B or 1.4T.
+    """
+    _check_output(output, runs)
+    if bootstrap is not None and intervals not in (None, "bootstrap"):
+        raise InputError(f"--bootstrap {inert(bootstrap)} contradicts --intervals {inert(intervals)}; give one of them")
+    chosen = _law(law)
+    known = [v.name for v in chosen.variables]
+    if loss is not None and response is not None and "loss" not in known:
+        raise InputError("--loss and --response name the same column; give one of them")
+    columns = {"N": N, "D": D, "C": C, "loss": loss, "response": response, "run": run_column, "weights": weights}
+    reading: dict[str, Any] = {name: column for name, column in columns.items() if column is not None}
+    others = _pairs(col, "--col", "VAR=COL")
+    for name in others:
+        if name not in known:
+            raise InputError(f"--col: law {chosen.name} has no variable {quoted(name)}; it has {', '.join(known)}")
+        if name in reading:
+            raise InputError(f"--col: the column of {quoted(name)} is given twice")
+    domains = {"response": chosen.response.domain} | {v.name: v.domain for v in chosen.variables}
+    reading["domains"] = {name: domain for name, domain in domains.items() if domain in ("real", "unit", "count")}
+    reading["where"] = tuple(where or ())
+    reading["on_bad"] = _choice(on_bad, "--on-bad", ("raise", "drop"))
+    reading["loss_unit"] = _choice(loss_unit, "--loss-unit", ("nats", "bits"))
+    fitting = {
+        "objective": _objective(objective, None if delta is None else _number(delta, "--delta")),
+        "starts": starts if starts in ("auto", "paper") else _count(starts, "--starts", 1, "auto, paper or"),
+        "intervals": _intervals(intervals, bootstrap),
+        "level": _number(level, "--level"),
+        "fixed": _numbers(fix, "--fix", "NAME=VALUE"),
+        "tied": [_names(text) for text in tie or ()],
+        "seed": _count(seed, "--seed", 0),
+    }
+    if bootstrap is not None:
+        fitting["draws"] = _count(bootstrap, "--bootstrap", 1)
+    if by is None:
+        checked = js.read_runs(runs, **reading, **others)
+        with _progress("fitting") as progress:
+            record = js.fit(chosen, checked, **fitting, progress=progress)
+    else:
+        with _progress("fitting") as progress:
+            record = js.fit_many(chosen, runs, by=by, columns=others, **reading, **fitting, progress=progress)
+    members = _members(record, None)
+    if all(_failed(one) for _, one in members):
+        name, failure = members[0]
+        raise InputError(
+            f"none of the {len(members)} groups could be fitted; the first, {quoted(name)}: {failure.text}"
+        )
+    _deliver(record, output, as_json)
+    if strict and not all(isinstance(one, js.FitResult) and one.verdict.trustworthy for _, one in members):
+        raise typer.Exit(1)
+
+
+@app.command()
+def predict(
+    source: _Fit,
+    N: Annotated[_Text, _option("-N", "X", "Size of the model.")] = None,
+    D: Annotated[_Text, _option("-D", "X", "Training tokens.")] = None,
+    C: Annotated[_Text, _option("-C", "X", "Training compute, for laws that take it.")] = None,
+    at: Annotated[list[str] | None, _option("--at", "VAR=VALUE", "Another variable of the law; repeat.")] = None,
+    group: _Group = None,
+    law: _OwnLaw = None,
+    as_json: _Json = False,
+) -> None:
+    """Predict one run, with its interval.
+
+    Numbers may be written 70B or 1.4T.
+    """
+    given = {name: _number(text, f"-{name}") for name, text in (("N", N), ("D", D), ("C", C)) if text is not None}
+    for name, value in _numbers(at, "--at", "VAR=VALUE").items():
+        if name in given:
+            raise InputError(f"--at: the value of {quoted(name)} is given twice")
+        given[name] = value
+    members = _members(_record(source, law), group)
+    with _progress("predicting"):
+        rows = [{"group": name or None, **_prediction(one, given)} for name, one in members]
+    if as_json:
+        print(_json({"variables": given, "rows": rows}))
+        return
+    sound = [one for _, one in members if not _failed(one)]
+    response = sound[0].law.response if sound else None
+    levels = {one.level for one in sound if isinstance(one, js.FitResult)}
+    header = (
+        "fit",
+        response.unit or response.name if response else "",
+        " ".join([*(f"{100 * level:g} %" for level in levels), "interval"]),
+    )
+    cells = tuple(
+        (row["group"] or source, _value(row["value"]), row["error"] or _interval(row["interval"], 5)) for row in rows
+    )
+    notes = [_source(one.constants) for one in sound if isinstance(one, js.laws.Instance)]
+    if not any(row["interval"] for row in rows):
+        notes.append("No interval: published constants have none, nor has a fit made without.")
+    place = ", ".join(f"{name} = {format_number(value)}" for name, value in given.items())
+    title = f"{response.name if response else 'nothing'} at {place}"
+    _print(Report(title, blocks=(Table("", header, cells, " ".join(notes)),)))
+
+
+@app.command()
+def frontier(
+    source: _Fit,
+    budget: Annotated[list[str], _option("--budget", "C", "Compute to spend, in FLOPs; repeat.")],
+    cost: Annotated[str, _option("--cost", "NAME", "What a run costs.")] = "six_nd",
+    group: _Group = None,
+    level: Annotated[_Text, _option("--level", "P", "Coverage of the intervals.  [default: as in FIT]")] = None,
+    law: _OwnLaw = None,
+    output: _Output = None,
+    as_json: _Json = False,
+) -> None:
+    """Find the best model for each budget.
+
+    Model size, training tokens and loss, each with its interval where the fit has intervals.
+    """
+    _check_output(output, source)
+    budgets = [_number(text, "--budget") for text in budget]
+    coverage = None if level is None else _number(level, "--level")
+    members = _members(_record(source, law), group)
+    if len(members) > 1 and (as_json or output is not None):
+        raise InputError(
+            f"FIT {quoted(source)} holds {len(members)} fits; a file of a plan is of one: choose it with --group"
+        )
+    with _progress("planning"):
+        plans: list[tuple[str, Any]] = [
+            (name, one if _failed(one) else js.frontier(one, budgets, cost=cost, level=coverage))
+            for name, one in members
+        ]
+    if len(plans) == 1 and not _failed(plans[0][1]):
+        _deliver(plans[0][1], output, as_json)
+        return
+    _print(
+        *(
+            Report(f"{name} · no plan", plan.text)
+            if _failed(plan)
+            else replace(plan.report(), title=f"{name} · {plan.report().title}")
+            for name, plan in plans
+        )
+    )
+
+
+@app.command()
+def laws(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one law in full.")] = None) -> None:
+    """List the laws, or show one in full.
+
+    In full: formula, variables with units, parameters, published constants with their status and source.
+    """
+    if name is not None:
+        _print(_law_report(js.laws.get(name.partition(":")[0])))
+        return
+    every = [js.laws.get(each) for each in js.laws.names()]
+    rows = tuple((law.name, law.formula, ", ".join(law.published) or "–") for law in every)
+    note = "`jaxscale laws NAME` shows one in full. Constants go where a fit goes: `frontier chinchilla:besiroglu`."
+    _print(Report(f"{len(every)} laws", blocks=(Table("", ("law", "formula", "published constants"), rows, note),)))
+
+
+# -- reading arguments
+
+
+def _number(text: str, option: str) -> float:
+    try:
+        return parse_number(text)
+    except InputError as error:
+        raise InputError(f"{option}: {error}") from None
+
+
+def _count(text: str, option: str, least: int, otherwise: str = "") -> int:
+    if not re.fullmatch("[0-9]{1,18}", text) or int(text) < least:
+        raise InputError(
+            f"{option} takes {otherwise} a whole number from {least} on, got {quoted(text)}".replace("  ", " ")
+        )
+    return int(text)
+
+
+def _choice(text: str, option: str, choices: Sequence[str]) -> str:
+    if text not in choices:
+        raise InputError(f"{option} takes {', '.join(choices[:-1])} or {choices[-1]}, got {quoted(text)}")
+    return text
+
+
+def _pairs(texts: Iterable[str] | None, option: str, form: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not (name.strip() and equals and value.strip()):
+            raise InputError(f"{option} takes {form}, got {quoted(text)}")
+        if name.strip() in pairs:
+            raise InputError(f"{option} names {quoted(name.strip())} twice; give it once")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _numbers(texts: Iterable[str] | None, option: str, form: str) -> dict[str, float]:
+    return {name: _number(value, f"{option} {inert(name)}") for name, value in _pairs(texts, option, form).items()}
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if len(names) < 2 or not all(names):
+        raise InputError(f"--tie takes two or more names with commas between them (alpha,beta), got {quoted(text)}")
+    return names
+
+
+def _objective(kind: str, delta: float | None) -> Any:
+    if _choice(kind, "--objective", _OBJECTIVES) == "huber":
+        return js.Huber() if delta is None else js.Huber(delta)
+    if delta is not None:
+        raise InputError(f"--delta belongs to --objective huber; {kind} has none")
+    return (
+        js.AbsoluteError() if kind == "absolute" else js.SquaredError(space="raw" if kind == "squared-raw" else "log")
+    )
+
+
+def _intervals(kind: str | None, draws: str | None) -> str | None:
+    if kind is None:
+        return "auto" if draws is None else "bootstrap"
+    return None if _choice(kind, "--intervals", _INTERVALS) == "none" else kind
+
+
+def _law(text: str) -> Any:
+    """The law of that name, or of that name in a Python file, whose code is run."""
+    path, colon, name = text.rpartition(":")
+    if not colon or not path.endswith(".py"):
+        return js.laws.get(text)
+    if not Path(path).is_file():
+        raise InputError(f"--law: there is no file {quoted(path)}")
+    try:
+        found = runpy.run_path(path, run_name="jaxscale_user_law")
+    except (Exception, SystemExit) as error:
+        raise InputError(
+            f"--law: running {quoted(path)} failed: {type(error).__name__}: {inert(error, 200)}"
+        ) from error
+    if not isinstance(found.get(name), js.Law):
+        known = ", ".join(key for key, value in found.items() if isinstance(value, js.Law)) or "none"
+        raise InputError(f"--law: {quoted(path)} holds no law named {quoted(name)}; it holds: {known}")
+    return found[name]
+
+
+def _record(source: str, law: str | None) -> Any:
+    """What FIT names: the record in a file, or a law with published constants."""
+    if Path(source).is_file():
+        return js.load(source, law=None if law is None else _law(law))
+    if law is not None or not (source in js.laws.names() or (":" in source and not source.endswith(".json"))):
+        problem = "a folder, not a file" if Path(source).is_dir() else "not a file that exists"
+        raise InputError(
+            f"FIT {quoted(source)} is {problem}; give one that `jaxscale fit -o` wrote, or law:instance"
+            " such as chinchilla:besiroglu"
+        )
+    return js.laws.instance(source)
+
+
+def _members(record: Any, group: str | None) -> list[tuple[str, Any]]:
+    """The fits in a record with the names of their groups, or the one asked for; a record of one fit has no name."""
+    if not isinstance(record, js.Fits):
+        if group is not None:
+            raise InputError(f"--group {quoted(group)}: FIT holds one fit and no groups; leave --group out")
+        return [("", record)]
+    found: list[tuple[str, Any]] = [(name, one) for name, one in record if group in (None, name)]
+    if not found and group is None:
+        raise InputError("FIT holds no fits")
+    if not found:
+        names = ", ".join(quoted(name) for name, _ in list(record)[:10])
+        raise InputError(f"--group {quoted(group)}: there is no such group; the file has {names}")
+    if group is not None and _failed(found[0][1]):
+        raise InputError(f"--group {quoted(group)}: its fit failed: {inert(found[0][1].text)}")
+    return found
+
+
+def _failed(one: Any) -> bool:
+    """Whether a group has the reason of a failure where others have their fit."""
+    return not hasattr(one, "law")
+
+
+def _check_output(output: Path | None, source: str) -> None:
+    """Refuse what could not be written before any work is done."""
+    if output is None:
+        return
+    if str(output) == "-":
+        raise InputError("-o writes a file; use --json to print the JSON")
+    if output.is_dir():
+        raise InputError(f"-o {quoted(output)} is a folder; name a file in it")
+    if not output.parent.is_dir():
+        raise InputError(f"-o {quoted(output)}: the folder {quoted(output.parent)} does not exist; make it first")
+    if not os.access(output if output.exists() else output.parent, os.W_OK):
+        raise InputError(f"-o {quoted(output)}: no permission to write there")
+    if output.exists() and Path(source).exists() and output.samefile(source):
+        raise InputError(f"-o {quoted(output)} would overwrite what is read; give another name")
+
+
+# -- printing
+
+
+def _prediction(one: Any, given: dict[str, float]) -> dict[str, Any]:
+    if _failed(one):
+        return {"value": None, "interval": None, "error": one.text}
+    if not hasattr(one, "predict"):
+        raise InputError("FIT holds draws, which serve `jaxscale frontier`; predict with the fit they came from")
+    value, interval = one.predict_interval(**given) if isinstance(one, js.FitResult) else (one.predict(**given), None)
+    if not math.isfinite(value):
+        return {"value": None, "interval": None, "error": "the law is not finite there"}
+    if interval is not None:
+        interval = list(interval) if all(map(math.isfinite, interval)) else None
+    return {"value": value, "interval": interval, "error": None}
+
+
+def _law_report(law: Any) -> Report:
+    blocks: list[Table | Lines] = [Lines("", tuple(text for text in (law.formula, law.note, law.source) if text))]
+    variables = tuple((v.name, v.unit, v.domain, v.meaning) for v in (law.response, *law.variables))
+    blocks.append(Table("Response and variables", ("name", "unit", "domain", "meaning"), variables))
+    parameters = tuple(
+        (p.name, p.unit, "positive" if p.transform == "log" else "real", p.meaning) for p in law.parameters
+    )
+    blocks.append(Table("Parameters", ("name", "unit", "domain", "meaning"), parameters))
+    if law.constants:
+        names = law.parameter_names
+        rows = tuple(
+            (key, *(format_number(c.params[n], 6) if n in c.params else "–" for n in names), c.status)
+            for key, c in law.constants.items()
+        )
+        sources = tuple(f"{key}: {_source(c)}" for key, c in law.constants.items())
+        blocks.append(Table("Published constants", ("name", *names, "status"), rows))
+        blocks.append(Lines("Where they come from", sources))
+    return Report(
+        f"{law.name}: {law.response.name} from {', '.join(v.name for v in law.variables)}", blocks=tuple(blocks)
+    )
+
+
+def _source(constants: Any) -> str:
+    return f"{constants.source} ({constants.status}).{' ' * bool(constants.note)}{constants.note}"
+
+
+def _deliver(record: Any, output: Path | None, as_json: bool) -> None:
+    """Write or print a finished record as the options ask."""
+    if output is not None:
+        write_atomic(output, _json(record.to_dict()) + "\n")
+        verdict = record.report().verdict
+        print(f"wrote {quoted(output)}" + (f": {inert(verdict)}" if verdict else ""), file=sys.stderr)
+    if as_json:
+        print(_json(record.to_dict()))
+    elif output is None:
+        _print(record.report())
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, allow_nan=False)
+
+
+def _print(*reports: Report) -> None:
+    width = min(shutil.get_terminal_size((100, 24)).columns, 120)
+    print("\n\n".join(to_text(report, width) for report in reports))
+
+
+def _value(value: float | None) -> str:
+    return "–" if value is None else format_number(value, 6)
+
+
+def _interval(interval: Sequence[float] | None, digits: int = 4) -> str:
+    return "–" if interval is None else " to ".join(format_number(end, digits) for end in interval)
+
+
+class _Progress:
+    """Says on standard error how far a slow piece of work is: one changing line on a terminal, else a line at times."""
+
+    def __init__(self, what: str):
+        self._began = self._shown = time.monotonic()
+        self._terminal = sys.stderr.isatty()
+        first = f"{what} ... (work of a new shape is compiled first, which takes some seconds)"
+        self._waiting = threading.Timer(_SLOW, self._say, [first])
+        self._waiting.daemon = True
+        self._waiting.start()
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        now = time.monotonic()
+        if done == 0 or now - self._began < _SLOW or now - self._shown < (0.2 if self._terminal else 10):
+            return
+        rate = done / (now - self._began)
+        self._say(f"{what}: {done} of {total}, {rate:.3g} a second, {(total - done) / rate:.0f} s left")
+
+    def close(self) -> None:
+        self._waiting.cancel()
+        if self._terminal and self._shown > self._began:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def _say(self, text: str) -> None:
+        self._shown = time.monotonic()
+        start, end = ("\r\x1b[K", "") if self._terminal else ("", "\n")
+        print(start + inert(text), end=end, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[_Progress]:
+    progress = _Progress(what)
+    try:
+        yield progress
+    finally:
+        progress.close()
+
+
+# -- the process
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do one command and return its exit status; every error ends here, as a sentence on standard error."""
+    debug = os.environ.get("JAXSCALE_DEBUG", "0") not in ("", "0") or "--debug" in arguments
+    try:
+        with _spoken_warnings(debug):
+            status = app(args=list(arguments), prog_name="jaxscale", standalone_mode=False) or 0
+    except _UsageError as error:
+        command = error.ctx.command_path if error.ctx else "jaxscale"
+        return _fail(2, f"{error.format_message()}\nSee `{command} --help`.")
+    except JaxscaleError as error:
+        return _fail(2, str(error))
+    except SystemExit:  # the reader of our output went away, and typer has silenced the streams
+        return 141
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        problem = f"internal failure, {type(error).__name__}: {inert(error, 200)}"
+        return _fail(
+            3, f"{problem}\nThis is a defect of jaxscale: please report it with what JAXSCALE_DEBUG=1 makes it print."
+        )
+    return _fail(130, "interrupted") if status == 130 else status
+
+
+def main() -> int:
+    """Entry point of the `jaxscale` program: sets up the process, which is ours alone, and runs the command."""
+    settings = {
+        "JAX_ENABLE_X64": "1",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+    cache = _cache_folder()
+    if cache is not None:
+        settings["JAX_COMPILATION_CACHE_DIR"] = str(cache / "jaxscale" / "xla")
+    for name, value in settings.items():  # JAX reads them when it is imported, which has not happened yet
+        os.environ.setdefault(name, value)
+    logging.getLogger("jax").setLevel(logging.ERROR)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    status = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return status
+
+
+def _fail(status: int, message: str) -> int:
+    print("error: " + "\n".join(inert(line) for line in message.splitlines()), file=sys.stderr)
+    return status
+
+
+@contextmanager
+def _spoken_warnings(debug: bool) -> Iterator[None]:
+    """Our warnings as one line each on standard error; those of other packages only when looking for a defect."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default" if debug else "ignore")
+        warnings.simplefilter("always", JaxscaleWarning)
+        warnings.showwarning = lambda message, *_, **__: print(f"warning: {inert(message)}", file=sys.stderr)
+        yield
+
+
+def _cache_folder() -> Path | None:
+    """The folder for this user's caches on this platform, if the user has a home."""
+    try:
+        if sys.platform == "win32":
+            return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        if sys.platform == "darwin":
+            return Path.home() / "Library" / "Caches"
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return None

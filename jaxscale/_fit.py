@@ -12,7 +12,7 @@ from jaxscale._errors import InputError
 from jaxscale._identification import identify, linearize
 from jaxscale._intervals import Covariance, Progress, bootstrap_draws, make_intervals, powell_covariance
 from jaxscale._objective import Huber, Objective
-from jaxscale._problem import Problem, make_problem
+from jaxscale._problem import Problem, make_problem, pins
 from jaxscale._result import Draws, Failure, FitResult, Fits, Starts
 from jaxscale._runs import Runs, read_frame, read_runs
 from jaxscale._solve import Solutions, solve
@@ -150,6 +150,9 @@ def _as_runs(runs: Any, weights: Any) -> Runs:
             f"these runs were read already; give the column at reading: read_runs(..., weights={weights!r})"
         )
     return replace(runs, weights=np.asarray(weights, np.float64))
+
+
+_CHECKED = {"starts": "auto", "intervals": "auto", "level": 0.9, "draws": 1000}
 
 
 def _check_options(starts: Any, intervals: Any, level: float, draws: int) -> None:
@@ -308,6 +311,8 @@ def fit_many(
     law = get(law) if isinstance(law, str) else law
     reading = {k: options.pop(k) for k in list(options) if k in _READING} | dict(columns or {})
     reading["weights"] = weights
+    _check_options(*(options.get(k, d) for k, d in _CHECKED.items()))
+    pins(law, options.get("fixed") or {}, tuple(options.get("tied", ())), options.get("bounds") or {})
     items: list[tuple[str, FitResult | Failure]] = []
     groups = _groups(data, by)
     for k, (name, rows, numbers) in enumerate(groups):

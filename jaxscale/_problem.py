@@ -96,17 +96,7 @@ def make_problem(
         InputError: a variable is missing, or a pin, tie or bound names no parameter or contradicts another.
     """
     fixed, bounds = dict(fixed or {}), dict(bounds or {})
-    for name in (*fixed, *bounds, *(n for group in tied for n in group)):
-        if name not in law.parameter_names:
-            raise InputError(f"law {law.name!r} has no parameter {name!r}; it has {', '.join(law.parameter_names)}")
-    pinned = np.full(len(law.parameters), np.nan)
-    for i, parameter in enumerate(law.parameters):
-        if parameter.name in fixed:
-            pinned[i] = parameter.to_theta(float(fixed[parameter.name]))
-    layout = Layout(_slots(law, fixed, tied))
-    if layout.free == 0:
-        raise InputError("every parameter is fixed, so there is nothing to fit; use predict with these values")
-
+    pinned, layout = pins(law, fixed, tied, bounds)
     space = residual_space(law, objective)
     logs = tuple(_logged(runs.variable(v.name), v.domain) for v in law.variables)
     response = np.asarray(runs.response, np.float64)
@@ -118,6 +108,27 @@ def make_problem(
     return Problem(
         law, objective, task, points, pinned, lower, upper, len(response), frozenset(bounds), objective.deltas(scale)
     )
+
+
+def pins(
+    law: Law, fixed: Mapping[str, float], tied: Sequence[Sequence[str]], bounds: Mapping[str, object]
+) -> tuple[np.ndarray, Layout]:
+    """Theta of the fixed parameters (n_parameters,), nan elsewhere, and which of the others move together.
+
+    Raises:
+        InputError: a pin, tie or bound names no parameter, or nothing is left to fit.
+    """
+    for name in (*fixed, *bounds, *(n for group in tied for n in group)):
+        if name not in law.parameter_names:
+            raise InputError(f"law {law.name!r} has no parameter {name!r}; it has {', '.join(law.parameter_names)}")
+    pinned = np.full(len(law.parameters), np.nan)
+    for i, parameter in enumerate(law.parameters):
+        if parameter.name in fixed:
+            pinned[i] = parameter.to_theta(float(fixed[parameter.name]))
+    layout = Layout(_slots(law, fixed, tied))
+    if layout.free == 0:
+        raise InputError("every parameter is fixed, so there is nothing to fit; use predict with these values")
+    return pinned, layout
 
 
 def _slots(law: Law, fixed: Mapping[str, float], tied: Sequence[Sequence[str]]) -> tuple[int, ...]:

@@ -119,7 +119,10 @@ class FitResult:
                 for v in law.variables
             )
             slope = np.asarray(jax.grad(lambda t: law.log_response(tuple(t), logs))(jnp.asarray(self.theta)))[chosen]
-        half = ndtri((1 + self.level) / 2) * np.sqrt(slope @ self.covariance.matrix @ slope)
+        variance = slope @ self.covariance.matrix @ slope
+        if not 0 <= variance < np.inf:
+            return value, None
+        half = ndtri((1 + self.level) / 2) * np.sqrt(variance)
         return value, tuple(
             float(x)
             for x in ((value * np.exp(-half), value * np.exp(half)) if positive else (value - half, value + half))
@@ -436,7 +439,7 @@ def load(path: str | Path, law: Law | None = None) -> FitResult | Fits | Draws:
     data = _read_json(Path(path))
     kind = data.get("format") if isinstance(data, dict) else None
     readers = {FIT_FORMAT: _fit_from, FITS_FORMAT: _fits_from, DRAWS_FORMAT: _draws_from}
-    if kind not in readers:
+    if not isinstance(kind, str) or kind not in readers:
         known = ", ".join(readers)
         raise InputError(f"{inert(path)} has the format {quoted(kind)}; this version reads {known}")
     try:
@@ -479,6 +482,8 @@ def _theta_from(data: Mapping[str, Any], law: Law) -> np.ndarray:
         raise InputError(
             f"theta names {', '.join(map(inert, data))}, but law {law.name!r} has {', '.join(law.parameter_names)}"
         )
+    if beyond := [name for name, value in law.natural(theta).items() if not np.isfinite(value)]:
+        raise InputError(f"theta of {beyond[0]} is beyond what a parameter can be")
     return theta
 
 
@@ -488,6 +493,13 @@ def _number(value: Any, missing: float | None = None) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(float(value)):
         raise InputError(f"expected a finite number, found {inert(value, 60)}")
     return float(value)
+
+
+def _level(value: Any) -> float:
+    level = _number(value)
+    if not 0 < level < 1:
+        raise InputError(f"a level lies between 0 and 1, found {level!r}")
+    return level
 
 
 def _numbers(data: Mapping[str, Any]) -> dict[str, float]:
@@ -523,6 +535,9 @@ def _fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
         raise InputError(f"unknown objective {quoted(o['kind'])}")
     options = {"delta": _number(o["delta"])} if o["kind"] == "huber" else {}
     objective = OBJECTIVES[o["kind"]](space=o["space"], overestimate=_number(o["overestimate"]), **options)
+    params = _numbers(data["params"])
+    if set(params) != set(law.parameter_names) or not np.allclose(law.theta(params), theta, rtol=1e-9, atol=1e-9):
+        raise InputError("its params and theta contradict each other")
     runs = None if data["runs"].get("data") is None else Runs.from_data(data["runs"])
     ranges = _pairs(data["runs"]["ranges"])
     empty = np.empty(0)
@@ -531,6 +546,11 @@ def _fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
         c = Covariance(tuple(map(str, c["names"])), _matrix(c["matrix"], len(c["names"])), str(c["method"]))
         if c.matrix.shape[0] != len(c.names) or not set(c.names) <= set(law.parameter_names):
             raise InputError("its covariance does not fit its parameters")
+        scale = np.abs(c.matrix).max(initial=0.0)
+        if not np.allclose(c.matrix, c.matrix.T, rtol=1e-9, atol=1e-12 * scale) or np.linalg.eigvalsh(c.matrix).min(
+            initial=0.0
+        ) < -1e-9 * max(scale, 1e-300):
+            raise InputError("its covariance is not one: not symmetric, or with a negative variance")
     return FitResult(
         law=law,
         params=law.natural(theta),
@@ -543,7 +563,7 @@ def _fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
         starts=Starts(str(s["mode"]), **counts, theta=np.empty((0, len(theta))), value=empty, status=empty.astype(int), steps=empty.astype(int), names=law.parameter_names),
         verdict=_verdict_from(data["verdict"]),
         identification=Identification(_number(i["condition_number"], float("inf")), _numbers(i["correlations"]), _numbers(i["sloppiest"])),
-        intervals=Intervals(_number(v["level"]), str(v["method"]), str(v["why"]), _pairs(v["params"]), _numbers(v["standard_errors"]), None if v["draws"] is None else int(v["draws"])),
+        intervals=Intervals(_level(v["level"]), str(v["method"]), str(v["why"]), _pairs(v["params"]), _numbers(v["standard_errors"]), None if v["draws"] is None else int(v["draws"])),
         covariance=c,
         runs=runs,
         record=RunsRecord(int(data["runs"]["count"]), ranges=ranges) if runs is None else runs.record,
@@ -580,7 +600,7 @@ def _draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:
         draws=_matrix(data["draws"], len(law.parameters)),
         method=str(data["method"]),
         seed=int(data["seed"]),
-        level=_number(data["level"]),
+        level=_level(data["level"]),
         record=RunsRecord(int(data["count"]), ranges=_pairs(data["ranges"])),
         verdict=_verdict_from(data["verdict"]),
         runs_sha256=str(data["fit"]["runs_sha256"]),

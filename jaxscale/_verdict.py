@@ -60,7 +60,7 @@ class Verdict:
         worst = [r.text for r in self.reasons if r.severity == "fatal"]
         if worst:
             return "NOT TRUSTWORTHY: " + "; ".join(worst)
-        warnings = [r.code for r in self.reasons if r.severity == "warning"]
+        warnings = dict.fromkeys(r.code for r in self.reasons if r.severity == "warning")
         return "trustworthy" + (f", with warnings: {', '.join(warnings)}" if warnings else "")
 
 
@@ -208,7 +208,7 @@ def _residuals(e: Evidence):
         yield Reason(
             "influential_runs",
             "warning",
-            f"{_runs_word(len(pulling))} far more than the rest (rows {listed}); see what the fit says without them",
+            f"{_count(len(pulling), 'run pulls', 'runs pull')} far more than the rest ({_rows(listed)}); see what the fit says without",
         )
     far = np.flatnonzero(np.abs(residuals) > FAR_OFF_IN_SIGMA * sigma)
     if len(far):
@@ -218,7 +218,7 @@ def _residuals(e: Evidence):
         yield Reason(
             "outliers",
             "warning",
-            f"{len(far)} runs lie more than {FAR_OFF_IN_SIGMA:g} robust deviations off the law (rows {listed}{more}); check them, none was dropped",
+            f"{_count(len(far), 'run lies', 'runs lie')} more than {FAR_OFF_IN_SIGMA:g} robust deviations off the law ({_rows(listed)}{more}); check and keep or leave out, none was dropped",
         )
     if len(residuals) < FEWEST_RUNS_FOR_TRENDS:
         return
@@ -287,8 +287,12 @@ def _distinct(values: np.ndarray) -> int:
     return 1 + int(np.sum(np.diff(ordered) > 0.02)) if len(ordered) else 0
 
 
-def _runs_word(count: int) -> str:
-    return "1 run pulls" if count == 1 else f"{count} runs pull"
+def _count(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
+def _rows(listed: str) -> str:
+    return f"rows {listed}" if "," in listed else f"row {listed}"
 
 
 def _influential(e: Evidence, rows: np.ndarray) -> list[int]:

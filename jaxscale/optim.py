@@ -43,6 +43,7 @@ class DampedState(NamedTuple):
     curvature: Curvature
     damping: Array
     predicted: Array  # decrease that the quadratic model expects of the step now being tried
+    streak: Array  # steps accepted in a row (positive) or refused in a row (negative)
     status: Array
 
     @property
@@ -75,7 +76,7 @@ def _trial_step(hessian: Array, gradient: Array, scale: Array, damping: Array, f
 
 @cache
 def damped_newton(
-    *, exact: bool = True, initial_damping: float = 1.0, tolerance: float = 1e-13
+    *, exact: bool = True, initial_damping: float = 10.0, tolerance: float = 1e-13
 ) -> optax.GradientTransformationExtraArgs:
     """Newton's method with Marquardt damping, falling back to Gauss-Newton where the Hessian is not positive definite.
 
@@ -104,6 +105,7 @@ def damped_newton(
             curvature=Curvature(square, square),
             damping=number + initial_damping,
             predicted=number + 1.0,
+            streak=number,
             status=jnp.asarray(RUNNING, jnp.int32),
         )
 
@@ -126,9 +128,16 @@ def damped_newton(
             (trial, value, gradient, curvature),
             (state.point, state.value, state.gradient, state.curvature),
         )
-        eased = state.damping * jnp.where(ratio > 0.9, 0.25, jnp.where(ratio < 0.25, 3.0, 1.0))
-        damping = jnp.where(better, eased, jnp.maximum(4.0 * state.damping, 1e-6))
+        # The damping moves faster the longer it has moved one way: a far start asks for many decades of it, and back.
+        good = better & (ratio > 0.9)
+        streak = jnp.where(
+            good, jnp.maximum(state.streak, 0) + 1, jnp.where(better, 0, jnp.minimum(state.streak, 0) - 1)
+        )
+        faster = 4.0 ** jnp.minimum(jnp.abs(streak), 2.0)
+        eased = state.damping * jnp.where(good, 1 / faster, jnp.where(ratio < 0.25, 3.0, 1.0))
+        damping = jnp.where(better, eased, jnp.maximum(faster * state.damping, 1e-6))
         damping = jnp.where(fresh, state.damping, jnp.maximum(damping, _SMALLEST_DAMPING))
+        streak = jnp.where(fresh, 0, streak)
 
         negligible = tolerance * jnp.abs(best)
         small = (better & (gain <= negligible) & (ratio > 0.25)) | (state.predicted <= negligible)
@@ -149,14 +158,16 @@ def damped_newton(
         damping = jnp.where(usable, damping, 10.0 * damping)
         predicted = jnp.where(usable, predicted, 1.0)
         target = point + jnp.where(usable, step, 0.0)
-        new_state = DampedState(point, best, gradient, curvature, damping, predicted, status)
+        new_state = DampedState(
+            point, best, gradient, curvature, damping, predicted, streak.astype(damping.dtype), status
+        )
         return unravel(target - trial), new_state
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
 def levenberg_marquardt(
-    *, initial_damping: float = 1.0, tolerance: float = 1e-13
+    *, initial_damping: float = 10.0, tolerance: float = 1e-13
 ) -> optax.GradientTransformationExtraArgs:
     """`damped_newton` without second derivatives: cheaper per step, and more starts end short of the optimum."""
     return damped_newton(exact=False, initial_damping=initial_damping, tolerance=tolerance)

@@ -94,16 +94,17 @@ def demo() -> None:
     with _progress("fitting the demo set") as progress:
         result = js.fit(js.laws.get("chinchilla"), runs, progress=progress)
         plan = js.frontier(result, _DEMO_BUDGETS)
-    intervals = result.intervals.params
-    rows = tuple(
-        (name, format_number(truth.params[name]), format_number(value), _interval(intervals.get(name)))
-        for name, value in result.params.items()
-    )
-    header = ("parameter", "truth", "estimate", f"{100 * result.level:g} % interval")
+    rows = []
+    for name, value in result.params.items():
+        actual, interval = truth.params[name], result.intervals.params.get(name)
+        inside = "–" if interval is None else "yes" if interval[0] <= actual <= interval[1] else "no"
+        rows.append((name, _plain(actual), _plain(value), _interval(interval), inside))
+    header = ("parameter", "truth", "estimate", f"{100 * result.level:g} % interval", "inside")
+    note = "The robust loss limits the bias that bad runs bring, but does not remove it."
     _print(
         Report(
             "The demo set is synthetic: a sweep drawn from a known law, with realistic noise and a few bad runs.",
-            blocks=(Table("The truth beside what the fit recovered", header, rows),),
+            blocks=(Table("The truth beside what the fit recovered", header, tuple(rows), note),),
         ),
         result.report(),
         plan.report(),
@@ -167,7 +168,7 @@ def fit(
     Numbers may be written 70B or 1.4T.
     """
     _check_output(output, runs)
-    if bootstrap is not None and intervals not in (None, "bootstrap"):
+    if bootstrap is not None and (intervals or "bootstrap").lower() != "bootstrap":
         raise InputError(f"--bootstrap {inert(bootstrap)} contradicts --intervals {inert(intervals)}; give one of them")
     chosen = _law(law)
     known = [v.name for v in chosen.variables]
@@ -243,21 +244,21 @@ def predict(
         return
     sound = [one for _, one in members if not _failed(one)]
     response = sound[0].law.response if sound else None
-    levels = {one.level for one in sound if isinstance(one, js.FitResult)}
-    header = (
-        "fit",
-        response.unit or response.name if response else "",
-        " ".join([*(f"{100 * level:g} %" for level in levels), "interval"]),
-    )
+    fits = [one for one in sound if isinstance(one, js.FitResult)]
+    level = f"{100 * fits[0].level:g} % " if fits else ""
+    header = ("fit", response.unit or response.name if response else "", f"{level}interval", "note")
     cells = tuple(
-        (row["group"] or source, _value(row["value"]), row["error"] or _interval(row["interval"], 5)) for row in rows
+        (row["group"] or source, _value(row["value"]), _interval(row["interval"], 5), _caution(row, one))
+        for row, (_, one) in zip(rows, members, strict=True)
     )
-    notes = [_source(one.constants) for one in sound if isinstance(one, js.laws.Instance)]
-    if not any(row["interval"] for row in rows):
-        notes.append("No interval: published constants have none, nor has a fit made without.")
-    place = ", ".join(f"{name} = {format_number(value)}" for name, value in given.items())
+    notes = [f"{_source(one.constants)} Published constants have no interval." for one in sound if one not in fits]
+    if any(row["interval"] for row in rows):
+        notes.append("The interval is the error of the law fitted; a single run scatters around it.")
+    if any(row["beyond_runs"] for row in rows):
+        notes.append("Beyond the runs, numbers hold only if the law does.")
+    place = ", ".join(f"{name} = {_amount(name, value)}" for name, value in given.items())
     title = f"{response.name if response else 'nothing'} at {place}"
-    _print(Report(title, blocks=(Table("", header, cells, " ".join(notes)),)))
+    _print(Report(title, blocks=(Table("", header, cells), Lines("", tuple(notes)))))
 
 
 @app.command()
@@ -276,7 +277,7 @@ def frontier(
     Model size, training tokens and loss, each with its interval where the fit has intervals.
     """
     _check_output(output, source)
-    budgets = [_number(text, "--budget") for text in budget]
+    budgets = [_budget(text) for text in budget]
     coverage = None if level is None else _number(level, "--level")
     members = _members(_record(source, law), group)
     if len(members) > 1 and (as_json or output is not None):
@@ -324,6 +325,17 @@ def _number(text: str, option: str) -> float:
         return parse_number(text)
     except InputError as error:
         raise InputError(f"{option}: {error}") from None
+
+
+def _budget(text: str) -> float:
+    try:
+        return _number(text, "--budget")
+    except InputError as error:
+        several = text.split(",")
+        if len(several) < 2:
+            raise
+        options = " ".join(f"--budget {inert(each.strip(), 30)}" for each in several[:3])
+        raise InputError(f"{error}. For several budgets repeat the option: {options}") from None
 
 
 def _count(text: str, option: str, least: int, otherwise: str = "") -> int:
@@ -376,7 +388,7 @@ def _objective(kind: str, delta: float | None) -> Any:
 def _intervals(kind: str | None, draws: str | None) -> str | None:
     if kind is None:
         return "auto" if draws is None else "bootstrap"
-    return None if _choice(kind, "--intervals", _INTERVALS) == "none" else kind
+    return None if _choice(kind.lower(), "--intervals", _INTERVALS) == "none" else kind.lower()
 
 
 def _law(text: str) -> Any:
@@ -453,16 +465,37 @@ def _check_output(output: Path | None, source: str) -> None:
 
 
 def _prediction(one: Any, given: dict[str, float]) -> dict[str, Any]:
+    row: dict[str, Any] = {"value": None, "interval": None, "trustworthy": None, "beyond_runs": {}, "error": None}
     if _failed(one):
-        return {"value": None, "interval": None, "error": one.text}
+        return row | {"error": one.text}
     if not hasattr(one, "predict"):
         raise InputError("FIT holds draws, which serve `jaxscale frontier`; predict with the fit they came from")
-    value, interval = one.predict_interval(**given) if isinstance(one, js.FitResult) else (one.predict(**given), None)
+    fitted = isinstance(one, js.FitResult)
+    value, interval = one.predict_interval(**given) if fitted else (one.predict(**given), None)
+    if fitted:
+        row |= {"trustworthy": one.verdict.trustworthy, "beyond_runs": one.beyond_runs(**given)}
     if not math.isfinite(value):
-        return {"value": None, "interval": None, "error": "the law is not finite there"}
+        return row | {"error": "the law is not finite there"}
     if interval is not None:
         interval = list(interval) if all(map(math.isfinite, interval)) else None
-    return {"value": value, "interval": interval, "error": None}
+    return row | {"value": value, "interval": interval}
+
+
+def _caution(row: dict[str, Any], one: Any) -> str:
+    """What to know before believing a prediction."""
+    if row["error"]:
+        return row["error"]
+    cautions = [] if row["trustworthy"] is not False else [str(one.verdict)]
+    far = [
+        f"{name} is {format_number(times, 3)} times the {'largest' if times > 1 else 'smallest'} run's"
+        for name, times in row["beyond_runs"].items()
+    ]
+    if far:
+        cautions.append(f"extrapolates: {', '.join(far)}")
+    if row["interval"] is None and isinstance(one, js.FitResult):
+        why = one.intervals.why if one.covariance is None else "the law is too steep or the covariance too wide here"
+        cautions.append(f"no interval: {why}")
+    return "; ".join(cautions)
 
 
 def _law_report(law: Any) -> Report:
@@ -476,7 +509,7 @@ def _law_report(law: Any) -> Report:
     if law.constants:
         names = law.parameter_names
         rows = tuple(
-            (key, *(format_number(c.params[n], 6) if n in c.params else "–" for n in names), c.status)
+            (key, *(_plain(c.params[n], 6) if n in c.params else "–" for n in names), c.status)
             for key, c in law.constants.items()
         )
         sources = tuple(f"{key}: {_source(c)}" for key, c in law.constants.items())
@@ -513,11 +546,20 @@ def _print(*reports: Report) -> None:
 
 
 def _value(value: float | None) -> str:
-    return "–" if value is None else format_number(value, 6)
+    return "–" if value is None else _plain(value, 6)
+
+
+def _plain(value: float, digits: int = 4) -> str:
+    """A number that is no count: without suffix."""
+    return format_number(value, digits, suffixes=False)
+
+
+def _amount(name: str, value: float) -> str:
+    return format_number(value) if name in ("N", "D", "C") else _plain(value)
 
 
 def _interval(interval: Sequence[float] | None, digits: int = 4) -> str:
-    return "–" if interval is None else " to ".join(format_number(end, digits) for end in interval)
+    return "–" if interval is None else " to ".join(_plain(end, digits) for end in interval)
 
 
 class _Progress:
@@ -526,7 +568,7 @@ class _Progress:
     def __init__(self, what: str):
         self._began = self._shown = time.monotonic()
         self._terminal = sys.stderr.isatty()
-        first = f"{what} ... (work of a new shape is compiled first, which takes some seconds)"
+        first = f"{what} ... (the first time compiles; this takes some seconds)"
         self._waiting = threading.Timer(_SLOW, self._say, [first])
         self._waiting.daemon = True
         self._waiting.start()

@@ -14,10 +14,12 @@ from jaxscale._intervals import Covariance, Progress, bootstrap_draws, make_inte
 from jaxscale._objective import Huber, Objective
 from jaxscale._problem import Problem, make_problem, pins
 from jaxscale._result import Draws, Failure, FitResult, Fits, Starts
-from jaxscale._runs import Runs, read_frame, read_runs
-from jaxscale._solve import Solutions, solve
+from jaxscale._runs import Runs, read_runs
+from jaxscale._solve import SMALL_BATCH, Solutions, solve
 from jaxscale._starts import candidates, ranked
+from jaxscale._tables import read_frame
 from jaxscale._text import inert, quoted
+from jaxscale._units import in_plain_counts
 from jaxscale._verdict import Evidence, Verdict, judge
 from jaxscale.laws import Law, get
 from jaxscale.optim import NOT_FINITE, damped_newton
@@ -25,9 +27,10 @@ from jaxscale.optim import NOT_FINITE, damped_newton
 Bounds = Mapping[str, tuple[float | None, float | None]]
 IntervalMethod = Literal["auto", "quick", "bootstrap"]
 
-_FIRST_BATCH = 64  # starts that "auto" finishes before it asks whether enough of them agree
+_FIRST_BATCH = 16  # starts that "auto" finishes before it asks whether enough of them agree
 _ENOUGH_AGREEING = 5
 _MOST_FINISHED = 1024
+_LIKENESS_ROWS = 64
 _DEFAULT_STEPS, _FIRST_ORDER_STEPS = 300, 5000
 
 
@@ -80,14 +83,14 @@ def fit(
     problem = make_problem(law, runs, objective, fixed=fixed, tied=tied, bounds=bounds)
     with jax.enable_x64(True):
         tried, solutions, considered = _search(problem, chosen, starts, seed, steps)
-        best = int(np.argmin(np.where(np.isfinite(solutions.value), solutions.value, np.inf)))
+        best = _first_lowest(solutions.value)
         if not np.isfinite(solutions.value[best]):
             raise InputError(
                 f"law {law.name!r} is not finite at any of {len(tried)} starts; check the units, or give starts=[{{...}}]"
             )
         free = solutions.free[best]
         at = linearize(problem, free)
-        identification = identify(at)
+        identification = identify(at, in_plain_counts(problem, free))
         quick = powell_covariance(at)
         made, covariance = make_intervals(
             problem, chosen, free, at, identification,
@@ -181,7 +184,11 @@ def _search(problem: Problem, optimizer, starts, seed: int, steps: int) -> tuple
     free = candidates(problem, starts, seed)
     if starts == "paper" or not isinstance(starts, (str, int)):
         return free, _descend(problem, optimizer, free, steps), len(free)
-    order = ranked(problem, free, seed, problem.deltas[0])
+    order = ranked(_likeness(problem), free, seed, problem.deltas[0])
+    if not len(order):
+        raise InputError(
+            f"law {problem.law.name!r} is not finite at any of its {len(free)} starts; check the units, or give starts=[{{...}}]"
+        )
     if isinstance(starts, int):
         if starts > len(order):
             raise InputError(
@@ -197,21 +204,32 @@ def _search(problem: Problem, optimizer, starts, seed: int, steps: int) -> tuple
         values = np.concatenate([p.value for p in parts])
         if _agreeing(values, float(np.min(values)), problem).sum() >= _ENOUGH_AGREEING:
             break
-    if not tried:
-        raise InputError(
-            f"law {problem.law.name!r} is not finite at any of its {len(free)} starts; check the units, or give starts=[{{...}}]"
-        )
     return np.concatenate(tried), Solutions(*(np.concatenate(x) for x in zip(*parts, strict=True))), len(free)
+
+
+def _likeness(problem: Problem) -> Problem:
+    """The problem on a few of its runs, where it has many: good enough to rank starts and to take their first steps."""
+    return problem.thinned(_LIKENESS_ROWS) if problem.count >= 2 * _LIKENESS_ROWS else problem
 
 
 def _descend(problem: Problem, optimizer, free: np.ndarray, steps: int) -> Solutions:
     """Run every start to the end, through each stage of the objective."""
-    solutions = None
+    begin = free
+    if optimizer is damped_newton() and len(free) > SMALL_BATCH and problem.count >= 2 * _LIKENESS_ROWS:
+        few = _likeness(problem)
+        rough = solve(few.task, damped_newton(tolerance=1e-4), begin, few.batch(len(begin)), max_steps=steps)
+        begin = np.where(np.isfinite(rough.free), rough.free, free)
+        optimizer = damped_newton(initial_damping=1e-3)
     for delta in problem.deltas:
-        begin = free if solutions is None else np.where(np.isfinite(solutions.free), solutions.free, free)
         solutions = solve(problem.task, optimizer, begin, problem.batch(len(begin), delta), max_steps=steps)
-    assert solutions is not None  # an objective has at least one stage
+        begin = np.where(np.isfinite(solutions.free), solutions.free, free)
     return solutions
+
+
+def _first_lowest(values: np.ndarray) -> int:
+    """The first start whose objective is the lowest but for rounding, so that rounding does not choose between equals."""
+    finite = np.where(np.isfinite(values), values, np.inf)
+    return int(np.flatnonzero(finite <= finite.min() * (1 + 1e-13))[0])
 
 
 def _agreeing(values: np.ndarray, lowest: float, problem: Problem) -> np.ndarray:

@@ -95,9 +95,9 @@ def linearize(problem: Problem, free: np.ndarray) -> Linearization:
     return Linearization(problem.free_names, residuals, jacobian, psi, weights, problem.delta, held)
 
 
-def identify(at: Linearization) -> Identification:
-    """Conditioning of the normalised Jacobian at an optimum."""
-    jacobian = at.jacobian[at.used] * np.sqrt(at.weights[at.used])[:, None]
+def identify(at: Linearization, units: np.ndarray) -> Identification:
+    """Conditioning of the normalised Jacobian at an optimum; `units` (free, free) takes it to plain counts."""
+    jacobian = (at.jacobian @ units)[at.used] * np.sqrt(at.weights[at.used])[:, None]
     norms = np.linalg.norm(jacobian, axis=0)
     if not np.all(np.isfinite(jacobian)) or not np.all(norms > 0):
         dead = {n: 1.0 for n, size in zip(at.names, norms, strict=True) if not size > 0}

@@ -21,6 +21,7 @@ FEWEST_RUNS_FOR_PAIRS = (
 )
 FEWEST_DEGREES_OF_FREEDOM = 4
 FEWEST_CLUSTERS = 8
+_DRAWS_PER_CHUNK = 4096  # bounds memory: one row of weights for each draw
 HOPELESS_CONDITION = 1e9
 _RIVALS = 24  # optima of other draws that every draw is checked against
 
@@ -110,8 +111,9 @@ def bootstrap_draws(
     free = np.empty((draws, problem.layout.free))
     value = np.empty(draws)
     status = np.empty(draws, np.int64)
-    for first in range(0, draws, SMALL_BATCH):
-        rows = slice(first, min(first + SMALL_BATCH, draws))
+    chunk = SMALL_BATCH if draws <= SMALL_BATCH else _DRAWS_PER_CHUNK
+    for first in range(0, draws, chunk):
+        rows = slice(first, min(first + chunk, draws))
         start = np.repeat(best[None], rows.stop - rows.start, axis=0)
         found = _refit(problem, optimizer, start, weights[rows])
         free[rows], value[rows], status[rows] = found
@@ -235,8 +237,10 @@ def make_intervals(
     covariance = Covariance(at.names, np.cov(kept, rowvar=False).reshape(len(at.names), -1), "bootstrap")
     tails = ((1 - level) / 2, (1 + level) / 2)
     ends = {}
+    percentile = clusters is not None
     for k, name in enumerate(at.names):
-        percentile = clusters is not None
+        if at.held[k]:
+            continue
         ends[name] = tuple(np.quantile(kept[:, k], tails)) if percentile else bias_corrected(kept[:, k], best[k], level)
     label = "cluster_pairs_percentile" if clusters is not None else "pairs_bias_corrected"
     return _natural_intervals(problem, level, label, why, ends, kept.std(axis=0, ddof=1), len(kept)), covariance

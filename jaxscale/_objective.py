@@ -172,7 +172,7 @@ def value_of(law: Law, layout: Layout, space: Space):
 
 
 def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_order: bool = True):
-    """`evaluate(free, pinned, points, loss, blend)` for many lanes.
+    """`evaluate(free, pinned, points, loss, outer_share)` for many lanes; see `DampedState.outer_share`.
 
     Arrays of `points` and `pinned` may have a lane axis or be shared. Everything is one pass of elementwise work per run, then
     one batched product; `separate` keeps XLA from fusing the product into the pass, which would make it scalar.
@@ -196,7 +196,7 @@ def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_ord
             rows.extend(jax.jvp(along, (free[j],), (jnp.ones_like(free[j]),))[1])
         return rows
 
-    def evaluate(free: Array, pinned: Array, points: Points, loss: Loss, blend: Array | None = None) -> Evaluation:
+    def evaluate(free: Array, pinned: Array, points: Points, loss: Loss, outer_share: Array | None = None) -> Evaluation:
         p = free.shape[1]
         logs_axes = 0 if points.response.ndim == 2 else None
         columns = tuple(free[:, i] for i in range(p))
@@ -210,12 +210,10 @@ def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_ord
         predicted, jac = separate(per_run(value_and_jacobian))
         residual = predicted - points.response
         contribution, psi, weights = misfit(residual, points.weights, loss)
-        outside = (
-            jnp.zeros_like(residual)
-            if blend is None
-            else blend[:, None] * loss.delta / jnp.maximum(jnp.abs(residual), 1e-300)
-        )
-        inner = weights * jnp.where(jnp.abs(residual) <= loss.delta, 1.0, outside)
+        beyond = jnp.zeros_like(residual)
+        if outer_share is not None:
+            beyond = outer_share[:, None] * loss.delta / jnp.maximum(jnp.abs(residual), 1e-300)
+        inner = weights * jnp.where(jnp.abs(residual) <= loss.delta, 1.0, beyond)
         contribution, psi, inner = separate((contribution, psi, inner))
         if not second_order:
             gradient = jnp.stack([jnp.sum(separate(j * psi), axis=1) for j in jac], axis=1)

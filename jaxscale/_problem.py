@@ -1,8 +1,9 @@
 """What is fitted: a law, some runs, an objective and pins, turned into padded arrays."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import jax
 import numpy as np
 
 from jaxscale._errors import InputError
@@ -74,6 +75,14 @@ class Problem:
             weights = np.broadcast_to(self.points.weights, (starts, len(self.points.weights)))
         weighting = index if weights is None else np.arange(starts)
         return Problems(self.points, self.pinned, weights, index, weighting, self.loss(delta), self.lower, self.upper)
+
+    def thinned(self, rows: int) -> "Problem":
+        """The same problem on some of its runs, evenly spread over the response: a cheap likeness, to begin with."""
+        used = np.flatnonzero(self.points.weights > 0)
+        by_response = used[np.argsort(self.points.response[used], kind="stable")]
+        some = np.sort(by_response[np.linspace(0, len(used) - 1, min(rows, len(used))).round().astype(int)])
+        points = _pad(Points(*jax.tree.map(lambda x: x[some], tuple(self.points))))
+        return replace(self, points=points, count=len(some))
 
     def padded(self, rows: np.ndarray) -> np.ndarray:
         """Weights (..., count) extended with the zeros of the padding."""

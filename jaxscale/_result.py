@@ -26,13 +26,20 @@ from jaxscale.optim import STATUS_TEXT
 
 FIT_FORMAT, FITS_FORMAT, DRAWS_FORMAT = "jaxscale.fit/1", "jaxscale.fits/1", "jaxscale.draws/1"
 _LARGEST_FILE = 1 << 30
-_DEEPEST = 32
+# What the methods of intervals and draws are called in a file, and in a report.
+_METHODS = {
+    "powell_sandwich": "robust standard errors (sandwich with Powell's kernel)",
+    "pairs_bias_corrected": "bootstrap",
+    "cluster_pairs_percentile": "bootstrap",
+    "pairs": "runs resampled",
+    "cluster_pairs": "independent runs resampled whole",
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Starts:
-    """What every start reached. `count` starts were considered, `screened` of them by their objective alone, `finished` run to
-    the end; `at_best` of those reached the best objective (within 1e-9 of it) and `failed` never had a finite one.
+    """What every start reached. `count` starts were considered, `screened` of them by their objective alone, `finished`
+    run to the end; `at_best` of those reached the best objective (within 1e-9 of it), `failed` never had a finite one.
 
     theta: (finished, n_parameters) where each ended; value: its objective; status: why it ended; steps: iterations.
     All four are empty in a fit read from a file.
@@ -50,6 +57,14 @@ class Starts:
     steps: np.ndarray
     names: tuple[str, ...]
 
+    def __str__(self) -> str:
+        tried = f"{self.screened:,} points screened, " if self.screened else ""
+        lost = f", {self.failed} ended where the law is not finite" if self.failed else ""
+        return f"{tried}{self.finished} run to the end, {self.at_best} of them reached this optimum{lost}"
+
+    def __repr__(self) -> str:
+        return f"<Starts {self.mode}: {self}>"
+
     def to_frame(self) -> pd.DataFrame:
         """One row for each finished start: parameters (theta), objective, steps, and why it ended."""
         frame = pd.DataFrame(self.theta, columns=list(self.names))
@@ -61,9 +76,9 @@ class Starts:
 class FitResult:
     """A law fitted to runs. Frozen; new questions are verbs that take it (`bootstrap`, `frontier`).
 
-    params: natural values by name. theta: the same unconstrained, (n_parameters,), in the law's order. value: the objective,
-    summed over runs. gradient_norm: largest cosine between a column of the Jacobian and the scores, 0 at an optimum.
-    covariance: of theta; parameters it does not name were fixed. runs: None if the file it was read from carried no rows.
+    params: natural values by name. theta: the same unconstrained, (n_parameters,), in the law's order. value: the
+    objective, summed over runs. gradient_norm: largest cosine between a column of the Jacobian and the scores, 0 at an
+    optimum. covariance: of theta; parameters it does not name were fixed. runs: None if read from a file without rows.
     """
 
     law: Law
@@ -99,12 +114,14 @@ class FitResult:
         return self.law.name
 
     def predict(self, **variables: Any) -> Any:
-        """The law's response at the fitted parameters, see `Law.predict`: `result.predict(N=70e9, D=1.4e12)`."""
+        """The law's response at the fitted parameters: `result.predict(N=70e9, D=1.4e12)`; see `Law.predict`."""
         return self.law.predict(self.params, **variables)
 
     def predict_interval(self, **variables: Any) -> tuple[float, tuple[float, float] | None]:
-        """The response for one run and its interval by the delta method (None without a covariance): the error of the law
-        fitted, not the scatter of a run around it."""
+        """The response for one run and its interval by the delta method (None without a covariance).
+
+        The interval is the error of the law fitted, not the scatter of a run around it.
+        """
         value = self.predict(**variables)
         if np.ndim(value):
             raise InputError("predict_interval takes one run; give numbers, not arrays")
@@ -123,10 +140,22 @@ class FitResult:
         if not 0 <= variance < np.inf:
             return value, None
         half = ndtri((1 + self.level) / 2) * np.sqrt(variance)
-        return value, tuple(
-            float(x)
-            for x in ((value * np.exp(-half), value * np.exp(half)) if positive else (value - half, value + half))
-        )
+        low, high = (value * np.exp(-half), value * np.exp(half)) if positive else (value - half, value + half)
+        return value, (float(low), float(high))
+
+    def beyond_runs(self, **variables: float) -> dict[str, float]:
+        """How far one run lies outside the runs fitted, by variable: above 1, its value over the largest; below 1, its
+        value over the smallest. Variables within the runs are absent, as are those that may be 0 or negative."""
+        ranges = dict(self.record.ranges)
+        if "C" not in ranges and self.runs is not None and {"N", "D"} <= ranges.keys():
+            compute = self.runs.variable("C")
+            ranges["C"] = (float(compute.min()), float(compute.max()))
+        beyond = {}
+        for name, value in variables.items():
+            low, high = ranges.get(name, (0.0, 0.0))
+            if low > 0 and not low <= value <= high:
+                beyond[name] = float(value / (low if value < low else high))
+        return beyond
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each parameter: value, low and high end of the interval, standard error, unit, note."""
@@ -141,8 +170,10 @@ class FitResult:
     def _note(self, name: str) -> str:
         if name in self.fixed:
             return "fixed"
-        ties = [t for t in self.tied if name in t]
-        return f"tied to {', '.join(n for n in ties[0] if n != name)}" if ties else ""
+        notes = [f"tied to {', '.join(n for n in t if n != name)}" for t in self.tied if name in t]
+        if any(r.code == "at_bound" and name in r.params for r in self.verdict.reasons):
+            notes.append("at bound")
+        return ", ".join(notes)
 
     def report(self) -> Report:
         """Verdict first, then parameters, then what to know about the optimum, the data and each finding."""
@@ -151,41 +182,40 @@ class FitResult:
         percent = f"{100 * self.level:g} % interval"
         rows = []
         for q in self.law.parameters:
-            ends = self.intervals.params.get(q.name)
-            shown = (
-                f"{_short(ends[0])} to {_short(ends[1])}" if ends else ("" if q.name in self.fixed else "not computed")
-            )
-            rows.append((q.name, _short(self.params[q.name]), shown, q.unit, self._note(q.name)))
+            ends, note = self.intervals.params.get(q.name), self._note(q.name)
+            shown = f"{_plain(ends[0])} to {_plain(ends[1])}" if ends else ("–" if note else "not computed")
+            rows.append((q.name, _plain(self.params[q.name]), shown, q.unit, note))
+        method = _METHODS.get(self.intervals.method, self.intervals.method)
+        draws = f" of {self.intervals.draws} draws" if self.intervals.draws else ""
         parameters = Table(
             "Parameters",
             ("name", "value", percent, "unit", "note"),
             tuple(rows),
-            f"Intervals: {self.intervals.method}; {self.intervals.why}.",
+            f"Intervals: {method}{draws}; {self.intervals.why}.",
         )
-        s, i = self.starts, self.identification
+        i = self.identification
         sloppy = ", ".join(f"{w:+.2f} {k}" for k, w in list(i.sloppiest.items())[:4] if abs(w) > 0.05)
         condition = f"{i.condition_number:.1e}" if np.isfinite(i.condition_number) else "infinite"
         facts = [
             f"objective {self.value:.10g} (sum over runs), gradient {self.gradient_norm:.1e}",
-            f"starts: {s.at_best} of {s.finished} finished agree on it ({s.count} considered, {s.failed} not finite)",
+            f"starts: {self.starts}",
             f"conditioning {condition}; least determined direction: {sloppy or 'none'}",
         ]
         if np.isfinite(self.sigma):
-            ratio = (
-                f", delta/sigma {self.objective.delta / self.sigma:.2f}" if np.isfinite(self.objective.delta) else ""
-            )
-            facts.append(f"typical residual (robust sigma) {self.sigma:.2e}{ratio}")
-        findings = tuple(f"{r.severity}, {r.code}: {r.text}" for r in self.verdict.reasons)
-        blocks = [parameters, Lines("Optimum", tuple(facts)), Lines("Runs", _runs_lines(self.record))]
-        if findings:
-            blocks.insert(0, Lines("Findings", findings))
+            size = self.objective.delta / self.sigma
+            turn = f"; residuals count in full up to {size:.2g} of it, and less beyond" if np.isfinite(size) else ""
+            facts.append(f"typical residual {self.sigma:.2e} (robust standard deviation){turn}")
+        runs = tuple(f"{label}: {text}" for label, text in self.record.lines())
+        blocks: list[Table | Lines] = [parameters, Lines("Optimum", tuple(facts)), Lines("Runs", runs)]
+        if self.verdict.reasons:
+            blocks.insert(0, Lines("Findings", _findings(self.verdict)))
         return Report(title, str(self.verdict), tuple(blocks))
 
     def __str__(self) -> str:
         return to_text(self.report())
 
     def __repr__(self) -> str:
-        return f"<FitResult {self.law.name}, {self.record.count} runs: {str(self.verdict)}>"
+        return f"<FitResult {self.law.name}, {self.record.count} runs: {self.verdict!s}>"
 
     def _repr_html_(self) -> str:
         return to_html(self.report())
@@ -218,13 +248,12 @@ class FitResult:
             },
             "optimizer": self.optimizer,
             "seed": self.seed,
-            "covariance": None if c is None else {"names": list(c.names), "matrix": c.matrix.tolist(), "method": c.method},
-            "runs": rows if rows is not None else {"count": self.record.count, "sha256": self.runs_sha256, "data": None, "ranges": {k: list(v) for k, v in self.record.ranges.items()}},
-            "starts": {"mode": s.mode, "count": s.count, "screened": s.screened, "finished": s.finished, "at_best": s.at_best, "failed": s.failed},
-            "verdict": {
-                "trustworthy": self.verdict.trustworthy,
-                "reasons": [{"code": r.code, "severity": r.severity, "text": r.text} for r in self.verdict.reasons],
-            },
+            "covariance": None
+            if c is None
+            else {"names": list(c.names), "matrix": c.matrix.tolist(), "method": c.method},
+            "runs": self._summary_of_runs() if rows is None else rows,
+            "starts": {k: getattr(s, k) for k in ("mode", "count", "screened", "finished", "at_best", "failed")},
+            "verdict": _verdict_to(self.verdict),
             "intervals": {
                 "level": self.intervals.level,
                 "method": self.intervals.method,
@@ -239,6 +268,11 @@ class FitResult:
                 "sloppiest": dict(i.sloppiest),
             },
         })  # fmt: skip
+
+    def _summary_of_runs(self) -> dict[str, Any]:
+        """What is left of runs that were not in the file the fit was read from."""
+        ranges = {k: list(v) for k, v in self.record.ranges.items()}
+        return {"count": self.record.count, "sha256": self.runs_sha256, "data": None, "ranges": ranges}
 
     def save(self, path: str | Path) -> None:
         """Write the fit as JSON; the file is there whole, or not at all."""
@@ -308,15 +342,24 @@ class Fits:
                 rows.append((group, "failed", "", *("" for _ in names), item.text))
             else:
                 state = "trustworthy" if item.verdict.trustworthy else "NOT TRUSTWORTHY"
-                values = (_short(item.params[n]) for n in names)
+                values = (_plain(item.params[n]) for n in names)
                 rows.append((group, state, str(item.record.count), *values, ", ".join(item.verdict.codes)))
-        good = sum(f.verdict.trustworthy for f in fitted)
         law = f"{fitted[0].law.name} · " if fitted else ""
-        title = f"{law}{len(self.items)} groups by {self.by}: {good} trustworthy, {len(fitted) - good} not, {len(self.items) - len(fitted)} failed"
-        return Report(title, None, (Table("", (self.by, "verdict", "runs", *names, "why"), tuple(rows)),))
+        table = Table("", (self.by, "verdict", "runs", *names, "why"), tuple(rows))
+        return Report(f"{law}{len(self.items)} groups by {self.by}", self.summary, (table,))
+
+    @property
+    def summary(self) -> str:
+        """How many groups have which outcome, in words."""
+        fitted = [item for _, item in self.items if isinstance(item, FitResult)]
+        good = sum(f.verdict.trustworthy for f in fitted)
+        return f"{good} trustworthy, {len(fitted) - good} not, {len(self.items) - len(fitted)} failed"
 
     def __str__(self) -> str:
         return to_text(self.report(), width=160)
+
+    def __repr__(self) -> str:
+        return f"<Fits, {len(self.items)} groups by {inert(self.by)}: {self.summary}>"
 
     def _repr_html_(self) -> str:
         return to_html(self.report())
@@ -358,11 +401,8 @@ class Draws:
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each draw, natural values."""
-        natural = {
-            p.name: np.exp(self.draws[:, k]) if p.transform == "log" else self.draws[:, k]
-            for k, p in enumerate(self.law.parameters)
-        }
-        return pd.DataFrame(natural)
+        columns = zip(self.law.parameters, self.draws.T, strict=True)
+        return pd.DataFrame({p.name: [p.to_natural(x) for x in column] for p, column in columns})
 
     def interval(self, name: str, level: float | None = None) -> tuple[float, float]:
         """Percentile interval of a parameter in natural units."""
@@ -379,23 +419,20 @@ class Draws:
         rows = []
         for k, p in enumerate(self.law.parameters):
             low, high = self.interval(p.name)
-            rows.append(
-                (
-                    p.name,
-                    _short(self.params[p.name]),
-                    f"{_short(low)} to {_short(high)}",
-                    f"{self.draws[:, k].std(ddof=1):.3g}",
-                )
-            )
-        header = ("name", "value", f"{100 * self.level:g} % of draws", "standard error of theta")
-        return Report(
-            f"{self.law.name} · {len(self.draws)} draws ({self.method}, seed {self.seed})",
-            str(self.verdict),
-            (Table("", header, tuple(rows)),),
-        )
+            error = f"{self.draws[:, k].std(ddof=1):.3g}"
+            rows.append((p.name, _plain(self.params[p.name]), f"{_plain(low)} to {_plain(high)}", error))
+        header = ("name", "value", f"{100 * self.level:g} % of draws", "standard error (log where fitted in logs)")
+        return Report(self._title(), str(self.verdict), (Table("", header, tuple(rows)),))
+
+    def _title(self) -> str:
+        method = _METHODS.get(self.method, self.method)
+        return f"{self.law.name} · {len(self.draws)} draws ({method}, seed {self.seed})"
 
     def __str__(self) -> str:
         return to_text(self.report())
+
+    def __repr__(self) -> str:
+        return f"<Draws {self._title()}>"
 
     def _repr_html_(self) -> str:
         return to_html(self.report())
@@ -405,10 +442,15 @@ class Draws:
         return _finite({
             "format": DRAWS_FORMAT,
             "jaxscale_version": __version__,
-            "fit": {"law": self.law.name, "law_options": dict(self.law.options), "params": dict(self.params), "runs_sha256": self.runs_sha256},
+            "fit": {
+                "law": self.law.name,
+                "law_options": dict(self.law.options),
+                "params": dict(self.params),
+                "runs_sha256": self.runs_sha256,
+            },
             "ranges": {k: list(v) for k, v in self.record.ranges.items()},
             "count": self.record.count,
-            "verdict": {"trustworthy": self.verdict.trustworthy, "reasons": [vars(r) for r in self.verdict.reasons]},
+            "verdict": _verdict_to(self.verdict),
             "method": self.method,
             "seed": self.seed,
             "level": self.level,
@@ -440,8 +482,9 @@ def load(path: str | Path, law: Law | None = None) -> FitResult | Fits | Draws:
     kind = data.get("format") if isinstance(data, dict) else None
     readers = {FIT_FORMAT: _fit_from, FITS_FORMAT: _fits_from, DRAWS_FORMAT: _draws_from}
     if not isinstance(kind, str) or kind not in readers:
-        known = ", ".join(readers)
-        raise InputError(f"{inert(path)} has the format {quoted(kind)}; this version reads {known}")
+        if kind is None:
+            raise InputError(f"{inert(path)} is JSON, but no file that jaxscale wrote. {_fit_first(path)}")
+        raise InputError(f"{inert(path)} has the format {quoted(kind)}; this version reads {', '.join(readers)}")
     try:
         return readers[kind](data, law)
     except InputError as error:
@@ -455,13 +498,19 @@ def _read_json(path: Path) -> Any:
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise InputError(f"{inert(path)} is larger than 1 GiB, which no fit is")
-        return json.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {inert(path)}: {error.strerror}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+    try:
+        return json.loads(data.decode("utf-8"))
+    except (RecursionError, ValueError) as error:
+        if not data.lstrip().startswith(b"{"):
+            raise InputError(f"{inert(path)} is no file that jaxscale wrote. {_fit_first(path)}") from None
         raise InputError(f"{inert(path)} is not JSON that jaxscale wrote: {inert(error, 200)}") from None
+
+
+def _fit_first(path: str | Path) -> str:
+    return f"If it is a table of runs, fit it first: jaxscale fit {inert(path)} -o fit.json"
 
 
 def _law_of(data: Mapping[str, Any], law: Law | None) -> Law:
@@ -495,6 +544,10 @@ def _number(value: Any, missing: float | None = None) -> float:
     return float(value)
 
 
+def _number_or_none(value: Any) -> float | None:
+    return None if value is None else _number(value)
+
+
 def _level(value: Any) -> float:
     level = _number(value)
     if not 0 < level < 1:
@@ -507,16 +560,31 @@ def _numbers(data: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _matrix(data: Any, columns: int) -> np.ndarray:
-    matrix = np.array([[_number(x) for x in row] for row in data], np.float64).reshape(-1, columns)
-    return matrix
+    return np.array([[_number(x) for x in row] for row in data], np.float64).reshape(-1, columns)
 
 
 def _pairs(data: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     return {str(k): (_number(low), _number(high)) for k, (low, high) in data.items()}
 
 
+def _verdict_to(verdict: Verdict) -> dict[str, Any]:
+    reasons = [{**vars(r), "rows": list(r.rows), "params": list(r.params)} for r in verdict.reasons]
+    return {"trustworthy": verdict.trustworthy, "reasons": reasons}
+
+
 def _verdict_from(data: Mapping[str, Any]) -> Verdict:
-    verdict = Verdict(tuple(Reason(str(r["code"]), r["severity"], str(r["text"])) for r in data["reasons"]))
+    verdict = Verdict(
+        tuple(
+            Reason(
+                str(r["code"]),
+                r["severity"],
+                str(r["text"]),
+                tuple(int(_number(row)) for row in r.get("rows", ())),
+                tuple(map(str, r.get("params", ()))),
+            )
+            for r in data["reasons"]
+        )
+    )
     if (
         any(r.severity not in ("info", "warning", "fatal") for r in verdict.reasons)
         or verdict.trustworthy is not data["trustworthy"]
@@ -542,15 +610,7 @@ def _fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
     ranges = _pairs(data["runs"]["ranges"])
     empty = np.empty(0)
     counts = {k: int(_number(s[k])) for k in ("count", "screened", "finished", "at_best", "failed")}
-    if c is not None:
-        c = Covariance(tuple(map(str, c["names"])), _matrix(c["matrix"], len(c["names"])), str(c["method"]))
-        if c.matrix.shape[0] != len(c.names) or not set(c.names) <= set(law.parameter_names):
-            raise InputError("its covariance does not fit its parameters")
-        scale = np.abs(c.matrix).max(initial=0.0)
-        if not np.allclose(c.matrix, c.matrix.T, rtol=1e-9, atol=1e-12 * scale) or np.linalg.eigvalsh(c.matrix).min(
-            initial=0.0
-        ) < -1e-9 * max(scale, 1e-300):
-            raise InputError("its covariance is not one: not symmetric, or with a negative variance")
+    condition = _number(i["condition_number"], float("inf"))
     return FitResult(
         law=law,
         params=law.natural(theta),
@@ -560,20 +620,47 @@ def _fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
         gradient_norm=_number(o["gradient_norm"]),
         precision=str(data["precision"]),
         sigma=_number(o["sigma"], float("nan")),
-        starts=Starts(str(s["mode"]), **counts, theta=np.empty((0, len(theta))), value=empty, status=empty.astype(int), steps=empty.astype(int), names=law.parameter_names),
+        starts=Starts(
+            str(s["mode"]),
+            **counts,
+            theta=np.empty((0, len(theta))),
+            value=empty,
+            status=empty.astype(int),
+            steps=empty.astype(int),
+            names=law.parameter_names,
+        ),
         verdict=_verdict_from(data["verdict"]),
-        identification=Identification(_number(i["condition_number"], float("inf")), _numbers(i["correlations"]), _numbers(i["sloppiest"])),
-        intervals=Intervals(_level(v["level"]), str(v["method"]), str(v["why"]), _pairs(v["params"]), _numbers(v["standard_errors"]), None if v["draws"] is None else int(v["draws"])),
-        covariance=c,
+        identification=Identification(condition, _numbers(i["correlations"]), _numbers(i["sloppiest"])),
+        intervals=Intervals(
+            _level(v["level"]),
+            str(v["method"]),
+            str(v["why"]),
+            _pairs(v["params"]),
+            _numbers(v["standard_errors"]),
+            None if v["draws"] is None else int(v["draws"]),
+        ),
+        covariance=None if c is None else _covariance_from(c, law),
         runs=runs,
         record=RunsRecord(int(data["runs"]["count"]), ranges=ranges) if runs is None else runs.record,
         runs_sha256=str(data["runs"]["sha256"]),
         fixed=_numbers(pins["fixed"]),
         tied=tuple(tuple(map(str, t)) for t in pins["tied"]),
-        bounds={str(k): (None if a is None else _number(a), None if b is None else _number(b)) for k, (a, b) in pins["bounds"].items()},
+        bounds={str(k): (_number_or_none(low), _number_or_none(high)) for k, (low, high) in pins["bounds"].items()},
         optimizer=str(data["optimizer"]),
         seed=int(data["seed"]),
-    )  # fmt: skip
+    )
+
+
+def _covariance_from(data: Mapping[str, Any], law: Law) -> Covariance:
+    names = tuple(map(str, data["names"]))
+    matrix = _matrix(data["matrix"], len(names))
+    if len(matrix) != len(names) or not set(names) <= set(law.parameter_names):
+        raise InputError("its covariance does not fit its parameters")
+    scale = np.abs(matrix).max(initial=0.0)
+    symmetric = np.allclose(matrix, matrix.T, rtol=1e-9, atol=1e-12 * scale)
+    if not symmetric or np.linalg.eigvalsh(matrix).min(initial=0.0) < -1e-9 * max(scale, 1e-300):
+        raise InputError("its covariance is not one: not symmetric, or with a negative variance")
+    return Covariance(names, matrix, str(data["method"]))
 
 
 def _fits_from(data: Mapping[str, Any], law: Law | None) -> Fits:
@@ -589,9 +676,8 @@ def _fits_from(data: Mapping[str, Any], law: Law | None) -> Fits:
 def _draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:
     law = _law_of(data["fit"], law)
     if tuple(data["names"]) != law.parameter_names:
-        raise InputError(
-            f"its draws are of {', '.join(map(inert, data['names']))}, law {law.name!r} has {', '.join(law.parameter_names)}"
-        )
+        found = ", ".join(map(inert, data["names"]))
+        raise InputError(f"its draws are of {found}, law {law.name!r} has {', '.join(law.parameter_names)}")
     params = _numbers(data["fit"]["params"])
     return Draws(
         law=law,
@@ -620,8 +706,22 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _short(value: float) -> str:
-    return f"{value:.6g}" if 1e-3 <= abs(value) < 1e6 else format_number(value, 5)
+def _plain(value: float) -> str:
+    """A parameter to six digits, without the suffixes that belong to counts."""
+    return format_number(value, 6, suffixes=False)
+
+
+def _findings(verdict: Verdict) -> tuple[str, ...]:
+    """A line for each reason, or for several of one severity about the same rows."""
+    groups: list[list[Reason]] = []
+    for r in verdict.reasons:
+        if groups and r.rows and (groups[-1][0].severity, groups[-1][0].rows) == (r.severity, r.rows):
+            groups[-1].append(r)
+        else:
+            groups.append([r])
+    lines = [f"{g[0].severity}, {', '.join(r.code for r in g)}: {'; '.join(r.text for r in g)}" for g in groups]
+    counted = ["Rows are counted from 1 below the header."] if any(r.rows for r in verdict.reasons) else []
+    return (*lines, *counted)
 
 
 def _objective_words(result: FitResult) -> str:
@@ -629,25 +729,3 @@ def _objective_words(result: FitResult) -> str:
     name = {"huber": f"Huber {o.delta:g}", "squared": "least squares", "absolute": "least absolute deviations"}[o.kind]
     extra = f", overestimates x {o.overestimate:g}" if o.overestimate != 1 else ""
     return f"{name} on {'log ' if o.space == 'log' else ''}{response}{extra}"
-
-
-def _runs_lines(record: RunsRecord) -> tuple[str, ...]:
-    lines = [
-        ", ".join(f"{k} {format_number(low)} to {format_number(high)}" for k, (low, high) in record.ranges.items())
-    ]
-    if record.columns:
-        guessed = set(record.guessed)
-        lines.append(
-            "columns: "
-            + ", ".join(
-                f"{k} = {c if isinstance(c, str) else '+'.join(c)}{' (guessed)' if k in guessed else ''}"
-                for k, c in record.columns.items()
-            )
-        )
-    if record.filters:
-        lines.append(f"filters: {'; '.join(record.filters)} ({record.filtered} rows left out)")
-    if record.dropped:
-        lines.append(
-            f"dropped: {len(record.dropped)} rows with bad cells, first row {record.dropped[0].row} ({record.dropped[0].reason})"
-        )
-    return tuple(lines)

@@ -1,33 +1,33 @@
-"""Tables in: files and frames become `Runs`, checked float64 arrays with a record of what was done to the table."""
+"""A table becomes `Runs`: checked float64 arrays with a record of what was read, guessed, converted and noticed."""
 
-import csv
 import difflib
-import gzip
 import hashlib
-import io
 import json
 import math
 import numbers
-import os
 import re
-import sys
-import warnings
-import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from jaxscale._errors import InputError, MissingExtraError
-from jaxscale._text import ACCEPTED_NUMBERS, PATH_LIMIT, escape_html, format_number, inert, parse_number, quoted
+from jaxscale._errors import InputError
+from jaxscale._tables import as_frame, read_frame
+from jaxscale._text import (
+    ACCEPTED_NUMBERS,
+    escape_html,
+    format_number,
+    inert,
+    listed,
+    parse_number,
+    plural,
+    quoted,
+    some,
+)
 
-MAX_BYTES = 2 * 1024**3
-MAX_ROWS = 20_000_000
 MAX_ROWS_IN_FILE = 100_000  # a saved fit carries its rows up to this many
 
 T = TypeVar("T")
@@ -79,6 +79,18 @@ _MISSING = frozenset(["", "na", "n/a", "#n/a", "nan", "<na>", "nat", "null", "ni
 _RESERVED = frozenset(["row", "rows", "run", "weights", "response"])
 
 
+class Note(NamedTuple):
+    """Something in a table that looks unintended: a code, a sentence, how bad it is, and the rows it is about.
+
+    An "info" matters only where a fit cannot be trusted.
+    """
+
+    code: str
+    text: str
+    severity: Literal["info", "warning", "fatal"] = "warning"
+    rows: tuple[int, ...] = ()
+
+
 class DroppedRow(NamedTuple):
     """A row left out because of a bad cell: its number, the column and what was wrong."""
 
@@ -94,13 +106,43 @@ class RunsRecord:
     count: int = 0
     columns: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)  # symbol: source column(s)
     guessed: tuple[str, ...] = ()  # symbols whose column was recognised by its name
-    conventions: Mapping[str, str] = field(default_factory=dict)  # {"D": "C / (6 N)", "loss_unit": "nats"}
+    conventions: Mapping[str, str] = field(default_factory=dict)  # {"D": "C / (6 N)", "subset": "51 of 54 runs"}
     dropped: tuple[DroppedRow, ...] = ()
     filters: tuple[str, ...] = ()
     filtered: int = 0  # rows that the filters left out
     duplicates: tuple[tuple[int, ...], ...] = ()  # row numbers of rows with the same variables and response
-    notes: tuple[tuple[str, str], ...] = ()  # (code, sentence): suspicious_units, mixed_conventions, duplicate_rows
+    notes: tuple[Note, ...] = ()  # suspicious_units, mixed_conventions, duplicate_rows, possible_groups
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # symbol: smallest and largest value
+    unused: tuple[str, ...] = field(default=(), compare=False)  # columns with no part in the runs; not kept in files
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Label and text of each line that is worth a look; harmless to print."""
+        lines = []
+        for symbol, (low, high) in self.ranges.items():
+            ends = [format_number(x, suffixes=symbol in MEANINGS) for x in (low, high)]
+            span = ends[0] if low == high else " to ".join(ends)
+            unit = MEANINGS.get(symbol, "")
+            sources = []
+            if symbol in self.columns:
+                column = self.columns[symbol]
+                sources.append(f"column {quoted(column)}" if isinstance(column, str) else f"columns {listed(column)}")
+            if symbol in self.guessed:
+                sources.append("recognised by its name")
+            if symbol in self.conventions:
+                sources.append(inert(self.conventions[symbol]))
+            source = f"  ({', '.join(sources)})" if sources else ""
+            lines.append((inert(symbol), span + (f" {unit}" if unit else "") + source))
+        for symbol, text in self.conventions.items():
+            if symbol not in self.ranges and text != "nats":
+                lines.append((inert(symbol), inert(text)))
+        if self.filters:
+            left_out = f"{plural(self.filtered, 'row')} left out, kept where "
+            lines.append(("filter", left_out + " and ".join(map(inert, self.filters))))
+        if self.dropped:
+            first = self.dropped[0]
+            example = f"first row {first.row}: {quoted(first.column)} {inert(first.reason)}"
+            lines.append(("dropped", f"{plural(len(self.dropped), 'row')} with a bad cell, {example}"))
+        return lines
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -195,7 +237,7 @@ class Runs:
         Only columns in use are checked. A recognised U, or a recognised C beside N and D, is left out where it has a
         bad cell. Raises InputError.
         """
-        frame = _as_frame(frame)
+        frame = as_frame(frame)
         rows = np.arange(1, len(frame) + 1) if row_numbers is None else np.asarray(row_numbers, dtype=np.int64)
         if len(rows) != len(frame):
             raise InputError(f"row_numbers has {len(rows)} values for {len(frame)} rows")
@@ -217,6 +259,10 @@ class Runs:
         weights_read = values.pop("weights", None)
         if weights_read is not None and not weights_read.any():
             raise InputError(f"column {quoted(weights)} (weights): every weight is 0; at least one must be above 0")
+        for symbol, others in chosen.rivals.items():
+            conventions[symbol] = f"{listed(others, 3)} would also fit" + (
+                f"; {conventions[symbol]}" if symbol in conventions else ""
+            )
         if "loss" in values:
             conventions["loss_unit"] = "nats" if loss_unit == "nats" else "bits, times ln 2"
             values["loss"] = values["loss"] * (1.0 if loss_unit == "nats" else math.log(2.0))
@@ -226,15 +272,25 @@ class Runs:
         _complete(values, conventions, {symbol for symbol, column in (("N", N), ("D", D)) if column is False})
         duplicates = _duplicates([*values.values(), answer], rows)
         kept_columns = {s: column for s, column in chosen.columns.items() if s not in cells.left_out}
+        used = {
+            name for column in chosen.columns.values() for name in ((column,) if isinstance(column, str) else column)
+        }
+        unused = [name for name in frame.columns if name not in used]
+        notes = [
+            *_notes({**values, chosen.response: answer}, rows, kept_columns, loss_unit),
+            *_duplicate_note(duplicates),
+            *_group_notes(frame, unused),
+        ]
         record = RunsRecord(
             columns=kept_columns,
-            guessed=tuple(symbol for symbol in chosen.guessed if symbol in kept_columns),
+            guessed=tuple(symbol for symbol in kept_columns if symbol in chosen.guessed),
             conventions=conventions,
             dropped=cells.dropped,
             filters=filters,
             filtered=filtered,
             duplicates=duplicates,
-            notes=tuple(_notes({**values, chosen.response: answer}, rows, kept_columns, loss_unit, duplicates)),
+            notes=tuple(notes),
+            unused=tuple(unused),
         )
         return cls(values, answer, chosen.response, weights_read, cells.clusters, rows, record)
 
@@ -266,10 +322,9 @@ class Runs:
             return self.variables[symbol]
         if symbol == "C" and {"N", "D"} <= self.variables.keys():
             return 6.0 * self.variables["N"] * self.variables["D"]
-        flag = f"{_FLAGS[symbol]} COLUMN" if symbol in _FLAGS else f"--col {inert(symbol)}=COLUMN"
         raise InputError(
             f"the runs have no variable {quoted(symbol)}; they have {', '.join(map(inert, self.variables))}. "
-            f'Name its column with {inert(symbol)}="..." (on the command line {flag})'
+            + _where_to_find(symbol, self.record.unused)
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -291,8 +346,16 @@ class Runs:
         kept = set(rows.tolist())
         groups = (tuple(row for row in group if row in kept) for group in self.record.duplicates)
         duplicates = tuple(group for group in groups if len(group) > 1)
-        notes = [note for note in self.record.notes if note[0] != "duplicate_rows"]
-        record = replace(self.record, duplicates=duplicates, notes=(*notes, *_duplicate_note(duplicates)))
+        notes = [note for note in self.record.notes if note.code != "duplicate_rows"]
+        conventions = dict(self.record.conventions)
+        if sorted(rows.tolist()) != sorted(self.rows.tolist()):
+            conventions["subset"] = f"{len(rows)} of {conventions.get('subset', plural(self.count, 'run'))}"
+        record = replace(
+            self.record,
+            conventions=conventions,
+            duplicates=duplicates,
+            notes=(*notes, *_duplicate_note(duplicates)),
+        )
         return type(self)(
             {name: values[index] for name, values in self.variables.items()},
             self.response[index],
@@ -318,7 +381,7 @@ class Runs:
             "filtered": record.filtered,
             "dropped": [row._asdict() for row in record.dropped],
             "duplicates": [list(group) for group in record.duplicates],
-            "notes": [{"code": code, "text": text} for code, text in record.notes],
+            "notes": [{**note._asdict(), "rows": list(note.rows)} for note in record.notes],
             "ranges": {symbol: list(limits) for symbol, limits in record.ranges.items()},
             "sha256": self.sha256,
             "data": {name: values.tolist() for name, values in arrays.items()} if whole else None,
@@ -360,7 +423,7 @@ class Runs:
             filters=tuple(_list_of(data["filters"], str)),
             filtered=_typed(data["filtered"], int),
             duplicates=tuple(tuple(_list_of(group, int)) for group in _list_of(data["duplicates"], list)),
-            notes=tuple((_typed(n["code"], str), _typed(n["text"], str)) for n in _list_of(data["notes"], dict)),
+            notes=tuple(map(_note_from, _list_of(data["notes"], dict))),
         )
         weights, clusters = data["weights"], data["clusters"]
         answer = arrays.pop(response)
@@ -374,44 +437,21 @@ class Runs:
             record,
         )
 
-    def _summary(self) -> list[tuple[str, str]]:
-        """Label and text of each line that is worth a look."""
-        record = self.record
-        lines = []
-        for symbol, (low, high) in record.ranges.items():
-            span = format_number(low) if low == high else f"{format_number(low)} to {format_number(high)}"
-            unit = MEANINGS.get(symbol, "")
-            if symbol in record.columns:
-                column = record.columns[symbol]
-                source = f"column {quoted(column)}" if isinstance(column, str) else f"columns {_listed(column)}"
-                source += ", recognised by its name" if symbol in record.guessed else ""
-            else:
-                source = record.conventions.get(symbol, "")
-            lines.append((inert(symbol), span + (f" {unit}" if unit else "") + (f"  ({source})" if source else "")))
-        for symbol, text in record.conventions.items():
-            if symbol not in record.ranges and text != "nats":
-                lines.append((inert(symbol), inert(text)))
-        if record.filters:
-            left_out = f"{_plural(record.filtered, 'row')} left out, kept where "
-            lines.append(("filter", left_out + " and ".join(map(inert, record.filters))))
-        if record.dropped:
-            first = record.dropped[0]
-            example = f"first row {first.row}: {quoted(first.column)} {inert(first.reason)}"
-            lines.append(("dropped", f"{_plural(len(record.dropped), 'row')} with a bad cell, {example}"))
-        return lines + [(code, inert(text)) for code, text in record.notes]
+    def _lines(self) -> list[tuple[str, str]]:
+        return self.record.lines() + [(note.code, inert(note.text)) for note in self.record.notes]
 
     def __repr__(self) -> str:
         ranges = (f"{inert(s)} {format_number(a)} to {format_number(b)}" for s, (a, b) in self.record.ranges.items())
-        return f"<Runs: {_plural(self.count, 'run')}, {', '.join(ranges)}>"
+        return f"<Runs: {plural(self.count, 'run')}, {', '.join(ranges)}>"
 
     def __str__(self) -> str:
-        lines = self._summary()
+        lines = self._lines()
         width = max(len(label) for label, _ in lines)
-        return "\n".join([_plural(self.count, "run"), *(f"  {label:<{width}}  {text}" for label, text in lines)])
+        return "\n".join([plural(self.count, "run"), *(f"  {label:<{width}}  {text}" for label, text in lines)])
 
     def _repr_html_(self) -> str:
-        body = "".join(f"<tr><th>{escape_html(a)}</th><td>{escape_html(b)}</td></tr>" for a, b in self._summary())
-        return f"<table><caption>{_plural(self.count, 'run')}</caption>{body}</table>"
+        body = "".join(f"<tr><th>{escape_html(a)}</th><td>{escape_html(b)}</td></tr>" for a, b in self._lines())
+        return f"<table><caption>{plural(self.count, 'run')}</caption>{body}</table>"
 
 
 def read_runs(source: Any, **options: Any) -> Runs:
@@ -426,6 +466,7 @@ def read_runs(source: Any, **options: Any) -> Runs:
 class _Chosen:
     columns: dict[str, str | tuple[str, ...]]  # symbol, "weights" or "run": its column(s)
     guessed: frozenset[str]
+    rivals: dict[str, list[str]]  # guessed symbol: columns that its names know as well
     response: str  # the symbol that is the response
 
 
@@ -464,20 +505,21 @@ def _choose(
     found: dict[str, str | tuple[str, ...]] = {**named, **guessed}
     if answer not in found:
         raise InputError(
-            f"no column is recognised as the loss; there are {_listed(columns)}. "
+            f"no column is recognised as the loss; there are {listed(columns)}. "
             'Name it with loss="..." (--loss), or another response with response="..." (--response)'
         )
     symbols = [symbol for symbol in dict.fromkeys([*_FIRST, *found]) if symbol in found and symbol != answer]
     if not symbols:
         raise InputError(
-            f"no column is recognised as a variable (N, D, C, U); there are {_listed(columns)}. "
-            'Name them with N="...", D="..." (on the command line -N, -D)'
+            f"no column is recognised as a variable (N, D, C, U); there are {listed(columns)}. "
+            + (_in_larger_units(columns, ("N", "D", "C")) or 'Name them with N="...", D="..." (-N, -D)')
         )
     ordered = {symbol: found[symbol] for symbol in [*symbols, answer]}
     for role, column in (("weights", weights), ("run", run)):
         if column is not None:
             ordered[role] = _existing(columns, role, column)
-    return _Chosen(ordered, frozenset(guessed), answer)
+    rivals = {s: [c for c in columns if c not in used and any(_key(c) in r for r in ALIASES[s])] for s in guessed}
+    return _Chosen(ordered, frozenset(guessed), {s: others for s, others in rivals.items() if others}, answer)
 
 
 def _existing(columns: list[str], role: str, column: Any) -> Any:
@@ -489,7 +531,7 @@ def _existing(columns: list[str], role: str, column: Any) -> Any:
     name = str(column)
     if name not in columns:
         close = difflib.get_close_matches(name, columns, n=3) or [c for c in columns if _key(c) == _key(name)]
-        hint = f"did you mean {' or '.join(map(quoted, close))}?" if close else f"there are {_listed(columns)}"
+        hint = f"did you mean {' or '.join(map(quoted, close))}?" if close else f"there are {listed(columns)}"
         raise InputError(f"there is no column {quoted(name)} ({inert(role)}); {hint}")
     return name
 
@@ -501,10 +543,9 @@ def _recognise(columns: list[str], symbol: str) -> str | None:
         if len(found) == 1:
             return found[0]
         if found:
-            flag = f"{_FLAGS[symbol]} " if symbol in _FLAGS else f"--col {symbol}="
             raise InputError(
-                f"columns {_listed(found)} could each be {symbol}; choose one with "
-                f'{symbol}="{inert(found[0], 60)}" (on the command line {flag}{quoted(found[0])})'
+                f"columns {listed(found)} could each be {symbol}; choose one with "
+                f'{symbol}="{inert(found[0], 60)}" (on the command line {_flag(symbol)}{quoted(found[0])})'
             )
     return None
 
@@ -513,8 +554,37 @@ def _key(name: str) -> str:
     return re.sub(r"[\s_.\-]", "", name).lower()
 
 
-def _listed(names: Sequence[object], most: int = 12) -> str:
-    return ", ".join(map(quoted, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
+def _flag(symbol: str) -> str:
+    """How the column of a symbol is named on the command line."""
+    return f"{_FLAGS[symbol]} " if symbol in _FLAGS else f"--col {inert(symbol)}="
+
+
+def _where_to_find(symbol: str, unused: Sequence[str]) -> str:
+    """What to do about a symbol that no column was recognised as."""
+    hint = _in_larger_units(unused, (symbol,)) or f'Name its column with {inert(symbol)}="..." ({_flag(symbol)}COLUMN)'
+    return hint + (f"; columns not used: {listed(unused)}" if unused else "")
+
+
+_LARGER_UNIT = re.compile(
+    r"(?P<name>.*[^\s_.\-(\[])[\s_.\-(\[]+"
+    r"(?:(?P<K>k|thousands?)|(?P<M>m|mn|millions?)|(?P<B>b|bn|g|billions?)|(?P<T>t|tn|trillions?))[)\]]?",
+    re.IGNORECASE,
+)
+
+
+def _in_larger_units(columns: Sequence[str], symbols: Sequence[str]) -> str:
+    """A sentence about the first column that is named like a symbol, but in thousands, millions or more; or nothing."""
+    for symbol in symbols:
+        for column in columns:
+            match = _LARGER_UNIT.fullmatch(column)
+            if match and any(_key(match["name"]) in rank for rank in ALIASES.get(symbol, ())):
+                words = {"K": "1e3, thousands", "M": "1e6, millions", "B": "1e9, billions", "T": "1e12, trillions"}
+                unit = next(words[u] for u in words if match[u])
+                return (
+                    f"Column {quoted(column)} may be {symbol}, but by its name it is in units of {unit}: "
+                    f'multiply it in the table, then name it with {symbol}="..." ({_flag(symbol)}COLUMN)'
+                )
+    return ""
 
 
 # What the cells hold -------------------------------------------------------------------------------------------------
@@ -558,7 +628,7 @@ def _read_cells(
             first = next(iter(faults))
             problem = (
                 f"column {quoted(name)} ({inert(symbol)}): {len(faults)} of {len(frame)} cells cannot be used, "
-                f"row{'s' * (len(faults) > 1)} {_some([int(rows[i]) for i in faults])}; "
+                f"row{'s' * (len(faults) > 1)} {some([int(rows[i]) for i in faults])}; "
                 f"row {rows[first]} holds {quoted(frame[name].iloc[first])}, {faults[first]}"
             )
             if spare:
@@ -707,7 +777,13 @@ def _unquoted(text: str) -> str:
 # What the numbers say about the table --------------------------------------------------------------------------------
 
 # A median below this is hardly a count of parameters, tokens or FLOPs.
-_LEAST_PLAUSIBLE = {"N": (1e4, "1e9 for billions"), "D": (1e5, "1e9 for billions"), "C": (1e10, "8.64e19 for PF-days")}
+_LEAST_PLAUSIBLE = {
+    "N": (1e4, "by 1e9 if it is in billions"),
+    "D": (1e5, "by 1e9 if it is in billions"),
+    "C": (1e10, "by 8.64e19 if it is in PF-days"),
+}
+_OTHER_UNIT = 10.0  # C that far off 6 N D is no convention of counting: a column is in another unit
+_FEWEST_IN_GROUP, _MOST_GROUPS = 5, 20
 
 
 def _complete(values: dict[str, np.ndarray], conventions: dict[str, str], refused: set[str]) -> None:
@@ -741,320 +817,86 @@ def _notes(
     rows: np.ndarray,
     columns: Mapping[str, str | tuple[str, ...]],
     loss_unit: str,
-    duplicates: tuple[tuple[int, ...], ...],
-) -> Iterator[tuple[str, str]]:
-    """(code, sentence) of everything in the table that looks unintended."""
+) -> Iterator[Note]:
+    """Everything in the numbers that looks unintended."""
     for symbol, (least, factor) in _LEAST_PLAUSIBLE.items():
         if symbol in columns and symbol in values and (median := float(np.median(values[symbol]))) < least:
-            yield (
+            yield Note(
                 "suspicious_units",
                 f"{symbol} has a median of {format_number(median)} {MEANINGS[symbol]}: if column "
-                f"{_listed([columns[symbol]])} is in larger units, multiply it ({factor})",
+                f"{listed([columns[symbol]])} is in larger units, fix the table: multiply it {factor}",
             )
     if isinstance(source := columns.get("loss"), str):
         median = float(np.median(values["loss"]))
         if re.search(r"ppl|perplexity", source, re.IGNORECASE) or median > 12:
-            yield (
+            yield Note(
                 "suspicious_units",
-                f"column {quoted(source)}, median {format_number(median)}, looks like perplexity: "
-                "take its natural logarithm to have nats per token",
+                f"column {quoted(source)}, median {format_number(median)}, looks like perplexity: fix the table: "
+                "its natural logarithm is the loss in nats per token",
             )
         elif loss_unit == "nats" and re.search(r"(?<![a-z])(bits?|bp[bctw])(?![a-z])", source, re.IGNORECASE):
-            yield (
+            yield Note(
                 "suspicious_units",
                 f'column {quoted(source)} looks like bits: loss_unit="bits" (--loss-unit bits) turns them into nats',
             )
     if {"N", "D", "C"} <= columns.keys() & values.keys():
         ratio = values["C"] / (6.0 * values["N"] * values["D"])
         median, low, high = (float(v) for v in (np.median(ratio), ratio.min(), ratio.max()))
-        if abs(median - 1) > 0.3:
-            yield (
+        times = f"C is {format_number(median, 3)} times 6 N D in the median"
+        span = f"({format_number(low, 3)} to {format_number(high, 3)})"
+        if not 1 / _OTHER_UNIT < median < _OTHER_UNIT:
+            yield Note(
                 "mixed_conventions",
-                f"C is {format_number(median, 3)} times 6 N D in the median ({format_number(low, 3)} to "
-                f"{format_number(high, 3)}): N, D and C may count different things, such as embeddings, "
+                f"{times} {span}: N, D or C is not in parameters, tokens or FLOPs; fix the table, or if "
+                "C alone is wrong, read it without (C=False)",
+                "fatal",
+            )
+        elif abs(median - 1) > 0.3:
+            yield Note(
+                "mixed_conventions",
+                f"{times} {span}: N, D and C may count different things, such as embeddings, "
                 "attention or repeated data",
             )
         elif high > 2 * low:
             odd = int(np.argmax(np.abs(np.log(ratio / median))))
-            yield (
+            yield Note(
                 "mixed_conventions",
                 f"C / (6 N D) runs from {format_number(low, 3)} to {format_number(high, 3)}; row {rows[odd]} is "
                 "farthest from the rest: the rows may not count N, D or C alike",
+                rows=(int(rows[odd]),),
             )
-    yield from _duplicate_note(duplicates)
 
 
-def _duplicate_note(duplicates: tuple[tuple[int, ...], ...]) -> Iterator[tuple[str, str]]:
+def _duplicate_note(duplicates: tuple[tuple[int, ...], ...]) -> Iterator[Note]:
     if duplicates:
         copies = sum(len(group) - 1 for group in duplicates)
-        shown = "; ".join(_some(group) for group in duplicates[:5]) + ("; ..." if len(duplicates) > 5 else "")
-        yield (
+        shown = "; ".join(some(group) for group in duplicates[:5]) + ("; ..." if len(duplicates) > 5 else "")
+        yield Note(
             "duplicate_rows",
-            f"{_plural(copies, 'row')} repeat{'s' * (copies == 1)} another in all variables and the response: {shown}",
+            f"{plural(copies, 'row')} repeat{'s' * (copies == 1)} another in all variables and the response: {shown}",
+            rows=tuple(row for group in duplicates for row in group),
         )
 
 
-# Files and other tables ----------------------------------------------------------------------------------------------
-
-_KINDS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".json": "json", ".jsonl": "lines", ".ndjson": "lines"}
-_KINDS |= {".parquet": "parquet", ".pq": "parquet"}
-
-
-def read_frame(source: Any) -> pd.DataFrame:
-    """The table in a file, on standard input ("-") or in a file object; a frame passes through.
-
-    CSV, TSV, JSON lines, JSON (a list of rows, or columns) and Parquet (extra `io`), each also gzipped, by the ending
-    of the name or else by the content. Text cells stay as written; nothing is taken for a number or for missing here.
-    A pandas index without a name (an empty first column name) may stay. At most 2 GiB and 20 million rows. Raises
-    InputError, and MissingExtraError for Parquet without pyarrow.
-    """
-    if isinstance(source, (str, os.PathLike)) and str(source) == "-":
-        if sys.stdin.isatty():
-            raise InputError("nothing is piped into standard input; give a file, or pipe a table in")
-        return _table(_limited(getattr(sys.stdin, "buffer", sys.stdin), "standard input"), "", "standard input")
-    if isinstance(source, (str, os.PathLike)):
-        path, shown = Path(source).expanduser(), f"file {quoted(source, PATH_LIMIT)}"
+def _group_notes(frame: pd.DataFrame, unused: Sequence[str]) -> Iterator[Note]:
+    """Columns of words, with no part in the runs, whose few values may each deserve a fit of their own."""
+    for name in unused:
+        cells = frame[name]
+        if pd.api.types.is_numeric_dtype(cells.dtype) or pd.api.types.is_datetime64_any_dtype(cells.dtype):
+            continue
         try:
-            with open(path, "rb") as file:
-                data = _limited(file, shown)
-        except (OSError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(_unreadable(path, error)) from None
-        endings = [ending.lower() for ending in path.suffixes]
-        return _table(data, _KINDS.get(([e for e in endings if e != ".gz"] or [""])[-1], ""), shown)
-    if hasattr(source, "read"):
-        return _table(_limited(source, "the file object"), "", "the file object")
-    return _as_frame(source)
-
-
-def _limited(file: Any, shown: str) -> bytes:
-    data = file.read(MAX_BYTES + 1)
-    if isinstance(data, str):
-        data = data.encode("utf-8", errors="surrogateescape")
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{shown} is larger than {MAX_BYTES / 1024**3:g} GiB; keep only the columns and rows needed")
-    return data
-
-
-def _unreadable(path: Path, error: Exception) -> str:
-    shown = quoted(path, PATH_LIMIT)
-    try:
-        if path.is_dir():
-            return f"{shown} is a folder; give a file in it"
-        if not path.parent.is_dir():
-            return f"there is no file {shown}: its folder does not exist"
-        if not path.exists():
-            close = difflib.get_close_matches(path.name, os.listdir(path.parent), n=3)
-            return f"there is no file {shown}" + (f"; did you mean {' or '.join(map(quoted, close))}?" if close else "")
-    except (OSError, ValueError):
-        pass
-    return f"file {shown} cannot be read: {inert(getattr(error, 'strerror', None) or error)}"
-
-
-def _table(data: bytes, kind: str, shown: str) -> pd.DataFrame:
-    """The table in some bytes; `kind` is what the name says, or empty."""
-    if data[:2] == b"\x1f\x8b":
-        try:
-            data = _limited(gzip.GzipFile(fileobj=io.BytesIO(data)), shown)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{shown} is broken gzip data: {inert(error, 100)}") from None
-    if data[:4] == b"PAR1" or (kind == "parquet" and data):
-        return _parquet(data, shown)
-    if data[:2] == b"PK":
-        raise InputError(f"{shown} is an Excel workbook or another zip archive; save the sheet as CSV")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(f"{shown} is UTF-16 text; save it as UTF-8")
-    if b"\0" in data:
-        raise InputError(f"{shown} is binary, not a table of text; CSV, TSV, JSON lines and Parquet can be read")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{shown} is not UTF-8 text: byte 0x{data[error.start]:02x} in line {line}; save it as UTF-8"
-        ) from None
-    if not text.strip():
-        raise InputError(f"{shown} is empty")
-    is_json = kind in ("json", "lines") or (not kind and text.lstrip()[0] in "[{")
-    frame = _json(text, kind, shown) if is_json else _delimited(text, kind, shown)
-    if not len(frame):
-        raise InputError(f"{shown} has a header but no rows")
-    return frame
-
-
-def _delimited(text: str, kind: str, shown: str) -> pd.DataFrame:
-    first = text.lstrip("\r\n").splitlines()[0]
-    delimiter = "\t" if kind == "tsv" or ("," not in first and "\t" in first) else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
-    header: list[str] = []
-    rows: list[list[str]] = []
-    try:
-        for cells in reader:
-            if not cells or (len(cells) == 1 and not cells[0].strip()):
-                continue
-            if not header:
-                header = _header(cells, shown)
-                continue
-            if len(cells) != len(header):
-                raise InputError(
-                    f"{shown}: line {reader.line_num} has {_plural(len(cells), 'cell')} where the header has "
-                    f"{len(header)}; put quotes around a cell that holds the separator, or fill the row up"
-                )
-            rows.append(cells)
-            if len(rows) > MAX_ROWS:
-                raise InputError(_too_many(shown))
-    except csv.Error as error:
-        raise InputError(f"{shown}: line {reader.line_num} cannot be read: {inert(error)}") from None
-    return pd.DataFrame(np.array(rows, dtype=object).reshape(len(rows), len(header)), columns=pd.Index(header))
-
-
-def _header(cells: list[str], shown: str) -> list[str]:
-    names = [cell.strip() for cell in cells]
-    if len(names) == 1 and ";" in names[0]:
-        raise InputError(f"{shown}: columns seem to be separated by ';'; save it with commas or tabs")
-    empty = [i + 1 for i, name in enumerate(names) if not name and i]
-    if empty or names == [""]:
-        raise InputError(f"{shown}: column{'s' * (len(empty) > 1)} {_some(empty or [1])} of the header has no name")
-    if all(_is_number(name) for name in names):
-        raise InputError(f"{shown}: the first line holds numbers ({_listed(names, 3)}); it must name the columns")
-    _unique(names, shown)
-    return names
-
-
-def _is_number(text: str) -> bool:
-    try:
-        parse_number(text)
-    except InputError:
-        return False
-    return True
-
-
-def _unique(names: Sequence[str], shown: str) -> None:
-    repeated = [name for name, times in Counter(names).items() if times > 1]
-    if repeated:
-        raise InputError(f"{shown} has more than one column called {_listed(repeated)}; give each its own name")
-
-
-def _json(text: str, kind: str, shown: str) -> pd.DataFrame:
-    try:
-        try:
-            table = _json_lines(text, shown) if kind == "lines" else json.loads(text, object_pairs_hook=_object)
-        except json.JSONDecodeError as error:
-            if error.msg != "Extra data":
-                raise InputError(f"{shown}: line {error.lineno} is not JSON: {error.msg}") from None
-            table = _json_lines(text, shown)
-    except RecursionError:
-        raise InputError(f"{shown} is JSON nested too deeply for a table") from None
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{shown} cannot be read as JSON: {inert(error, 100)}") from None
-    if isinstance(table, dict):
-        if str(table.get("format", "")).startswith("jaxscale."):
-            raise InputError(f"{shown} is a {quoted(table['format'])} file that jaxscale wrote, not a table of runs")
-        kinds = {type(value) for value in table.values()}
-        if kinds <= {list, dict} and len(kinds) == 1:  # columns, as lists or as pandas writes them by default
-            return _as_frame({name: list(c.values()) if isinstance(c, dict) else c for name, c in table.items()})
-        table = [table]
-    if not isinstance(table, list):
-        raise InputError(f"{shown} holds one JSON value, not a list of rows")
-    if len(table) > MAX_ROWS:
-        raise InputError(_too_many(shown))
-    for number, row in enumerate(table, 1):
-        if not isinstance(row, dict):
-            raise InputError(f"{shown}: row {number} is not a JSON object of column names and values")
-    return _as_frame(pd.DataFrame(table, dtype=object))
-
-
-def _json_lines(text: str, shown: str) -> list[Any]:
-    rows = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                rows.append(json.loads(line, object_pairs_hook=_object))
-            except json.JSONDecodeError as error:
-                raise InputError(f"{shown}: line {number} is not JSON: {error.msg}") from None
-    return rows
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    _unique([name for name, _ in pairs], "a JSON object")
-    return dict(pairs)
-
-
-def _parquet(data: bytes, shown: str) -> pd.DataFrame:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise MissingExtraError(_NEEDS_PYARROW.format(what=f"{shown} is Parquet and")) from None
-    try:
-        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))
-        if file.metadata.num_rows > MAX_ROWS:
-            raise InputError(_too_many(shown))
-        # Without its metadata, so that a column which was a pandas index stays a column.
-        frame = file.read().to_pandas(ignore_metadata=True)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{shown} cannot be read as Parquet: {inert(error, 100)}") from None
-    if not len(frame):
-        raise InputError(f"{shown} has no rows")
-    return _as_frame(frame)
-
-
-def _as_frame(table: Any) -> pd.DataFrame:
-    """Any kind of table in memory as a pandas frame with unique text labels."""
-    kind = f"the {type(table).__name__}"
-    try:
-        if isinstance(table, pd.DataFrame):
-            frame = table
-        elif hasattr(table, "to_pandas"):
-            frame = table.to_pandas()
-        elif hasattr(table, "__arrow_c_stream__"):
-            import pyarrow
-
-            frame = pyarrow.table(table).to_pandas()
-        elif hasattr(table, "__dataframe__"):
-            with warnings.catch_warnings():  # pandas would rather read Arrow, which such a table does not offer
-                warnings.simplefilter("ignore", DeprecationWarning)
-                frame = pd.api.interchange.from_dataframe(table)
-        elif isinstance(table, Mapping):
-            # Without their indexes, by which pandas would align columns, and without stretching single values.
-            columns = {str(name): c.array if isinstance(c, pd.Series) else c for name, c in table.items()}
-            lengths = {name: len(c) for name, c in columns.items() if hasattr(c, "__len__") and not isinstance(c, str)}
-            if set(lengths) != set(columns) or len(set(lengths.values())) > 1:
-                shown = ", ".join(f"{quoted(name)} {lengths.get(name, 'a single value')}" for name in columns)
-                raise InputError(f"the columns must be equally long: {shown}")
-            as_list = {name: c if hasattr(c, "dtype") else list(c) for name, c in columns.items()}
-            frame = pd.DataFrame({n: c if isinstance(c, list) else _column(c) for n, c in as_list.items()})
-        else:
-            raise InputError(
-                f"{kind} is not a table; give a file, a data frame or a mapping of column names to columns"
+            values = [value for value in cells.unique() if not _is_missing(value)]
+        except TypeError:  # cells that are lists
+            continue
+        if not 2 <= len(values) <= min(_MOST_GROUPS, len(cells) // _FEWEST_IN_GROUP):
+            continue
+        if all(isinstance(value, str) for value in values) and _numbers(pd.Series(values, dtype=object))[1].all():
+            yield Note(
+                "possible_groups",
+                f"column {quoted(name)} has {len(values)} values, all in one fit; one fit per group: "
+                f"fit_many(..., by={quoted(name)}) (--by {quoted(name)})",
+                "info",
             )
-    except ImportError:
-        raise MissingExtraError(_NEEDS_PYARROW.format(what=f"reading {kind}")) from None
-    except (TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{kind} cannot be read as a table: {inert(error, 200)}") from None
-    if not isinstance(frame, pd.DataFrame):
-        raise InputError(f"{kind} is one column, not a table")
-    if len(frame) > MAX_ROWS:
-        raise InputError(_too_many(kind))
-    labels = [str(label) for label in frame.columns]
-    _unique(labels, kind)
-    return frame if all(isinstance(label, str) for label in frame.columns) else frame.set_axis(labels, axis=1)
-
-
-def _column(values: Any) -> Any:
-    return values if isinstance(values, pd.api.extensions.ExtensionArray) else np.asarray(values)
-
-
-_NEEDS_PYARROW = "{what} needs pyarrow: pip install 'jaxscale[io]'"
-
-
-def _too_many(shown: str) -> str:
-    return f"{shown} has more than {MAX_ROWS // 1_000_000} million rows; keep only those needed"
 
 
 # Small helpers -------------------------------------------------------------------------------------------------------
@@ -1080,6 +922,13 @@ def _one_of(what: str, value: object, choices: Iterable[str]) -> None:
         raise InputError(f"{what} must be one of {', '.join(choices)}; not {quoted(value)}")
 
 
+def _note_from(data: Mapping[str, Any]) -> Note:
+    severity = data.get("severity", "warning")
+    _one_of("a severity", severity, ("info", "warning", "fatal"))
+    rows = tuple(_list_of(data.get("rows", []), int))
+    return Note(_typed(data["code"], str), _typed(data["text"], str), severity, rows)
+
+
 def _typed(value: Any, kind: type[T]) -> T:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError(f"{quoted(value)} where {kind.__name__} is expected")
@@ -1097,11 +946,3 @@ def _float_list(name: str, values: Any) -> np.ndarray:
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise TypeError(f"{quoted(name)} holds {quoted(value)}, not a number")
     return _finite(name, values)
-
-
-def _some(values: Sequence[object], most: int = 5) -> str:
-    return ", ".join(map(str, values[:most])) + (", ..." if len(values) > most else "")
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{count:,} {word}" + "s" * (count != 1)

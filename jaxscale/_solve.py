@@ -3,6 +3,7 @@
 A lane that finishes writes its result and takes the next start in the same iteration, so nobody waits for the slowest.
 """
 
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array, lax
+from jax.sharding import Mesh, PartitionSpec
 
 from jaxscale._objective import Layout, Loss, Points, Space, evaluator, value_of
 from jaxscale.laws import Law
@@ -18,7 +20,8 @@ from jaxscale.optim import CONVERGED, NOT_FINITE, RUNNING, STEP_LIMIT, DampedSta
 
 # A lane's working set must stay in the second-level cache of a core: about this many points over all lanes (perf: 64 x 240).
 _POINTS_IN_FLIGHT = 64 * 256
-SMALL_BATCH = 512  # batches up to this size share one compiled shape
+SMALL_BATCH = 1024  # batches up to this size share one compiled shape
+FEW_LANES = 16
 _PATIENCE = 20  # steps without progress after which an optimizer that has no stopping rule of its own is stopped
 _NO_PROGRESS = 1e-13
 
@@ -58,34 +61,57 @@ class Task(NamedTuple):
 
 
 def lanes_for(rows: int, starts: int) -> int:
-    """Lanes that keep a core busy and its cache sufficient, for tables of that many (padded) rows."""
-    return int(np.clip(_POINTS_IN_FLIGHT // max(rows, 1), 2, max(2, min(64, starts))))
+    """Lanes that keep a core busy and its cache sufficient, for tables of that many (padded) rows.
+
+    Few starts get few lanes: every iteration costs as much as all lanes do, and the last starts would leave most idle.
+    """
+    most = FEW_LANES if starts <= SMALL_BATCH else 64
+    return int(np.clip(_POINTS_IN_FLIGHT // max(rows, 1), 2, most))
 
 
 def solve(
     task: Task,
     optimizer: optax.GradientTransformationExtraArgs,
-    starts: Array,
+    starts: np.ndarray,
     problems: Problems,
     *,
     max_steps: int = 300,
+    devices: Sequence[jax.Device] | None = None,
 ) -> Solutions:
-    """Minimise from every start, shape (n_starts, free); call under float64. Nothing here raises for a start that fails."""
+    """Minimise from every start, shape (n_starts, free); call under float64. Nothing here raises for a start that fails.
+
+    The starts are dealt out to `devices` (all of this process by default), each of which works off a queue of its own.
+    """
+    devices = tuple(jax.local_devices() if devices is None else devices)
     rows = problems.points.response.shape[-1]
-    run = _compiled(task, optimizer, lanes_for(rows, len(starts)), max_steps)
-    padded, keep = _pad_starts(np.asarray(starts), problems)
-    return Solutions(*(np.asarray(x)[:keep] for x in run(*padded)))
+    run = _compiled(task, optimizer, lanes_for(rows, len(starts)), max_steps, devices)
+    dealt, problems, place, counts = _deal(np.asarray(starts), problems, len(devices))
+    with jax.default_device(devices[0]):
+        found = run(dealt, counts, problems)
+    return Solutions(*(np.asarray(x)[place] for x in found))
 
 
-def _pad_starts(starts: np.ndarray, problems: Problems) -> tuple[tuple, int]:
-    """Starts padded to a bucket, so that another number of them compiles nothing; the count is passed as data."""
+def _deal(starts: np.ndarray, problems: Problems, hands: int):
+    """Starts padded to a bucket and dealt out like cards, so that no device gets all the hard ones.
+
+    Returns the starts in dealt order, the problems with `table` and `weighting` in the same order, where each start is
+    found again, and how many each device has. The counts are data: another number of starts compiles nothing.
+    """
     count = len(starts)
-    extra = bucket(count, SMALL_BATCH) - count
-    pad = lambda x: np.concatenate([x, np.repeat(x[-1:], extra, axis=0)]) if extra else x  # noqa: E731
-    problems = problems._replace(table=pad(np.asarray(problems.table)), weighting=pad(np.asarray(problems.weighting)))
-    if problems.weights is not None:
-        problems = problems._replace(weights=pad(np.asarray(problems.weights)))
-    return (pad(starts), np.int64(count), problems), count
+    smallest = 1 << max(4, (SMALL_BATCH // hands).bit_length() - 1)
+    size = hands * bucket(-(-count // hands), smallest)
+    dealt = np.arange(size).reshape(-1, hands).T.ravel()  # position in a hand -> start
+    place = np.empty(size, np.int64)
+    place[dealt] = np.arange(size)
+    source = np.minimum(dealt, count - 1)
+    if problems.weights is not None and len(problems.weights) < size:
+        extra = np.zeros((size - len(problems.weights), problems.weights.shape[1]))
+        problems = problems._replace(weights=np.concatenate([np.asarray(problems.weights), extra]))
+    problems = problems._replace(
+        table=np.asarray(problems.table)[source], weighting=np.asarray(problems.weighting)[source]
+    )
+    counts = np.array([len(range(k, count, hands)) for k in range(hands)])
+    return starts[source], problems, place[:count], counts
 
 
 def bucket(count: int, smallest: int = 16) -> int:
@@ -104,10 +130,15 @@ def compile_options() -> dict[str, Any] | None:
 
 
 @lru_cache(maxsize=256)
-def _compiled(task: Task, optimizer: optax.GradientTransformationExtraArgs, lanes: int, max_steps: int):
-    def run(starts: Array, count: Array, problems: Problems):
-        return _work_off(task, optimizer, starts, count, problems, lanes, max_steps)
+def _compiled(task: Task, optimizer, lanes: int, max_steps: int, devices: tuple[jax.Device, ...]):
+    def run(starts: Array, counts: Array, problems: Problems):
+        return _work_off(task, optimizer, starts, counts[0], problems, lanes, max_steps)
 
+    if len(devices) > 1:
+        split, whole = PartitionSpec("starts"), PartitionSpec()
+        specs = Problems(whole, whole, whole, split, split, whole, whole, whole)
+        mesh = Mesh(np.array(devices), ("starts",))
+        run = jax.shard_map(run, mesh=mesh, in_specs=(split, split, specs), out_specs=split, check_vma=False)
     return jax.jit(run, compiler_options=compile_options())
 
 
@@ -172,8 +203,8 @@ def _work_off(task, optimizer, starts, count, problems, lanes, max_steps):
     def step(s: _Lanes) -> _Lanes:
         active = s.start < count
         points, pinned = problem_of(jnp.minimum(s.start, size - 1))
-        blend = s.optimizer.blend if second_order else None
-        now = evaluate(s.trial, pinned, points, problems.loss, blend)
+        outer_share = s.optimizer.outer_share if second_order else None
+        now = evaluate(s.trial, pinned, points, problems.loss, outer_share)
         trial, state = advance(now, s.optimizer, s.trial, points, pinned, s.start)
 
         better = now.value < s.value

@@ -8,16 +8,13 @@ import numpy as np
 
 from jaxscale._errors import InputError
 from jaxscale._problem import Problem
+from jaxscale._units import naturals, safe_log, unit_shift
 from jaxscale._solve import values_at
 from jaxscale.laws import Law, Parameter
 
 _DRAWN = 4096  # starts drawn for a law without a grid
 _EXPONENTS = (0.02, 3.0)  # where the exponent of a scaling law is looked for
 _DECADES_AROUND_DATA = 3.0  # how far beyond the data the scale of a variable is looked for
-_THOUSAND = np.log(1000.0)
-# Tables whose median lies outside these ranges are counted in thousands, millions, billions, ...; the second number is a
-# typical median in plain counts. Inside, a published grid is used as it was published.
-_PLAIN = {"N": ((1e5, 1e14), 1e9), "D": ((1e7, 1e16), 2e10), "C": ((1e14, 1e28), 1e21), "loss": ((0.05, 50.0), 2.5)}
 
 
 def candidates(problem: Problem, starts: str | int | Sequence[Mapping[str, float]], seed: int) -> np.ndarray:
@@ -39,7 +36,7 @@ def candidates(problem: Problem, starts: str | int | Sequence[Mapping[str, float
         grid = np.array(list(itertools.product(*(p.grid for p in law.parameters))), np.float64)
         if starts != "paper":
             grid = np.concatenate([grid, _finer_exponents(law)])
-        theta = grid + _unit_shift(problem, grid)
+        theta = grid + unit_shift(problem, grid)
     else:
         theta = drawn(problem, seed)
     free = np.clip(problem.reduce(theta), problem.lower, problem.upper)
@@ -78,34 +75,6 @@ def _finer_exponents(law: Law) -> np.ndarray:
     return np.array(list(itertools.product(*finer)), np.float64)
 
 
-def _unit_shift(problem: Problem, theta: np.ndarray) -> np.ndarray:
-    """What to add to starts given for plain counts if the table is in thousands, billions, ...; zero for plain counts."""
-    law = problem.law
-    real = problem.points.weights > 0
-    logs = {v.name: x for v, x in zip(law.variables, problem.points.logs, strict=True)}
-    logs[law.response.name] = (
-        problem.points.response if problem.task.space == "log" else _safe_log(problem.points.response)
-    )
-    shift = np.zeros_like(theta)
-    values_of = dict(zip(law.parameter_names, _naturals(law, theta).T, strict=True))
-    for name, values in logs.items():
-        if name not in _PLAIN or np.ndim(values) != 1:
-            continue
-        (low, high), typical = _PLAIN[name]
-        middle = float(np.median(values[real])) if real.any() else np.log(typical)
-        if np.log(low) <= middle <= np.log(high):
-            continue
-        units = _THOUSAND * np.round((middle - np.log(typical)) / _THOUSAND)
-        for k, parameter in enumerate(law.parameters):
-            if parameter.transform == "log":
-                shift[:, k] += units * parameter.growth(name, values_of)
-    return shift
-
-
-def _safe_log(values: np.ndarray) -> np.ndarray:
-    return np.log(np.where(values > 0, values, 1.0))
-
-
 def drawn(problem: Problem, seed: int) -> np.ndarray:
     """Theta (n, n_parameters) for a law nothing is known of.
 
@@ -126,7 +95,7 @@ def _draw(parameter: Parameter, problem: Problem, rng: np.random.Generator) -> n
     real = problem.points.weights > 0
     scales = []
     for variable, values in zip(problem.law.variables, problem.points.logs, strict=True):
-        x = (values if variable.domain == "positive" else _safe_log(np.abs(values)))[real]
+        x = (values if variable.domain == "positive" else safe_log(np.abs(values)))[real]
         margin = _DECADES_AROUND_DATA * np.log(10.0)
         scales.append(rng.uniform(x.min() - margin, x.max() + margin, _DRAWN))
     scale = np.choose(rng.integers(len(scales), size=_DRAWN), scales)
@@ -148,15 +117,10 @@ def _natural_response(problem: Problem):
     return response
 
 
-def _naturals(law: Law, theta: np.ndarray) -> np.ndarray:
-    logged = np.array([p.transform == "log" for p in law.parameters])
-    return np.where(logged, np.exp(np.where(logged, theta, 0.0)), theta)
-
-
 def _linear_parameters(problem: Problem, theta: np.ndarray) -> list[bool]:
     """Which parameters the response is jointly linear in: their second derivatives vanish at random points and runs."""
     response = _natural_response(problem)
-    natural = _naturals(problem.law, theta)
+    natural = naturals(problem.law, theta)
     row = tuple(x[len(x) // 2] for x in problem.points.logs)
 
     def curvature(x):
@@ -188,7 +152,7 @@ def _project(problem: Problem, theta: np.ndarray, linear: np.ndarray) -> np.ndar
     observed = problem.points.response[rows]
     observed = np.exp(observed) if problem.task.space == "log" else observed
     size = np.maximum(np.abs(observed), 1e-12 * np.abs(observed).max() + 1e-300)
-    natural = _naturals(law, theta)
+    natural = naturals(law, theta)
     natural[:, linear] = 1.0
 
     def parts(x):

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from jaxscale._errors import InputError
@@ -39,11 +40,12 @@ def parse_number(text: str) -> float:
     return value
 
 
-def format_number(x: float, digits: int = 4) -> str:
+def format_number(x: float, digits: int = 4, suffixes: bool = True) -> str:
     """`x` to `digits` significant digits, short: 70B, 1.4T, 12.5K, 0.3473, 5.76e23.
 
-    From 1e4 to 1e15 with a suffix, from 1e-3 to 1e4 plain, else scientific. `parse_number` reads every finite form
-    back; with 17 digits it gives exactly `x`. Values that are not finite read nan, inf and -inf.
+    From 1e4 to 1e15 with a suffix, from 1e-3 to 1e4 plain, else scientific; without `suffixes`, which are for counts of
+    parameters, tokens and FLOPs, plain up to 1e6. `parse_number` reads every finite form back; with 17 digits it gives
+    exactly `x`. Values that are not finite read nan, inf and -inf.
     """
     x = float(x)
     if not math.isfinite(x):
@@ -54,9 +56,9 @@ def format_number(x: float, digits: int = 4) -> str:
     exponent = int(exponent_text)  # of the rounded value, so that 999999 is 1M and not 1000K
     significant = mantissa.replace(".", "").rstrip("0")
     sign = "-" if x < 0 else ""
-    if -3 <= exponent < 4:
+    if -3 <= exponent < (4 if suffixes else 6):
         return sign + _with_point(significant, exponent)
-    if 4 <= exponent < 15:
+    if suffixes and 4 <= exponent < 15:
         return sign + _with_point(significant, exponent % 3) + "KMBT"[exponent // 3 - 1]
     return f"{sign}{_with_point(significant, 0)}e{exponent}"
 
@@ -87,6 +89,21 @@ def inert(text: object, limit: int | None = None) -> str:
 def quoted(text: object, limit: int = 60) -> str:
     """`text` in quotes, inert and short enough for one line of a message."""
     return f"'{inert(text, limit)}'"
+
+
+def listed(names: Sequence[object], most: int = 12) -> str:
+    """Names in quotes with commas between them, the first `most` of them."""
+    return ", ".join(map(quoted, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def some(values: Sequence[object], most: int = 5) -> str:
+    """The first `most` values with commas between them."""
+    return ", ".join(map(str, values[:most])) + (", ..." if len(values) > most else "")
+
+
+def plural(count: int, word: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count:,} {word}" + "s" * (count != 1)
 
 
 def escape_html(text: object) -> str:

@@ -1,5 +1,7 @@
 """Whether a fit may be trusted: each check, its threshold, and the sentence a person reads."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,8 +17,8 @@ from jaxscale._runs import Runs
 
 Severity = Literal["info", "warning", "fatal"]
 
-# Thresholds measured on simulated designs of the Chinchilla law: sound ones have condition numbers of 3.6e4 to 9.4e4 and relative
-# errors of an exponent of .05 to .16; too narrow ones 1.5e6 and more.
+# Thresholds measured on simulated designs of the Chinchilla law: sound ones have condition numbers of 3.6e4 to 9.4e4
+# and relative errors of an exponent of .05 to .16; too narrow ones 1.5e6 and more.
 WARN_CONDITION = 3e5
 WEAK_RELATIVE_ERROR = 0.25
 GRADIENT_TOLERANCE = 1e-5
@@ -33,11 +35,21 @@ ONE_RAY = 0.02  # spread of the variables across their common direction, as a sh
 
 @dataclass(frozen=True)
 class Reason:
-    """One finding: a code that means one thing for ever, how bad it is, and a sentence with what to do."""
+    """One finding: a code that means one thing for ever, how bad it is, and a sentence with what to do.
+
+    rows: of the table, counted from 1 below the header, the worst first where there is an order. params: of the law.
+    """
 
     code: str
     severity: Severity
     text: str
+    rows: tuple[int, ...] = ()
+    params: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """The first clause of the text."""
+        return re.split(r"[;:] | \(|, so ", self.text, maxsplit=1)[0]
 
 
 @dataclass(frozen=True)
@@ -57,9 +69,13 @@ class Verdict:
         return tuple(r.code for r in self.reasons)
 
     def __str__(self) -> str:
-        worst = [r.text for r in self.reasons if r.severity == "fatal"]
+        worst: dict[str, list[str]] = {}
+        for r in self.reasons:
+            if r.severity == "fatal":
+                worst.setdefault(r.code, []).append(r.headline)
         if worst:
-            return "NOT TRUSTWORTHY: " + "; ".join(worst)
+            clauses = (f"{first} (and {len(more)} more)" if more else first for first, *more in worst.values())
+            return "NOT TRUSTWORTHY: " + "; ".join(clauses)
         warnings = dict.fromkeys(r.code for r in self.reasons if r.severity == "warning")
         return "trustworthy" + (f", with warnings: {', '.join(warnings)}" if warnings else "")
 
@@ -80,37 +96,40 @@ class Evidence:
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """All checks, the worst first."""
+    """All checks, the worst first; hints about the table only where something is fatal."""
     reasons = [r for check in _CHECKS for r in check(evidence)]
+    if all(r.severity != "fatal" for r in reasons):
+        reasons = [r for r in reasons if r.code != "possible_groups"]
     order = {"fatal": 0, "warning": 1, "info": 2}
     return Verdict(tuple(sorted(reasons, key=lambda r: order[r.severity])))
 
 
-def _optimum(e: Evidence):
+def _optimum(e: Evidence) -> Iterator[Reason]:
     if not e.at.gradient_norm <= GRADIENT_TOLERANCE:
         yield Reason(
             "gradient_not_zero",
             "fatal",
-            f"the solver stopped where the gradient is not zero (cosine {e.at.gradient_norm:.1e}, should be below {GRADIENT_TOLERANCE:g}); "
-            "leave optimizer at its default",
+            f"the solver stopped where the gradient is not zero (cosine {e.at.gradient_norm:.1e}, should be below "
+            f"{GRADIENT_TOLERANCE:g}); leave optimizer at its default",
         )
     if e.never_moved:
         yield Reason(
             "never_moved",
             "fatal",
             f"{', '.join(e.never_moved)} never moved from the start: the runs say nothing about it",
+            params=e.never_moved,
         )
     share = e.at_best / max(e.finished, 1)
     if e.finished >= 8 and (e.at_best < 2 or share < FEW_AGREEING):
-        severity = "fatal" if e.at_best < 2 else "warning"
         yield Reason(
             "starts_disagree",
-            severity,
-            f"only {e.at_best} of {e.finished} starts agree on the minimum; try starts='paper' or more starts, or a simpler law",
+            "fatal" if e.at_best < 2 else "warning",
+            f"only {e.at_best} of {e.finished} starts agree on the minimum; try starts='paper' or more starts, "
+            "or a simpler law",
         )
 
 
-def _bounds(e: Evidence):
+def _bounds(e: Evidence) -> Iterator[Reason]:
     for k, name in enumerate(e.at.names):
         if not e.at.held[k]:
             continue
@@ -121,13 +140,16 @@ def _bounds(e: Evidence):
         elif dict(e.problem.law.parameters[e.problem.law.parameter_names.index(name)].dimension) == {
             e.problem.law.response.name: 1
         }:
-            text = f"{name} fell to zero: these runs show no floor, so nothing beyond their range can be predicted; add larger runs or fix {name}"
+            text = (
+                f"{name} fell to zero: these runs show no floor, so nothing beyond their range can be predicted; "
+                f"add larger runs or fix {name}"
+            )
         else:
             text = f"{name} ran off to its {side} limit: these runs do not determine it; fix it or take a simpler law"
-        yield Reason("at_bound", "fatal", text)
+        yield Reason("at_bound", "fatal", text, params=tuple(members))
 
 
-def _design(e: Evidence):
+def _design(e: Evidence) -> Iterator[Reason]:
     used = int(e.at.used.sum())
     parameters = e.at.jacobian.shape[1]
     if e.at.freedom < 1:
@@ -138,7 +160,8 @@ def _design(e: Evidence):
         yield Reason(
             "too_few_runs",
             "fatal",
-            f"{used} runs leave only {e.at.freedom} degrees of freedom for {parameters} parameters; add runs or fix parameters",
+            f"{used} runs leave only {e.at.freedom} degrees of freedom for {parameters} parameters; "
+            "add runs or fix parameters",
         )
     logs = _scalar_logs(e)
     for name, values in logs.items():
@@ -154,41 +177,46 @@ def _design(e: Evidence):
         stacked = np.stack([v - v.mean() for v in logs.values()])
         singular = np.linalg.svd(stacked, compute_uv=False)
         if singular[-1] < ONE_RAY * singular[0]:
-            names = " and ".join(logs)
+            first, *_, last = logs
+            such_as = " (a fixed D/N, or a single compute budget)" if {"N", "D"} <= set(logs) else ""
             yield Reason(
                 "one_ray",
                 "fatal",
-                f"{names} move together in all runs (one ray, such as a fixed D/N), so their effects cannot be separated; vary one at fixed other",
+                f"{' and '.join(logs)} lie on one line in all runs{such_as}, so their effects cannot be separated; "
+                f"vary {first} at fixed {last}, or {last} at fixed {first}",
             )
 
 
-def _conditioning(e: Evidence):
+def _conditioning(e: Evidence) -> Iterator[Reason]:
     condition = e.identification.condition_number
     heaviest = " against ".join(list(e.identification.sloppiest)[:2])
     if not condition < HOPELESS_CONDITION:
         yield Reason(
             "ill_conditioned",
             "fatal",
-            f"the runs do not determine {heaviest} (condition number {condition:.1e}, refused above {HOPELESS_CONDITION:.0e}); fix or tie one, or widen the runs",
+            f"the runs do not determine {heaviest} (condition number {condition:.1e}, refused above "
+            f"{HOPELESS_CONDITION:.0e}); fix or tie one, or widen the runs",
         )
     elif condition > WARN_CONDITION:
         yield Reason(
             "ill_conditioned",
             "warning",
-            f"the runs hardly determine {heaviest} (condition number {condition:.1e}, sound below {WARN_CONDITION:.0e}); widen the range of the runs",
+            f"the runs hardly determine {heaviest} (condition number {condition:.1e}, sound below "
+            f"{WARN_CONDITION:.0e}); widen the range of the runs",
         )
     for name, error in _relative_errors(e):
         if error > WEAK_RELATIVE_ERROR:
-            severity = "fatal" if error > 1.0 else "warning"
             yield Reason(
                 "weakly_identified",
-                severity,
-                f"{name} is known only to {100 * error:.0f} % (one standard error); add runs that vary what it governs, or fix it",
+                "fatal" if error > 1.0 else "warning",
+                f"{name} is known only to {100 * error:.0f} % (one standard error); "
+                "add runs that vary what it governs, or fix it",
+                params=(name,),
             )
 
 
-def _relative_errors(e: Evidence):
-    """Standard error over value of parameters fitted as they are (exponents); logs A and B are wide in every sound fit."""
+def _relative_errors(e: Evidence) -> Iterator[tuple[str, float]]:
+    """Standard error over value of parameters fitted as they are (exponents); logs are wide in sound fits."""
     if e.covariance is None:
         return
     errors = np.sqrt(np.diag(e.covariance.matrix))
@@ -197,28 +225,37 @@ def _relative_errors(e: Evidence):
             yield parameter.name, float(errors[slot] / abs(e.free[slot]))
 
 
-def _residuals(e: Evidence):
+def _residuals(e: Evidence) -> Iterator[Reason]:
     used = e.at.used
     residuals, sigma = e.at.residuals[used], e.at.sigma
     if not (np.isfinite(sigma) and sigma > 0):
         return
     rows = np.asarray(e.runs.rows)[used]
-    if pulling := _influential(e, rows):
-        listed = ", ".join(str(r) for r in pulling)
+    pulling = _influential(e, rows)
+    if pulling:
         yield Reason(
             "influential_runs",
             "warning",
-            f"{_count(len(pulling), 'run pulls', 'runs pull')} far more than the rest ({_rows(listed)}); see what the fit says without",
+            f"{_count(len(pulling), 'run pulls', 'runs pull')} far more than the rest ({_rows(pulling)}); "
+            "see what the fit says without",
+            pulling,
         )
     far = np.flatnonzero(np.abs(residuals) > FAR_OFF_IN_SIGMA * sigma)
     if len(far):
-        worst = far[np.argsort(-np.abs(residuals[far]))][:MOST_NAMED]
-        listed = ", ".join(str(rows[k]) for k in worst)
-        more = f" and {len(far) - MOST_NAMED} more" if len(far) > MOST_NAMED else ""
+        worst = tuple(int(rows[k]) for k in far[np.argsort(-np.abs(residuals[far]))])
+        same = set(worst) == set(pulling)
+        who = (
+            f"the same {'run lies' if len(far) == 1 else 'runs lie'}"
+            if same
+            else _count(len(far), "run lies", "runs lie")
+        )
+        which = "" if same else f" ({_rows(worst)})"
         yield Reason(
             "outliers",
             "warning",
-            f"{_count(len(far), 'run lies', 'runs lie')} more than {FAR_OFF_IN_SIGMA:g} robust deviations off the law ({_rows(listed)}{more}); check and keep or leave out, none was dropped",
+            f"{who} more than {FAR_OFF_IN_SIGMA:g} typical residuals off the law{which}; "
+            "check and keep or leave out, none was dropped",
+            pulling if same else worst,
         )
     if len(residuals) < FEWEST_RUNS_FOR_TRENDS:
         return
@@ -227,25 +264,28 @@ def _residuals(e: Evidence):
         yield Reason(
             "residual_trend",
             "warning",
-            f"residuals rise, fall or bend with {' and '.join(trends)}: the law misses something there; compare another law, or fit a narrower range",
+            f"residuals rise, fall or bend with {' and '.join(trends)}: the law misses something there; "
+            "compare another law, or fit a narrower range",
         )
     if (dependence := neighbour_correlation(np.stack(list(logs.values()), axis=1), residuals)) > DEPENDENCE:
         yield Reason(
             "residuals_dependent",
             "warning",
-            f"runs that lie close together err together (rank correlation {dependence:+.2f}, none expected): intervals are too narrow; name the independent run of each row (run=)",
+            f"runs that lie close together err together (rank correlation {dependence:+.2f}, none expected): "
+            "intervals are too narrow; name the independent run of each row (run=)",
         )
     if (score := cross_term_score(e)) is not None and abs(score) > CROSS_TERM_T:
         yield Reason(
             "cross_term",
             "warning",
-            f"a term in log N x log D would improve the fit (t = {score:.1f}): intervals of exponents may miss the truth; compare another law",
+            f"a term in log N x log D would improve the fit (t = {score:.1f}): intervals of exponents may miss the "
+            "truth; compare another law",
         )
 
 
-def _table(e: Evidence):
+def _table(e: Evidence) -> Iterator[Reason]:
     for note in e.runs.record.notes:
-        yield Reason(note[0], "warning", note[1])
+        yield Reason(note.code, note.severity, note.text, note.rows)
 
 
 _CHECKS = (_optimum, _bounds, _design, _conditioning, _residuals, _table)
@@ -291,27 +331,32 @@ def _count(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"
 
 
-def _rows(listed: str) -> str:
-    return f"rows {listed}" if "," in listed else f"row {listed}"
+def _rows(rows: tuple[int, ...]) -> str:
+    more = f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
+    return f"row{'s' * (len(rows) > 1)} {', '.join(map(str, rows[:MOST_NAMED]))}{more}"
 
 
-def _influential(e: Evidence, rows: np.ndarray) -> list[int]:
+def _influential(e: Evidence, rows: np.ndarray) -> tuple[int, ...]:
     """At most eight rows, the strongest first, whose pull on the fit is far beyond the typical run's.
 
-    Pull is residual over sigma, times the square root of the leverage: DFFITS (Belsley, Kuh & Welsch 1980) with a robust sigma.
+    Pull is residual over sigma, times the square root of the leverage: DFFITS (Belsley, Kuh & Welsch 1980) with a
+    robust sigma.
     """
     used = e.at.used
     jacobian = e.at.jacobian[used][:, ~e.at.held]
     if len(jacobian) < FEWEST_RUNS_FOR_TRENDS or np.linalg.matrix_rank(jacobian) < jacobian.shape[1]:
-        return []
+        return ()
     left, _, _ = np.linalg.svd(jacobian, full_matrices=False)
     pull = np.abs(e.at.residuals[used]) / e.at.sigma * np.sqrt((left**2).sum(axis=1))
     strongest = np.argsort(-pull)[:MOST_NAMED]
-    return [int(rows[k]) for k in strongest if pull[k] > FAR_BEYOND_TYPICAL * np.median(pull)]
+    return tuple(int(rows[k]) for k in strongest if pull[k] > FAR_BEYOND_TYPICAL * np.median(pull))
 
 
 def neighbour_correlation(points: np.ndarray, residuals: np.ndarray) -> float:
-    """Rank correlation of each run's residual with its nearest neighbour's; points (n, k), each column scaled by its spread."""
+    """Rank correlation of each run's residual with its nearest neighbour's.
+
+    points (n, k), each column scaled by its spread.
+    """
     spread = points.std(axis=0)
     scaled = points / np.where(spread > 0, spread, 1.0)
     _, nearest = KDTree(scaled).query(scaled, k=2)
@@ -322,7 +367,7 @@ def neighbour_correlation(points: np.ndarray, residuals: np.ndarray) -> float:
 
 
 def cross_term_score(e: Evidence) -> float | None:
-    """t of a score test for a term in log N x log D (centred), robust to heteroscedasticity; None where it cannot be had.
+    """t of a score test for a term in log N x log D (centred), robust to heteroscedasticity; None without one.
 
     The candidate's column is made orthogonal to the Jacobian in the metric of the fit's own slope of psi.
     """

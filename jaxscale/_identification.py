@@ -41,7 +41,8 @@ class Linearization:
 
     @property
     def gradient_norm(self) -> float:
-        """Largest cosine between a column of the Jacobian and psi, bounds left out: zero at an optimum, whatever the units."""
+        """Largest cosine between a column of the Jacobian and psi, bounds left out: zero at an optimum, whatever the
+        units."""
         size = np.linalg.norm(self.jacobian, axis=0) * np.linalg.norm(self.psi)
         projected = np.abs(self.jacobian.T @ self.psi)[~self.held]
         size = size[~self.held]
@@ -49,8 +50,8 @@ class Linearization:
 
     @property
     def sigma(self) -> float:
-        """Robust scale of the residuals: 1.4826 times their median absolute size, without the p smallest, which a nearly
-        absolute fit passes through."""
+        """Robust scale of the residuals: 1.4826 times their median absolute size, without the p smallest, which a
+        nearly absolute fit passes through."""
         size = np.sort(np.abs(self.residuals[self.used]))[self.jacobian.shape[1] :]
         return float(1.4826 * np.median(size)) if len(size) else float("nan")
 

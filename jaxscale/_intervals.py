@@ -1,4 +1,5 @@
-"""Uncertainty of an optimum: a quick standard error, and bootstrap draws refitted in one batch. Takes a problem and its solve."""
+"""Uncertainty of an optimum: a quick standard error, and bootstrap draws refitted in one batch. Takes a problem and
+its solve."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from scipy.special import ndtr, ndtri, stdtrit
 
 from jaxscale._identification import Identification, Linearization, linearize
 from jaxscale._problem import Problem
-from jaxscale._solve import SMALL_BATCH, solve
+from jaxscale._solve import NEAR, SMALL_BATCH, solve
 from jaxscale.optim import CONVERGED, STUCK
 
 Method = Literal["auto", "quick", "bootstrap", "none"]
@@ -39,8 +40,9 @@ class Covariance:
 class Intervals:
     """Intervals of the parameters in natural units, and how they were made.
 
-    `why` says why this method, or why there are none. `standard_errors` are of the natural value for parameters fitted as
-    they are, and of the logarithm (a relative error) for those fitted in logs; `draws` counts the resampled fits behind them.
+    `why` says why this method, or why there are none. `standard_errors` are of the natural value for parameters
+    fitted as they are, and of the logarithm (a relative error) for those fitted in logs; `draws` counts the resampled
+    fits behind them.
     """
 
     level: float
@@ -54,8 +56,8 @@ class Intervals:
 def powell_covariance(at: Linearization) -> Covariance | None:
     """Sandwich covariance of the free values with Powell's kernel estimate of the slope of psi (Powell 1991).
 
-    The usual sandwich counts curvature only where |residual| <= delta, a handful of runs when delta is far below the noise,
-    and covers 61 to 90 % of the time; here the band is Hall and Sheather's (1988), never narrower than delta.
+    The usual sandwich counts curvature only where |residual| <= delta, a handful of runs when delta is far below the
+    noise, and covers 61 to 90 % of the time; here the band is Hall and Sheather's (1988), never narrower than delta.
     None where the runs do not determine all parameters.
     """
     used = at.used
@@ -84,7 +86,8 @@ def powell_covariance(at: Linearization) -> Covariance | None:
 
 
 def resampling_weights(problem: Problem, draws: int, seed: int, clusters: tuple[str, ...] | None) -> np.ndarray:
-    """How often each run counts in each draw, times its own weight, shape (draws, rows). Whole clusters move together."""
+    """How often each run counts in each draw, times its own weight, shape (draws, rows). Whole clusters move
+    together."""
     rng = np.random.default_rng(seed)
     own = problem.points.weights[: problem.count]
     labels, index = np.unique(np.arange(problem.count) if clusters is None else np.array(clusters), return_inverse=True)
@@ -102,10 +105,11 @@ def bootstrap_draws(
     clusters: tuple[str, ...] | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Free values (draws, free) refitted to resampled runs, each from the optimum of all runs, each checked against others.
+    """Free values (draws, free) refitted to resampled runs, each from the optimum of all runs, each checked against
+    others.
 
-    A draw that stops short, or above an optimum that another draw found, is restarted there; one that still does not converge
-    is nan.
+    A draw that stops short, or above an optimum that another draw found, is restarted there; one that still does not
+    converge is nan.
     """
     weights = resampling_weights(problem, draws, seed, clusters)
     free = np.empty((draws, problem.layout.free))
@@ -132,7 +136,7 @@ def bootstrap_draws(
 
 
 def _refit(problem, optimizer, start, weights):
-    solution = solve(problem.task, optimizer, start, problem.batch(len(start), weights=weights))
+    solution = solve(problem.task, optimizer, start, problem.batch(len(start), weights=weights), damping=NEAR)
     return solution.free, solution.value, solution.status
 
 
@@ -172,7 +176,8 @@ def bias_corrected(draws: np.ndarray, estimate: float, level: float) -> tuple[fl
 def choose_method(
     method: Method, at: Linearization, identification: Identification, clusters: tuple[str, ...] | None
 ) -> tuple[str, str]:
-    """The method to use and the reason, as the simulation study of the Chinchilla law recommends by size and conditioning."""
+    """The method to use and the reason, as the simulation study of the Chinchilla law recommends by size and
+    conditioning."""
     used = int(at.used.sum())
     if method == "none":
         return "none", "not asked for"
@@ -181,7 +186,8 @@ def choose_method(
     if at.freedom < FEWEST_DEGREES_OF_FREEDOM:
         return (
             "none",
-            f"{used} runs leave {at.freedom} degrees of freedom for {at.jacobian.shape[1]} parameters; no interval covers",
+            f"{used} runs leave {at.freedom} degrees of freedom for {at.jacobian.shape[1]} parameters; "
+            "no interval covers",
         )
     if not identification.condition_number < HOPELESS_CONDITION:
         return (
@@ -212,7 +218,8 @@ def make_intervals(
     clusters: tuple[str, ...] | None,
     progress: Progress | None = None,
 ) -> tuple[Intervals, Covariance | None]:
-    """Intervals of all parameters by the method asked for or chosen, and the covariance of the free values behind them."""
+    """Intervals of all parameters by the method asked for or chosen, and the covariance of the free values behind
+    them."""
     chosen, why = choose_method(method, at, identification, clusters)
     if chosen == "none":
         return Intervals(level, "none", why), None

@@ -1,4 +1,5 @@
-"""Robust misfit between a law and some runs: the choices a user has, and their value and derivatives for many lanes at once."""
+"""Robust misfit between a law and some runs: the choices a user has, and their value and derivatives for many lanes
+at once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ Space = Literal["log", "raw"]
 
 @dataclass(frozen=True)
 class Huber:
-    """Sum over runs of w Huber_delta(residual): squares up to delta, straight lines beyond (Hoffmann et al. 2022, Eq. 3).
+    """Sum over runs of w Huber_delta(residual): squares up to delta, straight lines beyond (Hoffmann et al. 2022, Eq.
+    3).
 
-    The residual is log predicted - log observed ("log") or their plain difference ("raw"). `overestimate` multiplies the
-    weight of runs that the law predicts too high.
+    The residual is log predicted - log observed ("log") or their plain difference ("raw"). `overestimate` multiplies
+    the weight of runs that the law predicts too high.
     """
 
     delta: float = 1e-3
@@ -63,8 +65,8 @@ class SquaredError:
 class AbsoluteError:
     """Sum over runs of w |residual| (least absolute deviations), reached through Huber fits of ever smaller delta.
 
-    `delta` is the last one, as a share of the typical response: the optimum of a log loss moves in the fourth digit of A from
-    1e-6 to 1e-9, and in the seventh beyond.
+    `delta` is the last one, as a share of the typical response: the optimum of a log loss moves in the fourth digit
+    of A from 1e-6 to 1e-9, and in the seventh beyond.
     """
 
     delta: float = 1e-6
@@ -76,7 +78,8 @@ class AbsoluteError:
         _check(self)
 
     def deltas(self, scale: float) -> tuple[float, ...]:
-        """Values of delta fitted one after the other, for a response whose typical size in the residual's space is `scale`."""
+        """Values of delta fitted one after the other, for a response whose typical size in the residual's space is
+        `scale`."""
         first = max(1e-2, self.delta)
         steps = max(1, round(2 * np.log10(first / self.delta)) + 1)
         return tuple(float(scale * d) for d in np.geomspace(first, self.delta, steps))
@@ -98,24 +101,25 @@ def _check(objective: Objective) -> None:
 class Points(NamedTuple):
     """Runs as a law sees them. Leading axes for several tables come first; runs are last.
 
-    `logs` holds one array per variable of the law (logged where positive), `response` the observed response in the space
-    of the residual, `weights` is zero on padding.
+    `logs` holds one array per variable of the law (logged where positive), `response` the observed response in the
+    space of the residual, `weights` is zero on padding.
     """
 
-    logs: tuple[Array, ...]
-    response: Array
-    weights: Array
+    logs: tuple[Any, ...]
+    response: Any
+    weights: Any
 
 
 class Loss(NamedTuple):
     """The shape of the misfit, as data: no number here causes a new compilation."""
 
-    delta: Array
-    overestimate: Array
+    delta: Any
+    overestimate: Any
 
 
 class Layout(NamedTuple):
-    """Which entries of theta are free: `slots[i]` is the column of the free vector that parameter i reads, or -1 if pinned."""
+    """Which entries of theta are free: `slots[i]` is the column of the free vector that parameter i reads, or -1 if
+    pinned."""
 
     slots: tuple[int, ...]
 
@@ -174,8 +178,9 @@ def value_of(law: Law, layout: Layout, space: Space):
 def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_order: bool = True):
     """`evaluate(free, pinned, points, loss, outer_share)` for many lanes; see `DampedState.outer_share`.
 
-    Arrays of `points` and `pinned` may have a lane axis or be shared. Everything is one pass of elementwise work per run, then
-    one batched product; `separate` keeps XLA from fusing the product into the pass, which would make it scalar.
+    Arrays of `points` and `pinned` may have a lane axis or be shared. Everything is one pass of elementwise work per
+    run, then one batched product; `separate` keeps XLA from fusing the product into the pass, which would make it
+    scalar.
     """
     predict = predictor(law, space)
 
@@ -196,7 +201,9 @@ def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_ord
             rows.extend(jax.jvp(along, (free[j],), (jnp.ones_like(free[j]),))[1])
         return rows
 
-    def evaluate(free: Array, pinned: Array, points: Points, loss: Loss, outer_share: Array | None = None) -> Evaluation:
+    def evaluate(
+        free: Array, pinned: Array, points: Points, loss: Loss, outer_share: Array | None = None
+    ) -> Evaluation:
         p = free.shape[1]
         logs_axes = 0 if points.response.ndim == 2 else None
         columns = tuple(free[:, i] for i in range(p))

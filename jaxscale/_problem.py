@@ -18,7 +18,8 @@ _VANISHING_FLOOR = 1e-6  # a floor below this share of the least response can no
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """One table, ready to be minimised. Arrays are NumPy; row arrays are padded to a bucket with rows of weight zero."""
+    """One table, ready to be minimised. Arrays are NumPy; row arrays are padded to a bucket with rows of weight
+    zero."""
 
     law: Law
     objective: Objective
@@ -68,7 +69,8 @@ class Problem:
     def batch(self, starts: int, delta: float | None = None, weights: np.ndarray | None = None) -> Problems:
         """This table for a number of starts: all with its own weights, or start k with `weights[k]`, (starts, rows).
 
-        A small batch is always given a row of weights for each start, so that starts and resampled fits share a program.
+        A small batch is always given a row of weights for each start, so that starts and resampled fits share a
+        program.
         """
         index = np.zeros(starts, np.int64)
         if weights is None and starts <= SMALL_BATCH:

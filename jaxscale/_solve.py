@@ -18,10 +18,12 @@ from jaxscale._objective import Layout, Loss, Points, Space, evaluator, value_of
 from jaxscale.laws import Law
 from jaxscale.optim import CONVERGED, NOT_FINITE, RUNNING, STEP_LIMIT, DampedState
 
-# A lane's working set must stay in the second-level cache of a core: about this many points over all lanes (perf: 64 x 240).
+# A lane's working set must stay in the second-level cache of a core: about this many points over all lanes (perf: 64
+# x 240).
 _POINTS_IN_FLIGHT = 64 * 256
 SMALL_BATCH = 1024  # batches up to this size share one compiled shape
 FEW_LANES = 16
+FAR, NEAR = 10.0, 1e-5  # damping to begin with, relative to the curvature: for starts of a grid, and beside an optimum
 _PATIENCE = 20  # steps without progress after which an optimizer that has no stopping rule of its own is stopped
 _NO_PROGRESS = 1e-13
 
@@ -33,14 +35,14 @@ class Problems(NamedTuple):
     alternative weights and replaces those of `points`. `table` and `weighting` say which each start uses, (n_starts,).
     """
 
-    points: Points
-    pinned: Array
-    weights: Array | None
-    table: Array
-    weighting: Array
-    loss: Loss
-    lower: Array
-    upper: Array
+    points: Any
+    pinned: Any
+    weights: Any
+    table: Any
+    weighting: Any
+    loss: Any
+    lower: Any
+    upper: Any
 
 
 class Solutions(NamedTuple):
@@ -76,10 +78,13 @@ def solve(
     problems: Problems,
     *,
     max_steps: int = 300,
-    devices: Sequence[jax.Device] | None = None,
+    damping: float = FAR,
+    devices: Sequence[Any] | None = None,
 ) -> Solutions:
-    """Minimise from every start, shape (n_starts, free); call under float64. Nothing here raises for a start that fails.
+    """Minimise from every start, shape (n_starts, free); call under float64. Nothing here raises for a start that
+    fails.
 
+    `damping` is what a damped solver begins with: `FAR` from the optimum, or `NEAR` it. Other optimizers ignore it.
     The starts are dealt out to `devices` (all of this process by default), each of which works off a queue of its own.
     """
     devices = tuple(jax.local_devices() if devices is None else devices)
@@ -87,7 +92,7 @@ def solve(
     run = _compiled(task, optimizer, lanes_for(rows, len(starts)), max_steps, devices)
     dealt, problems, place, counts = _deal(np.asarray(starts), problems, len(devices))
     with jax.default_device(devices[0]):
-        found = run(dealt, counts, problems)
+        found = run(dealt, counts, problems, np.float64(damping))
     return Solutions(*(np.asarray(x)[place] for x in found))
 
 
@@ -122,24 +127,25 @@ def bucket(count: int, smallest: int = 16) -> int:
     return size
 
 
-def compile_options() -> dict[str, Any] | None:
+def compile_options(platform: str | None = None) -> dict[str, Any] | None:
     """XLA options that only CPUs know: wide vectors, and no threads inside the small batched products."""
-    if jax.default_backend() != "cpu":
+    if (platform or jax.default_backend()) != "cpu":
         return None
     return {"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False}
 
 
 @lru_cache(maxsize=256)
-def _compiled(task: Task, optimizer, lanes: int, max_steps: int, devices: tuple[jax.Device, ...]):
-    def run(starts: Array, counts: Array, problems: Problems):
-        return _work_off(task, optimizer, starts, counts[0], problems, lanes, max_steps)
+def _compiled(task: Task, optimizer, lanes: int, max_steps: int, devices: tuple[Any, ...]):
+    def run(starts: Array, counts: Array, problems: Problems, damping: Array):
+        return _work_off(task, optimizer, starts, counts[0], problems, damping, lanes, max_steps)
 
     if len(devices) > 1:
         split, whole = PartitionSpec("starts"), PartitionSpec()
         specs = Problems(whole, whole, whole, split, split, whole, whole, whole)
         mesh = Mesh(np.array(devices), ("starts",))
-        run = jax.shard_map(run, mesh=mesh, in_specs=(split, split, specs), out_specs=split, check_vma=False)
-    return jax.jit(run, compiler_options=compile_options())
+        sharded = jax.shard_map(run, mesh=mesh, in_specs=(split, split, specs, whole), out_specs=split, check_vma=False)
+        return jax.jit(sharded, compiler_options=compile_options(devices[0].platform))
+    return jax.jit(run, compiler_options=compile_options(devices[0].platform))
 
 
 class _Lanes(NamedTuple):
@@ -154,10 +160,10 @@ class _Lanes(NamedTuple):
     steps: Array
     next: Array
     done: Array
-    results: tuple[Array, Array, Array, Array]
+    results: tuple[Array, ...]
 
 
-def _work_off(task, optimizer, starts, count, problems, lanes, max_steps):
+def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_steps):
     size, free = starts.shape
     dtype = starts.dtype
     probe = jax.eval_shape(optimizer.init, starts[0])
@@ -165,6 +171,10 @@ def _work_off(task, optimizer, starts, count, problems, lanes, max_steps):
     evaluate = evaluator(task.law, task.layout, task.space, exact=True, second_order=second_order)
     value = value_of(task.law, task.layout, task.space)
     per_table = problems.points.response.ndim == 2
+
+    def begin(x: Array) -> Any:
+        state = optimizer.init(x)
+        return state._replace(damping=damping.astype(dtype)) if second_order else state
 
     def problem_of(start: Array) -> tuple[Points, Array]:
         """The table, and pinned values, of each start; what all share stays without a lane axis."""
@@ -192,9 +202,8 @@ def _work_off(task, optimizer, starts, count, problems, lanes, max_steps):
             return jnp.clip(optax.apply_updates(trial, updates), problems.lower, problems.upper), state
 
         table_axis = 0 if per_table else None
-        points_axes = Points(
-            tuple(table_axis for _ in points.logs), table_axis, 0 if points.weights.ndim == 2 else None
-        )
+        weights_axis = 0 if points.weights.ndim == 2 else None
+        points_axes = Points(tuple(table_axis for _ in points.logs), table_axis, weights_axis)
         axes = (0, 0, 0, 0, 0, points_axes, table_axis)
         return jax.vmap(one, axes)(
             evaluation.gradient, state, trial, evaluation.value, evaluation.curvature, points, pinned
@@ -230,7 +239,7 @@ def _work_off(task, optimizer, starts, count, problems, lanes, max_steps):
         trial = jnp.where(finished[:, None], fresh, trial)
         state = jax.tree.map(
             lambda new, old: jnp.where(finished.reshape((-1,) + (1,) * (old.ndim - 1)), new, old),
-            jax.vmap(optimizer.init)(fresh),
+            jax.vmap(begin)(fresh),
             state,
         )
         count_finished = jnp.sum(finished)
@@ -253,7 +262,7 @@ def _work_off(task, optimizer, starts, count, problems, lanes, max_steps):
     state = _Lanes(
         start=first,
         trial=trial,
-        optimizer=jax.vmap(optimizer.init)(trial),
+        optimizer=jax.vmap(begin)(trial),
         best=trial,
         value=jnp.full(lanes, jnp.inf, dtype),
         idle=zero,
@@ -281,9 +290,9 @@ def _compiled_values(task: Task):
     return jax.jit(run, compiler_options=compile_options())
 
 
-def values_at(task: Task, starts: Array, pinned: Array, points: Points, loss: Loss) -> np.ndarray:
-    """Objective of one table at every start, (n_starts,): the cheap look that decides which starts are worth finishing."""
-    starts = np.asarray(starts)
+def values_at(task: Task, starts: np.ndarray, pinned: np.ndarray, points: Points, loss: Loss) -> np.ndarray:
+    """Objective of one table at every start, (n_starts,): the cheap look that decides which starts are worth
+    finishing."""
     extra = bucket(len(starts), SMALL_BATCH) - len(starts)
     padded = np.concatenate([starts, np.repeat(starts[-1:], extra, axis=0)])
     return np.asarray(_compiled_values(task)(padded, pinned, points, loss))[: len(starts)]

@@ -8,8 +8,8 @@ import numpy as np
 
 from jaxscale._errors import InputError
 from jaxscale._problem import Problem
-from jaxscale._units import naturals, safe_log, unit_shift
 from jaxscale._solve import values_at
+from jaxscale._units import naturals, safe_log, unit_shift
 from jaxscale.laws import Law, Parameter
 
 _DRAWN = 4096  # starts drawn for a law without a grid
@@ -79,7 +79,8 @@ def drawn(problem: Problem, seed: int) -> np.ndarray:
     """Theta (n, n_parameters) for a law nothing is known of.
 
     Parameters in which the response is linear are found by differentiation and solved for by least squares (variable
-    projection, Golub & Pereyra 1973); the others are drawn as exponents or as scales of the data. So starts fit the units.
+    projection, Golub & Pereyra 1973); the others are drawn as exponents or as scales of the data. So starts fit the
+    units.
     """
     law = problem.law
     rng = np.random.default_rng(seed)
@@ -91,7 +92,8 @@ def drawn(problem: Problem, seed: int) -> np.ndarray:
 
 def _draw(parameter: Parameter, problem: Problem, rng: np.random.Generator) -> np.ndarray:
     """Theta values (n,): half of them exponents, half scales of one of the variables or of the response."""
-    exponents = rng.uniform(*np.log(_EXPONENTS), _DRAWN)
+    low, high = np.log(_EXPONENTS)
+    exponents = rng.uniform(low, high, _DRAWN)
     real = problem.points.weights > 0
     scales = []
     for variable, values in zip(problem.law.variables, problem.points.logs, strict=True):
@@ -129,12 +131,12 @@ def _linear_parameters(problem: Problem, theta: np.ndarray) -> list[bool]:
 
     hessians, slopes = (np.asarray(a) for a in jax.jit(jax.vmap(curvature))(natural))
     size = np.abs(slopes)
-    bent = np.abs(hessians) > 1e-6 * np.minimum(size[:, :, None], size[:, None, :]) + 1e-300
+    bent: np.ndarray = np.abs(hessians) > 1e-6 * np.minimum(size[:, :, None], size[:, None, :]) + 1e-300
     bent |= ~np.isfinite(hessians)
     usable = np.isfinite(slopes).all(axis=1) & (size.min(axis=1) > 1e-12 * size.max(axis=1))
     if not usable.any():
         return [False] * len(natural[0])
-    bent = bent[usable].any(axis=0)
+    bent = np.any(bent[usable], axis=0)
     chosen: list[int] = []
     for k in range(len(bent)):
         if not bent[k, k] and not any(bent[k, j] for j in chosen):
@@ -143,7 +145,8 @@ def _linear_parameters(problem: Problem, theta: np.ndarray) -> list[bool]:
 
 
 def _project(problem: Problem, theta: np.ndarray, linear: np.ndarray) -> np.ndarray:
-    """Replace the linear parameters by their least-squares values, in relative residuals; a positive one never below 1e-3 of its use."""
+    """Replace the linear parameters by their least-squares values, in relative residuals; a positive one never below
+    1e-3 of its use."""
     law = problem.law
     response = _natural_response(problem)
     real = np.flatnonzero(problem.points.weights > 0)

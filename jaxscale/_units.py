@@ -1,4 +1,5 @@
-"""Tables counted in thousands or billions: how far they are from plain counts, and what that does to a law's parameters."""
+"""Tables counted in thousands or billions: how far they are from plain counts, and what that does to a law's
+parameters."""
 
 import numpy as np
 
@@ -6,16 +7,17 @@ from jaxscale._problem import Problem
 from jaxscale.laws import Law
 
 _THOUSAND = np.log(1000.0)
-# Tables whose median lies outside these ranges are counted in thousands, millions, billions, ...; the second number is a
-# typical median in plain counts. Inside, a published grid is used as it was published.
+# Tables whose median lies outside these ranges are counted in thousands, millions, billions, ...; the second number
+# is a typical median in plain counts. Inside, a published grid is used as it was published.
 _PLAIN = {"N": ((1e5, 1e14), 1e9), "D": ((1e7, 1e16), 2e10), "C": ((1e14, 1e28), 1e21), "loss": ((0.05, 50.0), 2.5)}
 
 
 def unit_shift(problem: Problem, theta: np.ndarray) -> np.ndarray:
-    """What to add to starts given for plain counts if the table is in thousands, billions, ...; zero for plain counts."""
+    """What to add to starts given for plain counts if the table is in thousands, billions, ...; zero for plain
+    counts."""
     law = problem.law
     real = problem.points.weights > 0
-    logs = {v.name: x for v, x in zip(law.variables, problem.points.logs, strict=True)}
+    logs: dict[str, np.ndarray] = {v.name: x for v, x in zip(law.variables, problem.points.logs, strict=True)}
     logs[law.response.name] = (
         problem.points.response if problem.task.space == "log" else safe_log(problem.points.response)
     )

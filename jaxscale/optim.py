@@ -1,6 +1,7 @@
 """Damped second-order solvers for sums of robust residuals, as optax gradient transformations.
 
-They run one step at a time in any optax loop and, batched over many starts, inside `jaxscale.fit`. Written for one problem.
+They run one step at a time in any optax loop and, batched over many starts, inside `jaxscale.fit`. Written for one
+problem.
 """
 
 from functools import cache
@@ -12,6 +13,8 @@ import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
+from jaxscale._errors import InputError
+
 RUNNING, CONVERGED, STUCK, NOT_FINITE, STEP_LIMIT = range(5)
 STATUS_TEXT = (
     "running",
@@ -22,8 +25,8 @@ STATUS_TEXT = (
 )
 
 # A residual beyond delta does not curve the objective; iteratively reweighted least squares gives it the curvature
-# delta / |residual|. Over the 4,500 published starts on Epoch's runs a share of 0.3 or 0.4 of it took 49 steps to 98 % at the
-# optimum, 0.2 and 1.0 took 58 and 87 to 97 %.
+# delta / |residual|. Over the 4,500 published starts on Epoch's runs a share of 0.3 or 0.4 of it took 49 steps to 98
+# % at the optimum, 0.2 and 1.0 took 58 and 87 to 97 %.
 OUTER_SHARE = 0.3
 _LARGEST_DAMPING, _SMALLEST_DAMPING = 1e10, 1e-12
 
@@ -60,7 +63,8 @@ class DampedState(NamedTuple):
 
 
 def _solve_positive(matrix: Array, right: Array) -> tuple[Array, Array]:
-    """Gauss-Jordan solution (p,) without pivoting, and whether every pivot was positive (the matrix positive definite)."""
+    """Gauss-Jordan solution (p,) without pivoting, and whether every pivot was positive (the matrix positive
+    definite)."""
     p = right.shape[0]
     work = jnp.concatenate([matrix, right[:, None]], axis=1)
     positive = jnp.asarray(True)
@@ -87,18 +91,19 @@ def damped_newton(
 ) -> optax.GradientTransformationExtraArgs:
     """Newton's method with Marquardt damping, falling back to Gauss-Newton where the Hessian is not positive definite.
 
-    Stops on scale-free grounds: when the decrease predicted or made is below `tolerance` times the objective while the damping
-    is small. Steps that do not lower the objective are taken back, so `state.point` and `state.value` are the answer.
+    Stops on scale-free grounds: when the decrease predicted or made is below `tolerance` times the objective while
+    the damping is small. Steps that do not lower the objective are taken back, so `state.point` and `state.value` are
+    the answer.
 
     Args:
         exact: use the exact Hessian where it is positive definite; False gives Levenberg-Marquardt.
         initial_damping: damping relative to the diagonal of the curvature.
         tolerance: relative decrease that counts as none.
 
-    The transformation's `update(grads, state, params, *, value, ...)` takes the objective at `params` as `value`, and either
-    `curvature` (a `Curvature`) or `value_fn` (the objective as a function of params, whose Hessian is then taken).
-    `lower` and `upper` bound params (flattened). The numerical method follows Nocedal & Wright, Numerical Optimization
-    (2006), sections 10.3 and 7.1, with a projection on bounds.
+    The transformation's `update(grads, state, params, *, value, ...)` takes the objective at `params` as `value`, and
+    either `curvature` (a `Curvature`) or `value_fn` (the objective as a function of params, whose Hessian is then
+    taken). `lower` and `upper` bound params (flattened). The numerical method follows Nocedal & Wright, Numerical
+    Optimization (2006), sections 10.3 and 7.1, with a projection on bounds.
     """
 
     def init(params: Any) -> DampedState:
@@ -122,6 +127,8 @@ def damped_newton(
         trial, unravel = ravel_pytree(params)
         gradient, _ = ravel_pytree(updates)
         if curvature is None:
+            if value_fn is None:
+                raise InputError("update needs value= and either curvature= or value_fn=")
             hessian = jax.hessian(lambda flat: value_fn(unravel(flat)))(trial)
             curvature = Curvature(hessian, hessian)
 

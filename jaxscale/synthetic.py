@@ -40,9 +40,11 @@ def observe(
     bad_by: tuple[float, float] = (0.05, 0.2),
     seed: int = 0,
 ) -> Runs:
-    """Runs of a law at given variables, each (n_runs,), with Gaussian noise of that standard deviation on the log response.
+    """Runs of a law at given variables, each (n_runs,), with Gaussian noise of that standard deviation on the log
+    response.
 
-    `bad` of them, chosen at random, come out too high by a relative amount drawn from `bad_by`, as runs do that diverged.
+    `bad` of them, chosen at random, come out too high by a relative amount drawn from `bad_by`, as runs do that
+    diverged.
     """
     rng = np.random.default_rng(seed)
     log_response = np.log(law.predict(params, **variables))

@@ -1,0 +1,65 @@
+"""What people would use instead of jaxscale for a Chinchilla fit, each as they would write it with care."""
+
+import numpy as np
+from scipy.optimize import least_squares, minimize
+
+DELTA = 1e-3
+
+
+class Misfit:
+    """Sum of Huber(1e-3) on log residuals of the Chinchilla law, in NumPy; theta = (a, b, e, alpha, beta)."""
+
+    def __init__(self, size, tokens, loss, weights=None):
+        self.log_n, self.log_d, self.log_loss = np.log(size), np.log(tokens), np.log(loss)
+        self.weights = np.ones(len(loss)) if weights is None else weights
+
+    def _parts(self, theta):
+        a, b, e, alpha, beta = theta
+        terms = np.stack([a - alpha * self.log_n, b - beta * self.log_d, np.full_like(self.log_n, e)])
+        top = terms.max(axis=0)
+        shares = np.exp(terms - top)
+        total = shares.sum(axis=0)
+        return top + np.log(total) - self.log_loss, shares / total
+
+    def value(self, theta):
+        """The objective alone, for solvers that difference it."""
+        residual, _ = self._parts(theta)
+        clipped = np.clip(residual, -DELTA, DELTA)
+        return float(np.sum(self.weights * clipped * (residual - 0.5 * clipped)))
+
+    def value_and_gradient(self, theta):
+        """The objective and its analytic gradient."""
+        residual, shares = self._parts(theta)
+        clipped = np.clip(residual, -DELTA, DELTA)
+        psi = self.weights * clipped
+        columns = (shares[0], shares[1], shares[2], -shares[0] * self.log_n, -shares[1] * self.log_d)
+        return float(np.sum(psi * (residual - 0.5 * clipped))), np.array([column @ psi for column in columns])
+
+    def residual(self, theta):
+        """Log predicted - log observed, (n_runs,)."""
+        return self._parts(theta)[0]
+
+
+def scipy_tight(misfit, start):
+    """L-BFGS-B with the analytic gradient and tolerances at rounding."""
+    options = {"ftol": 1e-15, "gtol": 1e-12, "maxiter": 2000, "maxfun": 5000}
+    return minimize(misfit.value_and_gradient, start, jac=True, method="L-BFGS-B", options=options).fun
+
+
+def scipy_defaults(misfit, start):
+    """L-BFGS-B with differences for a gradient and default tolerances: the recipe of the published notebooks."""
+    return minimize(misfit.value, start, method="L-BFGS-B").fun
+
+
+def scipy_least_squares(misfit, start):
+    """`least_squares` with its Huber loss; it minimises the same sum."""
+    found = least_squares(misfit.residual, start, loss="huber", f_scale=DELTA, xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    return misfit.value(found.x)
+
+
+GOOD_STARTS = np.array([
+    (5.0, 5.0, 0.5, 0.3, 0.3),
+    (6.0, 7.0, 0.5, 0.35, 0.35),
+    (8.0, 8.0, 0.5, 0.45, 0.4),
+    (4.0, 9.0, 0.3, 0.25, 0.45),
+])  # fmt: skip

@@ -100,7 +100,10 @@ def demo() -> None:
         inside = "–" if interval is None else "yes" if interval[0] <= actual <= interval[1] else "no"
         rows.append((name, _plain(actual), _plain(value), _interval(interval), inside))
     header = ("parameter", "truth", "estimate", f"{100 * result.level:g} % interval", "inside")
-    note = "The robust loss limits the bias that bad runs bring, but does not remove it."
+    note = (
+        "inside: whether the interval holds the truth. A robust loss limits the bias that bad runs bring, but does not "
+        "remove it."
+    )
     _print(
         Report(
             "The demo set is synthetic: a sweep drawn from a known law, with realistic noise and a few bad runs.",
@@ -251,7 +254,11 @@ def predict(
         (row["group"] or source, _value(row["value"]), _interval(row["interval"], 5), _caution(row, one))
         for row, (_, one) in zip(rows, members, strict=True)
     )
-    notes = [f"{_source(one.constants)} Published constants have no interval." for one in sound if one not in fits]
+    notes = [
+        f"{_source(one.constants)} Published constants have no interval."
+        for one in sound
+        if isinstance(one, js.laws.Instance)
+    ]
     if any(row["interval"] for row in rows):
         notes.append("The interval is the error of the law fitted; a single run scatters around it.")
     if any(row["beyond_runs"] for row in rows):

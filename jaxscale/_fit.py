@@ -140,7 +140,7 @@ def fit(
         runs_sha256=runs.sha256,
         fixed={k: float(v) for k, v in (fixed or {}).items()},
         tied=tied,
-        bounds=dict(bounds or {}),
+        bounds={name: (_plain(low), _plain(high)) for name, (low, high) in (bounds or {}).items()},
         optimizer=solver,
         seed=seed,
     )
@@ -148,7 +148,9 @@ def fit(
 
 def _as_runs(runs: Any, weights: Any) -> Runs:
     if not isinstance(runs, Runs):
-        return read_runs(runs, weights=weights)
+        if weights is None or isinstance(weights, str):
+            return read_runs(runs, weights=weights)
+        runs = read_runs(runs)
     if weights is None:
         return runs
     if isinstance(weights, str):
@@ -230,6 +232,10 @@ def _descend(problem: Problem, optimizer, free: np.ndarray, steps: int) -> Solut
         begin, damping = np.where(np.isfinite(solutions.free), solutions.free, free), NEAR
     assert solutions is not None  # an objective has at least one stage
     return solutions
+
+
+def _plain(end: float | None) -> float | None:
+    return None if end is None else float(end)
 
 
 def _first_lowest(values: np.ndarray) -> int:

@@ -260,7 +260,8 @@ def _natural_intervals(problem, level, method, why, ends, errors, draws) -> Inte
         if slot < 0:
             continue
         name = problem.free_names[slot]
-        if name in ends:
-            params[parameter.name] = tuple(parameter.to_natural(x) for x in ends[name])
+        natural = tuple(parameter.to_natural(x) for x in ends.get(name, ()))
+        if natural and np.all(np.isfinite(natural)):
+            params[parameter.name] = natural
             standard_errors[parameter.name] = float(errors[slot])
     return Intervals(level, method, why, params, standard_errors, draws)

@@ -92,7 +92,8 @@ OBJECTIVES: dict[str, type] = {"huber": Huber, "squared": SquaredError, "absolut
 def _check(objective: Objective) -> None:
     for name in ("delta", "overestimate"):
         value = getattr(objective, name)
-        if not value > 0 or (np.isinf(value) and objective.kind != "squared"):
+        boundless = name == "delta" and objective.kind == "squared"
+        if not value > 0 or (np.isinf(value) and not boundless):
             raise InputError(f"{name} must be a positive number, got {value!r}")
     if objective.space not in ("log", "raw"):
         raise InputError(f"space must be 'log' or 'raw', got {objective.space!r}")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from jax import Array
 from scipy.special import ndtri
 
 from jaxscale._errors import InputError
@@ -135,7 +137,7 @@ class FitResult:
                 jnp.log(float(variables[v.name])) if v.domain == "positive" else jnp.asarray(variables[v.name], float)
                 for v in law.variables
             )
-            slope = np.asarray(jax.grad(lambda t: law.log_response(tuple(t), logs))(jnp.asarray(self.theta)))[chosen]
+            slope = np.asarray(_slope(law, jnp.asarray(self.theta), logs))[chosen]
         variance = slope @ self.covariance.matrix @ slope
         if not 0 <= variance < np.inf:
             return value, None
@@ -202,8 +204,8 @@ class FitResult:
             f"conditioning {condition}; least determined direction: {sloppy or 'none'}",
         ]
         if np.isfinite(self.sigma):
-            size = self.objective.delta / self.sigma
-            turn = f"; residuals count in full up to {size:.2g} of it, and less beyond" if np.isfinite(size) else ""
+            size = self.objective.delta / self.sigma if self.sigma > 0 else float("inf")
+            turn = f"; Huber turns from squares to absolute values at {size:.2g} of it" if np.isfinite(size) else ""
             facts.append(f"typical residual {self.sigma:.2e} (robust standard deviation){turn}")
         runs = tuple(f"{label}: {text}" for label, text in self.record.lines())
         blocks: list[Table | Lines] = [parameters, Lines("Optimum", tuple(facts)), Lines("Runs", runs)]
@@ -244,7 +246,7 @@ class FitResult:
             "constraints": {
                 "fixed": dict(self.fixed),
                 "tied": [list(t) for t in self.tied],
-                "bounds": {k: list(v) for k, v in self.bounds.items()},
+                "bounds": {k: list(map(_number_or_none, v)) for k, v in self.bounds.items()},
             },
             "optimizer": self.optimizer,
             "seed": self.seed,
@@ -285,6 +287,12 @@ class FitResult:
         if not isinstance(loaded, cls):
             raise InputError(f"{inert(path)} holds {type(loaded).__name__}, not one fit; use jaxscale.load")
         return loaded
+
+
+@partial(jax.jit, static_argnums=0)
+def _slope(law: Law, theta: Array, logs: tuple[Array, ...]) -> Array:
+    """Derivatives of the law's (log) response in theta, (n_parameters,)."""
+    return jax.grad(lambda t: law.log_response(tuple(t), logs))(theta)
 
 
 @dataclass(frozen=True)
@@ -328,7 +336,7 @@ class Fits:
             for name, value in item.params.items():
                 low, high = item.intervals.params.get(name, (np.nan, np.nan))
                 row |= {name: value, f"{name}_low": low, f"{name}_high": high}
-            row |= {"objective": item.value, "codes": " ".join(item.verdict.codes), "error": ""}
+            row |= {"objective": item.value, "codes": " ".join(dict.fromkeys(item.verdict.codes)), "error": ""}
             rows.append(row)
         return pd.DataFrame(rows)
 
@@ -343,7 +351,9 @@ class Fits:
             else:
                 state = "trustworthy" if item.verdict.trustworthy else "NOT TRUSTWORTHY"
                 values = (_plain(item.params[n]) for n in names)
-                rows.append((group, state, str(item.record.count), *values, ", ".join(item.verdict.codes)))
+                rows.append(
+                    (group, state, str(item.record.count), *values, ", ".join(dict.fromkeys(item.verdict.codes)))
+                )
         law = f"{fitted[0].law.name} · " if fitted else ""
         table = Table("", (self.by, "verdict", "runs", *names, "why"), tuple(rows))
         return Report(f"{law}{len(self.items)} groups by {self.by}", self.summary, (table,))

@@ -139,13 +139,14 @@ def _compiled(task: Task, optimizer, lanes: int, max_steps: int, devices: tuple[
     def run(starts: Array, counts: Array, problems: Problems, damping: Array):
         return _work_off(task, optimizer, starts, counts[0], problems, damping, lanes, max_steps)
 
+    options = compile_options(devices[0].platform)
     if len(devices) > 1:
         split, whole = PartitionSpec("starts"), PartitionSpec()
         specs = Problems(whole, whole, whole, split, split, whole, whole, whole)
         mesh = Mesh(np.array(devices), ("starts",))
         sharded = jax.shard_map(run, mesh=mesh, in_specs=(split, split, specs, whole), out_specs=split, check_vma=False)
-        return jax.jit(sharded, compiler_options=compile_options(devices[0].platform))
-    return jax.jit(run, compiler_options=compile_options(devices[0].platform))
+        return jax.jit(sharded, compiler_options=options)
+    return jax.jit(run, compiler_options=options)
 
 
 class _Lanes(NamedTuple):
@@ -216,13 +217,13 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
         now = evaluate(s.trial, pinned, points, problems.loss, outer_share)
         trial, state = advance(now, s.optimizer, s.trial, points, pinned, s.start)
 
-        better = now.value < s.value
         idle = jnp.where(s.value - now.value > _NO_PROGRESS * jnp.abs(now.value), 0, s.idle + 1)
-        best = jnp.where(better[:, None], s.trial, s.best)
-        lowest = jnp.where(better, now.value, s.value)
         if second_order:
-            status = state.status
+            best, lowest, status = state.point, state.value, state.status
         else:
+            better = now.value < s.value
+            best = jnp.where(better[:, None], s.trial, s.best)
+            lowest = jnp.where(better, now.value, s.value)
             status = jnp.where(idle >= _PATIENCE, CONVERGED, RUNNING)
             status = jnp.where((s.steps == 0) & ~jnp.isfinite(now.value), NOT_FINITE, status)
         status = jnp.where((status == RUNNING) & (s.steps + 1 >= max_steps), STEP_LIMIT, status)

@@ -14,6 +14,7 @@ from jaxscale.laws import Law, Parameter
 
 _DRAWN = 4096  # starts drawn for a law without a grid
 _EXPONENTS = (0.02, 3.0)  # where the exponent of a scaling law is looked for
+_WIDEST_LOGIT = 4.0  # shares are looked for between 2 % and 98 %
 _DECADES_AROUND_DATA = 3.0  # how far beyond the data the scale of a variable is looked for
 
 
@@ -86,12 +87,18 @@ def drawn(problem: Problem, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     theta = np.stack([_draw(p, problem, rng) for p in law.parameters], axis=1)
     theta = np.where(np.isfinite(problem.pinned), problem.pinned, theta)
-    linear = np.array(_linear_parameters(problem, theta[:16]), bool) & ~np.isfinite(problem.pinned)
-    return _project(problem, theta, linear) if linear.any() else theta
+    solvable = np.array([p.transform != "logit" for p in law.parameters]) & ~np.isfinite(problem.pinned)
+    linear = np.array(_linear_parameters(problem, theta[:16]), bool) & solvable
+    if not linear.any():
+        return theta
+    with np.errstate(all="ignore"):  # a draw can lie anywhere; those that overflow are left out
+        return _project(problem, theta, linear)
 
 
 def _draw(parameter: Parameter, problem: Problem, rng: np.random.Generator) -> np.ndarray:
     """Theta values (n,): half of them exponents, half scales of one of the variables or of the response."""
+    if parameter.transform == "logit":
+        return rng.uniform(-_WIDEST_LOGIT, _WIDEST_LOGIT, _DRAWN)
     low, high = np.log(_EXPONENTS)
     exponents = rng.uniform(low, high, _DRAWN)
     real = problem.points.weights > 0
@@ -112,7 +119,8 @@ def _natural_response(problem: Problem):
     law = problem.law
 
     def response(natural, logs):
-        theta = [jax.numpy.log(x) if p.transform == "log" else x for p, x in zip(law.parameters, natural, strict=True)]
+        unconstrained = {"log": jax.numpy.log, "logit": jax.scipy.special.logit, "identity": lambda x: x}
+        theta = [unconstrained[p.transform](x) for p, x in zip(law.parameters, natural, strict=True)]
         value = law.log_response(theta, logs)
         return jax.numpy.exp(value) if law.response.domain == "positive" else value
 

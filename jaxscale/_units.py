@@ -2,6 +2,7 @@
 parameters."""
 
 import numpy as np
+from scipy.special import expit
 
 from jaxscale._problem import Problem
 from jaxscale.laws import Law
@@ -57,5 +58,8 @@ def safe_log(values: np.ndarray) -> np.ndarray:
 
 def naturals(law: Law, theta: np.ndarray) -> np.ndarray:
     """Natural values of theta, both (n, n_parameters)."""
-    logged = np.array([p.transform == "log" for p in law.parameters])
-    return np.where(logged, np.exp(np.where(logged, theta, 0.0)), theta)
+    columns = []
+    for parameter, values in zip(law.parameters, np.moveaxis(np.asarray(theta), -1, 0), strict=True):
+        natural = {"log": np.exp, "logit": expit}.get(parameter.transform)
+        columns.append(values if natural is None else natural(values))
+    return np.stack(columns, axis=-1)

@@ -174,7 +174,7 @@ def _design(e: Evidence) -> Iterator[Reason]:
                 f"{name} takes only {many} in these runs, so its effect cannot be separated; vary {name}",
             )
     if len(logs) >= 2 and used >= 3 and all(_distinct(v) >= 3 for v in logs.values()):
-        stacked = np.stack([v - v.mean() for v in logs.values()])
+        stacked = np.stack([(v - v.mean()) / v.std() for v in logs.values()])
         singular = np.linalg.svd(stacked, compute_uv=False)
         if singular[-1] < ONE_RAY * singular[0]:
             first, *_, last = logs
@@ -267,7 +267,8 @@ def _residuals(e: Evidence) -> Iterator[Reason]:
             f"residuals rise, fall or bend with {' and '.join(trends)}: the law misses something there; "
             "compare another law, or fit a narrower range",
         )
-    if (dependence := neighbour_correlation(np.stack(list(logs.values()), axis=1), residuals)) > DEPENDENCE:
+    points = np.stack(list(logs.values()), axis=1) if logs else np.zeros((len(residuals), 0))
+    if logs and (dependence := neighbour_correlation(points, residuals)) > DEPENDENCE:
         yield Reason(
             "residuals_dependent",
             "warning",

@@ -130,11 +130,15 @@ def damped_newton(
             if value_fn is None:
                 raise InputError("update needs value= and either curvature= or value_fn=")
             hessian = jax.hessian(lambda flat: value_fn(unravel(flat)))(trial)
-            curvature = Curvature(hessian, hessian)
+            sizes, directions = jnp.linalg.eigh(hessian)
+            curvature = Curvature((directions * jnp.abs(sizes)) @ directions.T, hessian)
 
         fresh = jnp.isinf(state.value)
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
-        better = finite & (value < state.value)
+        # A last step whose promise is below rounding is taken on trust: the objective can no longer tell it is better.
+        negligible = tolerance * jnp.abs(state.value)
+        last = (state.predicted <= negligible) & (value <= state.value + negligible)
+        better = finite & ((value < state.value) | (last & ~fresh))
         gain = jnp.where(fresh, jnp.inf, state.value - value)
         ratio = gain / state.predicted
         point, best, gradient, curvature = jax.tree.map(
@@ -153,7 +157,6 @@ def damped_newton(
         damping = jnp.where(fresh, state.damping, jnp.maximum(damping, _SMALLEST_DAMPING))
         streak = jnp.where(fresh, 0, streak)
 
-        negligible = tolerance * jnp.abs(best)
         small = (better & (gain <= negligible) & (ratio > 0.25)) | (state.predicted <= negligible)
         status = jnp.where(damping > _LARGEST_DAMPING, STUCK, RUNNING)
         status = jnp.where(small & (damping < 1.0) & ~fresh, CONVERGED, status)

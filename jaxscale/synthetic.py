@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from io import StringIO
 
+import jax
 import numpy as np
 import pandas as pd
 
@@ -24,7 +25,8 @@ def isoflop_design(budgets, sizes_per_budget: int, spread: float = 8.0, law_para
     """
     params = dict(law_params or demo_truth().params)
     budgets = np.repeat(np.asarray(budgets, np.float64), sizes_per_budget)
-    optimum, _ = chinchilla.closed_forms["allocation"](params, budgets)
+    with jax.enable_x64(True):
+        optimum, _ = chinchilla.closed_forms["allocation"](params, budgets)
     factors = np.tile(np.geomspace(1 / spread, spread, sizes_per_budget), len(budgets) // sizes_per_budget)
     sizes = np.asarray(optimum, np.float64) * factors
     return sizes, budgets / (6.0 * sizes)
@@ -40,18 +42,19 @@ def observe(
     bad_by: tuple[float, float] = (0.05, 0.2),
     seed: int = 0,
 ) -> Runs:
-    """Runs of a law at given variables, each (n_runs,), with Gaussian noise of that standard deviation on the log
-    response.
+    """Runs of a law at given variables, each (n_runs,), with Gaussian noise of that standard deviation.
 
-    `bad` of them, chosen at random, come out too high by a relative amount drawn from `bad_by`, as runs do that
-    diverged.
+    The noise is on the log of a positive response, else on the response. `bad` runs, chosen at random, come out too
+    high by a relative amount drawn from `bad_by`, as runs do that diverged.
     """
     rng = np.random.default_rng(seed)
-    log_response = np.log(law.predict(params, **variables))
-    log_response = log_response + noise * rng.standard_normal(log_response.shape)
-    spoiled = rng.choice(len(log_response), size=bad, replace=False)
-    log_response[spoiled] += np.log1p(rng.uniform(*bad_by, size=bad))
-    return Runs(dict(variables), np.exp(log_response), law.response.name)
+    positive = law.response.domain == "positive"
+    exact = np.asarray(law.predict(params, **variables))
+    error = noise * rng.standard_normal(exact.shape)
+    response = np.exp(np.log(exact) + error) if positive else exact + error
+    spoiled = rng.choice(len(response), size=bad, replace=False)
+    response[spoiled] *= 1 + rng.uniform(*bad_by, size=bad)
+    return Runs(dict(variables), response, law.response.name)
 
 
 def demo_truth() -> Instance:
@@ -75,7 +78,8 @@ def make_demo_frame() -> pd.DataFrame:
 def demo_frame() -> pd.DataFrame:
     """The embedded demo table, as `make_demo_frame` made it: columns params, tokens, flops, loss."""
     text = files("jaxscale").joinpath(_DEMO_FILE).read_text(encoding="utf-8")
-    return pd.read_csv(StringIO(text), float_precision="round_trip")
+    kinds = {"params": np.int64, "tokens": np.int64, "flops": np.float64, "loss": np.float64}
+    return pd.read_csv(StringIO(text), dtype=str).astype(kinds)
 
 
 def demo_runs() -> Runs:

@@ -1,9 +1,10 @@
-"""What several test files share: one list of laws with a truth each, and the arithmetic of printed figures."""
+"""What several test files share: one list of laws with a truth each, laws at many points, and printed figures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
+import jax
 import numpy as np
 import pytest
 
@@ -14,35 +15,122 @@ from jaxscale import laws
 class LawCase:
     """A law with true parameters and the range of each variable in which its runs lie.
 
-    `identifiable` is false where runs of those variables cannot determine every parameter.
+    ranges        smallest and largest value; of a vector, an array with an example in each row
+    identifiable  false where runs of those variables cannot determine every parameter
+    grows         how the response moves with a variable: -1 falls, 1 grows, 0 may do both. Where nothing is said,
+                  optima grow and all else falls
+    felt          least share of random runs in which a variable changes the response at all
     """
 
     law: laws.Law
     truth: Mapping[str, float]
-    ranges: Mapping[str, tuple[float, float]]
+    ranges: Mapping[str, tuple[float, float] | np.ndarray]
     identifiable: bool = True
+    grows: Mapping[str, int] = field(default_factory=dict)
+    felt: float = 0.9
 
     @property
     def label(self) -> str:
         return "-".join((self.law.name, *(f"{k}={v}" for k, v in self.law.options.items())))
 
+    def direction(self, variable: str) -> int:
+        """How the response moves with a variable, see `grows`."""
+        return self.grows.get(variable, 1 if self.law.response.name == "optimum" else -1)
+
     def random_params(self, count: int, seed: int) -> dict[str, np.ndarray]:
         """`count` parameter sets around the truth, each parameter off by about a fifth."""
         rng = np.random.default_rng(seed)
-        return {name: value * np.exp(0.2 * rng.standard_normal(count)) for name, value in self.truth.items()}
+        factors = {name: np.exp(0.2 * rng.standard_normal(count)) for name in self.truth}
+        for p in self.law.parameters:
+            if p.transform == "logit":  # the odds are off, so that the value stays between 0 and 1
+                factors[p.name] /= 1 + self.truth[p.name] * (factors[p.name] - 1)
+        return {name: value * factors[name] for name, value in self.truth.items()}
 
     def random_variables(self, count: int, seed: int) -> dict[str, np.ndarray]:
-        """`count` runs spread evenly in the logs of the variables."""
+        """`count` runs, spread evenly in the logs of those variables that the law logs."""
         rng = np.random.default_rng(seed)
-        return {name: np.exp(rng.uniform(*np.log(range_), count)) for name, range_ in self.ranges.items()}
+        runs = {}
+        for v in self.law.variables:
+            range_ = self.ranges[v.name]
+            if isinstance(range_, np.ndarray):
+                runs[v.name] = range_[rng.integers(len(range_), size=count)]
+            else:
+                runs[v.name] = _unlogged(v, rng.uniform(*_logged(v, np.array(range_)), count))
+        return runs
+
+    def corners(self, count: int = 9) -> dict[str, np.ndarray]:
+        """Runs on a grid of `count` values of each variable from one end of its range to the other."""
+        axes = [
+            np.arange(len(self.ranges[v.name]))
+            if isinstance(self.ranges[v.name], np.ndarray)
+            else np.linspace(*_logged(v, np.array(self.ranges[v.name])), count)
+            for v in self.law.variables
+        ]
+        runs = {}
+        for v, x in zip(self.law.variables, np.meshgrid(*axes), strict=True):
+            range_ = self.ranges[v.name]
+            runs[v.name] = range_[x.ravel()] if isinstance(range_, np.ndarray) else _unlogged(v, x.ravel())
+        return runs
+
+    def logs(self, variables: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Variables as the law's function takes them, in its order."""
+        return tuple(_logged(v, variables[v.name]) for v in self.law.variables)
+
+
+def _logged(variable: laws.Variable, x: np.ndarray) -> np.ndarray:
+    return np.log(x) if variable.domain == "positive" else x
+
+
+def _unlogged(variable: laws.Variable, x: np.ndarray) -> np.ndarray:
+    return np.exp(x) if variable.domain == "positive" else x
+
+
+def _schedules() -> np.ndarray:
+    """Learning rates of runs of up to 60 steps, a run in each row, zeros after its end."""
+    done = np.linspace(0, 1, 50)
+    warmup = np.linspace(0.1, 1, 10)
+    runs = [
+        np.ones(50),
+        0.55 + 0.45 * np.cos(np.pi * done),
+        0.5 * (1 + np.cos(np.pi * done)),
+        np.where(done < 0.5, 1.0, 0.3),
+        np.where(done < 0.4, 1 - done, np.where(done < 0.7, 1.0, 0.2)),  # it rises again
+        np.concatenate([1 - done[:25], np.zeros(25)]),  # it stops half way
+        *(np.interp(done, (start, 1), (1, end)) for start in (0.1, 0.5, 0.8) for end in (0.05, 0.3, 0.6)),
+    ]
+    return np.array([peak * np.concatenate([warmup, run]) for run in runs for peak in (3e-4, 1e-3)])
 
 
 _N, _D, _C, _S, _LOSS = (1e3, 1e15), (1e6, 1e16), (1e10, 1e31), (1e2, 1e8), (0.5, 20.0)
+_BITS = (1.0, 16.0)
+SCHEDULES = _schedules()
 
 
-def _published(label: str, identifiable: bool = True, **ranges: tuple[float, float]) -> LawCase:
+def _published(
+    label: str,
+    *,
+    identifiable: bool = True,
+    grows: Mapping[str, int] | None = None,
+    felt: float = 0.9,
+    **ranges: tuple[float, float] | np.ndarray,
+) -> LawCase:
     instance = laws.instance(label)
-    return LawCase(instance.law, instance.params, ranges, identifiable)
+    return LawCase(instance.law, instance.params, ranges, identifiable, grows or {}, felt)
+
+
+_MIXTURES = np.random.default_rng(21).dirichlet((1.0, 1.0, 1.0), 40)
+_ENDS = {"chance": 0.25, "ceiling": 0.9}
+_MIXED = {
+    **{"E_i": 1.8, "A_i": 480.0, "B_i": 2000.0, "alpha_i": 0.35, "beta_i": 0.37},
+    **{"E_j": 2.5, "A_j": 90.0, "B_j": 700.0, "alpha_j": 0.25, "beta_j": 0.3},
+    **{"C_ij": 0.1, "A_ij": 20.0, "B_ij": 30.0, "alpha_ij": 0.3, "beta_ij": 0.2},
+}
+# What is quoted as published; unverified, so the law ships without it.
+_STUDENT = {
+    **{"A": 2243.0, "B": 24181.0, "alpha": 0.321, "beta": 0.637, "gamma": 0.764},
+    **{"c0": 2.549, "c1": 522.61, "f1": 0.09, "d1": 1.315},
+    **{f"{k}_s": v for k, v in laws.instance("busbridge_supervised:busbridge").params.items()},
+}
 
 
 LAW_CASES: tuple[LawCase, ...] = (
@@ -62,6 +150,131 @@ LAW_CASES: tuple[LawCase, ...] = (
     _published("kaplan_frontier:kaplan", identifiable=False, C=_C),
     LawCase(laws.power_law(), {"A": 300.0, "E": 1.7, "alpha": 0.34}, {"N": _N}),
     LawCase(laws.power_law("C", floor=False), {"A": 30.0, "alpha": 0.05}, {"C": _C}),
+    _published("muennighoff:muennighoff_c4", N=_N, D=_D, U=_D, felt=0.2),
+    _published("gadre_overtrain:c4", N=_N, D=_D),
+    _published("llama3_dopt:figure", C=_C),
+    _published("deepseek_alloc:M", C=_C),
+    _published("deepseek_hparams:B", C=_C),
+    _published("step_law:lr", N=_N, D=_D, grows={"N": -1}),
+    _published("porian_hparams:B", N=_N),
+    _published("minicpm:tokens_per_param", C=_C),
+    _published("clark_routed:s_base", grows={"E": 0}, N=_N, E=(1.0, 512.0)),
+    _published("krajewski_granularity:moe", N=_N, D=_D, G=(1.0, 64.0)),
+    _published("abnar_sparsity:abnar", N=_N, D=_D, S=(0.0, 0.98), grows={"S": 0}),
+    _published("ludziejewski_joint_moe:ludziejewski", N=_N, D=_D, E=(1.0, 1024.0), grows={"E": 0}),
+    _published("kumar_precision_train:kumar", N=_N, D=_D, P_w=_BITS, P_a=_BITS, P_kv=_BITS, felt=0.7),
+    _published("kumar_ptq:kumar", N=_N, D=_D, P=_BITS, grows={"D": 1}),
+    LawCase(laws.bnsl(0), {"a": 0.5, "b": 10.0, "c0": 0.3}, {"D": _D}),
+    LawCase(
+        laws.bnsl(2, "C"),
+        {"a": 0.1, "b": 4660.0, "c0": 0.05, "c1": 0.1, "d1": 3e14, "f1": 1.1, "c2": 0.2, "d2": 2e20, "f2": 0.5},
+        {"C": _C},
+    ),
+    LawCase(laws.alabdulmohsin_m1(), {"beta": 10.0, "c": -0.2}, {"D": _D}),
+    LawCase(laws.alabdulmohsin_m2(), {"beta": 10.0, "c": -0.2, "eps_inf": 0.1}, {"D": _D}),
+    LawCase(laws.alabdulmohsin_m3("C"), {"beta": 10.0, "c": -0.2, "x_s": 1e23}, {"C": _C}),
+    LawCase(
+        laws.alabdulmohsin_m4("N"),
+        {"beta": 100.0, "c": -0.5, "eps_inf": 0.1, "eps_0": 3.0, "alpha": 0.7},
+        {"N": (1e-6, 1e15)},
+    ),
+    LawCase(
+        laws.tissue_annealing,
+        {"L0": 2.4, "A": 0.65, "alpha": 0.43, "C": 50.0, "lam": 0.95},
+        {"lr": SCHEDULES},
+        grows={"lr": 0},
+    ),
+    LawCase(
+        laws.multi_power_law,
+        laws.instance("multi_power_law:400m").params | {"B": 1500.0},  # short runs show less of the gain
+        {"lr": SCHEDULES},
+        grows={"lr": 0},
+    ),
+    LawCase(
+        laws.farseer,
+        {"a1": 0.05, "g1": 0.05, "b1": -1.3, "a2": 10.0, "g2": -0.1, "b2": 5.0, "a3": 3.0, "g3": -0.1, "b3": 0.4},
+        {"N": _N, "D": _D},
+    ),
+    LawCase(
+        laws.skaling,
+        {"E": 1.22, "A": 3355.0, "alpha": 0.408, "B": 18186.0, "beta": 0.431, "k": 0.452},
+        {"N": _N, "D": _D},
+    ),
+    _published("hernandez_transfer:text_to_python", grows={"D_F": 1, "N": 1}, D_F=(1e3, 1e12), N=_N),
+    _published("henighan:image_8x8", N=_N),
+    _published("henighan_c:math", C=_C),
+    _published("henighan_text:language", N=_N),
+    _published("henighan_text_c:language", C=_C),
+    _published("henighan_alloc:language", C=_C),
+    LawCase(laws.aghajanyan_mixed, _MIXED, {"N": _N, "D_i": _D, "D_j": _D}, identifiable=False, felt=0.7),
+    _published("zhai_vit:imagenet_10shot", core_days=(0.0, 20.0)),
+    LawCase(laws.cherti_clip, {"beta": 1.5, "alpha": -0.11}, {"C": (1e17, 1e25)}),
+    LawCase(laws.domain_alloc, {"k": 0.1, "a": 0.5}, {"C": _C}),
+    LawCase(
+        laws.goyal_filtering(),
+        {"a": 1.0, "b": -0.2, "tau": 2.0, "d": 0.1},
+        {"D": (1e6, 1e11), "U": (1e6, 1e10)},
+        felt=0.4,  # the size of a pool matters once it is repeated
+    ),
+    LawCase(
+        laws.goyal_filtering(pools=2),
+        {"a": 1.0, "b_1": -0.2, "b_2": -0.1, "tau_1": 2.0, "tau_2": 4.0, "d": 0.1},
+        {"D": (1e6, 1e11), "U": (1e6, 1e10)},
+        identifiable=False,  # pools may change places
+        felt=0.4,
+    ),
+    LawCase(laws.ye_mixing(), {"c": 1.5, "k": 0.8, "t_1": -1.0, "t_2": 0.7}, {"r": _MIXTURES}, grows={"r": 0}),
+    _published("tao_vocab:tao", grows={"V": 0}, N_nv=_N, V=(300, 1e6), d=(64, 32768), H=_D),
+    LawCase(
+        laws.tao_vocab(as_published=False),
+        laws.instance("tao_vocab:tao").params,
+        {"N_nv": _N, "V": (300, 1e6), "d": (64, 32768), "H": _D},
+        grows={"V": 0},  # a larger vocabulary makes fewer tokens of the same text
+    ),
+    _published("tao_vocab_size:derivative", grows={"N_nv": 1}, N_nv=_N, d=(64, 32768)),
+    _published("tao_alloc:N_v", C=_C),
+    LawCase(laws.brown_passk, {"a": 1.8, "b": 0.2}, {"k": (1, 1e6)}, grows={"k": 1}),
+    _published("snell_exchange:six_nd", grows={"M": 1}, M=(1, 1e4), R=(1e-4, 1e4)),
+    _published("jones_train_test:hex_9x9", grows={"elo": 1}, train=(1e10, 1e20), elo=(-2000, 2000)),
+    _published("parscale:stack_v2_python", N=_N, P=(1, 1e4)),
+    _published("busbridge_supervised:busbridge", N=_N, D=_D),
+    LawCase(
+        laws.busbridge_distill,
+        _STUDENT,
+        {"N": _N, "D": _D, "teacher": (0.5, 20)},
+        identifiable=False,  # unless the supervised part is fixed
+        grows={"teacher": 0},
+        felt=0.5,
+    ),
+    LawCase(
+        laws.scalerl_sigmoid,
+        {"R0": 0.2, "A": 0.61, "C_mid": 2000.0, "B": 1.5},
+        {"gpu_hours": (0.0, 1e5)},
+        grows={"gpu_hours": 1},
+    ),
+    _published("gadre_err:rpj_17", grows={"loss": 1}, loss=_LOSS),
+    LawCase(laws.task_accuracy, _ENDS | {"k": 4.0, "x_0": 0.8}, {"task_loss": (-1, 4)}),
+    LawCase(laws.llama3_task_loss, {"slope": 0.1, "C_0": 1e31}, {"C": _C}),
+    LawCase(
+        laws.llama3_two_step,
+        {"slope": 0.1, "C_0": 1e31} | _ENDS | {"k": 4.0, "x_0": 0.8},
+        {"C": _C},
+        identifiable=False,
+        grows={"C": 1},
+    ),
+    LawCase(
+        laws.bhagia_two_step,
+        {"E": 0.4, "A": 8.0, "B": 20.0, "alpha": 0.2, "beta": 0.25} | _ENDS | {"k": 4.0, "x_0": 0.8},
+        {"N": _N, "D": _D},
+        identifiable=False,
+        grows={"N": 1, "D": 1},
+    ),
+    LawCase(
+        laws.bhagia_one_step,
+        {"s": 1.6, "A": 32.0, "B": 80.0, "alpha": 0.2, "beta": 0.25} | _ENDS,
+        {"N": _N, "D": _D},
+        grows={"N": 1, "D": 1},
+    ),
 )
 
 each_law = pytest.mark.parametrize("case", LAW_CASES, ids=lambda case: case.label)
@@ -73,3 +286,29 @@ def as_printed(text: str) -> object:
     exponent = value.as_tuple().exponent
     assert isinstance(exponent, int)
     return pytest.approx(float(value), rel=0, abs=0.5001 * 10.0**exponent)
+
+
+COUNT = 200  # random parameter sets, all in one call
+
+
+def closed(law: str | laws.Law, form: str, params: object, *args: object) -> object:
+    """A law's closed form in float64, as NumPy arrays; a named tuple stays one."""
+    law = laws.get(law) if isinstance(law, str) else law
+    with jax.enable_x64(True):
+        return jax.tree.map(np.asarray, law.closed_forms[form](params, *args))
+
+
+def respond(law: str | laws.Law, params: object, **variables: object) -> np.ndarray:
+    """The law at many parameter sets at once, in float64."""
+    law = laws.get(law) if isinstance(law, str) else law
+    with jax.enable_x64(True):
+        return np.asarray(law(params, **variables))
+
+
+def of(label: str, form: str, *args: object) -> object:
+    """A closed form at published constants."""
+    return closed(label.partition(":")[0], form, laws.instance(label).params, *args)
+
+
+def random_params(law: str, seed: int = 0) -> dict[str, np.ndarray]:
+    return next(case for case in LAW_CASES if case.law.name == law).random_params(COUNT, seed)

@@ -11,11 +11,11 @@ import pytest
 from jaxscale._cli import run
 
 HEADER = "params,tokens,loss,group,w,text\n"
-SIZES, TOKENS = (1e8, 3e8, 1e9, 3e9, 1e10), (2e9, 1e10, 5e10, 2e11)
+SIZES, TOKENS = (3e7, 1e8, 3e8, 1e9, 3e9, 1e10, 3e10), (2e9, 1e10, 5e10, 2e11)
 
 
 def rows() -> list[str]:
-    """Twenty runs on the Chinchilla law with the constants of Besiroglu et al., rounded to four decimals."""
+    """Twenty-eight runs on the Chinchilla law with the constants of Besiroglu et al., rounded to four decimals."""
     losses = {(n, d): 1.8172 + 482.01 * n**-0.3478 + 2085.43 * d**-0.3658 for n in SIZES for d in TOKENS}
     return [f"{n:.0f},{d:.0f},{loss:.4f},{'ab'[i % 2]},1,x{i}" for i, ((n, d), loss) in enumerate(losses.items())]
 
@@ -38,6 +38,8 @@ FILES = {
     "ragged.csv": table("1e8,2e9,3.0,a,1,x,7,8"),
     "twice.csv": table(header="params,tokens,loss,loss,w,text\n"),
     "no_loss.csv": table(header="params,tokens,badness,group,w,text\n"),
+    "billions.csv": table(header=HEADER.replace("params,tokens", "params_b,tokens_b")),
+    "billions_flops.csv": table(header=HEADER.replace("params,tokens", "params_b,flops")),
     "no_variables.csv": "loss\n" + "3.0\n" * 9,
     "two_losses.csv": table(header="params,tokens,val_loss,eval_loss,w,text\n"),
     "missing.csv": table(",2e9,3.0,a,1,x"),
@@ -58,6 +60,7 @@ FILES = {
     "raises.py": "raise RuntimeError('on purpose')\n",
     "plain.json": '{"a": 1}',
     "list.json": "[1, 2]",
+    "rows.json": '[{"params": 1e8, "tokens": 2e9, "loss": 3.0}]',
     "cut.json": '{"format": "jaxscale.fit/1", "law": ',
     "newer.json": '{"format": "jaxscale.fit/99"}',
     "bare.json": '{"format": "jaxscale.fit/1"}',
@@ -81,6 +84,8 @@ FIT = {
     "a row with more cells than the header": ("ragged.csv", "line 2"),
     "two columns of one name": ("twice.csv", "'loss'"),
     "no column of losses": ("no_loss.csv", "loss"),
+    "columns in larger units": ("billions.csv", "variable.*'params_b' may be N.*1e9, billions"),
+    "columns in larger units beside compute": ("billions_flops.csv", "'N'.*'params_b' may be N.*1e9, billions"),
     "no column of a variable": ("no_variables.csv", "variable"),
     "two columns that could be the loss": ("two_losses.csv", "'val_loss', 'eval_loss'"),
     "a missing cell": ("missing.csv", "'params'.*row 1"),
@@ -156,7 +161,9 @@ AT = "-N 70B -D 1.4T"
 PREDICT = {
     "a fit that is not there": (f"nowhere.json {AT}", "'nowhere.json'"),
     "a fit that is a folder": (f"folder {AT}", "'folder'"),
-    "a table for a fit": (f"good.csv {AT}", "good.csv"),
+    "a table for a fit": (f"good.csv {AT}", "good.csv.*fit it first: jaxscale fit good.csv -o fit.json"),
+    "a table in JSON lines for a fit": (f"broken.jsonl {AT}", "JSON"),
+    "a table in JSON for a fit": (f"rows.json {AT}", "fit it first: jaxscale fit rows.json"),
     "a file of something else": (f"plain.json {AT}", "plain.json"),
     "a file of a list": (f"list.json {AT}", "list.json"),
     "a file cut short": (f"cut.json {AT}", "cut.json"),
@@ -180,6 +187,10 @@ FRONTIER = {
     "a budget that is a word": ("chinchilla:besiroglu --budget lots", "--budget.*'lots'"),
     "a negative budget": ("chinchilla:besiroglu --budget -1e21", "budget.*-1"),
     "a budget of zero": ("chinchilla:besiroglu --budget 0", "budget.*0"),
+    "two budgets in one": (
+        "chinchilla:besiroglu --budget 1e21,1e24",
+        "--budget.*'1e21,1e24'.*--budget 1e21 --budget 1e24$",
+    ),
     "an infinite budget": ("chinchilla:besiroglu --budget inf", "--budget.*'inf'"),
     "an unknown cost": ("chinchilla:besiroglu --budget 1e21 --cost nine_nd", "'nine_nd'.*six_nd"),
     "a level above one of a plan": ("chinchilla:besiroglu --budget 1e21 --level 2", "level.*2"),
@@ -317,4 +328,4 @@ def test_a_file_that_does_not_add_up_is_refused_with_words(path, value, wanted, 
 def test_the_table_the_cases_start_from_is_good(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     assert run(["fit", "good.csv", "--intervals", "none", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["runs"]["count"] == 20
+    assert json.loads(capsys.readouterr().out)["runs"]["count"] == 28

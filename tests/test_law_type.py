@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import logit
 
 from jaxscale import laws
 from jaxscale._errors import InputError
@@ -35,7 +36,58 @@ def test_names_and_get():
         "kaplan_bcrit",
         "kaplan_alloc",
         "kaplan_frontier",
+        "muennighoff",
+        "gadre_overtrain",
+        "llama3_dopt",
+        "deepseek_alloc",
+        "deepseek_hparams",
+        "step_law",
+        "porian_hparams",
+        "minicpm",
+        "clark_routed",
+        "krajewski_granularity",
+        "abnar_sparsity",
+        "ludziejewski_joint_moe",
+        "tissue_annealing",
+        "multi_power_law",
+        "farseer",
+        "skaling",
+        "hernandez_transfer",
+        "henighan",
+        "henighan_c",
+        "henighan_text",
+        "henighan_text_c",
+        "henighan_alloc",
+        "aghajanyan_mixed",
+        "zhai_vit",
+        "cherti_clip",
+        "domain_alloc",
+        "tao_vocab_size",
+        "tao_alloc",
+        "brown_passk",
+        "snell_exchange",
+        "jones_train_test",
+        "parscale",
+        "busbridge_supervised",
+        "busbridge_distill",
+        "scalerl_sigmoid",
+        "gadre_err",
+        "task_accuracy",
+        "llama3_task_loss",
+        "llama3_two_step",
+        "bhagia_two_step",
+        "bhagia_one_step",
         "power_law",
+        "goyal_filtering",
+        "ye_mixing",
+        "tao_vocab",
+        "kumar_precision_train",
+        "kumar_ptq",
+        "bnsl",
+        "alabdulmohsin_m1",
+        "alabdulmohsin_m2",
+        "alabdulmohsin_m3",
+        "alabdulmohsin_m4",
     )
     for name in laws.names():
         law = laws.get(name)
@@ -110,6 +162,25 @@ def test_theta_and_natural_are_inverse():
     assert all(type(v) is float for v in back.values())
 
 
+def test_what_lies_between_0_and_1():
+    law = Law.from_loss(lambda share, *, N: share * N, variables=("N",))
+    share = Parameter("share", "logit")
+    law = dataclasses.replace(law, parameters=(share,), function=lambda p, *, log_N: p.log_share + log_N)
+    for value in (1e-9, 0.3, 0.999):
+        theta = law.theta({"share": value})
+        assert theta[0] == pytest.approx(logit(value), rel=1e-12)
+        assert law.natural(theta) == {"share": pytest.approx(value, rel=1e-14)}
+        with jax.enable_x64(True):
+            p = law.params_of_theta({"share": theta[0]})
+            assert float(p.share) == pytest.approx(value, rel=1e-14)
+            assert float(p.log_share) == pytest.approx(np.log(value), rel=1e-13)
+            assert float(law.log_response(theta, (0.0,))) == pytest.approx(np.log(value), rel=1e-13)
+    assert share.to_natural(-800.0) == 0.0 and share.to_natural(800.0) == 1.0
+    for wrong in (0.0, 1.0, -0.1, 1.2, np.nan):
+        with pytest.raises(InputError, match="parameter share must lie between 0 and 1"):
+            share.to_theta(wrong)
+
+
 def test_theta_refuses_what_is_not_positive():
     with pytest.raises(InputError, match="parameter A must be positive, got -1"):
         laws.chinchilla.theta({**BESIROGLU.params, "A": -1.0})
@@ -118,10 +189,10 @@ def test_theta_refuses_what_is_not_positive():
 
 
 def test_growth_reads_every_way_of_writing_a_power():
-    parameter = Parameter("k", dimension={"N": 2, "D": "beta", "C": "-a", "loss": "1/alpha"})
-    values = {"beta": 0.3, "a": 0.5, "alpha": 0.25}
-    powers = [parameter.growth(name, values) for name in ("N", "D", "C", "loss", "S")]
-    assert powers == [2, 0.3, -0.5, 4.0, 0]
+    powers = {"N": 2, "D": "beta", "C": "-a", "loss": "1/alpha", "U": lambda v: v["beta"] - 1}
+    values = {"beta": 0.25, "a": 0.5, "alpha": 0.25}
+    parameter = Parameter("k", dimension=powers)
+    assert [parameter.growth(name, values) for name in (*powers, "S")] == [2, 0.25, -0.5, 4.0, -0.75, 0]
 
 
 # --- Laws of one's own ---

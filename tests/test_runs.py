@@ -1,17 +1,15 @@
-"""Tables in: what is recognised, converted, refused, dropped, noticed and kept."""
+"""Runs out of a table: what is recognised, converted, refused, dropped, noticed and kept."""
 
 import copy
-import gzip
 import hashlib
-import io
 import json
 import math
+import os
 import pickle
 import re
 import struct
+import subprocess
 import sys
-import warnings
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from jaxscale import _runs
-from jaxscale._errors import InputError, JaxscaleError, MissingExtraError
-from jaxscale._runs import Runs, RunsRecord, read_frame, read_runs
+from jaxscale._errors import InputError
+from jaxscale._runs import Note, Runs, RunsRecord
 
 N, D, LOSS = [1e8, 3e8, 1e9, 3e9], [2e9, 1e10, 5e10, 2e11], [3.4, 3.0, 2.7, 2.4]
 
@@ -62,7 +59,7 @@ def named(names: str) -> dict[str, list[float]]:
 def test_columns_are_recognised_by_name(names: str, columns: dict[str, str]) -> None:
     record = Runs.from_frame(named(names)).record
     assert record.columns == columns
-    assert set(record.guessed) == set(columns)
+    assert record.guessed == tuple(columns)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +92,7 @@ def test_columns_are_named(names: str, options: dict, columns: dict, guessed: se
         ("params U unique_tokens loss", {}, "could each be U.*--col U='U'"),
         ("params tokens", {}, "no column is recognised as the loss; there are 'params', 'tokens'"),
         ("loss a b", {}, "no column is recognised as a variable.*'loss', 'a', 'b'"),
+        ("params_b tokens_b loss", {}, "no column is recognised as a variable.*'params_b' may be N, .*1e9, billions"),
         ("params loss", {"D": "token"}, r"no column 'token' \(D\); there are 'params', 'loss'"),
         ("params tokens loss", {"D": "tokns"}, "did you mean 'tokens'"),
         ("params tokens loss", {"N": "params", "D": "params"}, "'params' is named twice, for N and D"),
@@ -109,6 +107,62 @@ def test_columns_are_named(names: str, options: dict, columns: dict, guessed: se
 def test_columns_that_are_not_clear(names: str, options: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Runs.from_frame(named(names), **options)
+
+
+def test_the_record_is_the_same_in_every_process(tmp_path: Path) -> None:
+    """Python orders sets of text by a hash that differs from process to process."""
+    code = """
+import json
+from jaxscale._runs import Runs
+names = "params tokens flops unique_tokens loss val_loss".split()
+print(json.dumps(Runs.from_frame({name: [1e9 + i, 2e9 + i] for i, name in enumerate(names)}).to_data()))
+"""
+    root = str(Path(__file__).parents[1])
+    said = set()
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONPATH": root, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+        said.add(done.stdout)
+    assert len(said) == 1
+    assert json.loads(said.pop())["guessed"] == ["N", "D", "C", "U", "loss"]
+
+
+@pytest.mark.parametrize(
+    ("names", "symbol", "other"),
+    [
+        ("params tokens loss val_loss", "loss", "val_loss"),
+        ("params tokens val_loss train_loss", "loss", "train_loss"),
+        ("params params_total tokens loss", "N", "params_total"),
+    ],
+)
+def test_columns_that_would_also_fit_are_mentioned(names: str, symbol: str, other: str) -> None:
+    runs = Runs.from_frame(named(names))
+    assert runs.record.conventions[symbol] == f"'{other}' would also fit"
+    assert f"recognised by its name, '{other}' would also fit)" in str(runs)
+    told = {"N": "params", "loss": runs.record.columns["loss"]}
+    assert "would also fit" not in str(Runs.from_frame(named(names), **told))
+
+
+@pytest.mark.parametrize(
+    ("names", "symbol", "words"),
+    [
+        (
+            "params_b tokens_b flops loss",
+            "N",
+            "'params_b' may be N, .* in units of 1e9, billions: multiply it .*-N COL",
+        ),
+        ("params_b tokens_b flops loss", "D", "'tokens_b' may be D.*; columns not used: 'params_b', 'tokens_b'"),
+        ("N(M) tokens loss", "N", "units of 1e6, millions"),
+        ("model_size_millions tokens loss", "N", "units of 1e6, millions"),
+        ("tokens[T] params loss", "D", "units of 1e12, trillions"),
+        ("model_b tokens loss", "N", r'Name its column with N="..." \(-N COLUMN\); columns not used: .model_b'),
+        ("params tokens loss", "S", r'Name its column with S="..." \(--col S=COLUMN\)$'),
+    ],
+)
+def test_a_missing_variable_is_looked_for_among_the_other_columns(names: str, symbol: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Runs.from_frame(named(names)).variable(symbol)
 
 
 def test_compute_stands_in_for_what_is_missing() -> None:
@@ -365,8 +419,49 @@ def test_filters_that_cannot_be_used(rule: str, message: str) -> None:
 )
 def test_notes(changes: dict, options: dict, codes: list[str], words: str) -> None:
     record = Runs.from_frame(table(**changes), **options).record
-    assert [code for code, _ in record.notes] == codes
-    assert words in "".join(text for _, text in record.notes)
+    assert [note.code for note in record.notes] == codes
+    assert words in "".join(note.text for note in record.notes)
+    assert {note.severity for note in record.notes} <= {"warning"}
+
+
+@pytest.mark.parametrize(
+    ("factor", "severity"), [(9.9, "warning"), (10.1, "fatal"), (0.11, "warning"), (1e-9, "fatal")]
+)
+def test_compute_in_another_unit_is_fatal(factor: float, severity: str) -> None:
+    """C ten times off 6 N D, up or down, is no matter of what is counted."""
+    flops = [factor * 6 * n * d for n, d in zip(N, D, strict=True)]
+    notes = Runs.from_frame(table(flops=flops)).record.notes
+    assert [note.severity for note in notes if note.code == "mixed_conventions"] == [severity]
+
+
+def test_rows_of_a_note_are_numbers() -> None:
+    flops = [k * n * d for k, n, d in zip([6, 6, 18, 6], N, D, strict=True)]
+    (note,) = Runs.from_frame(table(flops=flops)).record.notes
+    assert note.rows == (3,)
+    (note,) = Runs.from_frame({"N": [1e8, 1e8, 1e9, 1e8], "loss": [3, 3, 2, 3]}).record.notes
+    assert note.rows == (1, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("cells", "noted"),
+    [
+        (["web", "code", "books"] * 10, True),
+        (["web", "code", None] * 10, True),
+        (["web"] * 30, False),
+        ([f"run{i}" for i in range(30)], False),
+        (["1", "2", "3"] * 10, False),
+        ([1.0, 2.0, 3.0] * 10, False),
+        ([["web"], ["code"], ["books"]] * 10, False),
+    ],
+)
+def test_a_column_of_few_words_may_name_groups(cells: list, noted: bool) -> None:
+    frame = {"params": np.geomspace(1e8, 1e9, 30), "loss": np.linspace(4, 3, 30), "corpus": cells}
+    notes = Runs.from_frame(frame).record.notes
+    assert [(n.code, n.severity) for n in notes] == [("possible_groups", "info")] * noted
+    assert all("'corpus' has" in n.text and "--by 'corpus'" in n.text for n in notes)
+    if noted:  # a part with one value, or a fit that uses the column, has nothing to say
+        assert Runs.from_frame(frame, where="corpus == web").record.notes == ()
+        assert Runs.from_frame(frame, run="corpus", on_bad="drop").record.notes == ()
 
 
 def test_duplicates_follow_a_subset() -> None:
@@ -374,8 +469,18 @@ def test_duplicates_follow_a_subset() -> None:
     assert runs.record.duplicates == ((1, 2, 5), (3, 4))
     part = runs.subset(np.array([True, False, True, False, True]))
     assert part.record.duplicates == ((1, 5),)
-    assert [text for _, text in part.record.notes] == ["1 row repeats another in all variables and the response: 1, 5"]
+    text = "1 row repeats another in all variables and the response: 1, 5"
+    assert part.record.notes == (Note("duplicate_rows", text, rows=(1, 5)),)
     assert runs.subset([0, 2]).record.notes == ()
+
+
+def test_a_subset_says_of_how_many_it_is() -> None:
+    runs = Runs.from_frame(table())
+    part = runs.subset([0, 1, 2])
+    assert part.record.conventions["subset"] == "3 of 4 runs"
+    assert part.subset([0, 1]).record.conventions["subset"] == "2 of 3 of 4 runs"
+    assert "subset  3 of 4 runs" in str(part)
+    assert "subset" not in runs.subset([3, 2, 1, 0]).record.conventions
 
 
 # The record itself
@@ -455,6 +560,8 @@ def test_any_runs_survive_json(values: np.ndarray) -> None:
         ("dropped", [3]),
         ("duplicates", [[1, "2"]]),
         ("notes", [{"code": 1, "text": "x"}]),
+        ("notes", [{"code": "x", "text": "x", "severity": "deadly"}]),
+        ("notes", [{"code": "x", "text": "x", "rows": ["1"]}]),
         ("guessed", "N"),
         ("filters", None),
         ("filtered", "1"),
@@ -595,265 +702,3 @@ def test_row_numbers_of_a_part_are_those_of_the_whole() -> None:
     part = frame[frame["group"] == "b"]
     runs = Runs.from_frame(part, row_numbers=np.flatnonzero(frame["group"] == "b") + 1, where="loss < 3")
     assert runs.rows.tolist() == [4]
-
-
-# Tables of every kind
-
-
-class Interchange:
-    """Something with only the interchange protocol."""
-
-    def __init__(self, frame: pd.DataFrame):
-        self.frame = frame
-
-    def __dataframe__(self, *args: object, **kwargs: object) -> object:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return self.frame.__dataframe__(*args, **kwargs)
-
-
-class ToPandas:
-    """Something that becomes a frame."""
-
-    def __init__(self, frame: object):
-        self.to_pandas = lambda: frame
-
-
-class ArrowStream:
-    """Something with only the Arrow stream."""
-
-    def __init__(self, frame: pd.DataFrame):
-        self.frame = frame
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        import pyarrow
-
-        return pyarrow.table(self.frame).__arrow_c_stream__(requested_schema)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda f: f,
-        lambda f: f.set_index(pd.Index([5, 5, 6, 6])),
-        lambda f: f.rename(columns={"params": "N"}),
-        lambda f: {name: list(f[name]) for name in f},
-        lambda f: {name: f[name].set_axis(range(i, i + 4)) for i, name in enumerate(f)},
-        lambda f: {name: tuple(f[name]) for name in f},
-        lambda f: {name: f[name].to_numpy() for name in f},
-        ToPandas,
-        pytest.param(ArrowStream, marks=pytest.mark.skipif(find_spec("pyarrow") is None, reason="reads Arrow")),
-        Interchange,
-        lambda f: io.StringIO(f.to_csv(index=False)),
-        lambda f: io.BytesIO(f.to_csv().encode()),
-        lambda f: io.StringIO(f.to_json(orient="records", lines=True)),
-    ],
-)
-def test_every_kind_of_table(make) -> None:
-    assert read_runs(make(pd.DataFrame(table()))).sha256 == Runs.from_frame(table()).sha256
-
-
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        (3, "the int is not a table"),
-        ([[1, 2]], "the list is not a table"),
-        (None, "the NoneType is not a table"),
-        (ToPandas(pd.Series([1])), "is one column"),
-        ({"params": [1e8, 1e9], "loss": [1.0]}, "equally long: 'params' 2, 'loss' 1"),
-        ({"params": [1e8, 1e9], "loss": 3.0}, "'loss' a single value"),
-        ({"params": [1e8, 1e9], "loss": "abc"}, "'loss' a single value"),
-        ({"params": np.ones((2, 2)), "loss": [1, 2]}, "cannot be read as a table"),
-        (pd.DataFrame([[1, 2]], columns=["loss", "loss"]), "more than one column called 'loss'"),
-        (pd.DataFrame({"params": [], "loss": []}), "no rows"),
-        ({}, "no rows"),
-    ],
-)
-def test_what_is_no_table(source: object, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        read_runs(source)
-
-
-# Files
-
-HEAD = "params,tokens,loss\n"
-CSV = HEAD + "".join(f"{n:.0f},{d:.0f},{loss}\n" for n, d, loss in zip(N, D, LOSS, strict=True))
-ROWS = [{"params": n, "tokens": d, "loss": loss} for n, d, loss in zip(N, D, LOSS, strict=True)]
-LINES = "\n".join(map(json.dumps, ROWS))
-GOOD = {
-    "runs.csv": CSV,
-    "RUNS.CSV": CSV,
-    "bom.csv": b"\xef\xbb\xbf" + CSV.encode(),
-    "crlf.csv": CSV.replace("\n", "\r\n"),
-    "blank_lines.csv": "\n\n" + CSV.replace("\n", "\n\n"),
-    "no_last_newline.csv": CSV.rstrip(),
-    "spaces.csv": CSV.replace(",", ", ").replace("params", " params "),
-    "quoted.csv": CSV.replace("100000000,", '"100,000,000",'),
-    "index.csv": "".join(f"{i or ''},{line}\n" for i, line in enumerate(CSV.splitlines())),
-    "tabs.csv": CSV.replace(",", "\t"),
-    "runs.tsv": CSV.replace(",", "\t"),
-    "runs.csv.gz": gzip.compress(CSV.encode()),
-    "gz_without_its_ending.csv": gzip.compress(CSV.encode()),
-    "runs.txt": CSV,
-    "runs.v2.csv": CSV,
-    "runs": CSV,
-    "runs.jsonl": LINES,
-    "runs.ndjson": LINES + "\n\n",
-    "runs.jsonl.gz": gzip.compress(LINES.encode()),
-    "lines": LINES,
-    "lines.json": LINES,
-    "rows.json": json.dumps(ROWS, indent=1),
-    "columns.json": json.dumps(table()),
-    "pandas.json": pd.DataFrame(table()).to_json(),
-    "json": json.dumps(ROWS),
-}
-
-
-@pytest.mark.parametrize("name", GOOD)
-def test_files(name: str, tmp_path: Path) -> None:
-    content = GOOD[name]
-    path = tmp_path / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    wanted = Runs.from_frame(table()).sha256
-    assert read_runs(path).sha256 == wanted
-    assert read_runs(str(path), N="params").sha256 == wanted
-    with path.open("rb") as file:
-        assert read_runs(file).sha256 == wanted
-
-
-@pytest.mark.parametrize("name", ["runs.csv", "runs.tsv", "runs.jsonl", "rows.json"])
-def test_standard_input(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = GOOD[name]
-    assert isinstance(content, str)
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
-    assert read_runs("-").sha256 == Runs.from_frame(table()).sha256
-
-
-def test_standard_input_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = io.StringIO()
-    terminal.isatty = lambda: True  # type: ignore[method-assign]
-    monkeypatch.setattr(sys, "stdin", terminal)
-    with pytest.raises(InputError, match="nothing is piped"):
-        read_runs("-")
-
-
-def test_parquet(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
-    frame = pd.DataFrame(table())
-    frame.to_parquet(tmp_path / "runs.parquet")
-    frame.set_index("params").to_parquet(tmp_path / "no_ending")
-    wanted = Runs.from_frame(table()).sha256
-    assert read_runs(tmp_path / "runs.parquet").sha256 == read_runs(tmp_path / "no_ending").sha256 == wanted
-    (tmp_path / "cut.parquet").write_bytes((tmp_path / "runs.parquet").read_bytes()[:-20])
-    (tmp_path / "text.parquet").write_text(CSV)
-    frame[:0].to_parquet(tmp_path / "empty.parquet")
-    for name, message in {"cut": "as Parquet", "text": "as Parquet", "empty": "no rows"}.items():
-        with pytest.raises(InputError, match=message):
-            read_runs(tmp_path / f"{name}.parquet")
-
-
-def test_parquet_without_pyarrow_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    for source in (io.BytesIO(b"PAR1xxxxPAR1"), ArrowStream(pd.DataFrame(table()))):
-        with pytest.raises(MissingExtraError, match=r"pip install 'jaxscale\[io\]'"):
-            read_runs(source)
-
-
-def test_a_file_of_text_is_not_reinterpreted(tmp_path: Path) -> None:
-    path = tmp_path / "runs.csv"
-    path.write_text(HEAD.strip() + ",run,text\n1e8,2e9,3.0,007,NA\n1e9,2e9,2.0,1e3,0x10\n")
-    frame = read_frame(path)
-    assert frame.iloc[0].tolist() == ["1e8", "2e9", "3.0", "007", "NA"]
-    assert Runs.from_frame(frame, run="run").clusters == ("007", "1e3")
-    assert Runs.from_frame(frame, where="run == '007'").count == 1
-
-
-BROKEN = {
-    "empty.csv": ("", "is empty"),
-    "blank.csv": (" \n\n", "is empty"),
-    "empty.json": ("", "is empty"),
-    "header.csv": (HEAD, "has a header but no rows"),
-    "short.csv": (CSV + "1,2\n", "line 6 has 2 cells where the header has 3"),
-    "long.csv": (CSV + "1,2,3,4\n", "line 6 has 4 cells where the header has 3"),
-    "long_quoted.csv": ('a,b\n"x\ny",1\n1,2,3\n', "line 4 has 3 cells"),
-    "twice.csv": ("loss,params,loss\n1,2,3\n", "more than one column called 'loss'"),
-    "spaced_twice.csv": ("loss,params, loss\n1,2,3\n", "more than one column called 'loss'"),
-    "unnamed.csv": ("params,,loss\n1,2,3\n", "column 2 of the header has no name"),
-    "no_header.csv": (CSV.removeprefix(HEAD), "the first line holds numbers"),
-    "semicolons.csv": (CSV.replace(",", ";"), "separated by ';'"),
-    "open_quote.csv": (HEAD + '1,2,"3\n1,2,3\n', "line 3 cannot be read"),
-    "huge_cell.csv": (HEAD + "1,2," + "9" * 200_000 + "\n", "line 2 cannot be read: field larger"),
-    "latin.csv": (CSV.encode() + b"caf\xe9,1,1\n", "not UTF-8 text: byte 0xe9 in line 6"),
-    "utf16.csv": (CSV.encode("utf-16"), "UTF-16"),
-    "binary.csv": (b"params,loss\n\x00\x01\x02", "binary"),
-    "runs.xlsx": (b"PK\x03\x04\x00", "Excel workbook"),
-    "runs.pkl": (pickle.dumps(ROWS), "binary|not UTF-8"),
-    "cut.csv.gz": (gzip.compress(CSV.encode())[:-9], "broken gzip"),
-    "bad.csv.gz": (b"\x1f\x8bxxxxxxxxxxxxxx", "broken gzip"),
-    "cut.jsonl": (LINES + '\n{"params": ', "line 5 is not JSON"),
-    "array.jsonl": (LINES + "\n[1, 2]", "row 5 is not a JSON object"),
-    "repeated.jsonl": ('{"loss": 1, "loss": 2}', "more than one column called 'loss'"),
-    "cut.json": (json.dumps(ROWS, indent=1)[:-3], "line .* is not JSON"),
-    "scalars.json": ("[1, 2]", "row 1 is not a JSON object"),
-    "value.json": ("3", "one JSON value"),
-    "none.json": ("[]", "no rows"),
-    "lengths.json": ('{"params": [1, 2], "loss": [1]}', "equally long"),
-    "deep.json": ("[" * 100_000, "nested too deeply|is not JSON"),
-    "fit.json": ('{"format": "jaxscale.fit/1", "law": "chinchilla"}', "'jaxscale.fit/1' file"),
-    "longint.json": ('[{"params": ' + "9" * 5000 + "}]", "cannot be read as JSON"),
-}
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_files_that_cannot_be_read(name: str, tmp_path: Path) -> None:
-    content, message = BROKEN[name]
-    path = tmp_path / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(InputError, match=message) as error:
-        read_runs(path)
-    assert name in str(error.value) or name in ("repeated.jsonl", "lengths.json")
-    assert len(str(error.value)) < 1000
-
-
-def test_files_that_are_not_there(tmp_path: Path) -> None:
-    (tmp_path / "runs.csv").write_text(CSV)
-    cases = {
-        "is a folder": tmp_path,
-        r"there is no file '.*run\.csv'; did you mean 'runs\.csv'": tmp_path / "run.csv",
-        r"there is no file '.*zzz'$": tmp_path / "zzz",
-        "its folder does not exist": tmp_path / "missing" / "runs.csv",
-        r"no file 'a\\x00b'": "a\0b",
-        "(?i)name too long": "x" * 10_000,
-    }
-    for message, source in cases.items():
-        with pytest.raises(InputError, match=message):
-            read_runs(source)
-
-
-def test_the_limits_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    path = tmp_path / "runs.csv.gz"
-    path.write_bytes(gzip.compress(CSV.encode() * 100))
-    monkeypatch.setattr(_runs, "MAX_BYTES", 4000)  # the compressed file is smaller, its content is not
-    assert path.stat().st_size < 4000
-    with pytest.raises(InputError, match="GiB; keep only"):
-        read_runs(path)
-    monkeypatch.setattr(_runs, "MAX_ROWS", 3)
-    for source in (io.StringIO(CSV), io.StringIO(LINES), pd.DataFrame(table())):
-        with pytest.raises(InputError, match="million rows"):
-            read_runs(source)
-
-
-@given(st.binary(max_size=200))
-def test_no_bytes_make_anything_but_an_error_of_ours(data: bytes) -> None:
-    try:
-        read_runs(io.BytesIO(data))
-    except JaxscaleError as error:
-        assert str(error)  # noqa: PT017 - a table may also come out
-
-
-@given(st.text(alphabet='01,.-\n\t"{}[]:eNaloss params', max_size=80))
-def test_no_text_makes_anything_but_an_error_of_ours(text: str) -> None:
-    try:
-        read_runs(io.StringIO(HEAD + text))
-    except JaxscaleError as error:
-        assert str(error)  # noqa: PT017 - a table may also come out

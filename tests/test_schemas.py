@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import jsonschema
 import numpy as np
+import pandas as pd
 import pytest
 import referencing
 
@@ -34,18 +35,19 @@ def documents() -> dict[str, list[dict]]:
     """Real outputs of every format, as they come back from JSON."""
     runs = js.Runs.from_frame(table())
     plain = js.fit("chinchilla", runs, intervals="quick")
-    pinned = js.fit(
-        "chinchilla", runs, intervals=None, fixed={"E": 1.8}, tied=[("alpha", "beta")], bounds={"A": (1, None)}
-    )
-    squared = js.fit("chinchilla", runs, intervals=None, objective=js.SquaredError(space="raw"), starts=16)
-    frame = table() | {"group": np.repeat(["good", "three", "bad"], [24, 3, 3])}
-    frame["loss"] = np.where(frame["group"] == "bad", -1.0, frame["loss"])
-    many = js.fit_many("chinchilla", frame, by="group", intervals=None)
+    pins = {"fixed": {"E": 1.8}, "tied": [("alpha", "beta")], "bounds": {"A": (1, None)}}
+    pinned = js.fit("chinchilla", runs, intervals=None, objective=js.SquaredError(space="raw"), starts=16, **pins)
+    odd = table()
+    odd["loss"][3] *= 1.3
+    noted = js.fit("chinchilla", js.Runs.from_frame(odd), intervals=None, bounds={"E": (2.0, None)})
+    flat, bad = ({**table(), name: np.full(30, value)} for name, value in (("D", 2e9), ("loss", -1.0)))
+    frames = {name: pd.DataFrame(columns) for name, columns in (("good", table()), ("flat", flat), ("bad", bad))}
+    many = js.fit_many("chinchilla", frames, intervals=None)
     made = js.bootstrap(plain, draws=20)
     plans = [
         js.frontier(source, [1e21, 1e24]) for source in (plain, pinned, made, js.laws.instance("chinchilla:besiroglu"))
     ]
-    written = {"fit": [plain, pinned, squared], "fits": [many], "draws": [made], "plan": plans}
+    written = {"fit": [plain, pinned, noted], "fits": [many], "draws": [made], "plan": plans}
     return {name: [json.loads(json.dumps(r.to_dict(), allow_nan=False)) for r in rs] for name, rs in written.items()}
 
 
@@ -64,6 +66,8 @@ def test_the_documents_cover_failures_and_missing_numbers(documents):
     assert [entry["ok"] for entry in documents["fits"][0]["fits"]] == [True, True, False]
     assert any(document["covariance"] is None for document in documents["fit"])
     assert any(document["objective"]["delta"] is None for document in documents["fit"])
+    reasons = [reason for document in documents["fit"] for reason in document["verdict"]["reasons"]]
+    assert any(reason["rows"] == [4] for reason in reasons) and any(reason["params"] == ["E"] for reason in reasons)
     assert any(row["intervals"] == {} for document in documents["plan"] for row in document["rows"])
 
 

@@ -85,6 +85,14 @@ def test_format_number(x: float, digits: int, text: str) -> None:
     assert format_number(x, digits) == text
 
 
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [(42_762_000_000_000, "4.276e13"), (12346, "12350"), (-999_960, "-1e6"), (999_940, "999900"), (0.5, "0.5")],
+)
+def test_format_number_without_suffixes(x: float, text: str) -> None:
+    assert format_number(x, suffixes=False) == text
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_seventeen_digits_are_read_back_exactly(x: float) -> None:
     assert parse_number(format_number(x, 17)) == x

@@ -19,6 +19,20 @@ from jaxscale.laws.chinchilla import (
     pearce_song,
     porian_alloc,
 )
+from jaxscale.laws.curves import alabdulmohsin_m1, alabdulmohsin_m2, alabdulmohsin_m3, alabdulmohsin_m4, bnsl
+from jaxscale.laws.data_constrained import gadre_overtrain, llama3_dopt, muennighoff
+from jaxscale.laws.data_quality import goyal_filtering, ye_mixing
+from jaxscale.laws.distillation import busbridge_distill, busbridge_supervised
+from jaxscale.laws.downstream import (
+    bhagia_one_step,
+    bhagia_two_step,
+    gadre_err,
+    llama3_task_loss,
+    llama3_two_step,
+    task_accuracy,
+)
+from jaxscale.laws.hyperparameters import deepseek_alloc, deepseek_hparams, minicpm, porian_hparams, step_law
+from jaxscale.laws.inference import brown_passk, jones_train_test, pass_at_k, snell_exchange
 from jaxscale.laws.kaplan import (
     PF_DAY,
     kaplan_alloc,
@@ -31,7 +45,26 @@ from jaxscale.laws.kaplan import (
     kaplan_nd,
     kaplan_ns,
 )
+from jaxscale.laws.modalities import (
+    aghajanyan_mixed,
+    cherti_clip,
+    domain_alloc,
+    henighan,
+    henighan_alloc,
+    henighan_c,
+    henighan_text,
+    henighan_text_c,
+    zhai_vit,
+)
+from jaxscale.laws.moe import abnar_sparsity, clark_routed, krajewski_granularity, ludziejewski_joint_moe
+from jaxscale.laws.parallel import parscale
 from jaxscale.laws.power import power_law
+from jaxscale.laws.precision import kumar_precision_train, kumar_ptq
+from jaxscale.laws.reinforcement import scalerl_sigmoid
+from jaxscale.laws.schedules import multi_power_law, tissue_annealing
+from jaxscale.laws.surfaces import farseer, skaling
+from jaxscale.laws.transfer import hernandez_transfer
+from jaxscale.laws.vocabulary import tao_alloc, tao_vocab, tao_vocab_size, tokens_per_character
 
 _PLAIN = (
     chinchilla,
@@ -48,9 +81,64 @@ _PLAIN = (
     kaplan_bcrit,
     kaplan_alloc,
     kaplan_frontier,
+    muennighoff,
+    gadre_overtrain,
+    llama3_dopt,
+    deepseek_alloc,
+    deepseek_hparams,
+    step_law,
+    porian_hparams,
+    minicpm,
+    clark_routed,
+    krajewski_granularity,
+    abnar_sparsity,
+    ludziejewski_joint_moe,
+    tissue_annealing,
+    multi_power_law,
+    farseer,
+    skaling,
+    hernandez_transfer,
+    henighan,
+    henighan_c,
+    henighan_text,
+    henighan_text_c,
+    henighan_alloc,
+    aghajanyan_mixed,
+    zhai_vit,
+    cherti_clip,
+    domain_alloc,
+    tao_vocab_size,
+    tao_alloc,
+    brown_passk,
+    snell_exchange,
+    jones_train_test,
+    parscale,
+    busbridge_supervised,
+    busbridge_distill,
+    scalerl_sigmoid,
+    gadre_err,
+    task_accuracy,
+    llama3_task_loss,
+    llama3_two_step,
+    bhagia_two_step,
+    bhagia_one_step,
 )
 # Laws with options are made by a call; without arguments it gives the default.
-_MADE_BY_A_CALL: Mapping[str, Callable[..., Law]] = MappingProxyType({"power_law": power_law})
+_MADE_BY_A_CALL: Mapping[str, Callable[..., Law]] = MappingProxyType(
+    {
+        "power_law": power_law,
+        "goyal_filtering": goyal_filtering,
+        "ye_mixing": ye_mixing,
+        "tao_vocab": tao_vocab,
+        "kumar_precision_train": kumar_precision_train,
+        "kumar_ptq": kumar_ptq,
+        "bnsl": bnsl,
+        "alabdulmohsin_m1": alabdulmohsin_m1,
+        "alabdulmohsin_m2": alabdulmohsin_m2,
+        "alabdulmohsin_m3": alabdulmohsin_m3,
+        "alabdulmohsin_m4": alabdulmohsin_m4,
+    }
+)
 
 
 def names() -> tuple[str, ...]:
@@ -114,11 +202,39 @@ __all__ = [
     "Published",
     "TableRow",
     "Variable",
+    "abnar_sparsity",
+    "aghajanyan_mixed",
+    "alabdulmohsin_m1",
+    "alabdulmohsin_m2",
+    "alabdulmohsin_m3",
+    "alabdulmohsin_m4",
+    "bhagia_one_step",
+    "bhagia_two_step",
+    "bnsl",
+    "brown_passk",
+    "busbridge_distill",
+    "busbridge_supervised",
+    "cherti_clip",
     "chinchilla",
     "chinchilla_a1",
     "chinchilla_a2",
+    "clark_routed",
+    "deepseek_alloc",
+    "deepseek_hparams",
+    "domain_alloc",
+    "farseer",
+    "gadre_err",
+    "gadre_overtrain",
     "get",
+    "goyal_filtering",
+    "henighan",
+    "henighan_alloc",
+    "henighan_c",
+    "henighan_text",
+    "henighan_text_c",
+    "hernandez_transfer",
     "instance",
+    "jones_train_test",
     "kaplan_alloc",
     "kaplan_bcrit",
     "kaplan_c",
@@ -128,10 +244,35 @@ __all__ = [
     "kaplan_n",
     "kaplan_nd",
     "kaplan_ns",
+    "krajewski_granularity",
+    "kumar_precision_train",
+    "kumar_ptq",
+    "llama3_dopt",
+    "llama3_task_loss",
+    "llama3_two_step",
     "log",
     "logsumexp",
+    "ludziejewski_joint_moe",
+    "minicpm",
+    "muennighoff",
+    "multi_power_law",
     "names",
+    "parscale",
+    "pass_at_k",
     "pearce_song",
     "porian_alloc",
+    "porian_hparams",
     "power_law",
+    "scalerl_sigmoid",
+    "skaling",
+    "snell_exchange",
+    "step_law",
+    "tao_alloc",
+    "tao_vocab",
+    "tao_vocab_size",
+    "task_accuracy",
+    "tissue_annealing",
+    "tokens_per_character",
+    "ye_mixing",
+    "zhai_vit",
 ]

@@ -1,6 +1,8 @@
-"""What a law is: a formula for one run, the variables it reads, the parameters it is fitted with, and what was published.
+"""What a law is: a formula for one run, the variables it reads, the parameters it is fitted with, and what was
+published.
 
-A `Law` is a definition and never holds a fitted number: JAX treats it as static, and parameters travel beside it as data.
+A `Law` is a definition and never holds a fitted number: JAX treats it as static, and parameters travel beside it as
+data.
 """
 
 import inspect
@@ -18,22 +20,26 @@ from jax import Array
 from jaxscale._errors import InputError
 from jaxscale.laws._math import floating, log
 
-Transform = Literal["log", "identity"]
+Transform = Literal["log", "logit", "identity"]
 Domain = Literal["positive", "real", "unit", "count", "vector"]
 Status = Literal["verified", "recomputed", "unverified"]
+Power = float | str | Callable[[Mapping[str, Any]], Any]
 
 
 @dataclass(frozen=True)
 class Variable:
     """One thing a law reads off a run, or its response.
 
-    `domain` says which values are possible. Only "positive" variables are logged before a law sees them.
+    `domain` says which values are possible. Only "positive" variables are logged before a law sees them; a "vector" has
+    its own axis last. A variable without a unit is a pure number. `fixed_unit`: the law holds in this unit alone, since
+    another one would do more than rescale parameters (where logs of two variables are multiplied, for instance).
     """
 
     name: str
     unit: str = ""
     meaning: str = ""
     domain: Domain = "positive"
+    fixed_unit: bool = False
 
     @property
     def argument(self) -> str:
@@ -52,11 +58,12 @@ _STANDARD = {"N": N, "D": D, "C": C, "loss": LOSS}
 class Parameter:
     """One fitted number of a law.
 
-    `transform` maps it to the unconstrained `theta`: "log" for what must be positive, "identity" otherwise. `grid` holds the
-    published starting values of theta, if any. `dimension` says how the parameter grows when a variable (or the response) is
-    counted in smaller units: `{"D": "beta", "loss": 1}` is a quantity in loss x tokens^beta. Starts are scaled with it, so
-    that a fit does not depend on the units of the table. Powers are numbers or other parameters' values, written "beta",
-    "-a" or "1/alpha"; see `growth`.
+    `transform` maps it to the unconstrained `theta`: "log" for what must be positive, "logit" for what must lie between
+    0 and 1, "identity" otherwise. `grid` holds the published starting values of theta, if any. `dimension` says how the
+    parameter grows when a variable (or the response) is counted in smaller units: `{"D": "beta", "loss": 1}` is a
+    quantity in loss x tokens^beta. Starts are scaled with it, so that a fit does not depend on the units of the table.
+    Powers are numbers, other parameters' values, written "beta", "-a" or "1/alpha", or functions of the values by name;
+    see `growth`. Variables of one unit need only one of them named.
     """
 
     name: str
@@ -64,19 +71,26 @@ class Parameter:
     unit: str = ""
     meaning: str = ""
     grid: tuple[float, ...] = ()
-    dimension: Mapping[str, float | str] = field(default_factory=dict)
+    dimension: Mapping[str, Power] = field(default_factory=dict)
 
     def to_theta(self, value: float) -> float:
         """The unconstrained value of a natural one."""
         if self.transform == "identity":
             return float(value)
+        if self.transform == "logit":
+            if not 0 < value < 1:
+                raise InputError(f"parameter {self.name} must lie between 0 and 1, got {value!r}")
+            return float(np.log(value) - np.log1p(-value))
         if not value > 0:
             raise InputError(f"parameter {self.name} must be positive, got {value!r}")
         return float(np.log(value))
 
     def to_natural(self, theta: float) -> float:
-        """The natural value of an unconstrained one."""
-        return float(np.exp(theta)) if self.transform == "log" else float(theta)
+        """The natural value of an unconstrained one; infinite where that is beyond float64."""
+        if self.transform == "logit":
+            return float(np.exp(-np.logaddexp(0.0, -theta)))
+        with np.errstate(over="ignore"):
+            return float(np.exp(theta)) if self.transform == "log" else float(theta)
 
     def growth(self, of: str, values: Mapping[str, Any]) -> Any:
         """The power of a unit that the parameter grows with: 0 if it does not depend on it; pure JAX.
@@ -86,6 +100,8 @@ class Parameter:
             values: natural values of the law's parameters by name.
         """
         power = self.dimension.get(of, 0.0)
+        if callable(power):
+            return power(values)
         if not isinstance(power, str):
             return power
         if power.startswith("-"):
@@ -96,22 +112,28 @@ class Parameter:
 class Params:
     """A law's parameters by name, as its formula wants them: `p.A` is the natural value, `p.log_A` its logarithm.
 
-    Nothing is computed for a name the formula does not use, so a law in logs never leaves them.
+    Nothing is computed for a name the formula does not use, so a law in logs never leaves them. `logged` and `logits`
+    name the values that are given as logarithms and as logits.
     """
 
-    __slots__ = ("_logged", "_values")
+    __slots__ = ("_logged", "_logits", "_values")
 
-    def __init__(self, values: Mapping[str, Any], logged: Iterable[str] = ()):
+    def __init__(self, values: Mapping[str, Any], logged: Iterable[str] = (), logits: Iterable[str] = ()):
         self._values = values
         self._logged = frozenset(logged)
+        self._logits = frozenset(logits)
 
     def __getattr__(self, name: str) -> Any:
         if name in self._values:
             value = self._values[name]
+            if name in self._logits:
+                return jax.nn.sigmoid(value)
             return jnp.exp(value) if name in self._logged else value
         bare = name.removeprefix("log_")
         if bare != name and bare in self._values:
             value = self._values[bare]
+            if bare in self._logits:
+                return jax.nn.log_sigmoid(value)
             return value if bare in self._logged else log(jnp.asarray(value))
         raise AttributeError(f"this law has no parameter {name!r}; it has {', '.join(self._values)}")
 
@@ -124,10 +146,11 @@ class Params:
 
 @dataclass(frozen=True)
 class Published:
-    """Constants somebody published for a law: values by name in natural units, where they come from, how far they were checked.
+    """Constants somebody published for a law: values by name in natural units, where they come from, how far they
+    were checked.
 
-    `status`: "verified" was read in the primary source, "recomputed" follows from public data or other verified constants,
-    "unverified" was neither. Parameters that were not published are absent.
+    `status`: "verified" was read in the primary source, "recomputed" follows from public data or other verified
+    constants, "unverified" was neither. Parameters that were not published are absent.
     """
 
     params: Mapping[str, float]
@@ -143,7 +166,8 @@ class Law:
 
     Args:
         name: short lower-case name.
-        function: the formula. Its first argument is a `Params`; variables come by keyword, logged ones as `log_N`, others
+        function: the formula. Its first argument is a `Params`; variables come by keyword, logged ones as `log_N`,
+        others
             under their own name. It returns the log of the response where the response is positive, else the response.
         variables: `Variable`s or names.
         parameters: `Parameter`s or names (a bare name is a positive parameter, fitted in logs).
@@ -156,7 +180,7 @@ class Law:
 
     name: str
     function: Callable[..., Any]
-    variables: tuple[Variable, ...] = ("N", "D")  # type: ignore[assignment]
+    variables: tuple[Variable, ...] = (N, D)
     parameters: tuple[Parameter, ...] = ()
     response: Variable = LOSS
     positive: Literal["all"] | tuple[str, ...] = "all"
@@ -179,7 +203,8 @@ class Law:
         doubled = sorted({n for n in names if names.count(n) > 1})
         if doubled:
             raise InputError(
-                f"law {self.name!r} uses the name {doubled[0]!r} twice; names of variables, parameters and response must differ"
+                f"law {self.name!r} uses the name {doubled[0]!r} twice; "
+                "names of variables, parameters and response must differ"
             )
         for mine, value in (("variables", variables), ("response", response), ("parameters", parameters)):
             object.__setattr__(self, mine, value)
@@ -199,23 +224,24 @@ class Law:
     ) -> "Law":
         """A law from a formula in natural units; names come from its signature.
 
-        `lambda E, A, alpha, *, N: E + A * N**-alpha` has the parameters E, A, alpha (before the star) and the variable N
-        (after it). All parameters are taken as positive unless `positive` lists those that are.
+        `lambda E, A, alpha, *, N: E + A * N**-alpha` has the parameters E, A, alpha (before the star) and the
+        variable N (after it). All parameters are taken as positive unless `positive` lists those that are.
         """
         kinds = inspect.signature(loss).parameters.values()
         parameters = tuple(k.name for k in kinds if k.kind is k.POSITIONAL_OR_KEYWORD)
         variables = tuple(k.name for k in kinds if k.kind is k.KEYWORD_ONLY)
         if not parameters or not variables or len(parameters) + len(variables) != len(kinds):
             raise InputError(
-                "write the formula as `lambda E, A, alpha, *, N, D: ...`: parameters before the star, variables after it"
+                "write the formula as `lambda E, A, alpha, *, N, D: ...`: "
+                "parameters before the star, variables after it"
             )
         variables = more.pop("variables", variables)
+        chosen = parameters if positive == "all" else positive
         law = cls(
             name or getattr(loss, "__name__", "law").strip("<>"),
             lambda params, **logs: None,
             variables,
-            parameters,
-            positive=positive,
+            tuple(Parameter(p, "log" if p in chosen else "identity") for p in parameters),
             **more,
         )
 
@@ -238,6 +264,11 @@ class Law:
         """The named constants, each with this law attached: it can be predicted and planned with like a fit."""
         return MappingProxyType({name: Instance(self, name, c) for name, c in self.constants.items()})
 
+    def params_of_theta(self, values: Mapping[str, Any]) -> Params:
+        """What the law's function takes, from unconstrained values by name; pure JAX."""
+        logged, logits = ([p.name for p in self.parameters if p.transform == kind] for kind in ("log", "logit"))
+        return Params(values, logged, logits)
+
     def log_response(self, theta: Iterable[Any], logs: Iterable[Any]) -> Array:
         """Log response (or response, if its domain is not positive) of one run; pure JAX.
 
@@ -245,8 +276,7 @@ class Law:
             theta: unconstrained parameters, a sequence of scalars in the order of `parameters`.
             logs: the variables, logged where positive, a sequence in the order of `variables`.
         """
-        values = dict(zip(self.parameter_names, theta, strict=True))
-        params = Params(values, (p.name for p in self.parameters if p.transform == "log"))
+        params = self.params_of_theta(dict(zip(self.parameter_names, theta, strict=True)))
         return self.function(params, **{v.argument: x for v, x in zip(self.variables, logs, strict=True)})
 
     def __call__(self, params: Mapping[str, Any], **variables: Any) -> Array:

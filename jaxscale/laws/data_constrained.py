@@ -1,0 +1,164 @@
+"""Laws for data that runs out, and for training on more tokens than is best: repetition, over-training, Llama 3."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxscale.laws._law import D, Law, N, Parameter, Params, Published, Variable
+from jaxscale.laws._math import logsumexp
+from jaxscale.laws.chinchilla import chinchilla
+from jaxscale.laws.power import allocation_law
+
+_MUENNIGHOFF = "Muennighoff et al. 2023 (arXiv 2305.16264)"
+_GADRE = "Gadre et al. 2024 (arXiv 2403.08540)"
+_LLAMA = "Llama team 2024 (arXiv 2407.21783)"
+
+# --- Repeated data ---
+
+_U = Variable("U", "tokens", "unique tokens there are; D beyond it are repetitions")
+
+
+def _log_worth(log_fresh: Array, log_all: Array, star: Any) -> Array:
+    """Log of what `all` is worth when it exceeds `fresh`: fresh (1 + star (1 - exp(-(all / fresh - 1) / star))).
+
+    Never less than fresh; smooth where both are equal, since its slope there is that of `all` itself.
+    """
+    excess = jnp.expm1(log_all - log_fresh)
+    return log_fresh + jnp.log1p(-star * jnp.expm1(-excess / star))
+
+
+class Effective(NamedTuple):
+    """What a model and its tokens are worth when data is repeated: N' parameters and D' unique tokens."""
+
+    N: Any
+    D: Any
+
+
+def _log_effective(p: Params, log_N: Array, log_D: Array, log_U: Array) -> Effective:
+    log_U_D = jnp.minimum(log_U, log_D)
+    log_G = (jnp.log(p.alpha / p.beta) + p.log_A - p.log_B) / (p.alpha + p.beta)
+    log_N_opt = log_G + (p.beta / p.alpha) * (log_G + log_U_D)  # the best size for U_D fresh tokens
+    log_U_N = jnp.minimum(log_N, log_N_opt)
+    return Effective(_log_worth(log_U_N, log_N, p.R_N_star), _log_worth(log_U_D, log_D, p.R_D_star))
+
+
+def _log_loss_repeated(p: Params, *, log_N: Array, log_D: Array, log_U: Array) -> Array:
+    worth = _log_effective(p, log_N, log_D, log_U)
+    return chinchilla.function(p, log_N=worth.N, log_D=worth.D)
+
+
+def _effective(params: Mapping[str, Any], N: Any, D: Any, U: Any) -> Effective:
+    """The N' and D' that fresh data would have made as good as N parameters and D tokens of which U are unique."""
+    logs = _log_effective(Params(params), jnp.log(N), jnp.log(D), jnp.log(U))
+    return Effective(jnp.exp(logs.N), jnp.exp(logs.D))
+
+
+muennighoff = Law(
+    "muennighoff",
+    _log_loss_repeated,
+    variables=(N, D, _U),
+    parameters=(
+        *chinchilla.parameters,
+        Parameter("R_D_star", meaning="repetitions of the data until another one is worth 1/e of a fresh epoch"),
+        Parameter("R_N_star", meaning="the same for parameters beyond those best for U tokens, in multiples of them"),
+    ),
+    formula=(
+        "L = E + A / N'^alpha + B / D'^beta, with D' = U_D + U_D R_D_star (1 - exp(-R_D / R_D_star)), U_D = min(U, D), "
+        "R_D = D / U_D - 1, and N' likewise from U_N = min(N, best N for U_D)"
+    ),
+    source=_MUENNIGHOFF,
+    note=(
+        "Equals chinchilla while D <= U and N is no larger than best for U tokens. The best size follows from A, B, "
+        "alpha and beta, so another base fit moves it. Loss cannot rise with epochs here. The paper fits the base, "
+        "alpha = beta, first, then R_D_star and R_N_star with the base held; that objective has several "
+        "optima."
+    ),
+    constants={
+        "muennighoff_c4": Published(
+            {**chinchilla.constants["muennighoff_c4"].params, "R_D_star": 15.387756, "R_N_star": 5.309743},
+            f"{_MUENNIGHOFF}, C4, authors' repository",
+        ),
+    },
+    closed_forms={"effective": _effective},
+)
+
+# --- Over-training ---
+
+
+def _log_loss_overtrained(p: Params, *, log_N: Array, log_D: Array) -> Array:
+    log_C, log_M = math.log(6) + log_N + log_D, log_D - log_N
+    return logsumexp(p.log_E, p.log_a + p.eta * (log_M - log_C), p.log_b - p.eta * (log_M + log_C))
+
+
+def _as_chinchilla(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The same law as parameters of chinchilla: alpha = beta = 2 eta, A = a 6^-eta, B = b 6^-eta."""
+    p = Params(params)
+    six = jnp.exp(-p.eta * math.log(6))
+    return {"A": p.a * six, "B": p.b * six, "E": p.E, "alpha": 2 * p.eta, "beta": 2 * p.eta}
+
+
+def _best_multiplier(params: Mapping[str, Any]) -> Array:
+    """The tokens per parameter of least loss, the same for every budget: (b / a)^(1 / (2 eta))."""
+    p = Params(params)
+    return jnp.exp((p.log_b - p.log_a) / (2 * p.eta))
+
+
+def _gadre(corpus: str, E: float, a: float, b: float, eta: float) -> Published:
+    return Published(
+        {"E": E, "a": a, "b": b, "eta": eta},
+        f"{_GADRE}, {corpus}, loss on C4",
+        "recomputed",
+        note="Refitted from the authors' five runs per corpus; equals the printed values to rounding. Its optimum is "
+        "not to be trusted: four of the five runs have 20 tokens per parameter.",
+    )
+
+
+def _twice_eta(values: Mapping[str, Any]) -> Any:
+    return 2 * values["eta"]
+
+
+gadre_overtrain = Law(
+    "gadre_overtrain",
+    _log_loss_overtrained,
+    variables=(N, D),
+    parameters=(
+        Parameter("E", unit="nats per token", meaning="irreducible loss", dimension={"loss": 1}),
+        Parameter("a", unit="nats FLOPs^eta", meaning="size term at M = C = 1", dimension={"N": _twice_eta, "loss": 1}),
+        Parameter("b", unit="nats FLOPs^eta", meaning="data term at M = C = 1", dimension={"D": _twice_eta, "loss": 1}),
+        Parameter("eta", "identity", meaning="exponent of compute at a fixed number of tokens per parameter"),
+    ),
+    formula="L = E + (a M^eta + b M^-eta) C^-eta, with M = D / N and C = 6 N D",
+    source=_GADRE,
+    note="Chinchilla's law with alpha = beta, written so that over-training moves a line up and keeps its slope.",
+    constants={
+        "c4": _gadre("C4", 1.5083, 141.28, 189.52, 0.1212),
+        "rpj": _gadre("RedPajama", 1.8366, 212.24, 366.69, 0.1364),
+        "rw": _gadre("RefinedWeb", 1.7345, 157.12, 246.21, 0.1272),
+    },
+    closed_forms={"as_chinchilla": _as_chinchilla, "tokens_per_param": _best_multiplier},
+)
+
+llama3_dopt = allocation_law(
+    "llama3_dopt",
+    source=f"{_LLAMA}, Section 3.2.1",
+    note=(
+        "The best number of training tokens: the paper writes it N*(C). N = C / (6 D) then grows as C^0.47. At 3.8e25 "
+        "FLOPs the paper states 402B parameters and 16.55T tokens, 5 % off 6 N D."
+    ),
+    constants={
+        "text": Published(
+            {"k": 0.29, "a": 0.53},
+            f"{_LLAMA}, text",
+            note="Tokens. Rounded so far that the paper's own 16.55T tokens come out as 10.5T.",
+        ),
+        "figure": Published(
+            {"k": 0.299, "a": 0.537},
+            f"{_LLAMA}, label of a figure",
+            "unverified",
+            note="Tokens. As quoted in a survey; gives 16.3T tokens where the paper states 16.55T.",
+        ),
+    },
+)

@@ -1,0 +1,272 @@
+"""Intervals by second routes: Powell's formula in NumPy, SciPy's bootstrap, SciPy's optimum of every draw looked at."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from oracles import minimise, table_of
+from scipy.stats import bootstrap as scipy_bootstrap
+from scipy.stats import norm, t
+
+import jaxscale as js
+from jaxscale._identification import Identification, Linearization, linearize
+from jaxscale._intervals import bias_corrected, choose_method, powell_covariance, resampling_weights
+from jaxscale._problem import make_problem
+
+LAW = js.laws.chinchilla
+TRUTH = LAW.published["besiroglu"].params
+
+
+def sweep(budgets: int = 6, seed: int = 1, **options) -> js.Runs:
+    N, D = js.synthetic.isoflop_design(np.geomspace(1e18, 1e21, budgets), 10)
+    runs = js.synthetic.observe(LAW, TRUTH, {"N": N, "D": D}, noise=0.005, seed=seed)
+    return replace(runs, **options)
+
+
+@pytest.fixture(scope="module")
+def runs() -> js.Runs:
+    return sweep()
+
+
+@pytest.fixture(scope="module")
+def quick(runs) -> js.FitResult:
+    return js.fit(LAW, runs, intervals="quick")
+
+
+@pytest.fixture(scope="module")
+def full(runs) -> js.FitResult:
+    return js.fit(LAW, runs)
+
+
+# --- the quick standard error ---
+
+
+def powell_by_hand(table, theta, delta) -> np.ndarray:
+    """Sandwich with a uniform kernel in a Hall-Sheather band, written out from the formulas of both papers."""
+    r, J, psi = table.residuals(theta), table.jacobian(theta), table.scores(theta)
+    n, p = J.shape
+    sigma = 1.4826 * np.median(np.sort(np.abs(r))[p:])
+    h = n ** (-1 / 3) * norm.ppf(0.975) ** (2 / 3) * (1.5 * norm.pdf(0) ** 2) ** (1 / 3)
+    band = max(delta, sigma * norm.ppf(0.5 + h))
+    slope = np.where(np.abs(r) < band, delta / band, 0.0)  # of psi, smoothed: psi rises by 2 delta over 2 band
+    bread = np.linalg.inv(J.T @ (slope[:, None] * J))
+    return bread @ (J.T @ (psi[:, None] ** 2 * J)) @ bread
+
+
+def test_quick_standard_errors_are_powells(runs, quick):
+    matrix = powell_by_hand(table_of(runs), quick.theta, 1e-3)
+    np.testing.assert_allclose(quick.covariance.matrix, matrix, rtol=1e-5, atol=1e-9 * np.abs(matrix).max())
+    assert quick.covariance.names == LAW.parameter_names and quick.covariance.method == "powell_sandwich"
+    errors = dict(zip(LAW.parameter_names, np.sqrt(np.diag(matrix)), strict=True))
+    assert quick.intervals.standard_errors == pytest.approx(errors, rel=1e-5)
+    half = t.ppf(0.95, 60 - 5)
+    for name, middle in zip(LAW.parameter_names, quick.theta, strict=True):
+        ends = np.array([middle - half * errors[name], middle + half * errors[name]])
+        ends = np.exp(ends) if name in ("A", "B", "E") else ends
+        assert quick.intervals.params[name] == pytest.approx(tuple(ends), rel=1e-5)
+
+
+def test_least_squares_give_whites_sandwich(runs):
+    result = js.fit(LAW, runs, objective=js.SquaredError(), intervals="quick")
+    table = table_of(runs, delta=np.inf)
+    J, r = table.jacobian(result.theta), table.residuals(result.theta)
+    bread = np.linalg.inv(J.T @ J)
+    np.testing.assert_allclose(result.covariance.matrix, bread @ (J.T @ (r[:, None] ** 2 * J)) @ bread, rtol=1e-5)
+
+
+def test_a_wider_level_is_wider(runs, quick):
+    wide = js.fit(LAW, runs, intervals="quick", level=0.99)
+    for name, (low, high) in quick.intervals.params.items():
+        assert wide.intervals.params[name][0] < low < high < wide.intervals.params[name][1]
+    assert wide.level == 0.99
+
+
+def test_fixed_and_bound_parameters_have_no_interval_and_tied_ones_share_it(runs):
+    fixed = js.fit(LAW, runs, fixed={"E": 1.8}, intervals="quick")
+    assert set(fixed.intervals.params) == {"A", "B", "alpha", "beta"} == set(fixed.covariance.names)
+    bound = js.fit(LAW, runs, bounds={"E": (None, 1.7)}, intervals="quick")
+    assert "E" not in bound.intervals.params and "alpha" in bound.intervals.params
+    tied = js.fit(LAW, runs, tied=[("alpha", "beta")], intervals="quick")
+    assert tied.intervals.params["alpha"] == tied.intervals.params["beta"]
+    np.testing.assert_array_equal(tied.covariance.matrix[3], tied.covariance.matrix[4])
+
+
+def test_a_singular_design_has_no_standard_errors():
+    at = Linearization(("a", "b"), np.ones(9), np.ones((9, 2)), np.ones(9), np.ones(9), 1e-3, np.zeros(2, bool))
+    assert powell_covariance(at) is None
+
+
+# --- the bootstrap ---
+
+
+def test_bias_corrected_endpoints_are_scipys():
+    """For the mean of a symmetric sample the acceleration of BCa is zero: SciPy's BCa is then our interval."""
+    half = np.random.default_rng(0).exponential(size=20)
+    sample = np.concatenate([half, -half])
+    found = scipy_bootstrap((sample,), np.mean, n_resamples=999, method="BCa", confidence_level=0.9, rng=1)
+    ours = bias_corrected(found.bootstrap_distribution, sample.mean(), 0.9)
+    assert ours == pytest.approx(tuple(found.confidence_interval), rel=1e-9)
+
+
+def test_bias_corrected_endpoints_follow_efron():
+    draws = np.random.default_rng(0).gamma(3.0, size=2000)
+    shift = norm.ppf(np.mean(draws < 2.5))
+    low, high = np.quantile(draws, norm.cdf(2 * shift + norm.ppf([0.05, 0.95])))
+    assert bias_corrected(draws, 2.5, 0.9) == pytest.approx((low, high), rel=1e-12)
+    symmetric = np.concatenate([draws, -draws])
+    assert bias_corrected(symmetric, 0.0, 0.9) == pytest.approx(tuple(np.quantile(symmetric, [0.05, 0.95])), rel=1e-12)
+    assert all(np.isfinite(bias_corrected(draws, 1e9, 0.9)))  # an estimate beyond every draw
+
+
+def test_draws_count_runs_times_their_own_weights(runs):
+    own = np.linspace(0.5, 2.0, runs.count)
+    problem = make_problem(LAW, replace(runs, weights=own), js.Huber())
+    weights = resampling_weights(problem, 50, 3, None)
+    times = weights[:, : runs.count] / own
+    np.testing.assert_allclose(times, np.round(times), atol=1e-12)
+    np.testing.assert_allclose(times.sum(axis=1), runs.count)
+    assert weights.shape[1] == problem.points.response.shape[0] and not weights[:, runs.count :].any()
+    np.testing.assert_allclose(times.var(), 1 - 1 / runs.count, rtol=0.05)  # multinomial
+
+
+def test_clusters_move_whole(runs):
+    clusters = tuple(f"run {k // 6}" for k in range(runs.count))
+    problem = make_problem(LAW, runs, js.Huber())
+    times = resampling_weights(problem, 40, 0, clusters)[:, : runs.count].reshape(40, 10, 6)
+    np.testing.assert_array_equal(times, np.repeat(times[:, :, :1], 6, axis=2))
+    np.testing.assert_array_equal(times[:, :, 0].sum(axis=1), 10)
+
+
+def test_every_draw_is_an_optimum_of_its_own_runs(runs, full):
+    """SciPy, started at the draw and at the truth, finds nothing lower."""
+    drawn = js.bootstrap(full, draws=20, seed=3)
+    problem = make_problem(LAW, runs, full.objective)
+    weights = resampling_weights(problem, 20, 3, None)[:, : runs.count]
+    assert len(drawn.draws) == 20 and drawn.method == "pairs" and drawn.seed == 3
+    for k in range(6):
+        table = table_of(runs, weights=weights[k])
+        value = table.value(drawn.draws[k])
+        for start in (drawn.draws[k], LAW.theta(TRUTH), full.theta):
+            assert value <= table.value(minimise(table, start)) * (1 + 1e-9)
+
+
+def test_intervals_are_those_of_the_draws(full):
+    """The fit resamples with its own seed: the same draws, asked for by themselves, give the same numbers."""
+    drawn = js.bootstrap(full, draws=1000, seed=full.seed)
+    assert full.intervals.method == "pairs_bias_corrected"
+    assert 990 <= full.intervals.draws == len(drawn.draws) <= 1000  # one that does not converge is left out, and said
+    for k, name in enumerate(LAW.parameter_names):
+        ends = bias_corrected(drawn.draws[:, k], full.theta[k], 0.9)
+        ends = tuple(np.exp(ends)) if name in ("A", "B", "E") else ends
+        assert full.intervals.params[name] == pytest.approx(ends, rel=1e-9)
+        assert full.intervals.standard_errors[name] == pytest.approx(drawn.draws[:, k].std(ddof=1), rel=1e-9)
+    np.testing.assert_allclose(full.covariance.matrix, np.cov(drawn.draws, rowvar=False), rtol=1e-9)
+    assert full.covariance.method == "bootstrap"
+
+
+def test_draws_follow_their_seed(full):
+    one, same, other = (js.bootstrap(full, draws=30, seed=s) for s in (1, 1, 2))
+    np.testing.assert_array_equal(one.draws, same.draws)
+    assert not np.array_equal(one.draws, other.draws)
+
+
+def test_intervals_cover_what_they_should():
+    """Over planted tables the nominal 90 % intervals of alpha and beta cover; 24 tables tell 90 % from 60 %."""
+    hits = []
+    for seed in range(24):
+        intervals = js.fit(LAW, sweep(seed=seed), draws=200).intervals.params
+        hits += [low <= TRUTH[name] <= high for name, (low, high) in intervals.items() if name in ("alpha", "beta")]
+    assert np.mean(hits) > 0.75
+
+
+def test_bootstrap_respects_pins(runs):
+    result = js.fit(LAW, runs, fixed={"E": 1.8}, tied=[("alpha", "beta")], intervals=None)
+    drawn = js.bootstrap(result, draws=20)
+    np.testing.assert_array_equal(drawn.draws[:, 2], np.log(1.8))
+    np.testing.assert_array_equal(drawn.draws[:, 3], drawn.draws[:, 4])
+
+
+def test_bootstrap_needs_the_runs_of_the_fit(full):
+    with pytest.raises(js.InputError, match="does not carry its runs"):
+        js.bootstrap(replace(full, runs=None))
+    with pytest.raises(js.InputError, match="not the runs of the fit"):
+        js.bootstrap(full, runs=sweep(seed=9))
+
+
+# --- which method ---
+
+SOUND, HOPELESS = Identification(5e4, {}, {}), Identification(2e9, {}, {})
+
+
+def rows(count: int) -> Linearization:
+    rng = np.random.default_rng(0)
+    names = LAW.parameter_names
+    return Linearization(
+        names, *(rng.standard_normal(s) for s in (count, (count, 5), count)), np.ones(count), 1e-3, np.zeros(5, bool)
+    )
+
+
+def labels(groups: int, count: int) -> tuple[str, ...]:
+    return tuple(f"run {k % groups}" for k in range(count))
+
+
+CHOICES = {  # rows, conditioning, clusters, asked for: chosen, and a word of the reason
+    "20 runs": (20, SOUND, None, "auto", "bootstrap", "20 independent runs"),
+    "19 runs": (19, SOUND, None, "auto", "quick", "too few to resample"),
+    "9 runs": (9, SOUND, None, "auto", "quick", "too few to resample"),
+    "8 runs": (8, SOUND, None, "auto", "none", "3 degrees of freedom"),
+    "not determined": (100, HOPELESS, None, "auto", "none", "condition number"),
+    "clusters": (240, SOUND, labels(12, 240), "auto", "bootstrap", "12 independent runs"),
+    "few clusters": (240, SOUND, labels(7, 240), "auto", "none", "only 7 independent runs"),
+    "asked for": (12, SOUND, None, "bootstrap", "bootstrap", "asked for"),
+    "not asked for": (240, SOUND, None, "none", "none", "not asked for"),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_method_follows_the_number_of_runs(name):
+    count, identification, clusters, method, chosen, reason = CHOICES[name]
+    found, why = choose_method(method, rows(count), identification, clusters)
+    assert found == chosen and reason in why
+
+
+def test_too_few_runs_have_no_intervals_and_say_so(runs):
+    few = js.fit(LAW, runs.subset(np.linspace(0, 59, 8).astype(int)))
+    assert few.intervals.method == "none" and few.intervals.params == {} and few.covariance is None
+    assert "3 degrees of freedom" in few.intervals.why and "3 degrees of freedom" in str(few)
+    assert few.to_frame()["low"].isna().all()
+
+
+def test_clusters_widen_the_intervals():
+    """Sixty rows that are copies of twenty runs carry the information of twenty."""
+    base = sweep(2)
+    tripled = base.subset(np.repeat(np.arange(20), 3))
+    apart = js.fit(LAW, tripled)
+    together = js.fit(LAW, replace(tripled, clusters=tuple(map(str, tripled.rows))))
+    assert together.intervals.method == "cluster_pairs_percentile" and "20 independent runs" in together.intervals.why
+    ratio = together.intervals.standard_errors["alpha"] / apart.intervals.standard_errors["alpha"]
+    assert 1.2 < ratio < 6  # sqrt(3) for many runs
+    assert js.bootstrap(together, draws=20).method == "cluster_pairs"
+
+
+def test_linearization_is_the_oracles(runs, quick):
+    with jax.enable_x64(True):
+        at = linearize(make_problem(LAW, runs, quick.objective), quick.theta)
+    table = table_of(runs)
+    np.testing.assert_allclose(at.residuals, table.residuals(quick.theta), rtol=1e-9, atol=1e-13)
+    np.testing.assert_allclose(at.jacobian, table.jacobian(quick.theta), rtol=1e-10)
+    np.testing.assert_allclose(at.psi, table.scores(quick.theta), rtol=1e-9, atol=1e-13)
+    J, psi = table.jacobian(quick.theta), table.scores(quick.theta)
+    by_hand = max(abs(J.T @ psi) / np.linalg.norm(J, axis=0) / np.linalg.norm(psi))
+    assert at.gradient_norm == pytest.approx(by_hand, abs=1e-10) and at.freedom == 55
+    unit = J / np.linalg.norm(J, axis=0)
+    assert quick.identification.condition_number == pytest.approx(np.linalg.cond(unit.T @ unit), rel=1e-5)
+    inverse = np.linalg.inv(J.T @ J)
+    for pair, value in quick.identification.correlations.items():
+        i, j = (LAW.parameter_names.index(n) for n in pair.split(","))
+        assert value == pytest.approx(inverse[i, j] / np.sqrt(inverse[i, i] * inverse[j, j]), rel=1e-6)
+    sloppy = np.array([quick.identification.sloppiest[n] for n in LAW.parameter_names])
+    assert np.linalg.norm(sloppy) == pytest.approx(1) and np.linalg.norm(unit @ sloppy) ** 2 == pytest.approx(
+        np.linalg.eigvalsh(unit.T @ unit)[0], rel=1e-6
+    )

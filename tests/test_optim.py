@@ -1,0 +1,233 @@
+"""The solvers as optax transformations: known minima reached in a plain loop, whatever the scale and structure."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from scipy.optimize import minimize
+
+from jaxscale.optim import (
+    CONVERGED,
+    NOT_FINITE,
+    RUNNING,
+    STATUS_TEXT,
+    STEP_LIMIT,
+    STUCK,
+    Curvature,
+    damped_newton,
+    levenberg_marquardt,
+)
+
+# Functions of Moré, Garbow & Hillstrom 1981: residuals, a start, where half their sum of squares is least.
+CASES = {
+    "rosenbrock": (lambda x: jnp.stack([10 * (x[1] - x[0] ** 2), 1 - x[0]]), [-1.2, 1.0], [1.0, 1.0]),
+    "beale": (
+        lambda x: jnp.stack([c - x[0] * (1 - x[1] ** k) for k, c in ((1, 1.5), (2, 2.25), (3, 2.625))]),
+        [2.5, 0.4],  # from the standard (1, 1) a descent may also run off along the valley y = 1
+        [3.0, 0.5],
+    ),
+    "helical_valley": (
+        lambda x: jnp.stack(
+            [
+                10 * (x[2] - 5 / jnp.pi * jnp.arctan2(x[1], x[0])),
+                10 * (jnp.hypot(x[0], x[1]) - 1),
+                x[2],
+            ]
+        ),
+        [-1.0, 1e-3, 0.0],
+        [1.0, 0.0, 0.0],
+    ),
+    "wood": (
+        lambda x: jnp.stack(
+            [
+                10 * (x[1] - x[0] ** 2),
+                1 - x[0],
+                90**0.5 * (x[3] - x[2] ** 2),
+                1 - x[2],
+                10**0.5 * (x[1] + x[3] - 2),
+                10**-0.5 * (x[1] - x[3]),
+            ]
+        ),
+        [-3.0, -1.0, -3.0, -1.0],
+        [1.0, 1.0, 1.0, 1.0],
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def half_squares(residuals, offset=0.0):
+    return lambda x: 0.5 * jnp.sum(residuals(x) ** 2) + offset
+
+
+def loop(optimizer, value_fn, params, *, steps=300, curvature=None, **more):
+    """The states after each step of a plain optax loop."""
+
+    @jax.jit
+    def step(params, state):
+        value, grads = jax.value_and_grad(value_fn)(params)
+        options = {"curvature": curvature(params)} if curvature else {"value_fn": value_fn}
+        updates, state = optimizer.update(grads, state, params, value=value, grad=grads, **options, **more)
+        return optax.apply_updates(params, updates), state
+
+    state, states = optimizer.init(params), []
+    while len(states) < steps and int(state.status) == RUNNING:
+        params, state = step(params, state)
+        states.append(state)
+    return states
+
+
+@pytest.mark.parametrize("make", [damped_newton, levenberg_marquardt])
+@pytest.mark.parametrize("name", CASES)
+def test_reaches_the_known_minimum_in_a_plain_optax_loop(name, make):
+    residuals, start, minimum = CASES[name]
+    states = loop(make(), half_squares(residuals, offset=1.0), jnp.array(start))
+    assert states[-1].status == CONVERGED
+    assert states[-1].value == pytest.approx(1.0, abs=1e-12)
+    np.testing.assert_allclose(states[-1].point, minimum, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gauss_newton_curvature_alone_is_enough(name):
+    """Levenberg-Marquardt never reads the exact Hessian: it may be anything."""
+    residuals, start, minimum = CASES[name]
+
+    def curvature(x):
+        J = jax.jacobian(residuals)(x)
+        return Curvature(J.T @ J, jnp.full((len(x), len(x)), jnp.nan))
+
+    for optimizer in (
+        levenberg_marquardt(),
+        damped_newton(),
+    ):  # damped Newton falls back to it where the Hessian is no use
+        states = loop(optimizer, half_squares(residuals, offset=1.0), jnp.array(start), curvature=curvature)
+        assert states[-1].status == CONVERGED
+        np.testing.assert_allclose(states[-1].point, minimum, atol=2e-6)
+
+
+def test_the_objective_never_rises_and_the_state_holds_the_best():
+    residuals, start, _ = CASES["rosenbrock"]
+    value_fn = half_squares(residuals)
+    states = loop(damped_newton(), value_fn, jnp.array(start))
+    values = [float(s.value) for s in states]
+    assert all(b <= a for a, b in itertools.pairwise(values))
+    for state in states:
+        assert state.value == pytest.approx(float(value_fn(state.point)), rel=1e-12)
+
+
+def test_the_last_steps_shrink_the_error_ever_faster():
+    """Where the damping has faded, Newton's method more than doubles the number of right digits of any fixed rate."""
+    _, start, minimum = CASES["wood"]
+    states = loop(damped_newton(), half_squares(CASES["wood"][0], offset=1.0), jnp.array(start))
+    errors = [float(np.max(np.abs(s.point - np.array(minimum)))) for s in states]
+    late = [e for e in errors if 1e-12 < e < 1e-2]
+    assert len(late) <= 8
+
+
+def test_params_may_be_any_pytree():
+    residuals, start, minimum = CASES["wood"]
+    tree = {"inner": (jnp.array(start[0]), jnp.array(start[1:3])), "last": jnp.array([[start[3]]])}
+
+    def value_fn(p):
+        return half_squares(residuals, 1.0)(jnp.concatenate([p["inner"][0][None], p["inner"][1], p["last"][0]]))
+
+    optimizer = damped_newton()
+    value, grads = jax.value_and_grad(value_fn)(tree)
+    updates, _ = optimizer.update(grads, optimizer.init(tree), tree, value=value, value_fn=value_fn)
+    assert jax.tree.structure(updates) == jax.tree.structure(tree)
+    assert [x.shape for x in jax.tree.leaves(updates)] == [x.shape for x in jax.tree.leaves(tree)]
+    np.testing.assert_allclose(loop(optimizer, value_fn, tree)[-1].point, minimum, atol=2e-6)
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e9])
+def test_the_scale_of_the_objective_changes_nothing(factor):
+    residuals, start, _ = CASES["wood"]
+    plain = loop(damped_newton(), half_squares(residuals, 1.0), jnp.array(start))
+    scaled = loop(damped_newton(), lambda x: factor * half_squares(residuals, 1.0)(x), jnp.array(start))
+    assert len(plain) == len(scaled)
+    np.testing.assert_allclose(scaled[-1].point, plain[-1].point, rtol=1e-9)
+
+
+def test_the_scale_of_the_parameters_changes_nothing():
+    residuals = CASES["beale"][0]
+    start, units = [2.5, 0.4], jnp.array([1e3, 1e-2])
+    plain = loop(damped_newton(), half_squares(residuals, 1.0), jnp.array(start))
+    scaled = loop(damped_newton(), lambda x: half_squares(residuals, 1.0)(x / units), jnp.array(start) * units)
+    assert abs(len(plain) - len(scaled)) <= 1
+    np.testing.assert_allclose(scaled[-1].point / units, plain[-1].point, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper"), [([-2.0, -2.0], [0.5, 2.0]), ([1.5, -2.0], [4.0, 2.0]), ([0, 1.2], [3, 9])]
+)
+def test_bounds_hold_and_the_answer_is_scipys(lower, upper):
+    residuals = CASES["rosenbrock"][0]
+    value_fn = half_squares(residuals, 1.0)
+    start = jnp.clip(jnp.array([2.0, 2.0]), jnp.array(lower), jnp.array(upper))
+    states = loop(damped_newton(), value_fn, start, lower=jnp.array(lower), upper=jnp.array(upper))
+    for state in states:
+        assert np.all(state.point >= np.array(lower)) and np.all(state.point <= np.array(upper))
+    oracle = minimize(
+        lambda x: float(value_fn(x)),
+        start,
+        jac=lambda x: np.asarray(jax.grad(value_fn)(jnp.asarray(x))),
+        bounds=list(zip(lower, upper, strict=True)),
+        options={"ftol": 1e-15, "gtol": 1e-10},
+    )
+    assert states[-1].status in (CONVERGED, STUCK)  # held in a corner, no step is left
+    np.testing.assert_allclose(states[-1].point, oracle.x, atol=1e-5)
+
+
+def test_a_start_without_a_finite_objective_says_so_at_once():
+    states = loop(damped_newton(), lambda x: jnp.sum(jnp.log(x)), jnp.array([-1.0, 2.0]))
+    assert len(states) == 1 and states[0].status == NOT_FINITE
+
+
+def test_a_trial_without_a_finite_objective_is_taken_back():
+    """-log(x) + x has its minimum at 1 and no value below 0, where Newton's first step from 5 would go undamped."""
+    states = loop(damped_newton(initial_damping=1e-9), lambda x: jnp.sum(x - jnp.log(x)) + 1.0, jnp.array([5.0]))
+    assert states[-1].status == CONVERGED
+    np.testing.assert_allclose(states[-1].point, [1.0], rtol=1e-6)
+
+
+def test_an_exact_zero_of_the_gradient_ends_as_stuck_or_converged():
+    states = loop(damped_newton(), lambda x: jnp.sum(x**2) + 3.0, jnp.zeros(2))
+    assert states[-1].status in (CONVERGED, STUCK)
+    np.testing.assert_array_equal(states[-1].point, [0.0, 0.0])
+
+
+def test_many_starts_under_vmap_equal_one_at_a_time():
+    value_fn = half_squares(CASES["rosenbrock"][0], 1.0)
+    optimizer = damped_newton()
+    starts = jnp.array([[-1.2, 1.0], [2.0, 2.0], [0.0, -3.0]])
+
+    def ten_steps(x):
+        state = optimizer.init(x)
+        for _ in range(10):
+            value, grads = jax.value_and_grad(value_fn)(x)
+            updates, state = optimizer.update(grads, state, x, value=value, value_fn=value_fn)
+            x = optax.apply_updates(x, updates)
+        return state.point
+
+    together = jax.jit(jax.vmap(ten_steps))(starts)
+    one = jax.jit(ten_steps)
+    np.testing.assert_allclose(together, [one(x) for x in starts], rtol=1e-9)
+
+
+def test_follows_the_callers_precision():
+    with jax.enable_x64(False):
+        states = loop(damped_newton(tolerance=1e-6), half_squares(CASES["beale"][0], 1.0), jnp.array([2.5, 0.4]))
+        assert {x.dtype for x in (states[-1].point, states[-1].value, states[-1].damping)} == {jnp.dtype("float32")}
+        np.testing.assert_allclose(states[-1].point, [3.0, 0.5], rtol=1e-2)
+
+
+def test_every_status_has_a_sentence():
+    assert len(STATUS_TEXT) == len({RUNNING, CONVERGED, STUCK, NOT_FINITE, STEP_LIMIT})
+    assert damped_newton() is damped_newton()  # the same arguments give the same object, so that nothing compiles twice

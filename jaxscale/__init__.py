@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jaxscale._version import __version__
 
 if TYPE_CHECKING:
-    from jaxscale import costs, datasets, laws, optim, synthetic
+    from jaxscale import costs, datasets, laws, limits, optim, reference, synthetic
     from jaxscale._allocate import allocate
     from jaxscale._errors import (
         DataWarning,
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     )
     from jaxscale._fit import bootstrap, fit, fit_many
     from jaxscale._frontier import Plan, frontier
+    from jaxscale._known_models import reference_models
     from jaxscale._objective import AbsoluteError, Huber, SquaredError
     from jaxscale._result import Draws, FitResult, Fits, load
     from jaxscale._runs import Runs, read_runs
+    from jaxscale._what_if import WhatIf, tornado, what_if
     from jaxscale.costs import CostModel
     from jaxscale.laws import Law
+    from jaxscale.limits import Limit
 
 _HOMES = {
     "_allocate": ("allocate",),
@@ -40,13 +43,16 @@ _HOMES = {
     ),
     "_fit": ("bootstrap", "fit", "fit_many"),
     "_frontier": ("Plan", "frontier"),
+    "_known_models": ("reference_models",),
     "_objective": ("AbsoluteError", "Huber", "SquaredError"),
     "_result": ("Draws", "FitResult", "Fits", "load"),
     "_runs": ("Runs", "read_runs"),
+    "_what_if": ("WhatIf", "tornado", "what_if"),
     "costs": ("CostModel",),
     "laws": ("Law",),
+    "limits": ("Limit",),
 }
-_NAMESPACES = ("costs", "datasets", "laws", "optim", "synthetic")
+_NAMESPACES = ("costs", "datasets", "laws", "limits", "optim", "reference", "synthetic")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -61,11 +67,13 @@ __all__ = [
     "JaxscaleError",
     "JaxscaleWarning",
     "Law",
+    "Limit",
     "MissingExtraError",
     "Plan",
     "PrecisionWarning",
     "Runs",
     "SquaredError",
+    "WhatIf",
     "__version__",
     "allocate",
     "bootstrap",
@@ -75,10 +83,15 @@ __all__ = [
     "fit_many",
     "frontier",
     "laws",
+    "limits",
     "load",
     "optim",
     "read_runs",
+    "reference",
+    "reference_models",
     "synthetic",
+    "tornado",
+    "what_if",
 ]
 
 

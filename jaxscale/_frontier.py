@@ -1,4 +1,4 @@
-"""Allocations over many budgets, for anything that carries a law and parameters, with intervals and sensitivities.
+"""Plans over many budgets, for anything that carries a law and parameters, with intervals and sensitivities.
 
 What a plan can be made from has:
 
@@ -14,184 +14,61 @@ What a plan can be made from has:
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterable, Mapping
 from statistics import NormalDist
-from typing import Any, Literal
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import pandas as pd
-from jax import Array
 
 from jaxscale import costs
-from jaxscale._allocate import check_plannable, conditions, optimum, response
+from jaxscale._allocate import check_params
+from jaxscale._constrained import FAILED, FLAT, INFEASIBLE, OK
+from jaxscale._decision import Decision, decide
 from jaxscale._errors import InputError
-from jaxscale._report import Lines, Report, Table, to_html, to_text
-from jaxscale._text import format_number, parse_number, quoted
-from jaxscale.costs import CostModel
+from jaxscale._plan import QUANTITIES, Plan, PlanRow, Price, Request, Status
+from jaxscale._planning import Answers, Expansion, conflict, evaluate, expand, solve_many
+from jaxscale._text import parse_number, quoted
+from jaxscale.costs import CostModel, check_positive
 from jaxscale.laws import Law
+from jaxscale.limits import read as read_limits
 
-_BUCKETS = (8, 4096)  # problems solved at once: a table by hand, and all else in batches that bound memory
-_LARGEST_IMBALANCE, _LARGEST_VIOLATION = 1e-9, 1e-10  # an answer is certified below both
-# What a plan tells about each budget, as combinations of (log N, log D, log loss).
-_COMBINATIONS = {"N": (1, 0, 0), "D": (0, 1, 0), "tokens_per_param": (-1, 1, 0), "loss": (0, 0, 1)}
-QUANTITIES = tuple(_COMBINATIONS)
-
-
-@dataclass(frozen=True)
-class PlanRow:
-    """The best allocation of one budget; numbers are nan where `status` is "failed", and `note` says why.
-
-    `intervals` maps N, D, tokens_per_param and loss to (low, high), and is empty where there are none.
-    `sensitivities` maps the same names to derivatives, see `Plan.sensitivity`. `certificate`: kkt is the log ratio of
-    the marginal gains of N and D, violation the log of cost over budget; both are 0 at the optimum.
-    `decades_beyond_data`: how far N or D exceeds the largest run, in powers of ten; None if not known.
-    """
-
-    budget: float
-    status: Literal["ok", "failed"]
-    N: float
-    D: float
-    loss: float
-    tokens_per_param: float
-    cost: float
-    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    sensitivities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    certificate: Mapping[str, float] = field(default_factory=dict)
-    decades_beyond_data: float | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Best model sizes and token counts over budgets. `method` says how intervals came about; None: there are none."""
-
-    law: Law
-    params: Mapping[str, float]
-    cost: str
-    unit: str
-    level: float
-    method: str | None
-    rows: tuple[PlanRow, ...]
-    label: str = ""
-    notes: tuple[str, ...] = ()
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row per budget: budget, N, D, loss, tokens_per_param, `_lo` and `_hi` of these four, status, decades."""
-        columns = {"budget": [row.budget for row in self.rows]}
-        columns |= {name: [getattr(row, name) for row in self.rows] for name in ("N", "D", "loss", "tokens_per_param")}
-        for name in ("N", "D", "loss", "tokens_per_param"):
-            ends = [row.intervals.get(name, (math.nan, math.nan)) for row in self.rows]
-            columns |= {f"{name}_lo": [low for low, _ in ends], f"{name}_hi": [high for _, high in ends]}
-        decades = [math.nan if row.decades_beyond_data is None else row.decades_beyond_data for row in self.rows]
-        return pd.DataFrame({**columns, "status": [row.status for row in self.rows], "decades_beyond_data": decades})
-
-    def sensitivity(self, name: str | None = None) -> pd.DataFrame:
-        """How the plan answers to a parameter, or to each and to the budget: derivatives, no refit.
-
-        One row per budget and parameter. The columns N, D, tokens_per_param and loss hold the derivative of the log of
-        each (of the response itself where that is not positive) in the log of the parameter (per "log") or in the
-        parameter (per "raw"), whichever the law is fitted in.
-
-        Raises:
-            InputError: the law has no such parameter.
-        """
-        per = {p.name: "log" if p.transform == "log" else "raw" for p in self.law.parameters} | {"budget": "log"}
-        if name is not None and name not in per:
-            raise InputError(f"there is no parameter {quoted(name)} in {self.law.name}; choose one of {', '.join(per)}")
-        return pd.DataFrame(
-            [
-                {"budget": row.budget, "parameter": p, "per": per[p]}
-                | {quantity: row.sensitivities[quantity][p] for quantity in QUANTITIES}
-                for row in self.rows
-                for p in (per if name is None else (name,))
-            ]
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The plan as plain data in the format jaxscale.plan/1; what is absent is None or empty."""
-        return {
-            "format": "jaxscale.plan/1",
-            "law": self.law.name,
-            "params": dict(self.params),
-            "cost": self.cost,
-            "limits": {},
-            "level": self.level,
-            "method": self.method,
-            "rows": [
-                {
-                    "budget": row.budget,
-                    "status": row.status,
-                    "conflict": [],
-                    **{name: _plain(getattr(row, name)) for name in ("N", "D", "loss", "tokens_per_param")},
-                    "cost": {self.unit: _plain(row.cost)},
-                    "binding": [],
-                    "certificate": {name: _plain(value) for name, value in row.certificate.items()},
-                    "shadow_price": {},
-                    "intervals": {name: [_plain(end) for end in ends] for name, ends in row.intervals.items()},
-                    "regret": {},
-                    "decades_beyond_data": _plain(row.decades_beyond_data),
-                }
-                for row in self.rows
-            ],
-            "notes": list(self.notes),
-        }
-
-    def report(self) -> Report:
-        """The plan as a table of text."""
-        failed = sum(row.status != "ok" for row in self.rows)
-        verdict = f"{failed} of {len(self.rows)} budgets have no certified optimum" if failed else None
-        banded = any(row.intervals for row in self.rows)
-        shown = {"N": "N", "D": "D", "tokens_per_param": "D/N", "loss": self.law.response.name}
-        header = [f"budget ({self.unit})"]
-        for title in shown.values():
-            header += [title, f"{100 * self.level:g} %"] if banded else [title]
-        cells = (
-            (format_number(row.budget), *(c for name in shown for c in _cells(row, name, banded))) for row in self.rows
-        )
-        notes = [*self.notes, *(f"{format_number(row.budget)}: {row.note}" for row in self.rows if row.note)]
-        if banded:
-            notes.append(f"Intervals: {self.method}.")
-        beyond = [(row.decades_beyond_data, row.budget) for row in self.rows if row.decades_beyond_data]
-        if beyond:
-            most, budget = max(beyond)
-            notes.append(
-                f"{len(beyond)} of {len(self.rows)} budgets need N or D beyond the largest run, "
-                f"{format_number(budget)} by {most:.1f} decades."
-            )
-        blocks = (Table("", tuple(header), tuple(cells)), *([Lines("", tuple(notes))] if notes else []))
-        return Report(f"plan · {self.label} · cost {self.cost}", verdict, blocks)
-
-    def __str__(self) -> str:
-        return to_text(self.report())
-
-    def _repr_html_(self) -> str:
-        return to_html(self.report())
+_STATUS: dict[int, Status] = {OK: "ok", INFEASIBLE: "infeasible", FAILED: "failed", FLAT: "flat"}
+_FLAT_CURVATURE = 1e-10  # of the log loss, in logs of the variables; below it rounding moves the optimum by 0.1 %
+# Units in which a planner thinks, and how many of the plain unit they are.
+_PLANNERS_UNITS = {
+    "tokens": (1e12, "trillion tokens"),
+    "parameters": (1e9, "billion parameters"),
+    "bytes": (1e9, "GB"),
+    "days": (1.0, "day"),
+    "seconds": (1e-3, "millisecond"),
+    "dollars": (1.0, "dollar"),
+}
 
 
 def frontier(
     source: Any,
-    budgets: float | str | Iterable[float | str],
+    budgets: float | str | Iterable[float | str] | None = None,
     *,
     cost: CostModel | str = costs.six_nd,
-    limits: None = None,
+    limits: Any = None,
+    reach_loss: float | str | Iterable[float | str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
     level: float | None = None,
 ) -> Plan:
-    """The N and D of least loss for each budget, with intervals where the source has a covariance or draws.
+    """The decision of least loss for each budget, or of least cost to reach each loss, with intervals where possible.
 
     Args:
         source: a fit, draws, or a law with published constants; see the top of this module.
         budgets: one or many, in the unit of `cost`; text such as "5.76e23" is read.
         cost: cost model, or the name of one.
-        limits: only None.
+        limits: a mapping such as {"N_max": 70e9, "U": 5e12}, Limits, or a list of both; see `jaxscale.limits`.
+        reach_loss: one or many losses to reach at least cost, instead of budgets.
+        fixed: variables held at a value, {"N": 8e9}.
         level: of the intervals; the source's own if not given. Intervals come from draws as percentiles, each draw
             planned for itself, else from the covariance by the delta method on the logs; failing both there are none.
 
     Raises:
-        InputError: the source cannot be planned with, or a budget, the level or the cost is not one.
+        InputError: the source cannot be planned with, or a budget, a limit, the level or the cost is not one.
     """
     law, params = getattr(source, "law", None), getattr(source, "params", None)
     if not isinstance(law, Law) or not isinstance(params, Mapping):
@@ -199,77 +76,372 @@ def frontier(
             f"a plan is made from a fit, draws or a law with published constants, got {quoted(type(source).__name__)}; "
             'give the result of fit, or something like laws.chinchilla.published["besiroglu"]'
         )
-    label = getattr(source, "label", None) or law.name
-    check_plannable(law, params, limits)
+    check_params(law, params)
     if isinstance(cost, str):
         cost = costs.get(cost)
     if not isinstance(cost, CostModel):
-        raise InputError(f"cost must be a CostModel or one of {', '.join(costs.names())}, got {quoted(cost)}")
-    chosen = getattr(source, "level", None) if level is None else level
+        raise InputError(
+            f"cost must be a CostModel or one of {', '.join(costs.names())}, got {quoted(cost)}"
+            + ("; call it" if callable(cost) else "")
+        )
+    if (budgets is None) == (reach_loss is None):
+        raise InputError("give budgets or reach_loss, one of the two")
+    kept, unique = read_limits(limits)
+    held = {name: check_positive("fixed", name, value) for name, value in (fixed or {}).items()}
+    goal = "loss" if reach_loss is None else "cost"
+    targets = _read_numbers(budgets, "budget") if goal == "loss" else _read_numbers(reach_loss, "loss to reach")
+    return make_plan(Request(source, tuple(targets), goal, cost, kept, unique, held, level))
+
+
+def make_plan(request: Request) -> Plan:
+    """The plan that a checked request asks for."""
+    source, law, params = request.source, request.source.law, request.source.params
+    label = getattr(source, "label", None) or law.name
+    chosen = getattr(source, "level", None) if request.level is None else request.level
     level = 0.9 if chosen is None else float(chosen)
     if not 0 < level < 1:
         raise InputError(f"level must lie between 0 and 1, got {level!r}; write 0.9 for 90 %")
+    decision, values, quiet = decide(law, request.cost, request.limits, request.unique, request.goal, request.fixed)
+    raw = {v.name for v in law.variables if v.domain != "positive"}
+    rest = np.array([float(v) if k in raw else math.log(float(v)) for k, v in values.items()])
+    targets = np.asarray(request.targets)
+    positive = law.response.domain == "positive"
+    wanted = targets if request.goal == "cost" and not positive else np.log(targets)
+    given_theta = getattr(source, "theta", None)
+    theta = law.theta(params) if given_theta is None else np.asarray(given_theta, dtype=np.float64)
 
-    amounts = _read_budgets(budgets)
-    log_budgets = np.log(amounts)
-    given = getattr(source, "theta", None)
-    theta = law.theta(params) if given is None else np.asarray(given, dtype=np.float64)
-    values, jacobian = _map(_solve_with_slopes, law, cost, theta[None], log_budgets)
-    values, jacobian = values[0], jacobian[0]
-    combine = np.array(list(_COMBINATIONS.values()), dtype=np.float64)
-    points, slopes = _combined(combine, values), np.einsum("qk,bkp->bqp", combine, jacobian)
+    givens = _givens(theta[None], wanted, rest)
+    answers = solve_many(decision, givens)
+    expansions = expand(decision, answers, givens)
+    logs = np.full((len(targets), len(decision.variables) + 2), np.nan)
+    sound = np.isin(answers.status, (OK, FLAT))
+    if sound.any():
+        logs[sound] = np.hstack([answers.x[sound], evaluate(decision, answers.x[sound], givens[sound])])
+    quantities, combine = _combinations(decision)
+    points = logs @ combine.T
 
     draws, covariance = getattr(source, "draws", None), getattr(source, "covariance", None)
     notes: list[str] = []
+    regrets: list[dict[str, float]] = [{} for _ in targets]
     if draws is not None:
-        ends, method, notes = _from_draws(law, cost, np.asarray(draws, dtype=np.float64), log_budgets, combine, level)
+        draws = np.asarray(draws, dtype=np.float64)
+        if draws.ndim != 2 or draws.shape[1] != len(law.parameters) or not len(draws):
+            raise InputError(f"draws must have the shape (count, {len(law.parameters)}), got {draws.shape}")
+        ends, regrets, notes = _from_draws(decision, _givens(draws, wanted, rest), logs, targets, combine, level)
+        method = f"percentiles of {len(draws)} draws"
     elif covariance is not None:
-        ends, method, notes = _from_covariance(law, covariance, points, slopes[:, :, :-1], level)
+        names, matrix = _covariance(law, covariance)
+        ends, method, notes = None, None, ["No intervals: the covariance has entries that are not finite."]
+        if np.all(np.isfinite(matrix)):
+            slopes = np.full((len(targets), len(quantities), len(names)), np.nan)
+            index = [law.parameter_names.index(name) for name in names]
+            for i, expansion in enumerate(expansions):
+                if expansion is not None:
+                    slopes[i] = (combine @ expansion.slopes)[:, index]
+            ends = _delta_method(points, slopes, matrix, level)
+            method, notes = f"delta method, covariance by {covariance.method}", []
+            regrets = [
+                _expected_regret(decision, e, index, matrix, p, t)
+                for e, p, t in zip(expansions, logs, targets, strict=True)
+            ]
     else:
         ends, method, notes = None, None, [f"No intervals: {label} carries neither a covariance nor draws."]
     if not getattr(getattr(source, "verdict", None), "trustworthy", True):
         notes = ["The fit behind this plan is not trustworthy; see its verdict.", *notes]
 
     ranges = getattr(getattr(source, "record", None), "ranges", None) or {}
-    natural = _natural(law, points)
-    bounds = None if ends is None else _natural(law, ends)
+    shown = [name for name in decision.names if name not in quiet]
     rows = []
-    for i, budget in enumerate(amounts):
-        imbalance, violation = (float(abs(v)) for v in values[i, 3:])
-        note = _why_failed(values[i])
-        N, D, tokens_per_param, loss = (float(v) if not note else math.nan for v in natural[i])
+    for i, target in enumerate(targets):
+        status, note = _judge(decision, answers, i, expansions[i])
+        natural = {q: math.exp(v) if q != "loss" or positive else v for q, v in zip(quantities, points[i], strict=True)}
+        if status in ("failed", "infeasible"):
+            natural = dict.fromkeys(natural, math.nan)
+        found = expansions[i] if status in ("ok", "flat") else None
+        loss, spent = natural["loss"], natural.get("cost", math.nan)
+        if request.goal == "loss" and found is not None:
+            spent = math.exp(logs[i, -1])
+        everything = dict(zip(decision.variables, map(math.exp, logs[i]), strict=False)) if found else {}
+        everything |= request.fixed
+        touched = [decision.row_names[j] for j in found.active] if found else []
         rows.append(
             PlanRow(
-                budget=float(budget),
-                status="failed" if note else "ok",
-                N=N,
-                D=D,
+                budget=float(target) if request.goal == "loss" else spent,
+                status=status,
+                N=everything.get("N", math.nan) if found else math.nan,
+                D=everything.get("D", math.nan) if found else math.nan,
                 loss=loss,
-                tokens_per_param=tokens_per_param,
-                cost=math.nan if note else float(budget * math.exp(values[i, 4])),
-                intervals={} if note or bounds is None else _present(bounds[:, i]),
+                tokens_per_param=natural.get("tokens_per_param", math.nan),
+                cost=spent,
+                variables=everything if found else {},
+                conflict=conflict(decision, givens[i], answers.blame[i]) if status == "infeasible" else (),
+                binding=tuple(
+                    name for name in touched if answers.multipliers[i, decision.row_names.index(name)] > 1e-9
+                ),
+                shadow_price=_shadow_prices(decision, found, logs[i], givens[i], quiet, request)
+                if found and status == "ok"
+                else {},
+                intervals={} if found is None or ends is None else _present(quantities, ends[:, i], positive),
                 sensitivities={
-                    quantity: dict(zip((*law.parameter_names, "budget"), map(float, slopes[i, q]), strict=True))
-                    for q, quantity in enumerate(QUANTITIES)
+                    q: {name: float(slope) for name, slope in zip(decision.names, part, strict=True) if name in shown}
+                    for q, part in zip(quantities, combine @ found.slopes, strict=True)
+                }
+                if found
+                else {q: dict.fromkeys(shown, math.nan) for q in quantities},
+                one_sided=_one_sided(decision, found, quantities, combine, shown),
+                certificate={
+                    "kkt": float(answers.kkt[i]),
+                    "violation": float(answers.violation[i]),
+                    "agreement": float(answers.agreement[i]),
+                    "global": bool(decision.convex),
                 },
-                certificate={"kkt": imbalance, "violation": violation},
-                decades_beyond_data=None if note else _decades_beyond(ranges, {"N": N, "D": D}),
+                regret=regrets[i] if found else {},
+                decades_beyond_data=None
+                if found is None
+                else _decades_beyond(ranges, {k: everything[k] for k in ("N", "D") if k in everything}),
+                reach_loss=float(target) if request.goal == "cost" else None,
                 note=note,
             )
         )
-    plain = {name: float(params[name]) for name in law.parameter_names}
-    return Plan(law, plain, cost.name, cost.unit, level, method, tuple(rows), label, tuple(notes))
+    kept_names = {row.main for row in decision.limits if row.main and row.main not in quiet}
+    return Plan(
+        law=law,
+        params={name: float(params[name]) for name in law.parameter_names},
+        cost=request.cost.name,
+        unit=request.cost.unit,
+        level=level,
+        method=method,
+        rows=tuple(rows),
+        label=label,
+        notes=tuple(notes),
+        limits={name: float(v) for name, v in values.items() if name in kept_names},
+        assumptions={name: float(v) for name, v in values.items() if name not in quiet},
+        per={name: _per(law, name) for name in shown},
+        request=request,
+    )
 
 
-def _read_budgets(budgets: Any) -> np.ndarray:
-    """Budgets of any accepted form as (n_budgets,) positive finite numbers."""
-    many = isinstance(budgets, Iterable) and not isinstance(budgets, str) and getattr(budgets, "ndim", 1) > 0
-    items: list[Any] = list(budgets) if many else [budgets]
+def _per(law: Law, name: str) -> str:
+    raw = {p.name for p in law.parameters if p.transform != "log"} | {
+        v.name for v in law.variables if v.domain != "positive"
+    }
+    return "raw" if name in raw else "log"
+
+
+def _givens(thetas: np.ndarray, wanted: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """(n_thetas * n_targets, k), targets varying fastest."""
+    count, targets = len(thetas), len(wanted)
+    return np.column_stack(
+        [np.repeat(thetas, targets, axis=0), np.tile(wanted, count), np.tile(rest, (count * targets, 1))]
+    )
+
+
+def _combinations(decision: Decision) -> tuple[tuple[str, ...], np.ndarray]:
+    """What a plan tells, as combinations of the logs of its variables, response and cost: names, and (q, n + 2)."""
+    n, variables = len(decision.variables), decision.variables
+    unit = np.eye(n + 2)
+    parts: dict[str, np.ndarray] = {v: unit[variables.index(v)] for v in ("N", "D") if v in variables}
+    if "N" in parts and "D" in parts:
+        parts["tokens_per_param"] = parts["D"] - parts["N"]
+    parts["loss"] = unit[n]
+    if decision.goal == "cost":
+        parts["cost"] = unit[n + 1]
+    return tuple(parts), np.array(list(parts.values()))
+
+
+def _judge(decision: Decision, answers: Answers, i: int, expansion: Expansion | None) -> tuple[Status, str]:
+    """Status of an answer, and a sentence where it is not simply good."""
+    status = _STATUS[int(answers.status[i])]
+    if status == "infeasible":
+        return status, "the limits contradict each other"
+    if status == "failed":
+        if decision.plain and not np.isfinite(answers.x[i]).all():
+            return status, "no best N and D: along this budget the loss keeps falling towards one end"
+        return status, "the optimum could not be certified; the law may have a corner there"
+    if expansion is not None:
+        ends = [decision.row_names[j] for j in expansion.active]
+        if status == "flat" or 0 <= abs(expansion.curvature) < _FLAT_CURVATURE:
+            return "flat", "the loss is flat around this optimum: other sizes do as well"
+        far = [
+            name for name in ends if name in ("N_max", "D_max") and answers.x[i][decision.variables.index(name[0])] > 89
+        ]
+        if far:
+            return "failed", f"nothing limits {far[0][0]}: the loss keeps falling with it"
+    if decision.plain and answers.kkt[i] == 0 and answers.corner is not None and answers.corner[i]:
+        return status, "the law has a corner here, and the optimum lies in it"
+    return status, ""
+
+
+def _covariance(law: Law, covariance: Any) -> tuple[list[str], np.ndarray]:
+    names, matrix = list(covariance.names), np.asarray(covariance.matrix, dtype=np.float64)
+    strange = [name for name in names if name not in law.parameter_names]
+    if strange or matrix.shape != (len(names), len(names)):
+        raise InputError(
+            f"the covariance names {', '.join(names)} and has shape {matrix.shape}; it must be square, one row "
+            f"for each name, and the names among {', '.join(law.parameter_names)}"
+        )
+    return names, matrix
+
+
+def _delta_method(points: np.ndarray, slopes: np.ndarray, matrix: np.ndarray, level: float) -> np.ndarray:
+    """(2, n_targets, q) ends in logs, nan where there are none."""
+    variance = np.einsum("bqi,ij,bqj->bq", slopes, matrix, slopes)
+    rounding = 1e-12 * np.einsum("bqi,ij,bqj->bq", np.abs(slopes), np.abs(matrix), np.abs(slopes))
+    deviation = np.sqrt(np.where(variance >= -rounding, np.maximum(variance, 0), np.nan))
+    reach = NormalDist().inv_cdf((1 + level) / 2) * deviation
+    return np.stack([points - reach, points + reach])
+
+
+def _expected_regret(
+    decision: Decision,
+    expansion: Expansion | None,
+    index: list[int],
+    matrix: np.ndarray,
+    logs: np.ndarray,
+    target: float,
+) -> dict[str, float]:
+    """Mean regret to second order: half the curvature of the loss along the ways the optimum moves."""
+    if expansion is None or decision.goal == "cost" or not np.isfinite(expansion.curved_moves).all():
+        return {}
+    moves = expansion.curved_moves[np.ix_(index, index)]
+    in_log = 0.5 * float(np.sum(moves * matrix))
+    per_budget = -float(expansion.slopes[-2, decision.names.index("budget")])
+    loss = math.exp(logs[-2]) if decision.law.response.domain == "positive" else 1.0
+    compute = target * -math.expm1(-in_log / per_budget) if per_budget > 1e-12 else math.nan
+    return {"loss": float(loss * in_log), "compute": float(compute)}
+
+
+def _from_draws(
+    decision: Decision, givens: np.ndarray, logs: np.ndarray, targets: np.ndarray, combine: np.ndarray, level: float
+) -> tuple[np.ndarray, list[dict[str, float]], list[str]]:
+    """Each draw planned for itself: percentiles (2, n_targets, q) in logs, regrets, and what to know."""
+    answers = solve_many(decision, givens)
+    n, count = len(decision.variables), len(givens) // len(targets)
+    sound = np.isin(answers.status, (OK, FLAT)) & np.isfinite(answers.x).all(axis=1)
+    x = np.where(sound[:, None], answers.x, 1.0)
+    mine = np.hstack([x, evaluate(decision, x, givens)])
+    mine[~sound] = np.nan
+    mine = mine.reshape(count, len(targets), n + 2)
+    points = mine @ combine.T
+    failed = ~np.all(np.isfinite(points), axis=-1)  # (n_draws, n_targets)
+    points[failed] = np.nan
+    ends = np.full((2, *points.shape[1:]), np.nan)
+    usable = failed.mean(axis=0) <= 1 - level
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    if usable.any():
+        ends[:, usable] = np.nanquantile(points[:, usable], tails, axis=0)
+    notes = []
+    if failed.any():
+        notes.append(
+            f"Up to {failed.sum(axis=0).max()} of {count} draws have no best N and D; they are left out, and "
+            f"where they are more than {100 * (1 - level):g} % there is no interval."
+        )
+    regrets: list[dict[str, float]] = [{} for _ in targets]
+    planned = np.all(np.isfinite(logs), axis=1)
+    if decision.goal == "loss" and planned.any():
+        followed = np.tile(np.where(planned[:, None], logs[:, :n], 1.0), (count, 1))
+        theirs = evaluate(decision, followed, givens)[:, 0].reshape(count, len(targets))
+        worse = np.maximum(theirs - mine[:, :, n], 0.0)
+        positive = decision.law.response.domain == "positive"
+        loss = np.exp(mine[:, :, n]) * np.expm1(worse) if positive else worse
+        price = answers.multipliers[:, 0].reshape(count, len(targets))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            compute = np.where(price > 1e-12, -np.expm1(-worse / price), np.nan) * targets
+        tail = (1 + level) / 2
+        for i in np.flatnonzero(planned & usable):
+            keep = ~failed[:, i]
+            regrets[i] = {
+                "loss": float(loss[keep, i].mean()),
+                "compute": float(compute[keep, i].mean()),
+                "loss_high": float(np.quantile(loss[keep, i], tail)),
+                "compute_high": float(np.quantile(compute[keep, i], tail)),
+            }
+    return ends, regrets, notes
+
+
+def _shadow_prices(
+    decision: Decision, found: Expansion, logs: np.ndarray, given: np.ndarray, quiet: frozenset[str], request: Request
+) -> dict[str, Price]:
+    """What one more unit of each binding limit changes, in words of a planner; relaxing a limit lowers loss or cost."""
+    n = len(decision.variables)
+    positive = decision.law.response.domain == "positive"
+    loss = math.exp(logs[n]) if positive else 1.0
+    spent, unit = math.exp(logs[n + 1]), request.cost.unit
+    word = decision.law.response.unit or decision.law.response.name
+    slopes = dict(
+        zip(
+            decision.names,
+            (found.slopes[n] * loss if decision.goal == "loss" else found.slopes[n + 1] * spent),
+            strict=True,
+        )
+    )
+    prices: dict[str, Price] = {}
+    if decision.goal == "loss":
+        prices["budget"] = Price(math.log(2) * slopes["budget"], f"{word} per doubling of the budget")
+    else:
+        target = given[decision.names.index("reach_loss")]
+        per_nat = slopes["reach_loss"] / (math.exp(target) if positive else 1.0)
+        prices["reach_loss"] = Price(0.01 * per_nat, f"{unit} per 0.01 {word}")
+    for j in found.active:
+        if j == 0:
+            continue
+        row = decision.limits[j - 1]
+        if row.main is None or row.main in quiet:
+            continue
+        value = math.exp(given[decision.names.index(row.main)])
+        many, words = _PLANNERS_UNITS.get(row.unit, (1.0, f"unit of {row.name}"))
+        change = slopes[row.main] / value * many
+        if decision.goal == "cost":
+            prices[row.name] = Price(change, f"{unit} per {words}")
+            continue
+        prices[row.name] = Price(change, f"{word} per {words}")
+        per_unit = slopes["budget"] / math.exp(given[decision.names.index("budget")])
+        if per_unit < 0 and math.isfinite(change):
+            prices[f"{row.name} in {unit}"] = Price(change / -per_unit, f"{unit} of budget per {words}, at equal loss")
+    return prices
+
+
+def _one_sided(
+    decision: Decision, found: Expansion | None, quantities: tuple[str, ...], combine: np.ndarray, shown: list[str]
+) -> dict[str, dict[str, tuple[float, float]]]:
+    if found is None or found.one_sided is None:
+        return {}
+    left, held = (combine @ slopes for slopes in found.one_sided)
+    return {
+        q: {
+            name: (float(a), float(b))
+            for name, a, b in zip(decision.names, left[i], held[i], strict=True)
+            if name in shown and abs(a - b) > 1e-9
+        }
+        for i, q in enumerate(quantities)
+    }
+
+
+def _present(quantities: tuple[str, ...], ends: np.ndarray, positive: bool) -> dict[str, tuple[float, float]]:
+    """Intervals by name of (2, q) ends in logs, without those that could not be had."""
+    found = {}
+    for name, low, high in zip(quantities, *ends, strict=True):
+        if math.isfinite(low) and math.isfinite(high):
+            logged = name != "loss" or positive
+            with np.errstate(over="ignore"):
+                found[name] = tuple(float(np.exp(end)) if logged else float(end) for end in (low, high))
+    return found
+
+
+def _decades_beyond(ranges: Mapping[str, tuple[float, float]], optimum: Mapping[str, float]) -> float | None:
+    decades = [math.log10(value / ranges[name][1]) for name, value in optimum.items() if name in ranges]
+    return max(0.0, *decades) if decades else None
+
+
+def _read_numbers(given: Any, what: str) -> np.ndarray:
+    """Numbers of any accepted form as (n,) positive finite ones."""
+    many = isinstance(given, Iterable) and not isinstance(given, str) and getattr(given, "ndim", 1) > 0
+    items: list[Any] = list(given) if many else [given]
     if not items:
-        raise InputError("there is no budget; give at least one, such as budgets=[1e21, 1e24]")
+        raise InputError(f"there is no {what}; give at least one, such as budgets=[1e21, 1e24]")
     amounts = []
     for position, item in enumerate(items, start=1):
-        where = f"budget {position} of {len(items)}" if len(items) > 1 else "the budget"
+        where = f"{what} {position} of {len(items)}" if len(items) > 1 else f"the {what}"
         try:
             amount = parse_number(item) if isinstance(item, str) else float(item)
         except InputError as error:
@@ -282,144 +454,4 @@ def _read_budgets(budgets: Any) -> np.ndarray:
     return np.array(amounts, dtype=np.float64)
 
 
-def _solve_one(law: Law, cost: CostModel, theta: Array, log_budget: Array) -> Array:
-    """(log N, log D, log loss, and the two optimality conditions) of one problem."""
-    values = dict(zip(law.parameter_names, theta, strict=True))
-    x, y = optimum(law, cost, True, values, log_budget)
-    left = conditions(law, cost, True, values, log_budget, x, y)
-    return jnp.stack([x, y, response(law, True, values, x, y), *left])
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _solve(law: Law, cost: CostModel, thetas: Array, log_budgets: Array) -> tuple[Array]:
-    """(n, 5) for `thetas` (n, n_params) and `log_budgets` (n,)."""
-    return (jax.vmap(partial(_solve_one, law, cost))(thetas, log_budgets),)
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _solve_with_slopes(law: Law, cost: CostModel, thetas: Array, log_budgets: Array) -> tuple[Array, Array]:
-    """As `_solve`, and (n, 3, n_params + 1): derivatives of log N, log D, log loss in theta and in the log budget."""
-
-    def one(theta: Array, log_budget: Array) -> tuple[Array, Array]:
-        def outputs(inputs: Array) -> tuple[Array, Array]:
-            values = _solve_one(law, cost, inputs[:-1], inputs[-1])
-            return values[:3], values
-
-        slopes, values = jax.jacfwd(outputs, has_aux=True)(jnp.append(theta, log_budget))
-        return values, slopes
-
-    return jax.vmap(one)(thetas, log_budgets)
-
-
-def _map(
-    function: Callable[..., tuple[Array, ...]], law: Law, cost: CostModel, thetas: np.ndarray, log_budgets: np.ndarray
-) -> list[np.ndarray]:
-    """`function` of every theta with every budget, each output (n_thetas, n_budgets, ...), in float64.
-
-    Batches have one of a few sizes, filled up with copies of the last problem, so that new numbers compile nothing.
-    """
-    n_budgets = len(log_budgets)
-    n = len(thetas) * n_budgets
-    size = next((bucket for bucket in _BUCKETS if bucket >= n), _BUCKETS[-1])
-    parts = []
-    with jax.enable_x64(True):
-        for start in range(0, n, size):
-            index = np.minimum(np.arange(start, start + size), n - 1)
-            outputs = function(law, cost, thetas[index // n_budgets], log_budgets[index % n_budgets])
-            parts.append([np.asarray(output)[: n - start] for output in outputs])
-    return [np.concatenate(p).reshape(len(thetas), n_budgets, *p[0].shape[1:]) for p in zip(*parts, strict=True)]
-
-
-def _why_failed(values: np.ndarray) -> str:
-    """Empty for a certified optimum."""
-    if not np.all(np.isfinite(values)):
-        return "no best N and D: along this budget the loss keeps falling towards one end"
-    if abs(values[3]) > _LARGEST_IMBALANCE or abs(values[4]) > _LARGEST_VIOLATION:
-        return "the optimum could not be certified; the law may have a corner there"
-    return ""
-
-
-def _from_covariance(
-    law: Law, covariance: Any, points: np.ndarray, slopes: np.ndarray, level: float
-) -> tuple[np.ndarray | None, str | None, list[str]]:
-    """Delta method: (2, n_budgets, 4) ends in logs, nan where there are none; how; what to know."""
-    names, matrix = list(covariance.names), np.asarray(covariance.matrix, dtype=np.float64)
-    strange = [name for name in names if name not in law.parameter_names]
-    if strange or matrix.shape != (len(names), len(names)):
-        raise InputError(
-            f"the covariance names {', '.join(names)} and has shape {matrix.shape}; it must be square, one row "
-            f"for each name, and the names among {', '.join(law.parameter_names)}"
-        )
-    if not np.all(np.isfinite(matrix)):
-        return None, None, ["No intervals: the covariance has entries that are not finite."]
-    part = slopes[:, :, [law.parameter_names.index(name) for name in names]]
-    variance = np.einsum("bqi,ij,bqj->bq", part, matrix, part)
-    rounding = 1e-12 * np.einsum("bqi,ij,bqj->bq", np.abs(part), np.abs(matrix), np.abs(part))
-    deviation = np.sqrt(np.where(variance >= -rounding, np.maximum(variance, 0), np.nan))
-    reach = NormalDist().inv_cdf((1 + level) / 2) * deviation
-    return np.stack([points - reach, points + reach]), f"delta method, covariance by {covariance.method}", []
-
-
-def _from_draws(
-    law: Law, cost: CostModel, draws: np.ndarray, log_budgets: np.ndarray, combine: np.ndarray, level: float
-) -> tuple[np.ndarray | None, str | None, list[str]]:
-    """Percentiles over draws planned one by one: (2, n_budgets, 4) ends in logs; how; what to know."""
-    if draws.ndim != 2 or draws.shape[1] != len(law.parameters) or not len(draws):
-        raise InputError(f"draws must have the shape (count, {len(law.parameters)}), got {draws.shape}")
-    (values,) = _map(_solve, law, cost, draws, log_budgets)
-    points = _combined(combine, values)
-    failed = ~np.all(np.isfinite(points), axis=-1)  # (n_draws, n_budgets)
-    points[failed] = np.nan
-    ends = np.full((2, *points.shape[1:]), np.nan)
-    usable = failed.mean(axis=0) <= 1 - level
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    ends[:, usable] = np.nanquantile(points[:, usable], tails, axis=0)
-    notes = []
-    if failed.any():
-        notes.append(
-            f"Up to {failed.sum(axis=0).max()} of {len(draws)} draws have no best N and D; they are left out, and "
-            f"where they are more than {100 * (1 - level):g} % there is no interval."
-        )
-    return ends, f"percentiles of {len(draws)} draws", notes
-
-
-def _combined(combine: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(..., 4) in the order of QUANTITIES, from (..., >= 3) that begin with log N, log D, log loss."""
-    return values[..., :3] @ combine.T
-
-
-def _natural(law: Law, logs: np.ndarray) -> np.ndarray:
-    """(..., 4) out of logs; the response stays as it is where it is not positive."""
-    with np.errstate(over="ignore"):
-        natural = np.exp(logs)
-    if law.response.domain != "positive":
-        natural[..., -1] = logs[..., -1]
-    return natural
-
-
-def _present(ends: np.ndarray) -> dict[str, tuple[float, float]]:
-    """Intervals by name of (2, 4) ends, without those that could not be had."""
-    return {
-        name: (float(low), float(high))
-        for name, low, high in zip(QUANTITIES, *ends, strict=True)
-        if math.isfinite(low) and math.isfinite(high)
-    }
-
-
-def _decades_beyond(ranges: Mapping[str, tuple[float, float]], optimum: Mapping[str, float]) -> float | None:
-    decades = [math.log10(value / ranges[name][1]) for name, value in optimum.items() if name in ranges]
-    return max(0.0, *decades) if decades else None
-
-
-def _plain(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else float(value)
-
-
-def _cells(row: PlanRow, name: str, banded: bool) -> tuple[str, ...]:
-    value = getattr(row, name)
-    point = format_number(value) if math.isfinite(value) else "-"
-    if not banded:
-        return (point,)
-    digits = 4 if name == "loss" else 3
-    ends = row.intervals.get(name)
-    return (point, "-" if ends is None else "–".join(format_number(end, digits) for end in ends))
+__all__ = ["QUANTITIES", "Plan", "PlanRow", "frontier"]

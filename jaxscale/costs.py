@@ -1,42 +1,153 @@
-"""Cost models: compute spent by a model of N parameters on D tokens."""
+"""Cost models: compute, time, energy or money spent on a model of N parameters and D tokens.
+
+A cost model is a value. Models in one unit add up, `a + b`; `2 * a` is a cost model; FLOPs turn into dollars, hours or
+energy on a named accelerator:
+
+    training = costs.six_nd.with_inference(tokens=2e13)                       # FLOPs
+    money = costs.six_nd.dollars("h100", price=2.0) + costs.inference(2e13).dollars("h100", mfu=0.05, price=2.0)
+
+Demand, prices and utilisations are `assumptions`: data beside the formula, so that a plan can be differentiated in them
+and asked what happens if they change.
+"""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
+from jaxscale import reference
 from jaxscale._errors import InputError
-from jaxscale._text import format_number, quoted
+from jaxscale._text import format_number, parse_number, quoted
 from jaxscale.laws._math import floating
 
+_TYPICAL_MFU = 0.4  # of large dense training runs; Llama 3 reports 0.38 to 0.43
+_HOUR, _DAY = 3600.0, 86400.0
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class CostModel:
-    """What a training run costs: `log_cost(log_N, log_D) -> log cost`, pure JAX, for one run.
+    """What a plan costs: `log_cost(log_N, log_D, **assumptions) -> log cost`, pure JAX, for one run.
 
-    It must grow with N and with D. It is written in logs, where no budget overflows. Cost models add up and can be
-    multiplied by a positive number: `a + b`, `2 * a`.
+    It must grow with every variable. It is written in logs, where no budget overflows.
 
     Args:
         name: short lower-case name, kept with every plan.
-        log_cost: the formula.
+        log_cost: the formula; the variables' logs by position, assumptions by keyword in natural units.
         unit: what is spent.
         meaning: what is counted, and how N must be counted for it.
         source: paper, equation.
+        variables: what the formula reads, in order.
+        assumptions: positive numbers the formula takes by name: demand, prices, utilisation.
+        convex: whether the cost is a sum of powers of the variables with positive factors.
     """
 
     name: str
-    log_cost: Callable[[Any, Any], Any]
+    log_cost: Callable[..., Any]
     unit: str = "FLOPs"
     meaning: str = ""
     source: str = ""
+    variables: tuple[str, ...] = ("N", "D")
+    assumptions: Mapping[str, float] = field(default_factory=dict)
+    convex: bool = False
 
-    def compute(self, N: Any, D: Any) -> Array:
-        """Cost in natural units of N parameters and D tokens; pure JAX, broadcasts, follows the caller's dtype."""
-        return jnp.exp(self.log_cost(jnp.log(floating(N)), jnp.log(floating(D))))
+    def __post_init__(self):
+        object.__setattr__(
+            self, "assumptions", {k: check_positive(self.name, k, v) for k, v in self.assumptions.items()}
+        )
+
+    def __call__(self, *logs: Any, **assumptions: Any) -> Any:
+        """Log cost at logs of the variables; assumptions not given have the model's own values."""
+        return self.log_cost(*logs, **{**self.assumptions, **assumptions})
+
+    def compute(self, *variables: Any, **assumptions: Any) -> Array:
+        """Cost in natural units, of N parameters and D tokens; pure JAX, broadcasts, follows the caller's dtype."""
+        return jnp.exp(self(*(jnp.log(floating(v)) for v in variables), **assumptions))
+
+    def with_assumptions(self, **changes: float) -> "CostModel":
+        """The same model with other values of some assumptions.
+
+        Raises:
+            InputError: the model has no such assumption.
+        """
+        unknown = [name for name in changes if name not in self.assumptions]
+        if unknown:
+            raise InputError(
+                f"cost {self.name} has no assumption {quoted(unknown[0])}; "
+                f"it has {', '.join(self.assumptions) or 'none'}"
+            )
+        return self._changed(assumptions={**self.assumptions, **changes})
+
+    def with_inference(self, tokens: float) -> "CostModel":
+        """This training compute plus the compute to serve `tokens` tokens over the model's life, 2 N each.
+
+        Serving in money or hours at another utilisation is written as a sum, see `inference`.
+        """
+        if self.unit != "FLOPs":
+            raise InputError(
+                f"{self.name} is in {self.unit}, serving adds FLOPs; call with_inference before dollars, or add "
+                "inference(tokens).dollars(...)"
+            )
+        return self + inference(tokens)
+
+    def gpu_hours(
+        self, accelerator: str = "h100", *, mfu: float | None = None, peak: float | None = None
+    ) -> "CostModel":
+        """Device-hours for this compute on an accelerator.
+
+        Args:
+            accelerator: a name of `reference.accelerators`.
+            mfu: model FLOPs per second over the peak; the accelerator's usual one (else 0.4) if not given.
+            peak: FLOP/s, if not the accelerator's dense 16-bit peak (INT8, FP8).
+        """
+        self._check_flops("gpu_hours")
+        device = reference.accelerator(accelerator)
+        if mfu is None:
+            mfu = device.mfu.value if device.mfu else _TYPICAL_MFU
+        if isinstance(mfu, int | float) and not 0 < mfu <= 1:
+            raise InputError(f"mfu is a share of the peak, above 0 and up to 1; got {mfu!r}")
+        given = {"mfu": mfu, "peak": device.peak.value if peak is None else peak}
+        return self._converted(_hours, given, "hours", f"hours of one {device.title}")
+
+    def dollars(
+        self,
+        accelerator: str = "h100",
+        *,
+        mfu: float | None = None,
+        price: float | None = None,
+        peak: float | None = None,
+    ) -> "CostModel":
+        """Dollars for this compute, at `price` dollars per device-hour; see `gpu_hours`."""
+        device = reference.accelerator(accelerator)
+        if price is None:
+            if device.price is None:
+                raise InputError(f"no price of {accelerator} is known; give price=, in dollars per device-hour")
+            price = device.price.value
+        hours = self.gpu_hours(accelerator, mfu=mfu, peak=peak)
+        return hours._converted(_priced, {"price": price}, "dollars", f"rented {device.title}")
+
+    def kwh(
+        self, accelerator: str = "h100", *, mfu: float | None = None, watts: float | None = None, pue: float = 1.2
+    ) -> "CostModel":
+        """Energy in kWh: device-hours times board power times `pue` (all power of the site over that of its
+        computers)."""
+        device = reference.accelerator(accelerator)
+        if watts is None:
+            if device.watts is None:
+                raise InputError(f"the board power of {accelerator} is not known; give watts=")
+            watts = device.watts.value
+        given = {"watts": watts, "pue": pue}
+        return self.gpu_hours(accelerator, mfu=mfu)._converted(_energy, given, "kWh", "electricity")
+
+    def days(
+        self, devices: float, accelerator: str = "h100", *, mfu: float | None = None, peak: float | None = None
+    ) -> "CostModel":
+        """Wall-clock days on a number of devices; see `gpu_hours`."""
+        hours = self.gpu_hours(accelerator, mfu=mfu, peak=peak)
+        return hours._converted(_elapsed, {"devices": devices}, "days", "wall clock")
 
     def __add__(self, other: "CostModel") -> "CostModel":
         if not isinstance(other, CostModel):
@@ -45,11 +156,17 @@ class CostModel:
             raise InputError(
                 f"cannot add {self.name} in {self.unit} to {other.name} in {other.unit}; bring both to one unit"
             )
+        variables = tuple(dict.fromkeys((*self.variables, *other.variables)))
+        taken: dict[str, float] = {}
+        parts = tuple(_part(model, variables, taken) for model in (self, other))
         return CostModel(
             f"{self.name} + {other.name}",
-            lambda log_N, log_D: jnp.logaddexp(self.log_cost(log_N, log_D), other.log_cost(log_N, log_D)),
+            _Sum(parts),
             self.unit,
             " + ".join(x.meaning or x.name for x in (self, other)),
+            variables=variables,
+            assumptions=taken,
+            convex=self.convex and other.convex,
         )
 
     def __rmul__(self, factor: float) -> "CostModel":
@@ -58,36 +175,273 @@ class CostModel:
         if not 0 < factor < math.inf:
             raise InputError(f"a cost can be multiplied by a positive finite number, got {factor!r}")
         shown = format_number(factor)
-        return CostModel(
-            f"{shown} * ({self.name})" if " + " in self.name else f"{shown} * {self.name}",
-            lambda log_N, log_D: math.log(factor) + self.log_cost(log_N, log_D),
-            self.unit,
-            f"{shown} times ({self.meaning or self.name})",
+        return self._changed(
+            name=f"{shown} * ({self.name})" if " + " in self.name else f"{shown} * {self.name}",
+            log_cost=_Times(float(factor), self.log_cost),
+            meaning=f"{shown} times ({self.meaning or self.name})",
         )
+
+    def _changed(self, **changes: Any) -> "CostModel":
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return CostModel(**{**fields, **changes})
+
+    def _check_flops(self, verb: str) -> None:
+        if self.unit != "FLOPs":
+            raise InputError(f"{verb} converts FLOPs, but {self.name} is in {self.unit}")
+
+    def _converted(self, log_factor: Callable[..., Any], given: dict[str, float], unit: str, how: str) -> "CostModel":
+        """This cost times a factor made of new assumptions."""
+        mine = tuple(self.assumptions)
+        taken = dict(self.assumptions)
+        names = tuple((name, _free(name, value, taken)) for name, value in given.items())
+        return self._changed(
+            name=self.name if self.unit != "FLOPs" else f"({self.name})" if " + " in self.name else self.name,
+            log_cost=_Converted(self.log_cost, mine, log_factor, names),
+            unit=unit,
+            meaning=f"{self.meaning or self.name}, in {unit}: {how}",
+            assumptions=taken,
+        )
+
+
+def check_positive(owner: str, name: str, value: Any) -> Any:
+    """The value as a float, or as it is if it is traced; InputError unless it is a positive finite number."""
+    if isinstance(value, str):
+        value = parse_number(value)
+    if not isinstance(value, int | float | np.number):
+        return value  # an array, possibly traced: it is checked by what comes of it
+    if isinstance(value, bool) or not 0 < value < math.inf:
+        raise InputError(f"{owner}: {name} must be positive and finite, got {quoted(value)}")
+    return float(value)
+
+
+# Formulas of composed models are values without numbers in them: two models that differ in assumptions alone are one
+# formula, which JAX compiles once.
+
+
+def _free(name: str, value: float, taken: dict[str, float]) -> str:
+    """The name under which an assumption joins `taken`: its own, or with a number where that has another value."""
+    free, count = name, 1
+    while free in taken:
+        count += 1
+        free = f"{name}_{count}"
+    taken[free] = value
+    return free
+
+
+def _part(model: CostModel, variables: tuple[str, ...], taken: dict[str, float]) -> tuple:
+    positions = tuple(variables.index(v) for v in model.variables)
+    names = tuple((name, _free(name, value, taken)) for name, value in model.assumptions.items())
+    return model.log_cost, positions, names
+
+
+@dataclass(frozen=True)
+class _Sum:
+    parts: tuple
+
+    def __call__(self, *logs: Any, **assumptions: Any) -> Any:
+        left, right = (
+            formula(*(logs[i] for i in positions), **{name: assumptions[here] for name, here in names})
+            for formula, positions, names in self.parts
+        )
+        return jnp.logaddexp(left, right)
+
+
+@dataclass(frozen=True)
+class _Times:
+    factor: float
+    formula: Callable[..., Any]
+
+    def __call__(self, *logs: Any, **assumptions: Any) -> Any:
+        return math.log(self.factor) + self.formula(*logs, **assumptions)
+
+
+@dataclass(frozen=True)
+class _Converted:
+    formula: Callable[..., Any]
+    mine: tuple[str, ...]
+    log_factor: Callable[..., Any]
+    names: tuple[tuple[str, str], ...]
+
+    def __call__(self, *logs: Any, **assumptions: Any) -> Any:
+        cost = self.formula(*logs, **{name: assumptions[name] for name in self.mine})
+        return cost + self.log_factor(**{name: assumptions[here] for name, here in self.names})
+
+
+def _hours(mfu: Any, peak: Any) -> Any:
+    return -jnp.log(mfu * peak) - math.log(_HOUR)
+
+
+def _priced(price: Any) -> Any:
+    return jnp.log(price)
+
+
+def _energy(watts: Any, pue: Any) -> Any:
+    return jnp.log(watts * pue) - math.log(1000.0)
+
+
+def _elapsed(devices: Any) -> Any:
+    return math.log(_HOUR / _DAY) - jnp.log(devices)
 
 
 def _log_six_nd(log_N: Any, log_D: Any) -> Any:
     return math.log(6) + log_N + log_D
 
 
+def _log_kaplan_total(log_N: Any, log_D: Any, omega: Any) -> Any:
+    return math.log(6) + _log_without_embeddings(log_N, omega) + log_D
+
+
+def _log_without_embeddings(log_N: Any, omega: Any) -> Any:
+    """log N_ne where N = N_ne + omega N_ne^(1/3): one real root of a cubic in N_ne^(1/3), by Cardano's formula."""
+    scale = 0.5 * (jnp.log(omega) - math.log(3))
+    angle = jnp.arcsinh(jnp.exp(log_N - math.log(2) - 3 * scale)) / 3
+    return 3 * (math.log(2) + scale + jnp.log(jnp.sinh(angle)))
+
+
+def _log_context(log_N: Any, log_D: Any, context: Any, aspect: Any) -> Any:
+    log_width = (log_N + jnp.log(aspect) - math.log(12)) / 3
+    attention = math.log(6) + jnp.log(context) + 2 * log_width - jnp.log(aspect)
+    return jnp.logaddexp(math.log(6) + log_N, attention) + log_D
+
+
+def _log_deepseek(log_M: Any, log_D: Any) -> Any:
+    return log_M + log_D
+
+
+def _log_moe(log_N: Any, log_D: Any, active: Any) -> Any:
+    return math.log(6) + jnp.log(active) + log_N + log_D
+
+
+def _log_inference(log_N: Any, inference_tokens: Any) -> Any:
+    return math.log(2) + log_N + jnp.log(inference_tokens)
+
+
+_HOFFMANN, _KAPLAN = "Hoffmann et al. 2022 (arXiv 2203.15556)", "Kaplan et al. 2020 (arXiv 2001.08361)"
+
 six_nd = CostModel(
     "six_nd",
     _log_six_nd,
     meaning="6 N D: per parameter and token 2 FLOPs forward and 4 backward; N counts all parameters",
-    source="Hoffmann et al. 2022 (arXiv 2203.15556)",
+    source=_HOFFMANN,
+    convex=True,
 )
-kaplan = CostModel(
-    "kaplan",
-    _log_six_nd,
-    meaning="6 N D with the context term left out; N counts the parameters without embeddings",
-    source="Kaplan et al. 2020 (arXiv 2001.08361)",
+deepseek = CostModel(
+    "deepseek",
+    _log_deepseek,
+    meaning="M D: M counts the FLOPs of a token without embeddings, attention included; see Shape.deepseek_M",
+    source="DeepSeek LLM (arXiv 2401.02954)",
+    variables=("M", "D"),
+    convex=True,
 )
-_ALL = (six_nd, kaplan)
+
+
+def kaplan(omega: float | None = None) -> CostModel:
+    """6 N D with parameters counted without embeddings and the context term left out.
+
+    Args:
+        omega: if given, N counts all parameters, and N = N_ne + omega N_ne^(1/3) says how many of them are embeddings:
+            omega = vocabulary * (width / layers / 12)^(1/3), 47491 in Pearce and Song 2024 (arXiv 2406.12907).
+    """
+    if omega is None:
+        meaning = "6 N D with the context term left out; N counts the parameters without embeddings"
+        return CostModel("kaplan", _log_six_nd, meaning=meaning, source=_KAPLAN, convex=True)
+    return CostModel(
+        "kaplan",
+        _log_kaplan_total,
+        meaning="6 N_ne D with the context term left out; N counts all parameters, N = N_ne + omega N_ne^(1/3)",
+        source="Pearce and Song 2024 (arXiv 2406.12907)",
+        assumptions={"omega": omega},
+    )
+
+
+def kaplan_ctx(context: float = 2048, aspect: float = 128) -> CostModel:
+    """6 N_ne D and the attention over `context` tokens (its causal half), for models of width = `aspect` * layers.
+
+    N counts the parameters without embeddings. For one model of known shape see `Shape.kaplan_per_token`.
+    """
+    return CostModel(
+        "kaplan_ctx",
+        _log_context,
+        meaning="3 (2 N + 2 layers context width) D; N counts the parameters without embeddings",
+        source=f"{_KAPLAN}, section 2.1",
+        assumptions={"context": context, "aspect": aspect},
+        convex=True,
+    )
+
+
+def moe(active: float) -> CostModel:
+    """6 N D of a mixture of experts in which a share `active` of all N parameters takes part in each token."""
+    if isinstance(active, int | float) and not 0 < active <= 1:
+        raise InputError(f"active is the share of parameters that a token uses, above 0 and up to 1; got {active!r}")
+    return CostModel(
+        "moe",
+        _log_moe,
+        meaning="6 N D times the share of parameters active in a token; N counts all parameters",
+        assumptions={"active": active},
+        convex=True,
+    )
+
+
+def inference(tokens: float) -> CostModel:
+    """2 N FLOPs for each of `tokens` tokens read or generated over the model's life; a cost of N alone, to be added."""
+    return CostModel(
+        "inference",
+        _log_inference,
+        meaning="2 N FLOPs for each token served",
+        source="Sardana et al. 2024 (arXiv 2401.00448)",
+        variables=("N",),
+        assumptions={"inference_tokens": tokens},
+        convex=True,
+    )
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The shape of a dense transformer, for its FLOPs per token; `feedforward` is 4 * width unless given."""
+
+    layers: int
+    width: int
+    context: int
+    vocabulary: int = 0
+    feedforward: int | None = None
+    heads: int = 0
+
+    @property
+    def N_ne(self) -> float:
+        """Parameters without embeddings, 12 layers width^2 with the usual feed-forward width."""
+        feedforward = 4 * self.width if self.feedforward is None else self.feedforward
+        return float(self.layers * (4 * self.width**2 + 2 * self.width * feedforward))
+
+    @property
+    def kaplan_per_token(self) -> float:
+        """FLOPs to train on one token, attention counted by its causal half: 3 (2 N_ne + 2 layers context width)."""
+        return 3 * (2 * self.N_ne + 2.0 * self.layers * self.context * self.width)
+
+    @property
+    def deepseek_M(self) -> float:
+        """FLOPs to train on one token as DeepSeek count them: 72 layers width^2 + 12 layers width context."""
+        return 6 * self.N_ne + 12.0 * self.layers * self.width * self.context
+
+    @property
+    def hoffmann_per_token(self) -> float:
+        """FLOPs to train on one token with embeddings, logits and all of attention (Hoffmann et al., appendix F)."""
+        feedforward = 4 * self.width if self.feedforward is None else self.feedforward
+        attention = 8.0 * self.width**2 + 4 * self.context * self.width + 3 * self.heads * self.context
+        layer = attention + 4 * self.width * feedforward
+        return 3 * (4.0 * self.vocabulary * self.width + self.layers * layer)
+
+
+_ALL: Mapping[str, Callable[[], CostModel]] = {
+    "six_nd": lambda: six_nd,
+    "kaplan": kaplan,
+    "kaplan_ctx": kaplan_ctx,
+    "deepseek": lambda: deepseek,
+}
 
 
 def names() -> tuple[str, ...]:
-    """Names of all cost models, in the order they are listed."""
-    return tuple(cost.name for cost in _ALL)
+    """Names of the cost models that need no further argument, in the order they are listed."""
+    return tuple(_ALL)
 
 
 def get(name: str) -> CostModel:
@@ -96,10 +450,20 @@ def get(name: str) -> CostModel:
     Raises:
         InputError: there is no such cost model; the message lists those there are.
     """
-    for cost in _ALL:
-        if cost.name == name:
-            return cost
-    raise InputError(f"there is no cost model {quoted(name)}; choose one of {', '.join(names())}")
+    if name not in _ALL:
+        raise InputError(f"there is no cost model {quoted(name)}; choose one of {', '.join(names())}")
+    return _ALL[name]()
 
 
-__all__ = ["CostModel", "get", "kaplan", "names", "six_nd"]
+__all__ = [
+    "CostModel",
+    "Shape",
+    "deepseek",
+    "get",
+    "inference",
+    "kaplan",
+    "kaplan_ctx",
+    "moe",
+    "names",
+    "six_nd",
+]

@@ -336,8 +336,12 @@ def test_follows_the_callers_precision():
         (lambda p: allocate(chinchilla, {**p, "gamma": 1.0}, costs.six_nd, 1e21), "does not know gamma"),
         (lambda p: allocate(chinchilla, p, costs.six_nd, jnp.ones(3)), r"budget has shape \(3,\); use jax.vmap"),
         (lambda p: allocate(chinchilla, {**p, "E": jnp.ones(2)}, costs.six_nd, 1e21), r"E has shape \(2,\)"),
-        (lambda p: allocate(chinchilla, p, costs.six_nd, 1e21, limits={"N_max": 1e9}), "limits are not available"),  # pyright: ignore
-        (lambda p: allocate(Law.from_loss(lambda A, a, *, N: A * N**-a), p, costs.six_nd, 1e21), "is a law of N;"),
+        (lambda p: allocate(chinchilla, p, costs.six_nd, 1e21, limits={"N": 1e9}), "there is no limit 'N'"),
+        (lambda p: allocate(chinchilla, p, costs.six_nd), "give a budget or the loss to reach"),
+        (
+            lambda p: allocate(Law.from_loss(lambda A, a, *, N: A * N**-a), p, costs.six_nd, 1e21),
+            "misses a|is one of N, D",
+        ),
     ],
 )
 def test_what_cannot_be_allocated(call, message):

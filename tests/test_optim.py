@@ -209,12 +209,13 @@ def test_many_starts_under_vmap_equal_one_at_a_time():
     starts = jnp.array([[-1.2, 1.0], [2.0, 2.0], [0.0, -3.0]])
 
     def ten_steps(x):
-        state = optimizer.init(x)
-        for _ in range(10):
+        def step(_, carry):
+            x, state = carry
             value, grads = jax.value_and_grad(value_fn)(x)
             updates, state = optimizer.update(grads, state, x, value=value, value_fn=value_fn)
-            x = optax.apply_updates(x, updates)
-        return state.point
+            return optax.apply_updates(x, updates), state
+
+        return jax.lax.fori_loop(0, 10, step, (x, optimizer.init(x)))[1].point
 
     together = jax.jit(jax.vmap(ten_steps))(starts)
     one = jax.jit(ten_steps)

@@ -1,0 +1,269 @@
+"""A finished plan: the best decision for every budget, with what binds it, what that costs, and how sure it is."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pandas as pd
+
+from jaxscale._errors import InputError
+from jaxscale._report import Lines, Report, Table, to_html, to_text
+from jaxscale._text import format_number, quoted
+from jaxscale.costs import CostModel
+from jaxscale.laws import Law
+from jaxscale.limits import Limit
+
+QUANTITIES = ("N", "D", "tokens_per_param", "loss")
+Status = Literal["ok", "infeasible", "flat", "failed"]
+
+
+@dataclass(frozen=True)
+class Price:
+    """What one more unit of something changes; negative where it lowers the loss or the cost."""
+
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """The best decision for one budget or one loss to reach; numbers are nan where there is none, and `note` says why.
+
+    variables: every variable of the plan, epochs too where data is repeated. binding: the limits that bind. conflict: a
+    smallest set of limits that contradict each other. intervals: (low, high) by quantity, empty where there are none.
+    sensitivities: by quantity and assumption, see `Plan.sensitivity`; one_sided: the same where a limit is just
+    touched, as (limit left, limit held). certificate: kkt is what is left of the optimality conditions, violation
+    that of the limits; agreement the share of starts that found this optimum, `global` whether convexity says that no
+    other is better. regret: mean extra loss, and extra compute equal to it, of following this row if another draw is
+    the truth. decades_beyond_data: how far N or D exceeds the largest run, in powers of ten; None if not known.
+    """
+
+    budget: float
+    status: Status
+    N: float
+    D: float
+    loss: float
+    tokens_per_param: float
+    cost: float
+    variables: Mapping[str, float] = field(default_factory=dict)
+    conflict: tuple[str, ...] = ()
+    binding: tuple[str, ...] = ()
+    shadow_price: Mapping[str, Price] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    sensitivities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    one_sided: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    certificate: Mapping[str, Any] = field(default_factory=dict)
+    regret: Mapping[str, float] = field(default_factory=dict)
+    decades_beyond_data: float | None = None
+    reach_loss: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked: enough to ask again with something changed."""
+
+    source: Any
+    targets: tuple[float, ...]
+    goal: Literal["loss", "cost"]
+    cost: CostModel
+    limits: tuple[Limit, ...]
+    unique: float | None
+    fixed: Mapping[str, float]
+    level: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Best decisions over budgets. `method` says how intervals came about; None: there are none.
+
+    `assumptions` are the values of everything the plan rests on beside the law's parameters, by name.
+    """
+
+    law: Law
+    params: Mapping[str, float]
+    cost: str
+    unit: str
+    level: float
+    method: str | None
+    rows: tuple[PlanRow, ...]
+    label: str = ""
+    notes: tuple[str, ...] = ()
+    limits: Mapping[str, float] = field(default_factory=dict)
+    assumptions: Mapping[str, float] = field(default_factory=dict)
+    per: Mapping[str, str] = field(default_factory=dict, repr=False)
+    request: Request | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def shadow_price(self) -> pd.DataFrame:
+        """What one more unit of each binding limit, and of the budget, changes: one row per budget and limit."""
+        rows = [
+            {"budget": row.budget, "of": name, "value": price.value, "unit": price.unit}
+            for row in self.rows
+            for name, price in row.shadow_price.items()
+        ]
+        return pd.DataFrame(rows, columns=["budget", "of", "value", "unit"])
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per budget: budget, N, D, loss, tokens_per_param, `_lo` and `_hi` of these four, status, decades,
+        cost, other variables, binding limits and regret."""
+        columns: dict[str, Any] = {"budget": [row.budget for row in self.rows]}
+        columns |= {name: [getattr(row, name) for row in self.rows] for name in ("N", "D", "loss", "tokens_per_param")}
+        for name in ("N", "D", "loss", "tokens_per_param"):
+            ends = [row.intervals.get(name, (math.nan, math.nan)) for row in self.rows]
+            columns |= {f"{name}_lo": [low for low, _ in ends], f"{name}_hi": [high for _, high in ends]}
+        decades = [math.nan if row.decades_beyond_data is None else row.decades_beyond_data for row in self.rows]
+        columns |= {"status": [row.status for row in self.rows], "decades_beyond_data": decades}
+        columns |= {"cost": [row.cost for row in self.rows]}
+        others = dict.fromkeys(v for row in self.rows for v in row.variables if v not in ("N", "D"))
+        columns |= {v: [row.variables.get(v, math.nan) for row in self.rows] for v in others}
+        columns |= {"binding": [" ".join(row.binding) for row in self.rows]}
+        columns |= {
+            f"regret_{key}": [row.regret.get(key, math.nan) for row in self.rows] for key in ("loss", "compute")
+        }
+        return pd.DataFrame(columns)
+
+    def sensitivity(self, name: str | None = None) -> pd.DataFrame:
+        """How the plan answers to one assumption, or to each: derivatives with the active limits held, no refit.
+
+        One row per budget and assumption, those that matter most first. The columns N, D, tokens_per_param, loss (and
+        cost, where a loss is to be reached) hold the derivative of the log of each (of the response itself where that
+        is not positive) in the log of the assumption (per "log": an elasticity) or in the assumption itself (per
+        "raw").
+
+        Raises:
+            InputError: the plan rests on nothing of that name.
+        """
+        if name is not None and name not in self.per:
+            raise InputError(
+                f"there is no parameter {quoted(name)} in {self.law.name}; choose one of {', '.join(self.per)}"
+            )
+        values = {**self.params, **self.assumptions}
+        rows = []
+        for row in self.rows:
+            table = []
+            for p in self.per if name is None else (name,):
+                slopes = {q: row.sensitivities[q].get(p, math.nan) for q in row.sensitivities}
+                unit = abs(values.get(p, 1.0)) if self.per[p] == "raw" else 1.0
+                weight = max((abs(s) * unit for s in slopes.values() if math.isfinite(s)), default=0.0)
+                table.append((weight, {"budget": row.budget, "parameter": p, "per": self.per[p]} | slopes))
+            rows += [entry for _, entry in sorted(table, key=lambda pair: -pair[0])]
+        return pd.DataFrame(rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain data in the format jaxscale.plan/1; what is absent is None or empty."""
+        return {
+            "format": "jaxscale.plan/1",
+            "law": self.law.name,
+            "params": dict(self.params),
+            "cost": self.cost,
+            "limits": dict(self.limits),
+            "assumptions": dict(self.assumptions),
+            "level": self.level,
+            "method": self.method,
+            "rows": [self._row(row) for row in self.rows],
+            "notes": list(self.notes),
+        }
+
+    def _row(self, row: PlanRow) -> dict[str, Any]:
+        certificate = {k: v if isinstance(v, bool) else plain(v) for k, v in row.certificate.items()}
+        return {
+            "budget": plain(row.budget),
+            "status": row.status,
+            "conflict": list(row.conflict),
+            **{name: plain(getattr(row, name)) for name in ("N", "D", "loss", "tokens_per_param")},
+            "cost": {self.unit: plain(row.cost)},
+            "binding": list(row.binding),
+            "certificate": certificate,
+            "shadow_price": {k: {"value": plain(p.value), "unit": p.unit} for k, p in row.shadow_price.items()},
+            "intervals": {name: [plain(end) for end in ends] for name, ends in row.intervals.items()},
+            "regret": {name: plain(value) for name, value in row.regret.items()},
+            "decades_beyond_data": plain(row.decades_beyond_data),
+            "variables": {name: plain(value) for name, value in row.variables.items()},
+            "reach_loss": plain(row.reach_loss),
+            "note": row.note,
+        }
+
+    def report(self) -> Report:
+        """The plan as a table of text."""
+        bad = [row for row in self.rows if row.status != "ok"]
+        infeasible = sum(row.status == "infeasible" for row in bad)
+        sentences = []
+        if infeasible:
+            sentences.append(f"{infeasible} of {len(self.rows)} budgets cannot keep to all limits")
+        if len(bad) > infeasible:
+            sentences.append(f"{len(bad) - infeasible} of {len(self.rows)} budgets have no certified optimum")
+        banded = any(row.intervals for row in self.rows)
+        reaching = any(row.reach_loss is not None for row in self.rows)
+        shown = {"N": "N", "D": "D", "tokens_per_param": "D/N"}
+        shown |= {"cost": f"cost ({self.unit})"} if reaching else {"loss": self.law.response.name}
+        header = ["loss to reach" if reaching else f"budget ({self.unit})"]
+        for title in shown.values():
+            header += [title, f"{100 * self.level:g} %"] if banded else [title]
+        binding = any(set(row.binding) - {"budget", "reach_loss"} for row in self.rows)
+        cells = []
+        for row in self.rows:
+            first = row.reach_loss if row.reach_loss is not None else row.budget
+            line = [format_number(first), *(c for name in shown for c in _cells(row, name, banded))]
+            cells.append((*line, ", ".join(row.binding)) if binding else tuple(line))
+        header += ["bound by"] if binding else []
+        blocks: list[Table | Lines] = [Table("", tuple(header), tuple(cells))]
+        prices = [
+            (format_number(row.budget), name, format_number(p.value, 3), p.unit)
+            for row in self.rows
+            for name, p in row.shadow_price.items()
+        ]
+        if prices and (binding or reaching):
+            blocks.append(Table("One more unit of each limit", ("budget", "of", "changes by", "unit"), tuple(prices)))
+        notes = self._notes(banded)
+        if notes:
+            blocks.append(Lines("", tuple(notes)))
+        return Report(f"plan · {self.label} · cost {self.cost}", "; ".join(sentences) or None, tuple(blocks))
+
+    def _notes(self, banded: bool) -> list[str]:
+        notes = [*self.notes]
+        for row in self.rows:
+            wanted = row.budget if row.reach_loss is None else row.reach_loss
+            if row.note:
+                notes.append(
+                    f"{format_number(wanted)}: {row.note}{': ' if row.conflict else ''}{', '.join(row.conflict)}"
+                )
+        if banded:
+            notes.append(f"Intervals: {self.method}.")
+        regrets = [row.regret["loss"] for row in self.rows if math.isfinite(row.regret.get("loss", math.nan))]
+        if regrets:
+            notes.append(
+                "Following this plan if another draw is the truth costs "
+                f"{format_number(max(regrets), 2)} in loss on average "
+                "(the largest of all rows)."
+            )
+        beyond = [(row.decades_beyond_data, row.budget) for row in self.rows if row.decades_beyond_data]
+        if beyond:
+            most, budget = max(beyond)
+            notes.append(
+                f"{len(beyond)} of {len(self.rows)} budgets need N or D beyond the largest run, "
+                f"{format_number(budget)} by {most:.1f} decades."
+            )
+        return notes
+
+    def __str__(self) -> str:
+        return to_text(self.report())
+
+    def _repr_html_(self) -> str:
+        return to_html(self.report())
+
+
+def plain(value: float | None) -> float | None:
+    """The number for JSON: None if there is none."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _cells(row: PlanRow, name: str, banded: bool) -> tuple[str, ...]:
+    value = getattr(row, name)
+    point = format_number(value) if math.isfinite(value) else "-"
+    if not banded:
+        return (point,)
+    digits = 4 if name == "loss" else 3
+    ends = row.intervals.get(name)
+    return (point, "-" if ends is None else "–".join(format_number(end, digits) for end in ends))

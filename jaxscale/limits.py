@@ -1,0 +1,255 @@
+"""What a plan must keep to: bounds, deadlines, memory, latency, prices, or a function of one's own.
+
+`frontier(..., limits=...)` takes a mapping, a `Limit`, or a list of both:
+
+    limits={"N_max": 70e9, "D_per_N": (20, 400), "U": 5e12}
+    limits=[{"D_max": 15e12}, limits.days(30, devices=1024), limits.Limit(lambda N, D: D / N - 400, name="ratio")]
+
+Keys: `X_max` and `X_min` for a variable X, `X_per_Y` with a pair of ends (None for an open one), `U` for the unique
+tokens there are, tokens beyond them being repetitions.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxscale import reference
+from jaxscale._errors import InputError
+from jaxscale._text import quoted
+from jaxscale.costs import CostModel, check_positive, inference, six_nd
+
+UNIQUE_TOKENS = "U"
+
+
+@dataclass(frozen=True, eq=False)
+class Limit:
+    """One thing a plan must keep to: `function(...) <= 0`, pure JAX, for one plan.
+
+    Arguments are found by name: `N` is a variable in natural units and `log_N` its logarithm, and so with every number
+    in `values`. In logs a limit is best scaled: `log_N - log_cap` rather than `N - cap`.
+
+    Args:
+        function: the formula.
+        name: under which the plan speaks of it.
+        values: positive numbers it depends on; a plan can be differentiated in them.
+        main: the value that a planner would change, whose shadow price is told.
+        unit: of that value.
+        convex: whether the formula is convex in the logs of the variables.
+        arguments: names, if they cannot be read off the function's signature.
+    """
+
+    function: Callable[..., Any]
+    name: str = ""
+    values: Mapping[str, float] = field(default_factory=dict)
+    main: str | None = None
+    unit: str = ""
+    convex: bool = False
+    arguments: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if not self.name:
+            object.__setattr__(self, "name", getattr(self.function, "__name__", "limit").strip("<>"))
+        if not self.arguments:
+            kinds = inspect.signature(self.function).parameters.values()
+            if any(k.kind in (k.VAR_KEYWORD, k.VAR_POSITIONAL) for k in kinds):
+                raise InputError(
+                    f"limit {quoted(self.name)}: name the arguments of its function, as in `lambda N, D: ...`"
+                )
+            object.__setattr__(self, "arguments", tuple(k.name for k in kinds))
+        checked = {name: check_positive(f"limit {self.name}", name, value) for name, value in self.values.items()}
+        object.__setattr__(self, "values", checked)
+
+    def check(self, variables: Iterable[str]) -> None:
+        """Raise InputError unless every argument is a variable or a value of the limit."""
+        known = (*variables, *self.values)
+        strange = [a for a in self.arguments if a not in known and a.removeprefix("log_") not in known]
+        if strange:
+            raise InputError(
+                f"limit {quoted(self.name)} asks for {strange[0]!r}, which this plan does not have; "
+                f"it has {', '.join(known)}"
+            )
+
+
+def evaluate(function: Callable[..., Any], arguments: Iterable[str], logs: Mapping[str, Any]) -> Any:
+    """A limit's formula where `logs` holds the logs of all variables and values by name."""
+    return function(*(jnp.exp(logs[a]) if a in logs else logs[a.removeprefix("log_")] for a in arguments))
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """log (top / bottom / cap), or its negative for a lower end."""
+
+    sign: int
+
+    def __call__(self, log_top: Any, *rest: Any) -> Any:
+        value = log_top - sum(rest)
+        return value if self.sign > 0 else -value
+
+
+@dataclass(frozen=True)
+class _Cap:
+    """Log of a cost over the cap."""
+
+    formula: Callable[..., Any]
+    variables: int
+    names: tuple[str, ...]
+
+    def __call__(self, log_cap: Any, *rest: Any) -> Any:
+        logs, assumptions = rest[: self.variables], rest[self.variables :]
+        return self.formula(*logs, **dict(zip(self.names, assumptions, strict=True))) - log_cap
+
+
+_UNITS = {"N": "parameters", "D": "tokens", "U": "tokens"}
+
+
+def _bound(name: str, sign: int, top: str, value: float, bottom: str | None = None) -> Limit:
+    below = () if bottom is None else (f"log_{bottom}",)
+    unit = _UNITS.get(top, "") if bottom is None else f"{_UNITS.get(top, top)} per {_UNITS.get(bottom, bottom)[:-1]}"
+    return Limit(_Bound(sign), name, {name: value}, name, unit, True, (f"log_{top}", *below, f"log_{name}"))
+
+
+def at_most(cost: CostModel, value: float, name: str = "") -> Limit:
+    """A cap on any cost: `at_most(costs.six_nd.kwh("h100"), 5e6)`."""
+    name = name or cost.unit
+    clash = {key: key if key != name else f"{key}_assumed" for key in cost.assumptions}
+    return Limit(
+        _Cap(cost.log_cost, len(cost.variables), tuple(cost.assumptions)),
+        name,
+        {name: value} | {clash[key]: v for key, v in cost.assumptions.items()},
+        name,
+        cost.unit,
+        cost.convex,
+        (f"log_{name}", *(f"log_{v}" for v in cost.variables), *clash.values()),
+    )
+
+
+def days(
+    value: float,
+    devices: float,
+    accelerator: str = "h100",
+    mfu: float | None = None,
+    cost: CostModel = six_nd,
+    peak: float | None = None,
+) -> Limit:
+    """Training takes at most `value` days on `devices` accelerators; `cost` says how many FLOPs it is."""
+    return at_most(cost.days(devices, accelerator, mfu=mfu, peak=peak), value, "days")
+
+
+def memory(value: float, bytes_per_param: float = 2) -> Limit:
+    """The weights fit into `value` bytes."""
+    return Limit(
+        _weights,
+        "memory",
+        {"memory": value, "bytes_per_param": bytes_per_param},
+        "memory",
+        "bytes",
+        True,
+        ("log_N", "log_bytes_per_param", "log_memory"),
+    )
+
+
+def _weights(log_N: Any, log_bytes_per_param: Any, log_memory: Any) -> Any:
+    return log_N + log_bytes_per_param - log_memory
+
+
+def latency(
+    seconds_per_token: float, accelerator: str = "h100", bytes_per_param: float = 2, devices: float = 1
+) -> Limit:
+    """A token takes at most this long when each step reads all weights from memory, as at small batches."""
+    device = reference.accelerator(accelerator)
+    if device.bandwidth is None:
+        raise InputError(f"the memory bandwidth of {accelerator} is not known; choose another accelerator")
+    values = {
+        "latency": seconds_per_token,
+        "bytes_per_param": bytes_per_param,
+        "bandwidth": device.bandwidth.value,
+        "devices": devices,
+    }
+    return Limit(
+        _reading,
+        "latency",
+        values,
+        "latency",
+        "seconds",
+        True,
+        ("log_N", "log_bytes_per_param", "log_bandwidth", "log_devices", "log_latency"),
+    )
+
+
+def _reading(log_N: Any, log_bytes: Any, log_bandwidth: Any, log_devices: Any, log_latency: Any) -> Any:
+    return log_N + log_bytes - log_bandwidth - log_devices - log_latency
+
+
+def serving_price(
+    value: float, accelerator: str = "h100", *, mfu: float | None = None, price: float | None = None
+) -> Limit:
+    """A million tokens served cost at most `value` dollars of accelerator time."""
+    return at_most(inference(1e6).dollars(accelerator, mfu=mfu, price=price), value, "serving_price")
+
+
+def read(limits: Any) -> tuple[tuple[Limit, ...], float | None]:
+    """Limits of any accepted form, and the unique tokens there are, if that is among them.
+
+    Raises:
+        InputError: something is not a limit.
+    """
+    found: list[Limit] = []
+    unique: float | None = None
+    for item in _items(limits):
+        if isinstance(item, Limit):
+            found.append(item)
+            continue
+        for key, value in item.items():
+            if isinstance(value, Limit):
+                found.append(replace(value, name=str(key)))
+            elif value is None:
+                continue
+            elif key == UNIQUE_TOKENS:
+                unique = check_positive("limits", key, value)
+            else:
+                found += _from_key(str(key), value)
+    names = [limit.name for limit in found]
+    doubled = [name for name in names if names.count(name) > 1]
+    if doubled:
+        raise InputError(f"two limits are called {quoted(doubled[0])}; give one of them another name")
+    return tuple(found), unique
+
+
+def _items(limits: Any) -> list[Any]:
+    if limits is None:
+        return []
+    items = [limits] if isinstance(limits, Limit | Mapping) else list(limits) if isinstance(limits, Iterable) else None
+    if items is None or not all(isinstance(item, Limit | Mapping) for item in items):
+        raise InputError(
+            f"limits are a mapping such as {{'N_max': 70e9}}, Limits, or a list of both; got {quoted(limits)}"
+        )
+    return items
+
+
+def _from_key(key: str, value: Any) -> list[Limit]:
+    variable, _, end = key.rpartition("_")
+    if variable and end in ("max", "min"):
+        return [_bound(key, 1 if end == "max" else -1, variable, value)]
+    top, per, bottom = key.partition("_per_")
+    if per and top and bottom:
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise InputError(f"{key} takes a pair (least, greatest), with None for an open end; got {quoted(value)}")
+        ends = tuple(value)
+        if len(ends) != 2:
+            raise InputError(f"{key} takes a pair (least, greatest), with None for an open end; got {quoted(value)}")
+        return [
+            _bound(f"{key}_{word}", sign, top, given, bottom)
+            for word, sign, given in zip(("min", "max"), (-1, 1), ends, strict=True)
+            if given is not None
+        ]
+    raise InputError(
+        f"there is no limit {quoted(key)}; "
+        "write N_max, N_min, D_max, D_min, D_per_N, U (or with other variables' names), "
+        "or use jaxscale.limits: days, memory, latency, serving_price, at_most, Limit"
+    )
+
+
+__all__ = ["Limit", "at_most", "days", "latency", "memory", "serving_price"]

@@ -216,7 +216,8 @@ def recovered(law, truth, variables, noise=2e-3, seed=0, **options) -> js.FitRes
     assert result.value <= 0.5 * np.sum(errors**2) * (1 + 1e-9)
     off = np.log(result.predict(**variables) / law.predict(truth, **variables))
     assert np.sqrt(np.mean(off**2)) < 3 * noise * np.sqrt(len(law.parameters) / runs.count)
-    assert result.gradient_norm < 1e-5
+    # Where the runs cannot tell the parameters apart a solver may stop in the valley, and then the verdict must say so.
+    assert result.gradient_norm < 1e-5 or "gradient_not_zero" in result.verdict.codes
     return result
 
 
@@ -235,6 +236,7 @@ QUICK = ("chinchilla", "power_law-variable=N-floor=True", "kaplan_nd", "floor an
 def test_recovers_a_planted_truth_of_every_law(case):
     result = recovered(case.law, case.truth, case.random_variables(60, seed=1))
     if case.identifiable:
+        assert result.gradient_norm < 1e-5
         assert "ill_conditioned" not in [r.code for r in result.verdict.reasons if r.severity == "fatal"]
         for name, value in case.truth.items():
             assert np.log(result.params[name] / value) == pytest.approx(0, abs=0.5)

@@ -277,7 +277,16 @@ LAW_CASES: tuple[LawCase, ...] = (
     ),
 )
 
-each_law = pytest.mark.parametrize("case", LAW_CASES, ids=lambda case: case.label)
+# Every law is a program of its own to compile. The families that most people fit are tested each time, all of them in
+# CI.
+_EVERY_TIME = ("chinchilla", "kaplan", "pearce", "porian", "power_law", "muennighoff")
+each_law = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.label, marks=() if case.law.name.startswith(_EVERY_TIME) else pytest.mark.slow)
+        for case in LAW_CASES
+    ],
+)
 
 
 def as_printed(text: str) -> object:

@@ -15,6 +15,8 @@ from jaxscale._decision import decide
 from jaxscale._planning import conflict, expand, solve_many
 from jaxscale.laws import Law, chinchilla, muennighoff
 
+pytestmark = pytest.mark.slow  # the oracles scan every problem
+
 BOUNDS = ("N_max", "N_min", "D_max", "D_min", "D_per_N_min", "D_per_N_max")
 INFINITE = np.array([90.0, 0, 90, 0, -90, 90])
 

@@ -14,6 +14,8 @@ import jaxscale as js
 from jaxscale import laws
 from jaxscale._errors import InputError
 
+pytestmark = pytest.mark.slow  # dozens of laws, each a program to compile
+
 # --- Published figures ---
 
 _PEAK, _STEPS = 3e-4, 21840

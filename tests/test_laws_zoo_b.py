@@ -14,6 +14,8 @@ from jaxscale import laws
 from jaxscale._errors import InputError
 from jaxscale.laws import PF_DAY
 
+pytestmark = pytest.mark.slow  # dozens of laws, each a program to compile
+
 
 def truth(law: str) -> dict[str, float]:
     return dict(next(case for case in LAW_CASES if case.law.name == law).truth)

@@ -8,6 +8,8 @@ from jaxscale._errors import InputError
 from jaxscale._frontier import frontier
 from jaxscale.laws import chinchilla
 
+pytestmark = pytest.mark.slow  # every limit is a program to compile
+
 BESIROGLU = chinchilla.published["besiroglu"]
 
 

@@ -289,6 +289,16 @@ each_law = pytest.mark.parametrize(
 )
 
 
+_COMPILED = "/jax/core/compile/backend_compile_duration"
+_events: list[str] = []
+jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: _events.append(name))
+
+
+def compilations() -> int:
+    """How many programs this process has compiled, or read from the persistent cache, so far."""
+    return _events.count(_COMPILED)
+
+
 def as_printed(text: str) -> object:
     """Equals every number that rounds to `text` at its last digit: `2.3e4` is anything from 22,500 to 23,500."""
     value = Decimal(text)

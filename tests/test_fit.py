@@ -7,20 +7,13 @@ import numpy as np
 import optax
 import pandas as pd
 import pytest
-from helpers import LAW_CASES
+from helpers import LAW_CASES, compilations
 from oracles import best_of, table_of
 
 import jaxscale as js
 
 LAW = js.laws.chinchilla
 TRUTH = LAW.published["besiroglu"].params
-COMPILED = "/jax/core/compile/backend_compile_duration"
-_compiled: list[str] = []
-jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: _compiled.append(name))
-
-
-def compilations() -> int:
-    return _compiled.count(COMPILED)
 
 
 def sweep(seed: int = 0, count: int = 60, noise: float = 0.005) -> pd.DataFrame:

@@ -268,24 +268,47 @@ def predict(
     _print(Report(title, blocks=(Table("", header, cells), Lines("", tuple(notes)))))
 
 
+_Budgets = Annotated[_Texts, _option("--budget", "C", "What to spend, in the unit of the cost: FLOPs; repeat.")]
+_Losses = Annotated[_Texts, _option("--reach-loss", "L", "Loss to reach at least cost, instead of budgets; repeat.")]
+_Cost = Annotated[str, _option("--cost", "NAME", "What a run costs.")]
+_Served = Annotated[_Text, _option("--inference-tokens", "T", "Tokens to serve; their compute is part of the cost.")]
+_Limits = Annotated[
+    _Texts,
+    _option(
+        "--limit", "NAME=VALUE", "Keep to a limit: N_max, N_min, D_max, D_min, D_per_N_max, D_per_N_min, U; repeat."
+    ),
+]
+_MaxTokens = Annotated[_Text, _option("--max-tokens", "D", "Most training tokens; --limit D_max.")]
+_MaxParams = Annotated[_Text, _option("--max-params", "N", "Largest model; --limit N_max.")]
+_Unique = Annotated[_Text, _option("--unique-tokens", "U", "Unique tokens there are; others are repetitions.")]
+_Level = Annotated[_Text, _option("--level", "P", "Coverage of the intervals.  [default: as in FIT]")]
+
+
 @app.command()
 def frontier(
     source: _Fit,
-    budget: Annotated[list[str], _option("--budget", "C", "Compute to spend, in FLOPs; repeat.")],
-    cost: Annotated[str, _option("--cost", "NAME", "What a run costs.")] = "six_nd",
+    budget: _Budgets = None,
+    reach_loss: _Losses = None,
+    cost: _Cost = "six_nd",
+    inference_tokens: _Served = None,
+    limit: _Limits = None,
+    max_tokens: _MaxTokens = None,
+    max_params: _MaxParams = None,
+    unique_tokens: _Unique = None,
     group: _Group = None,
-    level: Annotated[_Text, _option("--level", "P", "Coverage of the intervals.  [default: as in FIT]")] = None,
+    level: _Level = None,
     law: _OwnLaw = None,
     output: _Output = None,
     as_json: _Json = False,
 ) -> None:
-    """Find the best model for each budget.
+    """Find the best model for each budget, or the cheapest that reaches each loss.
 
-    Model size, training tokens and loss, each with its interval where the fit has intervals.
+    Model size, training tokens and loss, each with its interval where the fit has intervals; which limits bind, and
+    what one more unit of each would change.
     """
     _check_output(output, source)
-    budgets = [_budget(text) for text in budget]
-    coverage = None if level is None else _number(level, "--level")
+    limits = _plan_limits(limit, max_tokens, max_params, unique_tokens)
+    asked = _plan_request(budget, reach_loss, cost, inference_tokens, limits, level)
     members = _members(_record(source, law), group)
     if len(members) > 1 and (as_json or output is not None):
         raise InputError(
@@ -293,8 +316,7 @@ def frontier(
         )
     with _progress("planning"):
         plans: list[tuple[str, Any]] = [
-            (name, one if _failed(one) else js.frontier(one, budgets, cost=cost, level=coverage))
-            for name, one in members
+            (name, one if _failed(one) else js.frontier(one, **asked)) for name, one in members
         ]
     if len(plans) == 1 and not _failed(plans[0][1]):
         _deliver(plans[0][1], output, as_json)
@@ -307,6 +329,64 @@ def frontier(
             for name, plan in plans
         )
     )
+
+
+@app.command("what-if")
+def what_if(
+    source: _Fit,
+    budget: _Budgets = None,
+    reach_loss: _Losses = None,
+    set_: Annotated[
+        _Texts,
+        _option("--set", "NAME=VALUE", "Change a parameter, limit, price or demand: 0.3, x1.1 or +1sigma; repeat."),
+    ] = None,
+    cost: _Cost = "six_nd",
+    inference_tokens: _Served = None,
+    limit: _Limits = None,
+    max_tokens: _MaxTokens = None,
+    max_params: _MaxParams = None,
+    unique_tokens: _Unique = None,
+    group: _Group = None,
+    level: _Level = None,
+    law: _OwnLaw = None,
+    output: _Output = None,
+    as_json: _Json = False,
+) -> None:
+    """Compare a plan with the one after a change.
+
+    Limits and demand are the change; with --set they belong to both plans, and what --set names is the change. Shown
+    are old, new and difference for every budget, and the difference that derivatives foretell.
+    """
+    _check_output(output, source)
+    changes = _pairs(set_, "--set", "NAME=VALUE")
+    limits = _plan_limits(limit, max_tokens, max_params, unique_tokens)
+    # --set changes what the plan already has, so with it limits and demand belong to the plan before.
+    before = _plan_request(
+        budget, reach_loss, cost, inference_tokens if changes else None, limits if changes else {}, level
+    )
+    after: dict[str, Any] = {"set": changes} if changes else {}
+    if not changes and limits:
+        after["limits"] = limits
+    if not changes and inference_tokens is not None:
+        after["cost"] = _plan_cost(cost, inference_tokens)
+    members = _members(_record(source, law), group)
+    if len(members) != 1:
+        raise InputError(f"FIT {quoted(source)} holds {len(members)} fits; choose one with --group")
+    if _failed(members[0][1]):
+        raise InputError(members[0][1].text)
+    with _progress("planning"):
+        change = js.what_if(js.frontier(members[0][1], **before), **after)
+    _deliver(change, output, as_json)
+
+
+@app.command()
+def models(
+    source: Annotated[
+        str, typer.Argument(metavar="[FIT]", help="What to judge them by: a fit, or law:instance.")
+    ] = "chinchilla:besiroglu",
+) -> None:
+    """Compare known models with the best use of their own size, and of their own compute."""
+    _print(js.reference_models(_members(_record(source, None), None)[0][1]).report())
 
 
 @app.command()
@@ -343,6 +423,47 @@ def _budget(text: str) -> float:
             raise
         options = " ".join(f"--budget {inert(each.strip(), 30)}" for each in several[:3])
         raise InputError(f"{error}. For several budgets repeat the option: {options}") from None
+
+
+def _plan_limits(
+    limit: Iterable[str] | None, max_tokens: str | None, max_params: str | None, unique_tokens: str | None
+) -> dict[str, float]:
+    """Limits by name from all options that give one."""
+    limits = _numbers(limit, "--limit", "NAME=VALUE, such as N_max=70B")
+    short = {"D_max": ("--max-tokens", max_tokens), "N_max": ("--max-params", max_params)}
+    for name, (option, text) in (short | {"U": ("--unique-tokens", unique_tokens)}).items():
+        if text is not None:
+            if name in limits:
+                raise InputError(f"{option} and --limit {name} say the same; give one of them")
+            limits[name] = _number(text, option)
+    return limits
+
+
+def _plan_cost(cost: str, inference_tokens: str | None) -> Any:
+    model = js.costs.get(cost)
+    if inference_tokens is None:
+        return model
+    return model.with_inference(tokens=_number(inference_tokens, "--inference-tokens"))
+
+
+def _plan_request(
+    budget: Sequence[str] | None,
+    reach_loss: Sequence[str] | None,
+    cost: str,
+    inference_tokens: str | None,
+    limits: dict[str, float],
+    level: str | None,
+) -> dict[str, Any]:
+    """What `frontier` is called with."""
+    if bool(budget) == bool(reach_loss):
+        raise _UsageError("give --budget or --reach-loss, one of the two")
+    return {
+        "budgets": [_budget(text) for text in budget] if budget else None,
+        "reach_loss": [_number(text, "--reach-loss") for text in reach_loss] if reach_loss else None,
+        "cost": _plan_cost(cost, inference_tokens),
+        "limits": limits,
+        "level": None if level is None else _number(level, "--level"),
+    }
 
 
 def _count(text: str, option: str, least: int, otherwise: str = "") -> int:

@@ -232,6 +232,8 @@ def _items(limits: Any) -> list[Any]:
 def _from_key(key: str, value: Any) -> list[Limit]:
     variable, _, end = key.rpartition("_")
     if variable and end in ("max", "min"):
+        if "_per_" in variable:
+            return _from_key(variable, (None, value) if end == "max" else (value, None))
         return [_bound(key, 1 if end == "max" else -1, variable, value)]
     top, per, bottom = key.partition("_per_")
     if per and top and bottom:

@@ -20,7 +20,7 @@ import pytest
 import jaxscale as js
 from jaxscale import _cli
 
-COMMANDS = ("demo", "fit", "predict", "frontier", "laws")
+COMMANDS = ("demo", "fit", "predict", "frontier", "what-if", "models", "laws")
 CONSTANTS = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}  # Besiroglu et al. 2024
 LAW = """
 import jax.numpy as jnp
@@ -116,7 +116,7 @@ def test_help_imports_nothing_heavy():
 def test_help_lists_the_commands_and_each_has_its_own(jaxscale):
     status, out, _ = jaxscale("--help")
     assert status == 0
-    assert re.findall(r"^  (\w+) {2,}\w", out.partition("Commands:")[2], re.MULTILINE) == list(COMMANDS)
+    assert re.findall(r"^  ([\w-]+) {2,}\w", out.partition("Commands:")[2], re.MULTILINE) == list(COMMANDS)
     assert "..." not in out.partition("Commands:")[2]  # one-line descriptions are whole
     for command in COMMANDS:
         assert jaxscale(command, "--help")[0] == 0

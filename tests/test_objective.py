@@ -115,7 +115,7 @@ def test_weights_count_runs(runs):
     times = np.random.default_rng(2).integers(0, 3, few.count)
     weighted = quick_fit(few, weights=times.astype(float))
     repeated = quick_fit(few.subset(np.repeat(np.arange(few.count), times)))
-    np.testing.assert_allclose(weighted.theta, repeated.theta, rtol=1e-7)
+    np.testing.assert_allclose(weighted.theta, repeated.theta, rtol=1e-8)
     assert weighted.value == pytest.approx(repeated.value, rel=1e-12)
 
 

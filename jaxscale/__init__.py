@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         PrecisionWarning,
     )
-    from jaxscale._fit import bootstrap, fit, fit_many
+    from jaxscale._fit import bootstrap, fit, fit_many, fit_stream
     from jaxscale._frontier import Plan, frontier
     from jaxscale._known_models import reference_models
     from jaxscale._objective import AbsoluteError, Huber, SquaredError
@@ -41,7 +41,7 @@ _HOMES = {
         "MissingExtraError",
         "PrecisionWarning",
     ),
-    "_fit": ("bootstrap", "fit", "fit_many"),
+    "_fit": ("bootstrap", "fit", "fit_many", "fit_stream"),
     "_frontier": ("Plan", "frontier"),
     "_known_models": ("reference_models",),
     "_objective": ("AbsoluteError", "Huber", "SquaredError"),
@@ -81,6 +81,7 @@ __all__ = [
     "datasets",
     "fit",
     "fit_many",
+    "fit_stream",
     "frontier",
     "laws",
     "limits",

@@ -1,22 +1,33 @@
-"""The main verbs: starts x problems -> one batched solve -> the best of each, its intervals and verdict -> a result."""
+"""The main verbs: starts x tables -> one batched solve -> the best of each, its intervals and verdict -> results."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any, Literal
 
 import jax
 import numpy as np
 import optax
+import pandas as pd
 
 from jaxscale._errors import InputError
-from jaxscale._identification import identify, linearize
-from jaxscale._intervals import Covariance, Progress, bootstrap_draws, make_intervals, powell_covariance
+from jaxscale._identification import Linearization, identify, linearize_all
+from jaxscale._intervals import (
+    Covariance,
+    Intervals,
+    Progress,
+    bootstrap_draws,
+    choose_method,
+    make_intervals,
+    powell_covariance,
+)
 from jaxscale._objective import Huber, Objective
 from jaxscale._problem import Problem, make_problem, pins
-from jaxscale._result import Draws, Failure, FitResult, Fits, Starts
+from jaxscale._result import Draws, Entry, Failure, FitResult, Fits, Starts
 from jaxscale._runs import Runs, read_runs
-from jaxscale._solve import FAR, NEAR, SMALL_BATCH, Solutions, solve
-from jaxscale._starts import candidates, ranked
+from jaxscale._search import Search, agreeing, search, undiscovered
+from jaxscale._stack import MOST_STACKED, Stack, stacked_rows
 from jaxscale._tables import read_frame
 from jaxscale._text import inert, quoted
 from jaxscale._units import in_plain_counts
@@ -27,10 +38,6 @@ from jaxscale.optim import NOT_FINITE, damped_newton
 Bounds = Mapping[str, tuple[float | None, float | None]]
 IntervalMethod = Literal["auto", "quick", "bootstrap", "none"]
 
-_FIRST_BATCH = 16  # starts that "auto" finishes before it asks whether enough of them agree
-_ENOUGH_AGREEING = 5
-_MOST_FINISHED = 1024
-_LIKENESS_ROWS = 64
 _DEFAULT_STEPS, _FIRST_ORDER_STEPS = 300, 5000
 
 
@@ -50,6 +57,7 @@ def fit(
     weights: Any = None,
     seed: int = 0,
     progress: Progress | None = None,
+    devices: Sequence[Any] | None = None,
 ) -> FitResult:
     """Fit a law to runs: the best of many certified local optima, with intervals and a verdict.
 
@@ -57,76 +65,193 @@ def fit(
         law: the law, or its name.
         runs: `Runs`, or anything `read_runs` takes.
         objective: `Huber(1e-3)` on log residuals by default (Hoffmann et al. 2022, Eq. 3), summed over runs.
-        starts: "auto" screens the law's grid (or drawn starts) by the objective and finishes the best and some others
-        until
-            enough agree; "paper" finishes the whole published grid; a number finishes that many of the screened; or
-            mappings of natural parameter values.
+        starts: "auto" makes starts from the data, screens them by the objective and finishes the best and some others
+            until enough agree; "paper" finishes the law's whole published grid; a number finishes that many of the
+            screened; or mappings of natural parameter values.
         optimizer: any optax transformation; the damped Newton of `jaxscale.optim` by default.
         intervals: "auto" chooses by the number of runs and their conditioning and says so; "quick", "bootstrap", or
-        None. level: of the intervals.
+            None.
+        level: of the intervals.
         draws: resampled fits for "bootstrap".
         fixed: parameters held at a natural value. tied: groups of parameters that share one value.
         bounds: (low, high) in natural units by parameter; None leaves an end open.
         weights: one weight for each run, replacing those of `runs`; a column name if `runs` is a table.
         seed: of everything random; the same call gives the same result.
         progress: called as progress(done, total, what).
+        devices: JAX devices that share the work; all of this process by default.
 
     Raises:
         InputError: the runs lack something the law reads, or an argument cannot be used. A fit that is bad but
-        possible is
-            returned with a verdict that says so.
+            possible is returned with a verdict that says so.
     """
-    law = get(law) if isinstance(law, str) else law
-    objective = Huber() if objective is None else objective
-    runs = _as_runs(runs, weights)
-    tied = tuple(tuple(group) for group in tied)
-    _check_options(starts, intervals, level, draws)
-    chosen, solver, steps = _optimizer(optimizer)
-    problem = make_problem(law, runs, objective, fixed=fixed, tied=tied, bounds=bounds)
+    how = _how(law, objective, starts, optimizer, intervals, level, draws, fixed, tied, bounds, seed, devices)
+    read = _as_runs(runs, weights)
     with jax.enable_x64(True):
-        tried, solutions, considered = _search(problem, chosen, starts, seed, steps)
-        best = _first_lowest(solutions.value)
-        if not np.isfinite(solutions.value[best]):
-            raise InputError(
-                f"law {law.name!r} is not finite at any of {len(tried)} starts; "
+        (made,) = _fit_stack(Stack.of([how.problem(read)]), [read], how, progress)
+    if isinstance(made, InputError):
+        raise made
+    return made()
+
+
+@dataclass(frozen=True, eq=False)
+class _How:
+    """Everything a fit is told but its runs, checked."""
+
+    law: Law
+    objective: Objective
+    starts: Any
+    optimizer: optax.GradientTransformationExtraArgs
+    solver: str
+    max_steps: int
+    intervals: Any
+    level: float
+    draws: int
+    fixed: Mapping[str, float]
+    tied: tuple[tuple[str, ...], ...]
+    bounds: Bounds
+    seed: int
+    devices: Sequence[Any] | None
+
+    def problem(self, runs: Runs) -> Problem:
+        """The problem these runs pose."""
+        pins = {"fixed": self.fixed, "tied": self.tied, "bounds": self.bounds}
+        return make_problem(self.law, runs, self.objective, **pins)
+
+
+def _how(
+    law: Law | str,
+    objective: Objective | None = None,
+    starts: Any = "auto",
+    optimizer: optax.GradientTransformation | None = None,
+    intervals: Any = "auto",
+    level: float = 0.9,
+    draws: int = 1000,
+    fixed: Mapping[str, float] | None = None,
+    tied: Iterable[Sequence[str]] = (),
+    bounds: Bounds | None = None,
+    seed: int = 0,
+    devices: Sequence[Any] | None = None,
+) -> _How:
+    law = get(law) if isinstance(law, str) else law
+    _check_options(starts, intervals, level, draws)
+    fixed, bounds, tied = dict(fixed or {}), dict(bounds or {}), tuple(tuple(group) for group in tied)
+    pins(law, fixed, tied, bounds)
+    if optimizer is None:
+        chosen, solver, steps = damped_newton(), "damped_newton", _DEFAULT_STEPS
+    else:
+        chosen, solver, steps = optax.with_extra_args_support(optimizer), "given", _FIRST_ORDER_STEPS
+    return _How(
+        law, Huber() if objective is None else objective, starts, chosen, solver, steps,
+        intervals or "none", level, draws, fixed, tied, bounds, seed, devices,
+    )  # fmt: skip
+
+
+def _fit_stack(
+    stack: Stack, runs: Sequence[Runs], how: _How, progress: Progress | None = None
+) -> list[Callable[[], FitResult] | InputError]:
+    """Fit every table of a stack: what makes its result, or why there is none. Call under float64.
+
+    All that is solved is solved here, side by side; the verdict and the record of each table are made when asked for.
+    """
+    searches = search(stack, how.optimizer, how.starts, seed=how.seed, max_steps=how.max_steps, devices=how.devices)
+    anywhere = np.zeros(stack.first.layout.free)
+    free = np.array([s.solutions.free[s.best] if np.isfinite(s.lowest) else anywhere for s in searches])
+    at = linearize_all(stack, free)
+    resampled = _resampled(stack, runs, free, at, searches, how, progress)
+    made: list[Callable[[], FitResult] | InputError] = []
+    for k, (problem, table, found) in enumerate(zip(stack.problems, runs, searches, strict=True)):
+        wanted = how.starts if isinstance(how.starts, int) else 0
+        if not np.isfinite(found.lowest):
+            text = (
+                f"law {how.law.name!r} is not finite at any of {found.considered} starts; "
                 "check the units, or give starts=[{...}]"
             )
-        free = solutions.free[best]
-        at = linearize(problem, free)
-        identification = identify(at, in_plain_counts(problem, free))
-        quick = powell_covariance(at)
-        made, covariance = make_intervals(
-            problem, chosen, free, at, identification,
-            method=intervals or "none", level=level, draws=draws, seed=seed, clusters=runs.clusters, progress=progress,
+            made.append(InputError(text))
+        elif len(found.tried) < wanted:
+            text = f"starts={wanted}, but law {how.law.name!r} is finite at only {len(found.tried)} of the points known"
+            made.append(InputError(text))
+        else:
+            made.append(partial(_result, problem, table, found, free[k], at[k], resampled.get(k), how))
+    return made
+
+
+def _resampled(
+    stack: Stack,
+    runs: Sequence[Runs],
+    free: np.ndarray,
+    at: Sequence[Linearization],
+    searches: Sequence[Search],
+    how: _How,
+    progress: Progress | None,
+) -> dict[int, tuple[Intervals, Covariance | None]]:
+    """Intervals of those tables whose runs are resampled for them."""
+    if how.intervals not in ("auto", "bootstrap"):
+        return {}
+    methods = {}
+    for k, problem in enumerate(stack.problems):
+        if np.isfinite(searches[k].lowest):
+            conditioning = identify(at[k], in_plain_counts(problem, free[k]))
+            methods[k] = choose_method(how.intervals, at[k], conditioning, runs[k].clusters)
+    chosen = [k for k, (method, _) in methods.items() if method == "bootstrap"]
+    made = {}
+    for first in range(0, len(chosen), MOST_STACKED):
+        some = chosen[first : first + MOST_STACKED]
+        part = stack if len(some) == len(stack) else Stack.of([stack.problems[k] for k in some])
+        drawn = bootstrap_draws(
+            part, free[some], draws=how.draws, seed=how.seed, clusters=[runs[k].clusters for k in some],
+            progress=progress, devices=how.devices,
         )  # fmt: skip
-    lowest = float(solutions.value[best])
-    agree = _agreeing(solutions.value, lowest, problem)
+        for k, thetas in zip(some, drawn, strict=True):
+            method, why = methods[k]
+            made[k] = make_intervals(
+                stack.problems[k], free[k], at[k], method=method, why=why, level=how.level, drawn=thetas,
+                clustered=runs[k].clusters is not None,
+            )  # fmt: skip
+    return made
+
+
+def _result(
+    problem: Problem,
+    runs: Runs,
+    found: Search,
+    free: np.ndarray,
+    at: Linearization,
+    resampled: tuple[Intervals, Covariance | None] | None,
+    how: _How,
+) -> FitResult:
+    """The record of one fit, with its verdict."""
+    law, solutions = how.law, found.solutions
+    identification = identify(at, in_plain_counts(problem, free))
+    method, why = choose_method(how.intervals, at, identification, runs.clusters)
+    made, covariance = resampled or make_intervals(problem, free, at, method=method, why=why, level=how.level)
+    listed = not isinstance(how.starts, (str, int))
     record = Starts(
-        mode=starts if isinstance(starts, str) else ("number" if isinstance(starts, int) else "given"),
-        count=considered,
-        screened=considered if starts != "paper" and isinstance(starts, (str, int)) else 0,
-        finished=len(tried),
-        at_best=int(agree.sum()),
+        mode=how.starts if isinstance(how.starts, str) else ("given" if listed else "number"),
+        count=found.considered,
+        screened=0 if listed or how.starts == "paper" else found.considered,
+        finished=len(found.tried),
+        at_best=int(agreeing(solutions.value, found.lowest, problem).sum()),
         failed=int((solutions.status == NOT_FINITE).sum()),
+        undiscovered=undiscovered(solutions),
         theta=problem.full(solutions.free),
         value=solutions.value,
         status=solutions.status,
         steps=solutions.steps,
         names=law.parameter_names,
     )
-    still = np.all(tried == solutions.free, axis=0) if len(tried) else np.zeros(problem.layout.free, bool)
+    still = np.all(found.tried == solutions.free, axis=0)
     evidence = Evidence(
-        problem, runs, free, at, identification, covariance or quick, record.finished, record.at_best,
+        problem, runs, free, at, identification, covariance or powell_covariance(at), record.finished, record.at_best,
         tuple(n for n, s in zip(problem.free_names, still, strict=True) if s),
     )  # fmt: skip
     theta = problem.full(free)
-    value = float(at.weights @ np.abs(at.residuals)) if objective.kind == "absolute" else lowest
+    absolute = how.objective.kind == "absolute"
     return FitResult(
         law=law,
-        params=law.natural(theta) | dict(fixed or {}),
+        params=law.natural(theta) | dict(how.fixed),
         theta=theta,
-        objective=objective,
-        value=value,
+        objective=how.objective,
+        value=float(at.weights @ np.abs(at.residuals)) if absolute else found.lowest,
         gradient_norm=at.gradient_norm,
         precision="float64",
         sigma=at.sigma,
@@ -138,11 +263,11 @@ def fit(
         runs=runs,
         record=runs.record,
         runs_sha256=runs.sha256,
-        fixed={k: float(v) for k, v in (fixed or {}).items()},
-        tied=tied,
-        bounds={name: (_plain(low), _plain(high)) for name, (low, high) in (bounds or {}).items()},
-        optimizer=solver,
-        seed=seed,
+        fixed={k: float(v) for k, v in how.fixed.items()},
+        tied=how.tied,
+        bounds={name: (_plain(low), _plain(high)) for name, (low, high) in how.bounds.items()},
+        optimizer=how.solver,
+        seed=how.seed,
     )
 
 
@@ -160,9 +285,6 @@ def _as_runs(runs: Any, weights: Any) -> Runs:
     return replace(runs, weights=np.asarray(weights, np.float64))
 
 
-_CHECKED = {"starts": "auto", "intervals": "auto", "level": 0.9, "draws": 1000}
-
-
 def _check_options(starts: Any, intervals: Any, level: float, draws: int) -> None:
     if isinstance(starts, str) and starts not in ("auto", "paper"):
         raise InputError(f"starts must be 'auto', 'paper', a number or a list of mappings, got {quoted(starts)}")
@@ -176,80 +298,8 @@ def _check_options(starts: Any, intervals: Any, level: float, draws: int) -> Non
         raise InputError(f"draws must be at least 20, got {draws}")
 
 
-def _optimizer(
-    optimizer: optax.GradientTransformation | None,
-) -> tuple[optax.GradientTransformationExtraArgs, str, int]:
-    if optimizer is None:
-        return damped_newton(), "damped_newton", _DEFAULT_STEPS
-    return optax.with_extra_args_support(optimizer), "given", _FIRST_ORDER_STEPS
-
-
-def _search(problem: Problem, optimizer, starts, seed: int, steps: int) -> tuple[np.ndarray, Solutions, int]:
-    """The starts that were run to the end, what each reached, and how many were considered."""
-    free = candidates(problem, starts, seed)
-    if starts == "paper" or not isinstance(starts, (str, int)):
-        return free, _descend(problem, optimizer, free, steps), len(free)
-    order = ranked(_likeness(problem), free, seed, problem.deltas[0])
-    if not len(order):
-        raise InputError(
-            f"law {problem.law.name!r} is not finite at any of its {len(free)} starts; "
-            "check the units, or give starts=[{...}]"
-        )
-    if isinstance(starts, int):
-        if starts > len(order):
-            raise InputError(
-                f"starts={starts}, but only {len(order)} distinct starts are known for law {problem.law.name!r}"
-            )
-        return free[order[:starts]], _descend(problem, optimizer, free[order[:starts]], steps), len(free)
-    tried, parts, first = [], [], 0
-    while first < min(len(order), _MOST_FINISHED):
-        batch = free[order[first : max(_FIRST_BATCH, 2 * first)]]
-        tried.append(batch)
-        parts.append(_descend(problem, optimizer, batch, steps))
-        first += len(batch)
-        values = np.concatenate([p.value for p in parts])
-        if _agreeing(values, float(np.min(values)), problem).sum() >= _ENOUGH_AGREEING:
-            break
-    return np.concatenate(tried), Solutions(*(np.concatenate(x) for x in zip(*parts, strict=True))), len(free)
-
-
-def _likeness(problem: Problem) -> Problem:
-    """The problem on a few of its runs, where it has many: good enough to rank starts and to take their first steps."""
-    return problem.thinned(_LIKENESS_ROWS) if problem.count >= 2 * _LIKENESS_ROWS else problem
-
-
-def _descend(problem: Problem, optimizer, free: np.ndarray, steps: int) -> Solutions:
-    """Run every start to the end, through each stage of the objective."""
-    begin, damping, solutions = free, FAR, None
-    if optimizer is damped_newton() and len(free) > SMALL_BATCH and problem.count >= 2 * _LIKENESS_ROWS:
-        few = _likeness(problem)
-        rough = solve(few.task, damped_newton(tolerance=1e-4), begin, few.batch(len(begin)), max_steps=steps)
-        begin = np.where(np.isfinite(rough.free), rough.free, free)
-        damping = NEAR
-    for delta in problem.deltas:
-        batch = problem.batch(len(begin), delta)
-        solutions = solve(problem.task, optimizer, begin, batch, max_steps=steps, damping=damping)
-        begin, damping = np.where(np.isfinite(solutions.free), solutions.free, free), NEAR
-    assert solutions is not None  # an objective has at least one stage
-    return solutions
-
-
 def _plain(end: float | None) -> float | None:
     return None if end is None else float(end)
-
-
-def _first_lowest(values: np.ndarray) -> int:
-    """The first start whose objective is the lowest but for rounding, so that rounding does not choose between
-    equals."""
-    finite = np.where(np.isfinite(values), values, np.inf)
-    return int(np.flatnonzero(finite <= finite.min() * (1 + 1e-13))[0])
-
-
-def _agreeing(values: np.ndarray, lowest: float, problem: Problem) -> np.ndarray:
-    """Which objectives equal the lowest: within 1e-9 of it, and never finer than rounding of a perfect fit."""
-    spread = float(np.std(problem.points.response[: problem.count]))
-    noise = 1e-14 * problem.count * min(problem.delta, spread or 1.0) ** 2
-    return values - lowest <= 1e-9 * abs(lowest) + noise
 
 
 def _of_theta(problem: Problem, covariance: Covariance) -> Covariance:
@@ -261,7 +311,13 @@ def _of_theta(problem: Problem, covariance: Covariance) -> Covariance:
 
 
 def bootstrap(
-    result: FitResult, *, draws: int = 1000, seed: int = 1, runs: Runs | None = None, progress: Progress | None = None
+    result: FitResult,
+    *,
+    draws: int = 1000,
+    seed: int = 1,
+    runs: Runs | None = None,
+    progress: Progress | None = None,
+    devices: Sequence[Any] | None = None,
 ) -> Draws:
     """Refit resampled runs, each draw to its own optimum. Whole clusters are drawn where the runs name them (`run=`).
 
@@ -271,6 +327,7 @@ def bootstrap(
         seed: of the resampling.
         runs: the runs, where the fit was read from a file that does not carry them.
         progress: called as progress(done, total, what).
+        devices: JAX devices that share the work; all of this process by default.
 
     Raises:
         InputError: the runs are missing, or not those of the fit.
@@ -285,15 +342,10 @@ def bootstrap(
         result.law, runs, result.objective, fixed=result.fixed, tied=result.tied, bounds=result.bounds
     )
     with jax.enable_x64(True):
-        drawn = bootstrap_draws(
-            problem,
-            damped_newton(),
-            problem.reduce(result.theta),
-            draws=draws,
-            seed=seed,
-            clusters=runs.clusters,
-            progress=progress,
-        )
+        (drawn,) = bootstrap_draws(
+            Stack.of([problem]), problem.reduce(result.theta)[None], draws=draws, seed=seed,
+            clusters=[runs.clusters], progress=progress, devices=devices,
+        )  # fmt: skip
     kept = drawn[np.isfinite(drawn).all(axis=1)]
     if len(kept) < 0.9 * draws:
         raise InputError(f"only {len(kept)} of {draws} resampled fits converged; the runs do not determine this law")
@@ -313,6 +365,9 @@ def bootstrap(
 
 
 _READING = frozenset({"N", "D", "C", "loss", "response", "run", "where", "on_bad", "loss_unit", "domains"})
+_GROUPS_AT_ONCE = 1024
+
+Group = tuple[str, Any, np.ndarray | None]  # name, runs or a table, row numbers
 
 
 def fit_many(
@@ -325,42 +380,92 @@ def fit_many(
     weights: str | None = None,
     **options: Any,
 ) -> Fits:
-    """Fit a law to every group of a table. A group that cannot be fitted is a row with its reason.
+    """Fit a law to every group of a table, side by side. A group that cannot be fitted is a row with its reason.
+
+    Every group is fitted as `fit` would fit it alone. The verdict and record of a group are made when looked at.
 
     Args:
         law: the law, or its name.
-        data: a table with a column `by` (anything `read_runs` takes), or a mapping of group to `Runs` or tables.
+        data: a table with a column `by` (anything `read_runs` takes), a mapping of group to `Runs` or tables, or an
+            iterator of such pairs. See `fit_stream` for more than fit in memory.
         by: the column that names the group.
         columns: further variables by column, as in `read_runs`.
-        progress: called as progress(done, total, what).
+        progress: called as progress(done, total, what); the total of an iterator is 0, for unknown.
         weights: column of weights.
         **options: of `read_runs` (N, D, C, loss, ...) and of `fit` (objective, starts, intervals, ...).
 
     Raises:
         InputError: there is no column `by`, or an option is unknown.
     """
-    law = get(law) if isinstance(law, str) else law
-    reading = {k: options.pop(k) for k in list(options) if k in _READING} | dict(columns or {})
-    reading["weights"] = weights
-    _check_options(*(options.get(k, d) for k, d in _CHECKED.items()))
-    pins(law, options.get("fixed") or {}, tuple(options.get("tied", ())), options.get("bounds") or {})
-    items: list[tuple[str, FitResult | Failure]] = []
+    chunks = _chunks(law, data, by, {"weights": weights, **dict(columns or {})}, progress, options)
+    return Fits(by, tuple(entry for chunk in chunks for entry in chunk))
+
+
+def fit_stream(
+    law: Law | str,
+    data: Any,
+    *,
+    by: str = "group",
+    columns: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+    weights: str | None = None,
+    **options: Any,
+) -> Iterator[pd.DataFrame]:
+    """`fit_many` for more groups than fit in memory: yields `Fits.to_frame` of some groups at a time, forgets them.
+
+    Arguments are those of `fit_many`; give an iterator of (group, runs), so that not all runs are in memory either.
+    """
+    for chunk in _chunks(law, data, by, {"weights": weights, **dict(columns or {})}, progress, options):
+        yield Fits(by, tuple(chunk)).to_frame()
+
+
+def _chunks(
+    law: Law | str,
+    data: Any,
+    by: str,
+    reading: dict[str, Any],
+    progress: Progress | None,
+    options: dict[str, Any],
+) -> Iterator[list[tuple[str, Entry]]]:
+    """Groups fitted some at a time, in their order."""
+    reading |= {k: options.pop(k) for k in list(options) if k in _READING}
+    how = _how(law, **options)
     groups = _groups(data, by)
-    for k, (name, rows, numbers) in enumerate(groups):
-        try:
-            table = rows if isinstance(rows, Runs) else read_runs(rows, row_numbers=numbers, **reading)
-            items.append((name, fit(law, table, **options)))
-        except InputError as error:
-            items.append((name, Failure("bad_input", str(error))))
+    total = len(groups) if isinstance(groups, list) else 0
+    done, waiting = 0, iter(groups)
+    while chunk := list(itertools.islice(waiting, _GROUPS_AT_ONCE)):
+        yield _fit_groups(chunk, reading, how)
+        done += len(chunk)
         if progress is not None:
-            progress(k + 1, len(groups), "groups")
-    return Fits(by, tuple(items))
+            progress(done, total, "groups")
 
 
-def _groups(data: Any, by: str) -> list[tuple[str, Any, np.ndarray | None]]:
+def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: _How) -> list[tuple[str, Entry]]:
+    """Fit each group, side by side with others of its size."""
+    entries: dict[int, Entry] = {}
+    stacks: dict[tuple[int, int], list[tuple[int, Problem, Runs]]] = {}
+    with jax.enable_x64(True):
+        for k, (_, rows, numbers) in enumerate(groups):
+            try:
+                runs = rows if isinstance(rows, Runs) else read_runs(rows, row_numbers=numbers, **reading)
+                problem = how.problem(runs)
+                stacks.setdefault((stacked_rows(problem), len(problem.deltas)), []).append((k, problem, runs))
+            except InputError as error:
+                entries[k] = Failure("bad_input", str(error))
+        for alike in stacks.values():
+            for first in range(0, len(alike), MOST_STACKED):
+                indices, problems, tables = zip(*alike[first : first + MOST_STACKED], strict=True)
+                for k, made in zip(indices, _fit_stack(Stack.of(problems), tables, how), strict=True):
+                    entries[k] = Failure("bad_input", str(made)) if isinstance(made, InputError) else cache(made)
+    return [(name, entries[k]) for k, (name, *_) in enumerate(groups)]
+
+
+def _groups(data: Any, by: str) -> list[Group] | Iterator[Group]:
     """Name, rows and row numbers (of the whole table, from 1) of every group, in the order of their first row."""
     if isinstance(data, Mapping) and all(isinstance(v, Runs) or hasattr(v, "columns") for v in data.values()):
         return [(str(name), rows, None) for name, rows in data.items()]
+    if isinstance(data, Iterator):
+        return ((str(name), rows, None) for name, rows in data)
     frame = read_frame(data)
     if by not in frame.columns:
         there = ", ".join(inert(c) for c in frame.columns)

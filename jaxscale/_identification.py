@@ -11,6 +11,7 @@ import numpy as np
 from jaxscale._objective import misfit, predictor
 from jaxscale._problem import Problem
 from jaxscale._solve import Task, compile_options
+from jaxscale._stack import Stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,30 +71,42 @@ class Identification:
 
 
 @cache
-def _compiled(task: Task):
+def _compiled(task: Task, many: bool):
     predict = predictor(task.law, task.space)
 
-    def run(free, pinned, points, loss):
+    def run(free, table):
         columns = tuple(free[i] for i in range(task.layout.free))
 
         def of_free(columns, logs):
-            return predict(task.layout.full(columns, pinned), logs)
+            return predict(task.layout.full(columns, table.pinned), logs)
 
-        predicted, slopes = jax.vmap(jax.value_and_grad(of_free), (None, 0))(columns, points.logs)
-        residual = predicted - points.response
-        _, psi, weights = misfit(residual, points.weights, loss)
+        predicted, slopes = jax.vmap(jax.value_and_grad(of_free), (None, 0))(columns, table.points.logs)
+        residual = predicted - table.points.response
+        _, psi, weights = misfit(residual, table.points.weights, table.loss)
         return residual, jnp.stack(slopes, axis=1), psi, weights
 
-    return jax.jit(run, compiler_options=compile_options())
+    return jax.jit(jax.vmap(run) if many else run, compiler_options=compile_options())
 
 
 def linearize(problem: Problem, free: np.ndarray) -> Linearization:
     """Residuals and slopes of a problem at free values (free,); call under float64."""
-    loss = problem.loss()
-    arrays = _compiled(problem.task)(np.asarray(free), problem.pinned, problem.points, loss)
-    residuals, jacobian, psi, weights = (np.asarray(x)[: problem.count] for x in arrays)
-    held = (free <= problem.lower + 1e-9) | (free >= problem.upper - 1e-9)
-    return Linearization(problem.free_names, residuals, jacobian, psi, weights, problem.delta, held)
+    return linearize_all(Stack.of([problem]), np.asarray(free)[None])[0]
+
+
+def linearize_all(stack: Stack, free: np.ndarray) -> list[Linearization]:
+    """Residuals and slopes of each problem at its free values, (len(stack), free); call under float64."""
+    tables = stack.stages[-1]
+    if stack.many:
+        room = np.minimum(np.arange(len(tables.pinned)), len(stack) - 1)
+        arrays = [np.asarray(x) for x in _compiled(stack.first.task, True)(free[room], tables)]
+    else:
+        arrays = [np.asarray(x)[None] for x in _compiled(stack.first.task, False)(free[0], tables)]
+    found = []
+    for k, (problem, at) in enumerate(zip(stack.problems, free, strict=True)):
+        residuals, jacobian, psi, weights = (x[k, : problem.count] for x in arrays)
+        held = (at <= problem.lower + 1e-9) | (at >= problem.upper - 1e-9)
+        found.append(Linearization(problem.free_names, residuals, jacobian, psi, weights, problem.delta, held))
+    return found
 
 
 def identify(at: Linearization, units: np.ndarray) -> Identification:

@@ -1,18 +1,20 @@
-"""Uncertainty of an optimum: a quick standard error, and bootstrap draws refitted in one batch. Takes a problem and
-its solve."""
+"""Uncertainty of an optimum: a quick standard error, and bootstrap draws refitted in one batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cache
+from typing import Any, Literal
 
+import jax
 import numpy as np
-import optax
 from scipy.special import ndtr, ndtri, stdtrit
 
-from jaxscale._identification import Identification, Linearization, linearize
+from jaxscale._identification import Identification, Linearization
+from jaxscale._objective import misfit, predictor
 from jaxscale._problem import Problem
-from jaxscale._solve import NEAR, SMALL_BATCH, solve
-from jaxscale.optim import CONVERGED, STUCK
+from jaxscale._solve import NEAR, Task, compile_options
+from jaxscale._stack import STARTS_AT_ONCE, Stack, solve_stack
+from jaxscale.optim import CONVERGED, STUCK, damped_newton, levenberg_marquardt
 
 Method = Literal["auto", "quick", "bootstrap", "none"]
 Progress = Callable[[int, int, str], None]
@@ -22,7 +24,6 @@ FEWEST_RUNS_FOR_PAIRS = (
 )
 FEWEST_DEGREES_OF_FREEDOM = 4
 FEWEST_CLUSTERS = 8
-_DRAWS_PER_CHUNK = 4096  # bounds memory: one row of weights for each draw
 HOPELESS_CONDITION = 1e9
 _RIVALS = 24  # optima of other draws that every draw is checked against
 
@@ -85,83 +86,126 @@ def powell_covariance(at: Linearization) -> Covariance | None:
     return Covariance(at.names, matrix, "powell_sandwich")
 
 
-def resampling_weights(problem: Problem, draws: int, seed: int, clusters: tuple[str, ...] | None) -> np.ndarray:
+def resampling_weights(
+    problem: Problem, draws: int, rng: np.random.Generator, clusters: tuple[str, ...] | None
+) -> np.ndarray:
     """How often each run counts in each draw, times its own weight, shape (draws, rows). Whole clusters move
     together."""
-    rng = np.random.default_rng(seed)
     own = problem.points.weights[: problem.count]
     labels, index = np.unique(np.arange(problem.count) if clusters is None else np.array(clusters), return_inverse=True)
-    times = rng.multinomial(len(labels), np.full(len(labels), 1 / len(labels)), size=draws)
+    picked = rng.integers(len(labels), size=(draws, len(labels))) + len(labels) * np.arange(draws)[:, None]
+    times = np.bincount(picked.ravel(), minlength=draws * len(labels)).reshape(draws, len(labels))
     return problem.padded(times[:, index] * own)
 
 
 def bootstrap_draws(
-    problem: Problem,
-    optimizer: optax.GradientTransformationExtraArgs,
+    stack: Stack,
     best: np.ndarray,
     *,
     draws: int,
     seed: int,
-    clusters: tuple[str, ...] | None = None,
+    clusters: Sequence[tuple[str, ...] | None],
     progress: Progress | None = None,
+    devices: Sequence[Any] | None = None,
 ) -> np.ndarray:
-    """Free values (draws, free) refitted to resampled runs, each from the optimum of all runs, each checked against
-    others.
+    """Free values (tables, draws, free) refitted to resampled runs, from the optimum of all runs, (tables, free).
 
     A draw that stops short, or above an optimum that another draw found, is restarted there; one that still does not
-    converge is nan.
+    converge is nan. Every table is resampled by the same seed, as it would be alone.
     """
-    weights = resampling_weights(problem, draws, seed, clusters)
-    free = np.empty((draws, problem.layout.free))
-    value = np.empty(draws)
-    status = np.empty(draws, np.int64)
-    chunk = SMALL_BATCH if draws <= SMALL_BATCH else _DRAWS_PER_CHUNK
-    for first in range(0, draws, chunk):
-        rows = slice(first, min(first + chunk, draws))
-        start = np.repeat(best[None], rows.stop - rows.start, axis=0)
-        found = _refit(problem, optimizer, start, weights[rows])
-        free[rows], value[rows], status[rows] = found
+    found = np.empty((len(stack), draws, best.shape[1]))
+    rngs = [np.random.default_rng(seed) for _ in stack.problems]
+    rivals: list[np.ndarray | None] = [None] * len(stack)
+    # Pieces of one table's draws, several tables together where they have few: this bounds memory.
+    pieces = [
+        (k, first, min(draws - first, STARTS_AT_ONCE))
+        for k in range(len(stack))
+        for first in range(0, draws, STARTS_AT_ONCE)
+    ]
+    done = 0
+    for batch in _batches(pieces):
+        table = np.repeat([k for k, _, _ in batch], [count for _, _, count in batch])
+        weights = [resampling_weights(stack.problems[k], count, rngs[k], clusters[k]) for k, _, count in batch]
+        rows = stack.stages[-1].points.response.shape[-1]
+        weights = np.concatenate([np.pad(w, ((0, 0), (0, rows - w.shape[1]))) for w in weights])
+        fits = _refit(stack, table, best[table], weights, rivals, devices)
+        for k, first, count in batch:
+            found[k, first : first + count] = fits[table == k]
+            done += count
         if progress is not None:
-            progress(rows.stop, draws, "bootstrap draws")
+            progress(done, draws * len(stack), "bootstrap draws")
+    return found
+
+
+def _batches(pieces: Sequence[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
+    """Pieces put together up to `STARTS_AT_ONCE` draws."""
+    batch: list[tuple[int, int, int]] = []
+    for piece in pieces:
+        if batch and sum(count for _, _, count in batch) + piece[2] > STARTS_AT_ONCE:
+            yield batch
+            batch = []
+        batch.append(piece)
+    yield batch
+
+
+def _refit(
+    stack: Stack,
+    table: np.ndarray,
+    start: np.ndarray,
+    weights: np.ndarray,
+    rivals: list[np.ndarray | None],
+    devices: Sequence[Any] | None,
+) -> np.ndarray:
+    """Free values (n, free) of each draw's own optimum, nan where there is none; notes rivals of tables met first.
+
+    Beside an optimum Gauss-Newton steps are as good as Newton's and cost half; the few draws that end badly are
+    taken up by Newton's.
+    """
+    near: dict[str, Any] = {"damping": NEAR, "devices": devices}
+    free, value, status, _ = solve_stack(stack, levenberg_marquardt(), table, start, weights=weights, **near)
+    free, value, status = free.copy(), value.copy(), status.copy()
     for _ in range(2):
-        rival, height = _best_rival(problem, free, value, weights, seed)
+        rival, height = np.empty_like(free), np.full(len(free), np.inf)
+        for k in np.unique(table):
+            mine = table == k
+            rivals[k] = free[mine][:_RIVALS] if rivals[k] is None else rivals[k]
+            rival[mine], height[mine] = _best_rival(stack, k, rivals[k], free[mine], weights[mine])
         again = np.flatnonzero((height < value * (1 - 1e-9)) | ((status != CONVERGED) & (status != STUCK)))
         if not len(again):
             break
-        found, reached, ended = _refit(problem, optimizer, rival[again], weights[again])
-        better = reached < value[again]
-        free[again[better]], value[again[better]], status[again[better]] = found[better], reached[better], ended[better]
+        fresh = solve_stack(stack, damped_newton(), table[again], rival[again], weights=weights[again], **near)
+        better = fresh.value < value[again]
+        kept = again[better]
+        free[kept], value[kept], status[kept] = fresh.free[better], fresh.value[better], fresh.status[better]
     free[(status != CONVERGED) & (status != STUCK)] = np.nan
     return free
 
 
-def _refit(problem, optimizer, start, weights):
-    solution = solve(problem.task, optimizer, start, problem.batch(len(start), weights=weights), damping=NEAR)
-    return solution.free, solution.value, solution.status
-
-
-def _best_rival(problem: Problem, free: np.ndarray, value: np.ndarray, weights: np.ndarray, seed: int):
-    """For every draw, the lowest of its objective over some other draws' optima, and where."""
-    at = np.random.default_rng(seed).permutation(len(free))[:_RIVALS]
-    at = at[np.isfinite(free[at]).all(axis=1)]
-    if not len(at):
+def _best_rival(stack: Stack, k: int, rivals: np.ndarray, free: np.ndarray, weights: np.ndarray):
+    """For every draw of table k, the lowest of its objective over some other draws' optima, and where."""
+    rivals = rivals[np.isfinite(rivals).all(axis=1)]
+    if not len(rivals):
         return free, np.full(len(free), np.inf)
-    contributions = _contributions(problem, free[at])  # (rivals, rows), at weight one
+    padded = rivals[np.minimum(np.arange(_RIVALS), len(rivals) - 1)]
+    tables = stack.stages[-1]
+    one = jax.tree.map(lambda x: x[k], tables) if stack.many else tables
+    contributions = np.asarray(_contributions(stack.first.task)(padded, one))  # (rivals, rows), at weight one
     heights = np.nan_to_num(weights @ contributions.T, nan=np.inf)
     pick = heights.argmin(axis=1)
-    return free[at][pick], heights[np.arange(len(free)), pick]
+    return padded[pick], heights[np.arange(len(free)), pick]
 
 
-def _contributions(problem: Problem, free: np.ndarray) -> np.ndarray:
-    """Each run's share of the objective, weights left out, at some free values: (len(free), rows)."""
-    own = problem.points.weights
-    out = []
-    for x in free:
-        at = linearize(problem, x)
-        size = np.clip(np.abs(at.residuals), 0, at.delta)
-        factor = np.where(at.residuals > 0, problem.objective.overestimate, 1.0)
-        out.append(problem.padded(factor * size * (np.abs(at.residuals) - 0.5 * size)))
-    return np.array(out) * (own > 0)
+@cache
+def _contributions(task: Task):
+    """`run(free (n, free), table) -> (n, rows)`: each run's share of the objective, at weight one."""
+    predict = predictor(task.law, task.space)
+
+    def run(free, table):
+        theta = task.layout.full(free, table.pinned)
+        residual = jax.vmap(lambda logs: predict(theta, logs))(table.points.logs) - table.points.response
+        return misfit(residual, 1.0 * (table.points.weights > 0), table.loss)[0]
+
+    return jax.jit(jax.vmap(run, (0, None)), compiler_options=compile_options())
 
 
 def bias_corrected(draws: np.ndarray, estimate: float, level: float) -> tuple[float, float]:
@@ -206,25 +250,27 @@ def choose_method(
 
 def make_intervals(
     problem: Problem,
-    optimizer: optax.GradientTransformationExtraArgs,
     best: np.ndarray,
     at: Linearization,
-    identification: Identification,
     *,
-    method: Method,
+    method: str,
+    why: str,
     level: float,
-    draws: int,
-    seed: int,
-    clusters: tuple[str, ...] | None,
-    progress: Progress | None = None,
+    drawn: np.ndarray | None = None,
+    clustered: bool = False,
 ) -> tuple[Intervals, Covariance | None]:
-    """Intervals of all parameters by the method asked for or chosen, and the covariance of the free values behind
-    them."""
-    chosen, why = choose_method(method, at, identification, clusters)
-    if chosen == "none":
+    """Intervals of all parameters by a chosen method, and the covariance of the free values behind them.
+
+    Args:
+        problem: the problem, and `best`, `at`: its optimum (free,) and the linearization there.
+        method, why: as `choose_method` gives them.
+        level: of the intervals.
+        drawn: free values (draws, free) of resampled fits, for "bootstrap"; whether whole `clustered` runs were drawn.
+    """
+    if method == "none":
         return Intervals(level, "none", why), None
-    quick = powell_covariance(at)
-    if chosen == "quick":
+    if method == "quick":
+        quick = powell_covariance(at)
         if quick is None:
             return Intervals(
                 level, "none", "the sandwich matrix is singular: the runs do not determine the parameters"
@@ -234,8 +280,8 @@ def make_intervals(
         ends = {n: (best[k] - half[k], best[k] + half[k]) for k, n in enumerate(quick.names) if not at.held[k]}
         return _natural_intervals(problem, level, "powell_sandwich", why, ends, errors, None), quick
 
-    drawn = bootstrap_draws(problem, optimizer, best, draws=draws, seed=seed, clusters=clusters, progress=progress)
-    good = np.isfinite(drawn).all(axis=1)
+    assert drawn is not None
+    draws, good = len(drawn), np.isfinite(drawn).all(axis=1)
     if good.sum() < max(20, 0.9 * draws):
         return Intervals(level, "none", f"only {good.sum()} of {draws} resampled fits converged"), None
     kept = drawn[good]
@@ -244,12 +290,11 @@ def make_intervals(
     covariance = Covariance(at.names, np.cov(kept, rowvar=False).reshape(len(at.names), -1), "bootstrap")
     tails = ((1 - level) / 2, (1 + level) / 2)
     ends = {}
-    percentile = clusters is not None
     for k, name in enumerate(at.names):
         if at.held[k]:
             continue
-        ends[name] = tuple(np.quantile(kept[:, k], tails)) if percentile else bias_corrected(kept[:, k], best[k], level)
-    label = "cluster_pairs_percentile" if clusters is not None else "pairs_bias_corrected"
+        ends[name] = tuple(np.quantile(kept[:, k], tails)) if clustered else bias_corrected(kept[:, k], best[k], level)
+    label = "cluster_pairs_percentile" if clustered else "pairs_bias_corrected"
     return _natural_intervals(problem, level, label, why, ends, kept.std(axis=0, ddof=1), len(kept)), covariance
 
 

@@ -179,9 +179,9 @@ def value_of(law: Law, layout: Layout, space: Space):
 def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_order: bool = True):
     """`evaluate(free, pinned, points, loss, outer_share)` for many lanes; see `DampedState.outer_share`.
 
-    Arrays of `points` and `pinned` may have a lane axis or be shared. Everything is one pass of elementwise work per
-    run, then one batched product; `separate` keeps XLA from fusing the product into the pass, which would make it
-    scalar.
+    Arrays of `points`, `pinned` and `loss` may have a lane axis or be shared. Everything is one pass of elementwise
+    work per run, then one batched product; `separate` keeps XLA from fusing the product into the pass, which would
+    make it scalar.
     """
     predict = predictor(law, space)
 
@@ -215,6 +215,7 @@ def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_ord
 
             return jax.vmap(one_lane, (0, 0 if pinned.ndim == 2 else None, logs_axes))(columns, pinned, points.logs)
 
+        loss = Loss(*(jnp.reshape(x, (-1, 1)) for x in loss))
         predicted, jac = separate(per_run(value_and_jacobian))
         residual = predicted - points.response
         contribution, psi, weights = misfit(residual, points.weights, loss)

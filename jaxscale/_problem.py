@@ -9,7 +9,7 @@ import numpy as np
 from jaxscale._errors import InputError
 from jaxscale._objective import Layout, Loss, Objective, Points, residual_space
 from jaxscale._runs import Runs
-from jaxscale._solve import SMALL_BATCH, Problems, Task, bucket
+from jaxscale._solve import Tables, Task, bucket
 from jaxscale.laws import Law
 
 _THETA_LIMIT = 300.0  # a logged parameter beyond exp(+-300) has left float64's useful range
@@ -62,29 +62,25 @@ class Problem:
         """Residuals up to this size count as squares."""
         return self.deltas[-1]
 
-    def loss(self, delta: float | None = None) -> Loss:
-        """The misfit as data, at this delta or the objective's own."""
-        return Loss(np.float64(self.delta if delta is None else delta), np.float64(self.objective.overestimate))
+    def loss(self, stage: int = -1) -> Loss:
+        """The misfit as data, at a stage of the objective; the last one is the objective asked for."""
+        return Loss(np.float64(self.deltas[stage]), np.float64(self.objective.overestimate))
 
-    def batch(self, starts: int, delta: float | None = None, weights: np.ndarray | None = None) -> Problems:
-        """This table for a number of starts: all with its own weights, or start k with `weights[k]`, (starts, rows).
-
-        A small batch is always given a row of weights for each start, so that starts and resampled fits share a
-        program.
-        """
-        index = np.zeros(starts, np.int64)
-        if weights is None and starts <= SMALL_BATCH:
-            weights = np.broadcast_to(self.points.weights, (starts, len(self.points.weights)))
-        weighting = index if weights is None else np.arange(starts)
-        return Problems(self.points, self.pinned, weights, index, weighting, self.loss(delta), self.lower, self.upper)
+    def tables(self, stage: int = -1) -> Tables:
+        """The numbers of this problem, as the solver takes them."""
+        return Tables(self.points, self.pinned, self.loss(stage), self.lower, self.upper)
 
     def thinned(self, rows: int) -> "Problem":
         """The same problem on some of its runs, evenly spread over the response: a cheap likeness, to begin with."""
         used = np.flatnonzero(self.points.weights > 0)
         by_response = used[np.argsort(self.points.response[used], kind="stable")]
         some = np.sort(by_response[np.linspace(0, len(used) - 1, min(rows, len(used))).round().astype(int)])
-        points = _pad(Points(*jax.tree.map(lambda x: x[some], tuple(self.points))))
+        points = _pad(Points(*jax.tree.map(lambda x: x[some], tuple(self.points))), bucket(len(some)))
         return replace(self, points=points, count=len(some))
+
+    def with_rows(self, rows: int) -> "Problem":
+        """The same problem, padded to at least that many rows."""
+        return self if len(self.points.response) >= rows else replace(self, points=_pad(self.points, rows))
 
     def padded(self, rows: np.ndarray) -> np.ndarray:
         """Weights (..., count) extended with the zeros of the padding."""
@@ -113,7 +109,7 @@ def make_problem(
     response = np.asarray(runs.response, np.float64)
     weights = np.ones(len(response)) if runs.weights is None else np.asarray(runs.weights, np.float64)
     lower, upper = _box(law, layout, response, bounds)
-    points = _pad(Points(logs, np.log(response) if space == "log" else response, weights))
+    points = _pad(Points(logs, np.log(response) if space == "log" else response, weights), bucket(len(response)))
     task = Task(law, layout, space)
     scale = 1.0 if space == "log" else float(np.median(np.abs(response))) or 1.0
     return Problem(
@@ -189,10 +185,9 @@ def _box(law: Law, layout: Layout, response: np.ndarray, bounds: Mapping) -> tup
     return lower, upper
 
 
-def _pad(points: Points) -> Points:
-    """Rows padded to a bucket by repeating the last one with weight zero."""
-    count = len(points.response)
-    extra = bucket(count) - count
+def _pad(points: Points, rows: int) -> Points:
+    """Points padded to that many rows by repeating the last one with weight zero."""
+    extra = rows - len(points.response)
 
     def longer(x: np.ndarray) -> np.ndarray:
         return np.concatenate([x, np.repeat(x[-1:], extra, axis=0)])

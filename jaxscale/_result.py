@@ -1,7 +1,7 @@
 """Finished fits: what was found, how sure it is, and whether to believe it; written to and read from plain JSON."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,8 @@ _METHODS = {
 class Starts:
     """What every start reached. `count` starts were considered, `screened` of them by their objective alone, `finished`
     run to the end; `at_best` of those reached the best objective (within 1e-9 of it), `failed` never had a finite one.
+    `undiscovered` is the expected share of starts that would lead to an optimum not yet seen (Boender & Rinnooy Kan
+    1987); None if it was not kept.
 
     theta: (finished, n_parameters) where each ended; value: its objective; status: why it ended; steps: iterations.
     All four are empty in a fit read from a file.
@@ -58,11 +60,14 @@ class Starts:
     status: np.ndarray
     steps: np.ndarray
     names: tuple[str, ...]
+    undiscovered: float | None = None
 
     def __str__(self) -> str:
         tried = f"{self.screened:,} points screened, " if self.screened else ""
         lost = f", {self.failed} ended where the law is not finite" if self.failed else ""
-        return f"{tried}{self.finished} run to the end, {self.at_best} of them reached this optimum{lost}"
+        share = self.undiscovered
+        unseen = "" if share is None else f"; {100 * share:.2g} % expected to lead to one not yet seen"
+        return f"{tried}{self.finished} run to the end, {self.at_best} of them reached this optimum{lost}{unseen}"
 
     def __repr__(self) -> str:
         return f"<Starts {self.mode}: {self}>"
@@ -254,7 +259,10 @@ class FitResult:
             if c is None
             else {"names": list(c.names), "matrix": c.matrix.tolist(), "method": c.method},
             "runs": self._summary_of_runs() if rows is None else rows,
-            "starts": {k: getattr(s, k) for k in ("mode", "count", "screened", "finished", "at_best", "failed")},
+            "starts": {
+                k: getattr(s, k)
+                for k in ("mode", "count", "screened", "finished", "at_best", "failed", "undiscovered")
+            },
             "verdict": _verdict_to(self.verdict),
             "intervals": {
                 "level": self.intervals.level,
@@ -303,27 +311,39 @@ class Failure:
     text: str
 
 
+Entry = FitResult | Failure | Callable[[], FitResult]
+
+
 @dataclass(frozen=True, eq=False)
 class Fits:
-    """Fits of many groups. A group that could not be fitted is a `Failure` with its reason, and disturbs no other."""
+    """Fits of many groups. A group that could not be fitted is a `Failure` with its reason, and disturbs no other.
+
+    `entries` may hold what makes a result in place of the result: verdicts are reached when somebody looks.
+    """
 
     by: str
-    items: tuple[tuple[str, FitResult | Failure], ...]
+    entries: tuple[tuple[str, Entry], ...]
+
+    @property
+    def items(self) -> tuple[tuple[str, FitResult | Failure], ...]:
+        """Every group with its fit, or why there is none."""
+        return tuple((name, _made(entry)) for name, entry in self.entries)
 
     def __iter__(self) -> Iterator[tuple[str, FitResult | Failure]]:
         return iter(self.items)
 
     def __len__(self) -> int:
-        return len(self.items)
+        return len(self.entries)
 
     def __getitem__(self, group: str) -> FitResult:
         """The fit of a group. Raises InputError if there is none, with the reason."""
-        for name, item in self.items:
+        for name, entry in self.entries:
             if name == group:
+                item = _made(entry)
                 if isinstance(item, Failure):
                     raise InputError(f"group {quoted(group)} has no fit: {item.text}")
                 return item
-        raise InputError(f"no group {quoted(group)}; there are {', '.join(inert(n) for n, _ in self.items[:20])}")
+        raise InputError(f"no group {quoted(group)}; there are {', '.join(inert(n) for n, _ in self.entries[:20])}")
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each group: ok, trustworthy, runs, parameters with their intervals, objective, codes, error."""
@@ -387,6 +407,10 @@ class Fits:
     def save(self, path: str | Path) -> None:
         """Write all groups as JSON; the file is there whole, or not at all."""
         write_atomic(path, to_json(self.to_dict()))
+
+
+def _made(entry: Entry) -> FitResult | Failure:
+    return entry if isinstance(entry, FitResult | Failure) else entry()
 
 
 @dataclass(frozen=True, eq=False)
@@ -638,6 +662,7 @@ def _fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
             status=empty.astype(int),
             steps=empty.astype(int),
             names=law.parameter_names,
+            undiscovered=_number_or_none(s.get("undiscovered")),
         ),
         verdict=_verdict_from(data["verdict"]),
         identification=Identification(condition, _numbers(i["correlations"]), _numbers(i["sloppiest"])),

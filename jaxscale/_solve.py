@@ -4,7 +4,7 @@ A lane that finishes writes its result and takes the next start in the same iter
 """
 
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -31,16 +31,23 @@ _NO_PROGRESS = 1e-13
 class Problems(NamedTuple):
     """What a batch of starts is fitted to.
 
-    `points` and `pinned` are one table's, or have a leading axis of tables; `weights`, if given, has a leading axis of
-    alternative weights and replaces those of `points`. `table` and `weighting` say which each start uses, (n_starts,).
+    `tables` are the `Tables` of one table, or have a leading axis of tables; `weights`, if given, has a leading axis of
+    alternative weights and replaces those of the points. `table` and `weighting` say which each start uses,
+    (n_starts,).
     """
 
-    points: Any
-    pinned: Any
+    tables: Any
     weights: Any
     table: Any
     weighting: Any
-    loss: Any
+
+
+class Tables(NamedTuple):
+    """Runs, pinned values, the shape of the misfit and bounds of one table, or of several along a leading axis."""
+
+    points: Points
+    pinned: Any
+    loss: Loss
     lower: Any
     upper: Any
 
@@ -80,31 +87,35 @@ def solve(
     max_steps: int = 300,
     damping: float = FAR,
     devices: Sequence[Any] | None = None,
+    smallest: int = SMALL_BATCH,
 ) -> Solutions:
     """Minimise from every start, shape (n_starts, free); call under float64. Nothing here raises for a start that
     fails.
 
     `damping` is what a damped solver begins with: `FAR` from the optimum, or `NEAR` it. Other optimizers ignore it.
     The starts are dealt out to `devices` (all of this process by default), each of which works off a queue of its own.
+    Batches of up to `smallest` starts share one compiled shape.
     """
     devices = tuple(jax.local_devices() if devices is None else devices)
-    rows = problems.points.response.shape[-1]
-    run = _compiled(task, optimizer, lanes_for(rows, len(starts)), max_steps, devices)
-    dealt, problems, place, counts = _deal(np.asarray(starts), problems, len(devices))
+    rows = problems.tables.points.response.shape[-1]
+    dealt, problems, place, counts = _deal(np.asarray(starts), problems, len(devices), smallest)
+    run = _compiled(task, optimizer, lanes_for(rows, len(dealt)), max_steps, devices)
     with jax.default_device(devices[0]):
         found = run(dealt, counts, problems, np.float64(damping))
     return Solutions(*(np.asarray(x)[place] for x in found))
 
 
-def _deal(starts: np.ndarray, problems: Problems, hands: int):
+def _deal(starts: np.ndarray, problems: Problems, hands: int, smallest: int):
     """Starts padded to a bucket and dealt out like cards, so that no device gets all the hard ones.
 
     Returns the starts in dealt order, the problems with `table` and `weighting` in the same order, where each start is
     found again, and how many each device has. The counts are data: another number of starts compiles nothing.
     """
     count = len(starts)
-    smallest = 1 << max(4, (SMALL_BATCH // hands).bit_length() - 1)
-    size = hands * bucket(-(-count // hands), smallest)
+    each = 1 << max(4, (smallest // hands).bit_length() - 1)
+    while each * hands < count:
+        each *= 4
+    size = hands * each
     dealt = np.arange(size).reshape(-1, hands).T.ravel()  # position in a hand -> start
     place = np.empty(size, np.int64)
     place[dealt] = np.arange(size)
@@ -142,7 +153,7 @@ def _compiled(task: Task, optimizer, lanes: int, max_steps: int, devices: tuple[
     options = compile_options(devices[0].platform)
     if len(devices) > 1:
         split, whole = PartitionSpec("starts"), PartitionSpec()
-        specs = Problems(whole, whole, whole, split, split, whole, whole, whole)
+        specs = Problems(whole, whole, split, split)
         mesh = Mesh(np.array(devices), ("starts",))
         sharded = jax.shard_map(run, mesh=mesh, in_specs=(split, split, specs, whole), out_specs=split, check_vma=False)
         return jax.jit(sharded, compiler_options=options)
@@ -153,6 +164,7 @@ class _Lanes(NamedTuple):
     """State of the lanes, and the results written so far (one extra row takes what idle lanes write)."""
 
     start: Array  # which start each lane works on
+    owned: tuple[Any, Any]  # tables and weights of the lanes' own
     trial: Array
     optimizer: Any
     best: Array
@@ -171,51 +183,63 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
     second_order = isinstance(probe, DampedState)
     evaluate = evaluator(task.law, task.layout, task.space, exact=True, second_order=second_order)
     value = value_of(task.law, task.layout, task.space)
-    per_table = problems.points.response.ndim == 2
+    many = problems.tables.points.response.ndim == 2
 
     def begin(x: Array) -> Any:
         state = optimizer.init(x)
         return state._replace(damping=damping.astype(dtype)) if second_order else state
 
-    def problem_of(start: Array) -> tuple[Points, Array]:
-        """The table, and pinned values, of each start; what all share stays without a lane axis."""
-        points, pinned = problems.points, problems.pinned
-        if per_table:
-            points, pinned = jax.tree.map(lambda x: x[problems.table[start]], (points, pinned))
-        if problems.weights is not None:
-            points = points._replace(weights=problems.weights[problems.weighting[start]])
-        return points, pinned
+    # What a lane has of its own is copied to it when it takes a start. Gathered anew in every step it would cost as
+    # much as the law itself, since XLA on CPU fuses a gather into its use, one number at a time.
+    def own(start: Array) -> tuple[Any, Any]:
+        """Table and weights that a start has for itself, if tables and weights differ."""
+        table = jax.tree.map(lambda x: x[problems.table[start]], problems.tables) if many else None
+        return table, None if problems.weights is None else problems.weights[problems.weighting[start]]
 
-    def advance(evaluation, state, trial, points, pinned, start):
+    def refill(owned: tuple, finished: Array, following: Array) -> tuple:
+        lane_of = jnp.argsort(~finished)
+
+        def one(k: Array, owned: tuple) -> tuple:
+            lane = lane_of[k]
+            fresh = own(jnp.minimum(following[lane], size - 1))
+            return jax.tree.map(lambda old, new: lax.dynamic_update_index_in_dim(old, new, lane, 0), owned, fresh)
+
+        return lax.fori_loop(0, jnp.sum(finished), one, owned)
+
+    def tables_of(owned: tuple) -> Tables:
+        """The table of each lane; what all share stays without a lane axis."""
+        tables = owned[0] if many else problems.tables
+        return tables if owned[1] is None else tables._replace(points=tables.points._replace(weights=owned[1]))
+
+    def advance(evaluation, state, trial, tables):
         """One step of the optimizer in every lane."""
 
-        def one(grad, state, trial, value_here, curvature, points, pinned):
-            more = {"curvature": curvature, "lower": problems.lower, "upper": problems.upper} if second_order else {}
+        def one(grad, state, trial, value_here, curvature, table):
+            bounds = {"lower": table.lower, "upper": table.upper}
             updates, state = optimizer.update(
                 grad,
                 state,
                 trial,
                 value=value_here,
                 grad=grad,
-                value_fn=lambda x: value(x, pinned, points, problems.loss),
-                **more,
+                value_fn=lambda x: value(x, table.pinned, table.points, table.loss),
+                **({"curvature": curvature, **bounds} if second_order else {}),
             )
-            return jnp.clip(optax.apply_updates(trial, updates), problems.lower, problems.upper), state
+            return jnp.clip(optax.apply_updates(trial, updates), *bounds.values()), state
 
-        table_axis = 0 if per_table else None
-        weights_axis = 0 if points.weights.ndim == 2 else None
-        points_axes = Points(tuple(table_axis for _ in points.logs), table_axis, weights_axis)
-        axes = (0, 0, 0, 0, 0, points_axes, table_axis)
-        return jax.vmap(one, axes)(
-            evaluation.gradient, state, trial, evaluation.value, evaluation.curvature, points, pinned
+        axes = jax.tree.map(lambda _: 0 if many else None, tables)
+        weights_axis = 0 if tables.points.weights.ndim == 2 else None
+        axes = axes._replace(points=axes.points._replace(weights=weights_axis))
+        return jax.vmap(one, (0, 0, 0, 0, 0, axes))(
+            evaluation.gradient, state, trial, evaluation.value, evaluation.curvature, tables
         )
 
     def step(s: _Lanes) -> _Lanes:
         active = s.start < count
-        points, pinned = problem_of(jnp.minimum(s.start, size - 1))
+        tables = tables_of(s.owned)
         outer_share = s.optimizer.outer_share if second_order else None
-        now = evaluate(s.trial, pinned, points, problems.loss, outer_share)
-        trial, state = advance(now, s.optimizer, s.trial, points, pinned, s.start)
+        now = evaluate(s.trial, tables.pinned, tables.points, tables.loss, outer_share)
+        trial, state = advance(now, s.optimizer, s.trial, tables)
 
         idle = jnp.where(s.value - now.value > _NO_PROGRESS * jnp.abs(now.value), 0, s.idle + 1)
         if second_order:
@@ -246,6 +270,7 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
         count_finished = jnp.sum(finished)
         return _Lanes(
             start=following,
+            owned=refill(s.owned, finished, following),
             trial=trial,
             optimizer=state,
             best=best,
@@ -262,6 +287,7 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
     zero = jnp.zeros(lanes, jnp.int32)
     state = _Lanes(
         start=first,
+        owned=jax.vmap(own)(jnp.minimum(first, size - 1)),
         trial=trial,
         optimizer=jax.vmap(begin)(trial),
         best=trial,
@@ -279,21 +305,3 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
     )
     state = lax.while_loop(lambda s: s.done < count, step, state)
     return tuple(x[:size] for x in state.results)
-
-
-@cache
-def _compiled_values(task: Task):
-    value = value_of(task.law, task.layout, task.space)
-
-    def run(starts, pinned, points, loss):
-        return lax.map(lambda x: value(x, pinned, points, loss), starts, batch_size=64)
-
-    return jax.jit(run, compiler_options=compile_options())
-
-
-def values_at(task: Task, starts: np.ndarray, pinned: np.ndarray, points: Points, loss: Loss) -> np.ndarray:
-    """Objective of one table at every start, (n_starts,): the cheap look that decides which starts are worth
-    finishing."""
-    extra = bucket(len(starts), SMALL_BATCH) - len(starts)
-    padded = np.concatenate([starts, np.repeat(starts[-1:], extra, axis=0)])
-    return np.asarray(_compiled_values(task)(padded, pinned, points, loss))[: len(starts)]

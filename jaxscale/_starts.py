@@ -1,188 +1,274 @@
-"""Where a fit starts: a law's published grid, or starts made from the data, and which of them are worth finishing."""
+"""Where a fit starts: a law's published grid, points given, or points made from the data and screened by objective."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array, lax
 
 from jaxscale._errors import InputError
+from jaxscale._objective import value_of
 from jaxscale._problem import Problem
-from jaxscale._solve import values_at
-from jaxscale._units import naturals, safe_log, unit_shift
+from jaxscale._solve import Tables, Task, compile_options
+from jaxscale._stack import Stack
+from jaxscale._units import safe_log, unit_shift
 from jaxscale.laws import Law, Parameter
+from jaxscale.optim import solve_positive
 
-_DRAWN = 4096  # starts drawn for a law without a grid
+LIKENESS_ROWS = 64  # runs that are enough to rank starts by, and to take first steps on
+_DRAWN = (16, 32, 64, 256, 1024, 4096)  # points drawn, by how many parameters cannot be solved for
 _EXPONENTS = (0.02, 3.0)  # where the exponent of a scaling law is looked for
 _WIDEST_LOGIT = 4.0  # shares are looked for between 2 % and 98 %
 _DECADES_AROUND_DATA = 3.0  # how far beyond the data the scale of a variable is looked for
+_LEAST_SHARE = 1e-3  # a positive parameter that is solved for keeps at least this share of the response
 
 
-def candidates(problem: Problem, starts: str | int | Sequence[Mapping[str, float]], seed: int) -> np.ndarray:
-    """Free values (n, free) of all starts that `starts` stands for, before any are left out.
+def published_grid(problem: Problem) -> np.ndarray:
+    """Free values (n, free) of the law's published grid, in the units of the table.
 
     Raises:
-        InputError: "paper" was asked of a law without a published grid, or a given start lacks a parameter.
+        InputError: the law has none.
     """
     law = problem.law
-    if not isinstance(starts, (str, int)):
-        theta = np.array([law.theta({**_pinned_values(problem), **start}) for start in starts])
-        if not len(theta):
-            raise InputError("starts is empty; give at least one mapping of parameter values, or 'auto'")
-        return problem.reduce(theta)
-    has_grid = all(p.grid for p in law.parameters)
-    if starts == "paper" and not has_grid:
+    if not all(p.grid for p in law.parameters):
         raise InputError(f"law {law.name!r} has no published grid of starts; use starts='auto' or a number")
-    if has_grid:
-        grid = np.array(list(itertools.product(*(p.grid for p in law.parameters))), np.float64)
-        if starts != "paper":
-            grid = np.concatenate([grid, _finer_exponents(law)])
-        theta = grid + unit_shift(problem, grid)
-    else:
-        theta = drawn(problem, seed)
-    free = np.clip(problem.reduce(theta), problem.lower, problem.upper)
+    grid = np.array(list(itertools.product(*(p.grid for p in law.parameters))), np.float64)
+    free = np.clip(problem.reduce(grid + unit_shift(problem, grid)), problem.lower, problem.upper)
     return free if problem.layout.free == len(law.parameters) else np.unique(free, axis=0)
 
 
-def ranked(problem: Problem, free: np.ndarray, seed: int, delta: float) -> np.ndarray:
-    """Order in which to finish starts, most promising first: by objective, every fourth one at random for diversity."""
-    values = values_at(problem.task, free, problem.pinned, problem.points, problem.loss(delta))
-    order = np.argsort(np.where(np.isfinite(values), values, np.inf), kind="stable")
-    order = order[np.isfinite(values[order])]
-    _, first = np.unique(np.round(values[order], 14), return_index=True)
-    distinct = order[np.sort(first)]
-    rest = np.random.default_rng(seed).permutation(distinct)
-    taken = np.zeros(len(free), bool)
-    queues = (iter(distinct), iter(rest))
-    out = []
-    for k in range(len(distinct)):
-        for index in queues[k % 4 == 3]:
-            if not taken[index]:
-                taken[index] = True
-                out.append(index)
-                break
-    return np.array(out + [i for i in distinct if not taken[i]], np.int64)
+def given_points(problem: Problem, starts: Sequence[Mapping[str, float]]) -> np.ndarray:
+    """Free values (n, free) of mappings of natural values; pinned parameters may be left out.
 
-
-def _pinned_values(problem: Problem) -> dict[str, float]:
-    return {
+    Raises:
+        InputError: there is no start, or one lacks a parameter.
+    """
+    pinned = {
         p.name: p.to_natural(t) for p, t in zip(problem.law.parameters, problem.pinned, strict=True) if np.isfinite(t)
     }
+    if not len(starts):
+        raise InputError("starts is empty; give at least one mapping of parameter values, or 'auto'")
+    return problem.reduce(np.array([problem.law.theta({**pinned, **start}) for start in starts]))
 
 
-def _finer_exponents(law: Law) -> np.ndarray:
-    """The grid with exponents between its own: a published grid that steps by one half starts far from most laws."""
-    finer = [(0.2, 0.35, 0.5) if p.transform == "identity" else p.grid for p in law.parameters]
-    return np.array(list(itertools.product(*finer)), np.float64)
+class Pool(NamedTuple):
+    """Screened starts of every table of a stack, most promising first but for every fourth, which is there by chance.
 
-
-def drawn(problem: Problem, seed: int) -> np.ndarray:
-    """Theta (n, n_parameters) for a law nothing is known of.
-
-    Parameters in which the response is linear are found by differentiation and solved for by least squares (variable
-    projection, Golub & Pereyra 1973); the others are drawn as exponents or as scales of the data. So starts fit the
-    units.
+    free (tables, n, free); usable (tables, n): the objective there is finite.
     """
-    law = problem.law
+
+    free: np.ndarray
+    usable: np.ndarray
+
+
+def screened(stack: Stack, seed: int, least: int = 0) -> Pool:
+    """Starts made from the data of each table, ordered by the objective on some of its runs.
+
+    Parameters in which the response is linear are solved for (variable projection, Golub & Pereyra 1973); the others
+    are drawn as exponents or as scales of the data, so that starts fit the units. At least `least` points are drawn.
+    """
+    few = stack.thinned(LIKENESS_ROWS)
+    task, law = stack.first.task, stack.first.law
+    vectors = tuple(np.shape(x)[1] if np.ndim(x) == 2 else 0 for x in stack.first.points.logs)
+    linear = linear_parameters(task, vectors)
+    drawn = np.array([s >= 0 and k not in linear for k, s in enumerate(task.layout.slots)])
+    count = _DRAWN[min(int(drawn.sum()), len(_DRAWN) - 1)]
+    while count < least:
+        count *= 4
+    pattern = _pattern(law, count, seed)
+    theta = np.stack([_from_data(problem, pattern) for problem in few.problems])
+    if stack.many:
+        room = np.minimum(np.arange(len(few.stages[0].pinned)), len(stack) - 1)
+        found = _screener(task, linear, True)(theta[room], few.stages[0])
+        free, value = (np.asarray(x)[: len(stack)] for x in found)
+    else:
+        free, value = (np.asarray(x)[None] for x in _screener(task, linear, False)(theta[0], few.stages[0]))
+    value = np.where(np.isfinite(value), value, np.inf)
+    order = np.argsort(value, axis=1, kind="stable")[:, _ranks(count, seed)]
+    usable = np.isfinite(np.take_along_axis(value, order, axis=1))
+    # What is not usable goes last, so that a batch of the first ones is not empty for want of luck.
+    order = np.take_along_axis(order, np.argsort(~usable, axis=1, kind="stable"), axis=1)
+    return Pool(np.take_along_axis(free, order[:, :, None], axis=1), np.sort(usable, axis=1)[:, ::-1])
+
+
+@lru_cache
+def _ranks(count: int, seed: int) -> np.ndarray:
+    """Ranks in the order in which they are tried: the lowest objective first, every fourth drawn from the rest."""
+    by_chance = iter(np.random.default_rng(seed).permutation(count).tolist())
+    by_rank, taken, order = iter(range(count)), set(), []
+    while len(order) < count:
+        queue = by_chance if len(order) % 4 == 3 else by_rank
+        rank = next(r for r in itertools.chain(queue, range(count)) if r not in taken)
+        taken.add(rank)
+        order.append(rank)
+    return np.array(order)
+
+
+# --- drawing ---
+
+
+class _Pattern(NamedTuple):
+    """The random part of drawn points, the same for every table: all (n, n_parameters)."""
+
+    place: np.ndarray  # where in its range a value lies, 0 to 1
+    exponent: np.ndarray  # whether it is an exponent, or a scale
+    scale_of: np.ndarray  # of which variable
+    sign: np.ndarray
+
+
+def _pattern(law: Law, count: int, seed: int) -> _Pattern:
+    """Places are spread evenly over all parameters at once (the additive recurrence of Roberts 2018)."""
+    p = len(law.parameters)
+    golden = 1.5  # the positive root of x^(p + 1) = x + 1
+    for _ in range(64):
+        golden = (1 + golden) ** (1 / (p + 1))
     rng = np.random.default_rng(seed)
-    theta = np.stack([_draw(p, problem, rng) for p in law.parameters], axis=1)
-    theta = np.where(np.isfinite(problem.pinned), problem.pinned, theta)
-    solvable = np.array([p.transform != "logit" for p in law.parameters]) & ~np.isfinite(problem.pinned)
-    linear = np.array(_linear_parameters(problem, theta[:16]), bool) & solvable
-    if not linear.any():
-        return theta
-    with np.errstate(all="ignore"):  # a draw can lie anywhere; those that overflow are left out
-        return _project(problem, theta, linear)
+    steps = golden ** -np.arange(1.0, p + 1)
+    place = (rng.random(p) + np.arange(count)[:, None] * steps) % 1.0
+    known = np.array([bool(q.grid) for q in law.parameters])  # exponents, where the law comes with a grid
+    return _Pattern(
+        place,
+        known | (rng.random((count, p)) < 0.7),
+        rng.integers(len(law.variables), size=(count, p)),
+        np.where(known | (rng.random((count, p)) < 0.75), 1.0, -1.0),
+    )
 
 
-def _draw(parameter: Parameter, problem: Problem, rng: np.random.Generator) -> np.ndarray:
-    """Theta values (n,): half of them exponents, half scales of one of the variables or of the response."""
-    if parameter.transform == "logit":
-        return rng.uniform(-_WIDEST_LOGIT, _WIDEST_LOGIT, _DRAWN)
-    low, high = np.log(_EXPONENTS)
-    exponents = rng.uniform(low, high, _DRAWN)
-    real = problem.points.weights > 0
-    scales = []
-    for variable, values in zip(problem.law.variables, problem.points.logs, strict=True):
+def _from_data(problem: Problem, pattern: _Pattern) -> np.ndarray:
+    """Theta (n, n_parameters) of a pattern, with the ranges of a table."""
+    law, real = problem.law, problem.points.weights > 0
+    margin = _DECADES_AROUND_DATA * np.log(10.0)
+    lows, highs = [], []
+    for variable, values in zip(law.variables, problem.points.logs, strict=True):
         x = (values if variable.domain == "positive" else safe_log(np.abs(values)))[real]
-        margin = _DECADES_AROUND_DATA * np.log(10.0)
-        scales.append(rng.uniform(x.min() - margin, x.max() + margin, _DRAWN))
-    scale = np.choose(rng.integers(len(scales), size=_DRAWN), scales)
-    logs = np.where(rng.random(_DRAWN) < 0.7, exponents, scale)
-    if parameter.transform == "log":
-        return logs
-    return np.exp(logs) * np.where(rng.random(_DRAWN) < 0.75, 1.0, -1.0)
+        lows.append(x.min(initial=np.inf) - margin)
+        highs.append(x.max(initial=-np.inf) + margin)
+    columns = [_draw(p, k, pattern, np.array(lows), np.array(highs)) for k, p in enumerate(law.parameters)]
+    theta = np.stack(columns, axis=1)
+    theta += unit_shift(problem, theta) * np.array([bool(p.grid) for p in law.parameters])
+    return np.where(np.isfinite(problem.pinned), problem.pinned, theta)
 
 
-def _natural_response(problem: Problem):
-    """`f(natural parameters (p,), logs) -> response` of one run, in natural units."""
-    law = problem.law
+def _draw(parameter: Parameter, k: int, pattern: _Pattern, lows: np.ndarray, highs: np.ndarray) -> np.ndarray:
+    """Theta values (n,) of parameter k: exponents or scales of a variable; shares lie anywhere between 0 and 1."""
+    place = pattern.place[:, k]
+    if parameter.transform == "logit":
+        return _WIDEST_LOGIT * (2 * place - 1)
+    if parameter.grid and parameter.transform == "log":
+        return min(parameter.grid) + place * (max(parameter.grid) - min(parameter.grid))
+    low, high = np.log(_EXPONENTS)
+    variable = pattern.scale_of[:, k]
+    low = np.where(pattern.exponent[:, k], low, lows[variable])
+    high = np.where(pattern.exponent[:, k], high, highs[variable])
+    logs = low + place * (high - low)
+    return logs if parameter.transform == "log" else np.exp(logs) * pattern.sign[:, k]
 
-    def response(natural, logs):
-        unconstrained = {"log": jax.numpy.log, "logit": jax.scipy.special.logit, "identity": lambda x: x}
-        theta = [unconstrained[p.transform](x) for p, x in zip(law.parameters, natural, strict=True)]
-        value = law.log_response(theta, logs)
-        return jax.numpy.exp(value) if law.response.domain == "positive" else value
+
+# --- variable projection ---
+
+
+def _response(law: Law, linear: tuple[int, ...]) -> Callable[..., Array]:
+    """`f(natural values of the linear parameters, theta, logs)`: the response of one run in natural units."""
+
+    def response(values: Sequence[Any], theta: Sequence[Any], logs: tuple) -> Array:
+        full = list(theta)
+        for k, value in zip(linear, values, strict=True):
+            full[k] = jnp.log(value) if law.parameters[k].transform == "log" else value
+        answer = law.log_response(full, logs)
+        return jnp.exp(answer) if law.response.domain == "positive" else answer
 
     return response
 
 
-def _linear_parameters(problem: Problem, theta: np.ndarray) -> list[bool]:
-    """Which parameters the response is jointly linear in: their second derivatives vanish at random points and runs."""
-    response = _natural_response(problem)
-    natural = naturals(problem.law, theta)
-    row = tuple(x[len(x) // 2] for x in problem.points.logs)
+@lru_cache(maxsize=256)
+def linear_parameters(task: Task, vectors: tuple[int, ...]) -> tuple[int, ...]:
+    """Indices of free, untied parameters in which the response is jointly linear, found by differentiation.
 
-    def curvature(x):
-        slope = jax.grad(response)(x, row)
-        return jax.hessian(response)(x, row) * x[:, None] * x[None, :], slope * x
+    Their second derivatives vanish at random parameters and runs. `vectors` gives the length of each variable that is
+    a vector, else 0. Call under float64.
+    """
+    law, slots = task.law, task.layout.slots
+    able = [
+        k
+        for k, p in enumerate(law.parameters)
+        if p.transform != "logit" and slots[k] >= 0 and slots.count(slots[k]) == 1
+    ]
+    response = _response(law, tuple(able))
+    rng = np.random.default_rng(0)
+    count = 64
+    logs = tuple(
+        rng.uniform(0.0, 12.0 if v.domain == "positive" else 1.0, (count, length) if length else count)
+        for v, length in zip(law.variables, vectors, strict=True)
+    )
+    theta = rng.uniform(-2.0, 1.0, (count, len(law.parameters)))
+    values = np.exp(rng.uniform(-2.0, 1.0, (count, len(able))))
 
-    hessians, slopes = (np.asarray(a) for a in jax.jit(jax.vmap(curvature))(natural))
+    def curvature(x, theta, logs):
+        def of_values(x):
+            return response(tuple(x), tuple(theta), logs)
+
+        return jax.hessian(of_values)(x) * x[:, None] * x[None, :], jax.grad(of_values)(x) * x
+
+    hessians, slopes = (np.asarray(a) for a in jax.jit(jax.vmap(curvature))(values, theta, logs))
     size = np.abs(slopes)
     bent: np.ndarray = np.abs(hessians) > 1e-6 * np.minimum(size[:, :, None], size[:, None, :]) + 1e-300
     bent |= ~np.isfinite(hessians)
-    usable = np.isfinite(slopes).all(axis=1) & (size.min(axis=1) > 1e-12 * size.max(axis=1))
+    usable = np.isfinite(slopes).all(axis=1) & (size.min(axis=1, initial=np.inf) > 1e-9 * size.max(axis=1, initial=0.0))
     if not usable.any():
-        return [False] * len(natural[0])
+        return ()
     bent = np.any(bent[usable], axis=0)
     chosen: list[int] = []
-    for k in range(len(bent)):
+    for k in range(len(able)):
         if not bent[k, k] and not any(bent[k, j] for j in chosen):
             chosen.append(k)
-    return [k in chosen for k in range(len(bent))]
+    return tuple(able[k] for k in chosen)
 
 
-def _project(problem: Problem, theta: np.ndarray, linear: np.ndarray) -> np.ndarray:
-    """Replace the linear parameters by their least-squares values, in relative residuals; a positive one never below
-    1e-3 of its use."""
-    law = problem.law
-    response = _natural_response(problem)
-    real = np.flatnonzero(problem.points.weights > 0)
-    rows = real[np.linspace(0, len(real) - 1, min(len(real), 64)).astype(int)]
-    logs = tuple(x[rows] for x in problem.points.logs)
-    observed = problem.points.response[rows]
-    observed = np.exp(observed) if problem.task.space == "log" else observed
-    size = np.maximum(np.abs(observed), 1e-12 * np.abs(observed).max() + 1e-300)
-    natural = naturals(law, theta)
-    natural[:, linear] = 1.0
+@lru_cache(maxsize=256)
+def _screener(task: Task, linear: tuple[int, ...], many: bool):
+    """`run(theta (n, n_parameters), tables) -> (free (n, free), objective (n,))`, with an axis of tables if `many`."""
+    law, layout, space = task
+    response, value = _response(law, linear), value_of(law, layout, space)
+    leaders = [layout.slots.index(k) for k in range(layout.free)]
 
-    def parts(x):
-        one_run = jax.vmap(lambda run: jax.value_and_grad(response)(x, run))
-        return one_run(logs)
+    def solved_for(theta: Array, table: Tables) -> list[Any]:
+        """Theta with its linear parameters at their least-squares values, in relative residuals."""
+        values, logs = list(theta), table.points.logs
+        if not linear:
+            return values
+        ones = tuple(jnp.ones_like(theta[0]) for _ in linear)
+        at_one, slopes = jax.vmap(lambda run: jax.value_and_grad(response)(ones, tuple(values), run))(logs)
+        observed = jnp.exp(table.points.response) if space == "log" else table.points.response
+        counts = table.points.weights > 0
+        size = jnp.maximum(jnp.abs(observed), 1e-12 * jnp.abs(observed).max() + 1e-300)
+        columns = [jnp.where(counts, slope / size, 0.0) for slope in slopes]
+        target = jnp.where(counts, (observed - at_one) / size, 0.0) + sum(columns)
+        norms = jnp.stack([jnp.sqrt(jnp.sum(c**2)) for c in columns])
+        scaled = [c / n for c, n in zip(columns, norms, strict=True)]
+        gram = jnp.stack([jnp.stack([jnp.sum(a * b) for b in scaled]) for a in scaled])
+        right = jnp.stack([jnp.sum(a * target) for a in scaled])
+        found, _ = solve_positive(gram + 1e-10 * jnp.eye(len(linear)), right)
+        floor = _LEAST_SHARE * jnp.sqrt(jnp.sum(target**2))
+        for j, k in enumerate(linear):
+            if law.parameters[k].transform == "log":
+                values[k] = jnp.log(jnp.maximum(found[j], floor)) - jnp.log(norms[j])
+            else:
+                values[k] = found[j] / norms[j]
+        return values
 
-    value, slope = (np.asarray(a) for a in jax.jit(jax.vmap(parts))(natural))  # (n, rows), (n, rows, p)
-    design = slope[:, :, linear] / size[:, None]
-    target = (observed - (value - slope[:, :, linear].sum(axis=2))) / size
-    norms = np.sqrt((design**2).sum(axis=1))
-    ok = np.isfinite(design).all(axis=(1, 2)) & np.isfinite(target).all(axis=1) & (norms > 0).all(axis=1)
-    theta, design, target, norms = theta[ok], design[ok], target[ok], norms[ok]
-    if not len(theta):
-        return theta
-    scaled = design / norms[:, None, :]
-    gram = scaled.transpose(0, 2, 1) @ scaled + 1e-10 * np.eye(scaled.shape[2])
-    solved = np.linalg.solve(gram, (scaled.transpose(0, 2, 1) @ target[:, :, None]))[:, :, 0]
-    floor = 1e-3 * np.sqrt((target**2).sum(axis=1))[:, None]
-    logged = np.array([p.transform == "log" for p in law.parameters])[linear]
-    solved = np.where(logged, np.maximum(solved, floor), solved) / norms
-    theta[:, linear] = np.where(logged, np.log(np.where(logged, solved, 1.0)), solved)
-    return theta
+    def one(theta: Array, table: Tables) -> tuple[Array, Array]:
+        values = solved_for(theta, table)
+        free = jnp.clip(jnp.stack([values[k] for k in leaders]), table.lower, table.upper)
+        return free, value(free, table.pinned, table.points, table.loss)
+
+    def run(theta: Array, table: Tables) -> tuple[Array, Array]:
+        return lax.map(lambda t: one(t, table), theta, batch_size=64)
+
+    def over_tables(theta: Array, tables: Tables) -> tuple[Array, Array]:
+        return lax.map(lambda pair: run(*pair), (theta, tables))
+
+    return jax.jit(over_tables if many else run, compiler_options=compile_options())

@@ -23,7 +23,7 @@ def unit_shift(problem: Problem, theta: np.ndarray) -> np.ndarray:
         problem.points.response if problem.task.space == "log" else safe_log(problem.points.response)
     )
     shift = np.zeros_like(theta)
-    values_of = dict(zip(law.parameter_names, naturals(law, theta).T, strict=True))
+    values_of: dict[str, np.ndarray] = {}
     for name, values in logs.items():
         if name not in _PLAIN or np.ndim(values) != 1:
             continue
@@ -31,6 +31,7 @@ def unit_shift(problem: Problem, theta: np.ndarray) -> np.ndarray:
         middle = float(np.median(values[real])) if real.any() else np.log(typical)
         if np.log(low) <= middle <= np.log(high):
             continue
+        values_of = values_of or dict(zip(law.parameter_names, naturals(law, theta).T, strict=True))
         units = _THOUSAND * np.round((middle - np.log(typical)) / _THOUSAND)
         for k, parameter in enumerate(law.parameters):
             if parameter.transform == "log":

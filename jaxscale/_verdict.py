@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from scipy.spatial import KDTree
 from scipy.special import stdtr
 
@@ -259,8 +258,8 @@ def _residuals(e: Evidence) -> Iterator[Reason]:
         )
     if len(residuals) < FEWEST_RUNS_FOR_TRENDS:
         return
-    logs = _scalar_logs(e)
-    if trends := [name for name, values in (*logs.items(), *_compute(logs)) if _has_trend(values, residuals)]:
+    logs, ranks = _scalar_logs(e), _ranks(residuals)
+    if trends := [name for name, values in (*logs.items(), *_compute(logs)) if _has_trend(values, ranks)]:
         yield Reason(
             "residual_trend",
             "warning",
@@ -299,21 +298,29 @@ def _scalar_logs(e: Evidence) -> dict[str, np.ndarray]:
     return {v.name: np.asarray(x)[rows] for v, x in pairs if np.ndim(x) == 1}
 
 
-def _has_trend(values: np.ndarray, residuals: np.ndarray) -> bool:
+def _has_trend(values: np.ndarray, residual_ranks: np.ndarray) -> bool:
     """Whether residuals rise or fall with a variable, or with its distance from the middle."""
     if _distinct(values) < 3:
         return False
     bends = np.abs(values - np.median(values))
-    return min(_rank_p_value(values, residuals), _rank_p_value(bends, residuals)) < TREND_P_VALUE
+    return min(_rank_p_value(_ranks(x), residual_ranks) for x in (values, bends)) < TREND_P_VALUE
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    return pd.Series(values).rank().to_numpy()
+    """Ranks from 1, equal values sharing their mean, centred on zero."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - 0.5 * (counts - 1))[place] - 0.5 * (len(values) + 1)
+
+
+def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """Correlation of ranks as `_ranks` gives them; nan if one does not vary."""
+    with np.errstate(invalid="ignore"):
+        return float(x @ y / np.sqrt((x @ x) * (y @ y)))
 
 
 def _rank_p_value(x: np.ndarray, y: np.ndarray) -> float:
-    """Two-sided p-value of Spearman's rank correlation, by Student's t (Kendall & Stuart 1973, sec. 31.19)."""
-    rho = np.corrcoef(_ranks(x), _ranks(y))[0, 1]
+    """Two-sided p-value of Spearman's correlation of ranks, by Student's t (Kendall & Stuart 1973, sec. 31.19)."""
+    rho = _rank_correlation(x, y)
     freedom = len(x) - 2
     return float(2 * stdtr(freedom, -np.abs(rho) * np.sqrt(freedom / max(1 - rho**2, 1e-300))))
 
@@ -364,7 +371,8 @@ def neighbour_correlation(points: np.ndarray, residuals: np.ndarray) -> float:
     itself = np.arange(len(points))
     neighbour = np.where(nearest[:, 1] == itself, nearest[:, 0], nearest[:, 1])
     ranks = _ranks(residuals)
-    return float(np.corrcoef(ranks, ranks[neighbour])[0, 1])
+    near = ranks[neighbour]
+    return _rank_correlation(ranks - ranks.mean(), near - near.mean())
 
 
 def cross_term_score(e: Evidence) -> float | None:

@@ -62,7 +62,7 @@ class DampedState(NamedTuple):
         return jnp.minimum(OUTER_SHARE, 1e6 * self.damping)
 
 
-def _solve_positive(matrix: Array, right: Array) -> tuple[Array, Array]:
+def solve_positive(matrix: Array, right: Array) -> tuple[Array, Array]:
     """Gauss-Jordan solution (p,) without pivoting, and whether every pivot was positive (the matrix positive
     definite)."""
     p = right.shape[0]
@@ -79,7 +79,7 @@ def _trial_step(hessian: Array, gradient: Array, scale: Array, damping: Array, f
     """Step of the model with Marquardt damping, the decrease it predicts, and whether it can be used."""
     scaled = hessian * scale[:, None] * scale[None, :]
     scaled = jnp.where(free[:, None] & free[None, :], scaled, 0.0) + jnp.diag(jnp.where(free, damping, 1.0))
-    step, positive = _solve_positive(scaled, jnp.where(free, -scale * gradient, 0.0))
+    step, positive = solve_positive(scaled, jnp.where(free, -scale * gradient, 0.0))
     step = jnp.clip(scale * step, *room)
     predicted = -(gradient @ step) - 0.5 * step @ hessian @ step
     return step, predicted, positive & jnp.all(jnp.isfinite(step)) & (predicted > 0)

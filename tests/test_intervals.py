@@ -122,7 +122,7 @@ def test_bias_corrected_endpoints_follow_efron():
 def test_draws_count_runs_times_their_own_weights(runs):
     own = np.linspace(0.5, 2.0, runs.count)
     problem = make_problem(LAW, replace(runs, weights=own), js.Huber())
-    weights = resampling_weights(problem, 50, 3, None)
+    weights = resampling_weights(problem, 50, np.random.default_rng(3), None)
     times = weights[:, : runs.count] / own
     np.testing.assert_allclose(times, np.round(times), atol=1e-12)
     np.testing.assert_allclose(times.sum(axis=1), runs.count)
@@ -133,7 +133,7 @@ def test_draws_count_runs_times_their_own_weights(runs):
 def test_clusters_move_whole(runs):
     clusters = tuple(f"run {k // 6}" for k in range(runs.count))
     problem = make_problem(LAW, runs, js.Huber())
-    times = resampling_weights(problem, 40, 0, clusters)[:, : runs.count].reshape(40, 10, 6)
+    times = resampling_weights(problem, 40, np.random.default_rng(0), clusters)[:, : runs.count].reshape(40, 10, 6)
     np.testing.assert_array_equal(times, np.repeat(times[:, :, :1], 6, axis=2))
     np.testing.assert_array_equal(times[:, :, 0].sum(axis=1), 10)
 
@@ -142,7 +142,7 @@ def test_every_draw_is_an_optimum_of_its_own_runs(runs, full):
     """SciPy, started at the draw and at the truth, finds nothing lower."""
     drawn = js.bootstrap(full, draws=20, seed=3)
     problem = make_problem(LAW, runs, full.objective)
-    weights = resampling_weights(problem, 20, 3, None)[:, : runs.count]
+    weights = resampling_weights(problem, 20, np.random.default_rng(3), None)[:, : runs.count]
     assert len(drawn.draws) == 20 and drawn.method == "pairs" and drawn.seed == 3
     for k in range(6):
         table = table_of(runs, weights=weights[k])

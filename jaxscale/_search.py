@@ -1,0 +1,149 @@
+"""The lowest of many local optima, for many tables at once: which starts are finished, until enough of them agree."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import optax
+
+from jaxscale._problem import Problem
+from jaxscale._solve import FAR, NEAR, SMALL_BATCH, Solutions
+from jaxscale._stack import Stack, joined, solve_stack
+from jaxscale._starts import LIKENESS_ROWS, Pool, given_points, published_grid, screened
+from jaxscale.optim import CONVERGED, damped_newton
+
+_FIRST_ROUND = 8  # starts that "auto" finishes before it asks whether enough of them agree
+_MOST_FINISHED = 256
+_ENOUGH_AGREEING = 5
+CERTAIN_ENOUGH = 0.05  # expected share of starts that would lead to an optimum not yet seen
+_SAME_OPTIMUM = 1e-6  # optima whose objectives differ by less, relatively, count as one
+
+
+class Search(NamedTuple):
+    """What was tried for one table: starts run to the end, (n, free), what each reached, how many were considered."""
+
+    tried: np.ndarray
+    solutions: Solutions
+    considered: int
+
+    @property
+    def best(self) -> int:
+        """The first start whose objective is the lowest but for rounding, so that rounding does not choose between
+        equals."""
+        value = self.solutions.value
+        finite = np.where(np.isfinite(value), value, np.inf)
+        return int(np.flatnonzero(finite <= finite.min() * (1 + 1e-13))[0])
+
+    @property
+    def lowest(self) -> float:
+        """The lowest objective; infinite where no start has a finite one."""
+        return float(np.min(self.solutions.value, initial=np.inf))
+
+
+def agreeing(values: np.ndarray, lowest: float, problem: Problem) -> np.ndarray:
+    """Which objectives equal the lowest: within 1e-9 of it, and never finer than rounding of a perfect fit."""
+    spread = float(np.std(problem.points.response[: problem.count]))
+    noise = 1e-14 * problem.count * min(problem.delta, spread or 1.0) ** 2
+    return values - lowest <= 1e-9 * abs(lowest) + noise
+
+
+def undiscovered(solutions: Solutions) -> float:
+    """Expected share of starts that would lead to an optimum not yet seen: w (w + 1) / (n (n - 1)) after n starts that
+    found w (Boender & Rinnooy Kan 1987, Math. Programming 37, for starts drawn alike); 1 where nothing can be said."""
+    values = np.sort(solutions.value[solutions.status == CONVERGED])
+    n = len(values)
+    if n < 2:
+        return 1.0
+    distinct = 1 + int(np.sum(np.diff(values) > _SAME_OPTIMUM * np.abs(values[1:])))
+    return min(1.0, distinct * (distinct + 1) / (n * (n - 1)))
+
+
+def search(
+    stack: Stack,
+    optimizer: optax.GradientTransformationExtraArgs,
+    starts: str | int | Sequence[Mapping[str, float]],
+    *,
+    seed: int,
+    max_steps: int,
+    devices: Sequence[Any] | None = None,
+) -> list[Search]:
+    """Minimise every problem of a stack from its starts; call under float64.
+
+    A table without any usable start has an empty search.
+
+    Raises:
+        InputError: the starts asked for are not to be had.
+    """
+
+    def finish(table: np.ndarray, free: np.ndarray) -> Solutions:
+        return _descend(stack, table, optimizer, free, max_steps, devices)
+
+    if starts != "auto" and not isinstance(starts, int):
+        points = [published_grid(p) if isinstance(starts, str) else given_points(p, starts) for p in stack.problems]
+        table = np.repeat(np.arange(len(stack)), [len(x) for x in points])
+        solutions = finish(table, np.concatenate(points))
+        return [Search(x, _rows(solutions, table == k), len(x)) for k, x in enumerate(points)]
+
+    pool = screened(stack, seed, starts if isinstance(starts, int) else 0)
+    considered = pool.free.shape[1]
+    tried: list[list[np.ndarray]] = [[] for _ in range(len(stack))]
+    reached: list[list[Solutions]] = [[] for _ in range(len(stack))]
+    open_, taken, most = np.arange(len(stack)), 0, min(considered, _MOST_FINISHED)
+    goal = min(_FIRST_ROUND, considered)
+    if isinstance(starts, int):
+        goal = most = starts
+    while len(open_) and taken < most:
+        table, free = _take(pool, open_, taken, goal)
+        if not len(table):
+            break
+        solutions = finish(table, free)
+        for k in open_:
+            mine = table == k
+            tried[k].append(free[mine])
+            reached[k].append(_rows(solutions, mine))
+        taken, goal = goal, min(2 * goal, most)
+        open_ = np.array([k for k in open_ if not _certain(joined(reached[k]), stack.problems[k])], np.int64)
+    empty = np.empty((0, stack.first.layout.free))
+    return [Search(np.concatenate([empty, *x]), joined(r), considered) for x, r in zip(tried, reached, strict=True)]
+
+
+def _take(pool: Pool, tables: np.ndarray, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+    """The next starts of some tables: which table each belongs to, and where it starts, (n, free)."""
+    usable = pool.usable[tables, first:last]
+    return np.repeat(tables, usable.sum(axis=1)), pool.free[tables, first:last][usable]
+
+
+def _certain(found: Solutions, problem: Problem) -> bool:
+    """Whether enough starts agree on the lowest optimum, and hardly any would lead elsewhere."""
+    agree = agreeing(found.value, float(np.min(found.value, initial=np.inf)), problem).sum()
+    return agree >= _ENOUGH_AGREEING and undiscovered(found) <= CERTAIN_ENOUGH
+
+
+def _rows(solutions: Solutions, which: Any) -> Solutions:
+    return Solutions(*(x[which] for x in solutions))
+
+
+def _descend(
+    stack: Stack,
+    table: np.ndarray,
+    optimizer: optax.GradientTransformationExtraArgs,
+    free: np.ndarray,
+    max_steps: int,
+    devices: Sequence[Any] | None,
+) -> Solutions:
+    """Run every start to the end, through each stage of the objective."""
+    begin, damping = free, FAR
+    rows = stack.stages[-1].points.response.shape[-1]
+    if optimizer is damped_newton() and len(free) > SMALL_BATCH and rows >= 2 * LIKENESS_ROWS:
+        # Many starts take their first steps on some of the runs, which costs less.
+        few, rough = stack.thinned(LIKENESS_ROWS), damped_newton(tolerance=1e-4)
+        found = solve_stack(few, rough, table, begin, max_steps=max_steps, devices=devices)
+        begin, damping = np.where(np.isfinite(found.free), found.free, free), NEAR
+    solutions = None
+    for stage in range(len(stack.stages)):
+        solutions = solve_stack(
+            stack, optimizer, table, begin, stage=stage, max_steps=max_steps, damping=damping, devices=devices
+        )
+        begin, damping = np.where(np.isfinite(solutions.free), solutions.free, free), NEAR
+    assert solutions is not None  # an objective has at least one stage
+    return solutions

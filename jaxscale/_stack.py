@@ -1,0 +1,109 @@
+"""Many tables fitted side by side: problems padded to a common shape, and minimised in bounded memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from jaxscale._problem import Problem
+from jaxscale._solve import SMALL_BATCH, Problems, Solutions, Tables, solve
+
+MOST_STACKED, _FEW_STACKED = 256, 16  # tables side by side
+STARTS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Problems of one task side by side, padded to a common shape: what a batch of starts is fitted to.
+
+    Sizes are few, so that few programs are compiled: one problem stands alone, without a leading axis; others are
+    padded to 16 or `MOST_STACKED` tables, and to a power of two of rows.
+    """
+
+    problems: tuple[Problem, ...]
+    stages: tuple[Tables, ...]  # of the objective, the last being the one asked for
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> "Stack":
+        """Stack problems, `MOST_STACKED` at most. Their `key`s must agree."""
+        first = problems[0]
+        if len(problems) == 1:
+            return cls((first,), tuple(first.tables(k) for k in range(len(first.deltas))))
+        room = _FEW_STACKED if len(problems) <= _FEW_STACKED else MOST_STACKED
+        padded = [p.with_rows(stacked_rows(p)) for p in problems]
+        padded += padded[-1:] * (room - len(problems))
+        stages = (
+            jax.tree.map(lambda *leaves: np.stack(leaves), *(p.tables(k) for p in padded))
+            for k in range(len(first.deltas))
+        )
+        return cls(tuple(problems), tuple(stages))
+
+    def __len__(self) -> int:
+        return len(self.problems)
+
+    @property
+    def many(self) -> bool:
+        """Whether arrays have a leading axis of tables."""
+        return len(self.problems) > 1
+
+    @property
+    def first(self) -> Problem:
+        """One of the problems: all agree in law, layout, space and number of stages."""
+        return self.problems[0]
+
+    def thinned(self, rows: int) -> "Stack":
+        """The same problems on some of their runs, see `Problem.thinned`."""
+        return Stack.of([p.thinned(rows) for p in self.problems])
+
+    def batch(self, table: np.ndarray, stage: int = -1, weights: np.ndarray | None = None) -> Problems:
+        """For starts of which number k is fitted to table `table[k]`, with its own weights, (starts, rows), if given.
+
+        Where there are many tables, or few starts, every start is always given its weights: programs are shared.
+        """
+        tables = self.stages[stage]
+        index = np.arange(len(table))
+        if weights is None and self.many:
+            weights = tables.points.weights[table]
+        elif weights is None and len(table) <= SMALL_BATCH:
+            weights = np.broadcast_to(tables.points.weights, (len(table), len(tables.points.weights)))
+        weighting = np.zeros_like(index) if weights is None else index
+        return Problems(tables, weights, np.asarray(table), weighting)
+
+
+def stacked_rows(problem: Problem) -> int:
+    """Rows to which a problem is padded in a stack: a power of two, 64 at least."""
+    return max(64, 1 << (problem.count - 1).bit_length())
+
+
+def solve_stack(
+    stack: Stack,
+    optimizer: optax.GradientTransformationExtraArgs,
+    table: np.ndarray,
+    free: np.ndarray,
+    *,
+    stage: int = -1,
+    weights: np.ndarray | None = None,
+    **options: Any,
+) -> Solutions:
+    """`solve` for a stack: start k, (free,), is fitted to table `table[k]`, with `weights[k]` (rows,) if given.
+
+    Many tables, and starts with weights of their own, are taken `STARTS_AT_ONCE` at a time: memory is bounded, and one
+    compiled shape serves them all.
+    """
+    at_once = STARTS_AT_ONCE if stack.many or weights is not None else len(free)
+    smallest = STARTS_AT_ONCE if len(stack) > _FEW_STACKED else SMALL_BATCH
+    parts = []
+    for first in range(0, len(free), at_once):
+        part = slice(first, first + at_once)
+        batch = stack.batch(table[part], stage, None if weights is None else weights[part])
+        parts.append(solve(stack.first.task, optimizer, free[part], batch, smallest=smallest, **options))
+    return joined(parts)
+
+
+def joined(parts: Sequence[Solutions]) -> Solutions:
+    if not parts:
+        return Solutions(np.empty((0, 0)), np.empty(0), np.empty(0, np.int32), np.empty(0, np.int32))
+    return Solutions(*(np.concatenate(x) for x in zip(*parts, strict=True)))

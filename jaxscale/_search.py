@@ -49,12 +49,16 @@ def agreeing(values: np.ndarray, lowest: float, problem: Problem) -> np.ndarray:
 
 def undiscovered(solutions: Solutions) -> float:
     """Expected share of starts that would lead to an optimum not yet seen: w (w + 1) / (n (n - 1)) after n starts that
-    found w (Boender & Rinnooy Kan 1987, Math. Programming 37, for starts drawn alike); 1 where nothing can be said."""
+    found w (Boender & Rinnooy Kan 1987, Math. Programming 37, for starts drawn alike); 1 where nothing can be said.
+
+    A start that stopped short counts as an optimum of its own: nobody knows where it would have ended.
+    """
+    short = int(np.sum(solutions.status != CONVERGED))
     values = np.sort(solutions.value[solutions.status == CONVERGED])
-    n = len(values)
-    if n < 2:
+    n = len(solutions.value)
+    if n < 2 or not len(values):
         return 1.0
-    distinct = 1 + int(np.sum(np.diff(values) > _SAME_OPTIMUM * np.abs(values[1:])))
+    distinct = short + 1 + int(np.sum(np.diff(values) > _SAME_OPTIMUM * np.abs(values[1:])))
     return min(1.0, distinct * (distinct + 1) / (n * (n - 1)))
 
 

@@ -186,10 +186,11 @@ def _response(law: Law, linear: tuple[int, ...]) -> Callable[..., Array]:
 
 @lru_cache(maxsize=256)
 def linear_parameters(task: Task, vectors: tuple[int, ...]) -> tuple[int, ...]:
-    """Indices of free, untied parameters in which the response is jointly linear, found by differentiation.
+    """Indices of free, untied parameters in which the response is jointly linear.
 
-    Their second derivatives vanish at random parameters and runs. `vectors` gives the length of each variable that is
-    a vector, else 0. Call under float64.
+    Found by doubling one parameter or two at random points: what one adds must not depend on another, nor on how often
+    it is added. Differences are used because a second derivative takes seconds to compile. `vectors` gives the length
+    of each variable that is a vector, else 0. Call under float64.
     """
     law, slots = task.law, task.layout.slots
     able = [
@@ -197,33 +198,36 @@ def linear_parameters(task: Task, vectors: tuple[int, ...]) -> tuple[int, ...]:
         for k, p in enumerate(law.parameters)
         if p.transform != "logit" and slots[k] >= 0 and slots.count(slots[k]) == 1
     ]
-    response = _response(law, tuple(able))
-    rng = np.random.default_rng(0)
-    count = 64
+    if not able:
+        return ()
+    rng, count, m = np.random.default_rng(0), 256, len(able)
     logs = tuple(
-        rng.uniform(0.0, 12.0 if v.domain == "positive" else 1.0, (count, length) if length else count)
+        rng.uniform(0.0, 6.0 if v.domain == "positive" else 1.0, (count, length) if length else count)
         for v, length in zip(law.variables, vectors, strict=True)
     )
     theta = rng.uniform(-2.0, 1.0, (count, len(law.parameters)))
-    values = np.exp(rng.uniform(-2.0, 1.0, (count, len(able))))
+    values = np.exp(rng.uniform(-2.0, 1.0, (count, m)))
+    one = np.eye(m)
+    more = np.concatenate([np.zeros((1, m)), one, (one[:, None] + one[None]).reshape(-1, m)])  # added, in its own size
+    response = _response(law, tuple(able))
 
-    def curvature(x, theta, logs):
-        def of_values(x):
-            return response(tuple(x), tuple(theta), logs)
+    def at(values: Array, theta: Array, logs: tuple) -> Array:
+        return jax.vmap(lambda k: response(tuple(values * (1 + k)), tuple(theta), logs))(more)
 
-        return jax.hessian(of_values)(x) * x[:, None] * x[None, :], jax.grad(of_values)(x) * x
-
-    hessians, slopes = (np.asarray(a) for a in jax.jit(jax.vmap(curvature))(values, theta, logs))
-    size = np.abs(slopes)
-    bent: np.ndarray = np.abs(hessians) > 1e-6 * np.minimum(size[:, :, None], size[:, None, :]) + 1e-300
-    bent |= ~np.isfinite(hessians)
-    usable = np.isfinite(slopes).all(axis=1) & (size.min(axis=1, initial=np.inf) > 1e-9 * size.max(axis=1, initial=0.0))
+    found = np.asarray(jax.jit(jax.vmap(at))(values, theta, logs))
+    found = found[np.isfinite(found).all(axis=1)]
+    base, single, double = found[:, :1], found[:, 1 : m + 1], found[:, m + 1 :].reshape(-1, m, m)
+    added = np.abs(single - base)
+    bent = np.abs(double - single[:, :, None] - single[:, None, :] + base[:, :, None])
+    size = np.abs(found).max(axis=1)
+    usable = added.min(axis=1) > 1e-6 * size
     if not usable.any():
         return ()
-    bent = np.any(bent[usable], axis=0)
+    least = np.minimum(added[:, :, None], added[:, None, :]) + 1e-14 * size[:, None, None] / 1e-6
+    curved = np.any((bent > 1e-6 * least)[usable], axis=0)
     chosen: list[int] = []
-    for k in range(len(able)):
-        if not bent[k, k] and not any(bent[k, j] for j in chosen):
+    for k in range(m):
+        if not curved[k, k] and not any(curved[k, j] for j in chosen):
             chosen.append(k)
     return tuple(able[k] for k in chosen)
 

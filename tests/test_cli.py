@@ -447,7 +447,7 @@ def test_a_broken_group_disturbs_no_other(jaxscale, many, folder):
     entries = {entry["group"]: entry for entry in json.loads((folder / "fits.json").read_text())["fits"]}
     assert [entry["ok"] for entry in entries.values()] == [True, False, True]
     alone = json.loads(jaxscale("fit", "runs.csv", "--intervals", "none", "--json")[1])
-    assert entries["web"]["fit"]["params"] == alone["params"]
+    assert entries["web"]["fit"]["params"] == pytest.approx(alone["params"], rel=1e-10)
 
 
 def test_predict_and_frontier_use_every_group_or_the_one_named(jaxscale, many):

@@ -184,6 +184,47 @@ def test_each_group_is_the_fit_of_its_rows_alone(groups):
         assert fits[name] is item
 
 
+def test_groups_of_other_sizes_are_fitted_side_by_side_as_alone():
+    """Two stacks of tables, one of them with resampled intervals for some groups only; each equals a fit of its own."""
+    sizes = {"a": 60, "b": 55, "c": 10, "d": 100}
+    tables = {k: js.Runs.from_frame(wide(seed, n)) for seed, (k, n) in enumerate(sizes.items())}
+    fits = js.fit_many("chinchilla", tables, draws=50)
+    for name, runs in tables.items():
+        alone = js.fit("chinchilla", runs, draws=50)
+        assert fits[name].params == pytest.approx(alone.params, rel=1e-8)
+        assert fits[name].intervals.method == alone.intervals.method
+        for k, ends in alone.intervals.params.items():
+            assert fits[name].intervals.params[k] == pytest.approx(ends, rel=1e-5)
+        assert fits[name].verdict.codes == alone.verdict.codes
+
+
+def wide(seed: int, count: int) -> pd.DataFrame:
+    """Runs on the Chinchilla law over more budgets than `sweep`, any count up to 120, well spread."""
+    N, D = js.synthetic.isoflop_design(np.geomspace(1e18, 1e22, 12), 10)
+    runs = js.synthetic.observe(LAW, TRUTH, {"N": N, "D": D}, noise=0.005, seed=seed)
+    return runs.to_frame().reset_index(drop=True).iloc[np.linspace(0, 119, count).round().astype(int)]
+
+
+def test_a_stream_of_groups_gives_the_same_rows_and_holds_few(groups):
+    """An iterator in, frames out: no group is read before its chunk is asked for."""
+    parts = {name: js.Runs.from_frame(part.drop(columns="corpus")) for name, part in groups.groupby("corpus")}
+    asked = []
+
+    def pairs():
+        for name, runs in [*parts.items(), ("broken", groups.head(0))]:
+            asked.append(name)
+            yield name, runs
+
+    stream = js.fit_stream("chinchilla", pairs(), by="corpus", intervals=None)
+    assert asked == []
+    frame = pd.concat(stream, ignore_index=True)
+    assert asked == [*parts, "broken"] and frame["ok"].tolist() == [True] * 3 + [False]
+    pd.testing.assert_frame_equal(
+        frame.iloc[:3], js.fit_many("chinchilla", iter(parts.items()), by="corpus", intervals=None).to_frame(),
+        check_dtype=False,
+    )  # fmt: skip
+
+
 def test_groups_may_come_as_a_mapping(groups):
     parts = {name: js.Runs.from_frame(part.drop(columns="corpus")) for name, part in groups.groupby("corpus")}
     together = js.fit_many("chinchilla", parts, intervals=None)

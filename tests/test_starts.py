@@ -147,7 +147,7 @@ UNSEEN = {  # objectives of converged starts, of others, and w (w + 1) / (n (n -
     "all agree": ([1.0] * 8, [], 2 / 56),
     "agree but for rounding": ([1.0, 1.0 + 1e-9] * 4, [], 2 / 56),
     "two optima": ([1.0] * 5 + [2.0] * 3, [], 6 / 56),
-    "some did not converge": ([1.0] * 5, [3.0, 4.0, np.inf], 2 / 20),
+    "some did not converge": ([1.0] * 5, [3.0, 4.0, np.inf], 20 / 56),
     "one": ([1.0], [], 1.0),
 }
 
@@ -161,12 +161,12 @@ def test_how_much_is_expected_to_be_undiscovered(name):
 
 
 def test_starts_go_on_until_enough_agree(runs):
-    """Sound runs are certain after the first few; where starts disagree more are finished."""
+    """Sound runs are certain after the first few; where starts disagree all are finished, and the doubt is told."""
     assert js.fit(LAW, runs, intervals=None).starts.finished == 8
     N, D = runs.variables["N"], runs.variables["D"]
     noisy = js.synthetic.observe(LAW, TRUTH, {"N": N, "D": D}, noise=0.05, seed=1)
     hard = js.fit(LAW, noisy.subset(np.random.default_rng(0).choice(60, 8, replace=False)), intervals=None).starts
-    assert hard.finished > 8 and hard.at_best >= 5 and hard.undiscovered <= 0.05
+    assert hard.finished == 64 and hard.undiscovered > 0.05
 
 
 @pytest.mark.parametrize("units", [{}, {"N": 1e9, "D": 1e12}, {"N": 1e-6, "loss": 1e6}])

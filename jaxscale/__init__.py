@@ -12,6 +12,8 @@ from jaxscale._version import __version__
 if TYPE_CHECKING:
     from jaxscale import costs, datasets, laws, limits, optim, reference, synthetic
     from jaxscale._allocate import allocate
+    from jaxscale._approaches import approaches
+    from jaxscale._envelope import envelope
     from jaxscale._errors import (
         DataWarning,
         InputError,
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     )
     from jaxscale._fit import bootstrap, fit, fit_many, fit_stream
     from jaxscale._frontier import Plan, frontier
+    from jaxscale._isoflop import isoflop
     from jaxscale._known_models import reference_models
     from jaxscale._objective import AbsoluteError, Huber, SquaredError
     from jaxscale._result import Draws, FitResult, Fits, load
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_allocate": ("allocate",),
+    "_approaches": ("approaches",),
+    "_envelope": ("envelope",),
     "_errors": (
         "DataWarning",
         "InputError",
@@ -43,6 +48,7 @@ _HOMES = {
     ),
     "_fit": ("bootstrap", "fit", "fit_many", "fit_stream"),
     "_frontier": ("Plan", "frontier"),
+    "_isoflop": ("isoflop",),
     "_known_models": ("reference_models",),
     "_objective": ("AbsoluteError", "Huber", "SquaredError"),
     "_result": ("Draws", "FitResult", "Fits", "load"),
@@ -76,13 +82,16 @@ __all__ = [
     "WhatIf",
     "__version__",
     "allocate",
+    "approaches",
     "bootstrap",
     "costs",
     "datasets",
+    "envelope",
     "fit",
     "fit_many",
     "fit_stream",
     "frontier",
+    "isoflop",
     "laws",
     "limits",
     "load",

@@ -393,10 +393,14 @@ def models(
 def laws(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one law in full.")] = None) -> None:
     """List the laws, or show one in full.
 
-    In full: formula, variables with units, parameters, published constants with their status and source.
+    In full: formula, variables with units, parameters, published constants with their status and source. The name of
+    published constants, such as besiroglu, shows their law.
     """
     if name is not None:
-        _print(_law_report(js.laws.get(name.partition(":")[0])))
+        base = name.partition(":")[0]
+        holders = [law for law in map(js.laws.get, js.laws.names()) if base in law.constants]
+        known = base in js.laws.names() or not holders
+        _print(_law_report(js.laws.get(base) if known else holders[0]))
         return
     every = [js.laws.get(each) for each in js.laws.names()]
     rows = tuple((law.name, law.formula, ", ".join(law.published) or "–") for law in every)

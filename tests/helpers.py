@@ -236,6 +236,12 @@ LAW_CASES: tuple[LawCase, ...] = (
     LawCase(laws.brown_passk, {"a": 1.8, "b": 0.2}, {"k": (1, 1e6)}, grows={"k": 1}),
     _published("snell_exchange:six_nd", grows={"M": 1}, M=(1, 1e4), R=(1e-4, 1e4)),
     _published("jones_train_test:hex_9x9", grows={"elo": 1}, train=(1e10, 1e20), elo=(-2000, 2000)),
+    _published("sardana_flops:six_nd", grows={"N": 1, "D": 1, "D_inf": 1}, N=_N, D=_D, D_inf=_D),
+    _published(
+        "sardana_dollar:a100",
+        grows={"N": 1, "D": 1, "D_in": 1, "D_out": 1},
+        **{"N": _N, "D": _D, "D_in": _D, "D_out": _D},
+    ),
     _published("parscale:stack_v2_python", N=_N, P=(1, 1e4)),
     _published("busbridge_supervised:busbridge", N=_N, D=_D),
     LawCase(

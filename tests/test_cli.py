@@ -602,6 +602,7 @@ def test_laws_lists_all_and_shows_one(jaxscale):
         assert law.formula in words
         for key, constants in law.constants.items():
             assert f"{key}: {constants.source} ({constants.status})." in words
+    assert jaxscale("laws", "besiroglu") == jaxscale("laws", "chinchilla:besiroglu") == jaxscale("laws", "chinchilla")
 
 
 # -- demo

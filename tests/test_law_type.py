@@ -67,6 +67,8 @@ def test_names_and_get():
         "brown_passk",
         "snell_exchange",
         "jones_train_test",
+        "sardana_flops",
+        "sardana_dollar",
         "parscale",
         "busbridge_supervised",
         "busbridge_distill",

@@ -1,5 +1,6 @@
 """Repeated data, hyper-parameters, experts, precision, curves, schedules, surfaces: figures and reductions."""
 
+import itertools
 from collections.abc import Callable
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import COUNT, LAW_CASES, SCHEDULES, as_printed, closed, of, random_params, respond
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import brentq, minimize, minimize_scalar
 
 import jaxscale as js
 from jaxscale import laws
@@ -597,28 +598,58 @@ def _by_hand_muennighoff(p: dict, size: np.ndarray, tokens: np.ndarray, unique: 
 
 @pytest.mark.data
 def test_muennighoff_on_its_182_runs(data_folder):
-    """The authors' second stage, base held, to the figures of their notebook, and a lower optimum of that objective."""
+    """The authors' second stage, base held: their figures reproduce, and they are not the least of their objective.
+
+    At the printed R_D* 15.388 and R_N* 5.310 the objective is the printed one. The optimum there, 15.372 and 5.315, is
+    lower in its sixth digit only. SciPy from a grid of starts finds four optima; the least, .0158047, lies at 95.4 and
+    1.71: the runs say little about how fast repeated data and surplus parameters lose their worth.
+    """
     frame = pd.read_csv(data_folder / "datablations_c4.csv").query("in_fit182 == 1")
     runs = js.Runs.from_frame(frame, N="params", D="tokens", U="unique_tokens", loss="loss")
     variables = {name: runs.variable(name) for name in "NDU"}
     published = laws.instance("muennighoff:muennighoff_c4").params
     base = {k: published[k] for k in laws.chinchilla.parameter_names}
 
-    def objective(params: dict) -> float:
-        predicted = _by_hand_muennighoff(params, *variables.values())
-        np.testing.assert_allclose(laws.muennighoff.predict(params, **variables), predicted, rtol=1e-12)
+    columns = tuple(variables.values())
+
+    def huber_sum(predicted: np.ndarray) -> float:
         residual = np.abs(np.log(predicted / runs.response))
         return float(np.sum(np.where(residual <= 1e-3, residual**2 / 2, 1e-3 * (residual - 5e-4))))
+
+    def objective(params: dict) -> float:
+        predicted = _by_hand_muennighoff(params, *columns)
+        np.testing.assert_allclose(laws.muennighoff.predict(params, **variables), predicted, rtol=1e-12)
+        return huber_sum(predicted)
 
     assert runs.count == 182
     assert objective(published) == pytest.approx(0.0158259366, rel=1e-6)
     near = js.fit(laws.muennighoff, runs, fixed=base, intervals=None, starts=[published])
-    assert near.value <= 0.0158259366
-    for name in ("R_D_star", "R_N_star"):
-        assert near.params[name] == pytest.approx(published[name], rel=2e-3)
     best = js.fit(laws.muennighoff, runs, fixed=base, intervals=None)
-    assert best.value == pytest.approx(objective(best.params), rel=1e-12)
-    assert best.value < 0.9987 * near.value  # far from the printed one: 95 for the data, 1.7 for the parameters
+    assert best.value < near.value <= objective(published)
+    assert near.value <= 0.0158259366
+    stars = ("R_D_star", "R_N_star")
+    for name in stars:
+        assert near.params[name] == pytest.approx(published[name], rel=2e-3)
+
+    def least(start: tuple[float, float]) -> tuple[float, np.ndarray]:
+        """SciPy's simplex, restarted, in logs of the two."""
+        at = np.log(start)
+        for _ in range(3):
+            found = minimize(
+                lambda t: huber_sum(_by_hand_muennighoff(base | dict(zip(stars, np.exp(t), strict=True)), *columns)),
+                at, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-16},
+            )  # fmt: skip
+            at = found.x
+        return found.fun, np.exp(at)
+
+    value, at = least((15.4, 5.3))
+    assert near.value == pytest.approx(value, rel=1e-8)
+    np.testing.assert_allclose([near.params[name] for name in stars], at, rtol=1e-4)
+    tried = [least(start) for start in itertools.product((3.0, 15.0, 50.0, 100.0), (1.5, 5.0, 30.0))]
+    value, at = min(tried, key=lambda x: x[0])
+    assert best.value == pytest.approx(value, rel=1e-8)
+    np.testing.assert_allclose([best.params[name] for name in stars], at, rtol=1e-4)
+    np.testing.assert_allclose(at, (95.37, 1.706), rtol=1e-3)
     for law, printed in ((laws.muennighoff, "0.7722046"), (laws.chinchilla, "0.4451684")):
         params, at = {k: published[k] for k in law.parameter_names}, {v.name: variables[v.name] for v in law.variables}
         left = np.sum((law.predict(params, **at) - runs.response) ** 2)

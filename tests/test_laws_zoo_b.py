@@ -10,7 +10,7 @@ from helpers import COUNT, LAW_CASES, as_printed, closed, of, random_params, res
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from jaxscale import laws
+from jaxscale import costs, laws
 from jaxscale._errors import InputError
 from jaxscale.laws import PF_DAY
 
@@ -136,6 +136,40 @@ def test_the_errors_that_gadre_et_al_print():
     ):
         assert predict(loss=loss) == pytest.approx(error, abs=rounding)
         assert 100 * (error / observed - 1) == pytest.approx(percent, abs=2e-4)
+
+
+def test_training_and_serving_on_one_bill():
+    """Second routes: serving thrice the tokens trained on doubles the compute; the cost models say the same."""
+    law = laws.instance("sardana_flops:six_nd")
+    assert law.predict(N=7e9, D=1e12, D_inf=3e12) == pytest.approx(2 * 6 * 7e9 * 1e12)
+    cost = costs.six_nd.with_inference(tokens=2e12)
+    money = costs.six_nd.dollars("a100", mfu=0.5, price=1.5)
+    for tokens, mfu in ((7e10, 0.5), (2e11, 0.01)):
+        money += costs.inference(tokens).dollars("a100-40gb", mfu=mfu, price=1.1, peak=624e12)
+    with jax.enable_x64(True):
+        assert law.predict(N=16e9, D=3e12, D_inf=2e12) == pytest.approx(float(cost.compute(16e9, 3e12)), rel=1e-12)
+        ours = laws.instance("sardana_dollar:a100").predict(N=16e9, D=3e12, D_in=7e10, D_out=2e11)
+        assert ours == pytest.approx(float(money.compute(16e9, 3e12)), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("quality", "requests", "size", "tokens", "saved"),
+    [(30e9, 1.5e9, 16e9, 3.35e12, 0.17), (70e9, 35.1e9, 21.5e9, 27e12, 0.54)],
+)
+def test_cheapest_bills_that_sardana_et_al_print(quality, requests, size, tokens, saved):
+    """Near, not to the digit: the settings, read second-hand, on a grid of sizes with the paper's constants."""
+    base, bill = laws.instance("chinchilla:sardana"), laws.instance("sardana_dollar:a100")
+    served = {"D_in": 70 * requests, "D_out": 215 * requests}
+    own = of("chinchilla:sardana", "budget_at_size", quality) / (6 * quality)
+    loss = base.predict(N=quality, D=float(own))
+    p, sizes = base.params, quality * np.geomspace(0.2, 1, 4000)
+    left = loss - p["E"] - p["A"] * sizes ** -p["alpha"]
+    sizes, left = sizes[left > 0], left[left > 0]
+    needed = (p["B"] / left) ** (1 / p["beta"])
+    bills = bill.predict(N=sizes, D=needed, **served)
+    best = int(np.argmin(bills))
+    assert (sizes[best], needed[best]) == (pytest.approx(size, rel=0.03), pytest.approx(tokens, rel=0.1))
+    assert 1 - bills[best] / bill.predict(N=quality, D=float(own), **served) == pytest.approx(saved, abs=0.025)
 
 
 def test_parscale_observations():

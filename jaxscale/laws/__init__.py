@@ -32,7 +32,14 @@ from jaxscale.laws.downstream import (
     task_accuracy,
 )
 from jaxscale.laws.hyperparameters import deepseek_alloc, deepseek_hparams, minicpm, porian_hparams, step_law
-from jaxscale.laws.inference import brown_passk, jones_train_test, pass_at_k, snell_exchange
+from jaxscale.laws.inference import (
+    brown_passk,
+    jones_train_test,
+    pass_at_k,
+    sardana_dollar,
+    sardana_flops,
+    snell_exchange,
+)
 from jaxscale.laws.kaplan import (
     PF_DAY,
     kaplan_alloc,
@@ -112,6 +119,8 @@ _PLAIN = (
     brown_passk,
     snell_exchange,
     jones_train_test,
+    sardana_flops,
+    sardana_dollar,
     parscale,
     busbridge_supervised,
     busbridge_distill,
@@ -263,6 +272,8 @@ __all__ = [
     "porian_alloc",
     "porian_hparams",
     "power_law",
+    "sardana_dollar",
+    "sardana_flops",
     "scalerl_sigmoid",
     "skaling",
     "snell_exchange",

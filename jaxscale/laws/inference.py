@@ -1,4 +1,4 @@
-"""Compute spent on answering: repeated samples, and what of it a larger or longer-trained model would save."""
+"""Compute spent on answering: repeated samples, a larger model instead, and one bill for training and serving."""
 
 import math
 from typing import Any
@@ -9,8 +9,8 @@ from jax import Array
 from scipy.special import gammaln
 
 from jaxscale._errors import InputError
-from jaxscale.laws._law import Law, Parameter, Params, Published, Variable
-from jaxscale.laws._math import log
+from jaxscale.laws._law import D, Law, N, Parameter, Params, Published, Variable
+from jaxscale.laws._math import log, logsumexp
 
 _SECOND_HAND = "As quoted in a survey; not read in the paper itself."
 
@@ -119,6 +119,105 @@ jones_train_test = Law(
             "Jones 2021 (arXiv 2104.03113), 9x9 Hex",
             "unverified",
             note=_SECOND_HAND,
+        )
+    },
+)
+
+# --- Training and serving on one bill ---
+
+_SARDANA = "Sardana et al. 2024 (arXiv 2401.00448)"
+_SERVED = "tokens served over the model's life, prompts and answers alike"
+
+
+def _log_flops(p: Params, *, log_N: Array, log_D: Array, log_D_inf: Array) -> Array:
+    return log_N + logsumexp(p.log_training + log_D, p.log_serving + log_D_inf)
+
+
+sardana_flops = Law(
+    "sardana_flops",
+    _log_flops,
+    variables=(N, D, Variable("D_inf", "tokens", _SERVED)),
+    response=Variable("bill", "FLOPs", "compute to train the model and to serve it"),
+    parameters=(
+        Parameter(
+            "training", unit="FLOPs", meaning="compute to train one parameter on one token",
+            dimension={"bill": 1, "N": -1, "D": -1},
+        ),
+        Parameter(
+            "serving", unit="FLOPs", meaning="compute to serve one token with one parameter",
+            dimension={"bill": 1, "N": -1, "D_inf": -1},
+        ),
+    ),
+    formula="bill = training N D + serving N D_inf",
+    source=_SARDANA,
+    note=(
+        "The least bill for a given loss makes models smaller and trained for longer: at the optimum of a chinchilla "
+        "law alpha A N^-alpha / (beta B D^-beta) = 1 + D_inf / (3 D). To plan with it: frontier(..., "
+        "cost=costs.six_nd.with_inference(tokens=D_inf))."
+    ),
+    constants={
+        "six_nd": Published(
+            {"training": 6.0, "serving": 2.0},
+            f"{_SARDANA}, Section 2",
+            "recomputed",
+            note="Read second-hand; every figure that the paper derives from it was reproduced.",
+        )
+    },
+)  # fmt: skip
+
+
+def _log_dollars(p: Params, *, log_N: Array, log_D: Array, log_D_in: Array, log_D_out: Array) -> Array:
+    return log_N + logsumexp(
+        math.log(6) + log_D + p.log_train,
+        math.log(2) + log_D_in + p.log_prompt,
+        math.log(2) + log_D_out + p.log_answer,
+    )
+
+
+def _dollars_per_flop(hourly: float, peak: float, utilisation: float) -> float:
+    return hourly / 3600 / (peak * utilisation)
+
+
+def _price(name: str, meaning: str) -> Parameter:
+    grid = tuple(math.log(x) for x in (1e-19, 1e-18, 1e-17, 1e-16))
+    dimension = {"bill": 1, "N": -1, "D": -1}
+    return Parameter(name, unit="dollars per FLOP", meaning=meaning, grid=grid, dimension=dimension)
+
+
+sardana_dollar = Law(
+    "sardana_dollar",
+    _log_dollars,
+    variables=(
+        N,
+        D,
+        Variable("D_in", "tokens", "prompt tokens read over the model's life"),
+        Variable("D_out", "tokens", "tokens generated over the model's life"),
+    ),
+    response=Variable("bill", "dollars", "money to train the model and to serve it"),
+    parameters=(
+        _price("train", "price of compute in training"),
+        _price("prompt", "price of compute on prompts"),
+        _price("answer", "price of compute in generation"),
+    ),
+    formula="bill = 6 N D train + 2 N (D_in prompt + D_out answer)",
+    source=_SARDANA,
+    note=(
+        "Each price is that of a device-hour over the FLOPs it does in one, the peak times the share that is reached. "
+        "To plan with it add cost models: costs.six_nd.dollars(...) + costs.inference(D_in).dollars(...) + "
+        "costs.inference(D_out).dollars(...)."
+    ),
+    constants={
+        "a100": Published(
+            {
+                "train": _dollars_per_flop(1.5, 312e12, 0.5),
+                "prompt": _dollars_per_flop(1.1, 624e12, 0.5),
+                "answer": _dollars_per_flop(1.1, 624e12, 0.01),
+            },
+            f"{_SARDANA}, Section 4",
+            "unverified",
+            note="Read second-hand: A100 at $1.50 an hour and half the peak for training, at $1.10 and the INT8 peak "
+            "for serving, half of it reached on prompts and 1 % when generating. The paper's examples come out near, "
+            "not to the digit: 30B quality for 1.5B requests as 15.7B on 3.5T tokens, printed 16B on 3.35T.",
         )
     },
 )

@@ -123,7 +123,7 @@ def test_the_parabola_is_numpys():
         x = np.log(profile.sizes[near] / profile.sizes[k])
         square, linear, _ = np.polyfit(x, profile.loss[near], 2)
         vertex = profile.sizes[k] * math.exp(-linear / (2 * square))
-        assert [profile.N] == pytest.approx([vertex], rel=1e-9)
+        assert math.isclose(profile.N, vertex, rel_tol=1e-9)
 
 
 def test_the_unbiased_form_is_least_squares_of_every_parameter():
@@ -146,7 +146,7 @@ def test_the_unbiased_form_is_least_squares_of_every_parameter():
         middle = np.exp(np.log(N[k]).mean())
         curve = E[k] + A[k] * np.exp(-scipy.x[0] * grid) + B[k] * np.exp(scipy.x[1] * grid)
         lowest = middle * np.exp(grid[np.argmin(curve)])
-        assert [profile.N] == pytest.approx([lowest], rel=1e-4)
+        assert math.isclose(profile.N, lowest, rel_tol=1e-4)
         assert profile.best_loss == pytest.approx(curve.min(), rel=1e-7)
 
 

@@ -9,6 +9,7 @@ from statistics import NormalDist
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -154,7 +155,7 @@ class Approaches:
         ]
         allocations = tuple(
             (
-                format_number(budget),
+                _flops(budget),
                 row.name,
                 format_number(row.N[k][0]),
                 words(row.N[k][1], lambda v: format_number(v, 3)),
@@ -253,6 +254,11 @@ def approaches(
         fit=fitted,
         counting=() if non_embedding is None else _counting(runs, non_embedding, whole, trusted, sampling),
     )
+
+
+def _flops(budget: float) -> str:
+    """Without suffix: 2.2e14, not 220T."""
+    return format_number(budget, suffixes=False)
 
 
 # --- Each approach as a row ---
@@ -384,7 +390,7 @@ def _reasons(
             Reason(
                 "parabola_bias",
                 f"alpha {alpha:.3f} and beta {beta:.3f} differ, so losses along a budget are no parabola: even without "
-                f"noise it would put a off by {parabola.bias_a:+.4f} and D at {format_number(furthest)} FLOPs by "
+                f"noise it would put a off by {parabola.bias_a:+.4f} and D at {_flops(furthest)} FLOPs by "
                 f"{100 * parabola.bias_D:+.1f} %.",
             )
         )
@@ -392,7 +398,7 @@ def _reasons(
     centre = _centring(isoflops)
     if centre is not None:
         reasons.append(Reason("off_centre", centre))
-    outside = [format_number(p.budget) for p in profiles if p.note]
+    outside = [_flops(p.budget) for p in profiles if p.note]
     if outside:
         reasons.append(
             Reason(
@@ -426,7 +432,7 @@ def _reasons(
         reasons.append(
             Reason(
                 "extrapolation",
-                f"{format_number(furthest)} FLOPs is {far:.1f} decades beyond the largest budget with an optimum: "
+                f"{_flops(furthest)} FLOPs is {far:.1f} decades beyond the largest budget with an optimum: "
                 f"small differences of exponents become a factor of {max(sizes) / min(sizes):.2f} in N there.",
             )
         )
@@ -471,7 +477,7 @@ def _counting(
         if not 0 < omega < math.inf:
             raise InputError(f"non_embedding must be a positive omega or the name of a variable, got {omega!r}")
         with jax.enable_x64(True):
-            sizes = np.asarray(pearce_song.closed_forms["non_embedding_size"]({"omega": omega}, total))
+            sizes = np.asarray(jax.jit(pearce_song.closed_forms["non_embedding_size"])({"omega": omega}, total))
     kaplan = replace(runs, variables={"N": sizes, "D": runs.variable("D")})
     counted = []
     with_all, without = "all parameters", "without embeddings"
@@ -496,10 +502,16 @@ def _recounted_slope(runs: Runs, fitted: FitResult, omega: float) -> float:
     """
     compute = runs.variable("C")
     params = dict(fitted.params) | {"omega": omega}
-    forms = pearce_song.closed_forms
     with jax.enable_x64(True):
-        total = chinchilla.closed_forms["allocation"](params, np.array([compute.min(), compute.max()])).N
-        first, last = (float(size) for size in forms["non_embedding_size"](params, total))
-        sizes = np.geomspace(first, last, 100)
-        budgets = np.asarray(forms["budget_at_size"](params, sizes))
+        sizes, budgets = _recounted_path(params, np.array([compute.min(), compute.max()]))
     return float(np.polyfit(np.log(budgets), np.log(sizes), 1)[0])
+
+
+@jax.jit
+def _recounted_path(params: Mapping[str, Any], budgets: Any) -> tuple[Any, Any]:
+    """Best sizes without embeddings, (100,), between those of two budgets, and the compute at which each is best."""
+    forms = pearce_song.closed_forms
+    total = chinchilla.closed_forms["allocation"](params, budgets).N
+    first, last = jnp.log(forms["non_embedding_size"](params, total))
+    sizes = jnp.exp(jnp.linspace(first, last, 100))
+    return sizes, forms["budget_at_size"](params, sizes)

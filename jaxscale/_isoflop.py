@@ -24,6 +24,7 @@ _SAME_SIZE = 0.005  # sizes this close in logs are one size
 _LEVELLED = 1e-3  # budgets whose runs differ in log compute by more are brought to one compute first
 _FEWEST_DEVIATIONS = 4  # that the noise is known from
 _ROUNDING = 1e-9
+_FAR_OFF = 6.0  # typical residuals from the curve at which a loss is named
 _NEAR = 3  # sizes on each side of the lowest whose scatter is taken for the noise
 _WORDS = {
     "unbiased": "the law's own shape along each budget",
@@ -65,7 +66,8 @@ class IsoFlop:
     """Best sizes by budget, and the power laws through them: `N` and `D` are `Trend`s.
 
     exponents, misfit: (alpha, beta) of the shape that all budgets share, where the method has one, and how far it
-    misses the losses, in units of the noise between neighbouring sizes; None and nan elsewhere. points: sizes that each
+    misses the losses, in units of the noise between neighbouring sizes; typical: its typical residual as a share of the
+    loss. None and nan elsewhere. points: sizes that each
     parabola goes through, None for all. unused: runs that belong to no budget.
     """
 
@@ -80,6 +82,7 @@ class IsoFlop:
     unused: int
     exponents: tuple[float, float] | None = None
     misfit: float = math.nan
+    typical: float = math.nan
     notes: tuple[str, ...] = field(default=())
 
     def to_frame(self) -> pd.DataFrame:
@@ -117,7 +120,7 @@ class IsoFlop:
         how = _WORDS[self.method] + (f" through the {self.points} sizes nearest the lowest" if self.points else "")
         rows = tuple(
             (
-                format_number(p.budget),
+                format_number(p.budget, suffixes=False),
                 *(format_number(v) if v > 0 else "–" for v in (p.N, p.D)),
                 f"{p.best_loss:.4f}" if p.best_loss > 0 else "–",
                 format_number(p.D / p.N, 3) if p.N > 0 else "–",
@@ -195,7 +198,7 @@ def isoflop(
     if method == "unbiased":
         shape, found = _by_shape(tables, draws, seed)
         if len(noise) >= _FEWEST_DEVIATIONS:
-            misfit = _size(shape.relative) / (_size(noise) + _ROUNDING)
+            misfit = shape.typical / (1.4826 * float(np.median(np.abs(noise))) + _ROUNDING)
     else:
         found = _by_curve(tables, method, points, noise, draws, seed)
     profiles = tuple(
@@ -223,7 +226,8 @@ def isoflop(
         unused=unused,
         exponents=None if shape is None else (shape.alpha, shape.beta),
         misfit=misfit,
-        notes=_notes(profiles, unused, shape, misfit),
+        typical=math.nan if shape is None else shape.typical,
+        notes=_notes(profiles, unused, shape, misfit) + _outliers(tables, shape),
     )
 
 
@@ -324,11 +328,6 @@ class _Found(NamedTuple):
     draws: np.ndarray  # (draws,)
 
 
-def _size(deviations: np.ndarray) -> float:
-    """Root mean square."""
-    return math.sqrt(float(np.mean(deviations**2)))
-
-
 def _by_curve(
     tables: list[_Table], method: str, points: int | None, noise: np.ndarray, draws: int, seed: int
 ) -> list[_Found]:
@@ -354,7 +353,7 @@ def _by_shape(tables: list[_Table], draws: int, seed: int) -> tuple[Shape, list[
     found = []
     for i, table in enumerate(tables):
         x = float(shape.log_best[i])
-        end = _end(table, table.log_loss)
+        end = _end(table, table.levelled())
         inside = not end and table.log_n[0] <= x <= table.log_n[-1]
         note = "" if inside else end or _NO_LOWEST
         at = math.log(shape.loss(i, x)) if inside else math.nan
@@ -449,10 +448,13 @@ def _noise(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _profile(
     table: _Table, found: _Found, method: str, points: int | None, shape: Shape | None, index: int, level: float
 ) -> Profile:
-    log_loss = table.log_loss if shape is not None else table.levelled()
+    log_loss = table.levelled()
     grid = np.linspace(table.log_n[0], table.log_n[-1], 101)
     if shape is not None:
         curve = np.array([shape.loss(index, x) for x in grid])
+        there = [shape.loss(index, *at) for at in zip(table.log_n, table.log_d, strict=True)]
+        on_budget = [shape.loss(index, x) for x in table.log_n]
+        log_loss = table.log_loss + np.log(on_budget) - np.log(there)
     elif method == "akima":
         curve = np.exp(Akima1DInterpolator(table.log_n, log_loss)(grid))
     else:
@@ -484,19 +486,35 @@ def _notes(profiles: tuple[Profile, ...], unused: int, shape: Shape | None, misf
         notes.append(f"{plural(unused, 'run')} in no budget of {FEWEST_SIZES} sizes, and not used here.")
     outside = [p for p in profiles if p.note]
     if outside:
-        named = ", ".join(format_number(p.budget) for p in outside)
+        named = ", ".join(format_number(p.budget, suffixes=False) for p in outside)
         notes.append(f"Left out of the exponent, since their optimum is not inside their sizes: {named} FLOPs.")
     if shape is not None:
         notes.append(
-            f"The shape shared by all budgets has alpha {shape.alpha:.3f} and beta {shape.beta:.3f}; these alone are "
-            "far less certain than the optima."
+            f"The shape shared by all budgets has alpha {shape.alpha:.3g} and beta {shape.beta:.3g}, far less certain "
+            f"than the optima, and a typical residual of {100 * shape.typical:.2g} %."
         )
-        if shape.at_edge or misfit > MISFIT:
-            off = (
-                f" It misses the losses by {misfit:.1f} times the noise between neighbouring sizes."
-                if misfit > MISFIT
-                else ""
+        if misfit > MISFIT:
+            notes.append(
+                f"These profiles are no curve of the law: it misses them by {misfit:.1f} times the noise between "
+                'neighbouring sizes. Compare with method="akima".'
             )
-            end = " One of them ran to the end of what is searched." if shape.at_edge else ""
-            notes.append(f'These profiles are no curve of the law.{off}{end} Compare with method="akima".')
     return tuple(notes)
+
+
+def _outliers(tables: list[_Table], shape: Shape | None) -> tuple[str, ...]:
+    """A sentence on runs far off the shape that all budgets share: least squares lets them pull."""
+    if shape is None:
+        return ()
+    far = np.flatnonzero(np.abs(shape.relative) > max(_FAR_OFF * shape.typical, _ROUNDING))
+    if not len(far):
+        return ()
+    where = [(t.log_budget, log_n) for t in tables for log_n in t.log_n]
+    named = [
+        f"{100 * shape.relative[k]:+.1f} % at {format_number(math.exp(where[k][1]))} parameters and "
+        f"{format_number(math.exp(where[k][0]), suffixes=False)} FLOPs"
+        for k in far[:5]
+    ]
+    return (
+        f"{plural(len(far), 'run')} more than {_FAR_OFF:g} typical residuals off the curves: {'; '.join(named)}"
+        f"{'; and more' if len(far) > 5 else ''}. They weigh little here, and fully in a parabola or Akima's curve.",
+    )

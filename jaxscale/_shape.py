@@ -12,8 +12,9 @@ the optima of different budgets together: their line keeps its own exponent, as 
 
 Given alpha and beta the rest is linear. Residuals are relative to the observed loss. The linear part is projected out
 (variable projection, Golub & Pereyra 1973), and the two exponents are found by damped Gauss-Newton with Kaufman's
-(1975) Jacobian, -P (dPhi/dalpha) c with P the projection onto what the columns Phi cannot reach. Every start and every
-resample is a row of one batch.
+(1975) Jacobian, -P (dPhi/dalpha) c with P the projection onto what the columns Phi cannot reach. A run that diverged
+must not move an optimum far, so beyond 1.345 typical residuals squares turn into straight lines (Huber 1964), by
+reweighted least squares. Every start and every resample is a row of one batch.
 """
 
 import math
@@ -25,6 +26,9 @@ import numpy as np
 _START = (0.12, 0.35, 0.9)
 _LEAST, _MOST = math.log(0.02), math.log(3.0)
 _STEPS, _STILL = 60, 1e-10
+_TURN = 1.345  # typical residuals where squares turn into lines: 95 % efficient for Gaussian noise
+_ROUNDS, _ROUNDS_OF_DRAWS, _STEPS_PER_ROUND = 40, 5, 3
+_NO_NOISE = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +36,8 @@ class Shape:
     """alpha, beta; linear: (n_budgets, 3), E_c and the two terms at the pivots; log_best: (n_budgets,) optima in logs.
 
     pivots: (n_budgets, 2), log N and log D that the terms refer to. offsets: (n_budgets,), log N + log D at the budget.
-    drawn: (draws, n_budgets), optima of resampled residuals. relative: residuals of all runs, as shares of the loss.
+    drawn: (draws, n_budgets), optima of resampled residuals. relative: residuals of all runs, observed less curve, as
+    shares of the observed loss; typical: their robust standard deviation.
     """
 
     alpha: float
@@ -43,16 +48,12 @@ class Shape:
     log_best: np.ndarray
     drawn: np.ndarray
     relative: np.ndarray
+    typical: float
 
-    @property
-    def at_edge(self) -> bool:
-        """Whether an exponent ran to an end of the range searched, 0.02 to 3."""
-        return any(not _LEAST + 1e-6 < math.log(x) < _MOST - 1e-6 for x in (self.alpha, self.beta))
-
-    def loss(self, budget: int, log_n: float) -> float:
-        """The curve of one budget (by position) at a size, exactly on the budget."""
+    def loss(self, budget: int, log_n: float, log_d: float | None = None) -> float:
+        """The curve of one budget (by position) at a size, with the tokens that this leaves of exactly the budget."""
         (E, A, B), (n, d) = self.linear[budget], self.pivots[budget]
-        log_d = self.offsets[budget] - log_n
+        log_d = self.offsets[budget] - log_n if log_d is None else log_d
         return float(E + A * math.exp(-self.alpha * (log_n - n)) + B * math.exp(-self.beta * (log_d - d)))
 
 
@@ -72,9 +73,8 @@ def fit_shape(
     ones = (weights > 0).astype(float)
 
     starts = np.log(np.array([(a, b) for a in _START for b in _START]))
-    reached, values = _descend(u, v, weights, np.broadcast_to(ones, (len(starts), *ones.shape)), starts)
-    best = reached[int(np.argmin(values))][None]
-    residual, linear, *_ = _project(u, v, weights, ones[None], best)
+    reached, values = _descend(u, v, weights, np.broadcast_to(ones, (len(starts), *ones.shape)), starts, _STEPS)
+    best, linear, residual = _robust(u, v, weights, ones[None], reached[[int(np.argmin(values))]], _ROUNDS)
     real = ones > 0
     relative = residual[0][real]
     drawn = np.full((draws, len(tables)), np.nan)
@@ -83,8 +83,9 @@ def fit_shape(
         pool = (relative - relative.mean()) * math.sqrt(real.sum() / freedom)
         noise = np.random.default_rng(seed).choice(pool, (draws, *ones.shape)) * ones
         targets = ones - residual + noise
-        theirs, _ = _descend(u, v, weights, targets, np.repeat(best, draws, axis=0))
-        drawn = _lowest(theirs, _project(u, v, weights, targets, theirs)[1], pivots, offsets)
+        start = np.repeat(best, draws, axis=0)
+        theirs, their_linear, _ = _robust(u, v, weights, targets, start, _ROUNDS_OF_DRAWS)
+        drawn = _lowest(theirs, their_linear, pivots, offsets)
     alpha, beta = np.exp(best[0])
     return Shape(
         float(alpha),
@@ -95,7 +96,29 @@ def fit_shape(
         _lowest(best, linear, pivots, offsets)[0],
         drawn,
         relative,
+        float(_typical(residual, ones)[0, 0, 0]),
     )
+
+
+def _typical(residual: np.ndarray, ones: np.ndarray) -> np.ndarray:
+    """Robust standard deviation of each row of residuals (rows, n_budgets, k), as (rows, 1, 1)."""
+    return 1.4826 * np.median(np.abs(residual[:, ones > 0]), axis=1)[:, None, None]
+
+
+def _robust(u, v, weights, targets, logs, rounds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Exponents (rows, 2) in logs, linear coefficients and residuals (rows, n_budgets, k) of Huber's estimator."""
+    ones = (weights > 0).astype(float)
+    shares = np.broadcast_to(ones, targets.shape)
+    for _ in range(rounds):
+        logs, _ = _descend(u, v, weights * shares, targets * shares, logs, _STEPS_PER_ROUND)
+        residual = _project(u, v, weights * shares, targets * shares, logs)[0] / np.where(shares > 0, shares, 1.0)
+        turn = _TURN * np.maximum(_typical(residual, ones), _NO_NOISE)
+        before, shares = shares, ones * np.sqrt(turn / np.maximum(np.abs(residual), turn))
+        if np.abs(shares - before).max() < _STILL:
+            break
+    logs, _ = _descend(u, v, weights * shares, targets * shares, logs, _STEPS)
+    scaled, linear, *_ = _project(u, v, weights * shares, targets * shares, logs)
+    return logs, linear, scaled / np.where(shares > 0, shares, 1.0)
 
 
 def _lowest(logs: np.ndarray, linear: np.ndarray, pivots: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -142,7 +165,7 @@ def _project(u, v, weights, targets, logs):
     return residual, np.stack([E, A, B], axis=-1), in_alpha, in_beta
 
 
-def _descend(u, v, weights, targets, logs) -> tuple[np.ndarray, np.ndarray]:
+def _descend(u, v, weights, targets, logs, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Exponents (rows, 2) in logs where damped Gauss-Newton ends from each start, and half the squares left there."""
     logs = np.array(logs)
     damping = np.full(len(logs), 1e-3)
@@ -154,7 +177,7 @@ def _descend(u, v, weights, targets, logs) -> tuple[np.ndarray, np.ndarray]:
         return 0.5 * (flat**2).sum(axis=1), np.einsum("rjk,rk->rj", slopes, flat), slopes @ slopes.swapaxes(1, 2)
 
     value, gradient, square = measured(logs)
-    for _ in range(_STEPS):
+    for _ in range(steps):
         scale = np.einsum("rjj->rj", square) + 1e-300
         damped = square + damping[:, None, None] * scale[:, :, None] * np.eye(2) + 1e-300 * np.eye(2)
         step = -np.linalg.solve(damped, gradient[..., None])[..., 0]

@@ -39,6 +39,8 @@ _METHODS: tuple[Method, ...] = ("parabola", "akima", "unbiased")
 _TELLING_SHARE, _TELLING_EXPONENT = 0.01, 0.002  # biases below are not worth a sentence
 _CENTRED = 1.5  # sizes whose middle is within this factor of the optimum count as centred
 _FEW_BUDGETS = 4
+_WIDE = 0.1  # width of an interval of the exponent within which agreement means little
+_SIX_ND = 0.02  # by how much log compute may differ from that of 6 N D
 _FAR = 1.0  # decades beyond the largest optimum
 
 
@@ -128,6 +130,9 @@ class Approaches:
         if len(found) < 2:
             return f"NOTHING TO COMPARE: {len(found)} of {len(self.rows)} approaches could be taken"
         low, high = min(r.a for r in found), max(r.a for r in found)
+        ends = [r.a_interval for r in found if r.a_interval]
+        if self.agree and max((high - low for low, high in ends), default=0.0) > _WIDE:
+            return f"THE APPROACHES ARE NOT APART, but their intervals are wide: N grows as C^{low:.3f} to C^{high:.3f}"
         if self.agree:
             return f"THE APPROACHES AGREE within their intervals: N grows as C^{low:.3f} to C^{high:.3f}"
         return f"THE APPROACHES DISAGREE: N grows as C^{low:.3f} to C^{high:.3f}; the reasons are below"
@@ -169,8 +174,9 @@ class Approaches:
         )
         header = ("budget (FLOPs)", "approach", "N", percent, "D (tokens)", percent, "decades beyond")
         blocks.append(Table("Best size and tokens", header, allocations))
-        if missing := tuple(f"{row.name}: {row.missing}" for row in self.rows if row.missing):
-            blocks.append(Lines("Not taken", missing))
+        why = {row.missing: [r.name for r in self.rows if r.missing == row.missing] for row in self.rows if row.missing}
+        if why:
+            blocks.append(Lines("Not taken", tuple(f"{'; '.join(names)}: {text}" for text, names in why.items())))
         if self.reasons:
             blocks.append(Lines("Why they differ", tuple(f"{r.code}: {r.text}" for r in self.reasons)))
         if self.counting:
@@ -244,7 +250,7 @@ def approaches(
     agree = not _apart(rows)
     return Approaches(
         rows=tuple(rows),
-        reasons=_reasons(rows, isoflops, whole, trusted, budgets),
+        reasons=_reasons(runs, rows, isoflops, whole, trusted, budgets),
         budgets=budgets,
         agree=agree,
         level=level,
@@ -336,7 +342,7 @@ def _share(found: FitResult) -> tuple[float, Interval | None]:
 
 def _with_bias(row: Approach, runs: Runs, fitted: FitResult, best: Approach, budgets: tuple[float, ...]) -> Approach:
     """The row with what its approach gets wrong on losses of exactly the fitted law (`best`) at the same runs."""
-    if row.missing or row.code == "fit":
+    if row.missing or row.code == "fit" or _compute_ratios(runs) is not None:
         return row
     exact = replace(runs, response=np.asarray(fitted.predict(N=runs.variable("N"), D=runs.variable("D"))))
     try:
@@ -349,6 +355,13 @@ def _with_bias(row: Approach, runs: Runs, fitted: FitResult, best: Approach, bud
     furthest = max(budgets)
     truth = best.D[budgets.index(furthest)][0]
     return replace(row, bias_a=record.N.exponent - best.a, bias_D=record.D.at(furthest)[0] / truth - 1)
+
+
+def _compute_ratios(runs: Runs) -> Interval | None:
+    """Smallest and largest ratio of the table's compute to 6 N D; None where it is 6 N D."""
+    ratios = runs.variable("C") / (6 * runs.variable("N") * runs.variable("D"))
+    low, high = float(ratios.min()), float(ratios.max())
+    return None if max(abs(math.log(low)), abs(math.log(high))) <= _SIX_ND else (low, high)
 
 
 # --- Why they differ ---
@@ -370,6 +383,7 @@ def _apart(rows: Sequence[Approach]) -> list[tuple[Approach, Approach]]:
 
 
 def _reasons(
+    runs: Runs,
     rows: Sequence[Approach],
     isoflops: dict[str, IsoFlop],
     whole: Envelope | None,
@@ -392,6 +406,16 @@ def _reasons(
                 f"alpha {alpha:.3f} and beta {beta:.3f} differ, so losses along a budget are no parabola: even without "
                 f"noise it would put a off by {parabola.bias_a:+.4f} and D at {_flops(furthest)} FLOPs by "
                 f"{100 * parabola.bias_D:+.1f} %.",
+            )
+        )
+    ratios = _compute_ratios(runs)
+    if ratios is not None:
+        low, high = (format_number(x, 3) for x in ratios)
+        reasons.append(
+            Reason(
+                "compute",
+                f"the table's compute is {low if low == high else f'{low} to {high}'} times 6 N D; approaches 1 and 2 go "
+                "by the table, the fit's best sizes by 6 N D.",
             )
         )
     profiles = next(iter(isoflops.values())).profiles if isoflops else ()

@@ -16,6 +16,7 @@ from jaxscale._trend import Trend, check_resampling, through, trend_table, words
 
 How = Literal["curves", "hull", "bins"]
 
+FEWEST_ON_IT = 3  # curves on the used part of an envelope: one model says nothing of how the best size grows
 FEWEST_CURVES = 5  # resampled with replacement, fewer leave too few different ones
 _SAME_SIZE = 0.005  # where no column names the runs, sizes this close in logs are one curve
 _WORDS = {
@@ -56,8 +57,8 @@ class Envelope:
         """One line: the exponent and how far it moves with how the envelope is taken, or why there is none."""
         if self.N.count < 2:
             return (
-                "NO EXPONENT: at every budget the smallest or the largest model is the lowest, so no optimum lies "
-                "inside the sizes"
+                f"NO EXPONENT: {plural(self.curves_used, 'model')} is lowest where smaller and larger ones can be "
+                f"compared with; it takes {FEWEST_ON_IT}"
             )
         low, high = self.sensitivity.exponent.min(), self.sensitivity.exponent.max()
         ends = words(self.N.interval, "{:.4f}".format)
@@ -158,7 +159,7 @@ def envelope(
         D=trends[1],
         sensitivity=_sensitivity(every),
         curves=len(curves),
-        curves_used=len(np.unique(taken.curve[used])),
+        curves_used=taken.curves,
         runs=runs.count,
         level=level,
         seed=seed,
@@ -229,6 +230,11 @@ class _Taken(NamedTuple):
     log_loss: np.ndarray
     curve: np.ndarray
     used: np.ndarray
+
+    @property
+    def curves(self) -> int:
+        """How many curves the used points lie on."""
+        return len(np.unique(self.curve[self.used]))
 
 
 # --- Ways to take the envelope ---
@@ -304,8 +310,8 @@ def _compared(curves: _Curves, log_c, log_n, log_d, log_loss, curve) -> _Taken:
 
 
 def _line(taken: _Taken) -> np.ndarray:
-    """Intercept and slope of log N and of log D, (2, 2); nan below two budgets."""
-    if len(np.unique(taken.log_c[taken.used])) < 2:
+    """Intercept and slope of log N and of log D, (2, 2); nan where fewer than three curves are on the envelope."""
+    if taken.curves < FEWEST_ON_IT:
         return np.full((2, 2), np.nan)
     x = taken.log_c[taken.used]
     middle = x.mean()
@@ -326,7 +332,8 @@ def _trends(
             lines[k] = _line(_take(curves.only(kept), how, count))
     found = []
     for i, of in enumerate("ND"):
-        values = np.where(taken.used, (taken.log_n, taken.log_d)[i], np.nan)
+        there = taken.used & (taken.curves >= FEWEST_ON_IT)
+        values = np.where(there, (taken.log_n, taken.log_d)[i], np.nan)
         trend = through(of, taken.log_c, values, None, level=level, seed=seed)
         found.append(trend.with_draws(lines[:, i]))
     return found[0], found[1]
@@ -353,6 +360,6 @@ def _sensitivity(curves: _Curves) -> pd.DataFrame:
     everything = whole._replace(used=np.ones_like(whole.used))
     rows.append(("curves, 200, with the smallest and largest models", everything))
     return pd.DataFrame(
-        [(way, _line(t)[0, 1], int(t.used.sum()), len(np.unique(t.curve[t.used]))) for way, t in rows],
+        [(way, _line(t)[0, 1], int(t.used.sum()), t.curves) for way, t in rows],
         columns=["way", "exponent", "points", "curves"],
     )

@@ -115,6 +115,16 @@ def test_runs_that_allow_nothing_say_so():
     assert "Not taken" in str(found)
 
 
+@pytest.mark.slow
+def test_compute_that_is_not_six_n_d_is_said(wide):
+    """Half the compute in the column: the same exponents, and no bias, since the fit goes by another compute."""
+    named = dict(wide.variables) | {"C": 3 * wide.variable("N") * wide.variable("D")}
+    found = js.approaches(js.Runs(named, wide.response), budgets=[1e21], draws=20)
+    assert "compute" in [reason.code for reason in found.reasons]
+    assert "compute is 0.5 times 6 N D" in str(found)
+    assert all(math.isnan(row.bias_a) for row in found.rows)
+
+
 @pytest.mark.parametrize(
     ("options", "words"), [({"budgets": [0.0]}, "budgets"), ({"level": 0}, "level"), ({"draws": 1}, "draws")]
 )

@@ -89,8 +89,17 @@ def test_models_that_cannot_be_compared_give_no_exponent():
     D = 20 * N * np.tile(1.01 ** np.arange(10), 4)
     found = js.envelope(js.Runs({"N": N, "D": D}, LAW.predict(TRUTH, N=N, D=D)), draws=0)
     assert math.isnan(found.N.exponent)
-    assert found.verdict.startswith("NO EXPONENT")
+    assert found.verdict.startswith("NO EXPONENT: 0 models")
     assert found.verdict[:40] in str(found)
+
+
+def test_one_model_on_the_envelope_gives_no_exponent():
+    """Three sizes far apart, the middle one always lowest where all three are there."""
+    N = np.repeat([1e6, 1e9, 1e12], 20)
+    D = 1e20 * np.tile(np.geomspace(1, 3, 20), 3) / (6 * N)
+    found = js.envelope(js.Runs({"N": N, "D": D}, LAW.predict(TRUTH, N=N, D=D)), draws=0)
+    assert found.curves_used == 1
+    assert math.isnan(found.N.exponent)
 
 
 @pytest.mark.parametrize(

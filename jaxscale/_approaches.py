@@ -411,10 +411,11 @@ def _reasons(
     ratios = _compute_ratios(runs)
     if ratios is not None:
         low, high = (format_number(x, 3) for x in ratios)
+        times = low if low == high else f"{low} to {high}"
         reasons.append(
             Reason(
                 "compute",
-                f"the table's compute is {low if low == high else f'{low} to {high}'} times 6 N D; approaches 1 and 2 go "
+                f"the table's compute is {times} times 6 N D; approaches 1 and 2 go "
                 "by the table, the fit's best sizes by 6 N D.",
             )
         )

@@ -397,10 +397,10 @@ def laws(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show
     published constants, such as besiroglu, shows their law.
     """
     if name is not None:
-        base = name.partition(":")[0]
-        holders = [law for law in map(js.laws.get, js.laws.names()) if base in law.constants]
-        known = base in js.laws.names() or not holders
-        _print(_law_report(js.laws.get(base) if known else holders[0]))
+        law = name.partition(":")[0]
+        if law not in js.laws.names():  # perhaps constants of one
+            law = next((each for each in js.laws.names() if law in js.laws.get(each).constants), law)
+        _print(_law_report(js.laws.get(law)))
         return
     every = [js.laws.get(each) for each in js.laws.names()]
     rows = tuple((law.name, law.formula, ", ".join(law.published) or "–") for law in every)

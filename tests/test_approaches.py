@@ -107,6 +107,7 @@ def test_training_curves_allow_all_three():
         js.approaches(runs, non_embedding="D", draws=100)
 
 
+@pytest.mark.slow
 def test_runs_that_allow_nothing_say_so():
     sizes = np.geomspace(1e7, 1e9, 12)
     found = js.approaches(js.Runs({"N": sizes, "D": 20 * sizes}, 2 + 100 * sizes**-0.3), draws=20)

@@ -296,14 +296,21 @@ def _checkpoints(curves: _Curves, chosen: np.ndarray) -> _Taken:
     return _compared(curves, *columns)
 
 
-def _compared(curves: _Curves, log_c, log_n, log_d, log_loss, curve) -> _Taken:
+def _compared(
+    curves: _Curves,
+    log_c: np.ndarray,
+    log_n: np.ndarray,
+    log_d: np.ndarray,
+    log_loss: np.ndarray,
+    curve: np.ndarray,
+) -> _Taken:
     """Points with a note whether a smaller and a larger model have checkpoints on both sides of that compute."""
     begins, ends = (np.array([c.log_c[k] for c in curves.each]) for k in (0, -1))
     sizes = np.array([c.log_n.mean() for c in curves.each])
     there = (begins <= log_c[:, None] + 1e-9) & (log_c[:, None] <= ends + 1e-9)
     smaller = (there & (sizes < log_n[:, None] - _SAME_SIZE)).any(axis=1)
     larger = (there & (sizes > log_n[:, None] + _SAME_SIZE)).any(axis=1)
-    return _Taken(log_c, log_n, log_d, log_loss, curve, smaller & larger)
+    return _Taken(log_c, log_n, log_d, log_loss, curve, np.asarray(smaller & larger))
 
 
 # --- The line, and what moves it ---

@@ -10,9 +10,9 @@ import pandas as pd
 from scipy.interpolate import Akima1DInterpolator
 
 from jaxscale._errors import InputError
+from jaxscale._isoflop_shape import Shape, fit_shape
 from jaxscale._report import Lines, Report, Table, to_html, to_text
 from jaxscale._runs import Runs, read_runs
-from jaxscale._shape import Shape, fit_shape
 from jaxscale._text import format_number, plural, quoted
 from jaxscale._trend import Trend, check_resampling, percentiles, through, trend_table, words
 
@@ -166,7 +166,7 @@ def isoflop(
             the optimum (arXiv 2603.22339). "akima": interpolation of log loss in log N, as Porian et al. 2024 did
             (arXiv 2406.19146); free of any shape, but it follows the noise. "unbiased": the shape that the law itself
             has along a budget, E_c + A_c N^-alpha + B_c D^-beta, with alpha and beta shared by all budgets; see
-            `jaxscale._shape`.
+            `jaxscale._isoflop_shape`.
         points: sizes nearest the lowest that a parabola goes through; None for all. The other methods use all.
         budgets: the budgets in FLOPs; found from the runs where not given.
         tolerance: how far a run's compute may be from its budget, as a share.

@@ -55,6 +55,7 @@ def test_they_disagree_and_it_says_why(compared):
     assert {"disagree", "parabola_bias", "extrapolation"} <= set(codes)
     assert "off_centre" not in codes
     text = str(compared)
+    assert "THE APPROACHES DISAGREE" in compared._repr_html_()
     assert text.splitlines()[1].startswith("THE APPROACHES DISAGREE")
     assert "D at 1e24 FLOPs by -5." in text
     frame = compared.to_frame()

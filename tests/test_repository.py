@@ -75,7 +75,7 @@ ORDER = [
     "_known_models",
     "_trend",
     "_envelope",
-    "_shape",
+    "_isoflop_shape",
     "_isoflop",
     "_approaches",
     "synthetic",

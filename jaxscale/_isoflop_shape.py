@@ -105,7 +105,9 @@ def _typical(residual: np.ndarray, ones: np.ndarray) -> np.ndarray:
     return 1.4826 * np.median(np.abs(residual[:, ones > 0]), axis=1)[:, None, None]
 
 
-def _robust(u, v, weights, targets, logs, rounds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _robust(
+    u: np.ndarray, v: np.ndarray, weights: np.ndarray, targets: np.ndarray, logs: np.ndarray, rounds: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Exponents (rows, 2) in logs, linear coefficients and residuals (rows, n_budgets, k) of Huber's estimator."""
     ones = (weights > 0).astype(float)
     shares = np.broadcast_to(ones, targets.shape)
@@ -131,7 +133,9 @@ def _lowest(logs: np.ndarray, linear: np.ndarray, pivots: np.ndarray, offsets: n
     return np.where(rising, pivots[:, 0] + step, np.nan)
 
 
-def _project(u, v, weights, targets, logs):
+def _project(
+    u: np.ndarray, v: np.ndarray, weights: np.ndarray, targets: np.ndarray, logs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Residuals (rows, n_budgets, k), linear coefficients (rows, n_budgets, 3), and the residuals' slopes in log alpha
     and log beta, for targets (rows, n_budgets, k) and exponents (rows, 2) in logs."""
     alpha, beta = (np.exp(logs[:, j])[:, None, None] for j in (0, 1))
@@ -155,7 +159,6 @@ def _project(u, v, weights, targets, logs):
         return y
 
     inner = np.stack([(direction * targets).sum(axis=-1) for direction in basis], axis=-1)
-    E, A, B = (np.zeros(inner.shape[:2]) for _ in range(3))
     B = inner[..., 2] / upper[..., 2, 2]
     A = (inner[..., 1] - upper[..., 1, 2] * B) / upper[..., 1, 1]
     E = (inner[..., 0] - upper[..., 0, 1] * A - upper[..., 0, 2] * B) / upper[..., 0, 0]
@@ -165,12 +168,14 @@ def _project(u, v, weights, targets, logs):
     return residual, np.stack([E, A, B], axis=-1), in_alpha, in_beta
 
 
-def _descend(u, v, weights, targets, logs, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def _descend(
+    u: np.ndarray, v: np.ndarray, weights: np.ndarray, targets: np.ndarray, logs: np.ndarray, steps: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Exponents (rows, 2) in logs where damped Gauss-Newton ends from each start, and half the squares left there."""
     logs = np.array(logs)
     damping = np.full(len(logs), 1e-3)
 
-    def measured(at):
+    def measured(at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         residual, _, in_alpha, in_beta = _project(u, v, weights, targets, at)
         flat = residual.reshape(len(at), -1)
         slopes = np.stack([in_alpha, in_beta], axis=1).reshape(len(at), 2, -1)

@@ -710,7 +710,7 @@ class _Progress:
         if done == 0 or now - self._began < _SLOW or now - self._shown < (0.2 if self._terminal else 10):
             return
         rate = done / (now - self._began)
-        self._say(f"{what}: {done} of {total}, {rate:.3g} a second, {(total - done) / rate:.0f} s left")
+        self._say(f"{what}: {done} of {total}, {rate:.3g} a second, {max(total - done, 0) / rate:.0f} s left")
 
     def close(self) -> None:
         self._waiting.cancel()
@@ -765,6 +765,9 @@ def main() -> int:
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
+    # XLA keeps one core busy with a fit: with a device for each core, starts and draws are shared between all.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    settings["JAX_NUM_CPU_DEVICES"] = str(cores)
     cache = _cache_folder()
     if cache is not None:
         settings["JAX_COMPILATION_CACHE_DIR"] = str(cache / "jaxscale" / "xla")

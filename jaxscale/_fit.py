@@ -27,7 +27,7 @@ from jaxscale._problem import Problem, make_problem, pins
 from jaxscale._result import Draws, Entry, Failure, FitResult, Fits, Starts
 from jaxscale._runs import Runs, read_runs
 from jaxscale._search import Search, agreeing, search, undiscovered
-from jaxscale._stack import MOST_STACKED, Stack, stacked_rows
+from jaxscale._stack import MOST_STACKED, Stack, in_float32, stacked_rows
 from jaxscale._tables import read_frame
 from jaxscale._text import inert, quoted
 from jaxscale._units import in_plain_counts
@@ -242,7 +242,7 @@ def _result(
     still = np.all(found.tried == solutions.free, axis=0)
     evidence = Evidence(
         problem, runs, free, at, identification, covariance or powell_covariance(at), record.finished, record.at_best,
-        tuple(n for n, s in zip(problem.free_names, still, strict=True) if s),
+        tuple(n for n, s in zip(problem.free_names, still, strict=True) if s), in_float32(how.devices),
     )  # fmt: skip
     theta = problem.full(free)
     absolute = how.objective.kind == "absolute"

@@ -66,7 +66,7 @@ class Starts:
         tried = f"{self.screened:,} points screened, " if self.screened else ""
         lost = f", {self.failed} ended where the law is not finite" if self.failed else ""
         share = self.undiscovered
-        unseen = "" if share is None else f"; {100 * share:.2g} % expected to lead to one not yet seen"
+        unseen = "" if share is None or share >= 1 else f"; {100 * share:.2g} % expected to lead to one not yet seen"
         return f"{tried}{self.finished} run to the end, {self.at_best} of them reached this optimum{lost}{unseen}"
 
     def __repr__(self) -> str:

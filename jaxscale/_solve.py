@@ -121,7 +121,7 @@ def _deal(starts: np.ndarray, problems: Problems, hands: int, smallest: int):
     place[dealt] = np.arange(size)
     source = np.minimum(dealt, count - 1)
     if problems.weights is not None and len(problems.weights) < size:
-        extra = np.zeros((size - len(problems.weights), problems.weights.shape[1]))
+        extra = np.zeros((size - len(problems.weights), problems.weights.shape[1]), problems.weights.dtype)
         problems = problems._replace(weights=np.concatenate([np.asarray(problems.weights), extra]))
     problems = problems._replace(
         table=np.asarray(problems.table)[source], weighting=np.asarray(problems.weighting)[source]

@@ -9,10 +9,12 @@ import numpy as np
 import optax
 
 from jaxscale._problem import Problem
-from jaxscale._solve import SMALL_BATCH, Problems, Solutions, Tables, solve
+from jaxscale._solve import NEAR, SMALL_BATCH, Problems, Solutions, Tables, solve
+from jaxscale.optim import DampedState, damped_newton
 
 MOST_STACKED, _FEW_STACKED = 256, 16  # tables side by side
 STARTS_AT_ONCE = 4096
+_SINGLE_TOLERANCE = 1e-5  # relative decrease that float32 can still tell from none
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +30,7 @@ class Stack:
 
     @classmethod
     def of(cls, problems: Sequence[Problem]) -> "Stack":
-        """Stack problems, `MOST_STACKED` at most. Their `key`s must agree."""
+        """Stack problems of one task, rows and stages, `MOST_STACKED` at most."""
         first = problems[0]
         if len(problems) == 1:
             return cls((first,), tuple(first.tables(k) for k in range(len(first.deltas))))
@@ -53,6 +55,10 @@ class Stack:
     def first(self) -> Problem:
         """One of the problems: all agree in law, layout, space and number of stages."""
         return self.problems[0]
+
+    def in_single_precision(self) -> "Stack":
+        """The same problems in float32."""
+        return Stack(self.problems, jax.tree.map(np.float32, self.stages))
 
     def thinned(self, rows: int) -> "Stack":
         """The same problems on some of their runs, see `Problem.thinned`."""
@@ -86,13 +92,42 @@ def solve_stack(
     *,
     stage: int = -1,
     weights: np.ndarray | None = None,
+    devices: Sequence[Any] | None = None,
     **options: Any,
 ) -> Solutions:
     """`solve` for a stack: start k, (free,), is fitted to table `table[k]`, with `weights[k]` (rows,) if given.
 
     Many tables, and starts with weights of their own, are taken `STARTS_AT_ONCE` at a time: memory is bounded, and one
-    compiled shape serves them all.
+    compiled shape serves them all. On devices without float64 every start descends in float32 first, and is finished
+    in float64 on the host.
     """
+    if in_float32(devices):
+        damped = isinstance(jax.eval_shape(optimizer.init, free[0]), DampedState)
+        rough = damped_newton(tolerance=_SINGLE_TOLERANCE) if damped else optimizer
+        single = None if weights is None else weights.astype(np.float32)
+        found = _in_parts(
+            stack.in_single_precision(), rough, table, free.astype(np.float32), stage, single,
+            devices=devices, **options,
+        ).free.astype(np.float64)  # fmt: skip
+        free = np.where(np.isfinite(found), found, free)
+        devices, options = jax.local_devices(backend="cpu"), options | {"damping": NEAR}
+    return _in_parts(stack, optimizer, table, free, stage, weights, devices=devices, **options)
+
+
+def in_float32(devices: Sequence[Any] | None) -> bool:
+    """Whether the devices (all of this process if None) have no float64 of their own."""
+    return any(d.platform == "tpu" for d in (jax.local_devices() if devices is None else devices))
+
+
+def _in_parts(
+    stack: Stack,
+    optimizer: optax.GradientTransformationExtraArgs,
+    table: np.ndarray,
+    free: np.ndarray,
+    stage: int,
+    weights: np.ndarray | None,
+    **options: Any,
+) -> Solutions:
     at_once = STARTS_AT_ONCE if stack.many or weights is not None else len(free)
     smallest = STARTS_AT_ONCE if len(stack) > _FEW_STACKED else SMALL_BATCH
     parts = []
@@ -104,6 +139,7 @@ def solve_stack(
 
 
 def joined(parts: Sequence[Solutions]) -> Solutions:
+    """Solutions one after the other."""
     if not parts:
         return Solutions(np.empty((0, 0)), np.empty(0), np.empty(0, np.int32), np.empty(0, np.int32))
     return Solutions(*(np.concatenate(x) for x in zip(*parts, strict=True)))

@@ -92,6 +92,7 @@ class Evidence:
     finished: int
     at_best: int
     never_moved: tuple[str, ...]
+    in_float32: bool = False  # whether the first steps were
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -117,6 +118,13 @@ def _optimum(e: Evidence) -> Iterator[Reason]:
             "fatal",
             f"{', '.join(e.never_moved)} never moved from the start: the runs say nothing about it",
             params=e.never_moved,
+        )
+    if e.in_float32:
+        yield Reason(
+            "low_precision",
+            "info",
+            "these devices have no float64, so starts descended in float32 on them and were finished in float64 on "
+            "the host",
         )
     share = e.at_best / max(e.finished, 1)
     if e.finished >= 8 and (e.at_best < 2 or share < FEW_AGREEING):

@@ -7,6 +7,9 @@ import sys
 import numpy as np
 import pytest
 
+import jaxscale as js
+from jaxscale import _fit, _stack
+
 # JAX makes several devices of one CPU only if it is told before it starts.
 PROGRAM = """
 import json, sys
@@ -44,3 +47,26 @@ def test_any_number_of_devices_gives_the_same_answer():
     for other in (two, eight):
         for name, expected in one.items():
             np.testing.assert_allclose(other[name], expected, rtol=1e-12, err_msg=name)
+
+
+def test_devices_without_float64_are_helped_by_the_host(monkeypatch):
+    """As on a TPU: float32 first, float64 to the end. The answer is that of float64 alone, and the result says so."""
+    truth = js.synthetic.demo_truth()
+    N, D = js.synthetic.isoflop_design(np.geomspace(1e18, 1e21, 6), 10)
+    runs = js.synthetic.observe(truth.law, truth.params, {"N": N, "D": D}, noise=0.005, seed=1)
+    plain = js.fit(truth.law, runs, draws=20)
+    precisions = []
+
+    def solve(task, optimizer, starts, problems, **options):
+        precisions.append((starts.dtype, problems.tables.points.response.dtype))
+        return in_float64(task, optimizer, starts, problems, **options)
+
+    in_float64 = _stack.solve
+    monkeypatch.setattr(_stack, "solve", solve)
+    for module in (_stack, _fit):
+        monkeypatch.setattr(module, "in_float32", lambda devices: True)
+    helped = js.fit(truth.law, runs, draws=20)
+    assert precisions == 2 * [(np.float32, np.float32), (np.float64, np.float64)]
+    assert helped.theta == pytest.approx(plain.theta, rel=1e-8) and helped.gradient_norm < 1e-8
+    assert helped.intervals.params["alpha"] == pytest.approx(plain.intervals.params["alpha"], rel=1e-6)
+    assert "low_precision" in helped.verdict.codes and "low_precision" not in plain.verdict.codes

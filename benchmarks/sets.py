@@ -1,0 +1,115 @@
+"""Many tables: `fit_many` against SciPy one at a time, what a set costs as sets grow in number, and memory."""
+
+import resource
+import time
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+
+import jaxscale as js
+from benchmarks import rivals
+from benchmarks.rows import CLOSE, Row, planted, timed
+from jaxscale._problem import make_problem
+from jaxscale._stack import Stack
+from jaxscale._starts import screened
+
+LAW = js.laws.chinchilla
+STARTS = 64
+
+
+def tables_of(count: int, seed: int = 3) -> dict[str, js.Runs]:
+    """Planted sets of 60 to 300 runs; every tenth is hard: noise of 5 %, or budgets over a single decade."""
+    rng = np.random.default_rng(seed)
+    tables = {}
+    for k in range(count):
+        hard = {0: {"noise": 0.05}, 5: {"decades": 1.0}}.get(k % 20, {})
+        tables[f"set {k}"] = planted(int(rng.integers(60, 301)), seed + k, **hard)
+    return tables
+
+
+def many(count: int, sample: int) -> list[Row]:
+    """All starts to the end against SciPy tight, and `auto` against `least_squares` from four good starts."""
+    tables = tables_of(count)
+    some = list(tables)[:: max(1, count // sample)][:sample]
+    misfits = {
+        name: rivals.Misfit(tables[name].variable("N"), tables[name].variable("D"), tables[name].response)
+        for name in some
+    }
+    starts = _starts_of(tables[some[0]])
+    given = [LAW.natural(theta) for theta in starts]
+
+    begin = time.perf_counter()
+    tight = {name: min(rivals.scipy_tight(misfits[name], x) for x in starts) for name in some[: max(1, sample // 3)]}
+    per_set_tight = (time.perf_counter() - begin) / len(tight)
+    begin = time.perf_counter()
+    good = {name: min(rivals.scipy_least_squares(m, x) for x in rivals.GOOD_STARTS) for name, m in misfits.items()}
+    per_set_good = (time.perf_counter() - begin) / sample
+
+    auto, auto_run, auto_compile = timed(lambda: js.fit_many(LAW, tables, intervals=None))
+    whole, whole_run, whole_compile = timed(lambda: js.fit_many(LAW, tables, starts=given, intervals=None))
+    judged = timed(lambda: js.fit_many(LAW, tables, intervals=None).to_frame())[1]
+    best = {name: min(auto[name].value, whole[name].value, good[name], tight.get(name, np.inf)) for name in some}
+
+    def missed(values: dict[str, float]) -> str:
+        off = [v / best[name] - 1 for name, v in values.items()]
+        return f"{np.sum(np.array(off) > CLOSE)} of {len(off)} above the best known, worst {max(off):.0e}"
+
+    return [
+        Row(
+            f"{count:,} sets", f"jaxscale, {STARTS} starts to the end", missed({n: whole[n].value for n in some}),
+            whole_run, whole_compile, count * per_set_tight / whole_run,
+        ),
+        Row(f"{count:,} sets", f"SciPy tight, {STARTS} starts", missed(tight), per_set_tight * count, None, 1.0),
+        Row(
+            f"{count:,} sets, auto", "jaxscale", missed({n: auto[n].value for n in some}),
+            auto_run, auto_compile, count * per_set_good / auto_run,
+        ),
+        Row(
+            f"{count:,} sets, auto", "jaxscale, with every verdict", "a tidy frame", judged, None,
+            count * per_set_good / judged,
+        ),
+        Row(
+            f"{count:,} sets, auto", "SciPy least_squares, 4 good starts", missed(good), per_set_good * count, None, 1.0
+        ),
+    ]  # fmt: skip
+
+
+def _starts_of(runs: js.Runs) -> np.ndarray:
+    """Theta of starts that both sides finish, for every set."""
+    with jax.enable_x64(True):
+        return screened(Stack.of([make_problem(LAW, runs, js.Huber())]), seed=0, least=STARTS).free[0][:STARTS]
+
+
+def streamed(counts: tuple[int, ...], draws: int | None = None) -> list[Row]:
+    """Microseconds and memory per set as sets grow in number: chunks in, rows out, nothing kept."""
+    some = list(tables_of(200).values())
+
+    def stream(count: int) -> Iterator[tuple[str, js.Runs]]:
+        for k in range(count):
+            yield str(k), some[k % len(some)]
+
+    options = {"intervals": None} if draws is None else {"intervals": "bootstrap", "draws": draws}
+    rows = []
+    for count in counts:
+        begin = time.perf_counter()
+        fitted = sum(int(frame["ok"].sum()) for frame in js.fit_stream(LAW, stream(count), **options))
+        run = time.perf_counter() - begin
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        what = "sets" if draws is None else f"sets x {draws} draws"
+        outcome = f"{fitted:,} fitted, {1e3 * run / count:.2f} ms a set, {peak:.2f} GB at most"
+        rows.append(Row(f"{count:,} {what}", "jaxscale fit_stream, with verdicts", outcome, run, x=count))
+    return rows
+
+
+def devices(count: int) -> list[Row]:
+    """`fit_many` on one device and on all of this process."""
+    tables = tables_of(count)
+    seconds = [
+        timed(lambda some=some: js.fit_many(LAW, tables, intervals=None, devices=some))[1]
+        for some in (jax.devices()[:1], jax.devices())
+    ]
+    return [
+        Row(f"{count:,} sets", f"{n} device{'s' * (n > 1)}", "", s, None, seconds[0] / s)
+        for n, s in zip((1, len(jax.devices())), seconds, strict=True)
+    ]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jaxscale._known_models import reference_models
     from jaxscale._objective import AbsoluteError, Huber, SquaredError
     from jaxscale._result import Draws, FitResult, Fits, load
+    from jaxscale._run_sensitivity import run_sensitivity
     from jaxscale._runs import Runs, read_runs
     from jaxscale._what_if import WhatIf, tornado, what_if
     from jaxscale.costs import CostModel
@@ -52,6 +53,7 @@ _HOMES = {
     "_known_models": ("reference_models",),
     "_objective": ("AbsoluteError", "Huber", "SquaredError"),
     "_result": ("Draws", "FitResult", "Fits", "load"),
+    "_run_sensitivity": ("run_sensitivity",),
     "_runs": ("Runs", "read_runs"),
     "_what_if": ("WhatIf", "tornado", "what_if"),
     "costs": ("CostModel",),
@@ -99,6 +101,7 @@ __all__ = [
     "read_runs",
     "reference",
     "reference_models",
+    "run_sensitivity",
     "synthetic",
     "tornado",
     "what_if",

@@ -129,9 +129,11 @@ def decide(
     unique: Any = None,
     goal: Goal = "loss",
     fixed: Mapping[str, Any] | None = None,
+    assumed: Mapping[str, float] | None = None,
 ) -> tuple[Decision, dict[str, Any], frozenset[str]]:
     """The decision, the natural values of all that is given beside the law's parameters and the target, and which of
-    them nobody asked for (the ends of the variables' ranges).
+    them nobody asked for (the ends of the variables' ranges). `assumed` takes the place of published constants of
+    repetition, where the law has none of its own.
 
     Raises:
         InputError: law, cost and limits do not belong together.
@@ -156,6 +158,7 @@ def decide(
     elif unique is not None and law.function is chinchilla.function:
         repeated = True
         values |= {k: v for k, v in muennighoff.constants["muennighoff_c4"].params.items() if k in _REPETITION}
+        values |= assumed or {}
     elif unique is not None and not law_has_U:
         raise InputError(
             f"how much repeated tokens are worth is known for laws chinchilla and muennighoff, not for {law.name}; "

@@ -310,6 +310,32 @@ def _of_theta(problem: Problem, covariance: Covariance) -> Covariance:
     return Covariance(names, covariance.matrix[np.ix_(chosen, chosen)], covariance.method)
 
 
+def runs_of(result: FitResult, runs: Runs | None = None) -> Runs:
+    """The runs of a fit, which are given where it does not carry them.
+
+    Raises:
+        InputError: they are missing, or not those of the fit.
+    """
+    runs = result.runs if runs is None else runs
+    if runs is None:
+        raise InputError("this fit does not carry its runs; give them as runs=")
+    if runs.sha256 != result.runs_sha256:
+        raise InputError("these are not the runs of the fit: their SHA-256 differs")
+    return runs
+
+
+def problem_of(result: FitResult, runs: Runs | None = None) -> Problem:
+    """What was fitted, for another question about it; see `runs_of`."""
+    return make_problem(
+        result.law,
+        runs_of(result, runs),
+        result.objective,
+        fixed=result.fixed,
+        tied=result.tied,
+        bounds=result.bounds,
+    )
+
+
 def bootstrap(
     result: FitResult,
     *,
@@ -332,15 +358,9 @@ def bootstrap(
     Raises:
         InputError: the runs are missing, or not those of the fit.
     """
-    runs = result.runs if runs is None else runs
-    if runs is None:
-        raise InputError("this fit does not carry its runs; give them as runs=")
-    if runs.sha256 != result.runs_sha256:
-        raise InputError("these are not the runs of the fit: their SHA-256 differs")
     _check_options("auto", "bootstrap", result.level, draws)
-    problem = make_problem(
-        result.law, runs, result.objective, fixed=result.fixed, tied=result.tied, bounds=result.bounds
-    )
+    runs = runs_of(result, runs)
+    problem = problem_of(result, runs)
     with jax.enable_x64(True):
         (drawn,) = bootstrap_draws(
             Stack.of([problem]), problem.reduce(result.theta)[None], draws=draws, seed=seed,

@@ -25,14 +25,16 @@ from jaxscale._allocate import check_params
 from jaxscale._constrained import FAILED, FLAT, INFEASIBLE, OK
 from jaxscale._decision import Decision, decide
 from jaxscale._errors import InputError
+from jaxscale._intervals import Progress
 from jaxscale._plan import QUANTITIES, Plan, PlanRow, Price, Request, Status
-from jaxscale._planning import Answers, Expansion, conflict, evaluate, expand, solve_many
+from jaxscale._planning import Answers, Expansion, conflict, evaluate, expand, sides, solve_many
 from jaxscale._text import parse_number, quoted
 from jaxscale.costs import CostModel, check_positive
 from jaxscale.laws import Law
 from jaxscale.limits import read as read_limits
 
 _STATUS: dict[int, Status] = {OK: "ok", INFEASIBLE: "infeasible", FAILED: "failed", FLAT: "flat"}
+_PROBLEMS_AT_ONCE = 2**17  # a bound on memory where every draw is planned for every budget
 _FLAT_CURVATURE = 1e-10  # of the log loss, in logs of the variables; below it rounding moves the optimum by 0.1 %
 # Units in which a planner thinks, and how many of the plain unit they are.
 _PLANNERS_UNITS = {
@@ -54,6 +56,7 @@ def frontier(
     reach_loss: float | str | Iterable[float | str] | None = None,
     fixed: Mapping[str, Any] | None = None,
     level: float | None = None,
+    progress: Progress | None = None,
 ) -> Plan:
     """The decision of least loss for each budget, or of least cost to reach each loss, with intervals where possible.
 
@@ -66,6 +69,7 @@ def frontier(
         fixed: variables held at a value, {"N": 8e9}.
         level: of the intervals; the source's own if not given. Intervals come from draws as percentiles, each draw
             planned for itself, else from the covariance by the delta method on the logs; failing both there are none.
+        progress: called with (done, total, what) while draws are planned.
 
     Raises:
         InputError: the source cannot be planned with, or a budget, a limit, the level or the cost is not one.
@@ -90,10 +94,10 @@ def frontier(
     held = {name: check_positive("fixed", name, value) for name, value in (fixed or {}).items()}
     goal = "loss" if reach_loss is None else "cost"
     targets = _read_numbers(budgets, "budget") if goal == "loss" else _read_numbers(reach_loss, "loss to reach")
-    return make_plan(Request(source, tuple(targets), goal, cost, kept, unique, held, level))
+    return make_plan(Request(source, tuple(targets), goal, cost, kept, unique, held, level), progress)
 
 
-def make_plan(request: Request) -> Plan:
+def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     """The plan that a checked request asks for."""
     source, law, params = request.source, request.source.law, request.source.params
     label = getattr(source, "label", None) or law.name
@@ -101,7 +105,9 @@ def make_plan(request: Request) -> Plan:
     level = 0.9 if chosen is None else float(chosen)
     if not 0 < level < 1:
         raise InputError(f"level must lie between 0 and 1, got {level!r}; write 0.9 for 90 %")
-    decision, values, quiet = decide(law, request.cost, request.limits, request.unique, request.goal, request.fixed)
+    decision, values, quiet = decide(
+        law, request.cost, request.limits, request.unique, request.goal, request.fixed, request.assumed
+    )
     raw = {v.name for v in law.variables if v.domain != "positive"}
     rest = np.array([float(v) if k in raw else math.log(float(v)) for k, v in values.items()])
     targets = np.asarray(request.targets)
@@ -127,7 +133,7 @@ def make_plan(request: Request) -> Plan:
         draws = np.asarray(draws, dtype=np.float64)
         if draws.ndim != 2 or draws.shape[1] != len(law.parameters) or not len(draws):
             raise InputError(f"draws must have the shape (count, {len(law.parameters)}), got {draws.shape}")
-        ends, regrets, notes = _from_draws(decision, _givens(draws, wanted, rest), logs, targets, combine, level)
+        ends, regrets, notes = _from_draws(decision, draws, wanted, rest, answers, targets, combine, level, progress)
         method = f"percentiles of {len(draws)} draws"
     elif covariance is not None:
         names, matrix = _covariance(law, covariance)
@@ -188,7 +194,7 @@ def make_plan(request: Request) -> Plan:
                 }
                 if found
                 else {q: dict.fromkeys(shown, math.nan) for q in quantities},
-                one_sided=_one_sided(decision, found, quantities, combine, shown),
+                one_sided=_one_sided(decision, found, givens[i], quantities, combine, shown),
                 certificate={
                     "kkt": float(answers.kkt[i]),
                     "violation": float(answers.violation[i]),
@@ -230,10 +236,10 @@ def _per(law: Law, name: str) -> str:
 
 def _givens(thetas: np.ndarray, wanted: np.ndarray, rest: np.ndarray) -> np.ndarray:
     """(n_thetas * n_targets, k), targets varying fastest."""
-    count, targets = len(thetas), len(wanted)
-    return np.column_stack(
-        [np.repeat(thetas, targets, axis=0), np.tile(wanted, count), np.tile(rest, (count * targets, 1))]
-    )
+    givens = np.empty((len(thetas), len(wanted), thetas.shape[1] + 1 + len(rest)))
+    parts = np.split(givens, [thetas.shape[1], thetas.shape[1] + 1], axis=2)
+    parts[0][:], parts[1][:], parts[2][:] = thetas[:, None], wanted[:, None], rest
+    return givens.reshape(-1, givens.shape[2])
 
 
 def _combinations(decision: Decision) -> tuple[tuple[str, ...], np.ndarray]:
@@ -312,51 +318,90 @@ def _expected_regret(
 
 
 def _from_draws(
-    decision: Decision, givens: np.ndarray, logs: np.ndarray, targets: np.ndarray, combine: np.ndarray, level: float
+    decision: Decision,
+    draws: np.ndarray,
+    wanted: np.ndarray,
+    rest: np.ndarray,
+    point: Answers,
+    targets: np.ndarray,
+    combine: np.ndarray,
+    level: float,
+    progress: Progress | None,
 ) -> tuple[np.ndarray, list[dict[str, float]], list[str]]:
     """Each draw planned for itself: percentiles (2, n_targets, q) in logs, regrets, and what to know."""
-    answers = solve_many(decision, givens)
-    n, count = len(decision.variables), len(givens) // len(targets)
-    sound = np.isin(answers.status, (OK, FLAT)) & np.isfinite(answers.x).all(axis=1)
-    x = np.where(sound[:, None], answers.x, 1.0)
-    mine = np.hstack([x, evaluate(decision, x, givens)])
-    mine[~sound] = np.nan
-    mine = mine.reshape(count, len(targets), n + 2)
-    points = mine @ combine.T
-    failed = ~np.all(np.isfinite(points), axis=-1)  # (n_draws, n_targets)
-    points[failed] = np.nan
-    ends = np.full((2, *points.shape[1:]), np.nan)
-    usable = failed.mean(axis=0) <= 1 - level
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    if usable.any():
-        ends[:, usable] = np.nanquantile(points[:, usable], tails, axis=0)
+    count = len(draws)
+    ends = np.full((2, len(targets), len(combine)), np.nan)
+    regrets: list[dict[str, float]] = []
+    lost = 0
+    for first in range(0, len(targets), block := max(1, _PROBLEMS_AT_ONCE // count)):
+        some = slice(first, first + block)
+        givens = _givens(draws, wanted[some], rest)
+        x, multipliers = (np.tile(a[some], (count, 1)) for a in (point.x, point.multipliers))
+        answers = solve_many(decision, givens, (x, multipliers))
+        sound = np.isin(answers.status, (OK, FLAT)) & np.isfinite(answers.x).all(axis=1)
+        response, cost = answers.value, np.zeros(len(givens))  # the cost is told where it is what is minimised
+        if decision.goal == "cost":
+            response, cost = np.tile(wanted[some], count), answers.value
+        points = np.column_stack([answers.x, response, cost]) @ combine.T
+        failed = ~(sound & np.isfinite(points).all(axis=1)).reshape(count, -1)
+        points = np.where(failed[..., None], np.nan, points.reshape(*failed.shape, -1))
+        usable = failed.mean(axis=0) <= 1 - level
+        if usable.any():
+            ends[:, some][:, usable] = _quantiles(points[:, usable], [(1 - level) / 2, (1 + level) / 2])
+        regrets += _regrets(decision, answers, givens, point, some, targets, ~failed & usable, level)
+        lost = max(lost, int(failed.sum(axis=0).max()))
+        if progress is not None:
+            progress(min(first + block, len(targets)) * count, len(targets) * count, "plans, one for each draw")
     notes = []
-    if failed.any():
+    if lost:
         notes.append(
-            f"Up to {failed.sum(axis=0).max()} of {count} draws have no best N and D; they are left out, and "
+            f"Up to {lost} of {count} draws have no best N and D; they are left out, and "
             f"where they are more than {100 * (1 - level):g} % there is no interval."
         )
-    regrets: list[dict[str, float]] = [{} for _ in targets]
-    planned = np.all(np.isfinite(logs), axis=1)
-    if decision.goal == "loss" and planned.any():
-        followed = np.tile(np.where(planned[:, None], logs[:, :n], 1.0), (count, 1))
-        theirs = evaluate(decision, followed, givens)[:, 0].reshape(count, len(targets))
-        worse = np.maximum(theirs - mine[:, :, n], 0.0)
-        positive = decision.law.response.domain == "positive"
-        loss = np.exp(mine[:, :, n]) * np.expm1(worse) if positive else worse
-        price = answers.multipliers[:, 0].reshape(count, len(targets))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            compute = np.where(price > 1e-12, -np.expm1(-worse / price), np.nan) * targets
-        tail = (1 + level) / 2
-        for i in np.flatnonzero(planned & usable):
-            keep = ~failed[:, i]
-            regrets[i] = {
-                "loss": float(loss[keep, i].mean()),
-                "compute": float(compute[keep, i].mean()),
-                "loss_high": float(np.quantile(loss[keep, i], tail)),
-                "compute_high": float(np.quantile(compute[keep, i], tail)),
-            }
     return ends, regrets, notes
+
+
+def _quantiles(values: np.ndarray, shares: list[float]) -> np.ndarray:
+    """Over the first axis, nan left out; the check is worth it, since counting them out is ten times slower."""
+    return (np.nanquantile if np.isnan(values).any() else np.quantile)(values, shares, axis=0)
+
+
+def _regrets(
+    decision: Decision,
+    answers: Answers,
+    givens: np.ndarray,
+    point: Answers,
+    some: slice,
+    targets: np.ndarray,
+    kept: np.ndarray,
+    level: float,
+) -> list[dict[str, float]]:
+    """What following the point plan costs where a draw is the truth, for each of some targets; kept: (count, n)."""
+    planned = np.isin(point.status[some], (OK, FLAT))
+    if decision.goal == "cost":
+        return [{} for _ in planned]
+    followed = np.tile(np.where(planned[:, None], point.x[some], 1.0), (len(kept), 1))
+    worse = np.maximum(evaluate(decision, followed, givens)[:, 0] - answers.value, 0.0)
+    loss = np.exp(answers.value) * np.expm1(worse) if decision.law.response.domain == "positive" else worse
+    price = answers.multipliers[:, 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        compute = np.where(price > 1e-12, -np.expm1(-worse / price), np.nan)
+    both = np.stack([loss, compute]).reshape(2, *kept.shape) * np.stack([np.ones(len(planned)), targets[some]])[:, None]
+    return [
+        {
+            **dict(zip(("loss", "compute"), map(float, column.mean(axis=1)), strict=True)),
+            **dict(
+                zip(
+                    ("loss_high", "compute_high"),
+                    map(float, np.quantile(column, (1 + level) / 2, axis=1)),
+                    strict=True,
+                )
+            ),
+        }
+        if good and keep.any()
+        else {}
+        for good, keep, column in ((p, k, both[:, k, i]) for i, (p, k) in enumerate(zip(planned, kept.T, strict=True)))
+    ]
 
 
 def _shadow_prices(
@@ -377,11 +422,11 @@ def _shadow_prices(
     )
     prices: dict[str, Price] = {}
     if decision.goal == "loss":
-        prices["budget"] = Price(math.log(2) * slopes["budget"], f"{word} per doubling of the budget")
+        prices["budget"] = Price(float(math.log(2) * slopes["budget"]), f"{word} per doubling of the budget")
     else:
         target = given[decision.names.index("reach_loss")]
         per_nat = slopes["reach_loss"] / (math.exp(target) if positive else 1.0)
-        prices["reach_loss"] = Price(0.01 * per_nat, f"{unit} per 0.01 {word}")
+        prices["reach_loss"] = Price(float(0.01 * per_nat), f"{unit} per 0.01 {word}")
     for j in found.active:
         if j == 0:
             continue
@@ -390,31 +435,40 @@ def _shadow_prices(
             continue
         value = math.exp(given[decision.names.index(row.main)])
         many, words = _PLANNERS_UNITS.get(row.unit, (1.0, f"unit of {row.name}"))
-        change = slopes[row.main] / value * many
+        change = float(slopes[row.main] / value * many)
         if decision.goal == "cost":
             prices[row.name] = Price(change, f"{unit} per {words}")
             continue
         prices[row.name] = Price(change, f"{word} per {words}")
         per_unit = slopes["budget"] / math.exp(given[decision.names.index("budget")])
         if per_unit < 0 and math.isfinite(change):
-            prices[f"{row.name} in {unit}"] = Price(change / -per_unit, f"{unit} of budget per {words}, at equal loss")
+            prices[f"{row.name} in {unit}"] = Price(
+                float(change / -per_unit), f"{unit} of budget per {words}, at equal loss"
+            )
     return prices
 
 
 def _one_sided(
-    decision: Decision, found: Expansion | None, quantities: tuple[str, ...], combine: np.ndarray, shown: list[str]
+    decision: Decision,
+    found: Expansion | None,
+    given: np.ndarray,
+    quantities: tuple[str, ...],
+    combine: np.ndarray,
+    shown: list[str],
 ) -> dict[str, dict[str, tuple[float, float]]]:
-    if found is None or found.one_sided is None:
+    if found is None or not found.touched:
         return {}
-    left, held = (combine @ slopes for slopes in found.one_sided)
-    return {
+    falling, rising = (combine @ slopes for slopes in sides(decision, given, shown))
+    differs = ~np.isclose(falling, rising, rtol=1e-6, atol=1e-6)
+    found_kinks = {
         q: {
             name: (float(a), float(b))
-            for name, a, b in zip(decision.names, left[i], held[i], strict=True)
-            if name in shown and abs(a - b) > 1e-9
+            for name, a, b, kink in zip(shown, falling[i], rising[i], differs[i], strict=True)
+            if kink
         }
         for i, q in enumerate(quantities)
     }
+    return {q: by_name for q, by_name in found_kinks.items() if by_name}
 
 
 def _present(quantities: tuple[str, ...], ends: np.ndarray, positive: bool) -> dict[str, tuple[float, float]]:

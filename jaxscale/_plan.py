@@ -33,10 +33,11 @@ class PlanRow:
     variables: every variable of the plan, epochs too where data is repeated. binding: the limits that bind. conflict: a
     smallest set of limits that contradict each other. intervals: (low, high) by quantity, empty where there are none.
     sensitivities: by quantity and assumption, see `Plan.sensitivity`; one_sided: the same where a limit is just
-    touched, as (limit left, limit held). certificate: kkt is what is left of the optimality conditions, violation
-    that of the limits; agreement the share of starts that found this optimum, `global` whether convexity says that no
-    other is better. regret: mean extra loss, and extra compute equal to it, of following this row if another draw is
-    the truth. decades_beyond_data: how far N or D exceeds the largest run, in powers of ten; None if not known.
+    touched, for those assumptions whose two sides differ, as (as it falls, as it rises). certificate: kkt is what is
+    left of the optimality conditions, violation that of the limits; agreement the share of starts that found this
+    optimum, `global` whether convexity says that no other is better. regret: mean extra loss, and extra compute equal
+    to it, of following this row if another draw is the truth. decades_beyond_data: how far N or D exceeds the largest
+    run, in powers of ten; None if not known.
     """
 
     budget: float
@@ -72,6 +73,7 @@ class Request:
     unique: float | None
     fixed: Mapping[str, float]
     level: float | None
+    assumed: Mapping[str, float] = field(default_factory=dict)  # in place of published constants of repetition
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,6 @@
 """Solves many decisions at once: batches, second chances, what contradicts what, and the derivatives of each answer."""
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -13,13 +9,14 @@ import numpy as np
 from jax import Array
 
 from jaxscale._allocate import conditions, optimum
+from jaxscale._batches import batched
 from jaxscale._constrained import FAILED, FLAT, INFEASIBLE, OK, Solution, solve
 from jaxscale._decision import Decision
 
-_BUCKETS = (8, 64, 2048)  # problems solved at once: a table by hand, and all else in batches that bound memory
 _LARGEST_IMBALANCE, _LARGEST_VIOLATION = 1e-9, 1e-10  # an answer is certified below both
 _STRICT_RHO = 1e4
 _SHIFTS = (0.0, 4.0, -4.0, 8.0)  # of the starts, for problems that failed
+_STEP = 1e-5  # in a log, from a kink to where all is smooth
 _BLAMED = 0.02  # share of the violation's price from which a limit is part of a conflict
 
 
@@ -38,73 +35,52 @@ class Answers:
     corner: np.ndarray | None = None
 
 
-def batched(
-    function: Callable[..., Sequence[Array]], static: Any, arrays: Sequence[np.ndarray], threads: bool = True
-) -> list[np.ndarray]:
-    """`function(static, *arrays)` in float64 over the leading axis of all arrays, in batches of one of a few sizes.
+def _solve_one(decision: Decision, settings: tuple, given: Array, on: Array, near: Array) -> Solution:
+    """settings: shift of the starts, weight, rho, iterations; near: x and multipliers to begin with if these are 0."""
+    n = len(decision.variables)
+    shift, weight, rho, iterations = settings
+    starts = jnp.where(iterations > 0, decision.starts(given) + shift, near[:n])
+    return solve(decision, given, starts, on, weight, rho, iterations, near[n:])
 
-    Batches are filled up with copies of the last problem, so that new numbers compile nothing.
+
+def _optimum_one(decision: Decision, _: tuple, given: Array) -> tuple[Any, ...]:
+    """x (2,), multiplier of the budget, log response, imbalance, violation, and whether the law has a corner there."""
+    at = dict(zip(decision.names, given, strict=True))
+    values = {name: at[name] for name in decision.law.parameter_names}
+    assumptions = {mine: jnp.exp(at[name]) for mine, name in decision.cost_names}
+    problem = (decision.law, decision.cost, True, values, assumptions, at["budget"])
+    log_N, log_D = optimum(*problem)
+    imbalance, violation = conditions(*problem, log_N, log_D)
+    # At a corner the balance of gains jumps through zero: N is wanted more just below it and less just above.
+    near = 1e-7
+    below, above = (conditions(*problem, log_N + e, log_D - e)[0] for e in (-near, near))
+    corner = (below > 0) & (above < 0) & (jnp.abs(imbalance) > _LARGEST_IMBALANCE)
+    by_name = {"N": log_N, "D": log_D}
+    x = tuple(by_name[name] for name in decision.variables)
+    gains = jax.grad(lambda x: decision.response(x, given))(x)
+    costs = jax.grad(lambda x: decision.log_cost(x, given))(x)
+    price = -sum(g * c for g, c in zip(gains, costs, strict=True)) / sum(c * c for c in costs)
+    return jnp.stack(x), price, decision.response(x, given), jnp.abs(imbalance), jnp.abs(violation), corner
+
+
+def solve_many(decision: Decision, givens: np.ndarray, near: tuple[np.ndarray, np.ndarray] | None = None) -> Answers:
+    """The answer to every problem, (b, k) of what is given; a problem that fails gets further chances of its own.
+
+    `near` holds x and multipliers of a problem much like each, from which convex ones are solved faster.
     """
-    count = len(arrays[0])
-    size = next((bucket for bucket in _BUCKETS if bucket >= count), _BUCKETS[-1])
-
-    def part(start: int) -> list[np.ndarray]:
-        index = np.minimum(np.arange(start, start + size), count - 1)
-        with jax.enable_x64(True):  # a setting of each thread
-            outputs = function(static, *(a[index] for a in arrays))
-            return [np.asarray(output)[: count - start] for output in outputs]
-
-    starts = range(0, count, size)
-    first = part(0)
-    workers = min(os.cpu_count() or 1, len(starts) - 1)
-    if workers > 1 and threads:
-        with ThreadPoolExecutor(workers) as pool:
-            rest = list(pool.map(part, starts[1:]))
-    else:
-        rest = [part(start) for start in starts[1:]]
-    return [np.concatenate(parts) for parts in zip(first, *rest, strict=True)]
-
-
-@partial(jax.jit, static_argnums=0)
-def _solve_batch(
-    decision: Decision, givens: Array, on: Array, shift: Array, weight: Array, rho: Array, iterations: Array
-) -> Solution:
-    def one(given: Array, on: Array, shift: Array, *settings: Array) -> Solution:
-        return solve(decision, given, decision.starts(given) + shift, on, *settings)
-
-    return jax.vmap(one)(givens, on, shift, weight, rho, iterations)
-
-
-@partial(jax.jit, static_argnums=0)
-def _optimum_batch(decision: Decision, givens: Array) -> tuple[Array, ...]:
-    """x (b, 2), multiplier of the budget, log response, imbalance, violation, and whether the law has a corner
-    there."""
-
-    def one(given: Array) -> tuple[Any, ...]:
-        at = dict(zip(decision.names, given, strict=True))
-        values = {name: at[name] for name in decision.law.parameter_names}
-        assumptions = {mine: jnp.exp(at[name]) for mine, name in decision.cost_names}
-        problem = (decision.law, decision.cost, True, values, assumptions, at["budget"])
-        log_N, log_D = optimum(*problem)
-        imbalance, violation = conditions(*problem, log_N, log_D)
-        # At a corner the balance of gains jumps through zero: N is wanted more just below it and less just above.
-        near = 1e-7
-        below, above = (conditions(*problem, log_N + e, log_D - e)[0] for e in (-near, near))
-        corner = (below > 0) & (above < 0) & (jnp.abs(imbalance) > _LARGEST_IMBALANCE)
-        by_name = {"N": log_N, "D": log_D}
-        x = tuple(by_name[name] for name in decision.variables)
-        gains = jax.grad(lambda x: decision.response(x, given))(x)
-        costs = jax.grad(lambda x: decision.log_cost(x, given))(x)
-        price = -sum(g * c for g, c in zip(gains, costs, strict=True)) / sum(c * c for c in costs)
-        return jnp.stack(x), price, decision.response(x, given), jnp.abs(imbalance), jnp.abs(violation), corner
-
-    return jax.vmap(one)(givens)
-
-
-def solve_many(decision: Decision, givens: np.ndarray) -> Answers:
-    """The answer to every problem, (b, k) of what is given; a problem that fails gets further chances of its own."""
     if decision.plain:
         return _solve_plain(decision, givens)
+    if near is None or not decision.convex:
+        return _solve_afresh(decision, givens)
+    everything_on = np.ones((len(givens), len(decision.row_names)))
+    answers = _attempt(decision, givens, everything_on, iterations=0.0, near=np.hstack(near))
+    left = np.flatnonzero(answers.status != OK)
+    if left.size:
+        answers = _better(answers, left, _solve_afresh(decision, givens[left]), also_bad=True)
+    return answers
+
+
+def _solve_afresh(decision: Decision, givens: np.ndarray) -> Answers:
     count = len(givens)
     switches = np.ones((count, len(decision.row_names)))
     answers = _attempt(decision, givens, switches)
@@ -117,7 +93,7 @@ def solve_many(decision: Decision, givens: np.ndarray) -> Answers:
             if not try_.size:
                 break
             phase_one = _attempt(decision, givens[try_], switches[try_], shift, weight=0.0)
-            feasible[try_] = phase_one.status == OK
+            feasible[try_] = phase_one.violation < _LARGEST_IMBALANCE
             blame[try_] = phase_one.blame
             if decision.convex:
                 break
@@ -135,9 +111,9 @@ def solve_many(decision: Decision, givens: np.ndarray) -> Answers:
     return answers
 
 
-def _better(answers: Answers, index: np.ndarray, attempt: Answers) -> Answers:
-    """Answers with those of the attempt that succeeded in place."""
-    good = np.isin(attempt.status, (OK, FLAT))
+def _better(answers: Answers, index: np.ndarray, attempt: Answers, also_bad: bool = False) -> Answers:
+    """Answers with those of the attempt in place that succeeded, or all of them."""
+    good = np.isin(attempt.status, (OK, FLAT)) | also_bad
     merged = {}
     for name, old in vars(answers).items():
         if old is None:
@@ -156,14 +132,19 @@ def _attempt(
     weight: float = 1.0,
     rho: float = 10.0,
     iterations: float = 60.0,
+    near: np.ndarray | None = None,
 ) -> Answers:
-    columns = [np.full(len(givens), value) for value in (shift, weight, rho, iterations)]
-    found = Solution(*batched(_solve_batch, decision, [givens, np.ascontiguousarray(switches), *columns]))  # type: ignore[arg-type]
-    return Answers(**{name: getattr(found, name) for name in Answers.__dataclass_fields__ if name != "corner"})
+    count = len(givens)
+    settings = (shift, weight, rho, iterations)
+    if near is None:
+        near = np.zeros((count, len(decision.variables) + switches.shape[1]))
+    outputs = batched(_solve_one, decision, [givens, switches, near], settings)
+    found = dict(zip(Solution._fields, outputs, strict=True))
+    return Answers(**{name: found[name] for name in Answers.__dataclass_fields__ if name != "corner"})
 
 
 def _solve_plain(decision: Decision, givens: np.ndarray) -> Answers:
-    x, price, value, imbalance, violation, corner = batched(_optimum_batch, decision, [givens])
+    x, price, value, imbalance, violation, corner = batched(_optimum_one, decision, [givens])
     count = len(x)
     multipliers = np.zeros((count, len(decision.row_names)))
     multipliers[:, 0] = price
@@ -200,55 +181,48 @@ def conflict(decision: Decision, given: np.ndarray, blame: np.ndarray) -> tuple[
     return tuple(decision.row_names[j] for j in kept)
 
 
-@partial(jax.jit, static_argnums=0)
-def _evaluate_batch(decision: Decision, x: Array, givens: Array) -> tuple[Array, Array]:
-    """Log response and log cost, (b,) each."""
-    return jax.vmap(lambda x, given: (decision.response(tuple(x), given), decision.log_cost(tuple(x), given)))(
-        x, givens
-    )
+def _evaluate_one(decision: Decision, _: tuple, x: Array, given: Array) -> tuple[Array, Array]:
+    return decision.response(tuple(x), given), decision.log_cost(tuple(x), given)
 
 
 def evaluate(decision: Decision, x: np.ndarray, givens: np.ndarray) -> np.ndarray:
     """Log response and log cost of every x with what is given, (b, 2)."""
-    return np.stack(batched(_evaluate_batch, decision, [x, givens]), axis=-1)
+    return np.stack(batched(_evaluate_one, decision, [x, givens]), axis=-1)
 
 
 # --- Derivatives of an answer ----------------------------------------------------------------------------------------
 
 
-@partial(jax.jit, static_argnums=0)
-def _expand_batch(decision: Decision, x: Array, multipliers: Array, givens: Array) -> tuple[Array, ...]:
-    """Values, slopes and the Lagrangian's curvature in (x, given): (b, 2 + m), (b, 2 + m, n + k), (b, n, n + k)."""
-    n = x.shape[1]
+def _expand_one(decision: Decision, _: tuple, x: Array, multipliers: Array, given: Array) -> tuple[Array, ...]:
+    """Values, slopes and the Lagrangian's curvature in (x, given): (2 + m,), (2 + m, n + k), (n, n + k)."""
+    n = x.shape[0]
 
-    def one(x: Array, multipliers: Array, given: Array) -> tuple[Array, ...]:
-        def functions(z: Array) -> Array:
-            point, given = tuple(z[:n]), z[n:]
-            first = decision.response(point, given), decision.log_cost(point, given)
-            return jnp.stack([*first, *decision.rows(point, given)])
+    def functions(z: Array) -> Array:
+        point, given = tuple(z[:n]), z[n:]
+        first = decision.response(point, given), decision.log_cost(point, given)
+        return jnp.stack([*first, *decision.rows(point, given)])
 
-        def lagrangian(z: Array) -> Array:
-            values = functions(z)
-            return values[0 if decision.goal == "loss" else 1] + multipliers @ values[2:]
+    def lagrangian(z: Array) -> Array:
+        values = functions(z)
+        return values[0 if decision.goal == "loss" else 1] + multipliers @ values[2:]
 
-        z = jnp.concatenate([x, given])
-        return functions(z), jax.jacfwd(functions)(z), jax.jacfwd(jax.grad(lagrangian))(z)[:n]
-
-    return jax.vmap(one)(x, multipliers, givens)
+    z = jnp.concatenate([x, given])
+    return functions(z), jax.jacfwd(functions)(z), jax.jacfwd(jax.grad(lagrangian))(z)[:n]
 
 
 @dataclass(frozen=True)
 class Expansion:
     """One answer to first order. Quantities are the logs of the decision variables, then log response, then log cost.
 
-    slopes: (n + 2, k) of each quantity in what is given; one_sided: the same with limits that touch without a price
-    held and left, or None where there are none; curvature: least one of the loss along directions that keep the active
-    limits, nan if there is no such direction; residual: the largest part of the optimality equations, recomputed.
+    slopes: (n + 2, k) of each quantity in what is given, with the limits held that have a price; touched: whether
+    others are just reached, so that slopes differ from side to side, see `sides`; curvature: least one of the loss
+    along directions that keep the active limits, nan if there is no such direction; residual: the largest part of the
+    optimality equations, recomputed.
     curved_moves: (k, k), the curvature of the Lagrangian along the moves of the optimum.
     """
 
     slopes: np.ndarray
-    one_sided: tuple[np.ndarray, np.ndarray] | None
+    touched: bool
     curvature: float
     residual: float
     curved_moves: np.ndarray
@@ -258,7 +232,7 @@ class Expansion:
 def expand(decision: Decision, answers: Answers, givens: np.ndarray) -> list[Expansion | None]:
     """Derivatives of every answer by the implicit function theorem; None for those that are none."""
     safe = np.where(np.isfinite(answers.x), answers.x, 1.0)
-    values, slopes, curvature = batched(_expand_batch, decision, [safe, answers.multipliers, givens])
+    values, slopes, curvature = batched(_expand_one, decision, [safe, answers.multipliers, givens])
     return [
         _expansion(decision, answers.x[i], answers.multipliers[i], values[i], slopes[i], curvature[i])
         if answers.status[i] in (OK, FLAT)
@@ -280,26 +254,44 @@ def _expansion(
     lengths = np.maximum(np.abs(rows[:, :n]).max(axis=1), 1e-300)
     touching = np.abs(levels) / lengths < 1e-8
     priced = touching & (multipliers * lengths > 1e-8 * scale)
-    weak = touching & ~priced
+    # One epoch is an end of its range where the loss is level, so that nothing changes there.
+    smooth = np.array([name == "epochs_min" for name in decision.row_names])
+    touched = bool((touching & ~priced & ~smooth).any())
     gradient = slopes[0 if decision.goal == "loss" else 1][:n] + multipliers @ rows[:, :n]
     held = _independent(rows[:, :n], np.flatnonzero(priced))
-    both = _independent(rows[:, :n], np.flatnonzero(priced), np.flatnonzero(weak))
     left = _slopes(slopes, curvature, rows, held, n)
-    one_sided = None
-    if len(both) > len(held):
-        one_sided = (left, _slopes(slopes, curvature, rows, both, n))
     flatness = np.nan
     basis = np.linalg.svd(rows[held][:, :n])[2][len(held) :] if held else np.eye(n)
     if len(basis):
         flatness = float(np.linalg.eigvalsh(basis @ curvature[:, :n] @ basis.T).min())
     residual = float(np.abs(gradient).max() / scale)
     moves = left[:n].T @ curvature[:, :n] @ left[:n]
-    return Expansion(left, one_sided, flatness, residual, moves, tuple(map(int, np.flatnonzero(touching))))
+    return Expansion(left, touched, flatness, residual, moves, tuple(map(int, np.flatnonzero(touching))))
 
 
-def _independent(rows: np.ndarray, *groups: np.ndarray) -> list[int]:
+def sides(decision: Decision, given: np.ndarray, names: list[str]) -> np.ndarray:
+    """Slopes on both sides of a problem at a kink or a change of active limits, (2, n + 2, len(names)): as each of the
+    names falls, and as it rises.
+
+    They are those of two problems a step and two steps away, where all is smooth, taken to the limit.
+    """
+    steps = _STEP * np.array([-1.0, -2.0, 1.0, 2.0])
+    columns = [decision.names.index(name) for name in names]
+    near = np.tile(given, (len(columns), len(steps), 1))
+    for row, column in enumerate(columns):
+        near[row, :, column] += steps
+    near = near.reshape(-1, len(given))
+    found = expand(decision, solve_many(decision, near), near)
+    nothing = np.full((len(decision.variables) + 2, len(given)), np.nan)
+    slopes = np.stack([nothing if e is None else e.slopes for e in found])
+    own = np.stack([slopes[k, :, columns[k // len(steps)]] for k in range(len(slopes))])
+    own = own.reshape(len(columns), 2, 2, -1)  # name, side, one or two steps
+    return np.moveaxis(2 * own[:, :, 0] - own[:, :, 1], 0, -1)
+
+
+def _independent(rows: np.ndarray, candidates: np.ndarray) -> list[int]:
     chosen: list[int] = []
-    for index in np.concatenate(groups).astype(int):
+    for index in candidates:
         if np.linalg.matrix_rank(rows[[*chosen, index]], tol=1e-7) > len(chosen):
             chosen.append(int(index))
     return chosen

@@ -214,7 +214,7 @@ def _rebuilt(request: Request, **changes: Any) -> Request:
     """The request that `frontier` would make of other targets, source or cost, checked as it checks them."""
     if "source" in changes or "cost" in changes:
         request = replace(request, **changes)
-    own = {"budgets" if request.goal == "loss" else "reach_loss": request.targets}
+    own: dict[str, Any] = {"budgets" if request.goal == "loss" else "reach_loss": request.targets}
     targets = {k: v for k, v in changes.items() if k in ("budgets", "reach_loss")} or own
     unique = {} if request.unique is None else {UNIQUE_TOKENS: request.unique}
     checked = frontier(
@@ -226,7 +226,7 @@ def _rebuilt(request: Request, **changes: Any) -> Request:
         **targets,
     ).request
     assert checked is not None
-    return replace(checked, source=request.source)
+    return replace(checked, source=request.source, assumed=request.assumed)
 
 
 def _without_uncertainty(source: Any) -> Any:
@@ -300,7 +300,7 @@ def _with_value(plan: Plan, request: Request, name: str, value: Any) -> Request:
         if key in limit.values:
             changed = replace(limit, values={**limit.values, key: new})
             return replace(request, limits=tuple(changed if x is limit else x for x in request.limits))
-    raise InputError(f"{quoted(name)} follows from the published constants and cannot be set here")
+    return replace(request, assumed={**request.assumed, name: new})
 
 
 def _new(name: str, value: Any, old: float) -> float:

@@ -157,6 +157,8 @@ def test_four_thousand_resampled_fits(epoch):
     assert tuple(np.quantile(best_size, [0.05, 0.95])) == pytest.approx((72e9, 142e9), rel=0.05)
     ratio = 1e24 / 6 / best_size**2
     assert tuple(np.quantile(ratio, [0.05, 0.95])) == pytest.approx((8.3, 32), rel=0.08)
+    (row,) = js.frontier(draws, 5.76e23, level=0.8).rows
+    assert row.intervals["tokens_per_param"] == pytest.approx((9.9, 27.8), rel=0.1)
 
 
 # --- other published fits ---

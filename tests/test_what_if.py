@@ -85,6 +85,16 @@ def test_tornado_is_sorted_and_re_optimised(plan):
     assert first[first["assumption"] == "inference_tokens"].iloc[0]["step"] == "10 %"
 
 
+def test_worth_of_repetition_can_be_changed():
+    plan = frontier(BESIROGLU, 1e24, limits={"U": 2e11})
+    change = what_if(plan, set={"R_D_star": "x1.0001"})
+    (old, new), (foretold,) = change.rows[0], change.first_order
+    assert new.loss < old.loss  # repetitions are worth more
+    np.testing.assert_allclose(new.loss - old.loss, foretold["loss"] - old.loss, rtol=1e-3)
+    table = tornado(plan, "loss")
+    assert {"R_D_star", "R_N_star", "U"} <= set(table["assumption"])
+
+
 def test_sensitivity_is_sorted_by_what_matters(plan):
     table = plan.sensitivity()
     assert {"inference_tokens", "N_max", "budget", "A"} <= set(table["parameter"])

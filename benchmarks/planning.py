@@ -17,7 +17,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 import jaxscale as js
-from benchmarks.jobs import Row, timed
+from benchmarks.rows import Row, timed
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))  # the exact answers are shared with the tests
 

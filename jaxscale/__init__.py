@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from jaxscale import costs, datasets, laws, limits, optim, reference, synthetic
     from jaxscale._allocate import allocate
     from jaxscale._approaches import approaches
+    from jaxscale._compare import compare
+    from jaxscale._comparison import Comparison
     from jaxscale._envelope import envelope
     from jaxscale._errors import (
         DataWarning,
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "_allocate": ("allocate",),
     "_approaches": ("approaches",),
+    "_compare": ("compare",),
+    "_comparison": ("Comparison",),
     "_envelope": ("envelope",),
     "_errors": (
         "DataWarning",
@@ -65,6 +69,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AbsoluteError",
+    "Comparison",
     "CostModel",
     "DataWarning",
     "Draws",
@@ -86,6 +91,7 @@ __all__ = [
     "allocate",
     "approaches",
     "bootstrap",
+    "compare",
     "costs",
     "datasets",
     "envelope",

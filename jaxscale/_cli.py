@@ -126,28 +126,42 @@ def demo() -> None:
     )
 
 
+_ColumnN = Annotated[_Text, _option("-N", "COL", "Column of model sizes.")]
+_ColumnD = Annotated[_Text, _option("-D", "COL", "Column of training tokens.")]
+_ColumnC = Annotated[_Text, _option("-C", "COL", "Column of training FLOPs; with -N it gives D = C/6N.")]
+_ColumnLoss = Annotated[_Text, _option("--loss", "COL", "Column of losses.")]
+_Columns = Annotated[_Texts, _option("--col", "VAR=COL", "Column of another variable of the law; repeat.")]
+_Response = Annotated[_Text, _option("--response", "COL", "Column of what the law predicts, if not a loss.")]
+_RunColumn = Annotated[_Text, _option("--run-column", "COL", "Which run a row is a checkpoint of.")]
+_Where = Annotated[_Texts, _option("--where", "'COL OP VALUE'", "Rows to keep, with < <= > >= == or !=; repeat.")]
+_OnBad = Annotated[str, _option("--on-bad", "raise|drop", "What to do with rows that cannot be used.")]
+_LossUnit = Annotated[str, _option("--loss-unit", "nats|bits", "Unit of the losses; bits become nats.")]
+_Objective = Annotated[str, _option("--objective", "|".join(_OBJECTIVES), "Misfit to minimise.")]
+_Delta = Annotated[_Text, _option("--delta", "X", "Where Huber turns linear.  [default: 0.001]")]
+_Weights = Annotated[_Text, _option("--weights", "COL", "Column of weights of the runs.")]
+_Seed = Annotated[str, _option("--seed", "K", "Seed of everything random.")]
+
+
 @app.command()
 def fit(
     runs: _Table,
     law: Annotated[str, _option("--law", "NAME", "One of `jaxscale laws`, or path.py:name (RUNS THE CODE there).")] = (
         "chinchilla"
     ),
-    N: Annotated[_Text, _option("-N", "COL", "Column of model sizes.")] = None,
-    D: Annotated[_Text, _option("-D", "COL", "Column of training tokens.")] = None,
-    C: Annotated[_Text, _option("-C", "COL", "Column of training FLOPs; with -N it gives D = C/6N.")] = None,
-    loss: Annotated[_Text, _option("--loss", "COL", "Column of losses.")] = None,
-    col: Annotated[_Texts, _option("--col", "VAR=COL", "Column of another variable of the law; repeat.")] = None,
-    response: Annotated[_Text, _option("--response", "COL", "Column of what the law predicts, if not a loss.")] = None,
+    N: _ColumnN = None,
+    D: _ColumnD = None,
+    C: _ColumnC = None,
+    loss: _ColumnLoss = None,
+    col: _Columns = None,
+    response: _Response = None,
     by: Annotated[_Text, _option("--by", "COL", "Fit each group of this column on its own.")] = None,
-    run_column: Annotated[_Text, _option("--run-column", "COL", "Which run a row is a checkpoint of.")] = None,
-    where: Annotated[
-        _Texts, _option("--where", "'COL OP VALUE'", "Rows to keep, with < <= > >= == or !=; repeat.")
-    ] = None,
-    on_bad: Annotated[str, _option("--on-bad", "raise|drop", "What to do with rows that cannot be used.")] = "raise",
-    loss_unit: Annotated[str, _option("--loss-unit", "nats|bits", "Unit of the losses; bits become nats.")] = "nats",
-    objective: Annotated[str, _option("--objective", "|".join(_OBJECTIVES), "Misfit to minimise.")] = "huber",
-    delta: Annotated[_Text, _option("--delta", "X", "Where Huber turns linear.  [default: 0.001]")] = None,
-    weights: Annotated[_Text, _option("--weights", "COL", "Column of weights of the runs.")] = None,
+    run_column: _RunColumn = None,
+    where: _Where = None,
+    on_bad: _OnBad = "raise",
+    loss_unit: _LossUnit = "nats",
+    objective: _Objective = "huber",
+    delta: _Delta = None,
+    weights: _Weights = None,
     starts: Annotated[
         str, _option("--starts", "auto|paper|K", "Screened, the whole published grid, or K points.")
     ] = "auto",
@@ -158,7 +172,7 @@ def fit(
     bootstrap: Annotated[_Text, _option("--bootstrap", "K", "Intervals from K bootstrap draws.")] = None,
     fix: Annotated[_Texts, _option("--fix", "NAME=VALUE", "Hold a parameter; repeat.")] = None,
     tie: Annotated[_Texts, _option("--tie", "A,B", "Fit parameters as one; repeat.")] = None,
-    seed: Annotated[str, _option("--seed", "K", "Seed of everything random.")] = "0",
+    seed: _Seed = "0",
     strict: Annotated[bool, typer.Option("--strict", help="Exit with status 1 if the fit is not trustworthy.")] = False,
     output: _Output = None,
     as_json: _Json = False,
@@ -174,22 +188,10 @@ def fit(
     if bootstrap is not None and (intervals or "bootstrap").lower() != "bootstrap":
         raise InputError(f"--bootstrap {inert(bootstrap)} contradicts --intervals {inert(intervals)}; give one of them")
     chosen = _law(law)
-    known = [v.name for v in chosen.variables]
-    if loss is not None and response is not None and "loss" not in known:
-        raise InputError("--loss and --response name the same column; give one of them")
-    columns = {"N": N, "D": D, "C": C, "loss": loss, "response": response, "run": run_column, "weights": weights}
-    reading: dict[str, Any] = {name: column for name, column in columns.items() if column is not None}
-    others = _pairs(col, "--col", "VAR=COL")
-    for name in others:
-        if name not in known:
-            raise InputError(f"--col: law {chosen.name} has no variable {quoted(name)}; it has {', '.join(known)}")
-        if name in reading:
-            raise InputError(f"--col: the column of {quoted(name)} is given twice")
-    domains = {"response": chosen.response.domain} | {v.name: v.domain for v in chosen.variables}
-    reading["domains"] = {name: domain for name, domain in domains.items() if domain in ("real", "unit", "count")}
-    reading["where"] = tuple(where or ())
-    reading["on_bad"] = _choice(on_bad, "--on-bad", ("raise", "drop"))
-    reading["loss_unit"] = _choice(loss_unit, "--loss-unit", ("nats", "bits"))
+    reading, others = _reading(
+        [chosen], N=N, D=D, C=C, loss=loss, response=response, run=run_column, weights=weights, col=col, where=where,
+        on_bad=on_bad, loss_unit=loss_unit,
+    )  # fmt: skip
     fitting = {
         "objective": _objective(objective, None if delta is None else _number(delta, "--delta")),
         "starts": starts if starts in ("auto", "paper") else _count(starts, "--starts", 1, "auto, paper or"),
@@ -217,6 +219,70 @@ def fit(
     _deliver(record, output, as_json)
     if strict and not all(isinstance(one, js.FitResult) and one.verdict.trustworthy for _, one in members):
         raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    runs: _Table,
+    laws: Annotated[
+        str,
+        _option("--laws", "A,B,C", "Laws of `jaxscale laws`, bnsl(breaks=2) or path.py:name (RUNS THE CODE there)."),
+    ],
+    holdout: Annotated[
+        _Texts, _option("--holdout", "'COL OP VALUE'", "Runs held out, with < <= > >= == or !=; repeat.")
+    ] = None,
+    rolling: Annotated[
+        _Text, _option("--rolling", "VAR", "Fit the smaller runs, predict the larger, by N, D or C.")
+    ] = (None),
+    cuts: Annotated[str, _option("--cuts", "K", "How many cuts of --rolling.")] = "3",
+    leave_out: Annotated[_Text, _option("--leave-out", "COL", "Hold out each value of a column in turn.")] = None,
+    N: _ColumnN = None,
+    D: _ColumnD = None,
+    C: _ColumnC = None,
+    loss: _ColumnLoss = None,
+    col: _Columns = None,
+    response: _Response = None,
+    run_column: _RunColumn = None,
+    where: _Where = None,
+    on_bad: _OnBad = "raise",
+    loss_unit: _LossUnit = "nats",
+    objective: _Objective = "huber",
+    delta: _Delta = None,
+    weights: _Weights = None,
+    level: Annotated[str, _option("--level", "P", "Coverage of the prediction intervals.")] = "0.9",
+    seed: _Seed = "0",
+    output: _Output = None,
+    as_json: _Json = False,
+) -> None:
+    """See which law predicts runs that it was not fitted to.
+
+    Each law is fitted without the runs held out and judged by them, beside two baselines without a law. The report
+    begins with a recommendation and its reasons.
+    """
+    _check_output(output, runs)
+    entries = [_law(text) for text in _law_names(laws)]
+    reading, others = _reading(
+        entries, N=N, D=D, C=C, loss=loss, response=response, run=run_column, weights=weights, col=col, where=where,
+        on_bad=on_bad, loss_unit=loss_unit,
+    )  # fmt: skip
+    if not holdout and rolling is None and leave_out is None:
+        raise _UsageError("say which runs to hold out: --holdout 'C > 1e21', --rolling C or --leave-out COL")
+    with _progress("fitting") as progress:
+        record = js.compare(
+            runs,
+            entries,
+            holdout=holdout or None,
+            rolling=rolling,
+            cuts=_count(cuts, "--cuts", 1),
+            leave_out=leave_out,
+            objective=_objective(objective, None if delta is None else _number(delta, "--delta")),
+            level=_number(level, "--level"),
+            seed=_count(seed, "--seed", 0),
+            columns=others,
+            progress=progress,
+            **reading,
+        )
+    _deliver(record, output, as_json)
 
 
 @app.command()
@@ -411,6 +477,29 @@ def laws(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show
 # -- reading arguments
 
 
+def _reading(
+    laws: Sequence[Any], *, col: _Texts, where: _Texts, on_bad: str, loss_unit: str, **columns: _Text
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What `read_runs` is called with for some laws: its own options, and the columns of further variables."""
+    variables = {v.name: v for law in laws for v in law.variables}
+    if columns["loss"] is not None and columns["response"] is not None and "loss" not in variables:
+        raise InputError("--loss and --response name the same column; give one of them")
+    reading: dict[str, Any] = {name: column for name, column in columns.items() if column is not None}
+    others = _pairs(col, "--col", "VAR=COL")
+    for name in others:
+        if name not in variables:
+            who, has = (f"law {laws[0].name} has no", "it has") if len(laws) == 1 else ("no law has a", "they have")
+            raise InputError(f"--col: {who} variable {quoted(name)}; {has} {', '.join(variables)}")
+        if name in reading:
+            raise InputError(f"--col: the column of {quoted(name)} is given twice")
+    domains = {"response": laws[0].response.domain} | {v.name: v.domain for v in variables.values()}
+    reading["domains"] = {name: domain for name, domain in domains.items() if domain in ("real", "unit", "count")}
+    reading["where"] = tuple(where or ())
+    reading["on_bad"] = _choice(on_bad, "--on-bad", ("raise", "drop"))
+    reading["loss_unit"] = _choice(loss_unit, "--loss-unit", ("nats", "bits"))
+    return reading, others
+
+
 def _number(text: str, option: str) -> float:
     try:
         return parse_number(text)
@@ -523,11 +612,26 @@ def _intervals(kind: str | None, draws: str | None) -> str | None:
     return None if _choice(kind.lower(), "--intervals", _INTERVALS) == "none" else kind.lower()
 
 
+def _law_names(text: str) -> list[str]:
+    """Names between commas, those inside brackets left alone: `chinchilla,bnsl(breaks=2, variable=C)` is two."""
+    names = [name.strip() for name in re.split(r",(?![^()]*\))", text)]
+    if not all(names):
+        raise InputError(f"--laws takes names with commas between them (chinchilla,kaplan_nd), got {quoted(text)}")
+    return names
+
+
 def _law(text: str) -> Any:
-    """The law of that name, or of that name in a Python file, whose code is run."""
+    """The law of that name, `name(option=value)`, or of that name in a Python file, whose code is run."""
     path, colon, name = text.rpartition(":")
     if not colon or not path.endswith(".py"):
-        return js.laws.get(text)
+        options = re.fullmatch(r"(\w+)\((.*)\)", text)
+        if options is None:
+            return js.laws.get(text)
+        given = _pairs(filter(None, options[2].split(",")), f"law {options[1]}", "option=value")
+        plain = {"true": True, "false": False}
+        return js.laws.get(
+            options[1], **{k: int(v) if v.isdecimal() else plain.get(v.lower(), v) for k, v in given.items()}
+        )
     if not Path(path).is_file():
         raise InputError(f"--law: there is no file {quoted(path)}")
     try:

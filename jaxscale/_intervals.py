@@ -64,7 +64,7 @@ def powell_covariance(at: Linearization) -> Covariance | None:
     used = at.used
     jacobian, psi, weights, residuals = at.jacobian[used], at.psi[used], at.weights[used], at.residuals[used]
     jacobian = jacobian[:, ~at.held]
-    if at.freedom < 1 or not len(jacobian):
+    if at.freedom < 1 or not jacobian.size:
         return None
     if np.isfinite(at.delta):
         n = len(residuals)

@@ -231,7 +231,7 @@ class FitResult:
         """The fit in the format `jaxscale.fit/1`: plain dicts, lists, numbers and text; what is missing is None."""
         o, s, i, c = self.objective, self.starts, self.identification, self.covariance
         rows = None if self.runs is None else self.runs.to_data()
-        return _finite({
+        return finite({
             "format": FIT_FORMAT,
             "jaxscale_version": __version__,
             "law": self.law.name,
@@ -473,7 +473,7 @@ class Draws:
 
     def to_dict(self) -> dict[str, Any]:
         """The draws in the format `jaxscale.draws/1`."""
-        return _finite({
+        return finite({
             "format": DRAWS_FORMAT,
             "jaxscale_version": __version__,
             "fit": {
@@ -728,12 +728,12 @@ def _draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:
     )
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """The same plain data with None for numbers that are not finite."""
     if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
+        return {k: finite(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     if isinstance(value, float):
         return float(value) if np.isfinite(value) else None
     if isinstance(value, np.integer):

@@ -720,15 +720,18 @@ def _filter(frame: pd.DataFrame, filters: tuple[str, ...], rows: np.ndarray) -> 
     """Mask of the rows for which every comparison holds."""
     keep = np.ones(len(frame), dtype=bool)
     for text in filters:
-        keep &= _holds(frame, text, rows)
+        keep &= holds(frame, text, rows)
         if not keep.any():
             raise InputError(f"no row is left by the filter {' and '.join(map(quoted, filters))}")
     return keep
 
 
-def _holds(frame: pd.DataFrame, text: str, rows: np.ndarray) -> np.ndarray:
-    """Where "COL OP VALUE" holds. A missing cell equals only "", and is neither above nor below anything."""
-    column, operator, value = _comparison(text, list(frame.columns))
+def holds(frame: pd.DataFrame, text: str, rows: np.ndarray, what: str = "filter") -> np.ndarray:
+    """Where "COL OP VALUE" holds. A missing cell equals only "", and is neither above nor below anything.
+
+    `rows` are the numbers of the rows, and `what` is what the comparison is for, both for messages.
+    """
+    column, operator, value = _comparison(text, list(frame.columns), what)
     operand, literal = None, _unquoted(value)
     values, is_text = _numbers(frame[column])
     if literal == value:
@@ -742,21 +745,21 @@ def _holds(frame: pd.DataFrame, text: str, rows: np.ndarray) -> np.ndarray:
         if is_text.any() and operator not in ("==", "!="):
             i = int(np.argmax(is_text))
             raise InputError(
-                f"filter {quoted(text)}: {operator} needs numbers, but column {quoted(column)} holds "
+                f"{what} {quoted(text)}: {operator} needs numbers, but column {quoted(column)} holds "
                 f"{quoted(frame[column].iloc[i])} in row {rows[i]}; text compares with == and != only"
             )
         return _COMPARISONS[operator](values, operand)
     if operator not in ("==", "!="):
-        raise InputError(f"filter {quoted(text)}: {operator} needs a number on the right, not {quoted(value)}")
+        raise InputError(f"{what} {quoted(text)}: {operator} needs a number on the right, not {quoted(value)}")
     if literal == value and not is_text.any():
-        raise InputError(f"filter {quoted(text)}: column {quoted(column)} holds numbers, and {quoted(value)} is none")
+        raise InputError(f"{what} {quoted(text)}: column {quoted(column)} holds numbers, and {quoted(value)} is none")
     equal = (
         np.array(["" if _is_missing(cell) else str(cell).strip() for cell in frame[column]], dtype=object) == literal
     )
     return equal if operator == "==" else ~equal
 
 
-def _comparison(text: str, columns: list[str]) -> tuple[str, str, str]:
+def _comparison(text: str, columns: list[str], what: str) -> tuple[str, str, str]:
     """Column, operator and value of "COL OP VALUE"; the first operator with a column on its left counts."""
     found = list(re.finditer("|".join(_COMPARISONS), text))
     for match in found:
@@ -765,9 +768,9 @@ def _comparison(text: str, columns: list[str]) -> tuple[str, str, str]:
             if column in columns and value:
                 return column, match[0], value
     if not found or not text[: found[0].start()].strip() or not text[found[0].end() :].strip():
-        raise InputError(f"filter {quoted(text)} must read COLUMN OP VALUE, with OP one of {' '.join(_COMPARISONS)}")
-    _existing(columns, f"filter {quoted(text)}", _unquoted(text[: found[0].start()].strip()))
-    raise InputError(f"filter {quoted(text)} cannot be read")
+        raise InputError(f"{what} {quoted(text)} must read COLUMN OP VALUE, with OP one of {' '.join(_COMPARISONS)}")
+    _existing(columns, f"{what} {quoted(text)}", _unquoted(text[: found[0].start()].strip()))
+    raise InputError(f"{what} {quoted(text)} cannot be read")
 
 
 def _unquoted(text: str) -> str:

@@ -20,7 +20,7 @@ import pytest
 import jaxscale as js
 from jaxscale import _cli
 
-COMMANDS = ("demo", "fit", "predict", "frontier", "what-if", "models", "laws")
+COMMANDS = ("demo", "fit", "compare", "predict", "frontier", "what-if", "models", "laws")
 CONSTANTS = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}  # Besiroglu et al. 2024
 LAW = """
 import jax.numpy as jnp

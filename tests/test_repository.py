@@ -67,6 +67,9 @@ ORDER = [
     "_verdict",
     "_result",
     "_fit",
+    "_comparison",
+    "_recommend",
+    "_compare",
     "_allocate",
     "_batches",
     "_planning",
@@ -90,6 +93,7 @@ ORDER = [
 PUBLIC = {
     # nouns
     "AbsoluteError",
+    "Comparison",
     "CostModel",
     "Draws",
     "FitResult",
@@ -105,6 +109,7 @@ PUBLIC = {
     "allocate",
     "approaches",
     "bootstrap",
+    "compare",
     "envelope",
     "fit",
     "fit_many",

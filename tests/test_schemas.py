@@ -12,7 +12,7 @@ import referencing
 
 import jaxscale as js
 
-NAMES = ("fit", "fits", "draws", "plan")
+NAMES = ("fit", "fits", "draws", "plan", "compare")
 SCHEMAS = {name: json.loads((files("jaxscale") / "schemas" / f"{name}.json").read_text("utf-8")) for name in NAMES}
 REGISTRY = referencing.Registry().with_resources(
     [(schema["$id"], referencing.Resource.from_contents(schema)) for schema in SCHEMAS.values()]
@@ -47,7 +47,8 @@ def documents() -> dict[str, list[dict]]:
     plans = [
         js.frontier(source, [1e21, 1e24]) for source in (plain, pinned, made, js.laws.instance("chinchilla:besiroglu"))
     ]
-    written = {"fit": [plain, pinned, noted], "fits": [many], "draws": [made], "plan": plans}
+    compared = [js.compare(runs, ["chinchilla", "muennighoff"], rolling="C", cuts=2)]
+    written = {"fit": [plain, pinned, noted], "fits": [many], "draws": [made], "plan": plans, "compare": compared}
     return {name: [json.loads(json.dumps(r.to_dict(), allow_nan=False)) for r in rs] for name, rs in written.items()}
 
 

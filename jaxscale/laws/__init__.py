@@ -175,6 +175,13 @@ def get(name: str, **options: Any) -> Law:
     return _MADE_BY_A_CALL[name](**options)
 
 
+def label_of(law: Law) -> str:
+    """The law's name, with the options that are not the default: `bnsl(breaks=2)`, as the command line takes it."""
+    usual = _MADE_BY_A_CALL[law.name]().options if law.name in _MADE_BY_A_CALL else {}
+    special = ", ".join(f"{k}={v}" for k, v in law.options.items() if usual.get(k) != v)
+    return f"{law.name}({special})" if special else law.name
+
+
 def instance(label: str) -> Instance:
     """Published constants by `law:instance`, such as `chinchilla:besiroglu`.
 
@@ -256,6 +263,7 @@ __all__ = [
     "krajewski_granularity",
     "kumar_precision_train",
     "kumar_ptq",
+    "label_of",
     "llama3_dopt",
     "llama3_task_loss",
     "llama3_two_step",

@@ -247,3 +247,26 @@ def test_epoch_backtests_give_the_known_errors():
     assert {h.label: found["chinchilla", h.label].error for h in found.holdouts} == pytest.approx(known, rel=0.01)
     assert found.contenders[0].covered < 0.6  # their own intervals are far too narrow, and the report says so
     assert any("too narrow" in reason for reason in found.recommendation.reasons)
+
+
+# The least Huber 1e-3 objective that SciPy reaches from 64 starts, M1 to M4 and one break, as printed by
+# `python -m benchmarks.extrapolation`, which has the formulas in NumPy.
+SCIPY_BEST = {
+    "6 Enc 6 Dec": (6.90519721766e-4, 2.05124381189e-4, 1.35823845635e-4, 1.52175070e-4, 4.73721253060e-5),
+    "28 Enc 6 Dec": (2.90493559322e-4, 1.28079713970e-4, 6.63877104793e-5, 4.35491114740e-5, 1.83558502042e-5),
+    "6 Enc 28 Dec": (4.68619502474e-4, 1.25995303010e-4, 8.85926767763e-5, 8.16799393057e-5, 3.65593764607e-5),
+    "Dec-only": (9.20134482458e-4, 1.99995593795e-4, 1.08613557352e-4, 4.58668482222e-5, 3.57896026279e-5),
+    "TEnc-LSTM": (5.37680448329e-4, 8.99507277529e-5, 1.12508261168e-4, 8.99507277529e-5, 7.89687728418e-5),
+}
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.parametrize("model", SCIPY_BEST)
+def test_no_objective_on_the_curves_of_alabdulmohsin_is_above_scipys_best(data_folder, model):
+    frame = pd.read_csv(data_folder / "alabdulmohsin_nmt.csv").query("model == @model and benchmark_split == 'train'")
+    runs = js.Runs.from_frame(frame, D="examples", loss="loss")
+    laws = ("alabdulmohsin_m1", "alabdulmohsin_m2", "alabdulmohsin_m3", "alabdulmohsin_m4", "bnsl")
+    for law, least in zip(laws, SCIPY_BEST[model], strict=True):
+        bounds = {"eps_0": (float(runs.response.max()), None)} if law.endswith("m4") else None
+        assert js.fit(law, runs, intervals=None, bounds=bounds).value <= least * (1 + 1e-9), law

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jaxscale import costs, datasets, laws, limits, optim, reference, synthetic
     from jaxscale._allocate import allocate
     from jaxscale._approaches import approaches
+    from jaxscale._chains import fit_chain
     from jaxscale._compare import compare
     from jaxscale._comparison import Comparison
     from jaxscale._envelope import envelope
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "_allocate": ("allocate",),
     "_approaches": ("approaches",),
+    "_chains": ("fit_chain",),
     "_compare": ("compare",),
     "_comparison": ("Comparison",),
     "_envelope": ("envelope",),
@@ -96,6 +98,7 @@ __all__ = [
     "datasets",
     "envelope",
     "fit",
+    "fit_chain",
     "fit_many",
     "fit_stream",
     "frontier",

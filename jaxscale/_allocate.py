@@ -201,7 +201,7 @@ def conditions(
 
 def response(law: Law, in_theta: bool, values: dict[str, Array], x: Array, y: Array) -> Array:
     """The law's log response at x = log N, y = log D."""
-    params = Params(values, (p.name for p in law.parameters if p.transform == "log") if in_theta else ())
+    params = law.params_of_theta(values) if in_theta else Params(values)
     return law.function(params, log_N=x, log_D=y)
 
 

@@ -145,9 +145,10 @@ _Seed = Annotated[str, _option("--seed", "K", "Seed of everything random.")]
 @app.command()
 def fit(
     runs: _Table,
-    law: Annotated[str, _option("--law", "NAME", "One of `jaxscale laws`, or path.py:name (RUNS THE CODE there).")] = (
-        "chinchilla"
-    ),
+    law: Annotated[
+        str,
+        _option("--law", "NAME", "One of `jaxscale laws`, 'first >> second', or path.py:name (RUNS THE CODE there)."),
+    ] = ("chinchilla"),
     N: _ColumnN = None,
     D: _ColumnD = None,
     C: _ColumnC = None,
@@ -172,6 +173,7 @@ def fit(
     bootstrap: Annotated[_Text, _option("--bootstrap", "K", "Intervals from K bootstrap draws.")] = None,
     fix: Annotated[_Texts, _option("--fix", "NAME=VALUE", "Hold a parameter; repeat.")] = None,
     tie: Annotated[_Texts, _option("--tie", "A,B", "Fit parameters as one; repeat.")] = None,
+    joint: Annotated[bool, typer.Option("--joint", help="Fit all steps of a chain of laws at once.")] = False,
     seed: _Seed = "0",
     strict: Annotated[bool, typer.Option("--strict", help="Exit with status 1 if the fit is not trustworthy.")] = False,
     output: _Output = None,
@@ -203,7 +205,20 @@ def fit(
     }
     if bootstrap is not None:
         fitting["draws"] = _count(bootstrap, "--bootstrap", 1)
-    if by is None:
+    if chosen.steps:
+        if unusable := [
+            flag for flag, given in (("--by", by), ("--tie", tie), ("--starts", starts != "auto")) if given
+        ]:
+            raise InputError(f"{unusable[0]} cannot be used with a chain of laws")
+        fitting = {name: value for name, value in fitting.items() if name not in ("starts", "tied")}
+        checked = js.read_runs(runs, **reading, **others)
+        with _progress("fitting") as progress:
+            record = js.fit_chain(chosen, checked, joint=joint, **fitting, progress=progress)
+    elif joint:
+        raise InputError(
+            f"--joint belongs to a chain of laws, such as 'chinchilla >> gadre_err'; {chosen.name} is none"
+        )
+    elif by is None:
         checked = js.read_runs(runs, **reading, **others)
         with _progress("fitting") as progress:
             record = js.fit(chosen, checked, **fitting, progress=progress)
@@ -481,7 +496,7 @@ def _reading(
     laws: Sequence[Any], *, col: _Texts, where: _Texts, on_bad: str, loss_unit: str, **columns: _Text
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """What `read_runs` is called with for some laws: its own options, and the columns of further variables."""
-    variables = {v.name: v for law in laws for v in law.variables}
+    variables = {v.name: v for law in laws for v in (*law.variables, *(step.response for step in law.steps[:-1]))}
     if columns["loss"] is not None and columns["response"] is not None and "loss" not in variables:
         raise InputError("--loss and --response name the same column; give one of them")
     reading: dict[str, Any] = {name: column for name, column in columns.items() if column is not None}
@@ -624,14 +639,7 @@ def _law(text: str) -> Any:
     """The law of that name, `name(option=value)`, or of that name in a Python file, whose code is run."""
     path, colon, name = text.rpartition(":")
     if not colon or not path.endswith(".py"):
-        options = re.fullmatch(r"(\w+)\((.*)\)", text)
-        if options is None:
-            return js.laws.get(text)
-        given = _pairs(filter(None, options[2].split(",")), f"law {options[1]}", "option=value")
-        plain = {"true": True, "false": False}
-        return js.laws.get(
-            options[1], **{k: int(v) if v.isdecimal() else plain.get(v.lower(), v) for k, v in given.items()}
-        )
+        return js.laws.get(text)
     if not Path(path).is_file():
         raise InputError(f"--law: there is no file {quoted(path)}")
     try:

@@ -82,10 +82,10 @@ class Decision:
         """Log of what the law predicts."""
         logs = self.logs(x, given)
         values = {name: given[self.names.index(name)] for name in self.law.parameter_names}
-        logged = [p.name for p in self.law.parameters if p.transform == "log"]
         if not self.repeated:
-            params = Params(values, logged)
+            params = self.law.params_of_theta(values)
             return self.law.function(params, **{v.argument: logs[v.name] for v in self.law.variables})
+        logged = [p.name for p in self.law.parameters if p.transform == "log"]
         values |= {name: given[self.names.index(name)] for name in _REPETITION}
         return _repeated(Params(values, {*logged, *_REPETITION}), logs["N"], logs["D"], logs["epochs"])
 

@@ -360,6 +360,8 @@ def bootstrap(
     """
     _check_options("auto", "bootstrap", result.level, draws)
     runs = runs_of(result, runs)
+    if any(step.response.name in runs.variables for step in result.law.steps[:-1]):
+        raise InputError("a chain is resampled where it is fitted: fit_chain(..., intervals='bootstrap', draws=...)")
     problem = problem_of(result, runs)
     with jax.enable_x64(True):
         (drawn,) = bootstrap_draws(

@@ -338,9 +338,13 @@ def _compute(logs: dict[str, np.ndarray]):
 
 
 def _distinct(values: np.ndarray) -> int:
-    """How many values differ by more than 2 % (0.02 in logs)."""
+    """How many values there are, of which each is at least 2 % (0.02 in logs) above the one before."""
     ordered = np.sort(values)
-    return 1 + int(np.sum(np.diff(ordered) > 0.02)) if len(ordered) else 0
+    count = position = 0
+    while position < len(ordered):
+        count += 1
+        position = int(np.searchsorted(ordered, ordered[position] + 0.02, side="right"))
+    return count
 
 
 def _count(count: int, one: str, many: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import spearmanr
 
 import jaxscale as js
-from jaxscale._verdict import Reason, Verdict, neighbour_correlation
+from jaxscale._verdict import Reason, Verdict, _distinct, neighbour_correlation
 
 LAW = js.laws.chinchilla
 TRUTH = LAW.published["besiroglu"].params
@@ -222,3 +222,10 @@ def test_the_verdict_does_not_depend_on_the_units():
     runs = raised(planted(), [0, 9], 1.1)
     scaled = js.Runs({"N": runs.variables["N"] / 1e6, "D": runs.variables["D"] / 1e9}, runs.response / np.log(2))
     assert fitted(runs).verdict.codes == fitted(scaled).verdict.codes
+
+
+def test_values_packed_closely_over_a_wide_range_are_many():
+    """Neighbours a thousandth apart counted as one value, however far they reached."""
+    assert _distinct(np.linspace(0, 1, 1001)) in (48, 49, 50)  # by the last bit
+    assert _distinct(np.array([0.0, 0.01, 0.015])) == 1
+    assert _distinct(np.array([0.0, 0.03, 0.031, 0.07])) == 3

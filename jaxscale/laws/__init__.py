@@ -1,11 +1,13 @@
 """Every law jaxscale ships, by name, and what is needed to write one's own."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
 from jaxscale._errors import InputError
+from jaxscale._text import quoted
 from jaxscale.laws._law import Instance, Law, Parameter, Params, Published, Variable
 from jaxscale.laws._math import log, logsumexp
 from jaxscale.laws.chinchilla import (
@@ -158,9 +160,16 @@ def names() -> tuple[str, ...]:
 def get(name: str, **options: Any) -> Law:
     """The law of that name, with its options if it has any: `get(law.name, **law.options)` gives a shipped law back.
 
+    Options may stand in the name, `bnsl(breaks=2)`, and a chain of laws has `>>` in it, `chinchilla >> gadre_err`.
+
     Raises:
         InputError: there is no such law, or it has no such option; the message lists those there are.
     """
+    first, chained, last = name.rpartition(">>")
+    if chained:
+        return get(first.strip()) >> get(last.strip(), **options)
+    if written := re.fullmatch(r"(\w+)\((.*)\)", name):
+        return get(written[1], **_options(written[2]), **options)
     for law in _PLAIN:
         if law.name == name:
             if options:
@@ -173,6 +182,18 @@ def get(name: str, **options: Any) -> Law:
     if unknown:
         raise InputError(f"law {name!r} has no option {unknown[0]!r}; it takes {', '.join(allowed)}")
     return _MADE_BY_A_CALL[name](**options)
+
+
+def _options(text: str) -> dict[str, Any]:
+    """`breaks=2, variable=C` as a mapping; whole numbers, true and false are read as such."""
+    options: dict[str, Any] = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not key or not equals or not value:
+            raise InputError(f"options of a law are written option=value, got {quoted(pair)}")
+        plain = {"true": True, "false": False}.get(value.lower(), value)
+        options[key] = int(value) if value.isdecimal() else plain
+    return options
 
 
 def label_of(law: Law) -> str:

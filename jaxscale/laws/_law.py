@@ -8,7 +8,7 @@ data.
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -143,6 +143,11 @@ class Params:
         except AttributeError as error:
             raise KeyError(str(error)) from None
 
+    def renamed(self, names: Mapping[str, str]) -> "Params":
+        """Some of the parameters under other names: `names` maps the new ones to those here."""
+        logged, logits = ([new for new, old in names.items() if old in kind] for kind in (self._logged, self._logits))
+        return Params({new: self._values[old] for new, old in names.items()}, logged, logits)
+
 
 @dataclass(frozen=True)
 class Published:
@@ -176,6 +181,7 @@ class Law:
         formula, source, note: for people.
         published: named constants, see `Published`. `law.published["name"]` is an `Instance`.
         closed_forms: exact results by name, functions `f(params, ...)` of natural values, pure JAX.
+        steps: the two laws that `first >> second` is made of, else none.
     """
 
     name: str
@@ -190,6 +196,7 @@ class Law:
     constants: Mapping[str, Published] = field(default_factory=dict, repr=False)
     closed_forms: Mapping[str, Callable[..., Any]] = field(default_factory=dict, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
+    steps: "tuple[Law, ...]" = field(default=(), repr=False)
 
     def __post_init__(self):
         variables = tuple(_STANDARD.get(v, Variable(v)) if isinstance(v, str) else v for v in self.variables)
@@ -253,6 +260,23 @@ class Law:
             return log(value) if law.response.domain == "positive" else value
 
         return replace(law, function=function)
+
+    def __rshift__(self, then: "Law") -> "Law":
+        """A chain: what this law predicts is the one variable of `then`, as in `chinchilla >> gadre_err`.
+
+        Its parameters are those of both; where a name occurs twice, the one of `then` gets the ending `_2` (`_3`, ...).
+        The same two laws give the same object. Fit a chain with `fit_chain`.
+
+        Raises:
+            InputError: `then` does not take what this law predicts.
+        """
+        return _chain(self, then) if isinstance(then, Law) else NotImplemented
+
+    @property
+    def full_name(self) -> str:
+        """The name with all options, `bnsl(breaks=2, variable=C)`; `laws.get` reads it back."""
+        given = ", ".join(f"{k}={v}" for k, v in self.options.items())
+        return f"{self.name}({given})" if given else self.name
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -330,6 +354,57 @@ class Law:
     def __repr__(self) -> str:
         variables, parameters = (", ".join(x.name for x in xs) for xs in (self.variables, self.parameters))
         return f"Law({self.name}: {self.response.name}({variables}); {parameters})"
+
+
+@cache
+def _chain(first: Law, then: Law) -> Law:
+    between = first.response
+    if [v.name for v in then.variables] != [between.name]:
+        wanted = ", ".join(v.name for v in then.variables)
+        raise InputError(
+            f"{first.name} >> {then.name}: {first.name} predicts {between.name}, {then.name} takes {wanted}"
+        )
+    logged, wants_log = (v.domain == "positive" for v in (between, then.variables[0]))
+    if wants_log and not logged:
+        raise InputError(
+            f"{first.name} >> {then.name}: {between.name} of {first.name} may be negative, {then.name} takes its log"
+        )
+    own = {name: name for name in first.parameter_names}
+    other: dict[str, str] = {}  # name in `then`: name in the chain
+    for name in then.parameter_names:
+        endings = ("", *(f"_{k}" for k in range(2, 10)))
+        taken = {*own, *other.values(), *(v.name for v in first.variables), then.response.name}
+        other[name] = next(name + ending for ending in endings if name + ending not in taken)
+
+    def function(p: Params, **logs: Array) -> Array:
+        value = first.function(p.renamed(own), **logs)
+        return then.function(
+            p.renamed(other), **{then.variables[0].argument: value if wants_log or not logged else jnp.exp(value)}
+        )
+
+    def moved(power: Power) -> Power:
+        """A power of a parameter of `then`, read under the names of the chain."""
+        if callable(power):
+            return lambda values: power({mine: values[theirs] for mine, theirs in other.items()})
+        if not isinstance(power, str):
+            return power
+        start = next((sign for sign in ("-", "1/") if power.startswith(sign)), "")
+        return start + other[power.removeprefix(start)]
+
+    renamed = (
+        replace(p, name=other[p.name], dimension={k: moved(power) for k, power in p.dimension.items()})
+        for p in then.parameters
+    )
+    return Law(
+        f"{first.full_name} >> {then.full_name}",
+        function,
+        variables=first.variables,
+        parameters=(*first.parameters, *renamed),
+        response=then.response,
+        formula=f"{first.formula}; {then.formula}",
+        source="; ".join(dict.fromkeys((first.source, then.source))),
+        steps=(first, then),
+    )
 
 
 def _logged(variable: Variable, value: Any) -> Any:

@@ -26,10 +26,10 @@ from jaxscale._objective import Huber, Objective
 from jaxscale._problem import make_problem
 from jaxscale._result import FitResult, Starts
 from jaxscale._runs import Runs
+from jaxscale._stack import Stack
 from jaxscale._verdict import Verdict
 from jaxscale.laws import Law, Variable, get
 from jaxscale.laws._law import Params
-from jaxscale.optim import damped_newton
 
 _ABOUT_PARAMETERS = ("gradient_not_zero", "at_bound", "never_moved", "ill_conditioned", "weakly_identified")
 
@@ -204,9 +204,9 @@ def _with_draws(
         for part, table in zip(parts, tables, strict=True):
             problem = make_problem(part.law, table, part.objective, fixed=part.fixed, bounds=part.bounds)
             # One seed and as many rows (or clusters) for every step: draw k resamples the same runs in each.
-            free = bootstrap_draws(
-                problem, damped_newton(), problem.reduce(part.theta), draws=draws, seed=seed, clusters=table.clusters,
-                progress=progress,
+            (free,) = bootstrap_draws(
+                Stack.of([problem]), problem.reduce(part.theta)[None], draws=draws, seed=seed,
+                clusters=[table.clusters], progress=progress,
             )  # fmt: skip
             drawn.append(problem.full(free))
     theta = np.concatenate(drawn, axis=1)

@@ -252,11 +252,11 @@ def test_epoch_backtests_give_the_known_errors():
 # The least Huber 1e-3 objective that SciPy reaches from 64 starts, M1 to M4 and one break, as printed by
 # `python -m benchmarks.extrapolation`, which has the formulas in NumPy.
 SCIPY_BEST = {
-    "6 Enc 6 Dec": (6.90519721766e-4, 2.05124381189e-4, 1.35823845635e-4, 1.52175070e-4, 4.73721253060e-5),
-    "28 Enc 6 Dec": (2.90493559322e-4, 1.28079713970e-4, 6.63877104793e-5, 4.35491114740e-5, 1.83558502042e-5),
-    "6 Enc 28 Dec": (4.68619502474e-4, 1.25995303010e-4, 8.85926767763e-5, 8.16799393057e-5, 3.65593764607e-5),
-    "Dec-only": (9.20134482458e-4, 1.99995593795e-4, 1.08613557352e-4, 4.58668482222e-5, 3.57896026279e-5),
-    "TEnc-LSTM": (5.37680448329e-4, 8.99507277529e-5, 1.12508261168e-4, 8.99507277529e-5, 7.89687728418e-5),
+    "6 Enc 6 Dec": (6.90519721766e-04, 2.05124381189e-04, 1.35823845634e-04, 1.52175070824e-04, 4.73721253060e-05),
+    "28 Enc 6 Dec": (2.90493559322e-04, 1.28079714370e-04, 6.63877104793e-05, 4.35491114740e-05, 1.83558502042e-05),
+    "6 Enc 28 Dec": (4.68619502473e-04, 1.25995301030e-04, 8.85926767763e-05, 8.16799393057e-05, 3.65593764607e-05),
+    "Dec-only": (9.20134482458e-04, 1.99995593795e-04, 1.08613557352e-04, 4.58668482222e-05, 3.57896028263e-05),
+    "TEnc-LSTM": (5.37680448329e-04, 8.99507277529e-05, 1.12508261168e-04, 8.99507277529e-05, 7.89687728418e-05),
 }
 
 
@@ -268,5 +268,6 @@ def test_no_objective_on_the_curves_of_alabdulmohsin_is_above_scipys_best(data_f
     runs = js.Runs.from_frame(frame, D="examples", loss="loss")
     laws = ("alabdulmohsin_m1", "alabdulmohsin_m2", "alabdulmohsin_m3", "alabdulmohsin_m4", "bnsl")
     for law, least in zip(laws, SCIPY_BEST[model], strict=True):
-        bounds = {"eps_0": (float(runs.response.max()), None)} if law.endswith("m4") else None
-        assert js.fit(law, runs, intervals=None, bounds=bounds).value <= least * (1 + 1e-9), law
+        # On two curves eps_0 and alpha of M4 grow together without end, down a valley that few starts follow far.
+        more = {"bounds": {"eps_0": (float(runs.response.max()), None)}, "starts": 1024} if law.endswith("m4") else {}
+        assert js.fit(law, runs, intervals=None, **more).value <= least * (1 + 1e-9), law

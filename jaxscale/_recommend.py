@@ -88,9 +88,9 @@ def _cautions(
                 f"Its prediction intervals are too narrow: they hold {percent(choice.covered, 0)} of the held-out "
                 f"runs, {percent(level, 0)} was promised."
             )
-        elif choice.covered > min(level + slack, 0.999):
+        elif choice.covered > level + slack:
             yield f"Its prediction intervals are wide: they hold {percent(choice.covered, 0)} of the held-out runs."
-    if abs(choice.bias) > 0.5 * choice.error:
+    if held >= _FEWEST_BLOCKS and abs(choice.bias) > 0.5 * choice.error:
         side = "low" if choice.bias < 0 else "high"
         yield f"Most of its error is bias: its predictions are too {side} by {size(abs(choice.bias))} on average."
     if choice.trustworthy is False:

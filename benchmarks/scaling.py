@@ -32,7 +32,7 @@ def starts(counts: tuple[int, ...] = (1, 8, 64, 512, 4_096)) -> list[Row]:
 
 
 def parameters(counts: tuple[int, ...] = (3, 5, 7, 9)) -> list[Row]:
-    """32 starts of a sum of powers, over the number of parameters."""
+    """16 starts of a sum of powers, over the number of parameters."""
     rng = np.random.default_rng(0)
     variables = {f"x{k}": np.exp(rng.uniform(0, 6, 240)) for k in range(4)}
     rows = []
@@ -41,8 +41,8 @@ def parameters(counts: tuple[int, ...] = (3, 5, 7, 9)) -> list[Row]:
         names = [v.name for v in law.variables]
         truth = {p: {"E": 1.7, "A": 2.0, "a": 0.4}[p[0]] for p in law.parameter_names}
         table = js.synthetic.observe(law, truth, {x: variables[x] for x in names}, noise=0.005, seed=1)
-        result, run, compile_ = timed(lambda law=law, table=table: js.fit(law, table, starts=32, intervals=None))
-        rows.append(Row("parameters", f"{count}", f"{result.starts.at_best} of 32 agree", run, compile_, x=count))
+        result, run, compile_ = timed(lambda law=law, table=table: js.fit(law, table, starts=16, intervals=None))
+        rows.append(Row("parameters", f"{count}", f"{result.starts.at_best} of 16 agree", run, compile_, x=count))
     return rows
 
 

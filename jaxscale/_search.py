@@ -13,7 +13,7 @@ from jaxscale._starts import LIKENESS_ROWS, Pool, given_points, published_grid, 
 from jaxscale.optim import CONVERGED, damped_newton
 
 _FIRST_ROUND = 8  # starts that "auto" finishes before it asks whether enough of them agree
-_MOST_FINISHED = 256
+_MOST_FINISHED = 1024
 _ENOUGH_AGREEING = 5
 CERTAIN_ENOUGH = 0.05  # expected share of starts that would lead to an optimum not yet seen
 _SAME_OPTIMUM = 1e-6  # optima whose objectives differ by less, relatively, count as one

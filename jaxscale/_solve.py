@@ -3,7 +3,9 @@
 A lane that finishes writes its result and takes the next start in the same iteration, so nobody waits for the slowest.
 """
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -31,15 +33,13 @@ _NO_PROGRESS = 1e-13
 class Problems(NamedTuple):
     """What a batch of starts is fitted to.
 
-    `tables` are the `Tables` of one table, or have a leading axis of tables; `weights`, if given, has a leading axis of
-    alternative weights and replaces those of the points. `table` and `weighting` say which each start uses,
-    (n_starts,).
+    `tables` are the `Tables` of one table, or have a leading axis of tables, and `table` says which each start uses,
+    (n_starts,). `weights`, if given, are each start's own, (n_starts, rows), and replace those of the points.
     """
 
     tables: Any
     weights: Any
     table: Any
-    weighting: Any
 
 
 class Tables(NamedTuple):
@@ -93,23 +93,63 @@ def solve(
     fails.
 
     `damping` is what a damped solver begins with: `FAR` from the optimum, or `NEAR` it. Other optimizers ignore it.
-    The starts are dealt out to `devices` (all of this process by default), each of which works off a queue of its own.
+    The starts are dealt out to `devices` (all of this process, or every core, by default), each of which works off a
+    queue of its own.
     Batches of up to `smallest` starts share one compiled shape.
     """
-    devices = tuple(jax.local_devices() if devices is None else devices)
+    hands, devices = workers(devices)
     rows = problems.tables.points.response.shape[-1]
-    dealt, problems, place, counts = _deal(np.asarray(starts), problems, len(devices), smallest)
+    dealt, problems, place, counts = _deal(np.asarray(starts), problems, hands, smallest)
     run = _compiled(task, optimizer, lanes_for(rows, len(dealt)), max_steps, devices)
-    with jax.default_device(devices[0]):
-        found = run(dealt, counts, problems, np.float64(damping))
+    if hands == len(devices):
+        with jax.default_device(devices[0]):
+            found = run(dealt, counts, problems, np.float64(damping))
+    else:
+        found = _in_threads(run, hands, devices[0], dealt, counts, problems, np.float64(damping))
     return Solutions(*(np.asarray(x)[place] for x in found))
 
 
-def _deal(starts: np.ndarray, problems: Problems, hands: int, smallest: int):
-    """Starts padded to a bucket and dealt out like cards, so that no device gets all the hard ones.
+def workers(devices: Sequence[Any] | None) -> tuple[int, tuple[Any, ...]]:
+    """How many share the work, and the devices that programs are compiled for.
 
-    Returns the starts in dealt order, the problems with `table` and `weighting` in the same order, where each start is
-    found again, and how many each device has. The counts are data: another number of starts compiles nothing.
+    Accelerators share it by sharding. On a CPU threads do, as many as there are CPU devices, or cores if `devices` is
+    None: XLA works off a program in the thread that calls it, and one compiled program serves all.
+    """
+    given = tuple(jax.local_devices() if devices is None else devices)
+    if given[0].platform != "cpu":
+        return len(given), given
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (cores if devices is None else len(given)), given[:1]
+
+
+_compiled_for: set[tuple[Any, ...]] = set()  # programs and shapes that a thread need not wait for
+
+
+def _in_threads(run: Any, hands: int, device: Any, starts: Array, counts: Array, problems: Problems, damping: Any):
+    """`run` for each hand in a thread of its own; the first call of a program compiles before the others start."""
+    each = len(starts) // hands
+
+    def one(k: int) -> tuple[np.ndarray, ...]:
+        mine = slice(k * each, (k + 1) * each)
+        weights = None if problems.weights is None else problems.weights[mine]
+        part = Problems(problems.tables, weights, problems.table[mine])
+        with jax.enable_x64(True), jax.default_device(device):  # settings of each thread
+            return tuple(np.asarray(x) for x in run(starts[mine], counts[k : k + 1], part, damping))
+
+    shapes = tuple((np.shape(x), np.asarray(x).dtype) for x in jax.tree.leaves(problems))
+    key = (run, each, shapes)
+    first = [] if key in _compiled_for else [one(0)]
+    _compiled_for.add(key)
+    with ThreadPoolExecutor(hands) as pool:
+        parts = first + list(pool.map(one, range(len(first), hands)))
+    return tuple(np.concatenate(x) for x in zip(*parts, strict=True))
+
+
+def _deal(starts: np.ndarray, problems: Problems, hands: int, smallest: int):
+    """Starts padded to a bucket and dealt out like cards, so that no hand gets all the hard ones.
+
+    Returns the starts in dealt order, the problems in the same order, where each start is found again, and how many
+    each hand has. The counts are data: another number of starts compiles nothing.
     """
     count = len(starts)
     each = 1 << max(4, (smallest // hands).bit_length() - 1)
@@ -120,12 +160,8 @@ def _deal(starts: np.ndarray, problems: Problems, hands: int, smallest: int):
     place = np.empty(size, np.int64)
     place[dealt] = np.arange(size)
     source = np.minimum(dealt, count - 1)
-    if problems.weights is not None and len(problems.weights) < size:
-        extra = np.zeros((size - len(problems.weights), problems.weights.shape[1]), problems.weights.dtype)
-        problems = problems._replace(weights=np.concatenate([np.asarray(problems.weights), extra]))
-    problems = problems._replace(
-        table=np.asarray(problems.table)[source], weighting=np.asarray(problems.weighting)[source]
-    )
+    weights = None if problems.weights is None else problems.weights[source]
+    problems = Problems(problems.tables, weights, np.asarray(problems.table)[source])
     counts = np.array([len(range(k, count, hands)) for k in range(hands)])
     return starts[source], problems, place[:count], counts
 
@@ -153,7 +189,7 @@ def _compiled(task: Task, optimizer, lanes: int, max_steps: int, devices: tuple[
     options = compile_options(devices[0].platform)
     if len(devices) > 1:
         split, whole = PartitionSpec("starts"), PartitionSpec()
-        specs = Problems(whole, whole, split, split)
+        specs = Problems(whole, split, split)
         mesh = Mesh(np.array(devices), ("starts",))
         sharded = jax.shard_map(run, mesh=mesh, in_specs=(split, split, specs, whole), out_specs=split, check_vma=False)
         return jax.jit(sharded, compiler_options=options)
@@ -194,7 +230,7 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
     def own(start: Array) -> tuple[Any, Any]:
         """Table and weights that a start has for itself, if tables and weights differ."""
         table = jax.tree.map(lambda x: x[problems.table[start]], problems.tables) if many else None
-        return table, None if problems.weights is None else problems.weights[problems.weighting[start]]
+        return table, None if problems.weights is None else problems.weights[start]
 
     def refill(owned: tuple, finished: Array, following: Array) -> tuple:
         lane_of = jnp.argsort(~finished)

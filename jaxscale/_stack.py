@@ -70,13 +70,11 @@ class Stack:
         Where there are many tables, or few starts, every start is always given its weights: programs are shared.
         """
         tables = self.stages[stage]
-        index = np.arange(len(table))
         if weights is None and self.many:
             weights = tables.points.weights[table]
         elif weights is None and len(table) <= SMALL_BATCH:
             weights = np.broadcast_to(tables.points.weights, (len(table), len(tables.points.weights)))
-        weighting = np.zeros_like(index) if weights is None else index
-        return Problems(tables, weights, np.asarray(table), weighting)
+        return Problems(tables, weights, np.asarray(table))
 
 
 def stacked_rows(problem: Problem) -> int:

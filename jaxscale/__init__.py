@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jaxscale._isoflop import isoflop
     from jaxscale._known_models import reference_models
     from jaxscale._objective import AbsoluteError, Huber, SquaredError
+    from jaxscale._profile import Profile, RatioTest, profile, ratio_test
     from jaxscale._result import Draws, FitResult, Fits, load
     from jaxscale._run_sensitivity import run_sensitivity
     from jaxscale._runs import Runs, read_runs
@@ -58,6 +59,7 @@ _HOMES = {
     "_isoflop": ("isoflop",),
     "_known_models": ("reference_models",),
     "_objective": ("AbsoluteError", "Huber", "SquaredError"),
+    "_profile": ("Profile", "RatioTest", "profile", "ratio_test"),
     "_result": ("Draws", "FitResult", "Fits", "load"),
     "_run_sensitivity": ("run_sensitivity",),
     "_runs": ("Runs", "read_runs"),
@@ -86,6 +88,8 @@ __all__ = [
     "MissingExtraError",
     "Plan",
     "PrecisionWarning",
+    "Profile",
+    "RatioTest",
     "Runs",
     "SquaredError",
     "WhatIf",
@@ -107,6 +111,8 @@ __all__ = [
     "limits",
     "load",
     "optim",
+    "profile",
+    "ratio_test",
     "read_runs",
     "reference",
     "reference_models",

@@ -34,7 +34,7 @@ from jaxscale._text import format_number, inert, parse_number, quoted, write_ato
 # What typer raises when a command line is wrong; it has no public name.
 _UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
 _OBJECTIVES = ("huber", "squared", "squared-raw", "absolute")
-_INTERVALS = ("auto", "quick", "bootstrap", "none")
+_INTERVALS = ("auto", "quick", "bootstrap", "profile", "none")
 _SLOW = 2.0  # seconds of silence before progress is shown
 _DEMO_BUDGETS = (1e21, 1e22, 1e23, 1e24)
 

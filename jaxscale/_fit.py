@@ -19,6 +19,7 @@ from jaxscale._intervals import (
     Progress,
     bootstrap_draws,
     choose_method,
+    largest_relative_error,
     make_intervals,
     powell_covariance,
 )
@@ -36,7 +37,7 @@ from jaxscale.laws import Law, get
 from jaxscale.optim import NOT_FINITE, damped_newton
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
-IntervalMethod = Literal["auto", "quick", "bootstrap", "none"]
+IntervalMethod = Literal["auto", "quick", "bootstrap", "profile", "none"]
 
 _DEFAULT_STEPS, _FIRST_ORDER_STEPS = 300, 5000
 
@@ -69,8 +70,8 @@ def fit(
             until enough agree; "paper" finishes the law's whole published grid; a number finishes that many of the
             screened; or mappings of natural parameter values.
         optimizer: any optax transformation; the damped Newton of `jaxscale.optim` by default.
-        intervals: "auto" chooses by the number of runs and their conditioning and says so; "quick", "bootstrap", or
-            None.
+        intervals: "auto" chooses by the number of runs and their conditioning and says so; "quick", "bootstrap",
+            "profile", or None.
         level: of the intervals.
         draws: resampled fits for "bootstrap".
         fixed: parameters held at a natural value. tied: groups of parameters that share one value.
@@ -157,7 +158,7 @@ def _fit_stack(
     anywhere = np.zeros(stack.first.layout.free)
     free = np.array([s.solutions.free[s.best] if np.isfinite(s.lowest) else anywhere for s in searches])
     at = linearize_all(stack, free)
-    resampled = _resampled(stack, runs, free, at, searches, how, progress)
+    refitted = _refitted(stack, runs, free, at, searches, how, progress)
     made: list[Callable[[], FitResult] | InputError] = []
     for k, (problem, table, found) in enumerate(zip(stack.problems, runs, searches, strict=True)):
         wanted = how.starts if isinstance(how.starts, int) else 0
@@ -171,11 +172,11 @@ def _fit_stack(
             text = f"starts={wanted}, but law {how.law.name!r} is finite at only {len(found.tried)} of the points known"
             made.append(InputError(text))
         else:
-            made.append(partial(_result, problem, table, found, free[k], at[k], resampled.get(k), how))
+            made.append(partial(_result, problem, table, found, free[k], at[k], refitted.get(k), how))
     return made
 
 
-def _resampled(
+def _refitted(
     stack: Stack,
     runs: Sequence[Runs],
     free: np.ndarray,
@@ -184,16 +185,21 @@ def _resampled(
     how: _How,
     progress: Progress | None,
 ) -> dict[int, tuple[Intervals, Covariance | None]]:
-    """Intervals of those tables whose runs are resampled for them."""
-    if how.intervals not in ("auto", "bootstrap"):
+    """Intervals of those tables that are refitted for them."""
+    if how.intervals not in ("auto", "bootstrap", "profile"):
         return {}
     methods = {}
     for k, problem in enumerate(stack.problems):
         if np.isfinite(searches[k].lowest):
             conditioning = identify(at[k], in_plain_counts(problem, free[k]))
-            methods[k] = choose_method(how.intervals, at[k], conditioning, runs[k].clusters)
+            relative = largest_relative_error(problem, free[k], at[k])
+            methods[k] = choose_method(how.intervals, at[k], conditioning, runs[k].clusters, relative)
     chosen = [k for k, (method, _) in methods.items() if method == "bootstrap"]
     made = {}
+    for k, (method, why) in methods.items():
+        if method == "profile":
+            options = {"level": how.level, "clustered": runs[k].clusters is not None, "progress": progress}
+            made[k] = make_intervals(stack.problems[k], free[k], at[k], method=method, why=why, **options)
     for first in range(0, len(chosen), MOST_STACKED):
         some = chosen[first : first + MOST_STACKED]
         part = stack if len(some) == len(stack) else Stack.of([stack.problems[k] for k in some])
@@ -216,14 +222,15 @@ def _result(
     found: Search,
     free: np.ndarray,
     at: Linearization,
-    resampled: tuple[Intervals, Covariance | None] | None,
+    refitted: tuple[Intervals, Covariance | None] | None,
     how: _How,
 ) -> FitResult:
     """The record of one fit, with its verdict."""
     law, solutions = how.law, found.solutions
     identification = identify(at, in_plain_counts(problem, free))
-    method, why = choose_method(how.intervals, at, identification, runs.clusters)
-    made, covariance = resampled or make_intervals(problem, free, at, method=method, why=why, level=how.level)
+    relative = largest_relative_error(problem, free, at)
+    method, why = choose_method(how.intervals, at, identification, runs.clusters, relative)
+    made, covariance = refitted or make_intervals(problem, free, at, method=method, why=why, level=how.level)
     listed = not isinstance(how.starts, (str, int))
     record = Starts(
         mode=how.starts if isinstance(how.starts, str) else ("given" if listed else "number"),
@@ -290,8 +297,8 @@ def _check_options(starts: Any, intervals: Any, level: float, draws: int) -> Non
         raise InputError(f"starts must be 'auto', 'paper', a number or a list of mappings, got {quoted(starts)}")
     if isinstance(starts, int) and starts < 1:
         raise InputError(f"starts must be at least 1, got {starts}")
-    if intervals not in (None, "auto", "quick", "bootstrap", "none"):
-        raise InputError(f"intervals must be 'auto', 'quick', 'bootstrap' or None, got {quoted(intervals)}")
+    if intervals not in (None, "auto", "quick", "bootstrap", "profile", "none"):
+        raise InputError(f"intervals must be 'auto', 'quick', 'bootstrap', 'profile' or None, got {quoted(intervals)}")
     if not 0 < level < 1:
         raise InputError(f"level must lie between 0 and 1 (0.9 is 90 %), got {level!r}")
     if draws < 20:

@@ -33,6 +33,7 @@ _METHODS = {
     "powell_sandwich": "robust standard errors (sandwich with Powell's kernel)",
     "pairs_bias_corrected": "bootstrap",
     "cluster_pairs_percentile": "bootstrap",
+    "profile": "profiles of the objective, scaled to its noise",
     "pairs": "runs resampled",
     "cluster_pairs": "independent runs resampled whole",
 }
@@ -190,7 +191,7 @@ class FitResult:
         rows = []
         for q in self.law.parameters:
             ends, note = self.intervals.params.get(q.name), self._note(q.name)
-            shown = f"{_plain(ends[0])} to {_plain(ends[1])}" if ends else ("–" if note else "not computed")
+            shown = _span(*ends) if ends else ("–" if note else "not computed")
             rows.append((q.name, _plain(self.params[q.name]), shown, q.unit, note))
         method = _METHODS.get(self.intervals.method, self.intervals.method)
         draws = f" of {self.intervals.draws} draws" if self.intervals.draws else ""
@@ -601,6 +602,11 @@ def _pairs(data: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     return {str(k): (_number(low), _number(high)) for k, (low, high) in data.items()}
 
 
+def _ends(low: Any, high: Any) -> tuple[float, float]:
+    """An interval, of which an end that is missing is open."""
+    return _number(low, float("-inf")), _number(high, float("inf"))
+
+
 def _verdict_to(verdict: Verdict) -> dict[str, Any]:
     reasons = [{**vars(r), "rows": list(r.rows), "params": list(r.params)} for r in verdict.reasons]
     return {"trustworthy": verdict.trustworthy, "reasons": reasons}
@@ -670,8 +676,8 @@ def _fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
             _level(v["level"]),
             str(v["method"]),
             str(v["why"]),
-            _pairs(v["params"]),
-            _numbers(v["standard_errors"]),
+            {str(k): _ends(*ends) for k, ends in v["params"].items()},
+            {str(k): _number(x, float("nan")) for k, x in v["standard_errors"].items()},
             None if v["draws"] is None else int(v["draws"]),
         ),
         covariance=None if c is None else _covariance_from(c, law),
@@ -744,6 +750,11 @@ def finite(value: Any) -> Any:
 def _plain(value: float) -> str:
     """A parameter to six digits, without the suffixes that belong to counts."""
     return format_number(value, 6, suffixes=False)
+
+
+def _span(low: float, high: float) -> str:
+    """An interval in words; an end that the runs do not bound is open."""
+    return f"{_plain(low) if np.isfinite(low) else 'open'} to {_plain(high) if np.isfinite(high) else 'open'}"
 
 
 def _findings(verdict: Verdict) -> tuple[str, ...]:

@@ -10,16 +10,18 @@ from scipy.spatial import KDTree
 from scipy.special import stdtr
 
 from jaxscale._identification import Identification, Linearization
-from jaxscale._intervals import FEWEST_DEGREES_OF_FREEDOM, HOPELESS_CONDITION, Covariance
+from jaxscale._intervals import (
+    FEWEST_DEGREES_OF_FREEDOM,
+    HOPELESS_CONDITION,
+    WARN_CONDITION,
+    WEAK_RELATIVE_ERROR,
+    Covariance,
+)
 from jaxscale._problem import Problem
 from jaxscale._runs import Runs
 
 Severity = Literal["info", "warning", "fatal"]
 
-# Thresholds measured on simulated designs of the Chinchilla law: sound ones have condition numbers of 3.6e4 to 9.4e4
-# and relative errors of an exponent of .05 to .16; too narrow ones 1.5e6 and more.
-WARN_CONDITION = 3e5
-WEAK_RELATIVE_ERROR = 0.25
 GRADIENT_TOLERANCE = 1e-5
 FEW_AGREEING = 0.05
 TREND_P_VALUE = 1e-4

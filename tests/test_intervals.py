@@ -196,7 +196,7 @@ def test_bootstrap_needs_the_runs_of_the_fit(full):
 
 # --- which method ---
 
-SOUND, HOPELESS = Identification(5e4, {}, {}), Identification(2e9, {}, {})
+SOUND, WEAK, HOPELESS = (Identification(condition, {}, {}) for condition in (5e4, 4e5, 2e9))
 
 
 def rows(count: int) -> Linearization:
@@ -213,8 +213,10 @@ def labels(groups: int, count: int) -> tuple[str, ...]:
 
 CHOICES = {  # rows, conditioning, clusters, asked for: chosen, and a word of the reason
     "20 runs": (20, SOUND, None, "auto", "bootstrap", "20 independent runs"),
-    "19 runs": (19, SOUND, None, "auto", "quick", "too few to resample"),
-    "9 runs": (9, SOUND, None, "auto", "quick", "too few to resample"),
+    "19 runs": (19, SOUND, None, "auto", "profile", "too few to resample"),
+    "9 runs": (9, SOUND, None, "auto", "profile", "4 degrees of freedom"),
+    "hardly determined": (240, WEAK, None, "auto", "profile", "condition number 4.0e+05"),
+    "hardly determined, clusters": (240, WEAK, labels(12, 240), "auto", "bootstrap", "12 independent runs"),
     "8 runs": (8, SOUND, None, "auto", "none", "3 degrees of freedom"),
     "not determined": (100, HOPELESS, None, "auto", "none", "condition number"),
     "clusters": (240, SOUND, labels(12, 240), "auto", "bootstrap", "12 independent runs"),
@@ -229,6 +231,12 @@ def test_the_method_follows_the_number_of_runs(name):
     count, identification, clusters, method, chosen, reason = CHOICES[name]
     found, why = choose_method(method, rows(count), identification, clusters)
     assert found == chosen and reason in why
+
+
+def test_an_exponent_that_is_hardly_known_is_profiled():
+    assert choose_method("auto", rows(240), SOUND, None, 0.24)[0] == "bootstrap"
+    found, why = choose_method("auto", rows(240), SOUND, None, 0.26)
+    assert found == "profile" and "known only to 26 %" in why
 
 
 def test_too_few_runs_have_no_intervals_and_say_so(runs):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jaxscale._fit import bootstrap, fit, fit_many, fit_stream
     from jaxscale._frontier import Plan, frontier
     from jaxscale._isoflop import isoflop
+    from jaxscale._influence import Influence, influence
     from jaxscale._known_models import reference_models
     from jaxscale._objective import AbsoluteError, Huber, SquaredError
     from jaxscale._profile import Profile, RatioTest, profile, ratio_test
@@ -57,6 +58,7 @@ _HOMES = {
     "_fit": ("bootstrap", "fit", "fit_many", "fit_stream"),
     "_frontier": ("Plan", "frontier"),
     "_isoflop": ("isoflop",),
+    "_influence": ("Influence", "influence"),
     "_known_models": ("reference_models",),
     "_objective": ("AbsoluteError", "Huber", "SquaredError"),
     "_profile": ("Profile", "RatioTest", "profile", "ratio_test"),
@@ -80,6 +82,7 @@ __all__ = [
     "FitResult",
     "Fits",
     "Huber",
+    "Influence",
     "InputError",
     "JaxscaleError",
     "JaxscaleWarning",
@@ -107,6 +110,7 @@ __all__ = [
     "fit_stream",
     "frontier",
     "isoflop",
+    "influence",
     "laws",
     "limits",
     "load",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jaxscale._isoflop import isoflop
     from jaxscale._influence import Influence, influence
     from jaxscale._known_models import reference_models
+    from jaxscale._multiverse import Multiverse, multiverse
     from jaxscale._objective import AbsoluteError, Huber, SquaredError
     from jaxscale._profile import Profile, RatioTest, profile, ratio_test
     from jaxscale._result import Draws, FitResult, Fits, load
@@ -60,6 +61,7 @@ _HOMES = {
     "_isoflop": ("isoflop",),
     "_influence": ("Influence", "influence"),
     "_known_models": ("reference_models",),
+    "_multiverse": ("Multiverse", "multiverse"),
     "_objective": ("AbsoluteError", "Huber", "SquaredError"),
     "_profile": ("Profile", "RatioTest", "profile", "ratio_test"),
     "_result": ("Draws", "FitResult", "Fits", "load"),
@@ -89,6 +91,7 @@ __all__ = [
     "Law",
     "Limit",
     "MissingExtraError",
+    "Multiverse",
     "Plan",
     "PrecisionWarning",
     "Profile",
@@ -114,6 +117,7 @@ __all__ = [
     "laws",
     "limits",
     "load",
+    "multiverse",
     "optim",
     "profile",
     "ratio_test",

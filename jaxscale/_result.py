@@ -14,6 +14,7 @@ import pandas as pd
 from jax import Array
 from scipy.special import ndtri
 
+from jaxscale._card import Card, make_card
 from jaxscale._errors import InputError
 from jaxscale._identification import Identification
 from jaxscale._intervals import Covariance, Intervals
@@ -218,6 +219,10 @@ class FitResult:
         if self.verdict.reasons:
             blocks.insert(0, Lines("Findings", _findings(self.verdict)))
         return Report(title, str(self.verdict), tuple(blocks))
+
+    def card(self) -> Card:
+        """Everything needed to repeat and to judge the fit: `.to_markdown()` for a reader, `.to_dict()` for a file."""
+        return make_card(self, _objective_words(self))
 
     def __str__(self) -> str:
         return to_text(self.report())

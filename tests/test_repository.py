@@ -66,6 +66,7 @@ ORDER = [
     "_profiling",
     "_intervals",
     "_verdict",
+    "_card",
     "_result",
     "_fit",
     "_chains",

@@ -1,6 +1,7 @@
 """Fits of real runs against what others published, and against SciPy where what was published is not the minimum."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -159,6 +160,20 @@ def test_four_thousand_resampled_fits(epoch):
     assert tuple(np.quantile(ratio, [0.05, 0.95])) == pytest.approx((8.3, 32), rel=0.08)
     (row,) = js.frontier(draws, 5.76e23, level=0.8).rows
     assert row.intervals["tokens_per_param"] == pytest.approx((9.9, 27.8), rel=0.1)
+
+
+def test_runs_of_one_budget_taken_together_widen_the_answer(runs, epoch):
+    """Neighbours err together (+.55): with the nine budgets as the independent runs beta is twice as uncertain, and
+    D / N at 1e24 FLOPs may be anything from 5 to over 100 (an independent study: .038 to .045, and 5 to 118)."""
+    budgets = np.array([6e18, 1e19, 3e19, 6e19, 1e20, 3e20, 6e20, 1e21, 3e21])
+    nearest = np.abs(np.log(runs.variable("C")[:, None] / budgets)).argmin(axis=1)
+    by_budget = js.fit("chinchilla", replace(runs, clusters=tuple(map(str, nearest))), intervals=None)
+    draws = js.bootstrap(by_budget, draws=1000, seed=1)
+    assert draws.method == "cluster_pairs"
+    assert 0.036 < draws.to_frame()["beta"].std(ddof=1) < 0.055
+    low, high = js.frontier(draws, 1e24).rows[0].intervals["tokens_per_param"]
+    narrow = js.frontier(js.bootstrap(epoch, draws=1000, seed=1), 1e24).rows[0].intervals["tokens_per_param"]
+    assert 4 < low < 6.5 and high > 90 and narrow == pytest.approx((8.3, 32), rel=0.15)
 
 
 # --- other published fits ---

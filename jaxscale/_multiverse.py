@@ -126,7 +126,10 @@ class Multiverse:
             top.plot(
                 ordered.index[usual], ordered[decision][usual], "o", mfc="none", mec="black", label="usual choices"
             )
-        top.set_yscale("log" if decision != "loss" else "linear")
+        if decision != "loss":
+            top.set_yscale("log")
+            top.yaxis.set_major_formatter(lambda value, _: format_number(value, 3))
+            top.yaxis.set_minor_formatter(lambda value, _: format_number(value, 3))
         top.set_ylabel(f"best {decision} ({self._unit(decision)})")
         title = f"Best {decision} for {self.budget:.3g} {self.unit}, {len(ordered)} ways to fit the runs"
         top.set_title(title, loc="left")

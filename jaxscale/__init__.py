@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     )
     from jaxscale._fit import bootstrap, fit, fit_many, fit_stream
     from jaxscale._frontier import Plan, frontier
-    from jaxscale._isoflop import isoflop
     from jaxscale._influence import Influence, influence
+    from jaxscale._isoflop import isoflop
     from jaxscale._known_models import reference_models
     from jaxscale._multiverse import Multiverse, multiverse
     from jaxscale._objective import AbsoluteError, Huber, SquaredError
@@ -112,8 +112,8 @@ __all__ = [
     "fit_many",
     "fit_stream",
     "frontier",
-    "isoflop",
     "influence",
+    "isoflop",
     "laws",
     "limits",
     "load",

@@ -93,6 +93,7 @@ def test_planted_runs_are_named(runs):
     assert "look into a run before leaving it out" in str(odd)
 
 
+@pytest.mark.slow
 def test_runs_of_weight_zero_do_nothing(runs):
     weights = np.ones(60)
     weights[5] = 0
@@ -103,6 +104,7 @@ def test_runs_of_weight_zero_do_nothing(runs):
     assert "theta moves by" in plain.sentences()[0] and " E " not in plain.sentences()[0]
 
 
+@pytest.mark.slow
 def test_least_absolute_deviations_want_refits(runs):
     fitted = js.fit(LAW, runs, objective=js.AbsoluteError(), intervals=None)
     with pytest.raises(js.InputError, match="use exact=True"):

@@ -7,6 +7,7 @@ import pytest
 
 import jaxscale as js
 
+pytestmark = pytest.mark.slow  # every pin is another program to compile
 LAW = js.laws.chinchilla
 
 
@@ -61,7 +62,6 @@ def test_report_and_picture_show_every_choice(found):
         found.plot("E")
 
 
-@pytest.mark.slow
 def test_readings_weights_and_what_cannot_be_fitted():
     runs = table(False)
     larger = js.Runs({"N": 1.5 * runs.variables["N"], "D": runs.variables["D"]}, runs.response)

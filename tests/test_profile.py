@@ -62,6 +62,7 @@ def test_a_straight_line_has_its_t_interval(line):
     assert line.intervals.params["alpha"] == pytest.approx((theta[1] - half[1], theta[1] + half[1]), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_prediction_of_a_straight_line_has_its_t_interval(line):
     theta, covariance = straight(line)
     x = np.array([1.0, -np.log(1e24)])
@@ -99,7 +100,7 @@ def lowest(table, k: int, value: float, *near: np.ndarray) -> float:
     return min(table.value(minimise(table, s, free=[j for j in range(5) if j != k])) for s in starts)
 
 
-@pytest.mark.parametrize(("name", "k"), [("E", 2), ("alpha", 3)])
+@pytest.mark.parametrize(("name", "k"), [("E", 2), pytest.param("alpha", 3, marks=pytest.mark.slow)])
 def test_ends_are_where_scipys_profile_crosses(few, name, k):
     """Chosen for nine to nineteen runs without being asked."""
     assert few.intervals.method == "profile" and "12 runs are too few" in few.intervals.why
@@ -114,6 +115,7 @@ def test_ends_are_where_scipys_profile_crosses(few, name, k):
         assert below * above < 0  # the crossing lies within 1e-4
 
 
+@pytest.mark.slow
 def test_ends_of_a_decision_are_where_scipys_profile_crosses(few):
     """N* is held by solving its closed form for A; SciPy refits the other four."""
     table, top, budget = table_of(few.runs), few.value + rise_by_hand(few, 0.9), 1e23
@@ -164,6 +166,7 @@ def test_what_the_runs_do_not_bound_is_open(tmp_path):
     assert alone.low == -np.inf and not alone.bounded and "do not bound E below" in str(alone)
 
 
+@pytest.mark.slow
 def test_held_parameters_have_no_profile_and_tied_ones_share_it():
     runs = sweep(3, 4)
     tied = js.fit(LAW, runs, tied=[("alpha", "beta")], fixed={"E": 1.8}, intervals="profile")
@@ -185,6 +188,7 @@ def test_a_pin_or_a_tie_is_tested_by_the_ratio_of_sums_of_squares(line, few):
         js.ratio_test(few)
 
 
+@pytest.mark.slow
 def test_clusters_and_few_runs_are_named(few):
     runs = replace(few.runs, clusters=tuple("ab" * 6))
     result = js.fit(LAW, runs, intervals="profile")

@@ -63,6 +63,7 @@ def test_refits_are_scipys(runs, result, found):
         assert found.change[k] == pytest.approx(np.log(best / here), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_steps_are_near_refits(result, found):
     steps = js.influence(result, budget=1e23, exact=False)
     assert not steps.exact and "one Newton step" in str(steps)
@@ -71,6 +72,7 @@ def test_steps_are_near_refits(result, found):
     np.testing.assert_array_equal(steps.leverage, found.leverage)
 
 
+@pytest.mark.slow
 def test_groups_and_sets_are_left_out_whole(runs, result, found):
     assert [g.label for g in found.groups] == ["low", "high"] and found.groups[1].rows == tuple(range(31, 61))
     for left in (*found.groups, *found.together):

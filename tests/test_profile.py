@@ -100,7 +100,8 @@ def lowest(table, k: int, value: float, *near: np.ndarray) -> float:
     return min(table.value(minimise(table, s, free=[j for j in range(5) if j != k])) for s in starts)
 
 
-@pytest.mark.parametrize(("name", "k"), [("E", 2), pytest.param("alpha", 3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "k"), [("E", 2), ("alpha", 3)])
 def test_ends_are_where_scipys_profile_crosses(few, name, k):
     """Chosen for nine to nineteen runs without being asked."""
     assert few.intervals.method == "profile" and "12 runs are too few" in few.intervals.why
@@ -152,6 +153,7 @@ def test_ends_of_a_decision_are_where_scipys_profile_crosses(few):
     assert {"value", "rise"} == set(found.to_frame()) and found.to_frame()["rise"].min() == 0
 
 
+@pytest.mark.slow
 def test_what_the_runs_do_not_bound_is_open(tmp_path):
     """Three times in size says nothing about the floor: the interval of E is open, in words and in the file."""
     result = js.fit(LAW, narrow(3))
@@ -174,6 +176,7 @@ def test_held_parameters_have_no_profile_and_tied_ones_share_it():
     assert tied.intervals.params["alpha"] == tied.intervals.params["beta"]
 
 
+@pytest.mark.slow
 def test_a_pin_or_a_tie_is_tested_by_the_ratio_of_sums_of_squares(line, few):
     theta, covariance = straight(line)
     found = js.ratio_test(line, fixed={"alpha": 0.048})

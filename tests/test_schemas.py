@@ -12,8 +12,7 @@ import referencing
 
 import jaxscale as js
 
-NAMES = ("fit", "fits", "draws", "plan", "compare")
-NAMES = ("fit", "fits", "draws", "plan", "card")
+NAMES = ("fit", "fits", "draws", "plan", "compare", "card")
 SCHEMAS = {name: json.loads((files("jaxscale") / "schemas" / f"{name}.json").read_text("utf-8")) for name in NAMES}
 REGISTRY = referencing.Registry().with_resources(
     [(schema["$id"], referencing.Resource.from_contents(schema)) for schema in SCHEMAS.values()]
@@ -49,9 +48,11 @@ def documents() -> dict[str, list[dict]]:
         js.frontier(source, [1e21, 1e24]) for source in (plain, pinned, made, js.laws.instance("chinchilla:besiroglu"))
     ]
     compared = [js.compare(runs, ["chinchilla", "muennighoff"], rolling="C", cuts=2)]
-    written = {"fit": [plain, pinned, noted], "fits": [many], "draws": [made], "plan": plans, "compare": compared}
     cards = [fit.card() for fit in (plain, pinned, noted)]
-    written = {"fit": [plain, pinned, noted], "fits": [many], "draws": [made], "plan": plans, "card": cards}
+    written = {
+        "fit": [plain, pinned, noted], "fits": [many], "draws": [made], "plan": plans, "compare": compared,
+        "card": cards,
+    }  # fmt: skip
     return {name: [json.loads(json.dumps(r.to_dict(), allow_nan=False)) for r in rs] for name, rs in written.items()}
 
 

@@ -275,4 +275,4 @@ def _screener(task: Task, linear: tuple[int, ...], many: bool):
     def over_tables(theta: Array, tables: Tables) -> tuple[Array, Array]:
         return lax.map(lambda pair: run(*pair), (theta, tables))
 
-    return jax.jit(over_tables if many else run, compiler_options=compile_options())
+    return jax.jit(over_tables if many else run, compiler_options=compile_options(task=task))

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import jaxscale as js
-from jaxscale._solve import compile_options
+from jaxscale._objective import Layout
+from jaxscale._solve import Task, compile_options
 
 PROBLEMS = json.loads(Path(__file__).with_name("nist_strd.json").read_text("utf-8"))
 CERTIFIED_DIGITS = 8  # of the eleven that NIST prints
@@ -122,5 +123,9 @@ def test_compiled_arctan_is_right():
     """XLA of jax 0.10.2 gets it wrong in vectors of 512 bits, which Roszman1 found out."""
     x = np.linspace(-3, 3, 128)
     with jax.enable_x64(True):
-        found = np.asarray(jax.jit(lambda x: 2 * arctan(x), compiler_options=compile_options())(x))
+        law = js.Law.from_loss(lambda a, *, N: a * arctan(N), name="arc")
+        options = compile_options(task=Task(law, Layout((0,)), "log"))
+        found = np.asarray(jax.jit(lambda x: 2 * arctan(x), compiler_options=options)(x))
+        widened = compile_options(task=Task(js.laws.chinchilla, Layout(tuple(range(5))), "log"))
     np.testing.assert_allclose(found, 2 * np.arctan(x), rtol=1e-14)
+    assert options != widened or jax.default_backend() != "cpu"

@@ -78,7 +78,8 @@ def many(count: int, sample: int) -> list[Row]:
 def _starts_of(runs: js.Runs) -> np.ndarray:
     """Theta of starts that both sides finish, for every set."""
     with jax.enable_x64(True):
-        return screened(Stack.of([make_problem(LAW, runs, js.Huber())]), seed=0, least=STARTS).free[0][:STARTS]
+        stack = Stack.of([make_problem(LAW, runs, js.Huber())])
+        return screened(stack, stack, seed=0, least=STARTS).free[0][:STARTS]
 
 
 def streamed(counts: tuple[int, ...], draws: int | None = None) -> list[Row]:

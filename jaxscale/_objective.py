@@ -13,6 +13,7 @@ from jax.lax import optimization_barrier as separate
 
 from jaxscale._errors import InputError
 from jaxscale.laws import Law
+from jaxscale.laws._rewrite import vectorised
 from jaxscale.optim import Curvature
 
 Space = Literal["log", "raw"]
@@ -146,7 +147,7 @@ def predictor(law: Law, space: Space) -> Callable[[tuple, tuple], Array]:
         value = law.log_response(theta, logs)
         return jnp.exp(value) if space == "raw" and law.response.domain == "positive" else value
 
-    return predict
+    return vectorised(predict)
 
 
 def misfit(residual: Array, weights: Array, loss: Loss) -> tuple[Array, Array, Array]:

@@ -187,10 +187,8 @@ def _box(law: Law, layout: Layout, response: np.ndarray, bounds: Mapping) -> tup
 
 def _pad(points: Points, rows: int) -> Points:
     """Points padded to that many rows by repeating the last one with weight zero."""
-    extra = rows - len(points.response)
-
-    def longer(x: np.ndarray) -> np.ndarray:
-        return np.concatenate([x, np.repeat(x[-1:], extra, axis=0)])
-
-    weights = np.concatenate([points.weights, np.zeros(extra)])
-    return Points(tuple(longer(x) for x in points.logs), longer(points.response), weights)
+    count = len(points.response)
+    index = np.minimum(np.arange(rows), count - 1)
+    weights = np.zeros(rows)
+    weights[:count] = points.weights
+    return Points(tuple(x[index] for x in points.logs), points.response[index], weights)

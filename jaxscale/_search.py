@@ -79,8 +79,10 @@ def search(
         InputError: the starts asked for are not to be had.
     """
 
+    few = stack.thinned(LIKENESS_ROWS)
+
     def finish(table: np.ndarray, free: np.ndarray) -> Solutions:
-        return _descend(stack, table, optimizer, free, max_steps, devices)
+        return _descend(stack, few, table, optimizer, free, max_steps, devices)
 
     if starts != "auto" and not isinstance(starts, int):
         points = [published_grid(p) if isinstance(starts, str) else given_points(p, starts) for p in stack.problems]
@@ -88,7 +90,7 @@ def search(
         solutions = finish(table, np.concatenate(points))
         return [Search(x, _rows(solutions, table == k), len(x)) for k, x in enumerate(points)]
 
-    pool = screened(stack, seed, starts if isinstance(starts, int) else 0)
+    pool = screened(stack, few, seed, starts if isinstance(starts, int) else 0)
     considered = pool.free.shape[1]
     tried: list[list[np.ndarray]] = [[] for _ in range(len(stack))]
     reached: list[list[Solutions]] = [[] for _ in range(len(stack))]
@@ -129,6 +131,7 @@ def _rows(solutions: Solutions, which: Any) -> Solutions:
 
 def _descend(
     stack: Stack,
+    few: Stack,
     table: np.ndarray,
     optimizer: optax.GradientTransformationExtraArgs,
     free: np.ndarray,
@@ -140,7 +143,7 @@ def _descend(
     rows = stack.stages[-1].points.response.shape[-1]
     if optimizer is damped_newton() and len(free) > SMALL_BATCH and rows >= 2 * LIKENESS_ROWS:
         # Many starts take their first steps on some of the runs, which costs less.
-        few, rough = stack.thinned(LIKENESS_ROWS), damped_newton(tolerance=1e-4)
+        rough = damped_newton(tolerance=1e-4)
         found = solve_stack(few, rough, table, begin, max_steps=max_steps, devices=devices)
         begin, damping = np.where(np.isfinite(found.free), found.free, free), NEAR
     solutions = None

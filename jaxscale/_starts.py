@@ -65,13 +65,12 @@ class Pool(NamedTuple):
     usable: np.ndarray
 
 
-def screened(stack: Stack, seed: int, least: int = 0) -> Pool:
-    """Starts made from the data of each table, ordered by the objective on some of its runs.
+def screened(stack: Stack, few: Stack, seed: int, least: int = 0) -> Pool:
+    """Starts made from the data of each table, ordered by the objective on some of its runs (`few`, a likeness).
 
     Parameters in which the response is linear are solved for (variable projection, Golub & Pereyra 1973); the others
     are drawn as exponents or as scales of the data, so that starts fit the units. At least `least` points are drawn.
     """
-    few = stack.thinned(LIKENESS_ROWS)
     task, law = stack.first.task, stack.first.law
     vectors = tuple(np.shape(x)[1] if np.ndim(x) == 2 else 0 for x in stack.first.points.logs)
     linear = linear_parameters(task, vectors)

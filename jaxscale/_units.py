@@ -28,6 +28,8 @@ def unit_shift(problem: Problem, theta: np.ndarray) -> np.ndarray:
         if name not in _PLAIN or np.ndim(values) != 1:
             continue
         (low, high), typical = _PLAIN[name]
+        if np.log(low) <= values.min() and values.max() <= np.log(high):
+            continue
         middle = float(np.median(values[real])) if real.any() else np.log(typical)
         if np.log(low) <= middle <= np.log(high):
             continue

@@ -26,6 +26,7 @@ ORDER = [
     "_text",
     "_report",
     "laws._math",
+    "laws._rewrite",
     "laws._law",
     "laws.power",
     "laws.kaplan",

@@ -72,7 +72,8 @@ def test_pinned_and_tied_parameters_leave_no_starts_twice(runs):
 
 def pool_of(problem, seed: int = 0, least: int = 0) -> np.ndarray:
     """Usable screened starts of one problem, in the order they are tried."""
-    pool = screened(Stack.of([problem]), seed, least)
+    stack = Stack.of([problem])
+    pool = screened(stack, stack, seed, least)
     return pool.free[0][pool.usable[0]]
 
 
@@ -103,14 +104,16 @@ def test_every_table_of_a_stack_has_the_starts_it_would_have_alone(runs):
     N, D = js.synthetic.isoflop_design(np.geomspace(1e19, 1e22, 5), 10)
     other = js.synthetic.observe(LAW, TRUTH, {"N": N, "D": D}, noise=0.005, seed=2)
     problems = [make_problem(LAW, r, Huber()) for r in (runs, in_units(other, N=1e6), other)]
-    pool = screened(Stack.of(problems), 0)
+    stack = Stack.of(problems)
+    pool = screened(stack, stack, 0)
     for k, problem in enumerate(problems):
         np.testing.assert_allclose(pool.free[k][pool.usable[k]], pool_of(problem), rtol=1e-9)
 
 
 def test_starts_that_are_not_finite_are_left_out(runs):
     """Wherever alpha is above one this law overflows to nothing."""
-    pool = screened(Stack.of([make_problem(CLIFF, runs, Huber())]), 0)
+    stack = Stack.of([make_problem(CLIFF, runs, Huber())])
+    pool = screened(stack, stack, 0)
     usable = pool.usable[0]
     assert usable.any() and not usable.all() and not usable[usable.argmin() :].any()
     assert np.all(pool.free[0][usable][:, 2] < 0)  # log alpha

@@ -1,6 +1,6 @@
 """The lowest of many local optima, for many tables at once: which starts are finished, until enough of them agree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,9 @@ _FIRST_ROUND = 8  # starts that "auto" finishes before it asks whether enough of
 _MOST_FINISHED = 1024
 _ENOUGH_AGREEING = 5
 CERTAIN_ENOUGH = 0.05  # expected share of starts that would lead to an optimum not yet seen
+_MOST_SHAKES, _SHAKES, _SHAKEN = 8, 256, 8  # rounds, starts in each, and optima they are placed around
+_SHAKE_LENGTHS = 0.03, 3.0  # in theta
+_IN_VAIN = 3  # rounds in a row that find nothing lower
 _SAME_OPTIMUM = 1e-6  # optima whose objectives differ by less, relatively, count as one
 
 
@@ -110,7 +113,41 @@ def search(
         taken, goal = goal, min(2 * goal, most)
         open_ = np.array([k for k in open_ if not _certain(joined(reached[k]), stack.problems[k])], np.int64)
     empty = np.empty((0, stack.first.layout.free))
-    return [Search(np.concatenate([empty, *x]), joined(r), considered) for x, r in zip(tried, reached, strict=True)]
+    found = [Search(np.concatenate([empty, *x]), joined(r), considered) for x, r in zip(tried, reached, strict=True)]
+    if starts == "auto":
+        for k in open_:
+            if np.isfinite(found[k].lowest) and _agreement(found[k].solutions, stack.problems[k]) < _ENOUGH_AGREEING:
+                found[k] = _shaken(
+                    found[k], stack.problems[k], seed, lambda free, k=k: finish(np.full(len(free), k), free)
+                )
+    return found
+
+
+def _shaken(found: Search, problem: Problem, seed: int, finish: Callable[[np.ndarray], Solutions]) -> Search:
+    """The search with lower optima added that lie around the lowest ones found, as long as there are any.
+
+    Where hardly any starts agree, the lowest of them may be a way short of the bottom (basin hopping, Wales & Doye
+    1997). Only what is lower is added: starts placed around an optimum and back in it are no sign of agreement.
+    """
+    rng = np.random.default_rng(seed)
+    in_vain = 0
+    for _ in range(_MOST_SHAKES):
+        lowest = found.solutions.free[np.argsort(found.solutions.value, kind="stable")[:_SHAKEN]]
+        around = lowest[rng.integers(len(lowest), size=_SHAKES)]
+        shortest, longest = np.log(_SHAKE_LENGTHS)
+        lengths = np.exp(rng.uniform(shortest, longest, (_SHAKES, 1)))
+        begin = np.clip(around + lengths * rng.standard_normal(around.shape), problem.lower, problem.upper)
+        reached = finish(begin)
+        best = int(np.argmin(reached.value))
+        if not reached.value[best] < found.lowest * (1 - _SAME_OPTIMUM):
+            in_vain += 1
+            if in_vain == _IN_VAIN:
+                break
+            continue
+        in_vain = 0
+        better = joined([found.solutions, _rows(reached, slice(best, best + 1))])
+        found = Search(np.concatenate([found.tried, begin[best : best + 1]]), better, found.considered)
+    return found
 
 
 def _take(pool: Pool, tables: np.ndarray, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
@@ -121,8 +158,11 @@ def _take(pool: Pool, tables: np.ndarray, first: int, last: int) -> tuple[np.nda
 
 def _certain(found: Solutions, problem: Problem) -> bool:
     """Whether enough starts agree on the lowest optimum, and hardly any would lead elsewhere."""
-    agree = agreeing(found.value, float(np.min(found.value, initial=np.inf)), problem).sum()
-    return agree >= _ENOUGH_AGREEING and undiscovered(found) <= CERTAIN_ENOUGH
+    return _agreement(found, problem) >= _ENOUGH_AGREEING and undiscovered(found) <= CERTAIN_ENOUGH
+
+
+def _agreement(found: Solutions, problem: Problem) -> int:
+    return int(agreeing(found.value, float(np.min(found.value, initial=np.inf)), problem).sum())
 
 
 def _rows(solutions: Solutions, which: Any) -> Solutions:

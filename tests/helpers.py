@@ -20,6 +20,7 @@ class LawCase:
     grows         how the response moves with a variable: -1 falls, 1 grows, 0 may do both. Where nothing is said,
                   optima grow and all else falls
     felt          least share of random runs in which a variable changes the response at all
+    alike         groups of parameters that may change places: their values in any order are the same law
     """
 
     law: laws.Law
@@ -28,6 +29,7 @@ class LawCase:
     identifiable: bool = True
     grows: Mapping[str, int] = field(default_factory=dict)
     felt: float = 0.9
+    alike: tuple[tuple[str, ...], ...] = ()
 
     @property
     def label(self) -> str:
@@ -169,6 +171,7 @@ LAW_CASES: tuple[LawCase, ...] = (
         laws.bnsl(2, "C"),
         {"a": 0.1, "b": 4660.0, "c0": 0.05, "c1": 0.1, "d1": 3e14, "f1": 1.1, "c2": 0.2, "d2": 2e20, "f2": 0.5},
         {"C": _C},
+        alike=(("c1", "d1", "f1"), ("c2", "d2", "f2")),
     ),
     LawCase(laws.alabdulmohsin_m1(), {"beta": 10.0, "c": -0.2}, {"D": _D}),
     LawCase(laws.alabdulmohsin_m2(), {"beta": 10.0, "c": -0.2, "eps_inf": 0.1}, {"D": _D}),

@@ -127,6 +127,7 @@ def test_gradient_of_every_complete_instance(derivative):
         np.testing.assert_allclose(mine[name] * unit, exact[name] * unit, rtol=1e-10, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_hessian_of_every_complete_instance():
     mine, stacked = of_every_instance(jax.hessian(log_N))
     exact, _ = of_every_instance(jax.hessian(exact_log_N))
@@ -252,6 +253,7 @@ def test_gradient_against_finite_differences():
     np.testing.assert_allclose(gradient, differences(jax.jit(log_size), at), rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_hessian_against_finite_differences():
     law, params, _ = CASES[1]
     log_size, at = log_size_of_logs(law, params, SERVED)

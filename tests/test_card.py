@@ -48,6 +48,7 @@ def test_markdown_is_inert_and_text_is_the_same(result):
     assert result.runs_sha256 in str(result.card()) and "<table>" in result.card()._repr_html_()
 
 
+@pytest.mark.slow
 def test_other_laws_and_other_data_say_what_is_not_known(result):
     other = replace(result, law=replace(LAW, name="mine", formula="", source=""))
     assert section(other.card(), "Law")["formula"] == "not given"

@@ -45,6 +45,7 @@ def test_limits_bind_and_have_prices(jaxscale):
     assert (row["N"], row["D"]) == (expected.N, expected.D)
 
 
+@pytest.mark.slow
 def test_the_cheapest_model_that_reaches_a_loss(jaxscale):
     status, out, _ = jaxscale("frontier", BESIROGLU, "--reach-loss", "2.0", "--inference-tokens", "2T", "--json")
     (row,) = json.loads(out)["rows"]

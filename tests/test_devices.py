@@ -49,6 +49,7 @@ def test_any_number_of_devices_gives_the_same_answer():
             np.testing.assert_allclose(other[name], expected, rtol=1e-12, err_msg=name)
 
 
+@pytest.mark.slow
 def test_devices_without_float64_are_helped_by_the_host(monkeypatch):
     """As on a TPU: float32 first, float64 to the end. The answer is that of float64 alone, and the result says so."""
     truth = js.synthetic.demo_truth()

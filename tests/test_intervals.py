@@ -180,6 +180,7 @@ def test_intervals_cover_what_they_should():
     assert np.mean(hits) > 0.75
 
 
+@pytest.mark.slow
 def test_bootstrap_respects_pins(runs):
     result = js.fit(LAW, runs, fixed={"E": 1.8}, tied=[("alpha", "beta")], intervals=None)
     drawn = js.bootstrap(result, draws=20)

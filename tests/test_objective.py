@@ -109,6 +109,7 @@ def test_a_wide_huber_is_least_squares_and_a_narrow_one_least_absolute(runs):
     assert narrow.value / 1e-7 == pytest.approx(absolute.value, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_weights_count_runs(runs):
     """A run of weight two is two runs, one of weight zero is none."""
     few = runs.subset(slice(0, 40))
@@ -125,6 +126,7 @@ def test_an_overestimate_costs_more_so_the_law_moves_down(runs):
     assert above[1] < 0.35 < above[0]
 
 
+@pytest.mark.slow
 def test_a_fixed_parameter_stays_and_the_rest_is_scipys(runs):
     table = table_of(runs)
     result = quick_fit(runs, fixed={"E": 1.75})
@@ -137,6 +139,7 @@ def test_a_fixed_parameter_stays_and_the_rest_is_scipys(runs):
     assert np.all(np.abs(slope / size)[[0, 1, 3, 4]] < 1e-7) and abs(slope / size)[2] > 1e-4
 
 
+@pytest.mark.slow
 def test_tied_parameters_share_one_value_and_their_slopes_cancel(runs):
     result = quick_fit(runs, tied=[("alpha", "beta")])
     assert result.params["alpha"] == result.params["beta"]

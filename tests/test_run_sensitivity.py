@@ -6,6 +6,8 @@ from test_frontier import BESIROGLU
 
 import jaxscale as js
 
+pytestmark = pytest.mark.slow
+
 BUDGETS = [1e22, 1e24]
 LIMITS = {"N_max": 5e10}  # binds at the larger budget
 NUDGE = 1e-4

@@ -85,6 +85,7 @@ def test_tornado_is_sorted_and_re_optimised(plan):
     assert first[first["assumption"] == "inference_tokens"].iloc[0]["step"] == "10 %"
 
 
+@pytest.mark.slow
 def test_worth_of_repetition_can_be_changed():
     plan = frontier(BESIROGLU, 1e24, limits={"U": 2e11})
     change = what_if(plan, set={"R_D_star": "x1.0001"})

@@ -44,7 +44,7 @@ def _play(jaxpr: Any, consts: Any, arguments: Any, logs: dict[int, Any]) -> list
     for equation in jaxpr.eqns:
         inputs = [read(v) for v in equation.invars]
         name, parameters = equation.primitive.name, equation.params
-        first = inputs[0] if inputs else None
+        first: Any = inputs[0] if inputs else None
         if name in ("jit", "pjit", "closed_call"):
             inner = parameters["jaxpr"]
             outputs = _play(inner.jaxpr, inner.consts, inputs, logs)

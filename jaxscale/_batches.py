@@ -1,6 +1,5 @@
 """One problem's function over many problems: a few lanes at once, batches that bound memory, all cores or devices."""
 
-import os
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
@@ -11,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxscale._solve import compile_options
+from jaxscale._solve import compile_options, workers
 
 # Lanes at once, and problems in a batch. What a core works on must stay in its cache, and a lane waits for the slowest
 # of its fellows; an accelerator wants many.
@@ -27,7 +26,7 @@ def batched(
     Whatever their number, it is one compiled program; `function` and `static` must be equal for equal work.
     """
     count = len(arrays[0])
-    devices = jax.local_devices()
+    hands, devices = workers(None)
     on_cpu = devices[0].platform == "cpu"
     lanes, size = _ON_CPU if on_cpu else _ON_ACCELERATOR
     run = _compiled(devices[0].platform)
@@ -43,9 +42,8 @@ def batched(
             return [np.asarray(output)[:here] for output in outputs]
 
     first = part(0)
-    workers = min((os.cpu_count() or 1) if on_cpu else len(devices), len(starts) - 1)
-    if workers > 1:
-        with ThreadPoolExecutor(workers) as pool:
+    if min(hands, len(starts) - 1) > 1:
+        with ThreadPoolExecutor(hands) as pool:
             rest = list(pool.map(part, starts[1:]))
     else:
         rest = [part(start) for start in starts[1:]]

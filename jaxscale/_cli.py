@@ -877,9 +877,6 @@ def main() -> int:
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
-    # XLA keeps one core busy with a fit: with a device for each core, starts and draws are shared between all.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    settings["JAX_NUM_CPU_DEVICES"] = str(cores)
     cache = _cache_folder()
     if cache is not None:
         settings["JAX_COMPILATION_CACHE_DIR"] = str(cache / "jaxscale" / "xla")

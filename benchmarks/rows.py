@@ -57,7 +57,8 @@ def table_of_runs() -> tuple[js.Runs, str]:
 def planted(runs: int, seed: int, noise: float = 0.005, decades: float = 4.0) -> js.Runs:
     """Runs on the Chinchilla law: about ten sizes at each of some budgets over `decades` from 1e18 FLOPs on."""
     truth = js.synthetic.demo_truth()
-    budgets = max(4, round(runs / 10))
-    sizes, tokens = js.synthetic.isoflop_design(np.geomspace(1e18, 10 ** (18 + decades), budgets), -(-runs // budgets))
-    some = np.random.default_rng(seed).permutation(len(sizes))[:runs]
-    return js.synthetic.observe(truth.law, truth.params, {"N": sizes[some], "D": tokens[some]}, noise=noise, seed=seed)
+    # Up to 320 runs are part of one design, since a law is compiled for every shape it is evaluated on.
+    budgets = max(32, -(-runs // 10))
+    sizes, tokens = js.synthetic.isoflop_design(np.geomspace(1e18, 10 ** (18 + decades), budgets), 10)
+    whole = js.synthetic.observe(truth.law, truth.params, {"N": sizes, "D": tokens}, noise=noise, seed=seed)
+    return whole.subset(np.random.default_rng(seed).permutation(whole.count)[:runs])

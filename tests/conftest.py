@@ -45,6 +45,20 @@ def data_folder() -> Path:
     return Path(os.environ["JAXSCALE_DATA"])
 
 
+@pytest.fixture
+def jaxscale(capsys):
+    """Runs a command in this process: exit status, standard output, standard error."""
+    from jaxscale import _cli  # not before the settings above
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        status = _cli.run(arguments)
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return status, out, err
+
+    return command
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     def count(*outcomes: str) -> int:
         reports = (report for outcome in outcomes for report in terminalreporter.getreports(outcome))

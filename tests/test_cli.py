@@ -56,19 +56,6 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def jaxscale(capsys):
-    """Runs a command in this process: exit status, standard output, standard error."""
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        status = _cli.run(arguments)
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return status, out, err
-
-    return command
-
-
-@pytest.fixture
 def asked(monkeypatch) -> list[tuple[js.Law, js.Runs, dict]]:
     """What `js.fit` is asked for: law, runs, options. The fit itself is not made."""
     asked = []

@@ -19,19 +19,6 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def jaxscale(capsys):
-    """Runs a command in this process: exit status, standard output, standard error."""
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        status = _cli.run(arguments)
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return status, out, err
-
-    return command
-
-
 def test_the_file_is_that_of_the_same_call_in_python(jaxscale, folder):
     flags = ("--laws", "chinchilla", "--holdout", "flops > 1e20", "--leave-out", "recipe", "--loss", "val")
     status, out, err = jaxscale("compare", "runs.csv", *flags, "-o", "trial.json")

@@ -20,19 +20,6 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def jaxscale(capsys):
-    """Runs a command in this process: exit status, standard output, standard error."""
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        status = _cli.run(arguments)
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return status, out, err
-
-    return command
-
-
 def test_limits_bind_and_have_prices(jaxscale):
     flags = ("--limit", "D_per_N_min=40", "--max-params", "100B")
     status, out, _ = jaxscale("frontier", BESIROGLU, "--budget", "1e24", *flags)

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, Literal
@@ -28,6 +29,7 @@ from jaxscale._problem import Problem, make_problem, pins
 from jaxscale._result import Draws, Entry, Failure, FitResult, Fits, Starts
 from jaxscale._runs import Runs, read_runs
 from jaxscale._search import Search, agreeing, search, undiscovered
+from jaxscale._solve import workers
 from jaxscale._stack import MOST_STACKED, Stack, in_float32, stacked_rows
 from jaxscale._tables import read_frame
 from jaxscale._text import inert, quoted
@@ -481,11 +483,20 @@ def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: _How) 
                 stacks.setdefault((stacked_rows(problem), len(problem.deltas)), []).append((k, problem, runs))
             except InputError as error:
                 entries[k] = Failure("bad_input", str(error))
-        for alike in stacks.values():
-            for first in range(0, len(alike), MOST_STACKED):
-                indices, problems, tables = zip(*alike[first : first + MOST_STACKED], strict=True)
-                for k, made in zip(indices, _fit_stack(Stack.of(problems), tables, how), strict=True):
-                    entries[k] = Failure("bad_input", str(made)) if isinstance(made, InputError) else cache(made)
+    parts = [
+        alike[first : first + MOST_STACKED] for alike in stacks.values() for first in range(0, len(alike), MOST_STACKED)
+    ]
+
+    def fitted(part: Sequence[tuple[int, Problem, Runs]]) -> list[tuple[int, Callable[[], FitResult] | InputError]]:
+        indices, problems, tables = zip(*part, strict=True)
+        with jax.enable_x64(True):  # a setting of each thread
+            return list(zip(indices, _fit_stack(Stack.of(problems), tables, how), strict=True))
+
+    # In threads, so that one stack of tables is made ready while another is being solved.
+    hands, devices = workers(how.devices)
+    with ThreadPoolExecutor(hands if hands > len(devices) else 1) as pool:
+        for k, made in itertools.chain.from_iterable(pool.map(fitted, parts)):
+            entries[k] = Failure("bad_input", str(made)) if isinstance(made, InputError) else cache(made)
     return [(name, entries[k]) for k, (name, *_) in enumerate(groups)]
 
 

@@ -43,7 +43,8 @@ _METHODS = {
 @dataclass(frozen=True, eq=False)
 class Starts:
     """What every start reached. `count` starts were considered, `screened` of them by their objective alone, `finished`
-    run to the end; `at_best` of those reached the best objective (within 1e-9 of it), `failed` never had a finite one.
+    run to the end (those that meet on the way as one); `at_best` of those reached the best objective (within 1e-9 of
+    it), `failed` never had a finite one.
     `undiscovered` is the expected share of starts that would lead to an optimum not yet seen (Boender & Rinnooy Kan
     1987); None if it was not kept.
 

@@ -12,6 +12,9 @@ from jaxscale._stack import Stack, joined, solve_stack
 from jaxscale._starts import LIKENESS_ROWS, Pool, given_points, published_grid, screened
 from jaxscale.optim import CONVERGED, damped_newton
 
+_RELAXED = 5.0  # how much wider the quadratic range of the objective is while starts are far off
+_ROUGH, _TO_MEET = damped_newton(tolerance=1e-4), damped_newton(tolerance=1e-8)
+_SAME_PLACE = 1e-3  # in theta
 _FIRST_ROUND = 8  # starts that "auto" finishes before it asks whether enough of them agree
 _MOST_FINISHED = 1024
 _ENOUGH_AGREEING = 5
@@ -85,7 +88,7 @@ def search(
     few = stack.thinned(LIKENESS_ROWS)
 
     def finish(table: np.ndarray, free: np.ndarray) -> Solutions:
-        return _descend(stack, few, table, optimizer, free, max_steps, devices)
+        return _descend(stack, few, table, optimizer, free, max_steps, devices, meet=starts == "auto")
 
     if starts != "auto" and not isinstance(starts, int):
         points = [published_grid(p) if isinstance(starts, str) else given_points(p, starts) for p in stack.problems]
@@ -177,20 +180,37 @@ def _descend(
     free: np.ndarray,
     max_steps: int,
     devices: Sequence[Any] | None,
+    meet: bool = False,
 ) -> Solutions:
-    """Run every start to the end, through each stage of the objective."""
-    begin, damping = free, FAR
+    """Run every start to the end, through each stage of the objective; those that meet (if they may) go on as one."""
+    begin, damping, end_of = free, FAR, np.arange(len(free))
     rows = stack.stages[-1].points.response.shape[-1]
-    if optimizer is damped_newton() and len(free) > SMALL_BATCH and rows >= 2 * LIKENESS_ROWS:
+    if optimizer is damped_newton() and len(free) > SMALL_BATCH and (meet or rows >= 2 * LIKENESS_ROWS):
         # Many starts take their first steps on some of the runs, which costs less.
-        rough = damped_newton(tolerance=1e-4)
-        found = solve_stack(few, rough, table, begin, max_steps=max_steps, devices=devices)
+        rough, likeness = (_TO_MEET, few.relaxed(_RELAXED)) if meet else (_ROUGH, few)
+        found = solve_stack(likeness, rough, table, begin, stage=0, max_steps=max_steps, devices=devices)
         begin, damping = np.where(np.isfinite(found.free), found.free, free), NEAR
+        if meet:
+            distinct, end_of = meeting(table, found)
+            begin, table = begin[distinct], table[distinct]
     solutions = None
     for stage in range(len(stack.stages)):
         solutions = solve_stack(
             stack, optimizer, table, begin, stage=stage, max_steps=max_steps, damping=damping, devices=devices
         )
-        begin, damping = np.where(np.isfinite(solutions.free), solutions.free, free), NEAR
+        begin, damping = np.where(np.isfinite(solutions.free), solutions.free, begin), NEAR
     assert solutions is not None  # an objective has at least one stage
-    return solutions
+    return _rows(solutions, end_of)
+
+
+def meeting(table: np.ndarray, found: Solutions) -> tuple[np.ndarray, np.ndarray]:
+    """Starts of which no two have met, (distinct,), and with which of these each start goes on, (n_starts,).
+
+    Starts meet where they converge to one point: what follows would be the same for each of them.
+    """
+    alone = np.where(found.status == CONVERGED, -1, np.arange(len(table)))
+    place = np.round(found.free / _SAME_PLACE)
+    _, distinct, end_of = np.unique(
+        np.column_stack([table, alone, place]), axis=0, return_index=True, return_inverse=True
+    )
+    return distinct, end_of.reshape(-1)

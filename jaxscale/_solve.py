@@ -25,7 +25,9 @@ from jaxscale.optim import CONVERGED, NOT_FINITE, RUNNING, STEP_LIMIT, DampedSta
 _POINTS_IN_FLIGHT = 64 * 256
 SMALL_BATCH = 1024  # batches up to this size share one compiled shape
 FEW_LANES = 16
-FAR, NEAR = 10.0, 1e-5  # damping to begin with, relative to the curvature: for starts of a grid, and beside an optimum
+# Damping to begin with, relative to the curvature: for starts of a grid, beside an optimum, and at one but for rounding
+# (so small that the first step is Newton's, see `DampedState.outer_share`).
+FAR, NEAR, AT = 10.0, 1e-5, 1e-8
 _PATIENCE = 20  # steps without progress after which an optimizer that has no stopping rule of its own is stopped
 _NO_PROGRESS = 1e-13
 
@@ -92,7 +94,8 @@ def solve(
     """Minimise from every start, shape (n_starts, free); call under float64. Nothing here raises for a start that
     fails.
 
-    `damping` is what a damped solver begins with: `FAR` from the optimum, or `NEAR` it. Other optimizers ignore it.
+    `damping` is what a damped solver begins with: `FAR` from the optimum, `NEAR` it or `AT` it. Other optimizers ignore
+    it.
     The starts are dealt out to `devices` (all of this process, or every core, by default), each of which works off a
     queue of its own.
     Batches of up to `smallest` starts share one compiled shape.

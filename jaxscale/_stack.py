@@ -9,7 +9,7 @@ import numpy as np
 import optax
 
 from jaxscale._problem import Problem
-from jaxscale._solve import NEAR, SMALL_BATCH, Problems, Solutions, Tables, solve
+from jaxscale._solve import AT, SMALL_BATCH, Problems, Solutions, Tables, solve
 from jaxscale.optim import DampedState, damped_newton
 
 MOST_STACKED, _FEW_STACKED = 256, 16  # tables side by side
@@ -60,6 +60,14 @@ class Stack:
         """The same problems in float32."""
         return Stack(self.problems, jax.tree.map(np.float32, self.stages))
 
+    def relaxed(self, factor: float) -> "Stack":
+        """The same problems with residuals counted as squares up to `factor` times further."""
+
+        def wider(tables: Tables) -> Tables:
+            return tables._replace(loss=tables.loss._replace(delta=factor * tables.loss.delta))
+
+        return Stack(self.problems, tuple(wider(t) for t in self.stages))
+
     def thinned(self, rows: int) -> "Stack":
         """The same problems on some of their runs, see `Problem.thinned`."""
         return Stack.of([p.thinned(rows) for p in self.problems])
@@ -108,7 +116,7 @@ def solve_stack(
             devices=devices, **options,
         ).free.astype(np.float64)  # fmt: skip
         free = np.where(np.isfinite(found), found, free)
-        devices, options = jax.local_devices(backend="cpu"), options | {"damping": NEAR}
+        devices, options = jax.local_devices(backend="cpu"), options | {"damping": AT}
     return _in_parts(stack, optimizer, table, free, stage, weights, devices=devices, **options)
 
 

@@ -200,6 +200,22 @@ def test_groups_of_other_sizes_are_fitted_side_by_side_as_alone():
         assert fits[name].verdict.codes == alone.verdict.codes
 
 
+@pytest.mark.slow
+def test_starts_that_meet_go_on_as_one_and_find_what_64_of_their_own_find():
+    """Enough groups for starts to meet, noisy and with outliers, so that there are several optima to tell apart."""
+    rng = np.random.default_rng(11)
+    tables = {}
+    for k in range(140):
+        runs = js.Runs.from_frame(sweep(k, 60, noise=0.02))
+        outliers = np.where(rng.random(60) < 0.1, np.exp(0.2 * rng.standard_normal(60)), 1.0)
+        tables[str(k)] = js.Runs(dict(runs.variables), runs.response * outliers)
+    together = js.fit_many("chinchilla", tables, intervals=None)
+    alone = js.fit_many("chinchilla", tables, intervals=None, starts=64)
+    for name, item in together:
+        assert item.value <= alone[name].value * (1 + 1e-9)
+        assert item.gradient_norm < 1e-8 and item.starts.at_best >= 5
+
+
 def wide(seed: int, count: int) -> pd.DataFrame:
     """Runs on the Chinchilla law over more budgets than `sweep`, any count up to 120, well spread."""
     N, D = js.synthetic.isoflop_design(np.geomspace(1e18, 1e22, 12), 10)

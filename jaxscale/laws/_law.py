@@ -8,7 +8,7 @@ data.
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -278,7 +278,7 @@ class Law:
         given = ", ".join(f"{k}={v}" for k, v in self.options.items())
         return f"{self.name}({given})" if given else self.name
 
-    @property
+    @cached_property
     def parameter_names(self) -> tuple[str, ...]:
         """Names of the parameters, in the order of theta."""
         return tuple(p.name for p in self.parameters)

@@ -111,6 +111,10 @@ class Points(NamedTuple):
     response: Any
     weights: Any
 
+    def at(self, rows: np.ndarray) -> "Points":
+        """The runs of these numbers, of one table."""
+        return Points(tuple(x[rows] for x in self.logs), self.response[rows], self.weights[rows])
+
 
 class Loss(NamedTuple):
     """The shape of the misfit, as data: no number here causes a new compilation."""

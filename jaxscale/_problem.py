@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import jax
 import numpy as np
 
 from jaxscale._errors import InputError
@@ -75,8 +74,7 @@ class Problem:
         used = np.flatnonzero(self.points.weights > 0)
         by_response = used[np.argsort(self.points.response[used], kind="stable")]
         some = np.sort(by_response[np.linspace(0, len(used) - 1, min(rows, len(used))).round().astype(int)])
-        points = _pad(Points(*jax.tree.map(lambda x: x[some], tuple(self.points))), bucket(len(some)))
-        return replace(self, points=points, count=len(some))
+        return replace(self, points=_pad(self.points.at(some), bucket(len(some))), count=len(some))
 
     def with_rows(self, rows: int) -> "Problem":
         """The same problem, padded to at least that many rows."""
@@ -188,7 +186,6 @@ def _box(law: Law, layout: Layout, response: np.ndarray, bounds: Mapping) -> tup
 def _pad(points: Points, rows: int) -> Points:
     """Points padded to that many rows by repeating the last one with weight zero."""
     count = len(points.response)
-    index = np.minimum(np.arange(rows), count - 1)
-    weights = np.zeros(rows)
-    weights[:count] = points.weights
-    return Points(tuple(x[index] for x in points.logs), points.response[index], weights)
+    padded = points.at(np.minimum(np.arange(rows), count - 1))
+    padded.weights[count:] = 0.0
+    return padded

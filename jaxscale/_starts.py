@@ -1,4 +1,4 @@
-"""Where a fit starts: a law's published grid, points given, or points made from the data and screened by objective."""
+"""Where a fit starts: a law's published grid, points given, or points of the grid and of the data, screened."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -66,20 +66,23 @@ class Pool(NamedTuple):
 
 
 def screened(stack: Stack, few: Stack, seed: int, least: int = 0) -> Pool:
-    """Starts made from the data of each table, ordered by the objective on some of its runs (`few`, a likeness).
+    """Starts of each table, ordered by the objective on some of its runs (`few`, a likeness); at least `least`.
 
-    Parameters in which the response is linear are solved for (variable projection, Golub & Pereyra 1973); the others
-    are drawn as exponents or as scales of the data, so that starts fit the units. At least `least` points are drawn.
+    Parameters in which the response is linear are solved for by least squares (variable projection, Golub & Pereyra
+    1973), which does better than any grid of them. The others take every combination of the law's published grid,
+    where it has one, and are drawn as exponents or as scales of the data, so that starts fit the units.
     """
     task, law = stack.first.task, stack.first.law
     vectors = tuple(np.shape(x)[1] if np.ndim(x) == 2 else 0 for x in stack.first.points.logs)
     linear = linear_parameters(task, vectors)
-    drawn = np.array([s >= 0 and k not in linear for k, s in enumerate(task.layout.slots)])
-    count = _DRAWN[min(int(drawn.sum()), len(_DRAWN) - 1)]
-    while count < least:
+    slots = task.layout.slots
+    varied = [k for k, slot in enumerate(slots) if slot >= 0 and slots.index(slot) == k and k not in linear]
+    grid = _grid_over(law, varied)
+    count = _DRAWN[min(len(varied), len(_DRAWN) - 1)]
+    while count < max(least, 2 * len(grid)):
         count *= 4
-    pattern = _pattern(law, count, seed)
-    theta = np.stack([_from_data(problem, pattern) for problem in few.problems])
+    pattern = _pattern(law, count - len(grid), seed)
+    theta = _candidates(few, grid, pattern)
     if stack.many:
         room = np.minimum(np.arange(len(few.stages[0].pinned)), len(stack) - 1)
         found = _screener(task, linear, True)(theta[room], few.stages[0])
@@ -105,6 +108,16 @@ def _ranks(count: int, seed: int) -> np.ndarray:
         taken.add(rank)
         order.append(rank)
     return np.array(order)
+
+
+def _grid_over(law: Law, varied: Sequence[int]) -> np.ndarray:
+    """Theta (n, n_parameters) of the law's published grid with one value for every other parameter; n = 0 where the
+    law has none."""
+    if not all(p.grid for p in law.parameters):
+        return np.empty((0, len(law.parameters)))
+    return np.array(
+        list(itertools.product(*(p.grid if k in varied else p.grid[:1] for k, p in enumerate(law.parameters))))
+    )
 
 
 # --- drawing ---
@@ -137,32 +150,48 @@ def _pattern(law: Law, count: int, seed: int) -> _Pattern:
     )
 
 
-def _from_data(problem: Problem, pattern: _Pattern) -> np.ndarray:
-    """Theta (n, n_parameters) of a pattern, with the ranges of a table."""
-    law, real = problem.law, problem.points.weights > 0
+def _candidates(stack: Stack, grid: np.ndarray, pattern: _Pattern) -> np.ndarray:
+    """Theta (tables, n, n_parameters) of a grid and of a pattern, in units of the table, with its pins and ties."""
+    law, slots = stack.first.law, stack.first.layout.slots
+    theta = _from_data(stack, pattern)
+    theta = np.concatenate([np.broadcast_to(grid, (len(stack), *grid.shape)), theta], axis=1)
+    known = np.array([bool(p.grid) for p in law.parameters])
+    if known.any():
+        for problem, values in zip(stack.problems, theta, strict=True):
+            values += unit_shift(problem, values) * known
+    theta = theta[:, :, [slots.index(slot) if slot >= 0 else k for k, slot in enumerate(slots)]]
+    pinned = np.stack([problem.pinned for problem in stack.problems])[:, None]
+    return np.where(np.isfinite(pinned), pinned, theta)
+
+
+def _from_data(stack: Stack, pattern: _Pattern) -> np.ndarray:
+    """Theta (tables, n, n_parameters) of a pattern, with the ranges of each table."""
+    law = stack.first.law
     margin = _DECADES_AROUND_DATA * np.log(10.0)
     lows, highs = [], []
-    for variable, values in zip(law.variables, problem.points.logs, strict=True):
-        x = (values if variable.domain == "positive" else safe_log(np.abs(values)))[real]
-        lows.append(x.min(initial=np.inf) - margin)
-        highs.append(x.max(initial=-np.inf) + margin)
-    columns = [_draw(p, k, pattern, np.array(lows), np.array(highs)) for k, p in enumerate(law.parameters)]
-    theta = np.stack(columns, axis=1)
-    theta += unit_shift(problem, theta) * np.array([bool(p.grid) for p in law.parameters])
-    return np.where(np.isfinite(problem.pinned), problem.pinned, theta)
+    for variable, values in zip(law.variables, stack.stages[0].points.logs, strict=True):
+        x = values if variable.domain == "positive" else safe_log(np.abs(values))
+        x = (x if stack.many else x[None])[: len(stack)].reshape(len(stack), -1)  # padding repeats a run
+        lows.append(x.min(axis=1) - margin)
+        highs.append(x.max(axis=1) + margin)
+    columns = [_draw(p, k, pattern, np.array(lows).T, np.array(highs).T) for k, p in enumerate(law.parameters)]
+    return np.stack(columns, axis=2)
 
 
 def _draw(parameter: Parameter, k: int, pattern: _Pattern, lows: np.ndarray, highs: np.ndarray) -> np.ndarray:
-    """Theta values (n,) of parameter k: exponents or scales of a variable; shares lie anywhere between 0 and 1."""
-    place = pattern.place[:, k]
+    """Theta values (tables, n) of parameter k: exponents or scales of a variable; shares lie anywhere between 0 and 1.
+
+    `lows` and `highs` (tables, variables) say where the logs of the variables may have their scales.
+    """
+    place = np.broadcast_to(pattern.place[:, k], (len(lows), len(pattern.place)))
     if parameter.transform == "logit":
         return _WIDEST_LOGIT * (2 * place - 1)
     if parameter.grid and parameter.transform == "log":
         return min(parameter.grid) + place * (max(parameter.grid) - min(parameter.grid))
     low, high = np.log(_EXPONENTS)
     variable = pattern.scale_of[:, k]
-    low = np.where(pattern.exponent[:, k], low, lows[variable])
-    high = np.where(pattern.exponent[:, k], high, highs[variable])
+    low = np.where(pattern.exponent[:, k], low, lows[:, variable])
+    high = np.where(pattern.exponent[:, k], high, highs[:, variable])
     logs = low + place * (high - low)
     return logs if parameter.transform == "log" else np.exp(logs) * pattern.sign[:, k]
 

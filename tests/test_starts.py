@@ -10,7 +10,7 @@ from oracles import PAPER_GRID, table_of
 import jaxscale as js
 from jaxscale._objective import Huber, Layout
 from jaxscale._problem import make_problem
-from jaxscale._search import undiscovered
+from jaxscale._search import meeting, undiscovered
 from jaxscale._solve import Solutions, Task
 from jaxscale._stack import Stack
 from jaxscale._starts import linear_parameters, published_grid, screened
@@ -94,6 +94,32 @@ def test_the_most_promising_come_first_and_some_by_chance(runs):
     assert np.median(values[3:24:4]) > np.median(values)
     np.testing.assert_array_equal(free, pool_of(problem))
     assert not np.array_equal(free, pool_of(problem, seed=1))
+
+
+def test_the_published_grid_is_screened_with_every_run(runs):
+    """Each of its 25 pairs of exponents is there, as good as the best of the 180 points that the grid has for the pair.
+
+    Terms are solved for by least squares, so by Huber's measure they may be a trifle worse than a lucky point.
+    """
+    problem, table = make_problem(LAW, runs, Huber()), table_of(runs)
+    best: dict[tuple[float, float], float] = {}
+    for theta in published_grid(problem):
+        pair = tuple(theta[3:])
+        best[pair] = min(best.get(pair, np.inf), table.value(theta))
+    screened_at = {tuple(theta[3:]): table.value(theta) for theta in pool_of(problem)}
+    assert len(best) == 25 and best.keys() <= screened_at.keys()
+    ratios = [screened_at[pair] / value for pair, value in best.items()]
+    assert max(ratios) < 1.01 and np.median(ratios) < 0.8
+
+
+def test_screened_starts_keep_pins_and_ties(runs):
+    problem = make_problem(LAW, runs, Huber(), fixed={"E": 1.8}, tied=[("alpha", "beta")])
+    free, table = pool_of(problem), table_of(runs)
+    full = problem.full(free)
+    assert np.all(full[:, 2] == np.log(1.8)) and np.all(full[:, 3] == full[:, 4])
+    assert len(free) == 32  # one exponent is left to draw
+    grid = problem.full(published_grid(problem))
+    assert min(map(table.value, full)) < 0.5 * min(map(table.value, grid))
 
 
 def test_more_starts_than_usual_are_drawn_when_asked_for(runs):
@@ -227,3 +253,12 @@ def test_starts_that_cannot_be_used_are_refused(name, runs):
 
 def test_the_oracles_grid_is_the_laws():
     assert list(itertools.product(*(p.grid for p in LAW.parameters))) == list(map(tuple, PAPER_GRID))
+
+
+def test_starts_meet_only_where_they_converge_to_one_point_of_one_table():
+    table = np.array([0, 0, 0, 0, 1, 0])
+    free = np.array([[1.0, 2.0], [1.5, 2.0], [1.0, 2.0 + 1e-7], [1.0, 2.0], [1.0, 2.0], [np.nan, np.nan]])
+    status = np.array([CONVERGED, CONVERGED, CONVERGED, STEP_LIMIT, CONVERGED, STEP_LIMIT])
+    distinct, end_of = meeting(table, Solutions(free, np.zeros(6), status, np.ones(6)))
+    assert sorted(distinct.tolist()) == [0, 1, 3, 4, 5]
+    np.testing.assert_array_equal(distinct[end_of], [0, 1, 0, 3, 4, 5])

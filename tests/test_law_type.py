@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import compilations
 from scipy.special import logit
 
 from jaxscale import laws
@@ -295,6 +296,19 @@ def test_predict_gives_floats_and_float64_arrays():
     assert table[1, 2] == BESIROGLU.predict(N=1e8, D=1e13)
     wide = BESIROGLU.predict(N=np.array([10**9], dtype=np.int32), D=[2e10])
     np.testing.assert_array_equal(wide, [BESIROGLU.predict(N=1e9, D=2e10)])
+
+
+def test_predict_takes_any_number_of_runs_of_a_formula_for_one():
+    """`jnp.stack` of numbers would not go with arrays; another number of runs compiles nothing."""
+    law = Law.from_loss(lambda E, A, alpha, *, N: jnp.sum(jnp.stack([E, A * N**-alpha])), name="stacked")
+    params, sizes = {"E": 1.8, "A": 480.0, "alpha": 0.35}, np.geomspace(1e6, 1e12, 24).reshape(2, 3, 4)
+    np.testing.assert_allclose(law.predict(params, N=sizes), 1.8 + 480 * sizes**-0.35, rtol=1e-14)
+    before = compilations()
+    assert law.predict(params, N=sizes.ravel()[:20]).shape == (20,)
+    assert compilations() == before
+    assert law.predict(params, N=np.empty((0, 3))).shape == (0, 3)
+    with pytest.raises(InputError, match=r"do not go together: N \(2,\), D \(3,\)"):
+        BESIROGLU.predict(N=[1e8, 1e9], D=[1e9, 1e10, 1e11])
 
 
 def test_a_law_follows_the_callers_dtype():

@@ -331,9 +331,22 @@ class Law:
                 raise InputError(f"{v.name} must be a number or numbers, got {variables[v.name]!r}") from None
             if v.domain == "positive" and not np.all(natural[v.name] > 0):
                 raise InputError(f"{v.name} must be positive, got {variables[v.name]!r}")
+        tails = {v.name: natural[v.name].shape[-1:] if v.domain == "vector" else () for v in self.variables}
+        shapes = {name: x.shape[: x.ndim - len(tails[name])] for name, x in natural.items()}
+        try:
+            shape = np.broadcast_shapes(*shapes.values())
+        except ValueError:
+            told = ", ".join(f"{name} {s}" for name, s in shapes.items())
+            raise InputError(f"the variables have shapes that do not go together: {told}") from None
+        count = int(np.prod(shape))
+        if count == 0:
+            return np.empty(shape)
+        # Run by run, as formulas are written, and padded, so that another number of runs compiles nothing.
+        index = np.minimum(np.arange(1 << max(4, (count - 1).bit_length())), count - 1)
+        runs = {k: np.broadcast_to(x, shape + tails[k]).reshape(count, *tails[k])[index] for k, x in natural.items()}
         with jax.enable_x64(True):
-            value = np.asarray(_response(self, {k: np.float64(x) for k, x in params.items()}, natural))
-        return float(value) if value.ndim == 0 else value
+            value = np.asarray(_response(self, {k: np.float64(x) for k, x in params.items()}, runs))[:count]
+        return float(value[0]) if shape == () else value.reshape(shape)
 
     def theta(self, params: Mapping[str, float]) -> np.ndarray:
         """Unconstrained values, shape (n_parameters,), of natural ones."""
@@ -412,8 +425,8 @@ def _logged(variable: Variable, value: Any) -> Any:
 
 
 @partial(jax.jit, static_argnums=0)
-def _response(law: Law, params: Mapping[str, Any], variables: Mapping[str, Any]) -> Array:
-    return law(params, **variables)
+def _response(law: Law, params: Mapping[str, Any], runs: Mapping[str, Any]) -> Array:
+    return jax.vmap(lambda run: law(params, **run))(runs)
 
 
 @dataclass(frozen=True, eq=False)

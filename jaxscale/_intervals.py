@@ -13,7 +13,7 @@ from jaxscale._identification import Identification, Linearization
 from jaxscale._objective import misfit, predictor
 from jaxscale._problem import Problem
 from jaxscale._profiling import entry, profile
-from jaxscale._solve import NEAR, Task, compile_options
+from jaxscale._solve import NEAR, SMALL_BATCH, Task, compile_options
 from jaxscale._stack import STARTS_AT_ONCE, Stack, solve_stack
 from jaxscale.optim import CONVERGED, STUCK, damped_newton, levenberg_marquardt
 
@@ -163,10 +163,11 @@ def _refit(
     """Free values (n, free) of each draw's own optimum, nan where there is none; notes rivals of tables met first.
 
     Beside an optimum Gauss-Newton steps are as good as Newton's and cost half; the few draws that end badly are
-    taken up by Newton's.
+    taken up by Newton's. A batch so small that its program takes longer to make than to run shares that of the fit.
     """
+    first = damped_newton() if len(table) <= SMALL_BATCH else levenberg_marquardt()
     near: dict[str, Any] = {"damping": NEAR, "devices": devices}
-    free, value, status, _ = solve_stack(stack, levenberg_marquardt(), table, start, weights=weights, **near)
+    free, value, status, _ = solve_stack(stack, first, table, start, weights=weights, **near)
     free, value, status = free.copy(), value.copy(), status.copy()
     for _ in range(2):
         rival, height = np.empty_like(free), np.full(len(free), np.inf)

@@ -32,13 +32,13 @@ def main() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if options.device == "cpu":
         jax.config.update("jax_num_cpu_devices", cores)
-    from benchmarks import fits, planning, scaling, sets, startup
+    from benchmarks import fits, own_laws, planning, scaling, sets, startup
     from benchmarks.rows import table_of_runs
 
     usual = {
         "fits": lambda: fits.fits(options.sample),
         "iterations": fits.iterations,
-        "own_laws": fits.own_laws,
+        "own_laws": own_laws.own_laws,
         "sets": lambda: sets.many(options.sets, options.sample),
         "devices": lambda: sets.devices(options.sets),
         "runs": scaling.runs,

@@ -123,36 +123,3 @@ def _floor(points: int, lanes: int = 64) -> float:
     for _ in range(300):
         law(x).block_until_ready()
     return (time.process_time() - begin) / 300 / lanes
-
-
-# A user's own way of writing the law, and laws of 3 to 8 parameters.
-OWN = {
-    "powers, 5": lambda E, A, B, alpha, beta, *, N, D: E + A * N**-alpha + B * D**-beta,
-    "jnp.logaddexp, 5": lambda E, A, B, alpha, beta, *, N, D: jnp.exp(
-        jnp.logaddexp(
-            jnp.log(E),
-            jnp.logaddexp(jnp.log(A) - alpha * jnp.log(N), jnp.log(B) - beta * jnp.log(D)),
-        )
-    ),
-    "powers, 3": lambda E, A, alpha, *, N: E + A * N**-alpha,
-    "powers, 6": lambda E, A, B, alpha, beta, gamma, *, N, D: E + (A * N**-alpha + B * D**-beta) ** gamma,
-    "powers, 8": lambda E, A, B, F, alpha, beta, g, k, *, N, D: E + A * N**-alpha + B * D**-beta + F * N**-g * D**-k,
-}
-
-
-def own_laws() -> list[Row]:
-    """Resampled fits of laws written by a user, against the same job with the law that ships."""
-    runs, _ = table_of_runs()
-    shipped = js.fit(LAW, runs, intervals=None)
-    base = timed(lambda: js.bootstrap(shipped, draws=1000))[1]
-    rows = [Row("own law, 1,000 draws", "chinchilla, as it ships", f"objective {shipped.value:.8g}", base, None, 1.0)]
-    for name, formula in OWN.items():
-        result = js.fit(js.Law.from_loss(formula, name=name), runs, intervals=None)
-        try:
-            _, run, compile_ = timed(lambda result=result: js.bootstrap(result, draws=1000))
-        except js.InputError as error:
-            rows.append(Row("own law, 1,000 draws", name, str(error), float("nan")))
-            continue
-        outcome = f"objective {result.value:.8g}, condition {result.identification.condition_number:.0e}"
-        rows.append(Row("own law, 1,000 draws", name, outcome, run, compile_, base / run))
-    return rows

@@ -19,7 +19,8 @@ class Misfit:
         top = terms.max(axis=0)
         shares = np.exp(terms - top)
         total = shares.sum(axis=0)
-        return top + np.log(total) - self.log_loss, shares / total
+        a, b, e = shares / total
+        return top + np.log(total) - self.log_loss, (a, b, e, -a * self.log_n, -b * self.log_d)
 
     def value(self, theta):
         """The objective alone, for solvers that difference it."""
@@ -29,15 +30,25 @@ class Misfit:
 
     def value_and_gradient(self, theta):
         """The objective and its analytic gradient."""
-        residual, shares = self._parts(theta)
+        residual, slopes = self._parts(theta)
         clipped = np.clip(residual, -DELTA, DELTA)
         psi = self.weights * clipped
-        columns = (shares[0], shares[1], shares[2], -shares[0] * self.log_n, -shares[1] * self.log_d)
-        return float(np.sum(psi * (residual - 0.5 * clipped))), np.array([column @ psi for column in columns])
+        return float(np.sum(psi * (residual - 0.5 * clipped))), np.array([column @ psi for column in slopes])
 
     def residual(self, theta):
         """Log predicted - log observed, (n_runs,)."""
         return self._parts(theta)[0]
+
+
+class OwnMisfit(Misfit):
+    """The same sum for another law: `log_and_slopes(exp(theta), variables)` gives log loss and its slopes by theta."""
+
+    def __init__(self, log_and_slopes, variables, loss, weights):
+        self.law, self.variables, self.log_loss, self.weights = log_and_slopes, variables, np.log(loss), weights
+
+    def _parts(self, theta):
+        log_predicted, slopes = self.law(np.exp(theta), self.variables)
+        return log_predicted - self.log_loss, slopes
 
 
 def scipy_tight(misfit, start):

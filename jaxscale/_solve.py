@@ -18,6 +18,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from jaxscale._objective import Layout, Loss, Points, Space, evaluator, value_of
 from jaxscale.laws import Law
+from jaxscale.laws._rewrite import vectorised
 from jaxscale.optim import CONVERGED, NOT_FINITE, RUNNING, STEP_LIMIT, DampedState
 
 # A lane's working set must stay in the second-level cache of a core: about this many points over all lanes (perf: 64
@@ -199,7 +200,8 @@ def compile_options(platform: str | None = None, task: Task | None = None) -> di
 
 @lru_cache(maxsize=256)
 def _operations(law: Law) -> frozenset[str]:
-    """Names of all JAX primitives in a law's formula; "unknown" where it reads vectors, whose length is not told."""
+    """Names of all JAX primitives in a law's formula as it is solved for; "unknown" where it reads vectors, whose
+    length is not told."""
     if any(v.domain == "vector" for v in law.variables):
         return frozenset(["unknown"])
     numbers = [np.float64(0.5)] * (len(law.parameters) + len(law.variables))
@@ -213,7 +215,7 @@ def _operations(law: Law) -> frozenset[str]:
                 if hasattr(inner, "eqns"):
                     visit(inner)
 
-    visit(jax.make_jaxpr(lambda *x: law.log_response(x[:p], x[p:]))(*numbers))
+    visit(jax.make_jaxpr(vectorised(lambda *x: law.log_response(x[:p], x[p:])))(*numbers))
     return frozenset(found)
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from jaxscale._isoflop import isoflop
     from jaxscale._known_models import reference_models
     from jaxscale._multiverse import Multiverse, multiverse
-    from jaxscale._objective import AbsoluteError, Huber, SquaredError
+    from jaxscale._objective import AbsoluteError, Huber, SquaredError, StudentT
     from jaxscale._profile import Profile, RatioTest, profile, ratio_test
     from jaxscale._result import Draws, FitResult, Fits, load
     from jaxscale._run_sensitivity import run_sensitivity
@@ -62,7 +62,7 @@ _HOMES = {
     "_influence": ("Influence", "influence"),
     "_known_models": ("reference_models",),
     "_multiverse": ("Multiverse", "multiverse"),
-    "_objective": ("AbsoluteError", "Huber", "SquaredError"),
+    "_objective": ("AbsoluteError", "Huber", "SquaredError", "StudentT"),
     "_profile": ("Profile", "RatioTest", "profile", "ratio_test"),
     "_result": ("Draws", "FitResult", "Fits", "load"),
     "_run_sensitivity": ("run_sensitivity",),
@@ -98,6 +98,7 @@ __all__ = [
     "RatioTest",
     "Runs",
     "SquaredError",
+    "StudentT",
     "WhatIf",
     "__version__",
     "allocate",

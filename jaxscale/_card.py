@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxscale._objective import Huber
 from jaxscale._report import Lines, Report, Table, to_html, to_markdown, to_text
 from jaxscale._text import format_number, inert
 from jaxscale._version import __version__
@@ -166,10 +167,9 @@ def _shared(result: Any) -> int:
 
 
 def _delta(result: Any) -> str:
-    delta = result.objective.delta
-    if not np.isfinite(delta) or not result.sigma > 0:
+    share = result.turning_point
+    if share is None:
         return "no delta"
-    share = delta / result.sigma
     if share < 0.5:
         return f"{share:.2g}: close to least absolute deviations, which cost precision if the noise is Gaussian"
     return f"{share:.2g}"
@@ -180,7 +180,12 @@ def _coverage(result: Any) -> str:
     if known is None:
         return "not measured"
     words = f"nominal 90 % intervals held the truth {known}, in simulations of the Chinchilla law with the law right"
-    return words if result.law.name == "chinchilla" else f"{words}; not measured for this law"
+    others = [
+        what
+        for what, known in (("law", result.law.name == "chinchilla"), ("objective", result.objective == Huber()))
+        if not known
+    ]
+    return f"{words}; not measured for this {' and '.join(others)}" if others else words
 
 
 def _not_checked(result: Any) -> tuple[tuple[str, str], ...]:

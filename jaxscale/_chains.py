@@ -294,7 +294,6 @@ def _fit_jointly(
     return replace(
         found,
         law=chain,
-        objective=options["objective"],
         sigma=parts[-1].sigma,
         starts=staged.starts,
         verdict=Verdict(tuple(sorted((*mine, *others), key=lambda r: order[r.severity]))),

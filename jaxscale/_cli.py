@@ -33,7 +33,7 @@ from jaxscale._text import format_number, inert, parse_number, quoted, write_ato
 
 # What typer raises when a command line is wrong; it has no public name.
 _UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
-_OBJECTIVES = ("huber", "squared", "squared-raw", "absolute")
+_OBJECTIVES = ("huber", "student", "squared", "squared-raw", "absolute")
 _INTERVALS = ("auto", "quick", "bootstrap", "profile", "none")
 _SLOW = 2.0  # seconds of silence before progress is shown
 _DEMO_BUDGETS = (1e21, 1e22, 1e23, 1e24)
@@ -137,7 +137,9 @@ _Where = Annotated[_Texts, _option("--where", "'COL OP VALUE'", "Rows to keep, w
 _OnBad = Annotated[str, _option("--on-bad", "raise|drop", "What to do with rows that cannot be used.")]
 _LossUnit = Annotated[str, _option("--loss-unit", "nats|bits", "Unit of the losses; bits become nats.")]
 _Objective = Annotated[str, _option("--objective", "|".join(_OBJECTIVES), "Misfit to minimise.")]
-_Delta = Annotated[_Text, _option("--delta", "X", "Where Huber turns linear.  [default: 0.001]")]
+_Delta = Annotated[
+    _Text, _option("--delta", "X", "Where Huber turns linear, or matched (to the noise).  [default: 0.001]")
+]
 _Weights = Annotated[_Text, _option("--weights", "COL", "Column of weights of the runs.")]
 _Seed = Annotated[str, _option("--seed", "K", "Seed of everything random.")]
 
@@ -195,7 +197,7 @@ def fit(
         on_bad=on_bad, loss_unit=loss_unit,
     )  # fmt: skip
     fitting = {
-        "objective": _objective(objective, None if delta is None else _number(delta, "--delta")),
+        "objective": _objective(objective, delta),
         "starts": starts if starts in ("auto", "paper") else _count(starts, "--starts", 1, "auto, paper or"),
         "intervals": _intervals(intervals, bootstrap),
         "level": _number(level, "--level"),
@@ -290,7 +292,7 @@ def compare(
             rolling=rolling,
             cuts=_count(cuts, "--cuts", 1),
             leave_out=leave_out,
-            objective=_objective(objective, None if delta is None else _number(delta, "--delta")),
+            objective=_objective(objective, delta),
             level=_number(level, "--level"),
             seed=_count(seed, "--seed", 0),
             columns=others,
@@ -611,14 +613,15 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _objective(kind: str, delta: float | None) -> Any:
+def _objective(kind: str, delta: str | None) -> Any:
     if _choice(kind, "--objective", _OBJECTIVES) == "huber":
-        return js.Huber() if delta is None else js.Huber(delta)
+        if delta is None:
+            return js.Huber()
+        return js.Huber("matched" if delta.lower() == "matched" else _number(delta, "--delta"))
     if delta is not None:
         raise InputError(f"--delta belongs to --objective huber; {kind} has none")
-    return (
-        js.AbsoluteError() if kind == "absolute" else js.SquaredError(space="raw" if kind == "squared-raw" else "log")
-    )
+    space = "raw" if kind == "squared-raw" else "log"
+    return {"absolute": js.AbsoluteError, "student": js.StudentT}.get(kind, lambda: js.SquaredError(space=space))()
 
 
 def _intervals(kind: str | None, draws: str | None) -> str | None:

@@ -274,7 +274,7 @@ def _attempt(law: Law, runs: Runs, held: np.ndarray, options: Mapping[str, Any])
     try:
         result = fit(law, replace(runs, weights=np.where(held, 0.0, weights)), intervals="quick", **options)
         pins = {k: options[k] for k in ("fixed", "tied", "bounds") if k in options}
-        problem = make_problem(law, runs, options["objective"], **pins)
+        problem = make_problem(law, runs, result.objective, **pins)
         with jax.enable_x64(True):
             at = linearize(problem, problem.reduce(result.theta))
     except InputError as error:
@@ -474,6 +474,4 @@ def _notes(runs: Runs, masks: Iterable[tuple[str, np.ndarray]]) -> tuple[str, ..
 
 
 def _words(objective: Objective) -> str:
-    return {"huber": f"Huber {objective.delta:g}", "squared": "least squares", "absolute": "least absolute deviations"}[
-        objective.kind
-    ] + (" on logs" if objective.space == "log" else "")
+    return objective.words + (" on logs" if objective.space == "log" else "")

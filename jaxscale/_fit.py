@@ -25,10 +25,10 @@ from jaxscale._intervals import (
     powell_covariance,
 )
 from jaxscale._objective import Huber, Objective
-from jaxscale._problem import Problem, make_problem, pins
+from jaxscale._problem import Noise, Problem, make_problem, pins
 from jaxscale._result import Draws, Entry, Failure, FitResult, Fits, Starts
 from jaxscale._runs import Runs, read_runs
-from jaxscale._search import Search, agreeing, search, undiscovered
+from jaxscale._search import Search, agreeing, refined, search, undiscovered, with_lower
 from jaxscale._solve import workers
 from jaxscale._stack import MOST_STACKED, Stack, in_float32, stacked_rows
 from jaxscale._tables import read_frame
@@ -67,7 +67,9 @@ def fit(
     Args:
         law: the law, or its name.
         runs: `Runs`, or anything `read_runs` takes.
-        objective: `Huber(1e-3)` on log residuals by default (Hoffmann et al. 2022, Eq. 3), summed over runs.
+        objective: `Huber(1e-3)` on log residuals by default (Hoffmann et al. 2022, Eq. 3), summed over runs; also
+            `SquaredError`, `AbsoluteError`, and `Huber("matched")` and `StudentT()`, which are matched to the noise
+            that a first fit by `Huber(1e-3)` shows.
         starts: "auto" makes starts from the data, screens them by the objective and finishes the best and some others
             until enough agree; "paper" finishes the law's whole published grid; a number finishes that many of the
             screened; or mappings of natural parameter values.
@@ -115,10 +117,10 @@ class _How:
     seed: int
     devices: Sequence[Any] | None
 
-    def problem(self, runs: Runs) -> Problem:
-        """The problem these runs pose."""
+    def problem(self, runs: Runs, noise: Noise | None = None) -> Problem:
+        """The problem these runs pose, see `make_problem`."""
         pins = {"fixed": self.fixed, "tied": self.tied, "bounds": self.bounds}
-        return make_problem(self.law, runs, self.objective, **pins)
+        return make_problem(self.law, runs, self.objective, **pins, noise=noise)
 
 
 def _how(
@@ -150,32 +152,72 @@ def _how(
 
 
 def _fit_stack(
-    stack: Stack, runs: Sequence[Runs], how: _How, progress: Progress | None = None
+    stack: Stack, runs: Sequence[Runs], how: _How, progress: Progress | None = None, near: np.ndarray | None = None
 ) -> list[Callable[[], FitResult] | InputError]:
     """Fit every table of a stack: what makes its result, or why there is none. Call under float64.
 
     All that is solved is solved here, side by side; the verdict and the record of each table are made when asked for.
+    `near`, (tables, free), are further starts, which count only where they end lower than all others.
     """
-    searches = search(stack, how.optimizer, how.starts, seed=how.seed, max_steps=how.max_steps, devices=how.devices)
+    options: dict[str, Any] = {"max_steps": how.max_steps, "devices": how.devices}
+    searches = search(stack, how.optimizer, how.starts, seed=how.seed, **options)
+    if near is not None:
+        searches = with_lower(searches, near, refined(stack, how.optimizer, near, **options))
     anywhere = np.zeros(stack.first.layout.free)
     free = np.array([s.solutions.free[s.best] if np.isfinite(s.lowest) else anywhere for s in searches])
     at = linearize_all(stack, free)
+    if stack.first.provisional:
+        return _fit_at_noise(stack, runs, how, progress, searches, free, at)
     refitted = _refitted(stack, runs, free, at, searches, how, progress)
     made: list[Callable[[], FitResult] | InputError] = []
     for k, (problem, table, found) in enumerate(zip(stack.problems, runs, searches, strict=True)):
         wanted = how.starts if isinstance(how.starts, int) else 0
         if not np.isfinite(found.lowest):
-            text = (
-                f"law {how.law.name!r} is not finite at any of {found.considered} starts; "
-                "check the units, or give starts=[{...}]"
-            )
-            made.append(InputError(text))
+            made.append(_nowhere_finite(how, found))
         elif len(found.tried) < wanted:
             text = f"starts={wanted}, but law {how.law.name!r} is finite at only {len(found.tried)} of the points known"
             made.append(InputError(text))
         else:
             made.append(partial(_result, problem, table, found, free[k], at[k], refitted.get(k), how))
     return made
+
+
+def _fit_at_noise(
+    stack: Stack,
+    runs: Sequence[Runs],
+    how: _How,
+    progress: Progress | None,
+    searches: Sequence[Search],
+    free: np.ndarray,
+    at: Sequence[Linearization],
+) -> list[Callable[[], FitResult] | InputError]:
+    """Fit every table by an objective matched to the noise that its first fit shows."""
+    made: dict[int, Callable[[], FitResult] | InputError] = {}
+    problems: dict[int, Problem] = {}
+    for k, table in enumerate(runs):
+        if not np.isfinite(searches[k].lowest):
+            made[k] = _nowhere_finite(how, searches[k])
+        elif not at[k].sigma > 0:
+            text = f"the first fit to {_count(table)} leaves no scatter that the objective could be matched to; "
+            made[k] = InputError(text + "give its delta or scale as a number")
+        else:
+            problems[k] = how.problem(table, Noise(at[k].sigma))
+    if problems:
+        some = list(problems)
+        tables, near = [runs[k] for k in some], free[some]
+        made |= zip(some, _fit_stack(Stack.of(list(problems.values())), tables, how, progress, near), strict=True)
+    return [made[k] for k in range(len(stack))]
+
+
+def _count(runs: Runs) -> str:
+    return "1 run" if runs.count == 1 else f"{runs.count} runs"
+
+
+def _nowhere_finite(how: _How, found: Search) -> InputError:
+    return InputError(
+        f"law {how.law.name!r} is not finite at any of {found.considered} starts; "
+        "check the units, or give starts=[{...}]"
+    )
 
 
 def _refitted(
@@ -259,7 +301,7 @@ def _result(
         law=law,
         params=law.natural(theta) | dict(how.fixed),
         theta=theta,
-        objective=how.objective,
+        objective=problem.objective,
         value=float(at.weights @ np.abs(at.residuals)) if absolute else found.lowest,
         gradient_norm=at.gradient_norm,
         precision="float64",
@@ -277,6 +319,7 @@ def _result(
         bounds={name: (_plain(low), _plain(high)) for name, (low, high) in how.bounds.items()},
         optimizer=how.solver,
         seed=how.seed,
+        noise=problem.noise,
     )
 
 
@@ -342,6 +385,7 @@ def problem_of(result: FitResult, runs: Runs | None = None) -> Problem:
         fixed=result.fixed,
         tied=result.tied,
         bounds=result.bounds,
+        noise=result.noise,
     )
 
 
@@ -480,7 +524,7 @@ def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: _How) 
             try:
                 runs = rows if isinstance(rows, Runs) else read_runs(rows, row_numbers=numbers, **reading)
                 problem = how.problem(runs)
-                stacks.setdefault((stacked_rows(problem), len(problem.deltas)), []).append((k, problem, runs))
+                stacks.setdefault((stacked_rows(problem), len(problem.losses)), []).append((k, problem, runs))
             except InputError as error:
                 entries[k] = Failure("bad_input", str(error))
     parts = [

@@ -7,8 +7,9 @@ from functools import cache
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import ndtri
 
-from jaxscale._objective import misfit, predictor
+from jaxscale._objective import HuberLoss, Loss, predictor
 from jaxscale._problem import Problem
 from jaxscale._solve import Task, compile_options
 from jaxscale._stack import Stack
@@ -27,7 +28,7 @@ class Linearization:
     jacobian: np.ndarray
     psi: np.ndarray
     weights: np.ndarray
-    delta: float
+    loss: Loss
     held: np.ndarray  # (free,) True where a bound holds the value
 
     @property
@@ -56,6 +57,29 @@ class Linearization:
         size = np.sort(np.abs(self.residuals[self.used]))[self.jacobian.shape[1] :]
         return float(1.4826 * np.median(size)) if len(size) else float("nan")
 
+    @property
+    def curved(self) -> np.ndarray:
+        """Runs that the objective is curved at, (n_runs,)."""
+        within = np.abs(self.residuals) <= self.loss.delta if isinstance(self.loss, HuberLoss) else True
+        return self.used & within
+
+    @property
+    def slopes(self) -> tuple[np.ndarray, float]:
+        """Estimated slope of psi at each run used, at weight one, as shares (n_used,) and a factor common to all.
+
+        Where psi is smooth it is the slope itself. Huber's counts only where |residual| <= delta, a handful of runs
+        when delta is far below the noise; there the band is Hall and Sheather's (1988), never narrower than delta.
+        """
+        residuals = self.residuals[self.used]
+        if not isinstance(self.loss, HuberLoss):
+            return self.loss.slope(residuals), 1.0
+        if not np.isfinite(self.loss.delta):
+            return np.ones(len(residuals)), 1.0
+        n = len(residuals)
+        h = n ** (-1 / 3) * ndtri(0.975) ** (2 / 3) * (0.75 / np.pi) ** (1 / 3)
+        band = max(float(self.loss.delta), self.sigma * ndtri(min(0.5 + h, 0.999)))
+        return 1.0 * (np.abs(residuals) < band), min(1.0, float(self.loss.delta) / band)
+
 
 @dataclass(frozen=True)
 class Identification:
@@ -82,7 +106,7 @@ def _compiled(task: Task, many: bool):
 
         predicted, slopes = jax.vmap(jax.value_and_grad(of_free), (None, 0))(columns, table.points.logs)
         residual = predicted - table.points.response
-        _, psi, weights = misfit(residual, table.points.weights, table.loss)
+        _, psi, weights = table.loss.misfit(residual, table.points.weights)
         return residual, jnp.stack(slopes, axis=1), psi, weights
 
     return jax.jit(jax.vmap(run) if many else run, compiler_options=compile_options())
@@ -105,7 +129,7 @@ def linearize_all(stack: Stack, free: np.ndarray) -> list[Linearization]:
     for k, (problem, at) in enumerate(zip(stack.problems, free, strict=True)):
         residuals, jacobian, psi, weights = (x[k, : problem.count] for x in arrays)
         held = (at <= problem.lower + 1e-9) | (at >= problem.upper - 1e-9)
-        found.append(Linearization(problem.free_names, residuals, jacobian, psi, weights, problem.delta, held))
+        found.append(Linearization(problem.free_names, residuals, jacobian, psi, weights, problem.loss, held))
     return found
 
 

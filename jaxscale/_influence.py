@@ -275,10 +275,10 @@ def _influence(
 
 def _newton_steps(problem: Problem, best: np.ndarray, linear: Linearization) -> np.ndarray:
     """(n_runs, free): the step that leaves each run out."""
-    room, within = ~linear.held, linear.used & (np.abs(linear.residuals) <= linear.delta)
-    if within.sum() < 2 * room.sum():
-        raise InputError(f"only {within.sum()} runs lie where the objective is curved; use exact=True")
-    hessian, own = _compiled_hessians(problem.task)(best, problem.pinned, problem.points, problem.loss())
+    room, curved = ~linear.held, int(linear.curved.sum())
+    if curved < 2 * room.sum():
+        raise InputError(f"only {curved} runs lie where the objective is curved; use exact=True")
+    hessian, own = _compiled_hessians(problem.task)(best, problem.pinned, problem.points, problem.loss)
     hessian = np.asarray(hessian)[np.ix_(room, room)]
     own = np.asarray(own)[: problem.count][:, room][:, :, room]
     scores = (linear.jacobian * linear.psi[:, None])[:, room]

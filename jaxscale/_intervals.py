@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
 from jaxscale._identification import Identification, Linearization
-from jaxscale._objective import misfit, predictor
+from jaxscale._objective import predictor
 from jaxscale._problem import Problem
 from jaxscale._profiling import entry, profile
 from jaxscale._solve import NEAR, SMALL_BATCH, Task, compile_options
@@ -61,25 +61,18 @@ class Intervals:
 def powell_covariance(at: Linearization) -> Covariance | None:
     """Sandwich covariance of the free values with Powell's kernel estimate of the slope of psi (Powell 1991).
 
-    The usual sandwich counts curvature only where |residual| <= delta, a handful of runs when delta is far below the
-    noise, and covers 61 to 90 % of the time; here the band is Hall and Sheather's (1988), never narrower than delta.
-    None where the runs do not determine all parameters.
+    The usual sandwich counts curvature only where |residual| <= delta, and covers 61 to 90 % of the time when delta is
+    far below the noise; see `Linearization.slopes`. None where the runs do not determine all parameters.
     """
     used = at.used
-    jacobian, psi, weights, residuals = at.jacobian[used], at.psi[used], at.weights[used], at.residuals[used]
+    jacobian, psi, weights = at.jacobian[used], at.psi[used], at.weights[used]
     jacobian = jacobian[:, ~at.held]
     if at.freedom < 1 or not jacobian.size:
         return None
-    if np.isfinite(at.delta):
-        n = len(residuals)
-        sigma = at.sigma
-        h = n ** (-1 / 3) * ndtri(0.975) ** (2 / 3) * (0.75 / np.pi) ** (1 / 3)
-        band = max(at.delta, sigma * ndtri(min(0.5 + h, 0.999)))
-        bread_weights = weights * (np.abs(residuals) < band) * min(1.0, at.delta / band)
-    else:
-        bread_weights = weights
+    shares, factor = at.slopes
+    bread_weights = weights * shares * factor
     bread = jacobian.T @ (jacobian * bread_weights[:, None])
-    scale = np.sqrt(np.diag(bread))
+    scale = np.sqrt(np.maximum(np.diag(bread), 0.0))
     if not np.all(scale > 0) or not np.linalg.cond(bread / np.outer(scale, scale)) < 1e12:
         return None
     inverse = np.linalg.inv(bread / np.outer(scale, scale)) / np.outer(scale, scale)
@@ -208,7 +201,7 @@ def _contributions(task: Task):
     def run(free, table):
         theta = task.layout.full(free, table.pinned)
         residual = jax.vmap(lambda logs: predict(theta, logs))(table.points.logs) - table.points.response
-        return misfit(residual, 1.0 * (table.points.weights > 0), table.loss)[0]
+        return table.loss.misfit(residual, 1.0 * (table.points.weights > 0))[0]
 
     return jax.jit(jax.vmap(run, (0, None)), compiler_options=compile_options())
 

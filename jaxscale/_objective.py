@@ -2,7 +2,7 @@
 at once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.lax import optimization_barrier as separate
+from scipy.special import ndtr
 
 from jaxscale._errors import InputError
 from jaxscale.laws import Law
@@ -17,6 +18,12 @@ from jaxscale.laws._rewrite import vectorised
 from jaxscale.optim import Curvature
 
 Space = Literal["log", "raw"]
+Matched = Literal["matched"]
+
+FIRST_DELTA = 1e-3  # of the Huber fit that shows the noise, where an objective is matched to it
+# Where Huber's estimator turns linear, in standard deviations: 95 % efficient under Gaussian noise (Huber 1981, sec.
+# 4.2).
+HUBER_AT_NOISE = 1.345
 
 
 @dataclass(frozen=True)
@@ -25,20 +32,37 @@ class Huber:
     3).
 
     The residual is log predicted - log observed ("log") or their plain difference ("raw"). `overestimate` multiplies
-    the weight of runs that the law predicts too high.
+    the weight of runs that the law predicts too high. `delta="matched"` is 1.345 robust standard deviations of the
+    residuals of a first fit with delta 1e-3; the fit's own `objective` says which number that was.
     """
 
-    delta: float = 1e-3
+    delta: float | Matched = FIRST_DELTA
     overestimate: float = 1.0
     space: Space = "log"
     kind: ClassVar[str] = "huber"
 
     def __post_init__(self):
-        _check(self)
+        _check(self, "delta", "overestimate")
 
-    def deltas(self, scale: float) -> tuple[float, ...]:
-        """Values of delta fitted one after the other, each from the optimum of the one before. `scale` is not used."""
-        return (self.delta,)
+    @property
+    def matched(self) -> bool:
+        """Whether delta waits for the noise of a first fit."""
+        return self.delta == "matched"
+
+    def at(self, sigma: float) -> "Huber":
+        """The objective for residuals of that (robust) standard deviation."""
+        return replace(self, delta=HUBER_AT_NOISE * sigma) if self.matched else self
+
+    @property
+    def words(self) -> str:
+        """What is minimised, for a reader."""
+        return "Huber matched to the noise" if self.delta == "matched" else f"Huber {self.delta:g}"
+
+    def losses(self, scale: float) -> "tuple[Loss, ...]":
+        """Shapes of the misfit fitted one after the other, each from the optimum of the one before: one. Where delta
+        is not known yet, that of the first fit, whose residuals are about `scale` times a relative error."""
+        delta = FIRST_DELTA * scale if self.delta == "matched" else self.delta
+        return (HuberLoss(np.float64(delta), np.float64(self.overestimate)),)
 
 
 @dataclass(frozen=True)
@@ -48,18 +72,20 @@ class SquaredError:
     space: Space = "log"
     overestimate: float = 1.0
     kind: ClassVar[str] = "squared"
+    matched: ClassVar[bool] = False
+    delta: ClassVar[float] = float("inf")  # squares everywhere
+    words: ClassVar[str] = "least squares"
 
     def __post_init__(self):
-        _check(self)
+        _check(self, "overestimate")
 
-    @property
-    def delta(self) -> float:
-        """Infinite: squares everywhere."""
-        return float("inf")
+    def at(self, sigma: float) -> "SquaredError":
+        """The same: squares have no scale."""
+        return self
 
-    def deltas(self, scale: float) -> tuple[float, ...]:
+    def losses(self, scale: float) -> "tuple[Loss, ...]":
         """One stage."""
-        return (self.delta,)
+        return (HuberLoss(np.float64(self.delta), np.float64(self.overestimate)),)
 
 
 @dataclass(frozen=True)
@@ -74,28 +100,83 @@ class AbsoluteError:
     space: Space = "log"
     overestimate: float = 1.0
     kind: ClassVar[str] = "absolute"
+    matched: ClassVar[bool] = False
+    words: ClassVar[str] = "least absolute deviations"
 
     def __post_init__(self):
-        _check(self)
+        _check(self, "delta", "overestimate")
 
-    def deltas(self, scale: float) -> tuple[float, ...]:
-        """Values of delta fitted one after the other, for a response whose typical size in the residual's space is
+    def at(self, sigma: float) -> "AbsoluteError":
+        """The same: absolute values have no scale."""
+        return self
+
+    def losses(self, scale: float) -> "tuple[Loss, ...]":
+        """Shapes of the misfit fitted one after the other, for a response whose typical size in the residual's space is
         `scale`."""
         first = max(1e-2, self.delta)
         steps = max(1, round(2 * np.log10(first / self.delta)) + 1)
-        return tuple(float(scale * d) for d in np.geomspace(first, self.delta, steps))
+        sizes = (scale * d for d in np.geomspace(first, self.delta, steps))
+        return tuple(HuberLoss(np.float64(d), np.float64(self.overestimate)) for d in sizes)
 
 
-Objective = Huber | SquaredError | AbsoluteError
-OBJECTIVES: dict[str, type] = {"huber": Huber, "squared": SquaredError, "absolute": AbsoluteError}
+@dataclass(frozen=True)
+class StudentT:
+    """Misfit of Student's t with v = `freedom` degrees of freedom: sum over runs of w v s^2 / 2 ln(1 + r^2 / (v s^2)).
+
+    Squares within the noise, logarithms far beyond it: the score w r / (1 + r^2 / (v s^2)) falls off, so that a run far
+    from the law hardly pulls (Lange, Little & Taylor 1989, JASA 84, Eq. 4, who advise v = 4). It is the negative log
+    likelihood times s^2 v / (v + 1), so that runs near the law count as squares do.
+
+    The scale s is not fitted along: with it the likelihood has no bound where the law passes through as many runs as it
+    has parameters. `scale="matched"` takes the robust standard deviation of the residuals of a first Huber fit with
+    delta 1e-3 (an MM-estimator, Yohai 1987, Ann. Statist. 15); the fit's own `objective` says which number that was.
+    `overestimate` and `space` are as in `Huber`.
+    """
+
+    freedom: float = 4.0
+    scale: float | Matched = "matched"
+    overestimate: float = 1.0
+    space: Space = "log"
+    kind: ClassVar[str] = "student"
+    delta: ClassVar[float] = float("inf")  # straight nowhere
+
+    def __post_init__(self):
+        _check(self, "freedom", "scale", "overestimate")
+
+    @property
+    def matched(self) -> bool:
+        """Whether the scale waits for the noise of a first fit."""
+        return self.scale == "matched"
+
+    def at(self, sigma: float) -> "StudentT":
+        """The objective for residuals of that (robust) standard deviation."""
+        return replace(self, scale=sigma) if self.matched else self
+
+    @property
+    def words(self) -> str:
+        """What is minimised, for a reader."""
+        scale = "matched to the noise" if self.scale == "matched" else f"of scale {self.scale:g}"
+        return f"Student-t({self.freedom:g}) {scale}"
+
+    def losses(self, scale: float) -> "tuple[Loss, ...]":
+        """One stage; where the scale is not known yet, that of the first fit, see `Huber.losses`."""
+        if self.scale == "matched":
+            return Huber(overestimate=self.overestimate, space=self.space, delta="matched").losses(scale)
+        return (StudentLoss(np.float64(self.scale), np.float64(self.freedom), np.float64(self.overestimate)),)
 
 
-def _check(objective: Objective) -> None:
-    for name in ("delta", "overestimate"):
+Objective = Huber | SquaredError | AbsoluteError | StudentT
+OBJECTIVES: dict[str, type] = {k.kind: k for k in (Huber, SquaredError, AbsoluteError, StudentT)}
+
+
+def _check(objective: Any, *names: str) -> None:
+    for name in names:
         value = getattr(objective, name)
-        boundless = name == "delta" and objective.kind == "squared"
-        if not value > 0 or (np.isinf(value) and not boundless):
-            raise InputError(f"{name} must be a positive number, got {value!r}")
+        if value == "matched" and name in ("delta", "scale") and objective.kind != "absolute":
+            continue
+        if isinstance(value, str) or not value > 0 or np.isinf(value):
+            may = " or 'matched'" if name == "scale" or (name == "delta" and objective.kind == "huber") else ""
+            raise InputError(f"{name} must be a positive number{may}, got {value!r}")
     if objective.space not in ("log", "raw"):
         raise InputError(f"space must be 'log' or 'raw', got {objective.space!r}")
 
@@ -116,11 +197,86 @@ class Points(NamedTuple):
         return Points(tuple(x[rows] for x in self.logs), self.response[rows], self.weights[rows])
 
 
-class Loss(NamedTuple):
-    """The shape of the misfit, as data: no number here causes a new compilation."""
+class HuberLoss(NamedTuple):
+    """The shape of Huber's misfit, as data: no number here causes a new compilation."""
 
     delta: Any
     overestimate: Any
+
+    @property
+    def size(self) -> float:
+        """Residuals up to this size count as squares."""
+        return float(self.delta)
+
+    def misfit(self, residual: Array, weights: Array) -> tuple[Array, Array, Array]:
+        """Contribution to the objective, its derivative psi, and the weight inside the quadratic part, elementwise."""
+        weights = weights * jnp.where(residual > 0, self.overestimate, 1.0)
+        clipped = jnp.clip(residual, -self.delta, self.delta)
+        return weights * clipped * (residual - 0.5 * clipped), weights * clipped, weights
+
+    def curvature(self, residual: Array, weights: Array, outer_share: Array | None) -> tuple[Array, Array]:
+        """Slope of psi for weights as `misfit` gives them: never negative, with a share of the reweighted curvature of
+        outer residuals, and the same again."""
+        beyond = jnp.zeros_like(residual)
+        if outer_share is not None:
+            beyond = outer_share * self.delta / jnp.maximum(jnp.abs(residual), 1e-300)
+        slope = weights * jnp.where(jnp.abs(residual) <= self.delta, 1.0, beyond)
+        return slope, slope
+
+    def wider(self, factor: float) -> "HuberLoss":
+        """The same with residuals counted as squares up to `factor` times further."""
+        return self._replace(delta=factor * self.delta)
+
+    def gaussian_slope(self, sigma: float) -> float:
+        """Expected slope of psi, at weight one, under Gaussian noise."""
+        return float(2 * ndtr(self.delta / sigma) - 1)
+
+
+class StudentLoss(NamedTuple):
+    """The shape of Student's misfit, as data; methods as in `HuberLoss`."""
+
+    scale: Any
+    freedom: Any
+    overestimate: Any
+
+    @property
+    def size(self) -> float:
+        """Residuals up to this size count nearly as squares."""
+        return float(self.scale)
+
+    def misfit(self, residual: Array, weights: Array) -> tuple[Array, Array, Array]:
+        """Contribution to the objective, its derivative psi, and the weight of small residuals, elementwise."""
+        weights = weights * jnp.where(residual > 0, self.overestimate, 1.0)
+        width = self.freedom * self.scale**2
+        share = residual**2 / width
+        return weights * 0.5 * width * jnp.log1p(share), weights * residual / (1 + share), weights
+
+    def curvature(self, residual: Array, weights: Array, outer_share: Array | None) -> tuple[Array, Array]:
+        """Slope of psi: once never negative, with a share of the reweighted curvature (psi over the residual), and once
+        as it is, negative beyond scale sqrt(freedom)."""
+        slope = weights * self.slope(residual)
+        guarded = jnp.maximum(slope, 0.0)
+        if outer_share is not None:
+            reweighted = weights / (1 + residual**2 / (self.freedom * self.scale**2))
+            guarded = guarded + outer_share * (reweighted - guarded)
+        return guarded, slope
+
+    def slope(self, residual: Any) -> Any:
+        """Slope of psi at weight one, of NumPy or JAX arrays."""
+        share = residual**2 / (self.freedom * self.scale**2)
+        return (1 - share) / (1 + share) ** 2
+
+    def wider(self, factor: float) -> "StudentLoss":
+        """The same with residuals counted nearly as squares up to `factor` times further."""
+        return self._replace(scale=factor * self.scale)
+
+    def gaussian_slope(self, sigma: float) -> float:
+        """Expected slope of psi, at weight one, under Gaussian noise."""
+        z, probability = np.polynomial.hermite_e.hermegauss(80)
+        return float(probability @ self.slope(sigma * z) / probability.sum())
+
+
+Loss = HuberLoss | StudentLoss
 
 
 class Layout(NamedTuple):
@@ -154,13 +310,6 @@ def predictor(law: Law, space: Space) -> Callable[[tuple, tuple], Array]:
     return vectorised(predict)
 
 
-def misfit(residual: Array, weights: Array, loss: Loss) -> tuple[Array, Array, Array]:
-    """Contribution to the objective, its derivative psi, and the weight inside the quadratic part, elementwise."""
-    weights = weights * jnp.where(residual > 0, loss.overestimate, 1.0)
-    clipped = jnp.clip(residual, -loss.delta, loss.delta)
-    return weights * clipped * (residual - 0.5 * clipped), weights * clipped, weights
-
-
 class Evaluation(NamedTuple):
     """Objective (lanes,), gradient (lanes, free) and curvature (lanes, free, free)."""
 
@@ -176,7 +325,7 @@ def value_of(law: Law, layout: Layout, space: Space):
     def value(free: Array, pinned: Array, points: Points, loss: Loss) -> Array:
         theta = layout.full(free, pinned)
         residual = separate(jax.vmap(lambda logs: predict(theta, logs))(points.logs)) - points.response
-        return jnp.sum(separate(misfit(residual, points.weights, loss)[0]))
+        return jnp.sum(separate(loss.misfit(residual, points.weights)[0]))
 
     return value
 
@@ -220,14 +369,12 @@ def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_ord
 
             return jax.vmap(one_lane, (0, 0 if pinned.ndim == 2 else None, logs_axes))(columns, pinned, points.logs)
 
-        loss = Loss(*(jnp.reshape(x, (-1, 1)) for x in loss))
+        loss = jax.tree.map(lambda x: jnp.reshape(x, (-1, 1)), loss)
         predicted, jac = separate(per_run(value_and_jacobian))
         residual = predicted - points.response
-        contribution, psi, weights = misfit(residual, points.weights, loss)
-        beyond = jnp.zeros_like(residual)
-        if outer_share is not None:
-            beyond = outer_share[:, None] * loss.delta / jnp.maximum(jnp.abs(residual), 1e-300)
-        inner = weights * jnp.where(jnp.abs(residual) <= loss.delta, 1.0, beyond)
+        contribution, psi, weights = loss.misfit(residual, points.weights)
+        inner, slope = loss.curvature(residual, weights, None if outer_share is None else outer_share[:, None])
+        lacking = None if slope is inner else slope - inner  # of the exact curvature, where it may be negative
         contribution, psi, inner = separate((contribution, psi, inner))
         if not second_order:
             gradient = jnp.stack([jnp.sum(separate(j * psi), axis=1) for j in jac], axis=1)
@@ -239,9 +386,12 @@ def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_ord
         gauss_newton = product[:, :p, :p]
         hessian = gauss_newton
         if exact:
+            if lacking is not None:
+                rest = jnp.stack([j * separate(lacking) for j in jac], axis=1)
+                hessian = hessian + jnp.einsum("bin,bjn->bij", *separate((rest, right[:, :p])))
             rows = separate(jnp.stack(per_run(hessian_rows), axis=1))
             triangle = jnp.einsum("bkn,bn->bk", rows, psi)
-            hessian = gauss_newton + triangle[:, _triangle_index(p)]
+            hessian = hessian + triangle[:, _triangle_index(p)]
         return Evaluation(product[:, p + 1, p], product[:, p, :p], Curvature(gauss_newton, hessian))
 
     return evaluate

@@ -15,6 +15,13 @@ _THETA_LIMIT = 300.0  # a logged parameter beyond exp(+-300) has left float64's 
 _VANISHING_FLOOR = 1e-6  # a floor below this share of the least response can no longer be told from none
 
 
+@dataclass(frozen=True)
+class Noise:
+    """The scatter of the runs around a first fit: their robust standard deviation in the space of the residual."""
+
+    sigma: float
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
     """One table, ready to be minimised. Arrays are NumPy; row arrays are padded to a bucket with rows of weight
@@ -29,7 +36,8 @@ class Problem:
     upper: np.ndarray
     count: int  # rows before padding
     asked: frozenset[str]  # parameters with a bound the user gave
-    deltas: tuple[float, ...]  # stages of the objective, the last being the one asked for
+    losses: tuple[Loss, ...]  # stages of the objective, the last being the one asked for
+    noise: Noise | None = None
 
     @property
     def layout(self) -> Layout:
@@ -57,17 +65,18 @@ class Problem:
         return np.asarray(theta)[..., [slots.index(k) for k in range(self.layout.free)]]
 
     @property
-    def delta(self) -> float:
-        """Residuals up to this size count as squares."""
-        return self.deltas[-1]
+    def loss(self) -> Loss:
+        """The misfit asked for, as data."""
+        return self.losses[-1]
 
-    def loss(self, stage: int = -1) -> Loss:
-        """The misfit as data, at a stage of the objective; the last one is the objective asked for."""
-        return Loss(np.float64(self.deltas[stage]), np.float64(self.objective.overestimate))
+    @property
+    def provisional(self) -> bool:
+        """Whether the objective waits for the noise that a fit of this problem shows."""
+        return self.objective.matched
 
     def tables(self, stage: int = -1) -> Tables:
-        """The numbers of this problem, as the solver takes them."""
-        return Tables(self.points, self.pinned, self.loss(stage), self.lower, self.upper)
+        """The numbers of this problem at a stage of the objective, as the solver takes them."""
+        return Tables(self.points, self.pinned, self.losses[stage], self.lower, self.upper)
 
     def thinned(self, rows: int) -> "Problem":
         """The same problem on some of its runs, evenly spread over the response: a cheap likeness, to begin with."""
@@ -94,8 +103,11 @@ def make_problem(
     fixed: Mapping[str, float] | None = None,
     tied: Sequence[Sequence[str]] = (),
     bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+    noise: Noise | None = None,
 ) -> Problem:
     """Check that the runs have what the law reads, apply pins, ties and bounds, and pad.
+
+    An objective that is matched to the noise is made so by `noise`; without it the problem is that of the first fit.
 
     Raises:
         InputError: a variable is missing, or a pin, tie or bound names no parameter or contradicts another.
@@ -110,9 +122,12 @@ def make_problem(
     points = _pad(Points(logs, np.log(response) if space == "log" else response, weights), bucket(len(response)))
     task = Task(law, layout, space)
     scale = 1.0 if space == "log" else float(np.median(np.abs(response))) or 1.0
+    if noise is not None:
+        objective = objective.at(noise.sigma)
     return Problem(
-        law, objective, task, points, pinned, lower, upper, len(response), frozenset(bounds), objective.deltas(scale)
-    )
+        law, objective, task, points, pinned, lower, upper, len(response), frozenset(bounds), objective.losses(scale),
+        noise,
+    )  # fmt: skip
 
 
 def pins(

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from scipy.special import ndtr, ndtri, stdtrit
+from scipy.special import stdtrit
 
 from jaxscale._identification import Linearization
 from jaxscale._objective import Points, evaluator
@@ -66,22 +66,20 @@ def entry(free: Array, row: Array) -> Array:
 def scale_of(at: Linearization) -> tuple[float, float]:
     """(m1, m2): the expected slope of psi and the mean of psi squared, so that 2 (F(c) - F) m1 / m2 is near a chi2.
 
-    m1 is the geometric mean of a count in Hall and Sheather's (1988) band and the Gaussian value at the robust sigma;
-    for squares both are one, and the statistic is the usual ratio of sums of squares. Scaling of likelihood-ratio
-    statistics of M-estimators: Schrader & Hettmansperger (1980), Biometrika 67(1), Eq. 2.5.
+    m1 is the geometric mean of an estimate from the residuals (`Linearization.slopes`) and the Gaussian value at the
+    robust sigma; for squares both are one, and the statistic is the usual ratio of sums of squares. Scaling of
+    likelihood-ratio statistics of M-estimators: Schrader & Hettmansperger (1980), Biometrika 67(1), Eq. 2.5.
     """
     used = at.used
-    residuals, psi, weights = at.residuals[used], at.psi[used], at.weights[used]
-    n, p, sigma = len(residuals), at.jacobian.shape[1], at.sigma
+    psi, weights = at.psi[used], at.weights[used]
+    n, p, sigma = len(psi), at.jacobian.shape[1], at.sigma
     m2 = float(np.sum(psi**2) / max(n - p, 1))
     typical = float(weights.mean())
-    if not np.isfinite(at.delta) or not sigma > 0:
+    if np.isinf(at.loss.size) or not sigma > 0:
         return typical, m2
-    h = n ** (-1 / 3) * ndtri(0.975) ** (2 / 3) * (0.75 / np.pi) ** (1 / 3)
-    band = max(at.delta, sigma * ndtri(min(0.5 + h, 0.999)))
-    counted = max(int(np.sum(np.abs(residuals) < band)) - p, 1) / max(n - p, 1) * at.delta / band
-    gaussian = 2 * ndtr(at.delta / sigma) - 1
-    return float(typical * np.sqrt(counted * gaussian)), m2
+    shares, factor = at.slopes
+    counted = max(float(shares.sum()) - p, 1) / max(n - p, 1) * factor
+    return float(typical * np.sqrt(counted * at.loss.gaussian_slope(sigma))), m2
 
 
 def rise_for(at: Linearization, level: float) -> float:
@@ -275,8 +273,8 @@ class _Engine:
         for first in range(0, len(starts), _LANES):
             rows = np.minimum(np.arange(first, first + _LANES), len(starts) - 1)
             found: tuple[Any, ...] = (starts[rows],)
-            for stage in range(len(problem.deltas)) if steps > 1 else (-1,):
-                data = problem.pinned, problem.points, problem.loss(stage), problem.lower, problem.upper
+            for stage in range(len(problem.losses)) if steps > 1 else (-1,):
+                data = problem.pinned, problem.points, problem.losses[stage], problem.lower, problem.upper
                 mine = targets[rows], stiffness[rows], self.given[index[rows]]
                 found = self.run(np.asarray(found[0]), *mine, *data, np.float64(NEAR if stage > 0 else damping), steps)
             out.append([np.asarray(a)[: len(starts) - first] for a in found])

@@ -18,7 +18,8 @@ from jaxscale._card import Card, make_card
 from jaxscale._errors import InputError
 from jaxscale._identification import Identification
 from jaxscale._intervals import Covariance, Intervals
-from jaxscale._objective import OBJECTIVES, Objective
+from jaxscale._objective import OBJECTIVES, Objective, StudentT
+from jaxscale._problem import Noise
 from jaxscale._report import Lines, Report, Table, to_html, to_text
 from jaxscale._runs import Runs, RunsRecord
 from jaxscale._text import format_number, inert, quoted, write_atomic
@@ -89,6 +90,8 @@ class FitResult:
     params: natural values by name. theta: the same unconstrained, (n_parameters,), in the law's order. value: the
     objective, summed over runs. gradient_norm: largest cosine between a column of the Jacobian and the scores, 0 at an
     optimum. covariance: of theta; parameters it does not name were fixed. runs: None if read from a file without rows.
+    objective: with the numbers that were used. noise: of the first fit that they were matched to, None if they were
+    given.
     """
 
     law: Law
@@ -112,11 +115,20 @@ class FitResult:
     bounds: Mapping[str, tuple[float | None, float | None]]
     optimizer: str
     seed: int
+    noise: Noise | None = None
 
     @property
     def level(self) -> float:
         """Level of the intervals."""
         return self.intervals.level
+
+    @property
+    def turning_point(self) -> float | None:
+        """Where the objective turns from squares to straight lines, in typical residuals; None where it never does."""
+        delta = self.objective.delta
+        if isinstance(delta, str) or not np.isfinite(delta) or not self.sigma > 0:
+            return None
+        return delta / self.sigma
 
     @property
     def label(self) -> str:
@@ -212,8 +224,8 @@ class FitResult:
             f"conditioning {condition}; least determined direction: {sloppy or 'none'}",
         ]
         if np.isfinite(self.sigma):
-            size = self.objective.delta / self.sigma if self.sigma > 0 else float("inf")
-            turn = f"; Huber turns from squares to absolute values at {size:.2g} of it" if np.isfinite(size) else ""
+            size = self.turning_point
+            turn = "" if size is None else f"; Huber turns from squares to absolute values at {size:.2g} of it"
             facts.append(f"typical residual {self.sigma:.2e} (robust standard deviation){turn}")
         runs = tuple(f"{label}: {text}" for label, text in self.record.lines())
         blocks: list[Table | Lines] = [parameters, Lines("Optimum", tuple(facts)), Lines("Runs", runs)]
@@ -250,6 +262,7 @@ class FitResult:
                 "kind": o.kind,
                 "space": o.space,
                 "delta": o.delta,
+                **({"scale": o.scale, "freedom": o.freedom} if isinstance(o, StudentT) else {}),
                 "overestimate": o.overestimate,
                 "value": self.value,
                 "gradient_norm": self.gradient_norm,
@@ -260,6 +273,7 @@ class FitResult:
                 "tied": [list(t) for t in self.tied],
                 "bounds": {k: list(map(_number_or_none, v)) for k, v in self.bounds.items()},
             },
+            "noise": None if self.noise is None else dict(vars(self.noise)),
             "optimizer": self.optimizer,
             "seed": self.seed,
             "covariance": None
@@ -647,7 +661,8 @@ def _fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
     )
     if o["kind"] not in OBJECTIVES:
         raise InputError(f"unknown objective {quoted(o['kind'])}")
-    options = {"delta": _number(o["delta"])} if o["kind"] == "huber" else {}
+    shape = {"huber": ("delta",), "student": ("scale", "freedom")}.get(o["kind"], ())
+    options = {name: _number(o[name]) for name in shape}
     objective = OBJECTIVES[o["kind"]](space=o["space"], overestimate=_number(o["overestimate"]), **options)
     params = _numbers(data["params"])
     if set(params) != set(law.parameter_names) or not np.allclose(law.theta(params), theta, rtol=1e-9, atol=1e-9):
@@ -695,6 +710,7 @@ def _fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
         bounds={str(k): (_number_or_none(low), _number_or_none(high)) for k, (low, high) in pins["bounds"].items()},
         optimizer=str(data["optimizer"]),
         seed=int(data["seed"]),
+        noise=None if data.get("noise") is None else Noise(**_numbers(data["noise"])),
     )
 
 
@@ -778,6 +794,5 @@ def _findings(verdict: Verdict) -> tuple[str, ...]:
 
 def _objective_words(result: FitResult) -> str:
     o, response = result.objective, result.law.response.name
-    name = {"huber": f"Huber {o.delta:g}", "squared": "least squares", "absolute": "least absolute deviations"}[o.kind]
     extra = f", overestimates x {o.overestimate:g}" if o.overestimate != 1 else ""
-    return f"{name} on {'log ' if o.space == 'log' else ''}{response}{extra}"
+    return f"{o.words} on {'log ' if o.space == 'log' else ''}{response}{extra}"

@@ -71,7 +71,7 @@ def _compiled(task: Task) -> Any:
 
 def _moves(problem: Problem, free: np.ndarray) -> np.ndarray:
     """Derivatives of the free values in each run's response, (free, n_runs); nan where the optimum is singular."""
-    curvature, mixed = map(np.asarray, _compiled(problem.task)(free, problem.pinned, problem.points, problem.loss()))
+    curvature, mixed = map(np.asarray, _compiled(problem.task)(free, problem.pinned, problem.points, problem.loss))
     loose = (free > problem.lower + 1e-9) & (free < problem.upper - 1e-9)
     moves = np.zeros_like(mixed)
     inner = curvature[np.ix_(loose, loose)]

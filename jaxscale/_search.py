@@ -49,7 +49,7 @@ class Search(NamedTuple):
 def agreeing(values: np.ndarray, lowest: float, problem: Problem) -> np.ndarray:
     """Which objectives equal the lowest: within 1e-9 of it, and never finer than rounding of a perfect fit."""
     spread = float(np.std(problem.points.response[: problem.count]))
-    noise = 1e-14 * problem.count * min(problem.delta, spread or 1.0) ** 2
+    noise = 1e-14 * problem.count * min(problem.loss.size, spread or 1.0) ** 2
     return values - lowest <= 1e-9 * abs(lowest) + noise
 
 
@@ -151,6 +151,30 @@ def _shaken(found: Search, problem: Problem, seed: int, finish: Callable[[np.nda
         better = joined([found.solutions, _rows(reached, slice(best, best + 1))])
         found = Search(np.concatenate([found.tried, begin[best : best + 1]]), better, found.considered)
     return found
+
+
+def refined(
+    stack: Stack,
+    optimizer: optax.GradientTransformationExtraArgs,
+    near: np.ndarray,
+    *,
+    max_steps: int,
+    devices: Sequence[Any] | None = None,
+) -> Solutions:
+    """The optimum of each table that lies near a point of its own, (tables, free); call under float64."""
+    every = np.arange(len(stack))
+    return solve_stack(stack, optimizer, every, near, max_steps=max_steps, damping=NEAR, devices=devices)
+
+
+def with_lower(searches: Sequence[Search], near: np.ndarray, found: Solutions) -> list[Search]:
+    """Searches with one more start each, `near` (tables, free), where it ended lower than all others."""
+    out = list(searches)
+    for k, one in enumerate(out):
+        if found.value[k] < one.lowest * (1 - _SAME_OPTIMUM):
+            mine = slice(k, k + 1)
+            more = joined([one.solutions, _rows(found, mine)])
+            out[k] = Search(np.concatenate([one.tried, near[mine]]), more, one.considered)
+    return out
 
 
 def _take(pool: Pool, tables: np.ndarray, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:

@@ -33,13 +33,13 @@ class Stack:
         """Stack problems of one task, rows and stages, `MOST_STACKED` at most."""
         first = problems[0]
         if len(problems) == 1:
-            return cls((first,), tuple(first.tables(k) for k in range(len(first.deltas))))
+            return cls((first,), tuple(first.tables(k) for k in range(len(first.losses))))
         room = _FEW_STACKED if len(problems) <= _FEW_STACKED else MOST_STACKED
         padded = [p.with_rows(stacked_rows(p)) for p in problems]
         padded += padded[-1:] * (room - len(problems))
         stages = (
             jax.tree.map(lambda *leaves: np.stack(leaves), *(p.tables(k) for p in padded))
-            for k in range(len(first.deltas))
+            for k in range(len(first.losses))
         )
         return cls(tuple(problems), tuple(stages))
 
@@ -64,7 +64,7 @@ class Stack:
         """The same problems with residuals counted as squares up to `factor` times further."""
 
         def wider(tables: Tables) -> Tables:
-            return tables._replace(loss=tables.loss._replace(delta=factor * tables.loss.delta))
+            return tables._replace(loss=tables.loss.wider(factor))
 
         return Stack(self.problems, tuple(wider(t) for t in self.stages))
 

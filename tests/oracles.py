@@ -21,7 +21,8 @@ PAPER_GRID = np.array(
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Runs as plain arrays, each (n_runs,), and the objective they are fitted by: a sum of weighted Huber losses."""
+    """Runs as plain arrays, each (n_runs,), and the objective they are fitted by: a sum of weighted Huber losses, or
+    of Student's."""
 
     N: np.ndarray
     D: np.ndarray
@@ -30,6 +31,7 @@ class Table:
     delta: float = 1e-3
     overestimate: float = 1.0
     raw: bool = False
+    freedom: float | None = None  # of Student's t, whose scale `delta` then is
 
     def residuals(self, theta: np.ndarray) -> np.ndarray:
         """log predicted - log observed, or their plain difference."""
@@ -59,6 +61,9 @@ class Table:
     def value(self, theta: np.ndarray) -> float:
         """The objective, with SciPy's Huber function."""
         r = self.residuals(theta)
+        if self.freedom is not None:
+            width = self.freedom * self.delta**2
+            return float(np.sum(self._factor(r) * 0.5 * width * np.log1p(r**2 / width)))
         sizes = 0.5 * r**2 if np.isinf(self.delta) else huber(self.delta, r)
         return float(np.sum(self._factor(r) * sizes))
 
@@ -69,6 +74,8 @@ class Table:
     def scores(self, theta: np.ndarray) -> np.ndarray:
         """Slope of each run's share of the objective in its residual, (n_runs,)."""
         r = self.residuals(theta)
+        if self.freedom is not None:
+            return self._factor(r) * r / (1 + r**2 / (self.freedom * self.delta**2))
         return self._factor(r) * np.clip(r, -self.delta, self.delta)
 
     def _factor(self, r: np.ndarray) -> np.ndarray:

@@ -304,6 +304,22 @@ def test_fit_passes_every_choice_on(jaxscale, folder, asked):
     assert (runs.count, runs.record.filtered) == (24, 6)
 
 
+OBJECTIVES = {
+    "": js.Huber(1e-3),
+    "--delta 0.01": js.Huber(0.01),
+    "--delta matched": js.Huber("matched"),
+    "--objective student": js.StudentT(),
+    "--objective absolute": js.AbsoluteError(),
+}
+
+
+@pytest.mark.parametrize("arguments", OBJECTIVES)
+def test_kinds_of_objectives(jaxscale, asked, arguments):
+    jaxscale("fit", "runs.csv", *arguments.split())
+    [(_, _, options)] = asked
+    assert options["objective"] == OBJECTIVES[arguments]
+
+
 @pytest.mark.parametrize(
     ("arguments", "intervals", "draws"),
     [

@@ -12,6 +12,7 @@ from scipy.stats import norm, t
 import jaxscale as js
 from jaxscale._identification import Identification, Linearization, linearize
 from jaxscale._intervals import bias_corrected, choose_method, powell_covariance, resampling_weights
+from jaxscale._objective import HuberLoss
 from jaxscale._problem import make_problem
 
 LAW = js.laws.chinchilla
@@ -93,7 +94,9 @@ def test_fixed_and_bound_parameters_have_no_interval_and_tied_ones_share_it(runs
 
 
 def test_a_singular_design_has_no_standard_errors():
-    at = Linearization(("a", "b"), np.ones(9), np.ones((9, 2)), np.ones(9), np.ones(9), 1e-3, np.zeros(2, bool))
+    at = Linearization(
+        ("a", "b"), np.ones(9), np.ones((9, 2)), np.ones(9), np.ones(9), HuberLoss(1e-3, 1.0), np.zeros(2, bool)
+    )
     assert powell_covariance(at) is None
 
 
@@ -204,8 +207,9 @@ def rows(count: int) -> Linearization:
     rng = np.random.default_rng(0)
     names = LAW.parameter_names
     return Linearization(
-        names, *(rng.standard_normal(s) for s in (count, (count, 5), count)), np.ones(count), 1e-3, np.zeros(5, bool)
-    )
+        names, *(rng.standard_normal(s) for s in (count, (count, 5), count)), np.ones(count), HuberLoss(1e-3, 1.0),
+        np.zeros(5, bool),
+    )  # fmt: skip
 
 
 def labels(groups: int, count: int) -> tuple[str, ...]:

@@ -116,6 +116,7 @@ PUBLIC = {
     "RatioTest",
     "Runs",
     "SquaredError",
+    "StudentT",
     "WhatIf",
     # verbs
     "allocate",

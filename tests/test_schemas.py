@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from importlib.resources import files
 
 import jsonschema
@@ -11,6 +12,7 @@ import pytest
 import referencing
 
 import jaxscale as js
+from jaxscale._problem import Noise
 
 NAMES = ("fit", "fits", "draws", "plan", "compare", "card")
 SCHEMAS = {name: json.loads((files("jaxscale") / "schemas" / f"{name}.json").read_text("utf-8")) for name in NAMES}
@@ -42,6 +44,7 @@ def documents() -> dict[str, list[dict]]:
     noted = js.fit("chinchilla", js.Runs.from_frame(odd), intervals=None, bounds={"E": (2.0, None)})
     flat, bad = ({**table(), name: np.full(30, value)} for name, value in (("D", 2e9), ("loss", -1.0)))
     frames = {name: pd.DataFrame(columns) for name, columns in (("good", table()), ("flat", flat), ("bad", bad))}
+    student = replace(plain, objective=js.StudentT(4, 0.005), noise=Noise(0.005))
     many = js.fit_many("chinchilla", frames, intervals=None)
     made = js.bootstrap(plain, draws=20)
     plans = [
@@ -50,7 +53,7 @@ def documents() -> dict[str, list[dict]]:
     compared = [js.compare(runs, ["chinchilla", "muennighoff"], rolling="C", cuts=2)]
     cards = [fit.card() for fit in (plain, pinned, noted)]
     written = {
-        "fit": [plain, pinned, noted], "fits": [many], "draws": [made], "plan": plans, "compare": compared,
+        "fit": [plain, pinned, noted, student], "fits": [many], "draws": [made], "plan": plans, "compare": compared,
         "card": cards,
     }  # fmt: skip
     return {name: [json.loads(json.dumps(r.to_dict(), allow_nan=False)) for r in rs] for name, rs in written.items()}

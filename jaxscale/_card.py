@@ -74,6 +74,7 @@ def make_card(result: Any, objective: str) -> Card:
             ("tolerance reached", f"largest cosine of the gradient {result.gradient_norm:.1e} (0 at an optimum)"),
             ("typical residual", f"{result.sigma:.3g} (robust standard deviation)"),
             ("delta over it", _delta(result)),
+            *_at_noise(result),
             ("versions", f"jaxscale {__version__}"),
         ),
         "Uncertainty": (
@@ -173,6 +174,14 @@ def _delta(result: Any) -> str:
     if share < 0.5:
         return f"{share:.2g}: close to least absolute deviations, which cost precision if the noise is Gaussian"
     return f"{share:.2g}"
+
+
+def _at_noise(result: Any) -> tuple[tuple[str, str], ...]:
+    second = result.at_noise
+    if second is None:
+        return ()
+    values = ", ".join(f"{name} {format_number(value, 6, False)}" for name, value in second.params.items())
+    return ((f"noise-matched estimate ({second.objective.words})", values),)
 
 
 def _coverage(result: Any) -> str:

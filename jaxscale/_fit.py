@@ -12,6 +12,7 @@ import numpy as np
 import optax
 import pandas as pd
 
+from jaxscale._at_noise import AtNoise, estimates_at_noise
 from jaxscale._errors import InputError
 from jaxscale._identification import Linearization, identify, linearize_all
 from jaxscale._intervals import (
@@ -168,6 +169,7 @@ def _fit_stack(
     at = linearize_all(stack, free)
     if stack.first.provisional:
         return _fit_at_noise(stack, runs, how, progress, searches, free, at)
+    at_noise = estimates_at_noise(stack, free, at, how.optimizer, **options)
     refitted = _refitted(stack, runs, free, at, searches, how, progress)
     made: list[Callable[[], FitResult] | InputError] = []
     for k, (problem, table, found) in enumerate(zip(stack.problems, runs, searches, strict=True)):
@@ -178,7 +180,7 @@ def _fit_stack(
             text = f"starts={wanted}, but law {how.law.name!r} is finite at only {len(found.tried)} of the points known"
             made.append(InputError(text))
         else:
-            made.append(partial(_result, problem, table, found, free[k], at[k], refitted.get(k), how))
+            made.append(partial(_result, problem, table, found, free[k], at[k], refitted.get(k), at_noise.get(k), how))
     return made
 
 
@@ -267,6 +269,7 @@ def _result(
     free: np.ndarray,
     at: Linearization,
     refitted: tuple[Intervals, Covariance | None] | None,
+    at_noise: AtNoise | None,
     how: _How,
 ) -> FitResult:
     """The record of one fit, with its verdict."""
@@ -320,6 +323,7 @@ def _result(
         optimizer=how.solver,
         seed=how.seed,
         noise=problem.noise,
+        at_noise=at_noise,
     )
 
 

@@ -155,6 +155,10 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     if not getattr(getattr(source, "verdict", None), "trustworthy", True):
         notes = ["The fit behind this plan is not trustworthy; see its verdict.", *notes]
 
+    if (second := getattr(source, "at_noise", None)) is not None:
+        matched = solve_many(decision, _givens(law.theta(second.params)[None], wanted, rest))
+        notes = [*notes, *_moved(decision, answers, matched, second.objective.words)]
+
     ranges = getattr(getattr(source, "record", None), "ranges", None) or {}
     shown = [name for name in decision.names if name not in quiet]
     rows = []
@@ -225,6 +229,21 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
         per={name: _per(law, name) for name in shown},
         request=request,
     )
+
+
+def _moved(decision: Decision, answers: Answers, others: Answers, words: str) -> list[str]:
+    """How an estimate by another objective would move the decisions, in a sentence."""
+    sound = (answers.status == OK) & (others.status == OK)
+    if not sound.any():
+        return []
+    moves = 100 * np.expm1(others.x[sound] - answers.x[sound])
+    spans = (f"{name} by {_span(moves[:, k])}" for k, name in enumerate(decision.variables) if name in ("N", "D"))
+    return [f"With an objective matched to the noise ({words}) this plan moves: {', '.join(spans)}."]
+
+
+def _span(percent: np.ndarray) -> str:
+    low, high = (f"{x:+.2g} %" for x in (percent.min(), percent.max()))
+    return low if low == high else f"{low} to {high}"
 
 
 def _per(law: Law, name: str) -> str:

@@ -56,7 +56,7 @@ class Huber:
     @property
     def words(self) -> str:
         """What is minimised, for a reader."""
-        return "Huber matched to the noise" if self.delta == "matched" else f"Huber {self.delta:g}"
+        return "Huber matched to the noise" if self.delta == "matched" else f"Huber {self.delta:.4g}"
 
     def losses(self, scale: float) -> "tuple[Loss, ...]":
         """Shapes of the misfit fitted one after the other, each from the optimum of the one before: one. Where delta
@@ -155,7 +155,7 @@ class StudentT:
     @property
     def words(self) -> str:
         """What is minimised, for a reader."""
-        scale = "matched to the noise" if self.scale == "matched" else f"of scale {self.scale:g}"
+        scale = "matched to the noise" if self.scale == "matched" else f"of scale {self.scale:.4g}"
         return f"Student-t({self.freedom:g}) {scale}"
 
     def losses(self, scale: float) -> "tuple[Loss, ...]":

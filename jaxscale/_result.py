@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ import pandas as pd
 from jax import Array
 from scipy.special import ndtri
 
+from jaxscale._at_noise import AtNoise
 from jaxscale._card import Card, make_card
 from jaxscale._errors import InputError
 from jaxscale._identification import Identification
 from jaxscale._intervals import Covariance, Intervals
-from jaxscale._objective import OBJECTIVES, Objective, StudentT
+from jaxscale._objective import HUBER_AT_NOISE, OBJECTIVES, Huber, Objective, StudentT
 from jaxscale._problem import Noise
 from jaxscale._report import Lines, Report, Table, to_html, to_text
 from jaxscale._runs import Runs, RunsRecord
@@ -91,7 +92,7 @@ class FitResult:
     objective, summed over runs. gradient_norm: largest cosine between a column of the Jacobian and the scores, 0 at an
     optimum. covariance: of theta; parameters it does not name were fixed. runs: None if read from a file without rows.
     objective: with the numbers that were used. noise: of the first fit that they were matched to, None if they were
-    given.
+    given. at_noise: where Huber's delta lies below half the typical residual, what a matched one would have said.
     """
 
     law: Law
@@ -116,6 +117,7 @@ class FitResult:
     optimizer: str
     seed: int
     noise: Noise | None = None
+    at_noise: AtNoise | None = None
 
     @property
     def level(self) -> float:
@@ -206,14 +208,15 @@ class FitResult:
         for q in self.law.parameters:
             ends, note = self.intervals.params.get(q.name), self._note(q.name)
             shown = _span(*ends) if ends else ("–" if note else "not computed")
-            rows.append((q.name, _plain(self.params[q.name]), shown, q.unit, note))
+            second = () if self.at_noise is None else (_plain(self.at_noise.params[q.name]),)
+            rows.append((q.name, _plain(self.params[q.name]), shown, *second, q.unit, note))
         method = _METHODS.get(self.intervals.method, self.intervals.method)
         draws = f" of {self.intervals.draws} draws" if self.intervals.draws else ""
         parameters = Table(
             "Parameters",
-            ("name", "value", percent, "unit", "note"),
+            ("name", "value", percent, *(() if self.at_noise is None else ("noise-matched",)), "unit", "note"),
             tuple(rows),
-            f"Intervals: {method}{draws}; {self.intervals.why}.",
+            f"Intervals: {method}{draws}; {self.intervals.why}." + self._second_estimate(),
         )
         i = self.identification
         sloppy = ", ".join(f"{w:+.2f} {k}" for k, w in list(i.sloppiest.items())[:4] if abs(w) > 0.05)
@@ -232,6 +235,16 @@ class FitResult:
         if self.verdict.reasons:
             blocks.insert(0, Lines("Findings", _findings(self.verdict)))
         return Report(title, str(self.verdict), tuple(blocks))
+
+    def _second_estimate(self) -> str:
+        """What the column of noise-matched values is."""
+        if self.at_noise is None or self.turning_point is None:
+            return ""
+        return (
+            f" Noise-matched: the same runs by {self.at_noise.objective.words}, which turns linear at "
+            f"{HUBER_AT_NOISE:g} typical residuals instead of {self.turning_point:.2g}: surer where the noise is "
+            "Gaussian, less so where it has long tails."
+        )
 
     def card(self) -> Card:
         """Everything needed to repeat and to judge the fit: `.to_markdown()` for a reader, `.to_dict()` for a file."""
@@ -273,6 +286,9 @@ class FitResult:
                 "tied": [list(t) for t in self.tied],
                 "bounds": {k: list(map(_number_or_none, v)) for k, v in self.bounds.items()},
             },
+            "at_noise": None
+            if self.at_noise is None
+            else {"delta": self.at_noise.objective.delta, "params": dict(self.at_noise.params)},
             "noise": None if self.noise is None else dict(vars(self.noise)),
             "optimizer": self.optimizer,
             "seed": self.seed,
@@ -711,7 +727,17 @@ def _fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
         optimizer=str(data["optimizer"]),
         seed=int(data["seed"]),
         noise=None if data.get("noise") is None else Noise(**_numbers(data["noise"])),
+        at_noise=_at_noise_from(data.get("at_noise"), objective, law),
     )
+
+
+def _at_noise_from(data: Mapping[str, Any] | None, objective: Objective, law: Law) -> AtNoise | None:
+    if data is None:
+        return None
+    params = _numbers(data["params"])
+    if not isinstance(objective, Huber) or set(params) != set(law.parameter_names):
+        raise InputError("its noise-matched estimate does not fit its law or objective")
+    return AtNoise(replace(objective, delta=_number(data["delta"])), params)
 
 
 def _covariance_from(data: Mapping[str, Any], law: Law) -> Covariance:

@@ -85,6 +85,15 @@ def test_nothing_depends_on(name, frame, result):
         assert other.intervals.params[k] == pytest.approx(quick.intervals.params[k], rel=1e-3)
 
 
+def test_a_delta_far_below_the_noise_has_the_matched_estimate_beside_it(frame, result):
+    matched = js.Huber(1.345 * result.sigma)
+    assert result.turning_point == pytest.approx(1e-3 / result.sigma) and result.turning_point < 0.5
+    assert result.at_noise.objective == matched and "noise-matched" in str(result)
+    close = js.fit("chinchilla", frame, objective=matched, intervals=None)
+    assert result.at_noise.params == pytest.approx(close.params, rel=1e-6)
+    assert close.at_noise is None and "noise-matched" not in str(close)
+
+
 def test_the_same_call_gives_the_same_bytes(frame, result):
     again = js.fit("chinchilla", frame)
     assert json.dumps(again.to_dict()) == json.dumps(result.to_dict())

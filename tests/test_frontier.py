@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from helpers import compilations
 
-from jaxscale import costs
+from jaxscale import Huber, costs
+from jaxscale._at_noise import AtNoise
 from jaxscale._errors import InputError
 from jaxscale._frontier import QUANTITIES, frontier
 from jaxscale.laws import Instance, Law, Published, Variable, chinchilla, kaplan_n
@@ -70,6 +71,16 @@ def test_plan_of_published_constants():
 def test_forms_of_one_budget(given):
     (row,) = frontier(BESIROGLU, given).rows
     np.testing.assert_allclose(row.N, frontier(BESIROGLU, 1e24).rows[0].N, rtol=1e-6)
+
+
+def test_a_plan_says_how_the_estimate_at_the_noise_would_move_it():
+    """Of a known fit, by the closed form: N = G (C / 6)^a."""
+    params = dict(BESIROGLU.params) | {"A": 1.2 * BESIROGLU.params["A"]}
+    plan = frontier(fit_like(at_noise=AtNoise(Huber(0.006), params)), [1e21, 1e24])
+    move = 100 * (1.2 ** (1 / (params["alpha"] + params["beta"])) - 1)
+    assert f"(Huber 0.006) this plan moves: N by {move:+.2g} %, D by {100 * (1 / (1 + move / 100) - 1):+.2g} %" in str(
+        plan.notes
+    )
 
 
 @pytest.mark.parametrize("count", [1, 8, 9, 5000])

@@ -64,6 +64,7 @@ ORDER = [
     "_starts",
     "_search",
     "_identification",
+    "_at_noise",
     "_profiling",
     "_intervals",
     "_verdict",

@@ -1,0 +1,55 @@
+"""A second estimate beside the usual one: what Huber's objective says when its delta is matched to the noise."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import optax
+
+from jaxscale._identification import Linearization
+from jaxscale._objective import Huber
+from jaxscale._search import refined
+from jaxscale._stack import Stack
+from jaxscale.optim import CONVERGED, STUCK
+
+# Below this many robust standard deviations Huber's delta makes nearly least absolute deviations of it. Measured under
+# Gaussian noise: 7 to 24 % more error of the best N than with a matched delta; under long tails it can be the better.
+FAR_BELOW_NOISE = 0.5
+
+
+@dataclass(frozen=True)
+class AtNoise:
+    """The estimate by an objective matched to the noise: the objective, and parameters in natural units."""
+
+    objective: Huber
+    params: Mapping[str, float]
+
+
+def estimates_at_noise(
+    stack: Stack,
+    free: np.ndarray,
+    at: Sequence[Linearization],
+    optimizer: optax.GradientTransformationExtraArgs,
+    *,
+    max_steps: int,
+    devices: Sequence[Any] | None = None,
+) -> dict[int, AtNoise]:
+    """For every table whose Huber delta lies far below the noise, the optimum with a matched one that is found from
+    its own, (tables, free), if it is; all in one batch of the programs that fitted them. Call under float64."""
+    objectives: dict[int, Huber] = {}
+    problems = list(stack.problems)
+    for k, (problem, linear) in enumerate(zip(stack.problems, at, strict=True)):
+        usual, sigma = problem.objective, linear.sigma
+        if isinstance(usual, Huber) and problem.loss.size < FAR_BELOW_NOISE * sigma < np.inf:
+            objectives[k] = replace(usual, delta="matched").at(sigma)
+            problems[k] = replace(problem, objective=objectives[k], losses=objectives[k].losses(1.0))
+    if not objectives:
+        return {}
+    found = refined(Stack.of(problems), optimizer, free, max_steps=max_steps, devices=devices)
+    ended = np.isfinite(found.value) & np.isin(found.status, (CONVERGED, STUCK))
+    return {
+        k: AtNoise(objective, problems[k].law.natural(problems[k].full(found.free[k])))
+        for k, objective in objectives.items()
+        if ended[k]
+    }

@@ -8,7 +8,9 @@ import numpy as np
 import optax
 
 from jaxscale._identification import Linearization
-from jaxscale._objective import Huber
+from jaxscale._objective import Huber, HuberLoss, Loss
+from jaxscale._problem import Problem
+from jaxscale._profiling import scale_of
 from jaxscale._search import refined
 from jaxscale._stack import Stack
 from jaxscale.optim import CONVERGED, STUCK
@@ -24,6 +26,15 @@ class AtNoise:
 
     objective: Huber
     params: Mapping[str, float]
+
+
+def _with_priors(loss: Loss, problem: Problem, at: Linearization) -> Loss:
+    """The priors of the problem beside another loss, weighed against the same scatter."""
+    prior, noise = problem.loss.prior, problem.noise
+    if prior is None or noise is None or not isinstance(loss, HuberLoss):
+        return loss
+    slope, square = scale_of(replace(at, loss=loss, psi=at.weights * np.clip(at.residuals, -loss.delta, loss.delta)))
+    return loss._replace(prior=prior._replace(weight=prior.weight * square / slope / noise.dispersion))
 
 
 def estimates_at_noise(
@@ -43,7 +54,8 @@ def estimates_at_noise(
         usual, sigma = problem.objective, linear.sigma
         if isinstance(usual, Huber) and problem.loss.size < FAR_BELOW_NOISE * sigma < np.inf:
             objectives[k] = replace(usual, delta="matched").at(sigma)
-            problems[k] = replace(problem, objective=objectives[k], losses=objectives[k].losses(1.0))
+            (loss,) = objectives[k].losses(1.0)
+            problems[k] = replace(problem, objective=objectives[k], losses=(_with_priors(loss, problem, linear),))
     if not objectives:
         return {}
     found = refined(Stack.of(problems), optimizer, free, max_steps=max_steps, devices=devices)

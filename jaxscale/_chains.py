@@ -23,7 +23,7 @@ from jaxscale._intervals import (
     bootstrap_draws,
 )
 from jaxscale._objective import Huber, Objective
-from jaxscale._problem import make_problem
+from jaxscale._problem import Priors, make_problem
 from jaxscale._result import FitResult, Starts
 from jaxscale._runs import Runs
 from jaxscale._stack import Stack
@@ -45,6 +45,7 @@ def fit_chain(
     draws: int = 1000,
     fixed: Mapping[str, float] | None = None,
     bounds: Bounds | None = None,
+    priors: Priors | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> FitResult:
@@ -64,7 +65,7 @@ def fit_chain(
             they share; "quick" takes Powell's sandwich (of each step alone unless joint); "auto" chooses by the number
             of independent runs; None.
         level, draws, seed, progress: as for `fit`.
-        fixed, bounds: by the chain's parameter names.
+        fixed, bounds, priors: by the chain's parameter names.
 
     Raises:
         InputError: the law is no chain, or the runs lack a step's response.
@@ -75,6 +76,9 @@ def fit_chain(
         raise InputError(f"law {chain.name!r} is no chain; join two laws, as in chinchilla >> gadre_err, or use fit")
     if runs.response_name != chain.response.name and runs.response_name in runs.variables:
         raise InputError(f"the runs' response is {runs.response_name}, the chain predicts {chain.response.name}")
+    for name in (*(fixed or {}), *(bounds or {}), *(priors or {})):
+        if name not in chain.parameter_names:
+            raise InputError(f"law {chain.name!r} has no parameter {name!r}; it has {', '.join(chain.parameter_names)}")
     objective = Huber() if objective is None else objective
     tables = [_table(step, runs, last=step is steps[-1]) for step in steps]
     names = _names(chain, steps)
@@ -85,13 +89,15 @@ def fit_chain(
     each = {"objective": objective, "level": level, "seed": seed}
     first = [
         fit(step, table, intervals=None if intervals != "quick" or joint else "quick",
-            fixed=_own(fixed, name), bounds=_own(bounds, name), **each)
+            fixed=_own(fixed, name), bounds=_own(bounds, name), priors=_own(priors, name), **each)
         for step, table, name in zip(steps, tables, names, strict=True)
     ]  # fmt: skip
     staged = _joined(chain, runs, first, names, dict(fixed or {}), dict(bounds or {}))
+    staged = replace(staged, priors=dict(priors or {}), noise=None)
     if joint:
-        return _fit_jointly(chain, steps, tables, staged, first, runs, draws=draws, fixed=fixed, bounds=bounds,
-                            intervals=intervals, progress=progress, **each)  # fmt: skip
+        pins = {"fixed": fixed, "bounds": bounds, "priors": priors}
+        return _fit_jointly(chain, steps, tables, staged, first, runs, draws=draws, intervals=intervals,
+                            progress=progress, **pins, **each)  # fmt: skip
     if intervals != "bootstrap":
         return staged
     return _with_draws(staged, first, tables, runs, draws=draws, level=level, seed=seed, progress=progress)
@@ -203,7 +209,8 @@ def _with_draws(
     drawn = []
     with jax.enable_x64(True):
         for part, table in zip(parts, tables, strict=True):
-            problem = make_problem(part.law, table, part.objective, fixed=part.fixed, bounds=part.bounds)
+            pins = {"fixed": part.fixed, "bounds": part.bounds, "priors": part.priors}
+            problem = make_problem(part.law, table, part.objective, **pins, noise=part.noise)
             # One seed and as many rows (or clusters) for every step: draw k resamples the same runs in each.
             (free,) = bootstrap_draws(
                 Stack.of([problem]), problem.reduce(part.theta)[None], draws=draws, seed=seed,

@@ -175,6 +175,9 @@ def fit(
     bootstrap: Annotated[_Text, _option("--bootstrap", "K", "Intervals from K bootstrap draws.")] = None,
     fix: Annotated[_Texts, _option("--fix", "NAME=VALUE", "Hold a parameter; repeat.")] = None,
     tie: Annotated[_Texts, _option("--tie", "A,B", "Fit parameters as one; repeat.")] = None,
+    prior: Annotated[
+        _Texts, _option("--prior", "NAME=CENTRE:WIDTH", "Gaussian prior; width of the log where positive; repeat.")
+    ] = None,
     joint: Annotated[bool, typer.Option("--joint", help="Fit all steps of a chain of laws at once.")] = False,
     seed: _Seed = "0",
     strict: Annotated[bool, typer.Option("--strict", help="Exit with status 1 if the fit is not trustworthy.")] = False,
@@ -203,6 +206,7 @@ def fit(
         "level": _number(level, "--level"),
         "fixed": _numbers(fix, "--fix", "NAME=VALUE"),
         "tied": [_names(text) for text in tie or ()],
+        "priors": _priors(prior),
         "seed": _count(seed, "--seed", 0),
     }
     if bootstrap is not None:
@@ -611,6 +615,16 @@ def _names(text: str) -> tuple[str, ...]:
     if len(names) < 2 or not all(names):
         raise InputError(f"--tie takes two or more names with commas between them (alpha,beta), got {quoted(text)}")
     return names
+
+
+def _priors(texts: Iterable[str] | None) -> dict[str, tuple[float, float]]:
+    priors = {}
+    for name, text in _pairs(texts, "--prior", "NAME=CENTRE:WIDTH").items():
+        centre, colon, width = text.partition(":")
+        if not colon:
+            raise InputError(f"--prior takes NAME=CENTRE:WIDTH (alpha=0.35:0.05), got {quoted(f'{name}={text}')}")
+        priors[name] = _number(centre, "--prior"), _number(width, "--prior")
+    return priors
 
 
 def _objective(kind: str, delta: str | None) -> Any:

@@ -273,8 +273,8 @@ def _attempt(law: Law, runs: Runs, held: np.ndarray, options: Mapping[str, Any])
     weights = np.ones(runs.count) if runs.weights is None else runs.weights
     try:
         result = fit(law, replace(runs, weights=np.where(held, 0.0, weights)), intervals="quick", **options)
-        pins = {k: options[k] for k in ("fixed", "tied", "bounds") if k in options}
-        problem = make_problem(law, runs, result.objective, **pins)
+        pins = {k: options[k] for k in ("fixed", "tied", "bounds", "priors") if k in options}
+        problem = make_problem(law, runs, result.objective, **pins, noise=result.noise)
         with jax.enable_x64(True):
             at = linearize(problem, problem.reduce(result.theta))
     except InputError as error:

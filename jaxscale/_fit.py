@@ -26,7 +26,8 @@ from jaxscale._intervals import (
     powell_covariance,
 )
 from jaxscale._objective import Huber, Objective
-from jaxscale._problem import Noise, Problem, make_problem, pins
+from jaxscale._problem import Noise, Priors, Problem, make_problem, pins, read_priors
+from jaxscale._profiling import scale_of
 from jaxscale._result import Draws, Entry, Failure, FitResult, Fits, Starts
 from jaxscale._runs import Runs, read_runs
 from jaxscale._search import Search, agreeing, refined, search, undiscovered, with_lower
@@ -58,6 +59,7 @@ def fit(
     fixed: Mapping[str, float] | None = None,
     tied: Iterable[Sequence[str]] = (),
     bounds: Bounds | None = None,
+    priors: Priors | None = None,
     weights: Any = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -81,16 +83,24 @@ def fit(
         draws: resampled fits for "bootstrap".
         fixed: parameters held at a natural value. tied: groups of parameters that share one value.
         bounds: (low, high) in natural units by parameter; None leaves an end open.
+        priors: Gaussian knowledge from elsewhere, (centre, width) by parameter: the centre in natural units, the width
+            one standard deviation of theta, which is the logarithm of a positive parameter (0.1 is 10 %) and the
+            parameter itself for others, exponents say. See below.
         weights: one weight for each run, replacing those of `runs`; a column name if `runs` is a table.
         seed: of everything random; the same call gives the same result.
         progress: called as progress(done, total, what).
         devices: JAX devices that share the work; all of this process by default.
 
+    With priors the objective is F + (m2 / m1) sum (theta_j - c_j)^2 / (2 w_j^2). The factor, mean of psi squared over
+    the expected slope of psi (the variance of the noise, for squares), is taken from a first fit without priors: it
+    makes a prior weigh what one more observation of theta_j with error w_j would. So it is taken in standard errors and
+    intervals too: their draws each have a centre of their own within the width.
+
     Raises:
         InputError: the runs lack something the law reads, or an argument cannot be used. A fit that is bad but
             possible is returned with a verdict that says so.
     """
-    how = _how(law, objective, starts, optimizer, intervals, level, draws, fixed, tied, bounds, seed, devices)
+    how = _how(law, objective, starts, optimizer, intervals, level, draws, fixed, tied, bounds, priors, seed, devices)
     read = _as_runs(runs, weights)
     with jax.enable_x64(True):
         (made,) = _fit_stack(Stack.of([how.problem(read)]), [read], how, progress)
@@ -115,12 +125,13 @@ class _How:
     fixed: Mapping[str, float]
     tied: tuple[tuple[str, ...], ...]
     bounds: Bounds
+    priors: Priors
     seed: int
     devices: Sequence[Any] | None
 
     def problem(self, runs: Runs, noise: Noise | None = None) -> Problem:
         """The problem these runs pose, see `make_problem`."""
-        pins = {"fixed": self.fixed, "tied": self.tied, "bounds": self.bounds}
+        pins = {"fixed": self.fixed, "tied": self.tied, "bounds": self.bounds, "priors": self.priors}
         return make_problem(self.law, runs, self.objective, **pins, noise=noise)
 
 
@@ -135,20 +146,22 @@ def _how(
     fixed: Mapping[str, float] | None = None,
     tied: Iterable[Sequence[str]] = (),
     bounds: Bounds | None = None,
+    priors: Priors | None = None,
     seed: int = 0,
     devices: Sequence[Any] | None = None,
 ) -> _How:
     law = get(law) if isinstance(law, str) else law
     _check_options(starts, intervals, level, draws)
     fixed, bounds, tied = dict(fixed or {}), dict(bounds or {}), tuple(tuple(group) for group in tied)
-    pins(law, fixed, tied, bounds)
+    priors = dict(priors or {})
+    read_priors(law, pins(law, fixed, tied, bounds)[1], priors)
     if optimizer is None:
         chosen, solver, steps = damped_newton(), "damped_newton", _DEFAULT_STEPS
     else:
         chosen, solver, steps = optax.with_extra_args_support(optimizer), "given", _FIRST_ORDER_STEPS
     return _How(
         law, Huber() if objective is None else objective, starts, chosen, solver, steps,
-        intervals or "none", level, draws, fixed, tied, bounds, seed, devices,
+        intervals or "none", level, draws, fixed, tied, bounds, priors, seed, devices,
     )  # fmt: skip
 
 
@@ -193,26 +206,29 @@ def _fit_at_noise(
     free: np.ndarray,
     at: Sequence[Linearization],
 ) -> list[Callable[[], FitResult] | InputError]:
-    """Fit every table by an objective matched to the noise that its first fit shows."""
+    """Fit every table by an objective matched to the noise that its first fit shows, and priors weighed against it."""
     made: dict[int, Callable[[], FitResult] | InputError] = {}
-    problems: dict[int, Problem] = {}
     for k, table in enumerate(runs):
         if not np.isfinite(searches[k].lowest):
             made[k] = _nowhere_finite(how, searches[k])
         elif not at[k].sigma > 0:
-            text = f"the first fit to {_count(table)} leaves no scatter that the objective could be matched to; "
-            made[k] = InputError(text + "give its delta or scale as a number")
-        else:
-            problems[k] = how.problem(table, Noise(at[k].sigma))
-    if problems:
-        some = list(problems)
+            what = "the objective could be matched to" if how.objective.matched else "priors could be weighed against"
+            instead = "give its delta or scale as a number" if how.objective.matched else "fix parameters instead"
+            count = "1 run" if table.count == 1 else f"{table.count} runs"
+            made[k] = InputError(f"the first fit to {count} leaves no scatter that {what}; {instead}")
+    some = [k for k in range(len(stack)) if k not in made]
+    if some:
         tables, near = [runs[k] for k in some], free[some]
-        made |= zip(some, _fit_stack(Stack.of(list(problems.values())), tables, how, progress, near), strict=True)
+        shapes = [stack.problems[k].objective.at(at[k].sigma) for k in some]
+        bare = [
+            replace(stack.problems[k], objective=x, losses=x.losses(1.0)[-1:])
+            for k, x in zip(some, shapes, strict=True)
+        ]
+        scales = [scale_of(x) for x in linearize_all(Stack.of(bare), near)]
+        noises = [Noise(at[k].sigma, *scale) for k, scale in zip(some, scales, strict=True)]
+        second = Stack.of([how.problem(table, noise) for table, noise in zip(tables, noises, strict=True)])
+        made |= zip(some, _fit_stack(second, tables, how, progress, near), strict=True)
     return [made[k] for k in range(len(stack))]
-
-
-def _count(runs: Runs) -> str:
-    return "1 run" if runs.count == 1 else f"{runs.count} runs"
 
 
 def _nowhere_finite(how: _How, found: Search) -> InputError:
@@ -322,6 +338,7 @@ def _result(
         bounds={name: (_plain(low), _plain(high)) for name, (low, high) in how.bounds.items()},
         optimizer=how.solver,
         seed=how.seed,
+        priors={name: (float(c), float(w)) for name, (c, w) in how.priors.items()},
         noise=problem.noise,
         at_noise=at_noise,
     )
@@ -389,6 +406,7 @@ def problem_of(result: FitResult, runs: Runs | None = None) -> Problem:
         fixed=result.fixed,
         tied=result.tied,
         bounds=result.bounds,
+        priors=result.priors,
         noise=result.noise,
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from jaxscale._objective import HuberLoss, Loss, predictor
-from jaxscale._problem import Problem
+from jaxscale._problem import Noise, Problem
 from jaxscale._solve import Task, compile_options
 from jaxscale._stack import Stack
 
@@ -30,6 +30,8 @@ class Linearization:
     weights: np.ndarray
     loss: Loss
     held: np.ndarray  # (free,) True where a bound holds the value
+    free: np.ndarray | None = None  # (free,) where this is; with it priors are taken into account
+    noise: Noise | None = None
 
     @property
     def used(self) -> np.ndarray:
@@ -45,10 +47,25 @@ class Linearization:
     def gradient_norm(self) -> float:
         """Largest cosine between a column of the Jacobian and psi, bounds left out: zero at an optimum, whatever the
         units."""
-        size = np.linalg.norm(self.jacobian, axis=0) * np.linalg.norm(self.psi)
-        projected = np.abs(self.jacobian.T @ self.psi)[~self.held]
+        roots = np.sqrt(self.precision)  # a prior is one more run: its slope, and its residual in `off`
+        off = 0.0 * roots if self.free is None or self.loss.prior is None else self.free - self.loss.prior.centre
+        size = np.hypot(np.linalg.norm(self.jacobian, axis=0), roots)
+        size = size * np.hypot(np.linalg.norm(self.psi), np.linalg.norm(roots * off))
+        projected = np.abs(self.jacobian.T @ self.psi + self.precision * off)[~self.held]
         size = size[~self.held]
         return float(np.max(projected[size > 0] / size[size > 0], initial=0.0))
+
+    @property
+    def precision(self) -> np.ndarray:
+        """What priors add to the curvature of the objective, (free,)."""
+        prior = self.loss.prior
+        return np.zeros(self.jacobian.shape[1]) if prior is None else np.asarray(prior.weight)
+
+    @property
+    def rows_of_priors(self) -> np.ndarray:
+        """Priors as further rows of the Jacobian, (free, free), as informative as runs of weight one."""
+        slope = 1.0 if self.noise is None else self.noise.slope / float(self.weights[self.used].mean())
+        return np.diag(np.sqrt(self.precision / slope))
 
     @property
     def sigma(self) -> float:
@@ -83,7 +100,7 @@ class Linearization:
 
 @dataclass(frozen=True)
 class Identification:
-    """How well the runs tell the parameters apart.
+    """How well the runs, and priors if there are any, tell the parameters apart.
 
     condition_number: of J'J with columns of unit norm. correlations: of the estimates, by "name,name", from J'J alone.
     sloppiest: the combination of free values that the runs determine least, weights of unit length, largest first.
@@ -129,13 +146,17 @@ def linearize_all(stack: Stack, free: np.ndarray) -> list[Linearization]:
     for k, (problem, at) in enumerate(zip(stack.problems, free, strict=True)):
         residuals, jacobian, psi, weights = (x[k, : problem.count] for x in arrays)
         held = (at <= problem.lower + 1e-9) | (at >= problem.upper - 1e-9)
-        found.append(Linearization(problem.free_names, residuals, jacobian, psi, weights, problem.loss, held))
+        found.append(
+            Linearization(problem.free_names, residuals, jacobian, psi, weights, problem.loss, held, at, problem.noise)
+        )
     return found
 
 
 def identify(at: Linearization, units: np.ndarray) -> Identification:
     """Conditioning of the normalised Jacobian at an optimum; `units` (free, free) takes it to plain counts."""
     jacobian = (at.jacobian @ units)[at.used] * np.sqrt(at.weights[at.used])[:, None]
+    if at.precision.any():
+        jacobian = np.concatenate([jacobian, at.rows_of_priors @ units])
     norms = np.linalg.norm(jacobian, axis=0)
     if not np.all(np.isfinite(jacobian)) or not np.all(norms > 0):
         dead = {n: 1.0 for n, size in zip(at.names, norms, strict=True) if not size > 0}

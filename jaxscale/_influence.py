@@ -21,7 +21,7 @@ from jaxscale._quantity import Quantity, make_quantity
 from jaxscale._report import Lines, Report, Table, to_html, to_text
 from jaxscale._result import FitResult
 from jaxscale._runs import Runs
-from jaxscale._solve import NEAR, Task, compile_options
+from jaxscale._solve import NEAR, Own, Task, compile_options
 from jaxscale._stack import Stack, solve_stack
 from jaxscale._text import format_number
 from jaxscale.costs import CostModel
@@ -299,6 +299,8 @@ def _compiled_hessians(task: Task):
     evaluate = evaluator(task.law, task.layout, task.space, exact=True)
 
     def run(free, pinned, points, loss):
+        loss, prior = loss._replace(prior=None), loss.prior
+
         def alone(logs, response, weight):
             one = Points(tuple(x[None] for x in logs), response[None], weight[None])
             found = evaluate(free[None], pinned, one, loss, jnp.zeros(1)).curvature
@@ -307,7 +309,8 @@ def _compiled_hessians(task: Task):
 
         shares = jax.vmap(alone)(points.logs, points.response, points.weights)
         shares = jnp.where((points.weights > 0)[:, None, None], shares, 0.0)
-        return shares.sum(axis=0), shares
+        whole = shares.sum(axis=0)
+        return whole if prior is None else whole + jnp.diag(prior.weight), shares
 
     return jax.jit(run, compiler_options=compile_options())
 
@@ -334,8 +337,9 @@ def _refits(problem: Problem, best: np.ndarray, masks: Sequence[np.ndarray]) -> 
     own = problem.points.weights[: problem.count]
     weights = problem.padded(np.array([np.where(mask, 0.0, own) for mask in masks]))
     table, starts = np.zeros(len(masks), int), np.repeat(best[None], len(masks), axis=0)
-    options = {"weights": weights, "damping": NEAR}
-    free, _, status, _ = solve_stack(Stack.of([problem]), damped_newton(), table, starts, **options)
+    free, _, status, _ = solve_stack(
+        Stack.of([problem]), damped_newton(), table, starts, own=Own(weights), damping=NEAR
+    )
     return np.where(((status == CONVERGED) | (status == STUCK))[:, None], free, np.nan)
 
 

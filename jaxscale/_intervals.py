@@ -10,10 +10,10 @@ import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
 from jaxscale._identification import Identification, Linearization
-from jaxscale._objective import predictor
+from jaxscale._objective import Prior, predictor
 from jaxscale._problem import Problem
 from jaxscale._profiling import entry, profile
-from jaxscale._solve import NEAR, SMALL_BATCH, Task, compile_options
+from jaxscale._solve import NEAR, SMALL_BATCH, Own, Task, compile_options
 from jaxscale._stack import STARTS_AT_ONCE, Stack, solve_stack
 from jaxscale.optim import CONVERGED, STUCK, damped_newton, levenberg_marquardt
 
@@ -62,7 +62,8 @@ def powell_covariance(at: Linearization) -> Covariance | None:
     """Sandwich covariance of the free values with Powell's kernel estimate of the slope of psi (Powell 1991).
 
     The usual sandwich counts curvature only where |residual| <= delta, and covers 61 to 90 % of the time when delta is
-    far below the noise; see `Linearization.slopes`. None where the runs do not determine all parameters.
+    far below the noise; see `Linearization.slopes`. A prior counts as one more observation, whose centre would be off
+    by its width. None where the runs do not determine all parameters.
     """
     used = at.used
     jacobian, psi, weights = at.jacobian[used], at.psi[used], at.weights[used]
@@ -71,13 +72,17 @@ def powell_covariance(at: Linearization) -> Covariance | None:
         return None
     shares, factor = at.slopes
     bread_weights = weights * shares * factor
-    bread = jacobian.T @ (jacobian * bread_weights[:, None])
+    precision = at.precision[~at.held]
+    bread = jacobian.T @ (jacobian * bread_weights[:, None]) + np.diag(precision)
     scale = np.sqrt(np.maximum(np.diag(bread), 0.0))
     if not np.all(scale > 0) or not np.linalg.cond(bread / np.outer(scale, scale)) < 1e12:
         return None
     inverse = np.linalg.inv(bread / np.outer(scale, scale)) / np.outer(scale, scale)
     scores = inverse @ (jacobian * psi[:, None]).T
     inner = scores @ scores.T  # symmetric and without negative variances, whatever rounding does to the inverse
+    if at.noise is not None and precision.any():
+        of_priors = inverse * np.sqrt(at.noise.dispersion * precision)
+        inner = inner + of_priors @ of_priors.T
     matrix = np.zeros((len(at.held), len(at.held)))
     matrix[np.ix_(~at.held, ~at.held)] = inner
     return Covariance(at.names, matrix, "powell_sandwich")
@@ -93,6 +98,16 @@ def resampling_weights(
     picked = rng.integers(len(labels), size=(draws, len(labels))) + len(labels) * np.arange(draws)[:, None]
     times = np.bincount(picked.ravel(), minlength=draws * len(labels)).reshape(draws, len(labels))
     return problem.padded(times[:, index] * own)
+
+
+def resampled(problem: Problem, draws: int, rng: np.random.Generator, clusters: tuple[str, ...] | None) -> Own:
+    """What each draw is fitted to: runs resampled, and priors with their centres drawn anew within their widths."""
+    weights, prior = resampling_weights(problem, draws, rng, clusters), problem.loss.prior
+    if prior is None or problem.noise is None:
+        return Own(weights)
+    there = prior.weight > 0
+    width = np.sqrt(problem.noise.dispersion / np.where(there, prior.weight, 1.0)) * there
+    return Own(weights, prior.centre + width * rng.standard_normal((draws, len(width))))
 
 
 def bootstrap_draws(
@@ -122,10 +137,10 @@ def bootstrap_draws(
     done = 0
     for batch in _batches(pieces):
         table = np.repeat([k for k, _, _ in batch], [count for _, _, count in batch])
-        weights = [resampling_weights(stack.problems[k], count, rngs[k], clusters[k]) for k, _, count in batch]
         rows = stack.stages[-1].points.response.shape[-1]
-        weights = np.concatenate([np.pad(w, ((0, 0), (0, rows - w.shape[1]))) for w in weights])
-        fits = _refit(stack, table, best[table], weights, rivals, devices)
+        parts = [resampled(stack.problems[k].with_rows(rows), count, rngs[k], clusters[k]) for k, _, count in batch]
+        own = Own(*(None if x[0] is None else np.concatenate(x) for x in zip(*parts, strict=True)))
+        fits = _refit(stack, table, best[table], own, rivals, devices)
         for k, first, count in batch:
             found[k, first : first + count] = fits[table == k]
             done += count
@@ -149,7 +164,7 @@ def _refit(
     stack: Stack,
     table: np.ndarray,
     start: np.ndarray,
-    weights: np.ndarray,
+    own: Own,
     rivals: list[np.ndarray | None],
     devices: Sequence[Any] | None,
 ) -> np.ndarray:
@@ -160,18 +175,18 @@ def _refit(
     """
     first = damped_newton() if len(table) <= SMALL_BATCH else levenberg_marquardt()
     near: dict[str, Any] = {"damping": NEAR, "devices": devices}
-    free, value, status, _ = solve_stack(stack, first, table, start, weights=weights, **near)
+    free, value, status, _ = solve_stack(stack, first, table, start, own=own, **near)
     free, value, status = free.copy(), value.copy(), status.copy()
     for _ in range(2):
         rival, height = np.empty_like(free), np.full(len(free), np.inf)
         for k in np.unique(table):
             mine = table == k
             rivals[k] = free[mine][:_RIVALS] if rivals[k] is None else rivals[k]
-            rival[mine], height[mine] = _best_rival(stack, k, rivals[k], free[mine], weights[mine])
+            rival[mine], height[mine] = _best_rival(stack, k, rivals[k], free[mine], own.rows(mine))
         again = np.flatnonzero((height < value * (1 - 1e-9)) | ((status != CONVERGED) & (status != STUCK)))
         if not len(again):
             break
-        fresh = solve_stack(stack, damped_newton(), table[again], rival[again], weights=weights[again], **near)
+        fresh = solve_stack(stack, damped_newton(), table[again], rival[again], own=own.rows(again), **near)
         better = fresh.value < value[again]
         kept = again[better]
         free[kept], value[kept], status[kept] = fresh.free[better], fresh.value[better], fresh.status[better]
@@ -179,7 +194,7 @@ def _refit(
     return free
 
 
-def _best_rival(stack: Stack, k: int, rivals: np.ndarray, free: np.ndarray, weights: np.ndarray):
+def _best_rival(stack: Stack, k: int, rivals: np.ndarray, free: np.ndarray, own: Own):
     """For every draw of table k, the lowest of its objective over some other draws' optima, and where."""
     rivals = rivals[np.isfinite(rivals).all(axis=1)]
     if not len(rivals):
@@ -188,7 +203,10 @@ def _best_rival(stack: Stack, k: int, rivals: np.ndarray, free: np.ndarray, weig
     tables = stack.stages[-1]
     one = jax.tree.map(lambda x: x[k], tables) if stack.many else tables
     contributions = np.asarray(_contributions(stack.first.task)(padded, one))  # (rivals, rows), at weight one
-    heights = np.nan_to_num(weights @ contributions.T, nan=np.inf)
+    heights = own.weights @ contributions.T
+    if own.centre is not None and one.loss.prior is not None:
+        heights += Prior(own.centre[:, None], one.loss.prior.weight).penalty(padded)
+    heights = np.nan_to_num(heights, nan=np.inf)
     pick = heights.argmin(axis=1)
     return padded[pick], heights[np.arange(len(free)), pick]
 

@@ -197,11 +197,23 @@ class Points(NamedTuple):
         return Points(tuple(x[rows] for x in self.logs), self.response[rows], self.weights[rows])
 
 
+class Prior(NamedTuple):
+    """What pulls the free values, each (..., free): weight / 2 (value - centre)^2 is added to the objective."""
+
+    centre: Any
+    weight: Any
+
+    def penalty(self, free: Any) -> Any:
+        """What is added to the objective, (...,)."""
+        return 0.5 * (self.weight * (free - self.centre) ** 2).sum(axis=-1)
+
+
 class HuberLoss(NamedTuple):
-    """The shape of Huber's misfit, as data: no number here causes a new compilation."""
+    """The shape of Huber's misfit, and priors beside it, as data: no number here causes a new compilation."""
 
     delta: Any
     overestimate: Any
+    prior: Prior | None = None
 
     @property
     def size(self) -> float:
@@ -238,6 +250,7 @@ class StudentLoss(NamedTuple):
     scale: Any
     freedom: Any
     overestimate: Any
+    prior: Prior | None = None
 
     @property
     def size(self) -> float:
@@ -325,7 +338,8 @@ def value_of(law: Law, layout: Layout, space: Space):
     def value(free: Array, pinned: Array, points: Points, loss: Loss) -> Array:
         theta = layout.full(free, pinned)
         residual = separate(jax.vmap(lambda logs: predict(theta, logs))(points.logs)) - points.response
-        return jnp.sum(separate(loss.misfit(residual, points.weights)[0]))
+        total = jnp.sum(separate(loss.misfit(residual, points.weights)[0]))
+        return total if loss.prior is None else total + loss.prior.penalty(free)
 
     return value
 
@@ -360,7 +374,7 @@ def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_ord
         free: Array, pinned: Array, points: Points, loss: Loss, outer_share: Array | None = None
     ) -> Evaluation:
         p = free.shape[1]
-        logs_axes = 0 if points.response.ndim == 2 else None
+        logs_axes = 0 if pinned.ndim == 2 else None
         columns = tuple(free[:, i] for i in range(p))
 
         def per_run(function):
@@ -369,7 +383,8 @@ def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_ord
 
             return jax.vmap(one_lane, (0, 0 if pinned.ndim == 2 else None, logs_axes))(columns, pinned, points.logs)
 
-        loss = jax.tree.map(lambda x: jnp.reshape(x, (-1, 1)), loss)
+        prior = loss.prior
+        loss = jax.tree.map(lambda x: jnp.reshape(x, (-1, 1)), loss._replace(prior=None))
         predicted, jac = separate(per_run(value_and_jacobian))
         residual = predicted - points.response
         contribution, psi, weights = loss.misfit(residual, points.weights)
@@ -378,7 +393,7 @@ def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_ord
         contribution, psi, inner = separate((contribution, psi, inner))
         if not second_order:
             gradient = jnp.stack([jnp.sum(separate(j * psi), axis=1) for j in jac], axis=1)
-            return Evaluation(jnp.sum(contribution, axis=1), gradient, None)
+            return _with_prior(Evaluation(jnp.sum(contribution, axis=1), gradient, None), free, prior)
 
         left = jnp.stack([*(j * inner for j in jac), psi, contribution], axis=1)
         right = jnp.stack([*jac, jnp.ones_like(psi)], axis=1)
@@ -392,9 +407,20 @@ def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_ord
             rows = separate(jnp.stack(per_run(hessian_rows), axis=1))
             triangle = jnp.einsum("bkn,bn->bk", rows, psi)
             hessian = hessian + triangle[:, _triangle_index(p)]
-        return Evaluation(product[:, p + 1, p], product[:, p, :p], Curvature(gauss_newton, hessian))
+        found = Evaluation(product[:, p + 1, p], product[:, p, :p], Curvature(gauss_newton, hessian))
+        return _with_prior(found, free, prior)
 
     return evaluate
+
+
+def _with_prior(found: Evaluation, free: Array, prior: Prior | None) -> Evaluation:
+    if prior is None:
+        return found
+    diagonal = jnp.eye(free.shape[1]) * prior.weight[..., None, :]
+    curvature = jax.tree.map(lambda x: x + diagonal, found.curvature)
+    return Evaluation(
+        found.value + prior.penalty(free), found.gradient + prior.weight * (free - prior.centre), curvature
+    )
 
 
 def _triangle_index(p: int) -> np.ndarray:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from jaxscale._errors import InputError
-from jaxscale._objective import Layout, Loss, Objective, Points, residual_space
+from jaxscale._objective import Layout, Loss, Objective, Points, Prior, residual_space
 from jaxscale._runs import Runs
 from jaxscale._solve import Tables, Task, bucket
 from jaxscale.laws import Law
+
+Priors = Mapping[str, tuple[float, float]]
 
 _THETA_LIMIT = 300.0  # a logged parameter beyond exp(+-300) has left float64's useful range
 _VANISHING_FLOOR = 1e-6  # a floor below this share of the least response can no longer be told from none
@@ -17,9 +19,21 @@ _VANISHING_FLOOR = 1e-6  # a floor below this share of the least response can no
 
 @dataclass(frozen=True)
 class Noise:
-    """The scatter of the runs around a first fit: their robust standard deviation in the space of the residual."""
+    """The scatter of the runs around a first fit, which objectives and priors are matched to.
+
+    sigma: robust standard deviation in the space of the residual. slope, square: expected slope of psi and mean of its
+    square, of the objective that is fitted in the end. Near an optimum the objective rises by `dispersion` times half
+    of chi squared: for squares the variance of the noise.
+    """
 
     sigma: float
+    slope: float
+    square: float
+
+    @property
+    def dispersion(self) -> float:
+        """What one unit of the objective's rise means, see above."""
+        return self.square / self.slope
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +52,7 @@ class Problem:
     asked: frozenset[str]  # parameters with a bound the user gave
     losses: tuple[Loss, ...]  # stages of the objective, the last being the one asked for
     noise: Noise | None = None
+    priors: bool = False  # whether there are any; they are in `losses` once the noise is known
 
     @property
     def layout(self) -> Layout:
@@ -71,8 +86,8 @@ class Problem:
 
     @property
     def provisional(self) -> bool:
-        """Whether the objective waits for the noise that a fit of this problem shows."""
-        return self.objective.matched
+        """Whether objective or priors wait for the noise that a fit of this problem shows."""
+        return self.noise is None and (self.objective.matched or self.priors)
 
     def tables(self, stage: int = -1) -> Tables:
         """The numbers of this problem at a stage of the objective, as the solver takes them."""
@@ -103,17 +118,20 @@ def make_problem(
     fixed: Mapping[str, float] | None = None,
     tied: Sequence[Sequence[str]] = (),
     bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+    priors: Priors | None = None,
     noise: Noise | None = None,
 ) -> Problem:
     """Check that the runs have what the law reads, apply pins, ties and bounds, and pad.
 
-    An objective that is matched to the noise is made so by `noise`; without it the problem is that of the first fit.
+    An objective is matched to the noise, and priors are weighed against it, by `noise`; without it the problem is that
+    of the first fit, which has no priors.
 
     Raises:
-        InputError: a variable is missing, or a pin, tie or bound names no parameter or contradicts another.
+        InputError: a variable is missing, or a pin, tie, bound or prior names no parameter or contradicts another.
     """
-    fixed, bounds = dict(fixed or {}), dict(bounds or {})
+    fixed, bounds, priors = dict(fixed or {}), dict(bounds or {}), dict(priors or {})
     pinned, layout = pins(law, fixed, tied, bounds)
+    centre, precision = read_priors(law, layout, priors)
     space = residual_space(law, objective)
     logs = tuple(_logged(runs.variable(v.name), v.domain) for v in law.variables)
     response = np.asarray(runs.response, np.float64)
@@ -122,11 +140,15 @@ def make_problem(
     points = _pad(Points(logs, np.log(response) if space == "log" else response, weights), bucket(len(response)))
     task = Task(law, layout, space)
     scale = 1.0 if space == "log" else float(np.median(np.abs(response))) or 1.0
+    losses = objective.losses(scale)
     if noise is not None:
         objective = objective.at(noise.sigma)
+        losses = objective.losses(scale)
+        if priors:
+            losses = tuple(x._replace(prior=Prior(centre, noise.dispersion * precision)) for x in losses)
     return Problem(
-        law, objective, task, points, pinned, lower, upper, len(response), frozenset(bounds), objective.losses(scale),
-        noise,
+        law, objective, task, points, pinned, lower, upper, len(response), frozenset(bounds), losses, noise,
+        bool(priors),
     )  # fmt: skip
 
 
@@ -149,6 +171,30 @@ def pins(
     if layout.free == 0:
         raise InputError("every parameter is fixed, so there is nothing to fit; use predict with these values")
     return pinned, layout
+
+
+def read_priors(law: Law, layout: Layout, priors: Priors) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and precision (1 / width^2) of the Gaussian prior of each free value, (free,); precision 0 without one.
+
+    Raises:
+        InputError: a prior names no free parameter, or its centre or width is not one.
+    """
+    weighted, precision = np.zeros(layout.free), np.zeros(layout.free)
+    for name, prior in priors.items():
+        if name not in law.parameter_names:
+            raise InputError(f"law {law.name!r} has no parameter {name!r}; it has {', '.join(law.parameter_names)}")
+        k = law.parameter_names.index(name)
+        if layout.slots[k] < 0:
+            raise InputError(f"{name} is fixed, so a prior of it changes nothing; leave out one of the two")
+        try:
+            centre, width = (float(x) for x in prior)
+        except (TypeError, ValueError):
+            raise InputError(f"a prior is a pair (centre, width), got {prior!r} for {name}") from None
+        if not (np.isfinite(centre) and 0 < width < np.inf):
+            raise InputError(f"a prior has a finite centre and a positive width, got {prior!r} for {name}")
+        weighted[layout.slots[k]] += law.parameters[k].to_theta(centre) / width**2
+        precision[layout.slots[k]] += 1 / width**2
+    return weighted / np.where(precision > 0, precision, 1.0), precision
 
 
 def _slots(law: Law, fixed: Mapping[str, float], tied: Sequence[Sequence[str]]) -> tuple[int, ...]:

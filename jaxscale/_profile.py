@@ -195,6 +195,8 @@ def ratio_test(
         InputError: nothing is restricted, or not by what `fit` could do.
     """
     fixed, tied = dict(fixed or {}), tuple(tuple(group) for group in tied)
+    if result.priors:
+        raise InputError("priors take part in this fit's objective; test a restriction on a fit without them")
     runs = runs_of(result, runs)
     problem = problem_of(result, runs)
     restricted = fit(

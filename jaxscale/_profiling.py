@@ -239,6 +239,7 @@ def _directions(at: Linearization, slope: np.ndarray) -> tuple[np.ndarray, np.nd
     used, room = at.used, ~at.held
     jacobian = at.jacobian[used][:, room] * np.sqrt(at.weights[used])[:, None]
     ratio = m1 / float(at.weights[used].mean())
+    jacobian = np.concatenate([jacobian, np.diag(np.sqrt(at.precision / ratio))[room][:, room]])
     norms = np.linalg.norm(jacobian, axis=0)
     norms = np.where(norms > 0, norms, 1.0)
     _, singular, rows = np.linalg.svd(jacobian / norms, full_matrices=False)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -91,8 +91,9 @@ class FitResult:
     params: natural values by name. theta: the same unconstrained, (n_parameters,), in the law's order. value: the
     objective, summed over runs. gradient_norm: largest cosine between a column of the Jacobian and the scores, 0 at an
     optimum. covariance: of theta; parameters it does not name were fixed. runs: None if read from a file without rows.
-    objective: with the numbers that were used. noise: of the first fit that they were matched to, None if they were
-    given. at_noise: where Huber's delta lies below half the typical residual, what a matched one would have said.
+    objective: with the numbers that were used. priors: (centre, width) as given. noise: of the first fit that objective
+    and priors were matched to, None if there was nothing to match. at_noise: where Huber's delta lies below half the
+    typical residual, what a matched one would have said.
     """
 
     law: Law
@@ -116,6 +117,7 @@ class FitResult:
     bounds: Mapping[str, tuple[float | None, float | None]]
     optimizer: str
     seed: int
+    priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     noise: Noise | None = None
     at_noise: AtNoise | None = None
 
@@ -195,6 +197,11 @@ class FitResult:
         if name in self.fixed:
             return "fixed"
         notes = [f"tied to {', '.join(n for n in t if n != name)}" for t in self.tied if name in t]
+        if name in self.priors:
+            centre, width = self.priors[name]
+            logged = {"log": " in the log", "logit": " in log odds"}
+            transform = self.law.parameters[self.law.parameter_names.index(name)].transform
+            notes.append(f"prior {centre:g} ± {width:g}{logged.get(transform, '')}")
         if any(r.code == "at_bound" and name in r.params for r in self.verdict.reasons):
             notes.append("at bound")
         return ", ".join(notes)
@@ -221,8 +228,9 @@ class FitResult:
         i = self.identification
         sloppy = ", ".join(f"{w:+.2f} {k}" for k, w in list(i.sloppiest.items())[:4] if abs(w) > 0.05)
         condition = f"{i.condition_number:.1e}" if np.isfinite(i.condition_number) else "infinite"
+        priors = " and priors" if self.priors else ""
         facts = [
-            f"objective {self.value:.10g} (sum over runs), gradient {self.gradient_norm:.1e}",
+            f"objective {self.value:.10g} (sum over runs{priors}), gradient {self.gradient_norm:.1e}",
             f"starts: {self.starts}",
             f"conditioning {condition}; least determined direction: {sloppy or 'none'}",
         ]
@@ -285,6 +293,7 @@ class FitResult:
                 "fixed": dict(self.fixed),
                 "tied": [list(t) for t in self.tied],
                 "bounds": {k: list(map(_number_or_none, v)) for k, v in self.bounds.items()},
+                "priors": {k: list(v) for k, v in self.priors.items()},
             },
             "at_noise": None
             if self.at_noise is None
@@ -726,6 +735,7 @@ def _fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
         bounds={str(k): (_number_or_none(low), _number_or_none(high)) for k, (low, high) in pins["bounds"].items()},
         optimizer=str(data["optimizer"]),
         seed=int(data["seed"]),
+        priors=_pairs(pins.get("priors", {})),
         noise=None if data.get("noise") is None else Noise(**_numbers(data["noise"])),
         at_noise=_at_noise_from(data.get("at_noise"), objective, law),
     )

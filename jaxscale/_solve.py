@@ -37,12 +37,33 @@ class Problems(NamedTuple):
     """What a batch of starts is fitted to.
 
     `tables` are the `Tables` of one table, or have a leading axis of tables, and `table` says which each start uses,
-    (n_starts,). `weights`, if given, are each start's own, (n_starts, rows), and replace those of the points.
+    (n_starts,). `own` is what starts have for themselves.
     """
 
     tables: Any
-    weights: Any
+    own: "Own"
     table: Any
+
+
+class Own(NamedTuple):
+    """What each start has for itself in place of what its table says, (n_starts, ...), or None: weights of the runs,
+    centre of the priors."""
+
+    weights: Any = None
+    centre: Any = None
+
+    def rows(self, which: Any) -> "Own":
+        """That of some starts."""
+        return Own(*(None if x is None else x[which] for x in self))
+
+    def within(self, tables: "Tables") -> "Tables":
+        """The tables with what is a start's own."""
+        points, loss = tables.points, tables.loss
+        if self.weights is not None:
+            points = points._replace(weights=self.weights)
+        if self.centre is not None and loss.prior is not None:
+            loss = loss._replace(prior=loss.prior._replace(centre=self.centre))
+        return tables._replace(points=points, loss=loss)
 
 
 class Tables(NamedTuple):
@@ -137,8 +158,7 @@ def _in_threads(
 
     def one(k: int) -> tuple[np.ndarray, ...]:
         mine = slice(k * each, (k + 1) * each)
-        weights = None if problems.weights is None else problems.weights[mine]
-        part = Problems(problems.tables, weights, problems.table[mine])
+        part = Problems(problems.tables, problems.own.rows(mine), problems.table[mine])
         with jax.enable_x64(True), jax.default_device(device):  # settings of each thread
             return tuple(np.asarray(x) for x in run(starts[mine], counts[k : k + 1], part, damping))
 
@@ -166,8 +186,7 @@ def _deal(starts: np.ndarray, problems: Problems, hands: int, smallest: int):
     place = np.empty(size, np.int64)
     place[dealt] = np.arange(size)
     source = np.minimum(dealt, count - 1)
-    weights = None if problems.weights is None else problems.weights[source]
-    problems = Problems(problems.tables, weights, np.asarray(problems.table)[source])
+    problems = Problems(problems.tables, problems.own.rows(source), np.asarray(problems.table)[source])
     counts = np.array([len(range(k, count, hands)) for k in range(hands)])
     return starts[source], problems, place[:count], counts
 
@@ -227,9 +246,11 @@ def _compiled(task: Task, optimizer, lanes: int, max_steps: int, devices: tuple[
     options = compile_options(devices[0].platform, task)
     if len(devices) > 1:
         split, whole = PartitionSpec("starts"), PartitionSpec()
-        specs = Problems(whole, split, split)
+        specs: Any = (whole, split, split)  # of problems
         mesh = Mesh(np.array(devices), ("starts",))
-        sharded = jax.shard_map(run, mesh=mesh, in_specs=(split, split, specs, whole), out_specs=split, check_vma=False)
+        sharded = jax.shard_map(
+            run, mesh=mesh, in_specs=(split, split, Problems(*specs), whole), out_specs=split, check_vma=False
+        )
         return jax.jit(sharded, compiler_options=options)
     return jax.jit(run, compiler_options=options)
 
@@ -238,7 +259,7 @@ class _Lanes(NamedTuple):
     """State of the lanes, and the results written so far (one extra row takes what idle lanes write)."""
 
     start: Array  # which start each lane works on
-    owned: tuple[Any, Any]  # tables and weights of the lanes' own
+    owned: tuple[Any, Own]  # tables of the lanes' own, if tables differ, and what else they have for themselves
     trial: Array
     optimizer: Any
     best: Array
@@ -265,10 +286,10 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
 
     # What a lane has of its own is copied to it when it takes a start. Gathered anew in every step it would cost as
     # much as the law itself, since XLA on CPU fuses a gather into its use, one number at a time.
-    def own(start: Array) -> tuple[Any, Any]:
-        """Table and weights that a start has for itself, if tables and weights differ."""
+    def own(start: Array) -> tuple[Any, Own]:
+        """What a start has for itself."""
         table = jax.tree.map(lambda x: x[problems.table[start]], problems.tables) if many else None
-        return table, None if problems.weights is None else problems.weights[start]
+        return table, problems.own.rows(start)
 
     def refill(owned: tuple, finished: Array, following: Array) -> tuple:
         lane_of = jnp.argsort(~finished)
@@ -282,8 +303,7 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
 
     def tables_of(owned: tuple) -> Tables:
         """The table of each lane; what all share stays without a lane axis."""
-        tables = owned[0] if many else problems.tables
-        return tables if owned[1] is None else tables._replace(points=tables.points._replace(weights=owned[1]))
+        return owned[1].within(owned[0] if many else problems.tables)
 
     def advance(evaluation, state, trial, tables):
         """One step of the optimizer in every lane."""
@@ -301,9 +321,7 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
             )
             return jnp.clip(optax.apply_updates(trial, updates), *bounds.values()), state
 
-        axes = jax.tree.map(lambda _: 0 if many else None, tables)
-        weights_axis = 0 if tables.points.weights.ndim == 2 else None
-        axes = axes._replace(points=axes.points._replace(weights=weights_axis))
+        axes = jax.tree.map(lambda x, shared: 0 if many or x.ndim > shared.ndim else None, tables, problems.tables)
         return jax.vmap(one, (0, 0, 0, 0, 0, axes))(
             evaluation.gradient, state, trial, evaluation.value, evaluation.curvature, tables
         )

@@ -9,11 +9,12 @@ import numpy as np
 import optax
 
 from jaxscale._problem import Problem
-from jaxscale._solve import AT, SMALL_BATCH, Problems, Solutions, Tables, solve
+from jaxscale._solve import AT, SMALL_BATCH, Own, Problems, Solutions, Tables, solve
 from jaxscale.optim import DampedState, damped_newton
 
 MOST_STACKED, _FEW_STACKED = 256, 16  # tables side by side
 STARTS_AT_ONCE = 4096
+NOTHING = Own()
 _SINGLE_TOLERANCE = 1e-5  # relative decrease that float32 can still tell from none
 
 
@@ -72,17 +73,17 @@ class Stack:
         """The same problems on some of their runs, see `Problem.thinned`."""
         return Stack.of([p.thinned(rows) for p in self.problems])
 
-    def batch(self, table: np.ndarray, stage: int = -1, weights: np.ndarray | None = None) -> Problems:
-        """For starts of which number k is fitted to table `table[k]`, with its own weights, (starts, rows), if given.
+    def batch(self, table: np.ndarray, stage: int = -1, own: Own = NOTHING) -> Problems:
+        """For starts of which number k is fitted to table `table[k]`, with what is its `own`.
 
         Where there are many tables, or few starts, every start is always given its weights: programs are shared.
         """
         tables = self.stages[stage]
-        if weights is None and self.many:
-            weights = tables.points.weights[table]
-        elif weights is None and len(table) <= SMALL_BATCH:
-            weights = np.broadcast_to(tables.points.weights, (len(table), len(tables.points.weights)))
-        return Problems(tables, weights, np.asarray(table))
+        if own.weights is None and self.many:
+            own = own._replace(weights=tables.points.weights[table])
+        elif own.weights is None and len(table) <= SMALL_BATCH:
+            own = own._replace(weights=np.broadcast_to(tables.points.weights, (len(table), len(tables.points.weights))))
+        return Problems(tables, own, np.asarray(table))
 
 
 def stacked_rows(problem: Problem) -> int:
@@ -97,27 +98,27 @@ def solve_stack(
     free: np.ndarray,
     *,
     stage: int = -1,
-    weights: np.ndarray | None = None,
+    own: Own = NOTHING,
     devices: Sequence[Any] | None = None,
     **options: Any,
 ) -> Solutions:
-    """`solve` for a stack: start k, (free,), is fitted to table `table[k]`, with `weights[k]` (rows,) if given.
+    """`solve` for a stack: start k, (free,), is fitted to table `table[k]`, with what is its `own`.
 
-    Many tables, and starts with weights of their own, are taken `STARTS_AT_ONCE` at a time: memory is bounded, and one
+    Many tables, and starts with anything of their own, are taken `STARTS_AT_ONCE` at a time: memory is bounded, and one
     compiled shape serves them all. On devices without float64 every start descends in float32 first, and is finished
     in float64 on the host.
     """
     if in_float32(devices):
         damped = isinstance(jax.eval_shape(optimizer.init, free[0]), DampedState)
         rough = damped_newton(tolerance=_SINGLE_TOLERANCE) if damped else optimizer
-        single = None if weights is None else weights.astype(np.float32)
+        single = Own(*(None if x is None else x.astype(np.float32) for x in own))
         found = _in_parts(
             stack.in_single_precision(), rough, table, free.astype(np.float32), stage, single,
             devices=devices, **options,
         ).free.astype(np.float64)  # fmt: skip
         free = np.where(np.isfinite(found), found, free)
         devices, options = jax.local_devices(backend="cpu"), options | {"damping": AT}
-    return _in_parts(stack, optimizer, table, free, stage, weights, devices=devices, **options)
+    return _in_parts(stack, optimizer, table, free, stage, own, devices=devices, **options)
 
 
 def in_float32(devices: Sequence[Any] | None) -> bool:
@@ -131,15 +132,15 @@ def _in_parts(
     table: np.ndarray,
     free: np.ndarray,
     stage: int,
-    weights: np.ndarray | None,
+    own: Own,
     **options: Any,
 ) -> Solutions:
-    at_once = STARTS_AT_ONCE if stack.many or weights is not None else len(free)
+    at_once = STARTS_AT_ONCE if stack.many or any(x is not None for x in own) else len(free)
     smallest = STARTS_AT_ONCE if len(stack) > _FEW_STACKED else SMALL_BATCH
     parts = []
     for first in range(0, len(free), at_once):
         part = slice(first, first + at_once)
-        batch = stack.batch(table[part], stage, None if weights is None else weights[part])
+        batch = stack.batch(table[part], stage, own.rows(part))
         parts.append(solve(stack.first.task, optimizer, free[part], batch, smallest=smallest, **options))
     return joined(parts)
 

@@ -25,6 +25,7 @@ Severity = Literal["info", "warning", "fatal"]
 GRADIENT_TOLERANCE = 1e-5
 FEW_AGREEING = 0.05
 TREND_P_VALUE = 1e-4
+FAR_FROM_PRIOR = 2.0  # widths: beyond, 5 % of the time even were the runs to say nothing
 CROSS_TERM_T = 3.0
 DEPENDENCE = 0.3
 FEWEST_RUNS_FOR_TRENDS = 20
@@ -293,12 +294,28 @@ def _residuals(e: Evidence) -> Iterator[Reason]:
         )
 
 
+def _priors(e: Evidence) -> Iterator[Reason]:
+    prior, noise = e.problem.loss.prior, e.problem.noise
+    if prior is None or noise is None:
+        return
+    widths_off = np.abs(e.free - prior.centre) * np.sqrt(prior.weight / (noise.dispersion or np.nan))
+    for name, off in zip(e.at.names, widths_off, strict=True):
+        if off > FAR_FROM_PRIOR:
+            yield Reason(
+                "prior_contradicted",
+                "warning",
+                f"{name} ended {off:.1f} widths from the centre of its prior: runs and prior contradict each other; "
+                "check both, or widen the prior",
+                params=(name,),
+            )
+
+
 def _table(e: Evidence) -> Iterator[Reason]:
     for note in e.runs.record.notes:
         yield Reason(note.code, note.severity, note.text, note.rows)
 
 
-_CHECKS = (_optimum, _bounds, _design, _conditioning, _residuals, _table)
+_CHECKS = (_optimum, _bounds, _design, _conditioning, _residuals, _priors, _table)
 
 
 def _scalar_logs(e: Evidence) -> dict[str, np.ndarray]:

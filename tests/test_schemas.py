@@ -44,7 +44,7 @@ def documents() -> dict[str, list[dict]]:
     noted = js.fit("chinchilla", js.Runs.from_frame(odd), intervals=None, bounds={"E": (2.0, None)})
     flat, bad = ({**table(), name: np.full(30, value)} for name, value in (("D", 2e9), ("loss", -1.0)))
     frames = {name: pd.DataFrame(columns) for name, columns in (("good", table()), ("flat", flat), ("bad", bad))}
-    student = replace(plain, objective=js.StudentT(4, 0.005), noise=Noise(0.005))
+    student = replace(plain, objective=js.StudentT(4, 0.005), noise=Noise(0.005, 1.0, 2.5e-5), priors={"E": (1.7, 0.1)})
     many = js.fit_many("chinchilla", frames, intervals=None)
     made = js.bootstrap(plain, draws=20)
     plans = [

@@ -68,6 +68,18 @@ class Linearization:
         return np.diag(np.sqrt(self.precision / slope))
 
     @property
+    def leverage(self) -> np.ndarray:
+        """Diagonal of the hat matrix of the slopes, 0 to 1, (n_runs,); nan for runs that do not count."""
+        used, room = self.used, ~self.held
+        rows = self.jacobian[used][:, room] * np.sqrt(self.weights[used])[:, None]
+        rows = np.concatenate([rows, self.rows_of_priors[room][:, room]])
+        norms = np.linalg.norm(rows, axis=0)
+        left, singular, _ = np.linalg.svd(rows / np.where(norms > 0, norms, 1.0), full_matrices=False)
+        out = np.full(len(used), np.nan)
+        out[used] = (left[: used.sum(), singular > 1e-10 * singular[0]] ** 2).sum(axis=1)
+        return out
+
+    @property
     def sigma(self) -> float:
         """Robust scale of the residuals: 1.4826 times their median absolute size, without the p smallest, which a
         nearly absolute fit passes through."""

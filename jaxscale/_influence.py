@@ -262,7 +262,7 @@ def _influence(
         quantity=watched,
         change=values,
         pull=pull,
-        leverage=_leverage(linear),
+        leverage=linear.leverage,
         outlier=np.where(used & (linear.sigma > 0), -linear.residuals / (linear.sigma or np.nan), np.nan),
         observed=np.asarray(runs.response),
         predicted=np.where(np.isfinite(moved).all(axis=1), predicted, np.nan),
@@ -353,13 +353,3 @@ def _sets(score: np.ndarray, together: int, one_way: bool) -> tuple[list[np.ndar
             masks.append(np.isin(np.arange(len(score)), strongest))
             names.append(name)
     return masks, names
-
-
-def _leverage(linear: Linearization) -> np.ndarray:
-    used, room = linear.used, ~linear.held
-    rows = linear.jacobian[used][:, room] * np.sqrt(linear.weights[used])[:, None]
-    norms = np.linalg.norm(rows, axis=0)
-    left, singular, _ = np.linalg.svd(rows / np.where(norms > 0, norms, 1.0), full_matrices=False)
-    out = np.full(len(used), np.nan)
-    out[used] = (left[:, singular > 1e-10 * singular[0]] ** 2).sum(axis=1)
-    return out

@@ -39,6 +39,10 @@ _METHODS = {
     "profile": "profiles of the objective, scaled to its noise",
     "pairs": "runs resampled",
     "cluster_pairs": "independent runs resampled whole",
+    "bayesian": "Bayesian weights of the runs",
+    "cluster_bayesian": "Bayesian weights of the independent runs",
+    "wild": "residuals with random signs",
+    "cluster_wild": "residuals with random signs, one for each independent run",
 }
 
 

@@ -46,10 +46,11 @@ class Problems(NamedTuple):
 
 
 class Own(NamedTuple):
-    """What each start has for itself in place of what its table says, (n_starts, ...), or None: weights of the runs,
-    centre of the priors."""
+    """What each start has for itself in place of what its table says, (n_starts, ...), or None: weights and response
+    of the runs, centre of the priors."""
 
     weights: Any = None
+    response: Any = None
     centre: Any = None
 
     def rows(self, which: Any) -> "Own":
@@ -61,6 +62,8 @@ class Own(NamedTuple):
         points, loss = tables.points, tables.loss
         if self.weights is not None:
             points = points._replace(weights=self.weights)
+        if self.response is not None:
+            points = points._replace(response=self.response)
         if self.centre is not None and loss.prior is not None:
             loss = loss._replace(prior=loss.prior._replace(centre=self.centre))
         return tables._replace(points=points, loss=loss)

@@ -141,12 +141,13 @@ def test_clusters_move_whole(runs):
     np.testing.assert_array_equal(times[:, :, 0].sum(axis=1), 10)
 
 
-def test_every_draw_is_an_optimum_of_its_own_runs(runs, full):
+@pytest.mark.parametrize("kind", ["pairs", "bayesian"])
+def test_every_draw_is_an_optimum_of_its_own_runs(kind, runs, full):
     """SciPy, started at the draw and at the truth, finds nothing lower."""
-    drawn = js.bootstrap(full, draws=20, seed=3)
+    drawn = js.bootstrap(full, kind=kind, draws=20, seed=3)
     problem = make_problem(LAW, runs, full.objective)
-    weights = resampling_weights(problem, 20, np.random.default_rng(3), None)[:, : runs.count]
-    assert len(drawn.draws) == 20 and drawn.method == "pairs" and drawn.seed == 3
+    weights = resampling_weights(problem, 20, np.random.default_rng(3), None, kind)[:, : runs.count]
+    assert len(drawn.draws) == 20 and drawn.method == kind and drawn.seed == 3
     for k in range(6):
         table = table_of(runs, weights=weights[k])
         value = table.value(drawn.draws[k])
@@ -261,6 +262,7 @@ def test_clusters_widen_the_intervals():
     ratio = together.intervals.standard_errors["alpha"] / apart.intervals.standard_errors["alpha"]
     assert 1.2 < ratio < 6  # sqrt(3) for many runs
     assert js.bootstrap(together, draws=20).method == "cluster_pairs"
+    assert js.bootstrap(together, kind="bayesian", draws=20).method == "cluster_bayesian"
 
 
 def test_linearization_is_the_oracles(runs, quick):

@@ -354,7 +354,8 @@ def choose_method(
         )
         return "profile", f"weakly identified ({weak}), so the rise of the objective is followed, not a normal curve"
     if used >= FEWEST_RUNS_FOR_PAIRS:
-        return "bootstrap", f"{used} independent runs, resampled (bias-corrected percentile)"
+        corrected = "bias-corrected " if at.far_below_noise else ""
+        return "bootstrap", f"{used} independent runs, resampled ({corrected}percentile)"
     return "profile", f"{used} runs are too few to resample; scaled likelihood ratio, {at.freedom} degrees of freedom"
 
 
@@ -405,11 +406,13 @@ def make_intervals(
     covariance = Covariance(at.names, np.cov(kept, rowvar=False).reshape(len(at.names), -1), "bootstrap")
     tails = ((1 - level) / 2, (1 + level) / 2)
     ends = {}
+    # Where Huber's delta is far below the noise, percentiles are too wide; elsewhere corrected ones are too narrow.
+    corrected = not clustered and at.far_below_noise
     for k, name in enumerate(at.names):
-        if at.held[k]:
-            continue
-        ends[name] = tuple(np.quantile(kept[:, k], tails)) if clustered else bias_corrected(kept[:, k], best[k], level)
-    label = "cluster_pairs_percentile" if clustered else "pairs_bias_corrected"
+        if not at.held[k]:
+            column = kept[:, k]
+            ends[name] = bias_corrected(column, best[k], level) if corrected else tuple(np.quantile(column, tails))
+    label = "pairs_bias_corrected" if corrected else "cluster_pairs_percentile" if clustered else "pairs_percentile"
     return _natural_intervals(problem, level, label, why, ends, kept.std(axis=0, ddof=1), len(kept)), covariance
 
 

@@ -35,6 +35,7 @@ _LARGEST_FILE = 1 << 30
 _METHODS = {
     "powell_sandwich": "robust standard errors (sandwich with Powell's kernel)",
     "pairs_bias_corrected": "bootstrap",
+    "pairs_percentile": "bootstrap",
     "cluster_pairs_percentile": "bootstrap",
     "profile": "profiles of the objective, scaled to its noise",
     "pairs": "runs resampled",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from jaxscale._known_models import reference_models
     from jaxscale._multiverse import Multiverse, multiverse
     from jaxscale._objective import AbsoluteError, Huber, SquaredError, StudentT
+    from jaxscale._posterior import posterior
     from jaxscale._profile import Profile, RatioTest, profile, ratio_test
     from jaxscale._result import Draws, FitResult, Fits, load
     from jaxscale._run_sensitivity import run_sensitivity
@@ -63,6 +64,7 @@ _HOMES = {
     "_known_models": ("reference_models",),
     "_multiverse": ("Multiverse", "multiverse"),
     "_objective": ("AbsoluteError", "Huber", "SquaredError", "StudentT"),
+    "_posterior": ("posterior",),
     "_profile": ("Profile", "RatioTest", "profile", "ratio_test"),
     "_result": ("Draws", "FitResult", "Fits", "load"),
     "_run_sensitivity": ("run_sensitivity",),
@@ -120,6 +122,7 @@ __all__ = [
     "load",
     "multiverse",
     "optim",
+    "posterior",
     "profile",
     "ratio_test",
     "read_runs",

@@ -38,6 +38,7 @@ _METHODS = {
     "pairs_percentile": "bootstrap",
     "cluster_pairs_percentile": "bootstrap",
     "profile": "profiles of the objective, scaled to its noise",
+    "nuts": "posterior by NUTS",
     "pairs": "runs resampled",
     "cluster_pairs": "independent runs resampled whole",
     "bayesian": "Bayesian weights of the runs",

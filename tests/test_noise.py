@@ -102,6 +102,11 @@ def test_every_verb_takes_a_matched_fit(fitted, tmp_path):
         times = np.bincount(rng.integers(runs.count, size=runs.count), minlength=runs.count)
         np.testing.assert_allclose(theta, scipys(runs, student, s, times), rtol=1e-6)
 
+    resampled = js.fit(LINE, runs, objective=js.StudentT(), intervals="bootstrap", draws=50)
+    ends = np.quantile(js.bootstrap(resampled, draws=50, seed=0).draws[:, 1], [0.05, 0.95])
+    assert resampled.intervals.method == "pairs_percentile" and "(percentile)" not in resampled.intervals.why
+    assert resampled.intervals.params["alpha"] == pytest.approx(tuple(ends), rel=1e-9)
+
     profile = js.profile(loaded, "alpha")
     X, y = straight(runs)
     r = X @ result.theta - y

@@ -11,8 +11,8 @@ import optax
 import jaxscale as js
 from benchmarks import rivals
 from benchmarks.rows import CLOSE, Row, each, table_of_runs, timed
-from jaxscale._intervals import resampling_weights
 from jaxscale._problem import make_problem
+from jaxscale._resampling import resampling_weights
 from jaxscale._stack import Stack, solve_stack
 
 LAW = js.laws.chinchilla

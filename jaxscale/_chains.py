@@ -20,10 +20,10 @@ from jaxscale._intervals import (
     Intervals,
     Progress,
     bias_corrected,
-    bootstrap_draws,
 )
 from jaxscale._objective import Huber, Objective
 from jaxscale._problem import Priors, make_problem
+from jaxscale._resampling import bootstrap_draws
 from jaxscale._result import FitResult, Starts
 from jaxscale._runs import Runs
 from jaxscale._stack import Stack

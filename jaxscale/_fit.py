@@ -18,9 +18,7 @@ from jaxscale._identification import Linearization, identify, linearize_all
 from jaxscale._intervals import (
     Covariance,
     Intervals,
-    Kind,
     Progress,
-    bootstrap_draws,
     choose_method,
     largest_relative_error,
     make_intervals,
@@ -29,6 +27,7 @@ from jaxscale._intervals import (
 from jaxscale._objective import Huber, Objective
 from jaxscale._problem import Noise, Priors, Problem, make_problem, pins, read_priors
 from jaxscale._profiling import scale_of
+from jaxscale._resampling import Kind, bootstrap_draws
 from jaxscale._result import Draws, Entry, Failure, FitResult, Fits, Starts
 from jaxscale._runs import Runs, read_runs
 from jaxscale._search import Search, agreeing, refined, search, undiscovered, with_lower

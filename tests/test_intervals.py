@@ -11,9 +11,10 @@ from scipy.stats import norm, t
 
 import jaxscale as js
 from jaxscale._identification import Identification, Linearization, linearize
-from jaxscale._intervals import bias_corrected, choose_method, powell_covariance, resampling_weights
+from jaxscale._intervals import bias_corrected, choose_method, powell_covariance
 from jaxscale._objective import HuberLoss
 from jaxscale._problem import make_problem
+from jaxscale._resampling import resampling_weights
 
 LAW = js.laws.chinchilla
 TRUTH = LAW.published["besiroglu"].params

@@ -9,9 +9,9 @@ from scipy.stats import norm, t
 
 import jaxscale as js
 from jaxscale._identification import linearize
-from jaxscale._intervals import resampled
 from jaxscale._problem import make_problem
 from jaxscale._profiling import scale_of
+from jaxscale._resampling import resampled
 
 LINE = js.laws.power_law("D", floor=False)
 PRIORS = {"alpha": (0.1, 0.004), "A": (20.0, 0.2)}

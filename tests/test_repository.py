@@ -67,6 +67,7 @@ ORDER = [
     "_profiling",
     "_at_noise",
     "_intervals",
+    "_resampling",
     "_verdict",
     "_card",
     "_result",

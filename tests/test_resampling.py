@@ -9,8 +9,8 @@ from scipy.optimize import least_squares
 
 import jaxscale as js
 from jaxscale._identification import linearize
-from jaxscale._intervals import bootstrap_draws, resampled, resampling_weights
 from jaxscale._problem import make_problem
+from jaxscale._resampling import bootstrap_draws, resampled, resampling_weights
 from jaxscale._stack import Stack
 
 LINE = js.laws.power_law("D", floor=False)

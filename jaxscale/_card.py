@@ -75,6 +75,7 @@ def make_card(result: Any, objective: str) -> Card:
             ("tolerance reached", f"largest cosine of the gradient {result.gradient_norm:.1e} (0 at an optimum)"),
             ("typical residual", f"{result.sigma:.3g} (robust standard deviation)"),
             ("delta over it", _delta(result)),
+            *_matched(result),
             *_at_noise(result),
             ("versions", f"jaxscale {__version__}"),
         ),
@@ -110,6 +111,10 @@ def _law(result: Any) -> tuple[tuple[str, str], ...]:
         )
         words = ", ".join(w for w in (p.unit, how) if w)
         lines.append((p.name, f"{value} {words}".rstrip()))
+    lines += [
+        (f"prior of {name}", f"{centre:g} ± {width:g}, a standard deviation of theta")
+        for name, (centre, width) in result.priors.items()
+    ]
     lines += [(f"bounds of {name}", f"{low} to {high}") for name, (low, high) in result.bounds.items()]
     return tuple(lines)
 
@@ -175,6 +180,11 @@ def _delta(result: Any) -> str:
     if share < 0.5:
         return f"{share:.2g}: close to least absolute deviations, which cost precision if the noise is Gaussian"
     return f"{share:.2g}"
+
+
+def _matched(result: Any) -> tuple[tuple[str, str], ...]:
+    noise = result.noise
+    return () if noise is None else (("matched to", f"the scatter of a first fit, {noise.sigma:.3g}"),)
 
 
 def _at_noise(result: Any) -> tuple[tuple[str, str], ...]:

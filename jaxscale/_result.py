@@ -244,6 +244,9 @@ class FitResult:
             size = self.turning_point
             turn = "" if size is None else f"; Huber turns from squares to absolute values at {size:.2g} of it"
             facts.append(f"typical residual {self.sigma:.2e} (robust standard deviation){turn}")
+        if self.noise is not None:
+            what = " and priors" if self.priors else ""
+            facts.append(f"objective{what} matched to the scatter of a first fit, {self.noise.sigma:.2e}")
         runs = tuple(f"{label}: {text}" for label, text in self.record.lines())
         blocks: list[Table | Lines] = [parameters, Lines("Optimum", tuple(facts)), Lines("Runs", runs)]
         if self.verdict.reasons:

@@ -94,6 +94,9 @@ def test_a_fit_with_priors_comes_back_from_its_file_and_shows_them(fitted, tmp_p
     fitted.save(tmp_path / "fit.json")
     loaded = js.FitResult.load(tmp_path / "fit.json")
     assert loaded.priors == PRIORS and loaded.noise == fitted.noise and str(loaded) == str(fitted)
+    card = fitted.card().to_dict()["sections"]
+    assert ["prior of alpha", "0.1 ± 0.004, a standard deviation of theta"] in card["Law"]
+    assert ["matched to", f"the scatter of a first fit, {fitted.noise.sigma:.3g}"] in card["Fit"]
     text = " ".join(str(fitted).split())
     assert "prior 20 ± 0.2 in the log" in text and "prior 0.1 ± 0.004" in text and "(sum over runs and priors)" in text
 

@@ -211,7 +211,10 @@ def ratio_test(
     if linear.freedom < 1:
         raise InputError(f"{linear.freedom} degrees of freedom: nothing can be tested; add runs or fix parameters")
     m1, m2 = scale_of(linear)
-    statistic = max(0.0, 2 * (restricted.value - result.value) * m1 / m2)
+    rise = restricted.value - result.value
+    if result.objective.kind == "absolute":  # whose value is a sum of absolute residuals, not of Huber's last stage
+        rise *= problem.loss.size
+    statistic = max(0.0, 2 * rise * m1 / m2)
     words = [f"{name} = {value:g}" for name, value in fixed.items()] + [" = ".join(group) for group in tied]
     p_value = float(fdtrc(constraints, linear.freedom, statistic / constraints))
     return RatioTest(" and ".join(words), statistic, constraints, linear.freedom, p_value, restricted)

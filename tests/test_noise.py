@@ -132,6 +132,15 @@ def test_every_verb_takes_a_matched_fit(fitted, tmp_path):
         groups["c"]  # two runs, two parameters
 
 
+@pytest.mark.slow
+def test_a_ratio_test_is_the_same_by_absolute_values_and_by_the_huber_they_end_in():
+    statistics = []
+    for objective in (js.AbsoluteError(1e-6), js.Huber(1e-6)):
+        result = js.fit(LINE, line(), objective=objective, intervals=None)
+        statistics.append(js.ratio_test(result, fixed={"alpha": 0.081}).statistic)
+    assert 0.1 < statistics[0] < 100 and statistics[0] == pytest.approx(statistics[1], rel=0.02)
+
+
 def test_outliers_hardly_pull_on_students_t():
     """A tenth of the runs off by half: least squares follow, Student's t does not."""
     runs = line()

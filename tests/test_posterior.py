@@ -17,14 +17,10 @@ def line(**options) -> js.Runs:
     return js.Runs({"D": D}, 30 * D**-0.08 * np.exp(noise), **options)
 
 
-@pytest.fixture(scope="module")
-def fitted() -> js.FitResult:
-    return js.fit(LINE, line(), objective=js.StudentT(), intervals=None)
-
-
 @pytest.mark.slow
-def test_draws_are_of_the_posterior_on_a_grid(fitted):
+def test_draws_are_of_the_posterior_on_a_grid():
     pytest.importorskip("numpyro")
+    fitted = js.fit(LINE, line(), objective=js.StudentT(), intervals=None)
     draws = js.posterior(fitted, draws=4000, seed=3)
     assert draws.method == "nuts" and draws.draws.shape == (4000, 2) and "NUTS" in str(draws)
     logs = np.log(line().variables["D"])
@@ -46,8 +42,8 @@ def test_draws_are_of_the_posterior_on_a_grid(fitted):
     assert draws.interval("alpha", 0.9)[0] == pytest.approx(lows[0], abs=0.15 * spread[1])
 
 
-def test_it_says_what_is_missing(fitted, monkeypatch):
+def test_it_says_what_is_missing(monkeypatch):
     for name in ("numpyro", "numpyro.infer"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(js.MissingExtraError, match=r"jaxscale\[bayes\]"):
-        js.posterior(fitted)
+        js.posterior(None)  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from jaxscale._intervals import Covariance, Intervals
 from jaxscale._objective import OBJECTIVES, Objective
 from jaxscale._report import Lines, Report, Table, to_html, to_text
 from jaxscale._runs import Runs, RunsRecord
+from jaxscale._sharing import Sharing
 from jaxscale._text import format_number, inert, quoted, write_atomic
 from jaxscale._verdict import Reason, Verdict
 from jaxscale._version import __version__
@@ -34,6 +35,7 @@ _METHODS = {
     "powell_sandwich": "robust standard errors (sandwich with Powell's kernel)",
     "pairs_bias_corrected": "bootstrap",
     "cluster_pairs_percentile": "bootstrap",
+    "joint_pairs_percentile": "bootstrap of all groups at once",
     "profile": "profiles of the objective, scaled to its noise",
     "pairs": "runs resampled",
     "cluster_pairs": "independent runs resampled whole",
@@ -89,6 +91,8 @@ class FitResult:
     params: natural values by name. theta: the same unconstrained, (n_parameters,), in the law's order. value: the
     objective, summed over runs. gradient_norm: largest cosine between a column of the Jacobian and the scores, 0 at an
     optimum. covariance: of theta; parameters it does not name were fixed. runs: None if read from a file without rows.
+    shared: parameters fitted together with other groups and how far apart they may lie, see `fit_many`; the gradient,
+    the starts and the intervals are then those of the joint fit.
     """
 
     law: Law
@@ -112,6 +116,7 @@ class FitResult:
     bounds: Mapping[str, tuple[float | None, float | None]]
     optimizer: str
     seed: int
+    shared: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def level(self) -> float:
@@ -181,6 +186,8 @@ class FitResult:
         if name in self.fixed:
             return "fixed"
         notes = [f"tied to {', '.join(n for n in t if n != name)}" for t in self.tied if name in t]
+        if (width := self.shared.get(name)) is not None:
+            notes.append("common to all groups" if width == 0 else f"pooled with other groups, {width:g} apart")
         if any(r.code == "at_bound" and name in r.params for r in self.verdict.reasons):
             notes.append("at bound")
         return ", ".join(notes)
@@ -259,6 +266,7 @@ class FitResult:
                 "fixed": dict(self.fixed),
                 "tied": [list(t) for t in self.tied],
                 "bounds": {k: list(map(_number_or_none, v)) for k, v in self.bounds.items()},
+                "shared": dict(self.shared),
             },
             "optimizer": self.optimizer,
             "seed": self.seed,
@@ -326,10 +334,12 @@ class Fits:
     """Fits of many groups. A group that could not be fitted is a `Failure` with its reason, and disturbs no other.
 
     `entries` may hold what makes a result in place of the result: verdicts are reached when somebody looks.
+    `sharing` is the record of the joint fit where groups share parameters.
     """
 
     by: str
     entries: tuple[tuple[str, Entry], ...]
+    sharing: Sharing | None = None
 
     @property
     def items(self) -> tuple[tuple[str, FitResult | Failure], ...]:
@@ -383,7 +393,8 @@ class Fits:
                 )
         law = f"{fitted[0].law.name} · " if fitted else ""
         table = Table("", (self.by, "verdict", "runs", *names, "why"), tuple(rows))
-        return Report(f"{law}{len(self.items)} groups by {self.by}", self.summary, (table,))
+        together = self.sharing.blocks() if self.sharing else ()
+        return Report(f"{law}{len(self.items)} groups by {self.by}", self.summary, (*together, table))
 
     @property
     def summary(self) -> str:
@@ -409,7 +420,8 @@ class Fits:
                 fits.append({"group": group, "ok": False, "fit": None, "error": {"code": item.code, "text": item.text}})
             else:
                 fits.append({"group": group, "ok": True, "fit": item.to_dict(), "error": None})
-        return {"format": FITS_FORMAT, "jaxscale_version": __version__, "by": self.by, "fits": fits}
+        sharing = None if self.sharing is None else _sharing_to(self.sharing)
+        return {"format": FITS_FORMAT, "jaxscale_version": __version__, "by": self.by, "sharing": sharing, "fits": fits}
 
     def save(self, path: str | Path) -> None:
         """Write all groups as JSON; the file is there whole, or not at all."""
@@ -695,6 +707,7 @@ def _fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
         bounds={str(k): (_number_or_none(low), _number_or_none(high)) for k, (low, high) in pins["bounds"].items()},
         optimizer=str(data["optimizer"]),
         seed=int(data["seed"]),
+        shared=_numbers(pins.get("shared", {})),
     )
 
 
@@ -717,7 +730,43 @@ def _fits_from(data: Mapping[str, Any], law: Law | None) -> Fits:
             items.append((str(entry["group"]), _fit_from(entry["fit"], law)))
         else:
             items.append((str(entry["group"]), Failure(str(entry["error"]["code"]), str(entry["error"]["text"]))))
-    return Fits(str(data["by"]), tuple(items))
+    sharing = data.get("sharing")
+    return Fits(str(data["by"]), tuple(items), None if sharing is None else _sharing_from(sharing))
+
+
+def _sharing_to(sharing: Sharing) -> dict[str, Any]:
+    named = {k: v for k, v in vars(sharing).items() if k != "verdict"}
+    named["intervals"] = {k: list(v) for k, v in sharing.intervals.items()}
+    return finite({**named, "verdict": _verdict_to(sharing.verdict)})
+
+
+def _sharing_from(data: Mapping[str, Any]) -> Sharing:
+    def count(name: str) -> int:
+        return int(_number(data[name]))
+
+    def maybe(name: str) -> int | None:
+        return None if data[name] is None else count(name)
+
+    return Sharing(
+        widths=_numbers(data["widths"]),
+        centres=_numbers(data["centres"]),
+        intervals=_pairs(data["intervals"]),
+        level=_level(data["level"]),
+        value=_number(data["value"]),
+        gradient_norm=_number(data["gradient_norm"]),
+        noise=_number(data["noise"]),
+        groups=count("groups"),
+        runs=count("runs"),
+        parameters=_number(data["parameters"]),
+        finished=count("finished"),
+        at_best=count("at_best"),
+        statistic=_number_or_none(data["statistic"]),
+        constraints=maybe("constraints"),
+        freedom=maybe("freedom"),
+        p_value=_number_or_none(data["p_value"]),
+        test=str(data["test"]),
+        verdict=_verdict_from(data["verdict"]),
+    )
 
 
 def _draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:

@@ -43,6 +43,7 @@ def documents() -> dict[str, list[dict]]:
     flat, bad = ({**table(), name: np.full(30, value)} for name, value in (("D", 2e9), ("loss", -1.0)))
     frames = {name: pd.DataFrame(columns) for name, columns in (("good", table()), ("flat", flat), ("bad", bad))}
     many = js.fit_many("chinchilla", frames, intervals=None)
+    shared = js.fit_many(js.laws.power_law("N"), frames, share={"alpha": 0.1, "E": 0}, draws=20)
     made = js.bootstrap(plain, draws=20)
     plans = [
         js.frontier(source, [1e21, 1e24]) for source in (plain, pinned, made, js.laws.instance("chinchilla:besiroglu"))
@@ -50,7 +51,7 @@ def documents() -> dict[str, list[dict]]:
     compared = [js.compare(runs, ["chinchilla", "muennighoff"], rolling="C", cuts=2)]
     cards = [fit.card() for fit in (plain, pinned, noted)]
     written = {
-        "fit": [plain, pinned, noted], "fits": [many], "draws": [made], "plan": plans, "compare": compared,
+        "fit": [plain, pinned, noted], "fits": [many, shared], "draws": [made], "plan": plans, "compare": compared,
         "card": cards,
     }  # fmt: skip
     return {name: [json.loads(json.dumps(r.to_dict(), allow_nan=False)) for r in rs] for name, rs in written.items()}

@@ -248,23 +248,24 @@ def _search(
     free[..., list(arrow.columns)] = centre[:, None]  # nobody lies apart to begin with
     first, *more = (starts,) if starts else _ROUNDS
     taken = min(first, len(free))
-    reached = minimise(arrow, free[:taken], centre[:taken])
+    reached = _exchanged(arrow, minimise(arrow, free[:taken], centre[:taken]))
     for goal in more:
         goal = min(goal, len(free))
         if goal == taken or _certain(reached, arrow):
             break
         fresh = minimise(arrow, free[taken:goal], centre[taken:goal])
-        reached = Reached(*(np.concatenate(x) for x in zip(reached, fresh, strict=True)))
+        reached = _exchanged(arrow, Reached(*(np.concatenate(x) for x in zip(reached, fresh, strict=True))))
         taken = goal
         if progress is not None:
             progress(taken, taken, "starts of the joint fit")
-    return free[:taken], _exchanged(arrow, reached)
+    return free[:taken], reached
 
 
 def _exchanged(arrow: Arrow, reached: Reached) -> Reached:
-    """The same with groups put where another start brought them, wherever that is lower.
+    """The same, once starts that ended higher went on with each group put where the lowest start for it had brought it.
 
-    Given the centres, groups do not know of each other, so a start needs not be right about all of them at once.
+    Given the centres, groups do not know of each other, so a start need not be right about all of them at once: what
+    starts agree on, or not, is the centres.
     """
     groups = np.arange(len(arrow.problems))
     for _ in range(_EXCHANGES):
@@ -276,20 +277,20 @@ def _exchanged(arrow: Arrow, reached: Reached) -> Reached:
         free = arrow.free(own.reshape(-1, 1, own.shape[-1]), centre)
         alone = minimise(arrow, free, centre, group=np.repeat(groups, len(ends))[:, None], hold=True, damping=NEAR)
         heights = alone.value.reshape(len(groups), len(ends))
-        pick = heights.argmin(axis=1)
-        lowest = heights.min(axis=1).sum()
-        if not lowest < reached.value[best] * (1 - 1e-9) - 1e-300:
+        chosen = alone.free.reshape(len(groups), len(ends), -1)[groups, heights.argmin(axis=1)]
+        better = heights.min(axis=1).sum() < reached.value[best] * (1 - 1e-9)
+        again = np.flatnonzero(~_agreeing(reached.value, arrow))
+        if better:
+            again = np.append(again, best)
+        if not len(again):
             break
-        chosen = alone.free.reshape(len(groups), len(ends), -1)[groups, pick]
-        others = arrow.own(chosen, reached.centre[best])
-        again = minimise(arrow, arrow.free(np.broadcast_to(others, reached.free.shape), reached.centre), reached.centre)
-        lower = again.value < reached.value
-        reached = Reached(
-            *(
-                np.where(lower.reshape(-1, *[1] * (new.ndim - 1)), new, old)
-                for new, old in zip(again, reached, strict=True)
-            )
-        )
+        moved = arrow.free(arrow.own(chosen, reached.centre[best]), reached.centre[again])
+        found = minimise(arrow, moved, reached.centre[again])
+        lower = found.value < reached.value[again]
+        for new, old in zip(found, reached, strict=True):
+            old[again[lower]] = new[lower]
+        if not better:
+            break
     return reached
 
 

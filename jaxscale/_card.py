@@ -22,6 +22,7 @@ _COVERAGE = {
     "pairs_percentile": "88 to 93 % at 20 or more runs",
     "profile": "86 to 94 % at 9 or more runs",
     "powell_sandwich": "89 to 95 % at 9 or more runs",
+    "joint_pairs_percentile": "89 % of pooled exponents of 6 groups of 20 runs",
     "cluster_pairs_percentile": "91 to 93 % at 12 runs of 20 checkpoints",
 }
 
@@ -83,7 +84,7 @@ def make_card(result: Any, objective: str) -> Card:
             ("method", f"{intervals.method}, {100 * intervals.level:g} %" if intervals.params else "none"),
             ("why", intervals.why),
             ("measured coverage", _coverage(result)),
-            ("degrees of freedom", str(_used(result) - len(law.parameters) + len(result.fixed) + _shared(result))),
+            ("degrees of freedom", _freedom(result)),
             ("conditioning", f"{result.identification.condition_number:.1e} (sound below 3e+05)"),
         ),
         "Findings": tuple((f"{r.severity}, {r.code}", r.text) for r in result.verdict.reasons)
@@ -162,6 +163,12 @@ def _runs(result: Any) -> tuple[tuple[str, str], ...]:
 def _used(result: Any) -> int:
     runs = result.runs
     return result.record.count if runs is None or runs.weights is None else int((runs.weights > 0).sum())
+
+
+def _freedom(result: Any) -> str:
+    if result.shared:
+        return f"of a joint fit: {', '.join(result.shared)} were fitted together with other groups"
+    return str(_used(result) - len(result.law.parameters) + len(result.fixed) + _shared(result))
 
 
 def _shared(result: Any) -> int:

@@ -158,6 +158,9 @@ def fit(
     col: _Columns = None,
     response: _Response = None,
     by: Annotated[_Text, _option("--by", "COL", "Fit each group of this column on its own.")] = None,
+    share: Annotated[
+        _Texts, _option("--share", "A,B", "Of all groups one A and B; A=0.05 lets groups lie that far apart in theta.")
+    ] = None,
     run_column: _RunColumn = None,
     where: _Where = None,
     on_bad: _OnBad = "raise",
@@ -211,6 +214,8 @@ def fit(
     }
     if bootstrap is not None:
         fitting["draws"] = _count(bootstrap, "--bootstrap", 1)
+    if share and by is None:
+        raise InputError("--share is about groups; name their column with --by")
     if chosen.steps:
         if unusable := [
             flag for flag, given in (("--by", by), ("--tie", tie), ("--starts", starts != "auto")) if given
@@ -229,6 +234,7 @@ def fit(
         with _progress("fitting") as progress:
             record = js.fit(chosen, checked, **fitting, progress=progress)
     else:
+        fitting |= {} if share is None else {"share": _shares(share)}
         with _progress("fitting") as progress:
             record = js.fit_many(chosen, runs, by=by, columns=others, **reading, **fitting, progress=progress)
     members = _members(record, None)
@@ -625,6 +631,19 @@ def _priors(texts: Iterable[str] | None) -> dict[str, tuple[float, float]]:
             raise InputError(f"--prior takes NAME=CENTRE:WIDTH (alpha=0.35:0.05), got {quoted(f'{name}={text}')}")
         priors[name] = _number(centre, "--prior"), _number(width, "--prior")
     return priors
+
+
+def _shares(texts: Iterable[str]) -> dict[str, float]:
+    """Widths by parameter: `alpha,beta` are one for all groups, `alpha=0.05` lies apart."""
+    shares: dict[str, float] = {}
+    for part in (part for text in texts for part in text.split(",")):
+        name, equals, width = (x.strip() for x in part.partition("="))
+        if not name or (equals and not width):
+            raise InputError(
+                f"--share takes names with commas between them, alpha,beta or alpha=0.05; got {quoted(part)}"
+            )
+        shares[name] = _number(width, f"--share {inert(name)}") if equals else 0.0
+    return shares
 
 
 def _objective(kind: str, delta: str | None) -> Any:

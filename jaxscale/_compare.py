@@ -12,13 +12,13 @@ from scipy.special import stdtrit
 
 from jaxscale._comparison import Comparison, Contender, Holdout, Trial
 from jaxscale._errors import InputError
-from jaxscale._fit import fit
+from jaxscale._fit import fit_many
 from jaxscale._identification import Linearization, linearize
 from jaxscale._intervals import Progress
 from jaxscale._objective import Huber, Objective
 from jaxscale._problem import Problem, make_problem
 from jaxscale._recommend import recommend
-from jaxscale._result import FitResult
+from jaxscale._result import Failure, FitResult
 from jaxscale._runs import Runs, holds, read_runs
 from jaxscale._tables import read_frame
 from jaxscale._text import format_number, listed, plural, quoted
@@ -97,19 +97,16 @@ def compare(
     likelihood = "Gaussian" if objective.kind == "squared" else "Laplace"
     for label, law, options in entries:
         options = {"objective": objective, "starts": starts, "seed": seed, **options}
-        whole = _attempt(law, runs, np.zeros(runs.count, bool), options)
-        mine = []
-        for name, mask in masks:
-            done += 1
-            if progress is not None:
-                progress(done, total, "fits")
-            attempt = _attempt(law, runs, mask, options)
-            mine.append(
-                Trial(label, name, attempt)
-                if isinstance(attempt, str)
-                else _judged(label, name, attempt, runs, mask, budgets, level, relative)
-            )
-        done += 1
+        whole, *attempts = _attempts(law, runs, [np.zeros(runs.count, bool), *(mask for _, mask in masks)], options)
+        mine = [
+            Trial(label, name, attempt)
+            if isinstance(attempt, str)
+            else _judged(label, name, attempt, runs, mask, budgets, level, relative)
+            for attempt, (name, mask) in zip(attempts, masks, strict=True)
+        ]
+        done += len(masks) + 1
+        if progress is not None:
+            progress(done, total, "fits")
         trials += mine
         contenders.append(_contender(label, law, whole, mine, likelihood))
     for label in _BASELINES:
@@ -268,17 +265,26 @@ class _Fitted:
     response: np.ndarray  # (n_runs,) predicted
 
 
-def _attempt(law: Law, runs: Runs, held: np.ndarray, options: Mapping[str, Any]) -> _Fitted | str:
-    """The fit, or why there is none. Runs held out weigh nothing, so that all cuts share one compiled program."""
+def _attempts(law: Law, runs: Runs, held: Sequence[np.ndarray], options: Mapping[str, Any]) -> list["_Fitted | str"]:
+    """For each mask of runs held out (n_runs,) the fit to the others, or why there is none; all side by side.
+
+    Runs held out weigh nothing, so that all share one compiled program.
+    """
     weights = np.ones(runs.count) if runs.weights is None else runs.weights
+    tables = {str(k): replace(runs, weights=np.where(mask, 0.0, weights)) for k, mask in enumerate(held)}
     try:
-        result = fit(law, replace(runs, weights=np.where(held, 0.0, weights)), intervals="quick", **options)
-        pins = {k: options[k] for k in ("fixed", "tied", "bounds", "priors") if k in options}
-        problem = make_problem(law, runs, result.objective, **pins, noise=result.noise)
-        with jax.enable_x64(True):
-            at = linearize(problem, problem.reduce(result.theta))
+        fits = fit_many(law, tables, intervals="quick", **options)
     except InputError as error:
-        return str(error)
+        return [str(error)] * len(held)
+    return [one.text if isinstance(one, Failure) else _fitted(law, runs, one, options) for _, one in fits]
+
+
+def _fitted(law: Law, runs: Runs, result: FitResult, options: Mapping[str, Any]) -> "_Fitted | str":
+    """A fit with what it predicts for all runs, or why it cannot be used."""
+    pins = {k: options[k] for k in ("fixed", "tied", "bounds", "priors") if k in options}
+    problem = make_problem(law, runs, result.objective, **pins, noise=result.noise)
+    with jax.enable_x64(True):
+        at = linearize(problem, problem.reduce(result.theta))
     value = at.residuals + problem.points.response[: runs.count]
     with np.errstate(over="ignore"):
         value = np.exp(value) if problem.task.space == "log" else value

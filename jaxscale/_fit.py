@@ -31,6 +31,7 @@ from jaxscale._resampling import Kind, bootstrap_draws
 from jaxscale._result import Draws, Entry, Failure, FitResult, Fits, Starts
 from jaxscale._runs import Runs, read_runs
 from jaxscale._search import Search, agreeing, refined, search, undiscovered, with_lower
+from jaxscale._sharing import Member, fit_together
 from jaxscale._solve import workers
 from jaxscale._stack import MOST_STACKED, Stack, in_float32, stacked_rows
 from jaxscale._tables import read_frame
@@ -287,13 +288,19 @@ def _result(
     refitted: tuple[Intervals, Covariance | None] | None,
     at_noise: AtNoise | None,
     how: _How,
+    member: Member | None = None,
 ) -> FitResult:
-    """The record of one fit, with its verdict."""
+    """The record of one fit, with its verdict; of a joint fit, that of one `member`."""
     law, solutions = how.law, found.solutions
-    identification = identify(at, in_plain_counts(problem, free))
-    relative = largest_relative_error(problem, free, at)
-    method, why = choose_method(how.intervals, at, identification, runs.clusters, relative)
-    made, covariance = refitted or make_intervals(problem, free, at, method=method, why=why, level=how.level)
+    if member is None:
+        identification = identify(at, in_plain_counts(problem, free))
+        relative = largest_relative_error(problem, free, at)
+        method, why = choose_method(how.intervals, at, identification, runs.clusters, relative)
+        made, covariance = refitted or make_intervals(problem, free, at, method=method, why=why, level=how.level)
+        quick, value, gradient_norm = powell_covariance(at), found.lowest, at.gradient_norm
+    else:
+        identification, made, covariance = member.identification, member.intervals, member.interval_covariance
+        quick, value, gradient_norm = member.covariance, member.value, member.gradient_norm
     listed = not isinstance(how.starts, (str, int))
     record = Starts(
         mode=how.starts if isinstance(how.starts, str) else ("given" if listed else "number"),
@@ -311,8 +318,9 @@ def _result(
     )
     still = np.all(found.tried == solutions.free, axis=0)
     evidence = Evidence(
-        problem, runs, free, at, identification, covariance or powell_covariance(at), record.finished, record.at_best,
+        problem, runs, free, at, identification, covariance or quick, record.finished, record.at_best,
         tuple(n for n, s in zip(problem.free_names, still, strict=True) if s), in_float32(how.devices),
+        member.reasons if member else None,
     )  # fmt: skip
     theta = problem.full(free)
     absolute = how.objective.kind == "absolute"
@@ -321,8 +329,8 @@ def _result(
         params=law.natural(theta) | dict(how.fixed),
         theta=theta,
         objective=problem.objective,
-        value=float(at.weights @ np.abs(at.residuals)) if absolute else found.lowest,
-        gradient_norm=at.gradient_norm,
+        value=float(at.weights @ np.abs(at.residuals)) if absolute else value,
+        gradient_norm=gradient_norm,
         precision="float64",
         sigma=at.sigma,
         starts=record,
@@ -341,6 +349,7 @@ def _result(
         priors={name: (float(c), float(w)) for name, (c, w) in how.priors.items()},
         noise=problem.noise,
         at_noise=at_noise,
+        shared=member.widths if member else {},
     )
 
 
@@ -398,7 +407,16 @@ def runs_of(result: FitResult, runs: Runs | None = None) -> Runs:
 
 
 def problem_of(result: FitResult, runs: Runs | None = None) -> Problem:
-    """What was fitted, for another question about it; see `runs_of`."""
+    """What was fitted, for another question about it; see `runs_of`.
+
+    Raises:
+        InputError: it was fitted together with other groups.
+    """
+    if result.shared:
+        raise InputError(
+            f"{', '.join(result.shared)} of this group were fitted together with other groups, whose runs it does not "
+            "carry; ask fit_many(..., share=...) for its intervals, or fit the group alone"
+        )
     return make_problem(
         result.law,
         runs_of(result, runs),
@@ -510,13 +528,15 @@ def fit_many(
     *,
     by: str = "group",
     columns: Mapping[str, str] | None = None,
+    share: str | Sequence[str] | Mapping[str, float] = (),
     progress: Progress | None = None,
     weights: str | None = None,
     **options: Any,
 ) -> Fits:
     """Fit a law to every group of a table, side by side. A group that cannot be fitted is a row with its reason.
 
-    Every group is fitted as `fit` would fit it alone. The verdict and record of a group are made when looked at.
+    Every group is fitted as `fit` would fit it alone, or all together where they `share` parameters. The verdict and
+    record of a group are made when looked at.
 
     Args:
         law: the law, or its name.
@@ -524,13 +544,22 @@ def fit_many(
             iterator of such pairs. See `fit_stream` for more than fit in memory.
         by: the column that names the group.
         columns: further variables by column, as in `read_runs`.
+        share: parameters with one value for all groups, ("alpha", "beta"); or how far apart values may lie around a
+            common centre, {"alpha": 0.05}: the standard deviation between groups in theta, which is the logarithm of a
+            positive parameter (partial pooling). 0 is one value for all, infinity nothing in common. `Fits.sharing`
+            is the record of the joint fit, with a test of one value for all; intervals are "auto", "bootstrap" (of all
+            groups at once), "quick" or None.
         progress: called as progress(done, total, what); the total of an iterator is 0, for unknown.
         weights: column of weights.
         **options: of `read_runs` (N, D, C, loss, ...) and of `fit` (objective, starts, intervals, ...).
 
     Raises:
-        InputError: there is no column `by`, or an option is unknown.
+        InputError: there is no column `by`, an option is unknown, or a parameter cannot be shared.
     """
+    widths = _widths(share)
+    if widths:
+        reading = {"weights": weights, **dict(columns or {})}
+        return _fit_shared(law, data, by, reading, widths, progress, options)
     chunks = _chunks(law, data, by, {"weights": weights, **dict(columns or {})}, progress, options)
     return Fits(by, tuple(entry for chunk in chunks for entry in chunk))
 
@@ -601,6 +630,69 @@ def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: _How) 
         for k, made in itertools.chain.from_iterable(pool.map(fitted, parts)):
             entries[k] = Failure("bad_input", str(made)) if isinstance(made, InputError) else cache(made)
     return [(name, entries[k]) for k, (name, *_) in enumerate(groups)]
+
+
+def _widths(share: str | Sequence[str] | Mapping[str, float]) -> dict[str, float]:
+    """How far apart each shared parameter may lie; what is not shared is left out."""
+    if not isinstance(share, Mapping):
+        share = dict.fromkeys([share] if isinstance(share, str) else share, 0.0)
+    for name, width in share.items():
+        if isinstance(width, bool) or not isinstance(width, (int, float)) or not width >= 0:
+            raise InputError(f"share: {inert(name)} takes a width from 0 on, got {width!r}")
+    return {name: float(width) for name, width in share.items() if width < np.inf}
+
+
+def _fit_shared(
+    law: Law | str,
+    data: Any,
+    by: str,
+    reading: dict[str, Any],
+    widths: Mapping[str, float],
+    progress: Progress | None,
+    options: dict[str, Any],
+) -> Fits:
+    """All groups in one joint fit."""
+    reading |= {k: options.pop(k) for k in list(options) if k in _READING}
+    how = _how(law, **options)
+    for name in widths:
+        if name not in how.law.parameter_names or name in how.fixed:
+            known = ", ".join(n for n in how.law.parameter_names if n not in how.fixed)
+            raise InputError(f"law {how.law.name!r} has no parameter {quoted(name)} to share; it fits {known}")
+    if how.objective.matched or how.objective.kind == "student" or how.priors:
+        raise InputError(
+            "a joint fit takes Huber's objective with a number for delta, squares or absolute values, and no priors; "
+            'what groups have in common may lie a width apart: share={"alpha": 0.05}'
+        )
+    if (
+        how.solver != "damped_newton"
+        or how.intervals == "profile"
+        or not (how.starts == "auto" or isinstance(how.starts, int))
+    ):
+        raise InputError(
+            "a joint fit has its own solver, starts='auto' or a number, and intervals 'auto', 'bootstrap', 'quick' or "
+            "None; leave out optimizer=, and ask for one of these"
+        )
+    groups = list(_groups(data, by))
+    entries: dict[str, Entry] = {}
+    names, problems, tables = [], [], []
+    with jax.enable_x64(True):
+        for name, rows, numbers in groups:
+            try:
+                runs = rows if isinstance(rows, Runs) else read_runs(rows, row_numbers=numbers, **reading)
+                problems.append(how.problem(runs))
+                tables.append(runs)
+                names.append(name)
+            except InputError as error:
+                entries[name] = Failure("bad_input", str(error))
+        if not problems:
+            return Fits(by, tuple(entries.items()))
+        sharing, members = fit_together(
+            problems, tables, widths, starts=how.starts if isinstance(how.starts, int) else None, seed=how.seed,
+            intervals=how.intervals, level=how.level, draws=how.draws, progress=progress,
+        )  # fmt: skip
+    for name, runs, m in zip(names, tables, members, strict=True):
+        entries[name] = cache(partial(_result, m.problem, runs, m.found, m.free, m.at, None, None, how, m))
+    return Fits(by, tuple((name, entries[name]) for name, *_ in groups), sharing)
 
 
 def _groups(data: Any, by: str) -> list[Group] | Iterator[Group]:

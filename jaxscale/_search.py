@@ -16,7 +16,7 @@ _RELAXED = 5.0  # how much wider the quadratic range of the objective is while s
 _ROUGH, _TO_MEET = damped_newton(tolerance=1e-4), damped_newton(tolerance=1e-8)
 _SAME_PLACE = 1e-3  # in theta
 _FIRST_ROUND = 8  # starts that "auto" finishes before it asks whether enough of them agree
-_MOST_FINISHED = 1024
+_MOST_FINISHED = 256
 _ENOUGH_AGREEING = 5
 CERTAIN_ENOUGH = 0.05  # expected share of starts that would lead to an optimum not yet seen
 _MOST_SHAKES, _SHAKES, _SHAKEN = 8, 256, 8  # rounds, starts in each, and optima they are placed around

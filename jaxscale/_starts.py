@@ -65,8 +65,9 @@ class Pool(NamedTuple):
     usable: np.ndarray
 
 
-def screened(stack: Stack, few: Stack, seed: int, least: int = 0) -> Pool:
-    """Starts of each table, ordered by the objective on some of its runs (`few`, a likeness); at least `least`.
+def drawn(stack: Stack, few: Stack, seed: int, least: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """At least `least` starts of each table, (tables, n, free), and the objective on some of its runs (`few`, a
+    likeness), (tables, n). The k-th start of every table has the same exponents.
 
     Parameters in which the response is linear are solved for by least squares (variable projection, Golub & Pereyra
     1973), which does better than any grid of them. The others take every combination of the law's published grid,
@@ -89,6 +90,13 @@ def screened(stack: Stack, few: Stack, seed: int, least: int = 0) -> Pool:
         free, value = (np.asarray(x)[: len(stack)] for x in found)
     else:
         free, value = (np.asarray(x)[None] for x in _screener(task, linear, False)(theta[0], few.stages[0]))
+    return free, value
+
+
+def screened(stack: Stack, few: Stack, seed: int, least: int = 0) -> Pool:
+    """The points of `drawn`, ordered by the objective on some of the runs of each table."""
+    free, value = drawn(stack, few, seed, least)
+    count = free.shape[1]
     value = np.where(np.isfinite(value), value, np.inf)
     order = np.argsort(value, axis=1, kind="stable")[:, _ranks(count, seed)]
     usable = np.isfinite(np.take_along_axis(value, order, axis=1))

@@ -96,25 +96,26 @@ class Evidence:
     at_best: int
     never_moved: tuple[str, ...]
     in_float32: bool = False  # whether the first steps were
+    whole: tuple[Reason, ...] | None = None  # of one group of a joint fit: what `judge_whole` found, checked there
 
 
 def judge(evidence: Evidence) -> Verdict:
     """All checks, the worst first; hints about the table only where something is fatal."""
-    reasons = [r for check in _CHECKS for r in check(evidence)]
+    checks = [c for c in _CHECKS if evidence.whole is None or c not in (_optimum, _design)]
+    reasons = [*(evidence.whole or ()), *(r for check in checks for r in check(evidence))]
     if all(r.severity != "fatal" for r in reasons):
         reasons = [r for r in reasons if r.code != "possible_groups"]
     order = {"fatal": 0, "warning": 1, "info": 2}
     return Verdict(tuple(sorted(reasons, key=lambda r: order[r.severity])))
 
 
+def judge_whole(gradient_norm: float, finished: int, at_best: int, used: int, parameters: int) -> tuple[Reason, ...]:
+    """What holds for all groups of a joint fit: its optimum, and runs enough for all its parameters."""
+    return (*_gradient(gradient_norm), *_agreement(finished, at_best), *_freedom(used, parameters))
+
+
 def _optimum(e: Evidence) -> Iterator[Reason]:
-    if not e.at.gradient_norm <= GRADIENT_TOLERANCE:
-        yield Reason(
-            "gradient_not_zero",
-            "fatal",
-            f"the solver stopped where the gradient is not zero (cosine {e.at.gradient_norm:.1e}, should be below "
-            f"{GRADIENT_TOLERANCE:g}); leave optimizer at its default",
-        )
+    yield from _gradient(e.at.gradient_norm)
     if e.never_moved:
         yield Reason(
             "never_moved",
@@ -129,12 +130,26 @@ def _optimum(e: Evidence) -> Iterator[Reason]:
             "these devices have no float64, so starts descended in float32 on them and were finished in float64 on "
             "the host",
         )
-    share = e.at_best / max(e.finished, 1)
-    if e.finished >= 8 and (e.at_best < 2 or share < FEW_AGREEING):
+    yield from _agreement(e.finished, e.at_best)
+
+
+def _gradient(gradient_norm: float) -> Iterator[Reason]:
+    if not gradient_norm <= GRADIENT_TOLERANCE:
+        yield Reason(
+            "gradient_not_zero",
+            "fatal",
+            f"the solver stopped where the gradient is not zero (cosine {gradient_norm:.1e}, should be below "
+            f"{GRADIENT_TOLERANCE:g}); leave optimizer at its default",
+        )
+
+
+def _agreement(finished: int, at_best: int) -> Iterator[Reason]:
+    share = at_best / max(finished, 1)
+    if finished >= 8 and (at_best < 2 or share < FEW_AGREEING):
         yield Reason(
             "starts_disagree",
-            "fatal" if e.at_best < 2 else "warning",
-            f"only {e.at_best} of {e.finished} starts agree on the minimum; try starts='paper' or more starts, "
+            "fatal" if at_best < 2 else "warning",
+            f"only {at_best} of {finished} starts agree on the minimum; try starts='paper' or more starts, "
             "or a simpler law",
         )
 
@@ -159,20 +174,22 @@ def _bounds(e: Evidence) -> Iterator[Reason]:
         yield Reason("at_bound", "fatal", text, params=tuple(members))
 
 
-def _design(e: Evidence) -> Iterator[Reason]:
-    used = int(e.at.used.sum())
-    parameters = e.at.jacobian.shape[1]
-    if e.at.freedom < 1:
-        yield Reason(
-            "too_few_runs", "fatal", f"{used} runs cannot determine {parameters} parameters; add runs or fix parameters"
-        )
-    elif e.at.freedom < FEWEST_DEGREES_OF_FREEDOM:
+def _freedom(used: int, parameters: int) -> Iterator[Reason]:
+    freedom = used - parameters
+    if freedom < FEWEST_DEGREES_OF_FREEDOM:
         yield Reason(
             "too_few_runs",
             "fatal",
-            f"{used} runs leave only {e.at.freedom} degrees of freedom for {parameters} parameters; "
+            f"{used} runs cannot determine {parameters} parameters; add runs or fix parameters"
+            if freedom < 1
+            else f"{used} runs leave only {freedom} degrees of freedom for {parameters} parameters; "
             "add runs or fix parameters",
         )
+
+
+def _design(e: Evidence) -> Iterator[Reason]:
+    used = int(e.at.used.sum())
+    yield from _freedom(used, e.at.jacobian.shape[1])
     logs = _scalar_logs(e)
     for name, values in logs.items():
         distinct = _distinct(values)

@@ -123,7 +123,8 @@ _DATASETS = {
         ),
         Dataset(
             "obs_base_llm",
-            "Benchmarks of base models, Ruan et al. 2024; no loss, and the response is acc_mmlu unless told",
+            "Benchmarks of base models, Ruan et al. 2024; the response is acc_mmlu unless told. There is no loss, so "
+            "of a chain it serves the second step alone: accuracy against compute, by family (`group`)",
             "obs_base_llm.csv",
             "fdf85801e70edddacfc4a4cb8a0419068f4a02cf6e342e74c2ce01f2fac19a34",
             "https://github.com/ryoungj/ObsScaling",

@@ -85,6 +85,33 @@ def _trial_step(hessian: Array, gradient: Array, scale: Array, damping: Array, f
     return step, predicted, positive & jnp.all(jnp.isfinite(step)) & (predicted > 0)
 
 
+def weigh(value, best, predicted, damping, streak, finite, tolerance, xp: Any = jnp) -> tuple[Any, Any, Any, Any]:
+    """What a damped solver makes of a trial: whether it is better, the next damping and streak, and the status.
+
+    value: of the objective there; best: of the best point so far, infinite before the first. Elementwise,
+    with the functions of `xp`: jax.numpy or NumPy.
+    """
+    fresh = xp.isinf(best)
+    # A last step whose promise is below rounding is taken on trust: the objective can no longer tell it is better.
+    negligible = tolerance * xp.abs(best)
+    last = (predicted <= negligible) & (value <= best + negligible)
+    better = finite & ((value < best) | (last & ~fresh))
+    gain = xp.where(fresh, xp.inf, best - value)
+    ratio = gain / predicted
+    # The damping moves faster the longer it has moved one way: a far start asks for many decades of it, and back.
+    good = better & (ratio > 0.9)
+    longer = xp.where(good, xp.maximum(streak, 0) + 1, xp.where(better, 0, xp.minimum(streak, 0) - 1))
+    faster = 4.0 ** xp.minimum(xp.abs(longer), 2.0)
+    eased = damping * xp.where(good, 1 / faster, xp.where(ratio < 0.25, 3.0, 1.0))
+    moved = xp.where(better, eased, xp.maximum(faster * damping, 1e-6))
+    moved = xp.where(fresh, damping, xp.maximum(moved, _SMALLEST_DAMPING))
+    small = (better & (gain <= negligible) & (ratio > 0.25)) | (predicted <= negligible)
+    status = xp.where(moved > _LARGEST_DAMPING, STUCK, RUNNING)
+    status = xp.where(small & (moved < 1.0) & ~fresh, CONVERGED, status)
+    status = xp.where(fresh & ~finite, NOT_FINITE, status).astype(jnp.int32)
+    return better, moved, xp.where(fresh, 0, longer), status
+
+
 @cache
 def damped_newton(
     *, exact: bool = True, initial_damping: float = 10.0, tolerance: float = 1e-13
@@ -133,34 +160,15 @@ def damped_newton(
             sizes, directions = jnp.linalg.eigh(hessian)
             curvature = Curvature((directions * jnp.abs(sizes)) @ directions.T, hessian)
 
-        fresh = jnp.isinf(state.value)
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
-        # A last step whose promise is below rounding is taken on trust: the objective can no longer tell it is better.
-        negligible = tolerance * jnp.abs(state.value)
-        last = (state.predicted <= negligible) & (value <= state.value + negligible)
-        better = finite & ((value < state.value) | (last & ~fresh))
-        gain = jnp.where(fresh, jnp.inf, state.value - value)
-        ratio = gain / state.predicted
+        better, damping, streak, status = weigh(
+            value, state.value, state.predicted, state.damping, state.streak, finite, tolerance
+        )
         point, best, gradient, curvature = jax.tree.map(
             lambda new, old: jnp.where(better, new, old),
             (trial, value, gradient, curvature),
             (state.point, state.value, state.gradient, state.curvature),
         )
-        # The damping moves faster the longer it has moved one way: a far start asks for many decades of it, and back.
-        good = better & (ratio > 0.9)
-        streak = jnp.where(
-            good, jnp.maximum(state.streak, 0) + 1, jnp.where(better, 0, jnp.minimum(state.streak, 0) - 1)
-        )
-        faster = 4.0 ** jnp.minimum(jnp.abs(streak), 2.0)
-        eased = state.damping * jnp.where(good, 1 / faster, jnp.where(ratio < 0.25, 3.0, 1.0))
-        damping = jnp.where(better, eased, jnp.maximum(faster * state.damping, 1e-6))
-        damping = jnp.where(fresh, state.damping, jnp.maximum(damping, _SMALLEST_DAMPING))
-        streak = jnp.where(fresh, 0, streak)
-
-        small = (better & (gain <= negligible) & (ratio > 0.25)) | (state.predicted <= negligible)
-        status = jnp.where(damping > _LARGEST_DAMPING, STUCK, RUNNING)
-        status = jnp.where(small & (damping < 1.0) & ~fresh, CONVERGED, status)
-        status = jnp.where(fresh & ~finite, NOT_FINITE, status).astype(jnp.int32)
 
         free = ~(((point <= lower) & (gradient > 0)) | ((point >= upper) & (gradient < 0)))
         room = (lower - point, upper - point)

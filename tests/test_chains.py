@@ -70,6 +70,7 @@ def test_least_compute_for_an_accuracy_is_the_closed_form():
     """The loss that 60 % accuracy needs, and the budget whose optimum has it (Hoffmann et al. 2022, Eq. 4)."""
     instance = js.laws.Instance(CHAIN, "test", js.laws.Published(TRUTH, "test"))
     plan = js.frontier(instance, reach_loss=0.4)
+    assert "error to reach" in str(plan) and "loss to reach" not in str(plan)
     change = js.what_if(plan, set={"gamma": "x1.1"})
     p = TRUTH
     for (row,), gamma in ((plan.rows, p["gamma"]), (change.after.rows, 1.1 * p["gamma"])):

@@ -295,7 +295,10 @@ QUICK = ("chinchilla", "power_law-variable=N-floor=True", "kaplan_nd", "floor an
     ],
 )
 def test_recovers_a_planted_truth_of_every_law(case):
-    result = recovered(case.law, case.truth, case.random_variables(60, seed=1))
+    told = {"fixed": {name: case.truth[name] for name in case.fixed}, "starts": case.starts}
+    result = recovered(case.law, case.truth, case.random_variables(60, seed=1), **told)
+    if case.starts != "auto":
+        assert result.starts.at_best >= 5
     if case.identifiable:
         assert result.gradient_norm < 1e-5
         assert "ill_conditioned" not in [r.code for r in result.verdict.reasons if r.severity == "fatal"]

@@ -70,13 +70,15 @@ def test_a_narrow_parabola_is_nearly_unbiased_without_noise():
 @pytest.mark.slow
 @pytest.mark.parametrize("off_centre", [1.0, DRIFTING], ids=["centred", "drifting"])
 def test_noise_of_half_a_percent_leaves_the_median_where_the_truth_is(off_centre):
-    """The median of the signed error; over 1,000 sets see `python -m benchmarks.approaches`.
+    """What is under 1 % is the bias: the median over sets of runs of the signed error of D at 1e24 FLOPs.
 
-    No unbiased estimator brings the typical size of a single error below about 2.6 %: the Cramer-Rao bound of D at 1e24
-    FLOPs with this noise is a standard deviation of 3.9 %, even if the whole law is assumed.
+    The size of a single set's error is another thing, and no unbiased estimator brings that below about 2.6 %: the
+    Cramer-Rao bound with this noise is a standard deviation of 3.9 %, even if the whole law is assumed. Over 1,000 sets
+    the signed median is .07 to .21 % and the median size 3.2 to 5.2 %: `python -m benchmarks.approaches`.
     """
     errors = [error_of_tokens(js.isoflop(design(off_centre, 0.005, seed), draws=0)) for seed in range(120)]
     assert abs(np.median(errors)) < 0.01
+    assert 0.026 < np.median(np.abs(errors)) < 0.06
 
 
 def test_the_bound_on_any_unbiased_estimator():

@@ -424,7 +424,13 @@ def _newton(
         scaling = _scaling(here, on)
         values, slopes, gradient = _scaled(here, scaling, weight)
         prices = state.prices * scaling.lift / jnp.where(scaling.rows > 0, scaling.rows, 1.0)
-        chosen = _choose(slopes, jnp.maximum(prices + values, 0.0), n)
+        # Where more rows meet than there are variables the choice can go round in circles. It is varied then: violated
+        # rows come before all others, and the order of the rest is shuffled.
+        late, shuffled = state.steps > 3, 0.618034 * state.steps * (1 + jnp.arange(len(values)))[:, None] % 1
+        weights = jnp.where(late, 0.02 + shuffled, 1.0)
+        urgent = jnp.where(late & (state.steps % 2 == 0), 1e6, 1.0)
+        scores = jnp.maximum(prices + values * jnp.where(values > 0, urgent, 1.0), 0.0)
+        chosen = _choose(slopes, weights * scores, n)
         rows = [tuple(_over_rows(pick, v) for v in slopes) for pick in chosen]
         right = tuple(_over_rows(pick, values) for pick in chosen)
         nu = [_over_rows(pick, prices) for pick in chosen]

@@ -244,7 +244,7 @@ def conflict(decision: Decision, given: np.ndarray, blame: np.ndarray) -> tuple[
         givens = np.tile(given, (len(sets), 1))
         impossible = np.ones(len(sets), bool)
         for shift in _SHIFTS[: 1 if decision.convex else None]:
-            impossible &= _attempt(decision, givens, switches, shift, weight=0.0).status != OK
+            impossible &= _attempt(decision, givens, switches, shift, weight=0.0).violation > _LARGEST_IMBALANCE
         return list(impossible)
 
     blamed = [j for j in asked if blame[j] > _BLAMED]

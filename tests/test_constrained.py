@@ -1,12 +1,13 @@
 """The constrained solver against an exact scan in one dimension, SciPy, finite differences and hand-made problems."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from random_plans import impossible, judge
+from random_plans import judge, possible
 
 from jaxscale import costs, limits
 from jaxscale._allocate import allocate
@@ -28,35 +29,31 @@ def _float64():
 # --- Random problems against an exact oracle --------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def plain():
-    return judge("plain", 1000, seed=7001)
+judged = cache(judge)
+COUNTS = {"plain": 1000, "counted": 150, "repeated": 500, "three": 300, "five": 100, "six": 100}
+FLAT_SHARE = {"repeated": 0.05}  # where data is seen many times the loss has plateaus, in other kinds it has none
 
 
-def test_random_plans(plain):
-    assert plain.wrong == {}
-    assert plain.close == 1
-    assert 0.5 < plain.feasible / 1000 < 0.9
-
-
-@pytest.mark.parametrize(("kind", "count"), [("counted", 150), ("repeated", 500), ("three", 300)])
-def test_more_kinds_of_random_plans(kind, count):
-    found = judge(kind, count, seed=7001)
+@pytest.mark.parametrize("kind", COUNTS)
+def test_random_plans(kind):
+    found = judged(kind, COUNTS[kind], seed=7001)
     assert found.wrong == {}
-    assert found.close >= 0.97
-    assert found.flat <= 0.05 * found.feasible
+    assert found.close >= (0.97 if kind == "repeated" else 1)
+    assert found.flat <= FLAT_SHARE.get(kind, 0) * found.feasible
+    assert 0.5 < found.feasible / COUNTS[kind] < 1
 
 
-def test_conflicts_of_random_plans_are_minimal(plain):
-    found = 0
-    for i in np.flatnonzero(plain.answers.status == INFEASIBLE)[:25]:
-        names = conflict(plain.decision, plain.givens[i], plain.answers.blame[i])
-        assert impossible(plain.decision, plain.givens[i], names)
+@pytest.mark.parametrize("kind", COUNTS)
+def test_conflicts_of_random_plans_are_minimal(kind):
+    found = judged(kind, COUNTS[kind], seed=7001)
+    sizes = []
+    for i in np.flatnonzero(found.answers.status == INFEASIBLE)[:10]:
+        names = conflict(found.decision, found.givens[i], found.answers.blame[i])
+        assert not possible(kind, found.problems, i, names)
         for name in names:
-            rest = [other for other in names if other != name]
-            assert not rest or not impossible(plain.decision, plain.givens[i], rest)
-        found += len(names) > 1
-    assert found
+            assert possible(kind, found.problems, i, [other for other in names if other != name])
+        sizes.append(len(names))
+    assert max(sizes) > 1
 
 
 # --- Repeated data: a law with kinks ----------------------------------------------------------------------------------

@@ -88,59 +88,86 @@ def test_authors_optimum_under_repetition():
 
 # --- Derivatives -----------------------------------------------------------------------------------------------------
 
+# Every case has all the limits, so that it is one program: what is not named does not bind.
+LIMITS = {"N_max": 1e30, "D_max": 1e30, "D_per_N": 1e-3}
 CASES = {
     "nothing but the budget binds": {"N_max": 1e12},
     "the largest size binds": {"N_max": 1e10},
-    "budget and ratio bind": {"D_per_N": (60, None)},
+    "budget and ratio bind": {"D_per_N": 60.0},
     "two limits without the budget": {"N_max": 1e9, "D_max": 1e10},
 }
 
 
-def _outputs(logs, asked):
-    """log N, log D and log loss at logs of (A, B, E, alpha, beta, budget, tokens served, limits...)."""
+def _point(case):
+    """Logs of (A, B, E, alpha, beta, budget, tokens served, limits...)."""
+    p = chinchilla.published["besiroglu"].params
+    numbers = (LIMITS | CASES[case]).values()
+    return jnp.log(jnp.array([*(p[k] for k in chinchilla.parameter_names), 1e24, 1e12, *numbers]))
+
+
+def _outputs(logs):
+    """log N, log D and log loss."""
     params = dict(zip(chinchilla.parameter_names, jnp.exp(logs[:5]), strict=True))
-    cost = costs.six_nd.with_inference(tokens=jnp.exp(logs[6]))
-    given, rest = {}, iter(jnp.exp(logs[7:]))
-    for name, value in asked.items():
-        given[name] = tuple(None if v is None else next(rest) for v in value) if name == "D_per_N" else next(rest)
-    best = allocate(chinchilla, params, cost, jnp.exp(logs[5]), limits=given)
+    budget, served, N_max, D_max, ratio = jnp.exp(logs[5:])
+    asked = {"N_max": N_max, "D_max": D_max, "D_per_N": (ratio, None)}
+    best = allocate(chinchilla, params, costs.six_nd.with_inference(tokens=served), budget, limits=asked)
     loss = chinchilla(params, N=best.N, D=best.D)
     return jnp.log(jnp.stack([best.N, best.D, loss]))
 
 
+@jax.jit
+def _with_slopes(logs):
+    return _outputs(logs), jax.jacfwd(_outputs)(logs)
+
+
+def _differences(function, at, step):
+    """Slopes of a function of many points at once, (inputs, ...), by differences of fourth order."""
+    h = step * jnp.eye(len(at))
+    a, b, c, d = (function(at + k * h) for k in (-2, -1, 1, 2))
+    return (a - 8 * b + 8 * c - d) / (12 * step)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_derivatives_against_finite_differences(case):
-    asked = CASES[case]
-    numbers = [v for value in asked.values() for v in (value if isinstance(value, tuple) else (value,)) if v]
-    p = chinchilla.published["besiroglu"].params
-    at = jnp.log(jnp.array([*(p[k] for k in chinchilla.parameter_names), 1e24, 1e12, *numbers]))
-
-    @jax.jit
-    def both(at):
-        return _outputs(at, asked), jax.jacfwd(_outputs)(at, asked)
-
-    _, mine = both(at)
-    near, far = ([both(at + k * h)[0] - both(at - k * h)[0] for h in 1e-4 * jnp.eye(len(at))] for k in (1, 2))
-    theirs = (8 * jnp.stack(near) - jnp.stack(far)).T / 12e-4
-    np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-8)
+    at = _point(case)
+    theirs = _differences(lambda points: jnp.stack([_with_slopes(x)[0] for x in points]), at, 1e-4).T
+    np.testing.assert_allclose(_with_slopes(at)[1], theirs, rtol=1e-6, atol=1e-8)
 
 
 def test_reverse_mode_and_second_order():
-    asked = {"D_per_N": (60, None)}
-    p = chinchilla.published["besiroglu"].params
-    at = jnp.log(jnp.array([*(p[k] for k in chinchilla.parameter_names), 1e24, 1e12, 60.0]))
+    at = _point("budget and ratio bind")
 
     def loss(at):
-        return _outputs(at, asked)[2]
+        return _outputs(at)[2]
 
-    gradient = jax.jit(jax.grad(loss))
+    gradients = jax.jit(jax.vmap(jax.grad(loss)))
     hessian = jax.jit(jax.hessian(loss))(at)
-    near, far = ([gradient(at + k * h) - gradient(at - k * h) for h in 1e-4 * jnp.eye(len(at))] for k in (1, 2))
-    theirs = (8 * jnp.stack(near) - jnp.stack(far)) / 12e-4
-    np.testing.assert_allclose(hessian, theirs, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(hessian, _differences(gradients, at, 1e-4), rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(hessian, hessian.T, atol=1e-10)
-    many = jax.jit(jax.vmap(jax.grad(loss)))(jnp.stack([at, at]))
-    np.testing.assert_allclose(many[1], gradient(at), rtol=1e-12)
+    at_once = gradients(jnp.broadcast_to(at, (len(at), len(at))))
+    np.testing.assert_allclose(at_once, jnp.broadcast_to(_with_slopes(at)[1][2], at_once.shape), rtol=1e-12, atol=1e-15)
+
+
+def test_gradients_of_repetition_in_batches():
+    p = muennighoff.published["muennighoff_c4"].params
+
+    def decisions(logs):
+        """A mixture of log N, log D and log loss, at logs of the law's parameters, the budget, U and N_max."""
+        params = dict(zip(muennighoff.parameter_names, jnp.exp(logs[:7]), strict=True))
+        budget, U, N_max = jnp.exp(logs[7:])
+        best = allocate(muennighoff, params, costs.six_nd, budget, limits={"U": U, "N_max": N_max})
+        loss = muennighoff(params, N=best.N, D=best.D, U=U)
+        return jnp.log(best.N) + 0.7 * jnp.log(best.D) - 0.4 * jnp.log(loss)
+
+    values, gradients = jax.jit(jax.vmap(decisions)), jax.jit(jax.vmap(jax.grad(decisions)))
+    # Data repeated freely, repeated with the size capped, seen less than once, and that with the size capped.
+    points = [(1e22, 25e9, 1e12), (1e22, 25e9, 5e9), (1e21, 1e12, 1e12), (1e21, 1e12, 1e9)]
+    for numbers in points:
+        at = jnp.log(jnp.array([*(p[k] for k in muennighoff.parameter_names), *numbers]))
+        mine = gradients(jnp.broadcast_to(at, (len(at), len(at))))
+        assert jnp.isfinite(mine).all()
+        np.testing.assert_allclose(mine[0], _differences(values, at, 1e-3), rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(mine[0], mine[-1], rtol=1e-12)
 
 
 def test_one_sided_derivatives_where_a_limit_is_just_touched():

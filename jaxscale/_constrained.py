@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.custom_batching import custom_vmap
 
 OK, INFEASIBLE, FAILED, FLAT = 0, 1, 2, 3  # flat: the value is certified, the point is not
 
@@ -128,7 +129,29 @@ def correct(problem: Problem, given: Array, x: Array, multipliers: Array, steps:
 def _core(
     problem: Problem, given: Array, starts: Array, on: Array, weight: Array, rho: Array, iterations: Array
 ) -> tuple:
-    """(x, multipliers, what else is known)."""
+    """(x, multipliers, what else is known). A caller's `vmap` adds lanes, since other axes are slow."""
+    solver = custom_vmap(partial(_best_of_starts, problem))
+
+    @solver.def_vmap
+    def _(size: int, batched: list[bool], *arguments: Array) -> tuple:
+        settings = arguments[3:]
+        if any(batched[3:]):
+            raise NotImplementedError("weight, rho and iterations are the same for all problems")
+
+        def merged(v: Array, has: bool) -> Array:
+            v = jnp.moveaxis(v, 0, -2) if has else jnp.broadcast_to(v[..., None, :], (*v.shape[:-1], size, v.shape[-1]))
+            return v.reshape(*v.shape[:-2], -1)
+
+        found = solver(*map(merged, arguments[:3], batched[:3]), *settings)
+        apart = jax.tree.map(lambda v: jnp.moveaxis(v.reshape(*v.shape[:-1], size, -1), -2, 0), found)
+        return apart, jax.tree.map(lambda _: True, apart)
+
+    return solver(given, starts, on, weight, rho, iterations)
+
+
+def _best_of_starts(
+    problem: Problem, given: Array, starts: Array, on: Array, weight: Array, rho: Array, iterations: Array
+) -> tuple:
     count, n, lanes = starts.shape
     first = tuple(starts.transpose(1, 0, 2).reshape(n, -1))
     many = jnp.tile(given, (1, count))

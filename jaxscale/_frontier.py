@@ -33,7 +33,6 @@ from jaxscale._planning import (
     Expansion,
     Followed,
     conflict,
-    evaluate,
     expand,
     follow,
     sides,
@@ -130,10 +129,8 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     givens = _givens(theta[None], wanted, rest)
     answers = solve_many(decision, givens)
     expansions = expand(decision, answers, givens)
-    logs = np.full((len(targets), len(decision.variables) + 2), np.nan)
-    sound = np.isin(answers.status, (OK, FLAT))
-    if sound.any():
-        logs[sound] = np.hstack([answers.x[sound], evaluate(decision, answers.x[sound], givens[sound])])
+    nothing = np.full(len(decision.variables) + 2, np.nan)
+    logs = np.stack([nothing if e is None else e.values for e in expansions])
     quantities, combine = _combinations(decision)
     points = logs @ combine.T
 

@@ -291,12 +291,13 @@ def _expand(decision: Decision, _: tuple, x: Array, multipliers: Array, given: A
 class Expansion:
     """One answer to first order. Quantities are the logs of the decision variables, then log response, then log cost.
 
-    slopes: (n + 2, k) of each quantity in what is given, with the limits held that have a price; touched: whether
-    others are just reached, so that slopes differ from side to side, see `sides`; curvature: least one of the loss
-    along directions that keep the active limits, nan if there is no such direction; residual: the largest part of the
-    optimality equations, recomputed; hessian: (n, n) of the Lagrangian; active: limits that are reached.
+    values: (n + 2,) of the quantities; slopes: (n + 2, k) of each in what is given, with the limits held that have a
+    price; touched: whether others are just reached, so that slopes differ from side to side, see `sides`; curvature:
+    least one of the loss along directions that keep the active limits, nan if there is no such direction; residual: the
+    largest part of the optimality equations, recomputed; hessian: (n, n) of the Lagrangian; active: limits reached.
     """
 
+    values: np.ndarray
     slopes: np.ndarray
     touched: bool
     curvature: float
@@ -316,11 +317,19 @@ def expand(decision: Decision, answers: Answers, givens: np.ndarray) -> list[Exp
     parts = _expansions(decision, answers, givens)
     return [
         Expansion(
-            slopes, bool(touched), float(curvature), float(residual), hessian, tuple(map(int, np.flatnonzero(at)))
+            values,
+            slopes,
+            bool(touched),
+            float(curvature),
+            float(residual),
+            hessian,
+            tuple(map(int, np.flatnonzero(at))),
         )
         if status in (OK, FLAT)
         else None
-        for status, slopes, touched, curvature, residual, hessian, at in zip(answers.status, *parts, strict=True)
+        for status, values, slopes, touched, curvature, residual, hessian, at in zip(
+            answers.status, *parts, strict=True
+        )
     ]
 
 
@@ -349,7 +358,8 @@ def _expansions(decision: Decision, answers: Answers, givens: np.ndarray) -> tup
     moves = _moves(curvature, held, n)
     changes = slopes[:, :2, :n] @ moves + slopes[:, :2, n:]
     residual = np.abs(gradient).max(axis=1) / scale
-    return np.concatenate([moves, changes], axis=1), touched, flatness, residual, hessian, touching
+    quantities = np.concatenate([safe, values[:, :2]], axis=1)
+    return quantities, np.concatenate([moves, changes], axis=1), touched, flatness, residual, hessian, touching
 
 
 def _independent(rows: np.ndarray, candidates: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -397,7 +407,7 @@ def sides(decision: Decision, givens: np.ndarray, names: list[str]) -> np.ndarra
         near[:, row, :, column] += steps
     near = near.reshape(-1, givens.shape[1])
     answers = solve_many(decision, near)
-    slopes = _expansions(decision, answers, near)[0]
+    slopes = _expansions(decision, answers, near)[1]
     slopes[~np.isin(answers.status, (OK, FLAT))] = np.nan
     own = np.tile(np.repeat(columns, len(steps)), len(givens))
     found = slopes[np.arange(len(near)), :, own].reshape(*shape[:2], 2, 2, -1)  # problem, name, side, one or two steps

@@ -35,7 +35,7 @@ _RHO = 10.0  # price of violation; rows and objective are scaled to slopes of ab
 _LONGEST_STEP = 2.0  # in any variable, at once
 _ITERATIONS = 60
 _LOST_PIVOT = 1e-7  # in place of a pivot that rounding took
-_STEPS = 10  # of Newton's method on the optimality equations
+_STEPS = 20  # of Newton's method on the optimality equations
 _SOLVED = 2e4  # in units of rounding: where it stops
 _KKT, _VIOLATION = 4e6, 4e5  # likewise: what is certified
 _DETERMINED = 1e-6  # a variable known to better than this
@@ -105,13 +105,13 @@ def solve(
     )
 
 
-def correct(problem: Problem, given: Array, x: Array, multipliers: Array, steps: int = _STEPS) -> Solution:
+def correct(problem: Problem, given: Array, x: Array, multipliers: Array) -> Solution:
     """The answers to problems much like some whose answers x and `multipliers` are known, with all rows on.
 
     It takes a few steps of Newton's method, fails where the answer is not near, and looks for no other optimum.
     """
     on = jnp.ones_like(multipliers)
-    last = _newton(problem, given, on, jnp.ones((), given.dtype), tuple(x), multipliers, steps)
+    last = _newton(problem, given, on, jnp.ones((), given.dtype), tuple(x), multipliers)
     return Solution(
         x=jnp.stack(last.x),
         multipliers=last.prices,
@@ -215,7 +215,7 @@ def _from_starts(
     scaling = _scaling(here, on)
     interior, prices, error, iterations = _interior_point(problem, given, scaling, x0, weight, rho, most, 5e4 * eps)
     held = prices * scaling.rows / scaling.lift
-    last = _newton(problem, given, on, weight, interior, held, _STEPS)
+    last = _newton(problem, given, on, weight, interior, held)
     moved = _largest(jnp.abs(a - b) for a, b in zip(last.x, interior, strict=True))
     good = last.certified & (moved < _FAR)
 
@@ -428,9 +428,7 @@ class _Certificate(NamedTuple):
         return (self.kkt < _KKT * eps) & (self.violation < _VIOLATION * eps)
 
 
-def _newton(
-    problem: Problem, given: Array, on: Array, weight: Array, x: Scalars, prices: Array, most: int
-) -> _Certificate:
+def _newton(problem: Problem, given: Array, on: Array, weight: Array, x: Scalars, prices: Array) -> _Certificate:
     """Newton's method on the optimality equations, with the rows that hold guessed anew in every step.
 
     They are those whose price outweighs their slack: rows of negative price go and violated ones come (Hintermueller,
@@ -440,7 +438,7 @@ def _newton(
     enough = _SOLVED * jnp.finfo(unknown.dtype).eps
 
     def unfinished(state: _Certificate) -> Array:
-        return ((state.kkt > enough) | (state.violation > enough)) & (state.steps < most)
+        return ((state.kkt > enough) | (state.violation > enough)) & (state.steps < _STEPS)
 
     def advance(state: _Certificate) -> _Certificate:
         here = _first_order(problem, state.x, given)

@@ -50,7 +50,7 @@ def _solve(decision: Decision, settings: tuple, given: Array, on: Array) -> Solu
 def _correct(decision: Decision, _: tuple, given: Array) -> Solution:
     """From the usual start, without an interior point."""
     start = jax.vmap(decision.starts, in_axes=-1, out_axes=-1)(given)[0]
-    return correct(decision, given, start, jnp.zeros((len(decision.row_names), given.shape[-1])), 20)
+    return correct(decision, given, start, jnp.zeros((len(decision.row_names), given.shape[-1])))
 
 
 @each

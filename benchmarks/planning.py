@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 
 import jaxscale as js
 from benchmarks.rows import Row, timed
+from jaxscale._constrained import INFEASIBLE
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))  # the exact answers are shared with the tests
 
@@ -123,37 +124,37 @@ def many_draws(budgets: int = 1000, draws: int = 4000, sample: int = 400, repeat
     return rows
 
 
-def agreement(sample: int = 400) -> list[Row]:
-    """The same problems one by one: jaxscale's answers against SLSQP's, and geometric programming's if it is there."""
+def agreement(sample: int = 400, starts: int = 5) -> list[Row]:
+    """The same problems one by one: jaxscale's answers against SLSQP's from several starts, and geometric programming's
+    if it is there."""
     source, targets = draws_of_a_fit(sample), np.geomspace(1e20, 1e26, 7)
-    instance = js.laws.chinchilla
+    law = js.laws.chinchilla
     rng = np.random.default_rng(2)
-    worst, lower, theirs_worst, seconds = 0.0, 0, 0.0, []
     cvxpy = _cvxpy()
+    losses, sizes, programs, seconds, certificates = [], [], [], [], []
     for k, theta in enumerate(source.draws[:sample]):
         budget = float(rng.choice(targets))
-        params = dict(zip(instance.parameter_names, instance.natural(theta).values(), strict=True))
-        point = js.Draws(instance, params, theta, theta[None], "pairs", 0, 0.9, None, None, "")
+        params = dict(zip(law.parameter_names, law.natural(theta).values(), strict=True))
+        point = js.Draws(law, params, theta, theta[None], "pairs", 0, 0.9, None, None, "")
         row = js.frontier(point, budget, limits=_limits()).rows[0]
-        problem = Rival(theta, np.log(budget))
-        found = problem.solve(np.log([row.N, row.D]) + rng.normal(0, 0.5, 2))
-        worst = max(worst, abs(np.log(row.loss) - found.fun))
-        lower += found.fun < np.log(row.loss) - 1e-12
-        if cvxpy is not None and k < 30:
+        certificates.append((row.certificate["kkt"], row.certificate["violation"]))
+        problem, mine = Rival(theta, np.log(budget)), np.log([row.N, row.D])
+        found = [problem.solve(mine + rng.normal(0, 2, 2)) for _ in range(starts)]
+        kept = [f for f in found if (problem.ends - problem.rows @ f.x).min() > -1e-10]
+        best = min(kept, key=lambda f: f.fun) if kept else problem.solve(mine)
+        losses.append(np.log(row.loss) - best.fun)
+        sizes.append(abs(mine[0] - best.x[0]))
+        if cvxpy is not None and k < 100:
             begin = time.perf_counter()
-            theirs = _geometric_program(cvxpy, params, budget)
+            programs.append(np.log(row.loss / _geometric_program(cvxpy, params, budget)))
             seconds.append(time.perf_counter() - begin)
-            theirs_worst = max(theirs_worst, abs(np.log(row.loss / theirs)))
-    rows = [Row(f"{sample} plans", "SLSQP", f"log loss differs by {worst:.0e} at most, lower {lower} times", 0.0)]
-    if seconds:
-        rows.append(
-            Row(
-                "30 plans",
-                "CVXPY geometric program",
-                f"log loss differs by {theirs_worst:.0e}",
-                float(np.mean(seconds)),
-            )
-        )
+    kkt, violation = np.max(certificates, axis=0)
+    outcome = f"log loss above theirs by {max(losses):.0e} at most, N* apart by {max(sizes):.0e}"
+    outcome += f"; KKT residual {kkt:.0e}, limits kept to {max(violation, 0):.0e}"
+    rows = [Row(f"{sample} plans", f"SLSQP from {starts} starts", outcome, 0.0)]
+    if programs:
+        outcome = f"log loss above theirs by {max(programs):.0e} at most, below by {-min(programs):.0e}"
+        rows.append(Row(f"{len(programs)} plans", "CVXPY geometric program", outcome, float(np.mean(seconds))))
     return rows
 
 
@@ -177,21 +178,34 @@ def _geometric_program(cp, params: dict[str, float], budget: float) -> float:
 
 
 def random_plans(convex: int = 5000, others: int = 5000, seed: int = 20_000) -> list[Row]:
-    """Random plans, convex or not, against exact answers: how many are wrong."""
-    from random_plans import judge
+    """Random plans, convex or not, against exact answers: how many are wrong, and whether each conflict is minimal."""
+    from random_plans import judge, possible
+
+    from jaxscale._planning import conflict
 
     rows = []
-    shares = {"plain": convex // 2, "served": convex // 4, "three": convex // 8, "four": convex // 8}
+    shares = {"plain": convex // 2, "served": convex // 4}
+    shares |= dict.fromkeys(("three", "four", "five", "six"), convex // 16)
     shares |= {"repeated": others * 4 // 5, "counted": others // 5}
     with jax.enable_x64(True):
         for kind, count in shares.items():
             begin = time.perf_counter()
             found = judge(kind, count, seed)
-            outcome = f"{len(found.wrong)} wrong; {found.feasible} feasible, {found.flat} flat"
-            outcome += f", {100 * found.close:.2f} % of N within 1e-6"
-            rows.append(Row(f"{count} random plans", kind, outcome, time.perf_counter() - begin))
             for i, why in list(found.wrong.items())[:5]:
                 print(f"  {kind} {i}: {why}", file=sys.stderr)
+            infeasible = np.flatnonzero(found.answers.status == INFEASIBLE)[:100]
+            minimal = 0
+            for i in infeasible:
+                names = conflict(found.decision, found.givens[i], found.answers.blame[i])
+                smaller = [[other for other in names if other != name] for name in names]
+                minimal += not possible(kind, found.problems, i, names) and all(
+                    possible(kind, found.problems, i, rest) for rest in smaller
+                )
+            outcome = f"{len(found.wrong)} wrong; {found.feasible} feasible, {found.flat} flat"
+            outcome += f", {100 * found.close:.2f} % of N within 1e-6; at worst "
+            outcome += ", ".join(f"{name} {value:.0e}" for name, value in found.worst.items())
+            outcome += f"; {minimal} of {len(infeasible)} conflicts minimal"
+            rows.append(Row(f"{count} random plans", kind, outcome, time.perf_counter() - begin))
     return rows
 
 

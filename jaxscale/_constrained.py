@@ -1,6 +1,6 @@
-"""Least f(x) with g(x) <= 0 for one small problem, certified, and differentiable in everything that was given.
+"""Least f(x) with g(x) <= 0 for small problems, certified, and differentiable in everything that was given.
 
-Pure JAX, written for one problem of two to six variables; `jax.vmap` adds axes. What to solve is a `Problem`.
+Pure JAX, for problems of two to six variables, many at once. What to solve is a `Problem`, written for one case.
 
 1. An interior point method (primal-dual, with Mehrotra's predictor and corrector) on the elastic problem
 
@@ -12,8 +12,11 @@ Pure JAX, written for one problem of two to six variables; `jax.vmap` adds axes.
 3. An answer counts only with its certificate: equations solved, every limit kept, no multiplier negative.
 
 Derivatives of every order follow from those equations by implicit differentiation, with the active rows held.
-Vectors are tuples of scalars and small systems are solved by unrolled elimination: under `vmap` every operation then
-runs over the batch.
+
+The last axis of all arrays is that of the problems, called lanes: what is said of one number is done for the whole lane
+axis, in vectors of the processor. Variables are tuples of n arrays (lanes,), what is told of rows is one array
+(m, lanes), and slopes of rows are n such arrays. Sums over rows are where the compiler stores what it has: written out
+over single rows, it computes everything again for each of its uses.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,6 +26,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.custom_batching import custom_vmap
 
 OK, INFEASIBLE, FAILED, FLAT = 0, 1, 2, 3  # flat: the value is certified, the point is not
 
@@ -31,7 +35,7 @@ _RHO = 10.0  # price of violation; rows and objective are scaled to slopes of ab
 _LONGEST_STEP = 2.0  # in any variable, at once
 _ITERATIONS = 60
 _LOST_PIVOT = 1e-7  # in place of a pivot that rounding took
-_STEPS = 10  # of Newton's method on the optimality equations
+_STEPS = 20  # of Newton's method on the optimality equations
 _SOLVED = 2e4  # in units of rounding: where it stops
 _KKT, _VIOLATION = 4e6, 4e5  # likewise: what is certified
 _DETERMINED = 1e-6  # a variable known to better than this
@@ -53,7 +57,7 @@ class Problem(Protocol):
 
 
 class Solution(NamedTuple):
-    """The answer to one problem.
+    """The answers, lanes last: x (n, lanes), multipliers and blame (m, lanes), all else (lanes,).
 
     `kkt` is the largest part of the optimality equations left over and `violation` the largest row, both after scaling.
     `blame` says, where the limits cannot all be kept, how much each is part of it; it sums to about one. `agreement` is
@@ -79,59 +83,95 @@ def solve(
     weight: Any = 1.0,
     rho: Any = _RHO,
     iterations: Any = _ITERATIONS,
-    multipliers: Array | None = None,
 ) -> Solution:
     """Least objective within the rows that are switched on; differentiable in `given`.
 
-    A problem much like one whose answer is known needs no interior point: with `iterations` 0 the only start is that
-    answer's x, and `multipliers` are its own. This takes a fifth of the time, fails where the answer is not near, and
-    looks for no other optimum.
-
     Args:
         problem: static.
-        given: (k,) the numbers the problem depends on.
-        starts: (n_starts, n) points to start from; the best answer counts.
-        on: (m,) 1 for rows that count, 0 for those left out.
+        given: (k, lanes) the numbers the problems depend on; without lanes it is one problem, here and in what follows.
+        starts: (n_starts, n, lanes) points to start from; the best answer counts.
+        on: (m, lanes) 1 for rows that count, 0 for those left out.
         weight: of the objective; with 0 only the limits are looked at, to see whether they can be kept.
         rho: price of violation. It must exceed the sum of the (scaled) multipliers.
         iterations: most steps of the interior point method.
-        multipliers: (m,) to begin with where there are no such steps.
     """
-    first = jnp.zeros_like(on) if multipliers is None else multipliers
-    settings = [jnp.asarray(v, given.dtype) for v in (weight, rho, iterations, first)]
-    x, found, _, info = _core(problem, given, starts, on, *settings)
-    value = problem.objective(tuple(x), given)
-    return Solution(x=x, multipliers=found, value=value, **jax.tree.map(lax.stop_gradient, info))
+    if given.ndim == 1:
+        one = solve(problem, given[:, None], starts[..., None], on[:, None], weight, rho, iterations)
+        return Solution(*(v[..., 0] for v in one))
+    settings = [jnp.asarray(v, given.dtype) for v in (weight, rho, iterations)]
+    x, multipliers, info = _core(problem, given, starts, on, *settings)
+    return Solution(
+        x=x, multipliers=multipliers, value=_value(problem, tuple(x), given), **jax.tree.map(lax.stop_gradient, info)
+    )
+
+
+def correct(problem: Problem, given: Array, x: Array, multipliers: Array) -> Solution:
+    """The answers to problems much like some whose answers x and `multipliers` are known, with all rows on.
+
+    It takes a few steps of Newton's method, fails where the answer is not near, and looks for no other optimum.
+    """
+    on = jnp.ones_like(multipliers)
+    last = _newton(problem, given, on, jnp.ones((), given.dtype), tuple(x), multipliers)
+    return Solution(
+        x=jnp.stack(last.x),
+        multipliers=last.prices,
+        value=_value(problem, last.x, given),
+        status=jnp.where(last.certified, jnp.where(last.error < _DETERMINED, OK, FLAT), FAILED),
+        kkt=last.kkt,
+        violation=jnp.maximum(last.violation, 0.0),
+        blame=jnp.zeros_like(multipliers),
+        agreement=jnp.ones_like(last.kkt),
+        iterations=last.steps,
+    )
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _core(
-    problem: Problem,
-    given: Array,
-    starts: Array,
-    on: Array,
-    weight: Array,
-    rho: Array,
-    iterations: Array,
-    multipliers: Array,
+    problem: Problem, given: Array, starts: Array, on: Array, weight: Array, rho: Array, iterations: Array
 ) -> tuple:
-    """(x, multipliers, chosen rows as one-hot weights (n, m), what else is known)."""
-    one = partial(
-        _from_one_start, problem, given, on=on, weight=weight, rho=rho, most=iterations, multipliers=multipliers
-    )
-    if starts.shape[0] == 1:
-        return one(starts[0])
-    x, found, chosen, info = jax.vmap(one)(starts)
-    status = info["status"]
-    values = jax.vmap(lambda p: problem.objective(tuple(p), given))(x)
+    """(x, multipliers, what else is known). A caller's `vmap` adds lanes, since other axes are slow."""
+    solver = custom_vmap(partial(_best_of_starts, problem))
+
+    @solver.def_vmap
+    def _(size: int, batched: list[bool], *arguments: Array) -> tuple:
+        settings = arguments[3:]
+        if any(batched[3:]):
+            raise NotImplementedError("weight, rho and iterations are the same for all problems")
+
+        def merged(v: Array, has: bool) -> Array:
+            v = jnp.moveaxis(v, 0, -2) if has else jnp.broadcast_to(v[..., None, :], (*v.shape[:-1], size, v.shape[-1]))
+            return v.reshape(*v.shape[:-2], -1)
+
+        found = solver(*map(merged, arguments[:3], batched[:3]), *settings)
+        apart = jax.tree.map(lambda v: jnp.moveaxis(v.reshape(*v.shape[:-1], size, -1), -2, 0), found)
+        return apart, jax.tree.map(lambda _: True, apart)
+
+    return solver(given, starts, on, weight, rho, iterations)
+
+
+def _best_of_starts(
+    problem: Problem, given: Array, starts: Array, on: Array, weight: Array, rho: Array, iterations: Array
+) -> tuple:
+    count, n, lanes = starts.shape
+    first = tuple(starts.transpose(1, 0, 2).reshape(n, -1))
+    many = jnp.tile(given, (1, count))
+    x, multipliers, info = found = _from_starts(problem, many, first, jnp.tile(on, (1, count)), weight, rho, iterations)
+    if count == 1:
+        return found
+    status, violation = info["status"].reshape(count, lanes), info["violation"].reshape(count, lanes)
+    values = _value(problem, tuple(x), many).reshape(count, lanes)
     # A certified point counts before a flat one of the same value.
     values = jnp.where(status == OK, values, jnp.where(status == FLAT, values + 1e-10, jnp.inf))
     # Where no start has an answer the one that violates least speaks for all.
-    best = jnp.where(jnp.isfinite(values).any(), jnp.argmin(values), jnp.argmin(info["violation"]))
-    agreement = (values <= values[best] + 1e-9).mean(dtype=given.dtype)
-    info = {name: v[best] for name, v in info.items()}
-    info["agreement"] = agreement
-    return x[best], found[best], chosen[best], info
+    best = jnp.argmin(jnp.where(jnp.isfinite(values).any(axis=0), values, violation), axis=0)
+    lane = jnp.arange(lanes)
+
+    def of_best(v: Array) -> Array:
+        return v.reshape(*v.shape[:-1], count, lanes)[..., best, lane]
+
+    x, multipliers, info = jax.tree.map(of_best, found)
+    info["agreement"] = (values <= values[best, lane] + 1e-9).mean(axis=0, dtype=given.dtype)
+    return x, multipliers, info
 
 
 @_core.defjvp
@@ -139,21 +179,25 @@ def _core_jvp(problem: Problem, primals: tuple, tangents: tuple) -> tuple:
     """The optimality equations stay solved; `_core` is called again inside, so that derivatives of every order
     follow."""
     given = primals[0]
-    x, multipliers, chosen, info = out = _core(problem, *primals)
-    rows = tuple(map(tuple, lax.stop_gradient(chosen)))
+    x, multipliers, info = out = _core(problem, *primals)
     point = tuple(x)
-    prices = tuple(_dot(pick, tuple(multipliers)) for pick in rows)
+    n, one = len(point), jnp.ones_like(point[0])
+    slopes = _first_order(problem, point, given).slopes
+    steepness = jnp.maximum(_largest(map(jnp.abs, slopes)), 1e-30)
+    scores = jnp.maximum(multipliers * steepness, 0.0)
+    chosen = lax.stop_gradient(_choose([v / steepness for v in slopes], scores, n))
 
     def equations(given: Array) -> tuple[Scalars, Scalars]:
-        lagrangian, picked = _equality(problem, given, rows, prices)
-        return _gradient(lagrangian, point), picked(point)
+        here = _first_order(problem, point, given)
+        left = tuple(a + _over_rows(multipliers, b) for a, b in zip(here.gradient, here.slopes, strict=True))
+        return left, tuple(_over_rows(pick, here.values) for pick in chosen)
 
     left, right = jax.jvp(equations, (given,), (tangents[0],))[1]
-    lagrangian, picked = _equality(problem, given, rows, prices)
-    dx, dprices = _kkt_step(lagrangian, picked, _used(rows), point, left, right, hold=lambda v: v)
-    dmultipliers = tuple(_dot(column, dprices) for column in zip(*rows, strict=True))
-    still = jax.tree.map(_no_tangent, (chosen, info))
-    return out, (jnp.stack(dx), jnp.stack(dmultipliers), *still)
+    rows = [tuple(_over_rows(pick, v) for v in slopes) for pick in chosen]
+    hessian = _curvature(problem, point, given, one, multipliers)
+    dx, dprices = _kkt_step(hessian, rows, [pick.sum(axis=0) for pick in chosen], left, right)
+    dmultipliers = _sum(pick * v for pick, v in zip(chosen, dprices, strict=True))
+    return out, (jnp.stack(dx), dmultipliers, jax.tree.map(_no_tangent, info))
 
 
 def _no_tangent(value: Array) -> Any:
@@ -162,174 +206,205 @@ def _no_tangent(value: Array) -> Any:
     return jnp.zeros(value.shape, jax.dtypes.float0)
 
 
-def _scaled(
-    problem: Problem, given: Array, x0: Scalars, switches: Scalars, weight: Any = 1.0
-) -> tuple[Callable[[Scalars], Array], Callable[[Scalars], Scalars], Array, Scalars]:
-    """Objective and rows with slopes of order one at x0, and the factors that made them so.
-
-    A flat loss is raised, and a row of small slope too: its multiplier would be huge.
-    """
-    steepest = _largest(jnp.abs(v) for v in _gradient(lambda x: problem.objective(x, given), x0))
-    lift = jnp.clip(0.1 / (steepest + 1e-12), 1.0, 100.0)
-    row_slopes = _jacobian(lambda x: problem.rows(x, given), x0)
-    scales = tuple(jnp.clip(1 / (_largest(jnp.abs(v) for v in row) + 1e-12), 1e-3, 300.0) for row in row_slopes)
-
-    def f(x: Scalars) -> Array:
-        return weight * lift * problem.objective(x, given)
-
-    def g(x: Scalars) -> Scalars:
-        rows = zip(switches, scales, problem.rows(x, given), strict=True)
-        return tuple(o * a * b - (1 - o) for o, a, b in rows)  # a row that is off is kept with ease
-
-    return f, g, lift, scales
-
-
-def _from_one_start(
-    problem: Problem,
-    given: Array,
-    start: Array,
-    on: Array,
-    weight: Array,
-    rho: Array,
-    most: Array,
-    multipliers: Array,
+def _from_starts(
+    problem: Problem, given: Array, x0: Scalars, on: Array, weight: Array, rho: Array, most: Array
 ) -> tuple:
-    dtype = start.dtype
-    x0, switches = tuple(start), tuple(on)
-    f, g, lift, scales = _scaled(problem, given, x0, switches, weight)
-
-    eps = jnp.finfo(dtype).eps
-    known = tuple(lift * v / scale for v, scale in zip(tuple(multipliers), scales, strict=True))
-    interior, prices, error, iterations = lax.cond(
-        most > 0,
-        lambda: _interior_point(f, g, x0, rho, most, 5e4 * eps),
-        lambda: (x0, known, jnp.inf * lift, jnp.zeros((), jnp.int32)),
-    )
-    last = _newton(f, g, interior, prices)
+    """From one start for each lane."""
+    eps = jnp.finfo(given.dtype).eps
+    here = _first_order(problem, x0, given)
+    scaling = _scaling(here, on)
+    interior, prices, error, iterations = _interior_point(problem, given, scaling, x0, weight, rho, most, 5e4 * eps)
+    held = prices * scaling.rows / scaling.lift
+    last = _newton(problem, given, on, weight, interior, held)
     moved = _largest(jnp.abs(a - b) for a, b in zip(last.x, interior, strict=True))
-    good = last.certified & ((moved < _FAR) | (most == 0))
+    good = last.certified & (moved < _FAR)
 
     x = tuple(jnp.where(good, a, b) for a, b in zip(last.x, interior, strict=True))
-    violation = jnp.maximum(_largest(g(x)), 0.0)
+    violation = jnp.maximum(_scaled(_first_order(problem, x, given), scaling, weight).values.max(axis=0), 0.0)
     settled = error < 1e4 * 5e4 * eps
     flat = good | (settled & (violation < 1e-8) & (error < 4e6 * eps))
     status = jnp.where((violation > 1e-8) & settled, INFEASIBLE, jnp.where(flat, FLAT, FAILED))
     status = jnp.where(good & (last.error < _DETERMINED), OK, status)
-    held = tuple(
-        jnp.where(good, mine, theirs) * scale / (weight * lift + (weight == 0))
-        for mine, theirs, scale in zip(last.prices, prices, scales, strict=True)
-    )
     info = {
         "status": status.astype(jnp.int32),
         "kkt": jnp.where(good, last.kkt, error),
         "violation": violation,
-        "blame": jnp.stack([o * p / rho for o, p in zip(switches, prices, strict=True)]),
-        "agreement": jnp.ones((), dtype),
+        "blame": on * prices / rho,
+        "agreement": jnp.ones_like(violation),
         "iterations": iterations,
     }
-    return jnp.stack(x), jnp.stack(held), jnp.stack([jnp.stack(row) for row in last.rows]), info
+    return jnp.stack(x), jnp.where(good, last.prices, held), info
+
+
+# --- What a problem is at a point ------------------------------------------------------------------------------------
+
+
+class _Local(NamedTuple):
+    """Rows (m, lanes), their slopes in each variable, and the objective's slopes."""
+
+    values: Array
+    slopes: Scalars
+    gradient: Scalars
+
+
+class _Scaling(NamedTuple):
+    """Factors that give objective and rows slopes of order one; those of rows that are off are zero."""
+
+    lift: Array
+    rows: Array
+    off: Array
+
+
+# As functions of their own they are traced once for all who need them, which is most of the time before compilation.
+@partial(jax.jit, static_argnums=0, inline=True)
+def _first_order(problem: Problem, x: Scalars, given: Array) -> _Local:
+    def one(x: Scalars, given: Array) -> tuple:
+        def both(x: Scalars) -> tuple:
+            return problem.objective(x, given), problem.rows(x, given)
+
+        (_, values), changes = _along(both, x)
+        return values, changes
+
+    values, changes = jax.vmap(one, in_axes=-1, out_axes=-1)(x, given)
+    return _Local(
+        jnp.stack(values), tuple(jnp.stack(rows) for _, rows in changes), tuple(slope for slope, _ in changes)
+    )
+
+
+@partial(jax.jit, static_argnums=0, inline=True)
+def _curvature(problem: Problem, x: Scalars, given: Array, factor: Array, prices: Array) -> list[list[Array]]:
+    """Second derivatives of the Lagrangian: rows that are linear have no part in them, nor in the program."""
+
+    def one(x: Scalars, given: Array, factor: Array, prices: Array) -> list:
+        def lagrangian(x: Scalars) -> Array:
+            return factor * problem.objective(x, given) + _dot(tuple(prices), problem.rows(x, given))
+
+        return [
+            [_derivative(lambda y: _derivative(lagrangian, y, i)[1], x, j)[1] for j in range(i + 1)]  # noqa: B023
+            for i in range(len(x))
+        ]
+
+    lower = jax.vmap(one, in_axes=-1, out_axes=-1)(x, given, factor, prices)
+    return [[lower[max(i, j)][min(i, j)] for j in range(len(x))] for i in range(len(x))]
+
+
+@partial(jax.jit, static_argnums=0, inline=True)
+def _value(problem: Problem, x: Scalars, given: Array) -> Array:
+    return jax.vmap(problem.objective, in_axes=-1, out_axes=-1)(x, given)
+
+
+def _scaling(here: _Local, on: Array) -> _Scaling:
+    """A flat loss is raised, and a row of small slope too: its multiplier would be huge."""
+    lift = jnp.clip(0.1 / (_largest(map(jnp.abs, here.gradient)) + 1e-12), 1.0, 100.0)
+    rows = jnp.clip(1 / (_largest(map(jnp.abs, here.slopes)) + 1e-12), 1e-3, 300.0)
+    return _Scaling(lift, on * rows, 1 - on)
+
+
+def _scaled(here: _Local, scaling: _Scaling, weight: Array) -> _Local:
+    return _Local(
+        scaling.rows * here.values - scaling.off,  # a row that is off is kept with ease
+        tuple(scaling.rows * v for v in here.slopes),
+        tuple(weight * scaling.lift * v for v in here.gradient),
+    )
 
 
 # --- 1. Interior point ---------------------------------------------------------------------------------------------
 
 
+class _Interior(NamedTuple):
+    x: Scalars
+    t: Array
+    slack: Array  # of the rows, then of t >= 0
+    price: Array
+    error: Array
+    iteration: Array
+
+
 def _interior_point(
-    f: Callable[[Scalars], Array],
-    g: Callable[[Scalars], Scalars],
+    problem: Problem,
+    given: Array,
+    scaling: _Scaling,
     x: Scalars,
+    weight: Array,
     rho: Array,
     most: Array,
     tolerance: Any,
-) -> tuple[Scalars, Scalars, Array, Array]:
-    """(x, multipliers of the rows, largest residual, iterations) of the elastic problem."""
-    n = len(x)
-    one = jnp.ones_like(x[0])
+) -> tuple[Scalars, Array, Array, Array]:
+    """(x, multipliers of the scaled rows, largest residual, iterations) of the elastic problem."""
+    n, one = len(x), jnp.ones_like(x[0])
     tiny = jnp.finfo(one.dtype).tiny
 
-    class State(NamedTuple):
-        x: Scalars
-        t: Array
-        slack: Scalars  # of the rows, then of t >= 0
-        price: Scalars
-        error: Array
-        iteration: Array
+    def look(x: Scalars) -> _Local:
+        """With t >= 0 as one more row, 0 <= t."""
+        here = _scaled(_first_order(problem, x, given), scaling, weight)
+        return _Local(_with_zero(here.values), tuple(map(_with_zero, here.slopes)), here.gradient)
 
-    def advance(state: State) -> State:
-        x, t, s, lam = state.x, state.t, state.slack, state.price
-        m = len(s) - 1
+    def unfinished(state: _Interior) -> Array:
+        return (state.error > tolerance) & (state.iteration < most)
 
-        def lagrangian(y: Scalars) -> Array:
-            return f(y) + _dot(lam[:m], g(y))
+    def advance(state: _Interior) -> _Interior:
+        t, s, lam = state.t, state.slack, state.price
+        m = len(s)
+        values, slopes, gradient = look(state.x)
+        hessian = _curvature(problem, state.x, given, weight * scaling.lift, lam[:-1] * scaling.rows)
+        dual = [*(a + _over_rows(lam, b) for a, b in zip(gradient, slopes, strict=True)), rho - lam.sum(axis=0)]
+        primal = values - t + s
+        mu = _over_rows(lam, s) / m
+        w = lam / s
+        weighted = [w * v for v in slopes]
+        matrix: list[list[Any]] = [
+            [hessian[i][j] + _over_rows(weighted[i], slopes[j]) for j in range(i + 1)] for i in range(n)
+        ]
+        matrix.append([*(-v.sum(axis=0) for v in weighted), w.sum(axis=0)])
+        back = _cholesky(matrix, safe=True)
 
-        # The barriers keep XLA from computing derivatives and steps again for everything that uses them.
-        levels, jacobian, slopes, hessian = lax.optimization_barrier(
-            (g(x), _jacobian(g, x), _gradient(lagrangian, x), _hessian(lagrangian, x))
-        )
-        dual = (*slopes, rho - sum(lam[:-1], lam[-1]))
-        primal = (*(v - t + b for v, b in zip(levels, s, strict=False)), s[-1] - t)
-        mu = _dot(lam, s) / (m + 1)
-        w = [a / b for a, b in zip(lam, s, strict=True)]
-        dual, primal, mu, w = lax.optimization_barrier((dual, primal, mu, w))
-
-        matrix: list[list[Any]] = [[None] * (n + 1) for _ in range(n + 1)]
-        for i in range(n):
-            weighted = [w[q] * jacobian[q][i] for q in range(m)]
-            for j in range(i + 1):
-                matrix[i][j] = hessian[i][j] + sum(
-                    (weighted[q] * jacobian[q][j] for q in range(1, m)), weighted[0] * jacobian[0][j]
-                )
-            matrix[n][i] = -sum(weighted[1:], weighted[0])
-        matrix[n][n] = sum(w[:m], w[m])
-        back = _cholesky(lax.optimization_barrier(matrix), safe=True)
-
-        def direction(complementarity: Sequence[Array]) -> tuple[Scalars, Scalars, Scalars]:
+        def direction(complementarity: Array) -> tuple[Scalars, Array, Array]:
             """Steps of (x, t), slacks and prices towards the rows' wanted products of slack and price."""
-            q = [(p * r - c) / b for p, r, c, b in zip(lam, primal, complementarity, s, strict=True)]
-            towards = [
-                -dual[i] - sum((jacobian[j][i] * q[j] for j in range(1, m)), jacobian[0][i] * q[0]) for i in range(n)
-            ]
-            step = lax.optimization_barrier(back(lax.optimization_barrier((*towards, -dual[n] + sum(q[:m], q[m])))))
-            along = (*(_dot(row, step[:n]) - step[n] for row in jacobian), -step[n])
-            ds = tuple(-r - a for r, a in zip(primal, along, strict=True))
-            dlam = tuple((-c - p * e) / b for c, p, e, b in zip(complementarity, lam, ds, s, strict=True))
-            return lax.optimization_barrier((step, ds, dlam))
+            q = (lam * primal - complementarity) / s
+            towards = [-a - _over_rows(v, q) for a, v in zip(dual, slopes, strict=False)]
+            step = back((*towards, q.sum(axis=0) - dual[n]))
+            ds = step[n] - _sum(v * a for v, a in zip(slopes, step, strict=False)) - primal
+            return step, ds, (-complementarity - lam * ds) / s
 
-        def room(values: Sequence[Array], changes: Sequence[Array], share: Any) -> Array:
-            return 1 / jnp.maximum(_largest(-b / a for a, b in zip(values, changes, strict=True)) / share, 1.0)
+        def room(values: Array, changes: Array, share: Any) -> Array:
+            return 1 / jnp.maximum((-changes / values).max(axis=0) / share, 1.0)
 
         # While the slopes do not balance, products stay above rounding: weights of 1e10 would drown a flat loss.
         floor = jnp.maximum(0.01 * tolerance, 1e-2 * _largest(map(jnp.abs, dual)))
         floor = jnp.minimum(floor, 1e-3)
-        _, ds, dlam = direction([a * b for a, b in zip(lam, s, strict=True)])
-        ahead, dual_ahead = room(s, ds, 1.0), room(lam, dlam, 1.0)
-        after = _dot(
-            [p + dual_ahead * dp for p, dp in zip(lam, dlam, strict=True)],
-            [b + ahead * db for b, db in zip(s, ds, strict=True)],
-        )
-        target = lax.optimization_barrier(jnp.maximum(jnp.clip(after / (m + 1) / mu, 0, 1) ** 3 * mu, floor))
-        step, ds, dlam = direction([p * b - target + dp * db for p, b, dp, db in zip(lam, s, dlam, ds, strict=True)])
+        _, ds, dlam = direction(lam * s)
+        after = _over_rows(lam + room(lam, dlam, 1.0) * dlam, s + room(s, ds, 1.0) * ds)
+        target = jnp.maximum(jnp.clip(after / m / mu, 0, 1) ** 3 * mu, floor)
+        step, ds, dlam = direction(lam * s - target + dlam * ds)
         share = jnp.clip(1 - mu, 0.995, 1 - 1e-6)
         # A jump of curvature can make full steps cycle; two of three late steps are halved.
         damping = jnp.where((state.iteration > 14) & (state.iteration % 3 > 0), 0.5, 1.0)
         longest = jnp.maximum(_largest(map(jnp.abs, step)), tiny)
         ahead = damping * jnp.minimum(room(s, ds, share), _LONGEST_STEP / longest)
-        ahead, dual_ahead = lax.optimization_barrier((ahead, damping * room(lam, dlam, share)))
-        return State(
-            tuple(a + ahead * b for a, b in zip(x, step, strict=False)),
+        dual_ahead = damping * room(lam, dlam, share)
+        new = _Interior(
+            tuple(a + ahead * b for a, b in zip(state.x, step, strict=False)),
             t + ahead * step[n],
-            tuple(a + ahead * b for a, b in zip(s, ds, strict=True)),
-            tuple(a + dual_ahead * b for a, b in zip(lam, dlam, strict=True)),
-            jnp.maximum(_largest(map(jnp.abs, (*dual, *primal))), mu),
+            s + ahead * ds,
+            lam + dual_ahead * dlam,
+            jnp.maximum(jnp.maximum(_largest(map(jnp.abs, dual)), jnp.abs(primal).max(axis=0)), mu),
             state.iteration + 1,
         )
+        return _where(unfinished(state), new, state)
 
-    levels = g(x)
-    t = jnp.maximum(_largest(levels), 0.0) + 0.5
-    slack = tuple(jnp.maximum(t - v, 0.05) for v in levels)
+    levels = look(x).values[:-1]
+    t = jnp.maximum(levels.max(axis=0), 0.0) + 0.5
+    slack = jnp.maximum(t - levels, 0.05)
     # The price of t carries the whole price of violation at first: that balances it and saves half the iterations.
-    price = tuple(_MU / v for v in slack)
-    first = State(x, t, (*slack, t), (*price, rho * one), jnp.inf * one, jnp.zeros((), jnp.int32))
-    last = lax.while_loop(lambda s: (s.error > tolerance) & (s.iteration < most), advance, first)
+    first = _Interior(
+        x,
+        t,
+        jnp.concatenate([slack, t[None]]),
+        jnp.concatenate([_MU / slack, (rho * one)[None]]),
+        jnp.inf * one,
+        jnp.zeros(one.shape, jnp.int32),
+    )
+    last = lax.while_loop(lambda s: unfinished(s).any(), advance, first)
     return last.x, last.price[:-1], last.error, last.iteration
 
 
@@ -337,11 +412,10 @@ def _interior_point(
 
 
 class _Certificate(NamedTuple):
-    """What Newton's method reached; `rows` are those that hold, as one-hot weights."""
+    """What Newton's method reached."""
 
     x: Scalars
-    prices: Scalars  # of all rows
-    rows: tuple[Scalars, ...]
+    prices: Array  # of the rows as they were given, with the objective as it was given
     kkt: Array
     violation: Array
     error: Array  # in x, as the last step tells
@@ -354,162 +428,123 @@ class _Certificate(NamedTuple):
         return (self.kkt < _KKT * eps) & (self.violation < _VIOLATION * eps)
 
 
-def _newton(
-    f: Callable[[Scalars], Array], g: Callable[[Scalars], Scalars], x: Scalars, prices: Scalars
-) -> _Certificate:
+def _newton(problem: Problem, given: Array, on: Array, weight: Array, x: Scalars, prices: Array) -> _Certificate:
     """Newton's method on the optimality equations, with the rows that hold guessed anew in every step.
 
     They are those whose price outweighs their slack: rows of negative price go and violated ones come (Hintermueller,
     Ito and Kunisch 2002, doi 10.1137/S1052623401383558). It has no safeguard but the certificate.
     """
-    n, one = len(x), jnp.ones_like(x[0])
-    enough = _SOLVED * jnp.finfo(one.dtype).eps
-
-    def advance(state: _Certificate) -> _Certificate:
-        x, prices = state.x, state.prices
-        levels, slopes = lax.optimization_barrier((g(x), _jacobian(g, x)))
-        scores = tuple(jnp.maximum(p + v, 0.0) for p, v in zip(prices, levels, strict=True))
-        rows = lax.optimization_barrier(_choose(slopes, scores, n))
-        nu = lax.optimization_barrier(tuple(_dot(row, prices) for row in rows))
-        lagrangian, picked = _equality_of(f, g, rows, nu)
-        left, right = lax.optimization_barrier((_gradient(lagrangian, x), picked(x)))
-        kkt = _largest((*map(jnp.abs, left), *map(jnp.abs, right), *(-v for v in nu)))
-        dx, dnu = _kkt_step(lagrangian, picked, _used(rows), x, left, right)
-        length, violation = _largest((*map(jnp.abs, dx), 1e-30 * one)), _largest(levels)
-        # Where rounding alone leads far the objective is flat, and here is as good as there.
-        flat = (kkt <= enough) & (violation <= enough) & (length > _DETERMINED)
-        share = jnp.where(flat, 0.0, jnp.minimum(1.0, _LONGEST_STEP / length))
-        nu = tuple(a + share * b for a, b in zip(nu, dnu, strict=True))
-        held = tuple(_dot(column, nu) for column in zip(*rows, strict=True))
-        moved = tuple(a + share * b for a, b in zip(x, dx, strict=True))
-        return _Certificate(moved, held, rows, kkt, violation, length, state.steps + 1)
+    n, unknown = len(x), jnp.full_like(x[0], jnp.inf)
+    enough = _SOLVED * jnp.finfo(unknown.dtype).eps
 
     def unfinished(state: _Certificate) -> Array:
         return ((state.kkt > enough) | (state.violation > enough)) & (state.steps < _STEPS)
 
-    nothing = ((0 * one,) * len(prices),) * n
-    unknown = jnp.inf * one
-    first = _Certificate(x, prices, nothing, unknown, unknown, unknown, jnp.zeros((), jnp.int32))
-    return lax.while_loop(unfinished, advance, first)
+    def advance(state: _Certificate) -> _Certificate:
+        here = _first_order(problem, state.x, given)
+        scaling = _scaling(here, on)
+        values, slopes, gradient = _scaled(here, scaling, weight)
+        prices = state.prices * scaling.lift / jnp.where(scaling.rows > 0, scaling.rows, 1.0)
+        # Where more rows meet than there are variables the choice can go round in circles. It is varied then: violated
+        # rows come before all others, and the order of the rest is shuffled.
+        late, shuffled = state.steps > 3, 0.618034 * state.steps * (1 + jnp.arange(len(values)))[:, None] % 1
+        weights = jnp.where(late, 0.02 + shuffled, 1.0)
+        urgent = jnp.where(late & (state.steps % 2 == 0), 1e6, 1.0)
+        scores = jnp.maximum(prices + values * jnp.where(values > 0, urgent, 1.0), 0.0)
+        chosen = _choose(slopes, weights * scores, n)
+        rows = [tuple(_over_rows(pick, v) for v in slopes) for pick in chosen]
+        right = tuple(_over_rows(pick, values) for pick in chosen)
+        nu = [_over_rows(pick, prices) for pick in chosen]
+        left = tuple(a + _dot(nu, [row[i] for row in rows]) for i, a in enumerate(gradient))
+        kkt = _largest([*map(jnp.abs, left), *map(jnp.abs, right), *(-v for v in nu)])
+        held = _sum(pick * v for pick, v in zip(chosen, nu, strict=True))
+        hessian = _curvature(problem, state.x, given, weight * scaling.lift, held * scaling.rows)
+        dx, dnu = _kkt_step(hessian, rows, [pick.sum(axis=0) for pick in chosen], left, right)
+        length, violation = _largest([*map(jnp.abs, dx), jnp.full_like(kkt, 1e-30)]), values.max(axis=0)
+        # Where rounding alone leads far the objective is flat, and here is as good as there.
+        flat = (kkt <= enough) & (violation <= enough) & (length > _DETERMINED)
+        share = jnp.where(flat, 0.0, jnp.minimum(1.0, _LONGEST_STEP / length))
+        held = _sum(pick * (a + share * b) for pick, a, b in zip(chosen, nu, dnu, strict=True))
+        moved = tuple(a + share * b for a, b in zip(state.x, dx, strict=True))
+        new = _Certificate(moved, held * scaling.rows / scaling.lift, kkt, violation, length, state.steps + 1)
+        return _where(unfinished(state), new, state)
+
+    first = _Certificate(x, prices, unknown, unknown, unknown, jnp.zeros(unknown.shape, jnp.int32))
+    return lax.while_loop(lambda state: unfinished(state).any(), advance, first)
 
 
-def _choose(slopes: Sequence[Scalars], scores: Scalars, n: int) -> tuple[Scalars, ...]:
+def _choose(slopes: Sequence[Array], scores: Array, n: int) -> list[Array]:
     """At most n rows of positive score and independent slopes, best scores first; each as one-hot weights (or none)."""
-    chosen, basis = [], []
+    scores = scores * (1 - 1e-9 * jnp.arange(len(scores), dtype=scores.dtype))[:, None]  # the first of equals
+    lengths = _sum(v * v for v in slopes)
+    chosen, rest = [], list(slopes)  # the part of each row outside those already chosen
     for _ in range(n):
-        rest = []
-        for row in slopes:  # the part of each row outside those already chosen
-            for b in basis:
-                along = _dot(row, b)
-                row = tuple(u - along * v for u, v in zip(row, b, strict=True))
-            rest.append(row)
-        new = [
-            jnp.where(_dot(r, r) > 1e-8 * _dot(a, a), score, 0.0)
-            for score, r, a in zip(scores, rest, slopes, strict=True)
-        ]
-        new = lax.optimization_barrier(new)
-        best = lax.optimization_barrier(_largest(new))
-        free = (best > 0).astype(best.dtype)
-        pick = []
-        for value in new:  # the first of equals only
-            hit = free * (value == best)
-            free = free - hit
-            pick.append(hit)
-        pick = lax.optimization_barrier(pick)
-        chosen.append(tuple(pick))
-        row = tuple(_dot(pick, tuple(r[i] for r in rest)) for i in range(n))
-        length = jnp.sqrt(_dot(row, row) + 1e-300 if best.dtype == jnp.float64 else _dot(row, row) + 1e-30)
-        basis.append(lax.optimization_barrier(tuple(v / length for v in row)))
-        scores = tuple(score * (1 - hit) for score, hit in zip(scores, pick, strict=True))
-    return tuple(chosen)
-
-
-def _used(rows: Sequence[Scalars]) -> Scalars:
-    return tuple(reduce(lambda a, b: a + b, row) for row in rows)
-
-
-def _equality_of(
-    f: Callable[[Scalars], Array], all_rows: Callable[[Scalars], Scalars], rows: Sequence[Scalars], prices: Scalars
-) -> tuple[Callable[[Scalars], Array], Callable[[Scalars], Scalars]]:
-    """The Lagrangian and the values of the chosen rows, as functions of x."""
-
-    def picked(x: Scalars) -> Scalars:
-        values = all_rows(x)
-        return tuple(_dot(row, values) for row in rows)
-
-    return lambda x: f(x) + _dot(prices, picked(x)), picked
-
-
-def _equality(problem: Problem, given: Array, rows: Sequence[Scalars], prices: Scalars) -> tuple:
-    """As `_equality_of`, for the problem as it was given, without scales."""
-
-    return _equality_of(lambda x: problem.objective(x, given), lambda x: problem.rows(x, given), rows, prices)
+        new = jnp.where(_sum(v * v for v in rest) > 1e-8 * lengths, scores, 0.0)
+        best = new.max(axis=0)
+        pick = ((new == best) & (best > 0)).astype(new.dtype)
+        chosen.append(pick)
+        row = [_over_rows(pick, v) for v in rest]
+        size = _dot(row, row) + (1e-300 if best.dtype == jnp.float64 else 1e-30)
+        along = _sum(v * a for v, a in zip(rest, row, strict=True)) / size
+        rest = [v - along * a for v, a in zip(rest, row, strict=True)]
+        scores = scores * (1 - pick)
+    return chosen
 
 
 def _kkt_step(
-    lagrangian: Callable[[Scalars], Array],
-    picked: Callable[[Scalars], Scalars],
-    used: Scalars,
-    x: Scalars,
-    left: Scalars,
-    right: Scalars,
-    hold: Callable[[Any], Any] = lax.optimization_barrier,
+    hessian: list[list[Array]], rows: Sequence[Scalars], used: Sequence[Array], left: Scalars, right: Scalars
 ) -> tuple[Scalars, Scalars]:
     """(dx, dprices) with H dx + B' dprices = -left and B dx = -right, where rows not used have no part."""
-    n, k = len(x), len(used)
-    rows, hessian, left, right = hold((_jacobian(picked, x), _hessian(lagrangian, x), left, right))
-    matrix = [[hessian[i][j] + sum(row[i] * row[j] for row in rows) for j in range(n)] for i in range(n)]
-    back = _cholesky(matrix, safe=False, hold=hold)
-    through = hold([back(row) for row in rows])
+    n, k = len(left), len(rows)
+    matrix = [[hessian[i][j] + _sum(row[i] * row[j] for row in rows) for j in range(n)] for i in range(n)]
+    back = _cholesky(matrix, safe=False)
+    through = [back(row) for row in rows]
     schur = [[_dot(rows[i], through[j]) + ((1.0 - used[i]) if i == j else 0.0) for j in range(k)] for i in range(k)]
-    back_schur = _cholesky(schur, safe=False, hold=hold)
-
-    def once(left: Scalars, right: Scalars) -> tuple[Scalars, Scalars]:
-        raised = tuple(-a - sum(row[i] * r for row, r in zip(rows, right, strict=True)) for i, a in enumerate(left))
-        u = hold(back(raised))
-        dprices = hold(back_schur(tuple(_dot(row, u) + r for row, r in zip(rows, right, strict=True))))
-        dx = tuple(u[i] - sum(v[i] * d for v, d in zip(through, dprices, strict=True)) for i in range(n))
-        return dx, tuple(a * b for a, b in zip(dprices, used, strict=True))
-
-    return once(left, right)
+    u = back(tuple(-a - _sum(row[i] * r for row, r in zip(rows, right, strict=True)) for i, a in enumerate(left)))
+    dprices = _cholesky(schur, safe=False)(tuple(_dot(row, u) + r for row, r in zip(rows, right, strict=True)))
+    dx = tuple(u[i] - _sum(v[i] * d for v, d in zip(through, dprices, strict=True)) for i in range(n))
+    return dx, tuple(a * b for a, b in zip(dprices, used, strict=True))
 
 
 # --- Small algebra -------------------------------------------------------------------------------------------------
 
 
-def _derivative(function: Callable[[Scalars], Any], x: Scalars, i: int) -> Any:
-    return jax.jvp(lambda v: function((*x[:i], v, *x[i + 1 :])), (x[i],), (jnp.ones_like(x[i]),))[1]
+def _derivative(function: Callable[[Scalars], Any], x: Scalars, i: int) -> tuple[Any, Any]:
+    """The value, and its slope in one variable."""
+    return jax.jvp(lambda v: function((*x[:i], v, *x[i + 1 :])), (x[i],), (jnp.ones_like(x[i]),))
 
 
-def _gradient(function: Callable[[Scalars], Array], x: Scalars) -> Scalars:
-    return tuple(_derivative(function, x, i) for i in range(len(x)))
+def _along(function: Callable[[Scalars], Any], x: Scalars) -> tuple[Any, list[Any]]:
+    """The value, and its slopes in all variables."""
+    pairs = [_derivative(function, x, i) for i in range(len(x))]
+    return pairs[0][0], [slope for _, slope in pairs]
 
 
-def _jacobian(function: Callable[[Scalars], Scalars], x: Scalars) -> tuple[Scalars, ...]:
-    """One tuple of slopes for each row."""
-    return tuple(zip(*_gradient(function, x), strict=True))  # type: ignore[arg-type]
-
-
-def _hessian(function: Callable[[Scalars], Array], x: Scalars) -> list[list[Array]]:
-    n = len(x)
-    hessian: list[list[Any]] = [[None] * n for _ in range(n)]
-    for i in range(n):
-        for j in range(i + 1):
-            hessian[i][j] = hessian[j][i] = _derivative(lambda y: _derivative(function, y, i), x, j)  # noqa: B023
-    return hessian
+def _sum(values: Any) -> Any:
+    return reduce(lambda a, b: a + b, values)
 
 
 def _dot(a: Sequence[Array], b: Sequence[Array]) -> Array:
-    return reduce(lambda total, pair: total + pair[0] * pair[1], zip(a, b, strict=True), 0.0 * b[0])
+    return _sum(u * v for u, v in zip(a, b, strict=True))
+
+
+def _over_rows(a: Array, b: Array) -> Array:
+    return (a * b).sum(axis=0)
 
 
 def _largest(values: Any) -> Array:
     return reduce(jnp.maximum, values)
 
 
-def _cholesky(
-    matrix: Sequence[Sequence[Any]], safe: bool, hold: Callable[[Any], Any] = lax.optimization_barrier
-) -> Callable[[Scalars], Scalars]:
+def _with_zero(rows: Array) -> Array:
+    return jnp.concatenate([rows, jnp.zeros_like(rows[:1])])
+
+
+def _where(condition: Array, new: Any, old: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
+
+
+def _cholesky(matrix: Sequence[Sequence[Any]], safe: bool) -> Callable[[Scalars], Scalars]:
     """Solver for a symmetric matrix, of which the lower part is read, as L diag(d) L'.
 
     If `safe`, pivots that are negative or lost become positive, so that a step goes downhill.
@@ -529,8 +564,6 @@ def _cholesky(
         for i in range(j + 1, n):
             part = reduce(lambda a, k: a - lower[i][k] * lower[j][k] * pivots[k], range(j), matrix[i][j])
             lower[i][j] = part * inverse[j]
-
-    lower, inverse = hold((lower, inverse))
 
     def back(b: Scalars) -> Scalars:
         y: list[Any] = []

@@ -27,7 +27,17 @@ from jaxscale._decision import Decision, decide
 from jaxscale._errors import InputError
 from jaxscale._intervals import Progress
 from jaxscale._plan import QUANTITIES, Plan, PlanRow, Price, Request, Status
-from jaxscale._planning import Answers, Expansion, conflict, evaluate, expand, sides, solve_many
+from jaxscale._planning import (
+    TARGETS,
+    Answers,
+    Expansion,
+    Followed,
+    conflict,
+    expand,
+    follow,
+    sides,
+    solve_many,
+)
 from jaxscale._text import parse_number, quoted
 from jaxscale.costs import CostModel, check_positive
 from jaxscale.laws import Law
@@ -119,10 +129,8 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     givens = _givens(theta[None], wanted, rest)
     answers = solve_many(decision, givens)
     expansions = expand(decision, answers, givens)
-    logs = np.full((len(targets), len(decision.variables) + 2), np.nan)
-    sound = np.isin(answers.status, (OK, FLAT))
-    if sound.any():
-        logs[sound] = np.hstack([answers.x[sound], evaluate(decision, answers.x[sound], givens[sound])])
+    nothing = np.full(len(decision.variables) + 2, np.nan)
+    logs = np.stack([nothing if e is None else e.values for e in expansions])
     quantities, combine = _combinations(decision)
     points = logs @ combine.T
 
@@ -161,6 +169,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
 
     ranges = getattr(getattr(source, "record", None), "ranges", None) or {}
     shown = [name for name in decision.names if name not in quiet]
+    one_sided = _one_sided(decision, expansions, givens, quantities, combine, shown)
     rows = []
     for i, target in enumerate(targets):
         status, note = _judge(decision, answers, i, expansions[i])
@@ -198,7 +207,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
                 }
                 if found
                 else {q: dict.fromkeys(shown, math.nan) for q in quantities},
-                one_sided=_one_sided(decision, found, givens[i], quantities, combine, shown),
+                one_sided=one_sided[i],
                 certificate={
                     "kkt": float(answers.kkt[i]),
                     "violation": float(answers.violation[i]),
@@ -352,23 +361,23 @@ def _from_draws(
     ends = np.full((2, len(targets), len(combine)), np.nan)
     regrets: list[dict[str, float]] = []
     lost = 0
-    for first in range(0, len(targets), block := max(1, _PROBLEMS_AT_ONCE // count)):
+    for first in range(0, len(targets), block := min(max(1, _PROBLEMS_AT_ONCE // count), TARGETS)):
         some = slice(first, first + block)
-        givens = _givens(draws, wanted[some], rest)
-        x, multipliers = (np.tile(a[some], (count, 1)) for a in (point.x, point.multipliers))
-        answers = solve_many(decision, givens, (x, multipliers))
-        sound = np.isin(answers.status, (OK, FLAT)) & np.isfinite(answers.x).all(axis=1)
-        response, cost = answers.value, np.zeros(len(givens))  # the cost is told where it is what is minimised
+        part = point[some]
+        found = follow(decision, draws, wanted[some], rest, part)
+        response, cost = found.value, np.zeros_like(found.value)  # the cost is told where it is what is minimised
         if decision.goal == "cost":
-            response, cost = np.tile(wanted[some], count), answers.value
-        points = np.column_stack([answers.x, response, cost]) @ combine.T
-        failed = ~(sound & np.isfinite(points).all(axis=1)).reshape(count, -1)
-        points = np.where(failed[..., None], np.nan, points.reshape(*failed.shape, -1))
-        usable = failed.mean(axis=0) <= 1 - level
+            response, cost = np.broadcast_to(wanted[some, None], cost.shape), found.value
+        points = combine @ np.concatenate([found.x, response[:, None], cost[:, None]], axis=1)
+        failed = ~(found.sound & np.isfinite(points).all(axis=1))
+        if failed.any():
+            points = np.where(failed[:, None], np.nan, points)
+        usable = failed.mean(axis=1) <= 1 - level
         if usable.any():
-            ends[:, some][:, usable] = _quantiles(points[:, usable], [(1 - level) / 2, (1 + level) / 2])
-        regrets += _regrets(decision, answers, givens, point, some, targets, ~failed & usable, level)
-        lost = max(lost, int(failed.sum(axis=0).max()))
+            ends[:, some][:, usable] = _quantiles(points[usable], [(1 - level) / 2, (1 + level) / 2])
+        planned = np.isin(part.status, (OK, FLAT))
+        regrets += _regrets(decision, found, ~failed & (usable & planned)[:, None], targets[some], level)
+        lost = max(lost, int(failed.sum(axis=1).max()))
         if progress is not None:
             progress(min(first + block, len(targets)) * count, len(targets) * count, "plans, one for each draw")
     notes = []
@@ -381,46 +390,31 @@ def _from_draws(
 
 
 def _quantiles(values: np.ndarray, shares: list[float]) -> np.ndarray:
-    """Over the first axis, nan left out; the check is worth it, since counting them out is ten times slower."""
-    return (np.nanquantile if np.isnan(values).any() else np.quantile)(values, shares, axis=0)
+    """Over the last axis, nan left out; the check is worth it, since counting them out is ten times slower."""
+    return (np.nanquantile if np.isnan(values).any() else np.quantile)(values, shares, axis=-1)
 
 
 def _regrets(
-    decision: Decision,
-    answers: Answers,
-    givens: np.ndarray,
-    point: Answers,
-    some: slice,
-    targets: np.ndarray,
-    kept: np.ndarray,
-    level: float,
+    decision: Decision, found: Followed, kept: np.ndarray, targets: np.ndarray, level: float
 ) -> list[dict[str, float]]:
-    """What following the point plan costs where a draw is the truth, for each of some targets; kept: (count, n)."""
-    planned = np.isin(point.status[some], (OK, FLAT))
+    """What following the point plan costs where a draw is the truth, for each target; kept: (targets, draws)."""
     if decision.goal == "cost":
-        return [{} for _ in planned]
-    followed = np.tile(np.where(planned[:, None], point.x[some], 1.0), (len(kept), 1))
-    worse = np.maximum(evaluate(decision, followed, givens)[:, 0] - answers.value, 0.0)
-    loss = np.exp(answers.value) * np.expm1(worse) if decision.law.response.domain == "positive" else worse
-    price = answers.multipliers[:, 0]
+        return [{} for _ in targets]
+    worse = np.maximum(found.worse, 0.0)
+    loss = np.exp(found.value) * np.expm1(worse) if decision.law.response.domain == "positive" else worse
     with np.errstate(divide="ignore", invalid="ignore"):
-        compute = np.where(price > 1e-12, -np.expm1(-worse / price), np.nan)
-    both = np.stack([loss, compute]).reshape(2, *kept.shape) * np.stack([np.ones(len(planned)), targets[some]])[:, None]
-    return [
-        {
-            **dict(zip(("loss", "compute"), map(float, column.mean(axis=1)), strict=True)),
-            **dict(
-                zip(
-                    ("loss_high", "compute_high"),
-                    map(float, np.quantile(column, (1 + level) / 2, axis=1)),
-                    strict=True,
-                )
-            ),
-        }
-        if good and keep.any()
-        else {}
-        for good, keep, column in ((p, k, both[:, k, i]) for i, (p, k) in enumerate(zip(planned, kept.T, strict=True)))
-    ]
+        compute = np.where(found.price > 1e-12, -np.expm1(-worse / found.price), np.nan) * targets[:, None]
+    both = np.stack([loss, compute])
+    if kept.all():
+        means, high = both.mean(axis=-1).T, np.quantile(both, (1 + level) / 2, axis=-1).T
+        return [_regret(*pair) for pair in zip(means, high, strict=True)]
+    chosen = [both[:, i, keep] for i, keep in enumerate(kept)]
+    return [_regret(v.mean(axis=-1), np.quantile(v, (1 + level) / 2, axis=-1)) if v.size else {} for v in chosen]
+
+
+def _regret(mean: np.ndarray, high: np.ndarray) -> dict[str, float]:
+    numbers = map(float, (*mean, *high))
+    return dict(zip(("loss", "compute", "loss_high", "compute_high"), numbers, strict=True))
 
 
 def _shadow_prices(
@@ -469,25 +463,26 @@ def _shadow_prices(
 
 def _one_sided(
     decision: Decision,
-    found: Expansion | None,
-    given: np.ndarray,
+    expansions: list[Expansion | None],
+    givens: np.ndarray,
     quantities: tuple[str, ...],
     combine: np.ndarray,
     shown: list[str],
-) -> dict[str, dict[str, tuple[float, float]]]:
-    if found is None or not found.touched:
-        return {}
-    falling, rising = (combine @ slopes for slopes in sides(decision, given, shown))
-    differs = ~np.isclose(falling, rising, rtol=1e-6, atol=1e-6)
-    found_kinks = {
-        q: {
-            name: (float(a), float(b))
-            for name, a, b, kink in zip(shown, falling[i], rising[i], differs[i], strict=True)
-            if kink
-        }
-        for i, q in enumerate(quantities)
-    }
-    return {q: by_name for q, by_name in found_kinks.items() if by_name}
+) -> list[dict[str, dict[str, tuple[float, float]]]]:
+    """Slopes on both sides, for each row where they differ."""
+    found: list[dict[str, dict[str, tuple[float, float]]]] = [{} for _ in expansions]
+    touched = [i for i, expansion in enumerate(expansions) if expansion is not None and expansion.touched]
+    if not touched:
+        return found
+    both = combine @ sides(decision, givens[touched], shown)
+    for i, (falling, rising) in zip(touched, both, strict=True):
+        differs = ~np.isclose(falling, rising, rtol=1e-6, atol=1e-6)
+        for q, *pair, kinks in zip(quantities, falling, rising, differs, strict=True):
+            if kinks.any():
+                found[i][q] = {
+                    name: (float(a), float(b)) for name, a, b, kink in zip(shown, *pair, kinks, strict=True) if kink
+                }
+    return found
 
 
 def _present(quantities: tuple[str, ...], ends: np.ndarray, positive: bool) -> dict[str, tuple[float, float]]:

@@ -6,16 +6,17 @@ Both work in long doubles where it matters, since float64 sees a flat minimum to
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linprog
 
 from jaxscale import costs, limits
 from jaxscale._constrained import FAILED, FLAT, INFEASIBLE, OK
 from jaxscale._decision import Decision, decide
 from jaxscale._planning import Answers, solve_many
 from jaxscale.laws import Law, chinchilla, muennighoff
+from jaxscale.laws._math import logsumexp
 
 BOUNDS = ("N_max", "N_min", "D_max", "D_min", "D_per_N_min", "D_per_N_max")
-_INFINITE = np.array([1, 0, 1, 0, -1, 1]) * np.log(1e39)
+_ENDS = np.array([1, -1, 1, -1, -1, 1])  # which end of a range each one is
+_INFINITE = np.where([0, 1, 0, 1, 0, 0], 0, _ENDS) * np.log(1e39)
 _OMEGA = 47491.0
 _LONG = np.longdouble
 
@@ -171,15 +172,19 @@ def scan(problems: Problems, i: int, kind: str) -> tuple[float, float, float]:
 # --- More variables: separable, so that one price of the budget settles everything ------------------------------------
 
 
-def _three(E, A1, A2, A3, a1, a2, a3, *, N, D, F):
-    return E + A1 * N**-a1 + A2 * D**-a2 + A3 * F**-a3
+_NUMBERS = {3: "three", 4: "four", 5: "five", 6: "six"}
+_COST_POWERS = np.array([1, 1, 0.5, 0.25, 0.5, 0.25])
 
 
-def _four(E, A1, A2, A3, A4, a1, a2, a3, a4, *, N, D, F, G):
-    return E + A1 * N**-a1 + A2 * D**-a2 + A3 * F**-a3 + A4 * G**-a4
+def _sum_of_powers(k: int) -> Law:
+    """E + A1 N^-a1 + A2 D^-a2 + ... of k variables."""
+    names = "NDFGHK"[:k]
 
+    def function(p, **logs):
+        return logsumexp(p.log_E, *(p[f"log_A{j}"] - p[f"a{j}"] * logs[f"log_{v}"] for j, v in enumerate(names, 1)))
 
-_COST_POWERS = np.array([1, 1, 0.5, 0.25])
+    parameters = ("E", *(f"A{j + 1}" for j in range(k)), *(f"a{j + 1}" for j in range(k)))
+    return Law(_NUMBERS[k], function, tuple(names), parameters)
 
 
 def _log_cost(*logs):
@@ -187,14 +192,14 @@ def _log_cost(*logs):
 
 
 KINDS |= {
-    law.name: (law, costs.CostModel(law.name, _log_cost, variables=tuple("NDFG"[:k]), convex=True), {"N_max": 1e10})
-    for k, law in ((3, Law.from_loss(_three, name="three")), (4, Law.from_loss(_four, name="four")))
+    law.name: (law, costs.CostModel(law.name, _log_cost, variables=tuple("NDFGHK"[:k]), convex=True), {"N_max": 1e10})
+    for k, law in ((k, _sum_of_powers(k)) for k in _NUMBERS)
 }
 
 
 @dataclass
 class Separable:
-    """Random plans of laws "three" and "four", variables within boxes; all in logs but the exponents."""
+    """Random plans of sums of three to six powers, variables within boxes; all in logs but the exponents."""
 
     log_E: np.ndarray
     log_A: np.ndarray
@@ -257,12 +262,14 @@ class Verdict:
     """What was asked, answered, and found wrong: `wrong` names the rule that each wrong answer breaks."""
 
     decision: Decision
+    problems: "Problems | Separable"
     givens: np.ndarray
     answers: Answers
     wrong: dict[int, str]
     feasible: int
     flat: int
     close: float  # share of the answers that are not flat within 1e-6 of the exact N
+    worst: dict[str, float]  # of the feasible ones
 
 
 def judge(kind: str, count: int, seed: int) -> Verdict:
@@ -273,7 +280,7 @@ def judge(kind: str, count: int, seed: int) -> Verdict:
     problems = Separable.random(count, seed, len(law.variables)) if many else Problems.random(count, seed)
     givens = problems.givens(decision, values)
     answers = solve_many(decision, givens)
-    wrong, distances, feasible = {}, [], 0
+    wrong, distances, feasible, errors = {}, [], 0, []
     size = decision.variables.index("N")
     for i in range(count):
         least, best, bend = (*fill(problems, i), 1.0) if many else scan(problems, i, kind)
@@ -283,7 +290,8 @@ def judge(kind: str, count: int, seed: int) -> Verdict:
                 wrong[i] = f"status {status}, least loss {least}"
             continue
         feasible += 1
-        gap = answers.value[i] - least
+        gap = float(answers.value[i] - least)
+        errors.append((abs(gap), answers.kkt[i], answers.violation[i]))
         distance = np.abs(answers.x[i] - best).max() if many else abs(answers.x[i, size] - best)
         # A long double sees the floor of a valley this well; on a plateau all points within rounding are the best.
         seen = max(1e-6, 3 * np.sqrt(1e-19 / max(bend, 1e-30)))
@@ -295,20 +303,24 @@ def judge(kind: str, count: int, seed: int) -> Verdict:
             wrong[i] = f"loss off by {gap:.1e}"
         if answers.kkt[i] > 1e-9 or answers.violation[i] > 1e-9:
             wrong[i] = f"KKT residual {answers.kkt[i]:.1e}, violation {answers.violation[i]:.1e}"
-    return Verdict(
-        decision, givens, answers, wrong, feasible, feasible - len(distances), np.mean(np.array(distances) < 1e-6)
-    )
+    worst = dict(zip(("loss", "kkt", "violation"), np.max(errors, axis=0), strict=True)) | {"N": max(distances)}
+    flat, close = feasible - len(distances), float(np.mean(np.array(distances) < 1e-6))
+    return Verdict(decision, problems, givens, answers, wrong, feasible, flat, close, worst)
 
 
-def impossible(decision: Decision, given: np.ndarray, chosen) -> bool:
-    """Whether the linear limits named (those of kind "plain") contradict each other, by linear programming."""
-    at = dict(zip(decision.names, given, strict=True))
-    sides = dict(zip(BOUNDS, [(1, 0), (-1, 0), (0, 1), (0, -1), (1, -1), (-1, 1)], strict=True))
-    rows = {"budget": (1, 1, at["budget"] - np.log(6))}  # p x + q y <= r
-    rows |= {name: (p, q, at[name] if name.endswith("max") else -at[name]) for name, (p, q) in sides.items()}
-    table = np.array([rows[name] for name in chosen])
-    # How far all of them must be relaxed.
-    least = linprog(
-        [0, 0, 1], np.c_[table[:, :2], -np.ones(len(table))], table[:, 2], bounds=[(None, None)] * 2 + [(0, None)]
-    )
-    return bool(least.fun > 1e-8)
+_FAR = 300.0  # in a log, where no limit is
+
+
+def possible(kind: str, problems: Problems | Separable, i: int, names) -> bool:
+    """Whether the limits named can be kept together, all others left out."""
+    budget = problems.budget[i] if "budget" in names else 3 * _FAR
+    if isinstance(problems, Separable):
+        variables = "NDFGHK"[: problems.low.shape[1]]
+        low = [x if f"{v}_min" in names else -_FAR for v, x in zip(variables, problems.low[i], strict=True)]
+        high = [x if f"{v}_max" in names else _FAR for v, x in zip(variables, problems.high[i], strict=True)]
+        return all(a <= b for a, b in zip(low, high, strict=True)) and _COST_POWERS[: len(low)] @ low <= budget
+    assert set(names) <= {"budget", *BOUNDS}
+    kept = [x if n in names else np.sign(f) * _FAR for n, x, f in zip(BOUNDS, problems.bounds[i], _ENDS, strict=True)]
+    some = Problems(**{name: v[i : i + 1].copy() for name, v in vars(problems).items()})
+    some.budget[0], some.bounds[0] = budget, kept
+    return bool(np.isfinite(scan(some, 0, kind)[0]))

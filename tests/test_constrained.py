@@ -1,19 +1,20 @@
 """The constrained solver against an exact scan in one dimension, SciPy, finite differences and hand-made problems."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from random_plans import impossible, judge
+from random_plans import judge, possible
 
 from jaxscale import costs, limits
 from jaxscale._allocate import allocate
 from jaxscale._constrained import FAILED, FLAT, INFEASIBLE, OK, solve
 from jaxscale._decision import decide
 from jaxscale._frontier import frontier
-from jaxscale._planning import conflict, solve_many
+from jaxscale._planning import _solve_afresh, conflict, evaluate, follow, solve_many
 from jaxscale.laws import chinchilla, muennighoff
 
 pytestmark = pytest.mark.slow  # the oracles scan every problem
@@ -28,35 +29,58 @@ def _float64():
 # --- Random problems against an exact oracle --------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def plain():
-    return judge("plain", 1000, seed=7001)
+judged = cache(judge)
+COUNTS = {"plain": 1000, "counted": 150, "repeated": 500, "three": 300, "five": 100, "six": 100}
+FLAT_SHARE = {"repeated": 0.05}  # where data is seen many times the loss has plateaus, in other kinds it has none
 
 
-def test_random_plans(plain):
-    assert plain.wrong == {}
-    assert plain.close == 1
-    assert 0.5 < plain.feasible / 1000 < 0.9
-
-
-@pytest.mark.parametrize(("kind", "count"), [("counted", 150), ("repeated", 500), ("three", 300)])
-def test_more_kinds_of_random_plans(kind, count):
-    found = judge(kind, count, seed=7001)
+@pytest.mark.parametrize("kind", COUNTS)
+def test_random_plans(kind):
+    found = judged(kind, COUNTS[kind], seed=7001)
     assert found.wrong == {}
-    assert found.close >= 0.97
-    assert found.flat <= 0.05 * found.feasible
+    assert found.close >= (0.97 if kind == "repeated" else 1)
+    assert found.flat <= FLAT_SHARE.get(kind, 0) * found.feasible
+    assert 0.5 < found.feasible / COUNTS[kind] < 1
 
 
-def test_conflicts_of_random_plans_are_minimal(plain):
-    found = 0
-    for i in np.flatnonzero(plain.answers.status == INFEASIBLE)[:25]:
-        names = conflict(plain.decision, plain.givens[i], plain.answers.blame[i])
-        assert impossible(plain.decision, plain.givens[i], names)
+@pytest.mark.parametrize("kind", COUNTS)
+def test_conflicts_of_random_plans_are_minimal(kind):
+    found = judged(kind, COUNTS[kind], seed=7001)
+    sizes = []
+    for i in np.flatnonzero(found.answers.status == INFEASIBLE)[:10]:
+        names = conflict(found.decision, found.givens[i], found.answers.blame[i])
+        assert not possible(kind, found.problems, i, names)
         for name in names:
-            rest = [other for other in names if other != name]
-            assert not rest or not impossible(plain.decision, plain.givens[i], rest)
-        found += len(names) > 1
-    assert found
+            assert possible(kind, found.problems, i, [other for other in names if other != name])
+        sizes.append(len(names))
+    assert max(sizes) > 1
+
+
+# --- Many draws -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("budgets", [np.geomspace(1e20, 1e26, 30), np.array([1e26, 1e20, 3e23, 3e23])])
+def test_draws_followed_from_budget_to_budget_are_planned_as_by_interior_points(budgets):
+    # Five limits, one after the other of which binds, up to a corner where three of them meet.
+    asked = {"N_max": 1e11, "D_max": 5e12, "D_per_N": (12, 40)}
+    days = limits.days(6 * 1e11 * 4e12 / (4096 * 989e12 * 0.4 * 86400), 4096, mfu=0.4, peak=989e12)
+    decision, values, _ = decide(chinchilla, costs.six_nd, *limits.read([asked, days]))
+    theta, rest = chinchilla.theta(chinchilla.published["besiroglu"].params), np.log(list(values.values()))
+    draws = theta + np.random.default_rng(3).normal(0, [0.25, 0.4, 0.015, 0.015, 0.02], (40, 5))
+
+    def givens(thetas, budgets):
+        return np.column_stack([thetas, np.log(budgets), np.tile(rest, (len(budgets), 1))])
+
+    point = solve_many(decision, givens(np.tile(theta, (len(budgets), 1)), budgets))
+    found = follow(decision, draws, np.log(budgets), rest, point)
+    one_by_one = givens(np.repeat(draws, len(budgets), axis=0), np.tile(budgets, len(draws)))
+    exact = _solve_afresh(decision, one_by_one)
+    assert found.sound.all() and (exact.status == OK).all()
+    np.testing.assert_allclose(np.moveaxis(found.x, -1, 0).reshape(-1, 2), exact.x, atol=1e-8)
+    np.testing.assert_allclose(found.value.T.ravel(), exact.value, atol=1e-13)
+    np.testing.assert_allclose(found.price.T.ravel(), exact.multipliers[:, 0], atol=1e-9)
+    kept = evaluate(decision, np.tile(point.x, (len(draws), 1)), one_by_one)[:, 0]
+    np.testing.assert_allclose(found.worse.T.ravel(), kept - exact.value, atol=1e-13)
 
 
 # --- Repeated data: a law with kinks ----------------------------------------------------------------------------------
@@ -91,59 +115,86 @@ def test_authors_optimum_under_repetition():
 
 # --- Derivatives -----------------------------------------------------------------------------------------------------
 
+# Every case has all the limits, so that it is one program: what is not named does not bind.
+LIMITS = {"N_max": 1e30, "D_max": 1e30, "D_per_N": 1e-3}
 CASES = {
     "nothing but the budget binds": {"N_max": 1e12},
     "the largest size binds": {"N_max": 1e10},
-    "budget and ratio bind": {"D_per_N": (60, None)},
+    "budget and ratio bind": {"D_per_N": 60.0},
     "two limits without the budget": {"N_max": 1e9, "D_max": 1e10},
 }
 
 
-def _outputs(logs, asked):
-    """log N, log D and log loss at logs of (A, B, E, alpha, beta, budget, tokens served, limits...)."""
+def _point(case):
+    """Logs of (A, B, E, alpha, beta, budget, tokens served, limits...)."""
+    p = chinchilla.published["besiroglu"].params
+    numbers = (LIMITS | CASES[case]).values()
+    return jnp.log(jnp.array([*(p[k] for k in chinchilla.parameter_names), 1e24, 1e12, *numbers]))
+
+
+def _outputs(logs):
+    """log N, log D and log loss."""
     params = dict(zip(chinchilla.parameter_names, jnp.exp(logs[:5]), strict=True))
-    cost = costs.six_nd.with_inference(tokens=jnp.exp(logs[6]))
-    given, rest = {}, iter(jnp.exp(logs[7:]))
-    for name, value in asked.items():
-        given[name] = tuple(None if v is None else next(rest) for v in value) if name == "D_per_N" else next(rest)
-    best = allocate(chinchilla, params, cost, jnp.exp(logs[5]), limits=given)
+    budget, served, N_max, D_max, ratio = jnp.exp(logs[5:])
+    asked = {"N_max": N_max, "D_max": D_max, "D_per_N": (ratio, None)}
+    best = allocate(chinchilla, params, costs.six_nd.with_inference(tokens=served), budget, limits=asked)
     loss = chinchilla(params, N=best.N, D=best.D)
     return jnp.log(jnp.stack([best.N, best.D, loss]))
 
 
+@jax.jit
+def _with_slopes(logs):
+    return _outputs(logs), jax.jacfwd(_outputs)(logs)
+
+
+def _differences(function, at, step):
+    """Slopes of a function of many points at once, (inputs, ...), by differences of fourth order."""
+    h = step * jnp.eye(len(at))
+    a, b, c, d = (function(at + k * h) for k in (-2, -1, 1, 2))
+    return (a - 8 * b + 8 * c - d) / (12 * step)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_derivatives_against_finite_differences(case):
-    asked = CASES[case]
-    numbers = [v for value in asked.values() for v in (value if isinstance(value, tuple) else (value,)) if v]
-    p = chinchilla.published["besiroglu"].params
-    at = jnp.log(jnp.array([*(p[k] for k in chinchilla.parameter_names), 1e24, 1e12, *numbers]))
-
-    @jax.jit
-    def both(at):
-        return _outputs(at, asked), jax.jacfwd(_outputs)(at, asked)
-
-    _, mine = both(at)
-    near, far = ([both(at + k * h)[0] - both(at - k * h)[0] for h in 1e-4 * jnp.eye(len(at))] for k in (1, 2))
-    theirs = (8 * jnp.stack(near) - jnp.stack(far)).T / 12e-4
-    np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-8)
+    at = _point(case)
+    theirs = _differences(lambda points: jnp.stack([_with_slopes(x)[0] for x in points]), at, 1e-4).T
+    np.testing.assert_allclose(_with_slopes(at)[1], theirs, rtol=1e-6, atol=1e-8)
 
 
 def test_reverse_mode_and_second_order():
-    asked = {"D_per_N": (60, None)}
-    p = chinchilla.published["besiroglu"].params
-    at = jnp.log(jnp.array([*(p[k] for k in chinchilla.parameter_names), 1e24, 1e12, 60.0]))
+    at = _point("budget and ratio bind")
 
     def loss(at):
-        return _outputs(at, asked)[2]
+        return _outputs(at)[2]
 
-    gradient = jax.jit(jax.grad(loss))
+    gradients = jax.jit(jax.vmap(jax.grad(loss)))
     hessian = jax.jit(jax.hessian(loss))(at)
-    near, far = ([gradient(at + k * h) - gradient(at - k * h) for h in 1e-4 * jnp.eye(len(at))] for k in (1, 2))
-    theirs = (8 * jnp.stack(near) - jnp.stack(far)) / 12e-4
-    np.testing.assert_allclose(hessian, theirs, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(hessian, _differences(gradients, at, 1e-4), rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(hessian, hessian.T, atol=1e-10)
-    many = jax.jit(jax.vmap(jax.grad(loss)))(jnp.stack([at, at]))
-    np.testing.assert_allclose(many[1], gradient(at), rtol=1e-12)
+    at_once = gradients(jnp.broadcast_to(at, (len(at), len(at))))
+    np.testing.assert_allclose(at_once, jnp.broadcast_to(_with_slopes(at)[1][2], at_once.shape), rtol=1e-12, atol=1e-15)
+
+
+def test_gradients_of_repetition_in_batches():
+    p = muennighoff.published["muennighoff_c4"].params
+
+    def decisions(logs):
+        """A mixture of log N, log D and log loss, at logs of the law's parameters, the budget, U and N_max."""
+        params = dict(zip(muennighoff.parameter_names, jnp.exp(logs[:7]), strict=True))
+        budget, U, N_max = jnp.exp(logs[7:])
+        best = allocate(muennighoff, params, costs.six_nd, budget, limits={"U": U, "N_max": N_max})
+        loss = muennighoff(params, N=best.N, D=best.D, U=U)
+        return jnp.log(best.N) + 0.7 * jnp.log(best.D) - 0.4 * jnp.log(loss)
+
+    both = jax.jit(jax.vmap(jax.value_and_grad(decisions)))
+    # Data repeated freely, repeated with the size capped, seen less than once, and that with the size capped.
+    points = [(1e22, 25e9, 1e12), (1e22, 25e9, 5e9), (1e21, 1e12, 1e12), (1e21, 1e12, 1e9)]
+    for numbers in points:
+        at = jnp.log(jnp.array([*(p[k] for k in muennighoff.parameter_names), *numbers]))
+        mine = both(jnp.broadcast_to(at, (len(at), len(at))))[1]
+        assert jnp.isfinite(mine).all()
+        theirs = _differences(lambda points: both(points)[0], at, 1e-3)
+        np.testing.assert_allclose(mine, jnp.broadcast_to(theirs, mine.shape), rtol=1e-6, atol=1e-7)
 
 
 def test_one_sided_derivatives_where_a_limit_is_just_touched():

@@ -1,5 +1,7 @@
 """Limits: how they are written, what each one means, and what a plan says of those that bind or contradict."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,35 @@ def the_row(asked, budget=1e24, **options):
     return row
 
 
+# Limits beyond the bounds that every plan has: all in one plan and so in one program, where one at a time binds.
+_RATIO = limits.Limit(
+    lambda log_D, log_N, log_most: log_D - log_N - log_most, "ratio", {"most": 9.0}, "most", convex=True
+)
+BINDING = {
+    "memory": (limits.memory(80e9, bytes_per_param=2), lambda row: row.N * 2 / 80e9),
+    "days": (
+        limits.days(30, 512, mfu=0.4),
+        lambda row: 6 * row.N * row.D / (512 * 0.4 * 989e12 * 86400 * 30),
+    ),
+    "latency": (limits.latency(0.01), lambda row: row.N * 2 / 3.35e12 / 0.01),
+    "serving_price": (
+        limits.serving_price(0.05, mfu=0.4, price=2.0),
+        lambda row: 2 * row.N * 1e6 / (0.4 * 989e12) / 3600 * 2 / 0.05,
+    ),
+    "ratio": (_RATIO, lambda row: row.D / row.N / 9),
+}
+
+
+def only(name):
+    """All limits of `BINDING`, a million times as wide but for one."""
+    return [
+        limit
+        if limit.name == name
+        else replace(limit, values={k: v * 1e6 ** (k == limit.main) for k, v in limit.values.items()})
+        for limit, _ in BINDING.values()
+    ]
+
+
 @pytest.mark.parametrize(
     ("asked", "name", "kept"),
     [
@@ -28,27 +59,15 @@ def the_row(asked, budget=1e24, **options):
         ({"D_min": 9e12}, "D_min", lambda row: 9e12 / row.D),
         ({"D_per_N": (None, 10)}, "D_per_N_max", lambda row: row.D / row.N / 10),
         ({"D_per_N": (100, None)}, "D_per_N_min", lambda row: 100 / (row.D / row.N)),
-        (limits.memory(80e9, bytes_per_param=2), "memory", lambda row: row.N * 2 / 80e9),
-        (limits.days(30, 512, mfu=0.4), "days", lambda row: 6 * row.N * row.D / (512 * 0.4 * 989e12 * 86400 * 30)),
-        (limits.latency(0.01), "latency", lambda row: row.N * 2 / 3.35e12 / 0.01),
-        (
-            limits.serving_price(0.05, mfu=0.4, price=2.0),
-            "serving_price",
-            lambda row: 2 * row.N * 1e6 / (0.4 * 989e12) / 3600 * 2 / 0.05,
-        ),
         (limits.Limit(lambda N: N / 3e10 - 1, name="mine"), "mine", lambda row: row.N / 3e10),
-        (
-            limits.Limit(lambda log_D, log_N, log_most: log_D - log_N - log_most, "mine", {"most": 9.0}),
-            "mine",
-            lambda row: row.D / row.N / 9,
-        ),
+        *((only(name), name, kept) for name, (_, kept) in BINDING.items()),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_each_limit_binds_just_where_it_says(asked, name, kept):
     row = the_row(asked)
     assert row.status == "ok"
-    assert name in row.binding
+    assert set(row.binding) - {"budget"} == {name}
     np.testing.assert_allclose(kept(row), 1, rtol=1e-9)
     assert row.loss > the_row(None).loss
     assert max(row.certificate[k] for k in ("kkt", "violation")) < 1e-9

@@ -785,6 +785,9 @@ _LEAST_PLAUSIBLE = {
     "D": (1e5, "by 1e9 if it is in billions"),
     "C": (1e10, "by 8.64e19 if it is in PF-days"),
 }
+# Set on the tables of benchmarks/verdicts.py: real ones have 2.5 to 2,000 tokens per parameter in the median, spread by
+# 1.2e5 at most; swapped columns have .04, rows in billions beside others a spread of 4e12.
+_FEWEST_TOKENS, _MOST_SPREAD = 0.2, 1e7
 _OTHER_UNIT = 10.0  # C that far off 6 N D is no convention of counting: a column is in another unit
 _FEWEST_IN_GROUP, _MOST_GROUPS = 5, 20
 
@@ -822,8 +825,10 @@ def _notes(
     loss_unit: str,
 ) -> Iterator[Note]:
     """Everything in the numbers that looks unintended."""
+    in_larger_units = False
     for symbol, (least, factor) in _LEAST_PLAUSIBLE.items():
         if symbol in columns and symbol in values and (median := float(np.median(values[symbol]))) < least:
+            in_larger_units = True
             yield Note(
                 "suspicious_units",
                 f"{symbol} has a median of {format_number(median)} {MEANINGS[symbol]}: if column "
@@ -841,6 +846,26 @@ def _notes(
             yield Note(
                 "suspicious_units",
                 f'column {quoted(source)} looks like bits: loss_unit="bits" (--loss-unit bits) turns them into nats',
+            )
+    if {"N", "D"} <= columns.keys() & values.keys():
+        ratio = values["D"] / values["N"]
+        median, low, high = (float(v) for v in (np.median(ratio), ratio.min(), ratio.max()))
+        if high > _MOST_SPREAD * low:
+            odd = int(np.argmax(np.abs(np.log(ratio / median))))
+            yield Note(
+                "suspicious_units",
+                f"tokens per parameter run from {format_number(low, 3)} to {format_number(high, 3)}; row {rows[odd]} "
+                "is farthest from the rest: some rows count N or D in another unit; fix the table",
+                "fatal",
+                (int(rows[odd]),),
+            )
+        elif median < _FEWEST_TOKENS and not in_larger_units:
+            yield Note(
+                "suspicious_units",
+                f"the median run has {format_number(median, 3)} tokens per parameter, real ones more than one: if "
+                f"columns {listed([columns['N']])} (N) and {listed([columns['D']])} (D) are swapped, or in different "
+                "units, fix the table",
+                "fatal",
             )
     if {"N", "D", "C"} <= columns.keys() & values.keys():
         ratio = values["C"] / (6.0 * values["N"] * values["D"])

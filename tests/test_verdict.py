@@ -3,9 +3,11 @@
 import numpy as np
 import optax
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import norm, spearmanr
+from scipy.stats import t as student
 
 import jaxscale as js
+from benchmarks import verdicts
 from jaxscale._verdict import Reason, Verdict, _distinct, neighbour_correlation
 
 LAW = js.laws.chinchilla
@@ -63,6 +65,14 @@ def _narrow(span: float) -> js.Runs:
     return _sizes(np.tile(np.geomspace(1e9, span * 1e9, 6), 10), np.repeat(np.geomspace(1e10, span * 1e10, 10), 6))
 
 
+def _grid(noise: float) -> js.Runs:
+    """Six sizes by six numbers of tokens per parameter."""
+    N = np.tile(np.geomspace(3e7, 6e9, 6), 6)
+    D = N * np.repeat(np.geomspace(5, 500, 6), 6)
+    error = noise * np.random.default_rng(0).standard_normal(36)
+    return js.Runs({"N": N, "D": D}, LAW.predict(TRUTH, N=N, D=D) * np.exp(error))
+
+
 # What was planted: how the fit is made, the code, its severity, and words of the sentence.
 PLANTED = {
     "three runs": (lambda: fitted(planted().subset([0, 25, 50])), "too_few_runs", "fatal", "3 runs cannot determine 5"),
@@ -87,7 +97,8 @@ PLANTED = {
     ),
     "one ray": (lambda: fitted(_one_ray()), "one_ray", "fatal", "effects cannot be separated"),
     "too narrow": (lambda: fitted(_narrow(1.6)), "ill_conditioned", "warning", "condition number"),
-    "weakly identified": (lambda: fitted(_narrow(1.6)), "weakly_identified", "warning", "one standard error"),
+    "weakly identified": (lambda: fitted(_grid(0.012)), "weakly_identified", "warning", "known only to 0.65 %"),
+    "the loss hardly known": (lambda: fitted(_grid(0.02)), "weakly_identified", "fatal", "least loss at 10 times"),
     "hardly identified": (lambda: fitted(_narrow(1.25)), "weakly_identified", "fatal", "one standard error"),
     "no floor": (
         lambda: fitted(with_losses(lambda loss, n, d: 3 * np.exp(-0.05 * (n + d) - 0.004 * (n**2 + d**2)))),
@@ -124,14 +135,20 @@ PLANTED = {
     "a bend": (
         lambda: fitted(with_losses(lambda loss, n, d: loss * np.exp(0.01 * d**2))),
         "residual_trend",
+        "fatal",
+        "misses a term in log D x log D",
+    ),
+    "neighbours alike": (lambda: fitted(with_losses(wave)), "residuals_dependent", "warning", "rank correlation"),
+    "a slight cross term": (
+        lambda: fitted(with_losses(lambda loss, n, d: loss * np.exp(0.0015 * n * d))),
+        "cross_term",
         "warning",
         "compare another law",
     ),
-    "neighbours alike": (lambda: fitted(with_losses(wave)), "residuals_dependent", "warning", "rank correlation"),
     "a cross term": (
         lambda: fitted(with_losses(lambda loss, n, d: loss * np.exp(0.01 * n * d))),
         "cross_term",
-        "warning",
+        "fatal",
         "log N x log D",
     ),
     "the same run twice": (
@@ -187,6 +204,46 @@ def test_neighbours_by_brute_force():
     expected = np.corrcoef(ranks, ranks[nearest])[0, 1]
     assert neighbour_correlation(points, residuals) == pytest.approx(expected, abs=1e-12)
     assert abs(neighbour_correlation(points, points[:, 0])) > 0.5
+
+
+@pytest.mark.parametrize(("product", "names"), [("nd", ("N", "D")), ("dd", ("D", "D")), ("nn", ("N", "N"))])
+def test_a_missing_term_is_found_at_its_size(product, names):
+    """Planted as a multiple of what of the term the law's own slopes, by finite differences, leave over."""
+    variables = design()
+    logs = {k: np.log(v) - np.log(v).mean() for k, v in variables.items()}
+    term = logs[product[0].upper()] * logs[product[1].upper()]
+
+    def log_loss(theta):
+        return np.log(LAW.predict(LAW.natural(theta), **variables))
+
+    theta = LAW.theta(TRUTH)
+    slopes = np.stack([(log_loss(theta + h) - log_loss(theta - h)) / 2e-4 for h in 1e-4 * np.eye(5)], axis=1)
+    fresh = term - slopes @ np.linalg.lstsq(slopes, term, rcond=None)[0]
+    runs = noisy(variables, np.exp(log_loss(theta) + 0.02 * fresh / fresh.std()))
+    (reason,) = [r for r in fitted(runs).verdict.reasons if r.severity == "fatal" and "misses a term" in r.text
+                 and " x ".join(f"log {n}" for n in names) in r.text]  # fmt: skip
+    assert "by 2 %" in reason.text and reason.code == ("cross_term" if product == "nd" else "residual_trend")
+
+
+def test_errors_beyond_the_runs_are_those_of_a_plan():
+    """A plan at ten times the compute gives the same standard errors by differentiating the best run itself."""
+    runs = _grid(0.02)
+    result = fitted(runs, intervals="quick")
+    plan = js.frontier(result, budgets=[60 * float(np.max(runs.variables["N"] * runs.variables["D"]))])
+    wider = student.ppf(0.95, runs.count - 5) / norm.ppf(0.95)
+    of = {k: wider * np.log(high / low) / (2 * norm.ppf(0.95)) for k, (low, high) in plan.rows[0].intervals.items()}
+    factor, percent = np.exp(of["N"]), 100 * of["loss"]
+    texts = [r.text for r in result.verdict.reasons if r.code == "weakly_identified"]
+    assert any(f"to a factor of {factor:.2g} " in t for t in texts), (factor, texts)
+    assert any(f"to {percent:.2g} % " in t for t in texts), (percent, texts)
+
+
+@pytest.mark.slow
+def test_the_verdict_is_right_on_a_part_of_the_collection():
+    """A fourth of the kinds of benchmarks/verdicts.py, one table each, of the seeds that it reports on."""
+    rows = verdicts.judged([verdicts.planted(kind, verdicts.SEEDS["reported"][0]) for kind in verdicts.KINDS[::4]])
+    assert [f"{r.wrong}: {r.case.kind}" for r in rows if r.wrong] == []
+    assert sum(r.label == "good" for r in rows) >= 4 and sum(r.label == "bad" for r in rows) >= 6
 
 
 def test_the_trend_is_spearmans():

@@ -488,6 +488,10 @@ def _choose(
         if named.get(answer, column) != column:
             raise InputError(f"{quoted(answer)} is the response and cannot be a variable's symbol as well")
         named[answer] = column
+    if answer in ("run", "weights"):
+        raise InputError(
+            f"the response cannot be called {quoted(answer)}, which means something else; rename that column"
+        )
     if not isinstance(named.get(answer, ""), str):
         raise InputError("the response is one column, not several")
     used: dict[str, str] = {}
@@ -799,7 +803,8 @@ def _complete(values: dict[str, np.ndarray], conventions: dict[str, str], refuse
         conventions["C"] = "6 N D" + (f"; {conventions['C']}" if "C" in conventions else "")
     for missing, other in (("D", "N"), ("N", "D")):
         if have == {"C", other} and missing not in refused:
-            values[missing] = values["C"] / (6.0 * values[other])
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # what is not finite is refused below
+                values[missing] = values["C"] / values[other] / 6.0
             conventions[missing] = f"C / (6 {other})"
     ordered = {symbol: values.pop(symbol) for symbol in _FIRST if symbol in values}
     rest = dict(values)
@@ -827,7 +832,7 @@ def _notes(
     """Everything in the numbers that looks unintended."""
     in_larger_units = False
     for symbol, (least, factor) in _LEAST_PLAUSIBLE.items():
-        if symbol in columns and symbol in values and (median := float(np.median(values[symbol]))) < least:
+        if symbol in columns and symbol in values and (median := _median(values[symbol])) < least:
             in_larger_units = True
             yield Note(
                 "suspicious_units",
@@ -835,7 +840,7 @@ def _notes(
                 f"{listed([columns[symbol]])} is in larger units, fix the table: multiply it {factor}",
             )
     if isinstance(source := columns.get("loss"), str):
-        median = float(np.median(values["loss"]))
+        median = _median(values["loss"])
         if re.search(r"ppl|perplexity", source, re.IGNORECASE) or median > 12:
             yield Note(
                 "suspicious_units",
@@ -847,11 +852,10 @@ def _notes(
                 "suspicious_units",
                 f'column {quoted(source)} looks like bits: loss_unit="bits" (--loss-unit bits) turns them into nats',
             )
-    if {"N", "D"} <= columns.keys() & values.keys():
-        ratio = values["D"] / values["N"]
-        median, low, high = (float(v) for v in (np.median(ratio), ratio.min(), ratio.max()))
+    logs = {s: np.log(values[s]) for s in ("N", "D", "C") if s in columns and s in values and _counts(values[s])}
+    if {"N", "D"} <= logs.keys():
+        median, low, high, odd = _spread(logs["D"] - logs["N"])
         if high > _MOST_SPREAD * low:
-            odd = int(np.argmax(np.abs(np.log(ratio / median))))
             yield Note(
                 "suspicious_units",
                 f"tokens per parameter run from {format_number(low, 3)} to {format_number(high, 3)}; row {rows[odd]} "
@@ -867,9 +871,8 @@ def _notes(
                 "units, fix the table",
                 "fatal",
             )
-    if {"N", "D", "C"} <= columns.keys() & values.keys():
-        ratio = values["C"] / (6.0 * values["N"] * values["D"])
-        median, low, high = (float(v) for v in (np.median(ratio), ratio.min(), ratio.max()))
+    if {"N", "D", "C"} <= logs.keys():
+        median, low, high, odd = _spread(logs["C"] - logs["N"] - logs["D"] - math.log(6.0))
         times = f"C is {format_number(median, 3)} times 6 N D in the median"
         span = f"({format_number(low, 3)} to {format_number(high, 3)})"
         if not 1 / _OTHER_UNIT < median < _OTHER_UNIT:
@@ -886,13 +889,30 @@ def _notes(
                 "attention or repeated data",
             )
         elif high > 2 * low:
-            odd = int(np.argmax(np.abs(np.log(ratio / median))))
             yield Note(
                 "mixed_conventions",
                 f"C / (6 N D) runs from {format_number(low, 3)} to {format_number(high, 3)}; row {rows[odd]} is "
                 "farthest from the rest: the rows may not count N, D or C alike",
                 rows=(int(rows[odd]),),
             )
+
+
+def _median(values: np.ndarray) -> float:
+    """The median, also of numbers so large that the sum of two is infinite."""
+    return 2.0 * float(np.median(values / 2.0))
+
+
+def _counts(values: np.ndarray) -> bool:
+    """Whether these are one positive number for each run."""
+    return values.ndim == 1 and bool(np.all(values > 0))
+
+
+def _spread(log_ratio: np.ndarray) -> tuple[float, float, float, int]:
+    """Median, least and largest of a ratio, in logs so that none overflows on the way, and the position of the run
+    farthest from the median."""
+    middle = float(np.median(log_ratio))
+    median, low, high = (math.exp(min(float(x), 700.0)) for x in (middle, log_ratio.min(), log_ratio.max()))
+    return median, low, high, int(np.argmax(np.abs(log_ratio - middle)))
 
 
 def _duplicate_note(duplicates: tuple[tuple[int, ...], ...]) -> Iterator[Note]:

@@ -20,8 +20,9 @@ import pandas as pd
 from jaxscale._errors import InputError, MissingExtraError
 from jaxscale._text import PATH_LIMIT, inert, listed, parse_number, plural, quoted, some
 
-MAX_BYTES = 2 * 1024**3
-MAX_ROWS = 20_000_000
+MAX_BYTES, MAX_JSON_BYTES = 1024**3, 256 * 1024**2  # JSON takes some twenty times its size while it is read
+MAX_ROWS, MAX_CELLS = 20_000_000, 20_000_000  # a cell of text takes about 130 bytes
+_ROWS_AT_ONCE = 65_536
 
 _KINDS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".json": "json", ".jsonl": "lines", ".ndjson": "lines"}
 _KINDS |= {".parquet": "parquet", ".pq": "parquet"}
@@ -32,8 +33,9 @@ def read_frame(source: Any) -> pd.DataFrame:
 
     CSV, TSV, JSON lines, JSON (a list of rows, or columns) and Parquet (extra `io`), each also gzipped, by the ending
     of the name or else by the content. Text cells stay as written; nothing is taken for a number or for missing here.
-    A pandas index without a name (an empty first column name) may stay. At most 2 GiB and 20 million rows. Raises
-    InputError, and MissingExtraError for Parquet without pyarrow.
+    A pandas index without a name (an empty first column name) may stay. At most 1 GiB (256 MiB of JSON), 20 million
+    rows and 20 million cells, which takes some 3 GB while it is read. Raises InputError, and MissingExtraError for
+    Parquet without pyarrow.
     """
     if isinstance(source, (str, os.PathLike)) and str(source) == "-":
         if sys.stdin.isatty():
@@ -43,6 +45,8 @@ def read_frame(source: Any) -> pd.DataFrame:
         path, shown = Path(source).expanduser(), f"file {quoted(source, PATH_LIMIT)}"
         try:
             with open(path, "rb") as file:
+                if os.fstat(file.fileno()).st_size > MAX_BYTES:  # before any of it is in memory
+                    raise InputError(_too_large(shown))
                 data = _limited(file, shown)
         except (OSError, ValueError) as error:
             if isinstance(error, InputError):
@@ -60,7 +64,7 @@ def _limited(file: Any, shown: str) -> bytes:
     if isinstance(data, str):
         data = data.encode("utf-8", errors="surrogateescape")
     if len(data) > MAX_BYTES:
-        raise InputError(f"{shown} is larger than {MAX_BYTES / 1024**3:g} GiB; keep only the columns and rows needed")
+        raise InputError(_too_large(shown))
     return data
 
 
@@ -103,19 +107,29 @@ def _table(data: bytes, kind: str, shown: str) -> pd.DataFrame:
         ) from None
     if not text.strip():
         raise InputError(f"{shown} is empty")
-    is_json = kind in ("json", "lines") or (not kind and text.lstrip()[0] in "[{")
-    frame = _json(text, kind, shown) if is_json else _delimited(text, kind, shown)
+    is_json = kind in ("json", "lines") or (not kind and text[:1000].lstrip()[:1] in ("[", "{"))
+    if is_json and len(data) > MAX_JSON_BYTES:
+        raise InputError(f"{shown} is JSON larger than {MAX_JSON_BYTES / 1024**2:g} MiB; save it as CSV or Parquet")
+    if is_json:
+        frame = _json(text, kind, shown)
+    else:
+        first = text[: 2**20].lstrip("\r\n").splitlines()[0]
+        del text  # a second copy of a large file
+        frame = _delimited(data, first, kind, shown)
     if not len(frame):
         raise InputError(f"{shown} has a header but no rows")
     return frame
 
 
-def _delimited(text: str, kind: str, shown: str) -> pd.DataFrame:
-    first = text.lstrip("\r\n").splitlines()[0]
+def _delimited(data: bytes, first: str, kind: str, shown: str) -> pd.DataFrame:
+    """The table in UTF-8 text, cell by cell, with its first line for a hint of the separator."""
     delimiter = "\t" if kind == "tsv" or ("," not in first and "\t" in first) else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
+    reader = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=True)
     header: list[str] = []
     rows: list[list[str]] = []
+    parts: list[np.ndarray] = []  # lists of lists take three times the memory
+    count = 0
     try:
         for cells in reader:
             if not cells or (len(cells) == 1 and not cells[0].strip()):
@@ -129,11 +143,16 @@ def _delimited(text: str, kind: str, shown: str) -> pd.DataFrame:
                     f"{len(header)}; put quotes around a cell that holds the separator, or fill the row up"
                 )
             rows.append(cells)
-            if len(rows) > MAX_ROWS:
+            count += 1
+            if count > MAX_ROWS or count * len(header) > MAX_CELLS:
                 raise InputError(_too_many(shown))
+            if len(rows) == _ROWS_AT_ONCE:
+                parts.append(np.array(rows, dtype=object))
+                rows = []
     except csv.Error as error:
         raise InputError(f"{shown}: line {reader.line_num} cannot be read: {inert(error)}") from None
-    return pd.DataFrame(np.array(rows, dtype=object).reshape(len(rows), len(header)), columns=pd.Index(header))
+    parts.append(np.array(rows, dtype=object).reshape(len(rows), len(header)))
+    return pd.DataFrame(np.concatenate(parts), columns=pd.Index(header))
 
 
 def _header(cells: list[str], shown: str) -> list[str]:
@@ -218,7 +237,7 @@ def _parquet(data: bytes, shown: str) -> pd.DataFrame:
         raise MissingExtraError(_NEEDS_PYARROW.format(what=f"{shown} is Parquet and")) from None
     try:
         file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))
-        if file.metadata.num_rows > MAX_ROWS:
+        if file.metadata.num_rows > MAX_ROWS or file.metadata.num_rows * file.metadata.num_columns > MAX_CELLS:
             raise InputError(_too_many(shown))
         # Without its metadata, so that a column which was a pandas index stays a column.
         frame = file.read().to_pandas(ignore_metadata=True)
@@ -281,4 +300,11 @@ _NEEDS_PYARROW = "{what} needs pyarrow: pip install 'jaxscale[io]'"
 
 
 def _too_many(shown: str) -> str:
-    return f"{shown} has more than {MAX_ROWS // 1_000_000} million rows; keep only those needed"
+    return (
+        f"{shown} has more than {MAX_ROWS // 1_000_000} million rows or {MAX_CELLS // 1_000_000} million cells; "
+        "keep only the rows and columns needed"
+    )
+
+
+def _too_large(shown: str) -> str:
+    return f"{shown} is larger than {MAX_BYTES / 1024**3:g} GiB; keep only the columns and rows needed"

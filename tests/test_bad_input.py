@@ -4,10 +4,14 @@ import copy
 import json
 import re
 import shlex
+import warnings
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+import jaxscale as js
+from benchmarks import fuzz
 from jaxscale._cli import run
 
 HEADER = "params,tokens,loss,group,w,text\n"
@@ -329,3 +333,48 @@ def test_the_table_the_cases_start_from_is_good(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     assert run(["fit", "good.csv", "--intervals", "none", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"]["count"] == 28
+
+
+SHARE = {"text": 300, "frames": 200, "fit files": 120, "command lines": 40}  # of the cases of benchmarks/fuzz.py
+
+
+@pytest.fixture(scope="module")
+def fuzz_folder():
+    with fuzz.folder():
+        yield
+
+
+@pytest.mark.parametrize("kind", SHARE)
+@pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
+def test_hostile_input_ends_in_a_result_or_a_sentence(kind, fuzz_folder):
+    """Nothing else: no other error, no number that is not finite, nothing that moves a terminal."""
+    assert [(seed, found) for seed in range(SHARE[kind]) if (found := fuzz.findings(kind, seed))] == []
+
+
+@pytest.mark.slow
+def test_fits_of_hostile_tables_are_finite_or_not_trustworthy(fuzz_folder):
+    assert [(seed, found) for seed in range(8) if (found := fuzz.findings("fits", seed))] == []
+
+
+# Each was found by benchmarks/fuzz.py.
+
+
+@pytest.mark.parametrize("name", ["run", "weights"])
+def test_a_response_cannot_have_the_name_of_a_role(name):
+    table = pd.DataFrame({"params": [1e8, 1e9], "tokens": [1e9, 1e10], name: [3.0, 2.0], "other": [1.0, 2.0]})
+    for options in ({}, {name: "other"}):
+        with pytest.raises(js.InputError, match=f"response cannot be called '{name}'"):
+            js.Runs.from_frame(table, response=name, **options)
+
+
+def test_counts_near_the_largest_number_are_compared_without_overflow():
+    table = {
+        "params": [1e-300, 1.5e308],
+        "tokens": [1.7e308, 1.6e308],
+        "flops": [1.7e308, 1e-300],
+        "loss": [2e307, 1e308],
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        notes = js.Runs.from_frame(table).record.notes
+    assert {"suspicious_units", "mixed_conventions"} <= {n.code for n in notes}

@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 import sys
+import tracemalloc
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -265,10 +266,38 @@ def test_the_limits_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert path.stat().st_size < 4000
     with pytest.raises(InputError, match="GiB; keep only"):
         read_runs(path)
+    monkeypatch.setattr(_tables, "MAX_JSON_BYTES", 50)
+    with pytest.raises(InputError, match="MiB; save it as CSV"):
+        read_runs(io.StringIO(LINES))
+    monkeypatch.setattr(_tables, "MAX_JSON_BYTES", 4000)
+    with monkeypatch.context() as cells:
+        cells.setattr(_tables, "MAX_CELLS", 8)
+        with pytest.raises(InputError, match="million cells; keep only"):
+            read_runs(io.StringIO(CSV))
     monkeypatch.setattr(_tables, "MAX_ROWS", 3)
     for source in (io.StringIO(CSV), io.StringIO(LINES), pd.DataFrame(table())):
         with pytest.raises(InputError, match="million rows"):
             read_runs(source)
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.csv"
+    with open(path, "wb") as file:
+        file.truncate(3 * 1024**3)  # a hole: it takes no room on the disk
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="larger than 1 GiB"):
+            read_runs(path)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_large_tables_are_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = read_frame(io.StringIO(CSV))
+    for at_once in (1, 2, 3):
+        monkeypatch.setattr(_tables, "_ROWS_AT_ONCE", at_once)
+        pd.testing.assert_frame_equal(read_frame(io.StringIO(CSV)), whole)
 
 
 @given(st.binary(max_size=200))

@@ -2,7 +2,9 @@
 
 import math
 import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -182,6 +184,22 @@ def test_write_atomic_keeps_mode_and_link(tmp_path: Path) -> None:
 def test_write_atomic_does_not_replace_a_device() -> None:
     write_atomic(os.devnull, "gone")
     assert not os.path.isfile(os.devnull)
+
+
+def test_a_process_killed_while_it_writes_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    """Killed at six moments while it writes one of two texts of 4 MB after the other."""
+    path = tmp_path / "fit.json"
+    texts = {letter * 4_000_000 for letter in "ab"}
+    write_atomic(path, "a" * 4_000_000)
+    loop = "from jaxscale._text import write_atomic\nprint('on', flush=True)\nwhile True:\n    for x in 'ba': "
+    loop += f"write_atomic({str(path)!r}, x * 4_000_000)"
+    for k in range(6):
+        with subprocess.Popen([sys.executable, "-c", loop], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(0.003 * k)
+            process.kill()
+        assert path.read_text() in texts
 
 
 def test_write_atomic_failure_leaves_the_old_file_and_no_temporary(

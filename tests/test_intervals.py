@@ -10,6 +10,7 @@ from scipy.stats import bootstrap as scipy_bootstrap
 from scipy.stats import norm, t
 
 import jaxscale as js
+from benchmarks import coverage
 from jaxscale._identification import Identification, Linearization, linearize
 from jaxscale._intervals import bias_corrected, choose_method, powell_covariance
 from jaxscale._objective import HuberLoss
@@ -183,6 +184,29 @@ def test_intervals_cover_what_they_should():
         intervals = js.fit(LAW, sweep(seed=seed), draws=200).intervals.params
         hits += [low <= TRUTH[name] <= high for name, (low, high) in intervals.items() if name in ("alpha", "beta")]
     assert np.mean(hits) > 0.75
+
+
+@pytest.mark.slow
+def test_a_cell_of_the_coverage_study_comes_out_as_it_was_written():
+    """The first tables of one cell again: as many intervals hold the truth; and they are those of `fit_many`."""
+    name = "chinchilla, 20 in a grid, gaussian"
+    cell, written = coverage.CELLS[name], coverage.written()[name]
+    found, truth = list(coverage.outcomes(cell, range(coverage.FIRST))), coverage.truth_of(cell)
+    for target, count in written["first"].items():
+        assert sum(coverage.hits(o, truth)[target] for o in found) == pytest.approx(count, abs=1)
+    fits = js.fit_many(cell.law, {str(k): cell.table(k) for k in range(2)})
+    for outcome, (_, result) in zip(found, fits, strict=False):
+        assert outcome.ends["alpha"] == pytest.approx(result.intervals.params["alpha"], rel=1e-6)
+        assert np.exp(outcome.ends["E"]) == pytest.approx(np.array(result.intervals.params["E"]), rel=1e-6)
+
+
+def test_the_coverage_that_is_written_is_as_promised():
+    """The mean over targets of each cell, within three standard errors of as many tables as it has."""
+    for name, cell in coverage.written().items():
+        low, high = (87, 95) if "profile" in cell["methods"] else (87, 94) if "12 runs" in name else (87, 93)
+        sampling = 3 * np.sqrt(90 * 10 / cell["simulations"])
+        assert low - sampling <= cell["mean"] <= high + sampling, name
+        assert sum(cell["methods"].values()) == pytest.approx(100, abs=0.2) and cell["methods"].get("none", 0) < 1
 
 
 @pytest.mark.slow

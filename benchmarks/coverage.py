@@ -151,6 +151,12 @@ class Cell:
         """One simulated table."""
         rng = np.random.default_rng([20261126, seed])
         variables = self.design(rng)
+        if len(self.law.steps) > 1:  # what lies between is observed, and what follows goes by it
+            first, second = self.law.steps
+            ours, theirs = ({n: self.truth[n] for n in step.parameter_names} for step in (first, second))
+            loss = np.asarray(first.predict(ours, **variables)) * np.exp(self.noise(rng, variables, None))
+            variables["loss"], error = loss, np.asarray(second.predict(theirs, loss=loss))
+            return js.Runs(variables, error * np.exp(0.01 * rng.standard_normal(len(error))), second.response.name)
         exact = np.asarray(self.law.predict(self.truth, **variables))
         clusters = None
         if self.each > 1:
@@ -218,6 +224,9 @@ def _cells() -> dict[str, Cell]:
     cells["power_law, 12 sizes, gaussian"] = Cell(
         POWER, {"A": 300.0, "E": 1.7, "alpha": 0.34}, sizes(12), gaussian, planned=False
     )
+    chain = CHINCHILLA >> js.laws.gadre_err
+    truth = {**TRUTH, **js.laws.gadre_err.published["rpj_17"].params}
+    cells["chinchilla >> gadre_err, 36 in a grid, gaussian"] = Cell(chain, truth, DESIGNS["36 in a grid"], gaussian)
     return cells
 
 
@@ -238,10 +247,19 @@ class Outcome:
 
 def outcomes(cell: Cell, simulations: range) -> Iterator[Outcome]:
     """The default intervals of simulated tables."""
+    if len(cell.law.steps) > 1:
+        yield from (_of_chain(cell, k) for k in simulations)
+        return
     with jax.enable_x64(True):
         for first in simulations[::MOST_STACKED]:
             some = range(first, min(first + MOST_STACKED, simulations.stop))
             yield from _of_stack(cell, [cell.table(k) for k in some], first)
+
+
+def _of_chain(cell: Cell, seed: int) -> Outcome:
+    """`fit_chain` of one table; parameters in natural units."""
+    result = js.fit_chain(cell.law, cell.table(seed), seed=seed)
+    return Outcome(result.intervals.method, dict(result.params), dict(result.intervals.params))
 
 
 def _of_stack(cell: Cell, tables: list[js.Runs], seed: int) -> list[Outcome]:
@@ -319,6 +337,8 @@ def _mapped(measure: Callable):
 
 def truth_of(cell: Cell) -> dict[str, float]:
     """The true value of each target."""
+    if len(cell.law.steps) > 1:
+        return dict(cell.truth)
     problem = make_problem(cell.law, cell.table(0), js.Huber())
     theta = problem.reduce(cell.law.theta(cell.truth))
     with jax.enable_x64(True):

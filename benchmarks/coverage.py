@@ -28,7 +28,6 @@ from jaxscale import costs
 from jaxscale._identification import Linearization, identify, linearize_all
 from jaxscale._intervals import (
     bias_corrected,
-    bootstrap_draws,
     choose_method,
     largest_relative_error,
     powell_covariance,
@@ -36,6 +35,7 @@ from jaxscale._intervals import (
 from jaxscale._problem import Problem, make_problem
 from jaxscale._profiling import entry, profile
 from jaxscale._quantity import Quantity, make_quantity
+from jaxscale._resampling import bootstrap_draws
 from jaxscale._search import search
 from jaxscale._stack import MOST_STACKED, Stack
 from jaxscale._units import in_plain_counts
@@ -310,7 +310,8 @@ def _intervals(
             values = np.asarray(_mapped(measure)(kept_of_one_shape(kept), given))[: len(kept)]
             values = values[np.isfinite(values)]
             tails = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-            ends[name] = tuple(np.quantile(values, tails)) if clustered else bias_corrected(values, value, LEVEL)
+            corrected = at.far_below_noise and not clustered
+            ends[name] = bias_corrected(values, value, LEVEL) if corrected else tuple(np.quantile(values, tails))
         if name == "N*" and method != "none" and matrix is not None:
             half = ndtri((1 + LEVEL) / 2) * np.sqrt(slope @ matrix @ slope)
             estimate["N* planned"], ends["N* planned"] = float(value), (float(value - half), float(value + half))

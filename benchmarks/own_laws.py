@@ -12,8 +12,8 @@ import numpy as np
 import jaxscale as js
 from benchmarks import rivals
 from benchmarks.rows import CLOSE, Row, timed
-from jaxscale._intervals import resampling_weights
 from jaxscale._problem import make_problem
+from jaxscale._resampling import resampling_weights
 
 _RUNS, _NOISE, _DRAWS = 240, 0.003, 1000
 

@@ -99,6 +99,8 @@ ORDER = [
     "synthetic",
     "datasets",
     "",
+    "_cli_arguments",
+    "_cli_output",
     "_cli",
     "__main__",
 ]

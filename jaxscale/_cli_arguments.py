@@ -49,6 +49,7 @@ def reading(
 
 
 def number(text: str, option: str) -> float:
+    """A number as people write it (70B, 1.4T, 1e21)."""
     try:
         return parse_number(text)
     except InputError as error:
@@ -81,6 +82,7 @@ def plan_limits(
 
 
 def plan_cost(cost: str, inference_tokens: str | None) -> Any:
+    """The cost model of that name, with the tokens to be served."""
     model = js.costs.get(cost)
     if inference_tokens is None:
         return model
@@ -108,6 +110,7 @@ def plan_request(
 
 
 def count(text: str, option: str, least: int, otherwise: str = "") -> int:
+    """A whole number, `least` at least."""
     if not re.fullmatch("[0-9]{1,18}", text) or int(text) < least:
         raise InputError(
             f"{option} takes {otherwise} a whole number from {least} on, got {quoted(text)}".replace("  ", " ")
@@ -122,6 +125,7 @@ def _choice(text: str, option: str, choices: Sequence[str]) -> str:
 
 
 def pairs(texts: Iterable[str] | None, option: str, form: str) -> dict[str, str]:
+    """NAME=VALUE, each name once."""
     pairs: dict[str, str] = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
@@ -134,10 +138,12 @@ def pairs(texts: Iterable[str] | None, option: str, form: str) -> dict[str, str]
 
 
 def numbers(texts: Iterable[str] | None, option: str, form: str) -> dict[str, float]:
+    """NAME=NUMBER."""
     return {name: number(value, f"{option} {inert(name)}") for name, value in pairs(texts, option, form).items()}
 
 
 def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
     names = tuple(name.strip() for name in text.split(","))
     if len(names) < 2 or not all(names):
         raise InputError(f"--tie takes two or more names with commas between them (alpha,beta), got {quoted(text)}")
@@ -145,6 +151,7 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def priors(texts: Iterable[str] | None) -> dict[str, tuple[float, float]]:
+    """NAME=CENTRE:WIDTH."""
     priors = {}
     for name, text in pairs(texts, "--prior", "NAME=CENTRE:WIDTH").items():
         centre, colon, width = text.partition(":")
@@ -168,6 +175,7 @@ def shares(texts: Iterable[str]) -> dict[str, float]:
 
 
 def objective(kind: str, delta: str | None) -> Any:
+    """The objective that --objective and --delta name."""
     if _choice(kind, "--objective", OBJECTIVES) == "huber":
         if delta is None:
             return js.Huber()
@@ -179,6 +187,7 @@ def objective(kind: str, delta: str | None) -> Any:
 
 
 def intervals(kind: str | None, draws: str | None) -> str | None:
+    """The method of the intervals."""
     if kind is None:
         return "auto" if draws is None else "bootstrap"
     return None if _choice(kind.lower(), "--intervals", INTERVALS) == "none" else kind.lower()

@@ -21,6 +21,7 @@ _SLOW = 2.0  # seconds of silence before progress is shown
 
 
 def prediction(one: Any, given: dict[str, float]) -> dict[str, Any]:
+    """One row of `jaxscale predict`: value, interval, and how far beyond the runs it lies."""
     row: dict[str, Any] = {"value": None, "interval": None, "trustworthy": None, "beyond_runs": {}, "error": None}
     if arguments.failed(one):
         return row | {"error": one.text}
@@ -55,6 +56,7 @@ def caution(row: dict[str, Any], one: Any) -> str:
 
 
 def law_report(law: Any) -> Report:
+    """One law in full: formula, variables, parameters and published constants."""
     blocks: list[Table | Lines] = [Lines("", tuple(text for text in (law.formula, law.note, law.source) if text))]
     variables = tuple((v.name, v.unit, v.domain, v.meaning) for v in (law.response, *law.variables))
     blocks.append(Table("Response and variables", ("name", "unit", "domain", "meaning"), variables))
@@ -77,6 +79,7 @@ def law_report(law: Any) -> Report:
 
 
 def source(constants: Any) -> str:
+    """Where constants come from, and whether they were verified."""
     return f"{constants.source} ({constants.status}).{' ' * bool(constants.note)}{constants.note}"
 
 
@@ -93,15 +96,18 @@ def deliver(record: Any, output: Path | None, as_json: bool) -> None:
 
 
 def json_text(value: Any) -> str:
+    """The text of a JSON file."""
     return json.dumps(value, indent=1, allow_nan=False)
 
 
 def print_reports(*reports: Report) -> None:
+    """Reports on standard output."""
     width = min(shutil.get_terminal_size((100, 24)).columns, 120)
     print("\n\n".join(to_text(report, width) for report in reports))
 
 
 def value(value: float | None) -> str:
+    """A value for a table."""
     return "–" if value is None else plain(value, 6)
 
 
@@ -111,10 +117,12 @@ def plain(value: float, digits: int = 4) -> str:
 
 
 def amount(name: str, value: float) -> str:
+    """A number with a suffix where it counts something."""
     return format_number(value) if name in ("N", "D", "C") else plain(value)
 
 
 def interval(interval: Sequence[float] | None, digits: int = 4) -> str:
+    """Both ends of an interval."""
     return "–" if interval is None else " to ".join(plain(end, digits) for end in interval)
 
 

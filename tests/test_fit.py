@@ -277,8 +277,7 @@ def recovered(law, truth, variables, noise=2e-3, seed=0, **options) -> js.FitRes
     assert result.value <= 0.5 * np.sum(errors**2) * (1 + 1e-9)
     off = np.log(result.predict(**variables) / law.predict(truth, **variables))
     assert np.sqrt(np.mean(off**2)) < 3 * noise * np.sqrt(len(law.parameters) / runs.count)
-    # Where the runs cannot tell the parameters apart a solver may stop in the valley, and then the verdict must say so.
-    assert result.gradient_norm < 1e-5 or "gradient_not_zero" in result.verdict.codes
+    assert result.gradient_norm < 1e-5
     return result
 
 
@@ -300,7 +299,6 @@ def test_recovers_a_planted_truth_of_every_law(case):
     if case.starts != "auto":
         assert result.starts.at_best >= 5
     if case.identifiable:
-        assert result.gradient_norm < 1e-5
         assert "ill_conditioned" not in [r.code for r in result.verdict.reasons if r.severity == "fatal"]
         orders = [dict(result.params)]
         for groups in itertools.permutations(case.alike):

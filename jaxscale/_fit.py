@@ -171,7 +171,7 @@ def _fit_stack(
 ) -> list[Callable[[], FitResult] | InputError]:
     """Fit every table of a stack: what makes its result, or why there is none. Call under float64.
 
-    All that is solved is solved here, side by side; the verdict and the record of each table are made when asked for.
+    The verdict and the record of each table are made when asked for, with its second estimate, for all tables at once.
     `near`, (tables, free), are further starts, which count only where they end lower than all others.
     """
     options: dict[str, Any] = {"max_steps": how.max_steps, "devices": how.devices}
@@ -183,10 +183,18 @@ def _fit_stack(
     at = linearize_all(stack, free)
     if stack.first.provisional:
         return _fit_at_noise(stack, runs, how, progress, searches, free, at)
-    at_noise = estimates_at_noise(stack, free, at, how.optimizer, **options)
     refitted = _refitted(stack, runs, free, at, searches, how, progress)
+
+    @cache
+    def at_noise() -> dict[int, AtNoise]:
+        with jax.enable_x64(True):
+            return estimates_at_noise(stack, free, at, how.optimizer, **options)
+
+    def result(k: int) -> FitResult:
+        return _result(stack.problems[k], runs[k], searches[k], free[k], at[k], refitted.get(k), at_noise().get(k), how)
+
     made: list[Callable[[], FitResult] | InputError] = []
-    for k, (problem, table, found) in enumerate(zip(stack.problems, runs, searches, strict=True)):
+    for k, found in enumerate(searches):
         wanted = how.starts if isinstance(how.starts, int) else 0
         if not np.isfinite(found.lowest):
             made.append(_nowhere_finite(how, found))
@@ -194,7 +202,7 @@ def _fit_stack(
             text = f"starts={wanted}, but law {how.law.name!r} is finite at only {len(found.tried)} of the points known"
             made.append(InputError(text))
         else:
-            made.append(partial(_result, problem, table, found, free[k], at[k], refitted.get(k), at_noise.get(k), how))
+            made.append(partial(result, k))
     return made
 
 

@@ -41,6 +41,7 @@ _CENTRED = 1.5  # sizes whose middle is within this factor of the optimum count 
 _FEW_BUDGETS = 4
 _WIDE = 0.1  # width of an interval of the exponent within which agreement means little
 _SIX_ND = 0.02  # by how much log compute may differ from that of 6 N D
+_MISFIT = frozenset({"residual_trend", "cross_term", "residuals_dependent", "weakly_identified"})
 _FAR = 1.0  # decades beyond the largest optimum
 
 
@@ -512,8 +513,10 @@ def _counting(
         counted.append(Counted(without, "envelope", found.N.exponent, found.N.interval))
     if fitted is not None:
         counted.append(Counted(with_all, "fit of the law", *_share(fitted)))
-        again, untrusted = _fitted(kaplan, sampling, None)
-        if again is not None and not untrusted:
+        again, _ = _fitted(kaplan, sampling, None)
+        # The law can hold for one count at most. What shows that is no reason to hide what the other would have said,
+        # and the interval says how little that is.
+        if again is not None and all(r.code in _MISFIT for r in again.verdict.reasons if r.severity == "fatal"):
             counted.append(Counted(without, "fit of the law", *_share(again)))
         slope = _recounted_slope(runs, fitted, omega)
         counted.append(Counted(without, "the fitted law's own optima, recounted", slope, None))

@@ -233,6 +233,11 @@ class Law:
 
         `lambda E, A, alpha, *, N: E + A * N**-alpha` has the parameters E, A, alpha (before the star) and the
         variable N (after it). All parameters are taken as positive unless `positive` lists those that are.
+
+        How fast it is fitted: powers, exponentials, logarithms, `jnp.logaddexp`, `jax.nn.logsumexp` and sums over a
+        `jnp.stack` of terms run as fast as the laws that ship. On CPUs an arctangent or an error function takes about
+        four times as long as a power, a loop twice, and arithmetic on an array of constants (`jnp.linspace`) 10 to 50
+        times: write sums out term by term, and sigmoids and hyperbolic tangents with `jnp.exp`.
         """
         kinds = inspect.signature(loss).parameters.values()
         parameters = tuple(k.name for k in kinds if k.kind is k.POSITIONAL_OR_KEYWORD)

@@ -127,11 +127,17 @@ def frame(N, D, loss) -> pd.DataFrame:
 def planted(kind: str, seed: int) -> Case:
     """The table of a kind, by its seed. Half of the kinds are sound; the others are what goes wrong in practice."""
     rng = np.random.default_rng([zlib.crc32(kind.encode()), seed])
-    noisy = lambda loss, sigma: loss * np.exp(sigma * rng.standard_normal(len(loss)))  # noqa: E731
+
+    def noisy(loss, sigma):
+        return loss * np.exp(sigma * rng.standard_normal(len(loss)))
+
     truth = law(OTHERS[seed % len(OTHERS)] if kind in SOUND else EPOCH)
     N, D = sweep()
     loss, sigma = truth(N, D), 0.005
-    made = lambda **known: Case(kind, frame(N, D, noisy(loss, sigma)), truth=truth, **known)  # noqa: E731
+
+    def made(**known):
+        return Case(kind, frame(N, D, noisy(loss, sigma)), truth=truth, **known)
+
     match kind:
         # Sound.
         case "a sweep":
@@ -189,7 +195,10 @@ def planted(kind: str, seed: int) -> Case:
             return made()
         case "Kaplan's law":
             kaplan = js.laws.kaplan_nd
-            truth = lambda N, D: np.asarray(kaplan.predict(kaplan.published["kaplan"].params, N=N, D=D))  # noqa: E731
+
+            def truth(N, D):
+                return np.asarray(kaplan.predict(kaplan.published["kaplan"].params, N=N, D=D))
+
             return Case(kind, frame(N, D, noisy(truth(N, D), 0.003)), kaplan, truth)
         case "a curve of sizes":
             N = np.geomspace(1e6, 1e10, 24)
@@ -298,7 +307,10 @@ def planted(kind: str, seed: int) -> Case:
             sigma = 0.002
             return made()
         case "small models with too much embedding":
-            truth = lambda N, D: law(EPOCH)(np.maximum(N - 4e7 * (N / 1e8) ** 0.33, 1e6), D)  # noqa: E731
+
+            def truth(N, D):
+                return law(EPOCH)(np.maximum(N - 4e7 * (N / 1e8) ** 0.33, 1e6), D)
+
             loss, sigma = truth(N, D), 0.003
             return made()
         case "repeated data":
@@ -319,16 +331,25 @@ def planted(kind: str, seed: int) -> Case:
             loss, sigma = truth(N, D), 0.004
             return made()
         case "a break":
-            truth = lambda N, D: law(EPOCH)(N, D) * (1 + (N / 1e9) ** 2) ** -0.06  # noqa: E731
+
+            def truth(N, D):
+                return law(EPOCH)(N, D) * (1 + (N / 1e9) ** 2) ** -0.06
+
             loss, sigma = truth(N, D), 0.004
             return made()
         case "no floor in sight":
-            truth = lambda N, D: 3 * (N / 1e9) ** -0.05 * (D / 1e10) ** -0.06  # noqa: E731
+
+            def truth(N, D):
+                return 3 * (N / 1e9) ** -0.05 * (D / 1e10) ** -0.06
+
             loss, sigma = truth(N, D), 0.004
             return made()
         case "a floor that the law lacks":
             N = np.geomspace(1e6, 1e9, 24)
-            truth = lambda N, D: 1.7 + 60.0 * N**-0.25  # noqa: E731
+
+            def truth(N, D):
+                return 1.7 + 60.0 * N**-0.25
+
             table = frame(N, N, noisy(truth(N, N), 0.002))
             return Case(kind, table, js.laws.power_law(floor=False), truth)
         case "tokens that hardly matter":
@@ -341,7 +362,10 @@ def planted(kind: str, seed: int) -> Case:
             return made()
         case "learning rates not tuned":
             loss = loss * (1 + 0.03 * rng.exponential(1.0, len(N)))
-            truth = lambda N, D: law(EPOCH)(N, D) * (1 + 0.03 * np.log(2))  # noqa: E731  (the next such run, in the median)
+
+            def truth(N, D):
+                return law(EPOCH)(N, D) * (1 + 0.03 * np.log(2))  # the next such run, in the median
+
             return made()
         case "correlated checkpoints taken for runs":
             N = np.repeat(np.geomspace(1e8, 3e9, 6), 20)

@@ -135,8 +135,7 @@ def _core(
     @solver.def_vmap
     def _(size: int, batched: list[bool], *arguments: Array) -> tuple:
         settings = arguments[3:]
-        if any(batched[3:]):
-            raise NotImplementedError("weight, rho and iterations are the same for all problems")
+        assert not any(batched[3:])  # weight, rho and iterations are the same for all problems
 
         def merged(v: Array, has: bool) -> Array:
             v = jnp.moveaxis(v, 0, -2) if has else jnp.broadcast_to(v[..., None, :], (*v.shape[:-1], size, v.shape[-1]))

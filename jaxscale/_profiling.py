@@ -324,7 +324,9 @@ def _compiled(task: Task, measure: Measure):
                 return jnp.clip(trial + updates, lower, upper), solver
 
             def kept(here: Array, new: Any, old: Any) -> Any:
-                pick = lambda a, b: jnp.where(here.reshape((-1,) + (1,) * (a.ndim - 1)), a, b)  # noqa: E731
+                def pick(a: Array, b: Array) -> Array:
+                    return jnp.where(here.reshape((-1,) + (1,) * (a.ndim - 1)), a, b)
+
                 return jax.tree.map(pick, new, old)
 
             trial, solver = jax.vmap(one)(gradient, s.solver, s.trial, height, curvature)

@@ -21,7 +21,7 @@ from jaxscale._intervals import Progress
 from jaxscale._isoflop import MISFIT, IsoFlop, Method, isoflop
 from jaxscale._report import Lines, Report, Table, to_html, to_text
 from jaxscale._result import FitResult
-from jaxscale._runs import Runs, read_runs
+from jaxscale._runs import Runs, as_runs
 from jaxscale._text import format_number, quoted
 from jaxscale._trend import Interval, Trend, check_resampling, words
 from jaxscale.laws import chinchilla, pearce_song
@@ -224,7 +224,7 @@ def approaches(
     Raises:
         InputError: the runs lack N, D or a positive loss, or an argument cannot be used.
     """
-    runs = runs if isinstance(runs, Runs) else read_runs(runs)
+    runs = as_runs(runs)
     check_resampling(level, draws)
     compute = runs.variable("C")
     if budgets is None:

@@ -12,6 +12,7 @@ from scipy.special import stdtrit
 
 from jaxscale._comparison import Comparison, Contender, Holdout, Trial
 from jaxscale._errors import InputError
+from jaxscale._filters import holds
 from jaxscale._fit import fit_many
 from jaxscale._identification import Linearization, linearize
 from jaxscale._intervals import Progress
@@ -19,7 +20,7 @@ from jaxscale._objective import Huber, Objective
 from jaxscale._problem import Problem, make_problem
 from jaxscale._recommend import recommend
 from jaxscale._result import Failure, FitResult
-from jaxscale._runs import Runs, holds, read_runs
+from jaxscale._runs import Runs, read_runs
 from jaxscale._tables import read_frame
 from jaxscale._text import format_number, listed, plural, quoted
 from jaxscale.laws import Law, get, label_of

@@ -10,7 +10,7 @@ import pandas as pd
 
 from jaxscale._errors import InputError
 from jaxscale._report import Lines, Report, Table, to_html, to_text
-from jaxscale._runs import Runs, read_runs
+from jaxscale._runs import Runs, as_runs
 from jaxscale._text import plural, quoted
 from jaxscale._trend import Trend, check_resampling, through, trend_table, words
 
@@ -116,7 +116,7 @@ def envelope(
     Raises:
         InputError: an argument cannot be used, or no curve has two checkpoints.
     """
-    runs = runs if isinstance(runs, Runs) else read_runs(runs)
+    runs = as_runs(runs)
     check_resampling(level, draws)
     if how not in get_args(How):
         raise InputError(f"how must be one of {', '.join(get_args(How))}, got {quoted(how)}")

@@ -29,7 +29,7 @@ from jaxscale._problem import Noise, Priors, Problem, make_problem, pins, read_p
 from jaxscale._profiling import scale_of
 from jaxscale._resampling import Kind, bootstrap_draws
 from jaxscale._result import Draws, Entry, Failure, FitResult, Fits, Starts
-from jaxscale._runs import Runs, read_runs
+from jaxscale._runs import Runs, as_runs, read_runs
 from jaxscale._search import Search, agreeing, refined, search, undiscovered, with_lower
 from jaxscale._sharing import Member, fit_together
 from jaxscale._solve import workers
@@ -102,7 +102,7 @@ def fit(
             possible is returned with a verdict that says so.
     """
     how = _how(law, objective, starts, optimizer, intervals, level, draws, fixed, tied, bounds, priors, seed, devices)
-    read = _as_runs(runs, weights)
+    read = _weighted(runs, weights)
     with jax.enable_x64(True):
         (made,) = _fit_stack(Stack.of([how.problem(read)]), [read], how, progress)
     if isinstance(made, InputError):
@@ -361,18 +361,17 @@ def _result(
     )
 
 
-def _as_runs(runs: Any, weights: Any) -> Runs:
-    if not isinstance(runs, Runs):
-        if weights is None or isinstance(weights, str):
-            return read_runs(runs, weights=weights)
-        runs = read_runs(runs)
+def _weighted(runs: Any, weights: Any) -> Runs:
+    """The runs, with weights by their column's name or one for each run."""
     if weights is None:
-        return runs
-    if isinstance(weights, str):
+        return as_runs(runs)
+    if not isinstance(weights, str):
+        return replace(as_runs(runs), weights=np.asarray(weights, np.float64))
+    if isinstance(runs, Runs):
         raise InputError(
             f"these runs were read already; give the column at reading: read_runs(..., weights={weights!r})"
         )
-    return replace(runs, weights=np.asarray(weights, np.float64))
+    return read_runs(runs, weights=weights)
 
 
 def _check_options(starts: Any, intervals: Any, level: float, draws: int) -> None:
@@ -618,7 +617,7 @@ def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: _How) 
     with jax.enable_x64(True):
         for k, (_, rows, numbers) in enumerate(groups):
             try:
-                runs = rows if isinstance(rows, Runs) else read_runs(rows, row_numbers=numbers, **reading)
+                runs = as_runs(rows, row_numbers=numbers, **reading)
                 problem = how.problem(runs)
                 stacks.setdefault((stacked_rows(problem), len(problem.losses)), []).append((k, problem, runs))
             except InputError as error:
@@ -686,7 +685,7 @@ def _fit_shared(
     with jax.enable_x64(True):
         for name, rows, numbers in groups:
             try:
-                runs = rows if isinstance(rows, Runs) else read_runs(rows, row_numbers=numbers, **reading)
+                runs = as_runs(rows, row_numbers=numbers, **reading)
                 problems.append(how.problem(runs))
                 tables.append(runs)
                 names.append(name)

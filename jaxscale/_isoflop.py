@@ -12,7 +12,7 @@ from scipy.interpolate import Akima1DInterpolator
 from jaxscale._errors import InputError
 from jaxscale._isoflop_shape import Shape, fit_shape
 from jaxscale._report import Lines, Report, Table, to_html, to_text
-from jaxscale._runs import Runs, read_runs
+from jaxscale._runs import Runs, as_runs
 from jaxscale._text import format_number, plural, quoted
 from jaxscale._trend import Trend, check_resampling, percentiles, through, trend_table, words
 
@@ -180,7 +180,7 @@ def isoflop(
     Raises:
         InputError: an argument cannot be used, or no budget has five sizes.
     """
-    runs = runs if isinstance(runs, Runs) else read_runs(runs)
+    runs = as_runs(runs)
     check_resampling(level, draws)
     if method not in get_args(Method):
         raise InputError(f"method must be one of {', '.join(get_args(Method))}, got {quoted(method)}")

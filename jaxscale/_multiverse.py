@@ -17,7 +17,7 @@ from jaxscale._intervals import Progress
 from jaxscale._objective import AbsoluteError, Huber, Objective, SquaredError
 from jaxscale._report import Lines, Report, Table, to_html, to_text
 from jaxscale._result import FitResult
-from jaxscale._runs import Runs, read_runs
+from jaxscale._runs import Runs, as_runs
 from jaxscale._text import format_number, inert
 from jaxscale._verdict import FAR_OFF_IN_SIGMA
 from jaxscale.costs import CostModel
@@ -185,7 +185,7 @@ def multiverse(
         InputError: there are no choices, more than 500 combinations, or the usual fit is impossible.
     """
     readings = dict(runs) if isinstance(runs, Mapping) and all(isinstance(r, Runs) for r in runs.values()) else None
-    readings = readings or {"as given": runs if isinstance(runs, Runs) else read_runs(runs)}
+    readings = readings or {"as given": as_runs(runs)}
     chosen = [get(law) if isinstance(law, str) else law for law in laws]
     if not chosen:
         raise InputError("laws is empty; give at least one")

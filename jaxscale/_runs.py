@@ -1,102 +1,26 @@
 """A table becomes `Runs`: checked float64 arrays with a record of what was read, guessed, converted and noticed."""
 
-import difflib
 import hashlib
 import json
 import math
-import numbers
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
-from typing import Any, Literal, NamedTuple, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from jaxscale._cells import DOMAINS, DroppedRow, complete, read_cells
+from jaxscale._columns import MEANINGS, Column, choose, where_to_find
 from jaxscale._errors import InputError
+from jaxscale._filters import passing
+from jaxscale._notes import Note, duplicate_note, group_notes, number_notes, repeated_rows
 from jaxscale._tables import as_frame, read_frame
-from jaxscale._text import (
-    ACCEPTED_NUMBERS,
-    escape_html,
-    format_number,
-    inert,
-    listed,
-    parse_number,
-    plural,
-    quoted,
-    some,
-)
+from jaxscale._text import escape_html, format_number, inert, listed, plural, quoted
 
 MAX_ROWS_IN_FILE = 100_000  # a saved fit carries its rows up to this many
 
 T = TypeVar("T")
-Column = str | Sequence[str] | Literal[False] | None
-
-MEANINGS = {"N": "parameters", "D": "tokens", "C": "FLOPs", "U": "unique tokens", "loss": "nats per token"}
-DOMAINS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
-    "positive": ("not above 0", lambda v: v > 0),
-    "real": ("not finite", np.isfinite),
-    "unit": ("not between 0 and 1", lambda v: (v >= 0) & (v <= 1)),
-    "count": ("below 0", lambda v: v >= 0),
-}
-
-# Column names read without being told, best rank first: the best rank that matches anything decides, and two matches
-# in it are an error. Names are compared in lower case without spaces and punctuation; the symbol itself (N, D, C, U),
-# in that case, is in the best rank.
-ALIASES: dict[str, tuple[frozenset[str], ...]] = {
-    symbol: tuple(frozenset(rank.split()) for rank in ranks)
-    for symbol, ranks in {
-        "N": (
-            "params",
-            """n nparams numparams parameters nparameters numparameters paramcount parametercount modelsize modelparams
-            modelparameters totalparams paramstotal totalparameters activeparams paramsactive paramsnonembedding
-            nonembeddingparams nonembedding nnonembedding""",
-        ),
-        "D": (
-            "tokens",
-            """d ntokens numtokens tokencount traintokens trainingtokens tokenstrained tokensseen seentokens totaltokens
-            tokenstotal trainedtokens""",
-        ),
-        "C": (
-            "flops",
-            """c flop compute totalflops flopstotal trainflops trainingflops totalcompute traincompute trainingcompute
-            flops6nd numflops nflops""",
-        ),
-        "U": ("uniquetokens", "u nuniquetokens numuniquetokens uniquetraintokens tokensunique"),
-        "loss": (
-            "loss",
-            """valloss validloss validationloss evalloss evaluationloss testloss heldoutloss finalloss finalvalloss
-            finalvalidationloss finalevalloss lossval lossvalid lossvalidation losseval losstest lossfinal c4loss lossc4
-            crossentropy nll""",
-            "trainloss trainingloss losstrain losstraining finaltrainloss",
-        ),
-    }.items()
-}
-_FIRST = ("N", "D", "C", "U")
-_FLAGS = {"N": "-N", "D": "-D", "C": "-C", "loss": "--loss"}
-_MISSING = frozenset(["", "na", "n/a", "#n/a", "nan", "<na>", "nat", "null", "nil", "none", "missing", "-", "--", "?"])
-_RESERVED = frozenset(["row", "rows", "run", "weights", "response"])
-
-
-class Note(NamedTuple):
-    """Something in a table that looks unintended: a code, a sentence, how bad it is, and the rows it is about.
-
-    An "info" matters only where a fit cannot be trusted.
-    """
-
-    code: str
-    text: str
-    severity: Literal["info", "warning", "fatal"] = "warning"
-    rows: tuple[int, ...] = ()
-
-
-class DroppedRow(NamedTuple):
-    """A row left out because of a bad cell: its number, the column and what was wrong."""
-
-    row: int
-    column: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -248,13 +172,13 @@ class Runs:
         for symbol, domain in (domains or {}).items():
             _one_of(f"the domain of {quoted(symbol)}", domain, DOMAINS)
         filters = (where,) if isinstance(where, str) else tuple(where)
-        keep = _filter(frame, filters, rows)
+        keep = passing(frame, filters, rows)
         filtered = int((~keep).sum())
         if filtered:
             frame, rows = frame[keep], rows[keep]
 
-        chosen = _choose(list(frame.columns), {"N": N, "D": D, "C": C, "loss": loss, **columns}, response, weights, run)
-        cells = _read_cells(frame, rows, chosen, domains or {}, drop=on_bad == "drop")
+        chosen = choose(list(frame.columns), {"N": N, "D": D, "C": C, "loss": loss, **columns}, response, weights, run)
+        cells = read_cells(frame, rows, chosen, domains or {}, drop=on_bad == "drop")
         values, rows, conventions = cells.values, cells.rows, cells.conventions
         weights_read = values.pop("weights", None)
         if weights_read is not None and not weights_read.any():
@@ -269,17 +193,17 @@ class Runs:
         elif loss_unit == "bits":
             raise InputError('loss_unit="bits" needs a column that is the loss; name it with loss="..." (--loss)')
         answer = values.pop(chosen.response)
-        _complete(values, conventions, {symbol for symbol, column in (("N", N), ("D", D)) if column is False})
-        duplicates = _duplicates([*values.values(), answer], rows)
+        complete(values, conventions, {symbol for symbol, column in (("N", N), ("D", D)) if column is False})
+        duplicates = repeated_rows([*values.values(), answer], rows)
         kept_columns = {s: column for s, column in chosen.columns.items() if s not in cells.left_out}
         used = {
             name for column in chosen.columns.values() for name in ((column,) if isinstance(column, str) else column)
         }
         unused = [name for name in frame.columns if name not in used]
         notes = [
-            *_notes({**values, chosen.response: answer}, rows, kept_columns, loss_unit),
-            *_duplicate_note(duplicates),
-            *_group_notes(frame, unused),
+            *number_notes({**values, chosen.response: answer}, rows, kept_columns, loss_unit),
+            *duplicate_note(duplicates),
+            *group_notes(frame, unused),
         ]
         record = RunsRecord(
             columns=kept_columns,
@@ -324,7 +248,7 @@ class Runs:
             return 6.0 * self.variables["N"] * self.variables["D"]
         raise InputError(
             f"the runs have no variable {quoted(symbol)}; they have {', '.join(map(inert, self.variables))}. "
-            + _where_to_find(symbol, self.record.unused)
+            + where_to_find(symbol, self.record.unused)
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -354,7 +278,7 @@ class Runs:
             self.record,
             conventions=conventions,
             duplicates=duplicates,
-            notes=(*notes, *_duplicate_note(duplicates)),
+            notes=(*notes, *duplicate_note(duplicates)),
         )
         return type(self)(
             {name: values[index] for name, values in self.variables.items()},
@@ -459,495 +383,9 @@ def read_runs(source: Any, **options: Any) -> Runs:
     return Runs.from_frame(read_frame(source), **options)
 
 
-# Which column is what ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    columns: dict[str, str | tuple[str, ...]]  # symbol, "weights" or "run": its column(s)
-    guessed: frozenset[str]
-    rivals: dict[str, list[str]]  # guessed symbol: columns that its names know as well
-    response: str  # the symbol that is the response
-
-
-def _choose(
-    columns: list[str], given: Mapping[str, Column], response: str | None, weights: str | None, run: str | None
-) -> _Chosen:
-    """Settle which column holds what: first those named, then those recognised."""
-    for symbol in given:
-        if symbol in _RESERVED or not symbol:
-            raise InputError(f"a variable cannot be called {quoted(symbol)}; choose another symbol")
-    named = {
-        s: _existing(columns, s, column) for s, column in given.items() if column is not None and column is not False
-    }
-    answer = "loss"
-    if response is not None:
-        column = _existing(columns, "response", response)
-        is_loss = any(_key(column) in rank for rank in ALIASES["loss"]) and "loss" not in named
-        answer = "loss" if is_loss or named.get("loss") == column else column
-        if named.get(answer, column) != column:
-            raise InputError(f"{quoted(answer)} is the response and cannot be a variable's symbol as well")
-        named[answer] = column
-    if answer in ("run", "weights"):
-        raise InputError(
-            f"the response cannot be called {quoted(answer)}, which means something else; rename that column"
-        )
-    if not isinstance(named.get(answer, ""), str):
-        raise InputError("the response is one column, not several")
-    used: dict[str, str] = {}
-    for symbol, column in [*named.items(), *([("weights", str(weights))] if weights is not None else [])]:
-        for name in (column,) if isinstance(column, str) else column:
-            if used.setdefault(name, symbol) != symbol:
-                raise InputError(f"column {quoted(name)} is named twice, for {inert(used[name])} and {inert(symbol)}")
-    guessed = {}
-    for symbol in ALIASES:
-        if symbol not in named and given.get(symbol) is not False and not (symbol == "loss" and response is not None):
-            column = _recognise([name for name in columns if name not in used], symbol)
-            if column is not None:
-                guessed[symbol] = column
-                used[column] = symbol
-    found: dict[str, str | tuple[str, ...]] = {**named, **guessed}
-    if answer not in found:
-        raise InputError(
-            f"no column is recognised as the loss; there are {listed(columns)}. "
-            'Name it with loss="..." (--loss), or another response with response="..." (--response)'
-        )
-    symbols = [symbol for symbol in dict.fromkeys([*_FIRST, *found]) if symbol in found and symbol != answer]
-    if not symbols:
-        raise InputError(
-            f"no column is recognised as a variable (N, D, C, U); there are {listed(columns)}. "
-            + (_in_larger_units(columns, ("N", "D", "C")) or 'Name them with N="...", D="..." (-N, -D)')
-        )
-    ordered = {symbol: found[symbol] for symbol in [*symbols, answer]}
-    for role, column in (("weights", weights), ("run", run)):
-        if column is not None:
-            ordered[role] = _existing(columns, role, column)
-    rivals = {s: [c for c in columns if c not in used and any(_key(c) in r for r in ALIASES[s])] for s in guessed}
-    return _Chosen(ordered, frozenset(guessed), {s: others for s, others in rivals.items() if others}, answer)
-
-
-def _existing(columns: list[str], role: str, column: Any) -> Any:
-    """`column`, which must be there; a list of columns becomes a tuple."""
-    if isinstance(column, (list, tuple)):
-        if not column:
-            raise InputError(f"{inert(role)} needs at least one column")
-        return tuple(_existing(columns, role, name) for name in column)
-    name = str(column)
-    if name not in columns:
-        close = difflib.get_close_matches(name, columns, n=3) or [c for c in columns if _key(c) == _key(name)]
-        hint = f"did you mean {' or '.join(map(quoted, close))}?" if close else f"there are {listed(columns)}"
-        raise InputError(f"there is no column {quoted(name)} ({inert(role)}); {hint}")
-    return name
-
-
-def _recognise(columns: list[str], symbol: str) -> str | None:
-    """The column of the best rank of the symbol's aliases that matches any."""
-    for rank, names in enumerate(ALIASES[symbol]):
-        found = [column for column in columns if _key(column) in names or (rank == 0 and column == symbol)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise InputError(
-                f"columns {listed(found)} could each be {symbol}; choose one with "
-                f'{symbol}="{inert(found[0], 60)}" (on the command line {_flag(symbol)}{quoted(found[0])})'
-            )
-    return None
-
-
-def _key(name: str) -> str:
-    return re.sub(r"[\s_.\-]", "", name).lower()
-
-
-def _flag(symbol: str) -> str:
-    """How the column of a symbol is named on the command line."""
-    return f"{_FLAGS[symbol]} " if symbol in _FLAGS else f"--col {inert(symbol)}="
-
-
-def _where_to_find(symbol: str, unused: Sequence[str]) -> str:
-    """What to do about a symbol that no column was recognised as."""
-    hint = _in_larger_units(unused, (symbol,)) or f'Name its column with {inert(symbol)}="..." ({_flag(symbol)}COLUMN)'
-    return hint + (f"; columns not used: {listed(unused)}" if unused else "")
-
-
-_LARGER_UNIT = re.compile(
-    r"(?P<name>.*[^\s_.\-(\[])[\s_.\-(\[]+"
-    r"(?:(?P<K>k|thousands?)|(?P<M>m|mn|millions?)|(?P<B>b|bn|g|billions?)|(?P<T>t|tn|trillions?))[)\]]?",
-    re.IGNORECASE,
-)
-
-
-def _in_larger_units(columns: Sequence[str], symbols: Sequence[str]) -> str:
-    """A sentence about the first column that is named like a symbol, but in thousands, millions or more; or nothing."""
-    for symbol in symbols:
-        for column in columns:
-            match = _LARGER_UNIT.fullmatch(column)
-            if match and any(_key(match["name"]) in rank for rank in ALIASES.get(symbol, ())):
-                words = {"K": "1e3, thousands", "M": "1e6, millions", "B": "1e9, billions", "T": "1e12, trillions"}
-                unit = next(words[u] for u in words if match[u])
-                return (
-                    f"Column {quoted(column)} may be {symbol}, but by its name it is in units of {unit}: "
-                    f'multiply it in the table, then name it with {symbol}="..." ({_flag(symbol)}COLUMN)'
-                )
-    return ""
-
-
-# What the cells hold -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Cells:
-    values: dict[str, np.ndarray]
-    rows: np.ndarray
-    clusters: tuple[str, ...] | None
-    conventions: dict[str, str]
-    dropped: tuple[DroppedRow, ...]
-    left_out: frozenset[str]  # recognised columns that nobody asked for and that have bad cells
-
-
-def _read_cells(
-    frame: pd.DataFrame, rows: np.ndarray, chosen: _Chosen, domains: Mapping[str, str], *, drop: bool
-) -> _Cells:
-    """Numbers out of the chosen columns, and every bad cell of all of them in one error or in the record."""
-    values: dict[str, np.ndarray] = {}
-    conventions: dict[str, str] = {}
-    dropped: dict[int, DroppedRow] = {}
-    problems: list[str] = []
-    labels: list[str] | None = None
-    for symbol, source in chosen.columns.items():
-        domain = "count" if symbol == "weights" else domains.get(symbol, "positive")
-        if symbol == chosen.response:
-            domain = domains.get("response", domain)
-        spare = symbol in chosen.guessed and (symbol == "U" or (symbol == "C" and {"N", "D"} <= chosen.columns.keys()))
-        parts = []
-        for name in (source,) if isinstance(source, str) else source:
-            if symbol == "run":
-                labels = ["" if _is_missing(cell) else str(cell).strip() for cell in frame[name]]
-                faults = {i: "missing" for i, label in enumerate(labels) if not label}
-            else:
-                numbers_read, is_text = _numbers(frame[name])
-                faults = _faults(numbers_read, is_text, domain)
-                parts.append(numbers_read)
-            if not faults:
-                continue
-            first = next(iter(faults))
-            problem = (
-                f"column {quoted(name)} ({inert(symbol)}): {len(faults)} of {len(frame)} cells cannot be used, "
-                f"row{'s' * (len(faults) > 1)} {some([int(rows[i]) for i in faults])}; "
-                f"row {rows[first]} holds {quoted(frame[name].iloc[first])}, {faults[first]}"
-            )
-            if spare:
-                conventions[symbol] = f"{problem}: left out"
-                continue
-            problems.append(problem)
-            for i, reason in faults.items():
-                dropped.setdefault(i, DroppedRow(int(rows[i]), name, reason))
-        if parts and symbol not in conventions:
-            values[symbol] = parts[0] if isinstance(source, str) else np.stack(parts, axis=1)
-    if problems and not drop:
-        raise InputError(
-            "\n".join(problems) + "\nRows count from 1 below the header, and numbers read like "
-            f"{ACCEPTED_NUMBERS}. Mend the cells, filter the rows out "
-            '(where=, --where), or have them dropped and counted: on_bad="drop" (--on-bad drop)'
-        )
-    keep = np.ones(len(frame), dtype=bool)
-    keep[list(dropped)] = False
-    if not keep.any():
-        raise InputError("\n".join(problems) + "\nEvery row has a bad cell, so that none is left")
-    return _Cells(
-        values={symbol: array[keep] for symbol, array in values.items()},
-        rows=rows[keep],
-        clusters=None if labels is None else tuple(np.array(labels, dtype=object)[keep]),
-        conventions=conventions,
-        dropped=tuple(dropped[i] for i in sorted(dropped)),
-        left_out=frozenset(conventions),
-    )
-
-
-def _numbers(cells: Any) -> tuple[np.ndarray, np.ndarray]:
-    """float64 values of a column, nan where there is none, and a mask of the cells that hold something else."""
-    is_text = np.zeros(len(cells), dtype=bool)
-    if pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_complex_dtype(cells.dtype):
-        return cells.to_numpy(dtype=np.float64, na_value=np.nan), is_text
-    values = np.full(len(cells), np.nan)
-    for i, cell in enumerate(cells.tolist()):
-        try:
-            values[i] = float(cell) if isinstance(cell, (str, numbers.Real, Decimal)) else math.nan
-            is_text[i] = values[i] != values[i] and not _is_missing(cell)
-        except OverflowError:
-            values[i] = math.inf
-        except ValueError:
-            if not _is_missing(cell):
-                try:
-                    values[i] = parse_number(str(cell))
-                except InputError:
-                    is_text[i] = True
-    return values, is_text
-
-
-def _is_missing(cell: Any) -> bool:
-    if isinstance(cell, str):
-        return cell.strip().lower() in _MISSING
-    return cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, (float, np.floating)) and cell != cell)
-
-
-def _faults(values: np.ndarray, is_text: np.ndarray, domain: str) -> dict[int, str]:
-    """Position of each cell outside the domain: what is wrong with it."""
-    words, inside = DOMAINS[domain]
-    faults = {}
-    for i in np.flatnonzero(~(np.isfinite(values) & inside(values))):
-        value = values[i]
-        faults[int(i)] = (
-            "not a number"
-            if is_text[i]
-            else "missing"
-            if math.isnan(value)
-            else "not finite"
-            if math.isinf(value)
-            else words
-        )
-    return faults
-
-
-# Filters -------------------------------------------------------------------------------------------------------------
-
-_COMPARISONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
-    "<=": np.less_equal,
-    ">=": np.greater_equal,
-    "==": np.equal,
-    "!=": np.not_equal,
-    "<": np.less,
-    ">": np.greater,
-}
-
-
-def _filter(frame: pd.DataFrame, filters: tuple[str, ...], rows: np.ndarray) -> np.ndarray:
-    """Mask of the rows for which every comparison holds."""
-    keep = np.ones(len(frame), dtype=bool)
-    for text in filters:
-        keep &= holds(frame, text, rows)
-        if not keep.any():
-            raise InputError(f"no row is left by the filter {' and '.join(map(quoted, filters))}")
-    return keep
-
-
-def holds(frame: pd.DataFrame, text: str, rows: np.ndarray, what: str = "filter") -> np.ndarray:
-    """Where "COL OP VALUE" holds. A missing cell equals only "", and is neither above nor below anything.
-
-    `rows` are the numbers of the rows, and `what` is what the comparison is for, both for messages.
-    """
-    column, operator, value = _comparison(text, list(frame.columns), what)
-    operand, literal = None, _unquoted(value)
-    values, is_text = _numbers(frame[column])
-    if literal == value:
-        literal = "" if value.lower() in _MISSING else value
-        try:
-            operand = parse_number(value)
-        except InputError:
-            if not is_text.any():
-                operand = {"true": 1.0, "false": 0.0}.get(value.lower())
-    if operand is not None:
-        if is_text.any() and operator not in ("==", "!="):
-            i = int(np.argmax(is_text))
-            raise InputError(
-                f"{what} {quoted(text)}: {operator} needs numbers, but column {quoted(column)} holds "
-                f"{quoted(frame[column].iloc[i])} in row {rows[i]}; text compares with == and != only"
-            )
-        return _COMPARISONS[operator](values, operand)
-    if operator not in ("==", "!="):
-        raise InputError(f"{what} {quoted(text)}: {operator} needs a number on the right, not {quoted(value)}")
-    if literal == value and not is_text.any():
-        raise InputError(f"{what} {quoted(text)}: column {quoted(column)} holds numbers, and {quoted(value)} is none")
-    equal = (
-        np.array(["" if _is_missing(cell) else str(cell).strip() for cell in frame[column]], dtype=object) == literal
-    )
-    return equal if operator == "==" else ~equal
-
-
-def _comparison(text: str, columns: list[str], what: str) -> tuple[str, str, str]:
-    """Column, operator and value of "COL OP VALUE"; the first operator with a column on its left counts."""
-    found = list(re.finditer("|".join(_COMPARISONS), text))
-    for match in found:
-        left, value = text[: match.start()].strip(), text[match.end() :].strip()
-        for column in (left, _unquoted(left)):
-            if column in columns and value:
-                return column, match[0], value
-    if not found or not text[: found[0].start()].strip() or not text[found[0].end() :].strip():
-        raise InputError(f"{what} {quoted(text)} must read COLUMN OP VALUE, with OP one of {' '.join(_COMPARISONS)}")
-    _existing(columns, f"{what} {quoted(text)}", _unquoted(text[: found[0].start()].strip()))
-    raise InputError(f"{what} {quoted(text)} cannot be read")
-
-
-def _unquoted(text: str) -> str:
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`" else text
-
-
-# What the numbers say about the table --------------------------------------------------------------------------------
-
-# A median below this is hardly a count of parameters, tokens or FLOPs.
-_LEAST_PLAUSIBLE = {
-    "N": (1e4, "by 1e9 if it is in billions"),
-    "D": (1e5, "by 1e9 if it is in billions"),
-    "C": (1e10, "by 8.64e19 if it is in PF-days"),
-}
-# Set on the tables of benchmarks/verdicts.py: real ones have 2.5 to 2,000 tokens per parameter in the median, spread by
-# 1.2e5 at most; swapped columns have .04, rows in billions beside others a spread of 4e12.
-_FEWEST_TOKENS, _MOST_SPREAD = 0.2, 1e7
-_OTHER_UNIT = 10.0  # C that far off 6 N D is no convention of counting: a column is in another unit
-_FEWEST_IN_GROUP, _MOST_GROUPS = 5, 20
-
-
-def _complete(values: dict[str, np.ndarray], conventions: dict[str, str], refused: set[str]) -> None:
-    """Add N or D from C = 6 N D where the other two are there, and put N, D, C, U first."""
-    have = {symbol for symbol in ("N", "D", "C") if symbol in values and values[symbol].ndim == 1}
-    if have == {"N", "D"} and "C" not in values:
-        conventions["C"] = "6 N D" + (f"; {conventions['C']}" if "C" in conventions else "")
-    for missing, other in (("D", "N"), ("N", "D")):
-        if have == {"C", other} and missing not in refused:
-            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # what is not finite is refused below
-                values[missing] = values["C"] / values[other] / 6.0
-            conventions[missing] = f"C / (6 {other})"
-    ordered = {symbol: values.pop(symbol) for symbol in _FIRST if symbol in values}
-    rest = dict(values)
-    values.clear()
-    values.update(ordered | rest)
-
-
-def _duplicates(arrays: Sequence[np.ndarray], rows: np.ndarray) -> tuple[tuple[int, ...], ...]:
-    """Row numbers of each group of rows that agree in every array."""
-    matrix = np.ascontiguousarray(np.column_stack(arrays)) + 0.0  # -0.0 becomes 0.0: rows are compared as bytes
-    keys = matrix.view(np.dtype((np.void, matrix.dtype.itemsize * matrix.shape[1]))).ravel()
-    _, group, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    members: dict[int, list[int]] = {}
-    for i in np.flatnonzero(counts[group] > 1):
-        members.setdefault(int(group[i]), []).append(int(rows[i]))
-    return tuple(sorted(tuple(numbers_) for numbers_ in members.values()))
-
-
-def _notes(
-    values: Mapping[str, np.ndarray],
-    rows: np.ndarray,
-    columns: Mapping[str, str | tuple[str, ...]],
-    loss_unit: str,
-) -> Iterator[Note]:
-    """Everything in the numbers that looks unintended."""
-    in_larger_units = False
-    for symbol, (least, factor) in _LEAST_PLAUSIBLE.items():
-        if symbol in columns and symbol in values and (median := _median(values[symbol])) < least:
-            in_larger_units = True
-            yield Note(
-                "suspicious_units",
-                f"{symbol} has a median of {format_number(median)} {MEANINGS[symbol]}: if column "
-                f"{listed([columns[symbol]])} is in larger units, fix the table: multiply it {factor}",
-            )
-    if isinstance(source := columns.get("loss"), str):
-        median = _median(values["loss"])
-        if re.search(r"ppl|perplexity", source, re.IGNORECASE) or median > 12:
-            yield Note(
-                "suspicious_units",
-                f"column {quoted(source)}, median {format_number(median)}, looks like perplexity: fix the table: "
-                "its natural logarithm is the loss in nats per token",
-            )
-        elif loss_unit == "nats" and re.search(r"(?<![a-z])(bits?|bp[bctw])(?![a-z])", source, re.IGNORECASE):
-            yield Note(
-                "suspicious_units",
-                f'column {quoted(source)} looks like bits: loss_unit="bits" (--loss-unit bits) turns them into nats',
-            )
-    logs = {s: np.log(values[s]) for s in ("N", "D", "C") if s in columns and s in values and _counts(values[s])}
-    if {"N", "D"} <= logs.keys():
-        median, low, high, odd = _spread(logs["D"] - logs["N"])
-        if high > _MOST_SPREAD * low:
-            yield Note(
-                "suspicious_units",
-                f"tokens per parameter run from {format_number(low, 3)} to {format_number(high, 3)}; row {rows[odd]} "
-                "is farthest from the rest: some rows count N or D in another unit; fix the table",
-                "fatal",
-                (int(rows[odd]),),
-            )
-        elif median < _FEWEST_TOKENS and not in_larger_units:
-            yield Note(
-                "suspicious_units",
-                f"the median run has {format_number(median, 3)} tokens per parameter, real ones more than one: if "
-                f"columns {listed([columns['N']])} (N) and {listed([columns['D']])} (D) are swapped, or in different "
-                "units, fix the table",
-                "fatal",
-            )
-    if {"N", "D", "C"} <= logs.keys():
-        median, low, high, odd = _spread(logs["C"] - logs["N"] - logs["D"] - math.log(6.0))
-        times = f"C is {format_number(median, 3)} times 6 N D in the median"
-        span = f"({format_number(low, 3)} to {format_number(high, 3)})"
-        if not 1 / _OTHER_UNIT < median < _OTHER_UNIT:
-            yield Note(
-                "mixed_conventions",
-                f"{times} {span}: N, D or C is not in parameters, tokens or FLOPs; fix the table, or if "
-                "C alone is wrong, read it without (C=False)",
-                "fatal",
-            )
-        elif abs(median - 1) > 0.3:
-            yield Note(
-                "mixed_conventions",
-                f"{times} {span}: N, D and C may count different things, such as embeddings, "
-                "attention or repeated data",
-            )
-        elif high > 2 * low:
-            yield Note(
-                "mixed_conventions",
-                f"C / (6 N D) runs from {format_number(low, 3)} to {format_number(high, 3)}; row {rows[odd]} is "
-                "farthest from the rest: the rows may not count N, D or C alike",
-                rows=(int(rows[odd]),),
-            )
-
-
-def _median(values: np.ndarray) -> float:
-    """The median, also of numbers so large that the sum of two is infinite."""
-    return 2.0 * float(np.median(values / 2.0))
-
-
-def _counts(values: np.ndarray) -> bool:
-    """Whether these are one positive number for each run."""
-    return values.ndim == 1 and bool(np.all(values > 0))
-
-
-def _spread(log_ratio: np.ndarray) -> tuple[float, float, float, int]:
-    """Median, least and largest of a ratio, in logs so that none overflows on the way, and the position of the run
-    farthest from the median."""
-    middle = float(np.median(log_ratio))
-    median, low, high = (math.exp(min(float(x), 700.0)) for x in (middle, log_ratio.min(), log_ratio.max()))
-    return median, low, high, int(np.argmax(np.abs(log_ratio - middle)))
-
-
-def _duplicate_note(duplicates: tuple[tuple[int, ...], ...]) -> Iterator[Note]:
-    if duplicates:
-        copies = sum(len(group) - 1 for group in duplicates)
-        shown = "; ".join(some(group) for group in duplicates[:5]) + ("; ..." if len(duplicates) > 5 else "")
-        yield Note(
-            "duplicate_rows",
-            f"{plural(copies, 'row')} repeat{'s' * (copies == 1)} another in all variables and the response: {shown}",
-            rows=tuple(row for group in duplicates for row in group),
-        )
-
-
-def _group_notes(frame: pd.DataFrame, unused: Sequence[str]) -> Iterator[Note]:
-    """Columns of words, with no part in the runs, whose few values may each deserve a fit of their own."""
-    for name in unused:
-        cells = frame[name]
-        if pd.api.types.is_numeric_dtype(cells.dtype) or pd.api.types.is_datetime64_any_dtype(cells.dtype):
-            continue
-        try:
-            values = [value for value in cells.unique() if not _is_missing(value)]
-        except TypeError:  # cells that are lists
-            continue
-        if not 2 <= len(values) <= min(_MOST_GROUPS, len(cells) // _FEWEST_IN_GROUP):
-            continue
-        if all(isinstance(value, str) for value in values) and _numbers(pd.Series(values, dtype=object))[1].all():
-            yield Note(
-                "possible_groups",
-                f"column {quoted(name)} has {len(values)} values, all in one fit; one fit per group: "
-                f"fit_many(..., by={quoted(name)}) (--by {quoted(name)})",
-                "info",
-            )
-
-
-# Small helpers -------------------------------------------------------------------------------------------------------
+def as_runs(source: Any, **options: Any) -> Runs:
+    """Runs as they are, and anything else as `read_runs` reads it."""
+    return source if isinstance(source, Runs) else read_runs(source, **options)
 
 
 def _finite(name: str, values: Any) -> np.ndarray:

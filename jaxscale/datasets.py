@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from jaxscale._errors import InputError
-from jaxscale._runs import Runs, read_frame
+from jaxscale._runs import Runs
+from jaxscale._tables import read_frame
 from jaxscale._text import PATH_LIMIT, quoted
 
 __all__ = ["Dataset", "frame", "info", "load", "names", "path"]

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from jaxscale import costs, datasets, laws, limits, optim, reference, synthetic
     from jaxscale._allocate import allocate
     from jaxscale._approaches import approaches
+    from jaxscale._bootstrap import bootstrap
     from jaxscale._chains import fit_chain
     from jaxscale._compare import compare
     from jaxscale._comparison import Comparison
+    from jaxscale._draws import Draws
     from jaxscale._envelope import envelope
     from jaxscale._errors import (
         DataWarning,
@@ -25,16 +27,19 @@ if TYPE_CHECKING:
         MissingExtraError,
         PrecisionWarning,
     )
-    from jaxscale._fit import bootstrap, fit, fit_many, fit_stream
+    from jaxscale._fit import fit
+    from jaxscale._fit_many import fit_many, fit_stream
     from jaxscale._frontier import Plan, frontier
+    from jaxscale._group_fits import Fits
     from jaxscale._influence import Influence, influence
     from jaxscale._isoflop import isoflop
     from jaxscale._known_models import reference_models
+    from jaxscale._load import load
     from jaxscale._multiverse import Multiverse, multiverse
     from jaxscale._objective import AbsoluteError, Huber, SquaredError, StudentT
     from jaxscale._posterior import posterior
     from jaxscale._profile import Profile, RatioTest, profile, ratio_test
-    from jaxscale._result import Draws, FitResult, Fits, load
+    from jaxscale._result import FitResult
     from jaxscale._run_sensitivity import run_sensitivity
     from jaxscale._runs import Runs, read_runs
     from jaxscale._what_if import WhatIf, tornado, what_if
@@ -45,9 +50,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "_allocate": ("allocate",),
     "_approaches": ("approaches",),
+    "_bootstrap": ("bootstrap",),
     "_chains": ("fit_chain",),
     "_compare": ("compare",),
     "_comparison": ("Comparison",),
+    "_draws": ("Draws",),
     "_envelope": ("envelope",),
     "_errors": (
         "DataWarning",
@@ -57,16 +64,19 @@ _HOMES = {
         "MissingExtraError",
         "PrecisionWarning",
     ),
-    "_fit": ("bootstrap", "fit", "fit_many", "fit_stream"),
+    "_fit": ("fit",),
+    "_fit_many": ("fit_many", "fit_stream"),
     "_frontier": ("Plan", "frontier"),
+    "_group_fits": ("Fits",),
     "_isoflop": ("isoflop",),
     "_influence": ("Influence", "influence"),
     "_known_models": ("reference_models",),
+    "_load": ("load",),
     "_multiverse": ("Multiverse", "multiverse"),
     "_objective": ("AbsoluteError", "Huber", "SquaredError", "StudentT"),
     "_posterior": ("posterior",),
     "_profile": ("Profile", "RatioTest", "profile", "ratio_test"),
-    "_result": ("Draws", "FitResult", "Fits", "load"),
+    "_result": ("FitResult",),
     "_run_sensitivity": ("run_sensitivity",),
     "_runs": ("Runs", "read_runs"),
     "_what_if": ("WhatIf", "tornado", "what_if"),

@@ -13,13 +13,14 @@ from scipy.special import stdtrit
 from jaxscale._comparison import Comparison, Contender, Holdout, Trial
 from jaxscale._errors import InputError
 from jaxscale._filters import holds
-from jaxscale._fit import fit_many
+from jaxscale._fit_many import fit_many
+from jaxscale._group_fits import Failure
 from jaxscale._identification import Linearization, linearize
 from jaxscale._intervals import Progress
 from jaxscale._objective import Huber, Objective
 from jaxscale._problem import Problem, make_problem
 from jaxscale._recommend import recommend
-from jaxscale._result import Failure, FitResult
+from jaxscale._result import FitResult
 from jaxscale._runs import Runs, read_runs
 from jaxscale._tables import read_frame
 from jaxscale._text import format_number, listed, plural, quoted

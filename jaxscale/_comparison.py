@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from jaxscale._errors import InputError
+from jaxscale._json import finite, save
 from jaxscale._report import Lines, Report, Table, to_html, to_text
-from jaxscale._result import finite, to_json
-from jaxscale._text import format_number, listed, plural, write_atomic
+from jaxscale._text import format_number, listed, plural
 from jaxscale._version import __version__
 from jaxscale.laws import Law
 
@@ -243,7 +243,7 @@ class Comparison:
 
     def save(self, path: str | Path) -> None:
         """Write the comparison as JSON; the file is there whole, or not at all."""
-        write_atomic(path, to_json(self.to_dict()))
+        save(path, self.to_dict())
 
 
 _TRIAL_FIELDS = (

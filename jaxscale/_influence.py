@@ -12,14 +12,13 @@ import pandas as pd
 
 from jaxscale import costs
 from jaxscale._errors import InputError
-from jaxscale._fit import problem_of, runs_of
 from jaxscale._identification import Linearization, linearize
 from jaxscale._intervals import powell_covariance
 from jaxscale._objective import Points, evaluator, predictor
 from jaxscale._problem import Problem
 from jaxscale._quantity import Quantity, make_quantity
 from jaxscale._report import Lines, Report, Table, to_html, to_text
-from jaxscale._result import FitResult
+from jaxscale._result import FitResult, problem_of, runs_of
 from jaxscale._runs import Runs
 from jaxscale._solve import NEAR, Own, Task, compile_options
 from jaxscale._stack import Stack, solve_stack

@@ -9,13 +9,13 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import gammaln
 
+from jaxscale._draws import Draws
 from jaxscale._errors import InputError, MissingExtraError
-from jaxscale._fit import problem_of, runs_of
 from jaxscale._identification import Linearization, identify, linearize
 from jaxscale._intervals import HOPELESS_CONDITION, Progress
 from jaxscale._objective import predictor
 from jaxscale._problem import Problem, read_priors
-from jaxscale._result import Draws, FitResult
+from jaxscale._result import FitResult, problem_of, runs_of
 from jaxscale._runs import Runs
 from jaxscale._units import in_plain_counts
 

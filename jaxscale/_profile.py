@@ -11,13 +11,13 @@ from scipy.special import fdtrc
 
 from jaxscale import costs
 from jaxscale._errors import InputError
-from jaxscale._fit import fit, problem_of, runs_of
+from jaxscale._fit import fit
 from jaxscale._identification import linearize
 from jaxscale._profiling import profile as trace
 from jaxscale._profiling import scale_of
 from jaxscale._quantity import Quantity, make_quantity
 from jaxscale._report import Lines, Report, Table, to_html, to_text
-from jaxscale._result import FitResult
+from jaxscale._result import FitResult, problem_of, runs_of
 from jaxscale._runs import Runs
 from jaxscale.costs import CostModel
 

@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 
 from jaxscale._errors import InputError
-from jaxscale._fit import problem_of, runs_of
 from jaxscale._objective import value_of
 from jaxscale._plan import Plan
 from jaxscale._problem import Problem
-from jaxscale._result import FitResult
+from jaxscale._result import FitResult, problem_of, runs_of
 from jaxscale._runs import Runs
 from jaxscale._solve import Task, compile_options
 

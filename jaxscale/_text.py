@@ -63,6 +63,11 @@ def format_number(x: float, digits: int = 4, suffixes: bool = True) -> str:
     return f"{sign}{_with_point(significant, 0)}e{exponent}"
 
 
+def plain(value: float) -> str:
+    """A parameter to six digits, without the suffixes that belong to counts."""
+    return format_number(value, 6, suffixes=False)
+
+
 def _with_point(significant: str, exponent: int) -> str:
     """The decimal d.ddd x 10**exponent written out, for its significant digits `dddd`."""
     if exponent < 0:

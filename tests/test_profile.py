@@ -11,9 +11,9 @@ from scipy.stats import f as f_distribution
 from scipy.stats import norm, t
 
 import jaxscale as js
-from jaxscale._fit import problem_of
 from jaxscale._identification import linearize
 from jaxscale._profiling import rise_for
+from jaxscale._result import problem_of
 
 LAW = js.laws.chinchilla
 TRUTH = LAW.published["besiroglu"].params

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import jaxscale as js
-from jaxscale._result import Failure
+from jaxscale._group_fits import Failure
 
 LAW = js.laws.chinchilla
 TRUTH = LAW.published["besiroglu"].params

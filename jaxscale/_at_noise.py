@@ -1,4 +1,4 @@
-"""A second estimate beside the usual one: what Huber's objective says when its delta is matched to the noise."""
+"""Estimates beside the usual one: what objectives matched to the noise say, Huber's and Student's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,30 +7,26 @@ from typing import Any
 import numpy as np
 import optax
 
-from jaxscale._identification import Linearization
-from jaxscale._objective import Huber, HuberLoss, Loss
+from jaxscale._arrow import solve_positive
+from jaxscale._identification import Linearization, slopes_of
+from jaxscale._objective import Huber, Loss, Prior, StudentT
 from jaxscale._problem import Problem
 from jaxscale._profiling import scale_of
 from jaxscale._search import refined
+from jaxscale._solve import NEAR
 from jaxscale._stack import Stack
-from jaxscale.optim import CONVERGED, STUCK
+from jaxscale.optim import CONVERGED, RUNNING, STUCK, weigh
+
+_MOST_STEPS = 200
+_TOLERANCE = 1e-13
 
 
 @dataclass(frozen=True)
 class AtNoise:
     """The estimate by an objective matched to the noise: the objective, and parameters in natural units."""
 
-    objective: Huber
+    objective: Huber | StudentT
     params: Mapping[str, float]
-
-
-def _with_priors(loss: Loss, problem: Problem, at: Linearization) -> Loss:
-    """The priors of the problem beside another loss, weighed against the same scatter."""
-    prior, noise = problem.loss.prior, problem.noise
-    if prior is None or noise is None or not isinstance(loss, HuberLoss):
-        return loss
-    slope, square = scale_of(replace(at, loss=loss, psi=at.weights * np.clip(at.residuals, -loss.delta, loss.delta)))
-    return loss._replace(prior=prior._replace(weight=prior.weight * square / slope / noise.dispersion))
 
 
 def estimates_at_noise(
@@ -41,23 +37,98 @@ def estimates_at_noise(
     *,
     max_steps: int,
     devices: Sequence[Any] | None = None,
-) -> dict[int, AtNoise]:
-    """For every table whose Huber delta lies far below the noise, the optimum with a matched one that is found from
-    its own, (tables, free), if it is; all in one batch of the programs that fitted them. Call under float64."""
-    objectives: dict[int, Huber] = {}
-    problems = list(stack.problems)
-    for k, (problem, linear) in enumerate(zip(stack.problems, at, strict=True)):
-        usual = problem.objective
-        if isinstance(usual, Huber) and linear.far_below_noise:
-            objectives[k] = replace(usual, delta="matched").at(linear.sigma)
-            (loss,) = objectives[k].losses(1.0)
-            problems[k] = replace(problem, objective=objectives[k], losses=(_with_priors(loss, problem, linear),))
-    if not objectives:
+) -> dict[int, tuple[AtNoise, ...]]:
+    """For every table whose Huber delta lies far below the noise, the optima with a matched one and with Student's t
+    that are found from its own, (tables, free), where they are; all in one batch each, of the programs that fitted
+    the tables. Call under float64."""
+    pairs = enumerate(zip(stack.problems, at, strict=True))
+    far = [k for k, (problem, one) in pairs if isinstance(problem.objective, Huber) and one.far_below_noise]
+    if not far:
         return {}
-    found = refined(Stack.of(problems), optimizer, free, max_steps=max_steps, devices=devices)
-    ended = np.isfinite(found.value) & np.isin(found.status, (CONVERGED, STUCK))
-    return {
-        k: AtNoise(objective, problems[k].law.natural(problems[k].full(found.free[k])))
-        for k, objective in objectives.items()
-        if ended[k]
-    }
+    made: dict[int, tuple[AtNoise, ...]] = dict.fromkeys(far, ())
+    for kind in (Huber("matched"), StudentT()):
+        shapes = {}
+        problems = list(stack.problems)
+        for k in far:
+            usual = problems[k].objective
+            shapes[k] = replace(kind, overestimate=usual.overestimate, space=usual.space).at(at[k].sigma)
+            (loss,) = shapes[k].losses(1.0)
+            problems[k] = replace(problems[k], losses=(_with_priors(loss, problems[k], at[k]),))
+        if isinstance(kind, StudentT):
+            found, ended = _by_student(stack, {k: problems[k].loss for k in far}, free)
+        else:
+            reached = refined(Stack.of(problems), optimizer, free, max_steps=max_steps, devices=devices)
+            found = reached.free
+            ended = np.isfinite(reached.value) & np.isin(reached.status, (CONVERGED, STUCK))
+        for k in far:
+            if ended[k]:
+                params = problems[k].law.natural(problems[k].full(found[k]))
+                made[k] += (AtNoise(shapes[k], params),)
+    return made
+
+
+def _with_priors(loss: Loss, problem: Problem, at: Linearization) -> Loss:
+    """The priors of the problem beside another loss, weighed against the same scatter."""
+    prior, noise = problem.loss.prior, problem.noise
+    if prior is None or noise is None:
+        return loss
+    slope, square = scale_of(replace(at, loss=loss, psi=at.weights * loss.score(at.residuals)))
+    return loss._replace(prior=prior._replace(weight=prior.weight * square / slope / noise.dispersion))
+
+
+def _by_student(stack: Stack, losses: Mapping[int, Any], free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Optima by Student's t of some tables that are found from (tables, free), and which were, (tables,).
+
+    Damped Gauss-Newton steps of all tables at once, on the slopes that `linearize_all` compiled: the solver's program
+    for this objective would take seconds to compile, for one descent from beside the optimum.
+    """
+    count = len(stack)
+    width, centre, weight = np.ones((count, 1)), np.zeros(free.shape), np.zeros(free.shape)
+    for k, loss in losses.items():
+        width[k] = loss.freedom * loss.scale**2
+        centre[k], weight[k] = (0.0, 0.0) if loss.prior is None else loss.prior
+    prior = Prior(centre, weight)
+    lower, upper = (np.array([getattr(p, end) for p in stack.problems]) for end in ("lower", "upper"))
+    point, trial, value = free.copy(), free.copy(), np.full(count, np.inf)
+    slope, bend = np.zeros(free.shape), np.zeros((*free.shape, free.shape[1]))
+    damping, predicted, streak = np.full(count, NEAR), np.ones(count), np.zeros(count)
+    status = np.full(count, CONVERGED)
+    status[list(losses)] = RUNNING
+    for _ in range(_MOST_STEPS):
+        residuals, jacobian, _, weights = slopes_of(stack, trial)
+        with np.errstate(all="ignore"):
+            share = residuals**2 / width
+            here = (0.5 * width * weights * np.log1p(share)).sum(axis=1) + prior.penalty(trial)
+            psi = weights * residuals / (1 + share)
+            inner = weights * np.maximum((1 - share) / (1 + share) ** 2, 0.0)
+            gradient = np.einsum("tni,tn->ti", jacobian, psi) + weight * (trial - centre)
+            curvature = np.einsum("tni,tn,tnj->tij", jacobian, inner, jacobian)
+            curvature += weight[:, None] * np.eye(free.shape[1])
+            finite = np.isfinite(here) & np.isfinite(gradient).all(axis=1) & np.isfinite(curvature).all(axis=(1, 2))
+            better, damping, streak, now = weigh(here, value, predicted, damping, streak, finite, _TOLERANCE, np)
+        better &= status == RUNNING
+        status = np.where(status == RUNNING, now, status)
+        point[better], value[better], slope[better], bend[better] = (
+            x[better] for x in (trial, here, gradient, curvature)
+        )
+        if not np.any(status == RUNNING):
+            break
+        trial, predicted, usable = _trial(point, slope, bend, damping, lower, upper)
+        damping = np.where(usable, damping, 10.0 * damping)
+    return point, np.isfinite(value) & np.isin(status, (CONVERGED, STUCK))
+
+
+def _trial(point, slope, bend, damping, lower, upper) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the damped model is lowest within the bounds, (tables, free), by how much, and whether it is (tables,)."""
+    held = ((point <= lower) & (slope > 0)) | ((point >= upper) & (slope < 0))
+    diagonal = np.diagonal(bend, axis1=1, axis2=2)
+    scale = np.maximum(diagonal, np.maximum(1e-14 * diagonal.max(axis=1, keepdims=True), 1e-300)) ** -0.5
+    scaled = np.where(held[:, :, None] | held[:, None, :], 0.0, bend * scale[:, :, None] * scale[:, None, :])
+    scaled += np.where(held, 1.0, damping[:, None])[:, :, None] * np.eye(point.shape[1])
+    with np.errstate(all="ignore"):
+        step, usable = solve_positive(scaled, np.where(held, 0.0, -scale * slope)[..., None])
+        trial = np.clip(point + scale * step[..., 0], lower, upper)
+        step = trial - point
+        predicted = -np.sum(slope * step, axis=1) - 0.5 * np.einsum("ti,tij,tj->t", step, bend, step)
+        usable &= np.isfinite(trial).all(axis=1) & (predicted > 0)
+    return np.where(usable[:, None], trial, point), np.where(usable, predicted, 1.0), usable

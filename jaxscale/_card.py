@@ -195,11 +195,13 @@ def _matched(result: Any) -> tuple[tuple[str, str], ...]:
 
 
 def _at_noise(result: Any) -> tuple[tuple[str, str], ...]:
-    second = result.at_noise
-    if second is None:
-        return ()
-    values = ", ".join(f"{name} {format_number(value, 6, False)}" for name, value in second.params.items())
-    return ((f"noise-matched estimate ({second.objective.words})", values),)
+    return tuple(
+        (
+            f"noise-matched estimate ({second.objective.words})",
+            ", ".join(f"{name} {format_number(value, 6, False)}" for name, value in second.params.items()),
+        )
+        for second in result.at_noise
+    )
 
 
 def _coverage(result: Any) -> str:

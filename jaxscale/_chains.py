@@ -196,7 +196,7 @@ def _joined(
         runs_sha256=runs.sha256,
         fixed={k: float(v) for k, v in fixed.items()},
         bounds=bounds,
-        at_noise=None,
+        at_noise=(),
         optimizer=f"{last.optimizer}, {len(parts)} stages",
     )  # fmt: skip
 
@@ -302,7 +302,7 @@ def _fit_jointly(
     return replace(
         found,
         law=chain,
-        at_noise=None,
+        at_noise=(),
         sigma=parts[-1].sigma,
         starts=staged.starts,
         verdict=Verdict(tuple(sorted((*mine, *others), key=lambda r: order[r.severity]))),

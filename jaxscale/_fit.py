@@ -183,13 +183,13 @@ def fit_stack(
     refitted = _refitted(stack, runs, free, at, searches, how, progress)
 
     @cache
-    def at_noise() -> dict[int, AtNoise]:
+    def at_noise() -> dict[int, tuple[AtNoise, ...]]:
         with jax.enable_x64(True):
             return estimates_at_noise(stack, free, at, how.optimizer, **options)
 
     def result(k: int) -> FitResult:
         return make_result(
-            stack.problems[k], runs[k], searches[k], free[k], at[k], refitted.get(k), at_noise().get(k), how
+            stack.problems[k], runs[k], searches[k], free[k], at[k], refitted.get(k), at_noise().get(k, ()), how
         )
 
     made: list[Callable[[], FitResult] | InputError] = []
@@ -293,7 +293,7 @@ def make_result(
     free: np.ndarray,
     at: Linearization,
     refitted: tuple[Intervals, Covariance | None] | None,
-    at_noise: AtNoise | None,
+    at_noise: tuple[AtNoise, ...],
     how: How,
     member: Member | None = None,
 ) -> FitResult:

@@ -193,7 +193,7 @@ def _fit_shared(
             intervals=how.intervals, level=how.level, draws=how.draws, progress=progress,
         )  # fmt: skip
     for name, runs, m in zip(names, tables, members, strict=True):
-        entries[name] = cache(partial(make_result, m.problem, runs, m.found, m.free, m.at, None, None, how, m))
+        entries[name] = cache(partial(make_result, m.problem, runs, m.found, m.free, m.at, None, (), how, m))
     return Fits(by, tuple((name, entries[name]) for name, *_ in groups), sharing)
 
 

@@ -163,7 +163,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     if not getattr(getattr(source, "verdict", None), "trustworthy", True):
         notes = ["The fit behind this plan is not trustworthy; see its verdict.", *notes]
 
-    if (second := getattr(source, "at_noise", None)) is not None:
+    for second in getattr(source, "at_noise", ()):
         matched = solve_many(decision, _givens(law.theta(second.params)[None], wanted, rest))
         notes = [*notes, *_moved(decision, answers, matched, second.objective.words)]
 

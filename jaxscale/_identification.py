@@ -157,12 +157,7 @@ def linearize(problem: Problem, free: np.ndarray) -> Linearization:
 
 def linearize_all(stack: Stack, free: np.ndarray) -> list[Linearization]:
     """Residuals and slopes of each problem at its free values, (len(stack), free); call under float64."""
-    tables = stack.stages[-1]
-    if stack.many:
-        room = np.minimum(np.arange(len(tables.pinned)), len(stack) - 1)
-        arrays = [np.asarray(x) for x in _compiled(stack.first.task, True)(free[room], tables)]
-    else:
-        arrays = [np.asarray(x)[None] for x in _compiled(stack.first.task, False)(free[0], tables)]
+    arrays = slopes_of(stack, free)
     found = []
     for k, (problem, at) in enumerate(zip(stack.problems, free, strict=True)):
         residuals, jacobian, psi, weights = (x[k, : problem.count] for x in arrays)
@@ -171,6 +166,16 @@ def linearize_all(stack: Stack, free: np.ndarray) -> list[Linearization]:
             Linearization(problem.free_names, residuals, jacobian, psi, weights, problem.loss, held, at, problem.noise)
         )
     return found
+
+
+def slopes_of(stack: Stack, free: np.ndarray) -> list[np.ndarray]:
+    """Residuals (len(stack), rows), Jacobians (len(stack), rows, free), psi and weights of all problems, padding with
+    them, at free values (len(stack), free); call under float64."""
+    tables = stack.stages[-1]
+    if stack.many:
+        room = np.minimum(np.arange(len(tables.pinned)), len(stack) - 1)
+        return [np.asarray(x)[: len(stack)] for x in _compiled(stack.first.task, True)(free[room], tables)]
+    return [np.asarray(x)[None] for x in _compiled(stack.first.task, False)(free[0], tables)]
 
 
 def identify(at: Linearization, units: np.ndarray) -> Identification:

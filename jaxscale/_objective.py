@@ -223,8 +223,12 @@ class HuberLoss(NamedTuple):
     def misfit(self, residual: Array, weights: Array) -> tuple[Array, Array, Array]:
         """Contribution to the objective, its derivative psi, and the weight inside the quadratic part, elementwise."""
         weights = weights * jnp.where(residual > 0, self.overestimate, 1.0)
-        clipped = jnp.clip(residual, -self.delta, self.delta)
+        clipped = self.score(residual)
         return weights * clipped * (residual - 0.5 * clipped), weights * clipped, weights
+
+    def score(self, residual: Any) -> Any:
+        """psi at weight one, of NumPy or JAX arrays."""
+        return residual.clip(-self.delta, self.delta)
 
     def curvature(self, residual: Array, weights: Array, outer_share: Array | None) -> tuple[Array, Array]:
         """Slope of psi for weights as `misfit` gives them: never negative, with a share of the reweighted curvature of
@@ -261,8 +265,7 @@ class StudentLoss(NamedTuple):
         """Contribution to the objective, its derivative psi, and the weight of small residuals, elementwise."""
         weights = weights * jnp.where(residual > 0, self.overestimate, 1.0)
         width = self.freedom * self.scale**2
-        share = residual**2 / width
-        return weights * 0.5 * width * jnp.log1p(share), weights * residual / (1 + share), weights
+        return weights * 0.5 * width * jnp.log1p(residual**2 / width), weights * self.score(residual), weights
 
     def curvature(self, residual: Array, weights: Array, outer_share: Array | None) -> tuple[Array, Array]:
         """Slope of psi: once never negative, with a share of the reweighted curvature (psi over the residual), and once
@@ -273,6 +276,10 @@ class StudentLoss(NamedTuple):
             reweighted = weights / (1 + residual**2 / (self.freedom * self.scale**2))
             guarded = guarded + outer_share * (reweighted - guarded)
         return guarded, slope
+
+    def score(self, residual: Any) -> Any:
+        """psi at weight one, of NumPy or JAX arrays."""
+        return residual / (1 + residual**2 / (self.freedom * self.scale**2))
 
     def slope(self, residual: Any) -> Any:
         """Slope of psi at weight one, of NumPy or JAX arrays."""

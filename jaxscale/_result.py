@@ -1,7 +1,7 @@
 """A finished fit: what was found, how sure it is, and whether to believe it; written to and read from plain JSON."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from jaxscale._card import Card, make_card
 from jaxscale._errors import InputError
 from jaxscale._identification import Identification
 from jaxscale._intervals import Covariance, Intervals
-from jaxscale._objective import HUBER_AT_NOISE, OBJECTIVES, Huber, Objective, StudentT
+from jaxscale._objective import OBJECTIVES, Huber, Objective, StudentT
 from jaxscale._problem import Noise, Problem, make_problem
 from jaxscale._report import Lines, Report, Table, to_html, to_text
 from jaxscale._runs import Runs, RunsRecord
@@ -30,6 +30,7 @@ from jaxscale.laws import Law
 from jaxscale.optim import STATUS_TEXT
 
 # What the methods of intervals are called in a report.
+_SHAPES = {"huber": ("delta",), "student": ("scale", "freedom")}  # numbers of an objective that a file holds
 _METHODS = {
     "powell_sandwich": "robust standard errors (sandwich with Powell's kernel)",
     "pairs_bias_corrected": "bootstrap",
@@ -91,7 +92,7 @@ class FitResult:
     optimum. covariance: of theta; parameters it does not name were fixed. runs: None if read from a file without rows.
     objective: with the numbers that were used. priors: (centre, width) as given. noise: of the first fit that objective
     and priors were matched to, None if there was nothing to match. at_noise: where Huber's delta lies below half the
-    typical residual, what a matched one would have said.
+    typical residual, what a matched one and Student's t would have said.
     shared: parameters fitted together with other groups and how far apart they may lie, see `fit_many`; the gradient,
     the starts and the intervals are then those of the joint fit.
     """
@@ -119,7 +120,7 @@ class FitResult:
     seed: int
     priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     noise: Noise | None = None
-    at_noise: AtNoise | None = None
+    at_noise: tuple[AtNoise, ...] = ()
     shared: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -218,15 +219,15 @@ class FitResult:
         for q in self.law.parameters:
             ends, note = self.intervals.params.get(q.name), self._note(q.name)
             shown = _span(*ends) if ends else ("–" if note else "not computed")
-            second = () if self.at_noise is None else (plain(self.at_noise.params[q.name]),)
-            rows.append((q.name, plain(self.params[q.name]), shown, *second, q.unit, note))
+            others = (plain(second.params[q.name]) for second in self.at_noise)
+            rows.append((q.name, plain(self.params[q.name]), shown, *others, q.unit, note))
         method = _METHODS.get(self.intervals.method, self.intervals.method)
         draws = f" of {self.intervals.draws} draws" if self.intervals.draws else ""
         parameters = Table(
             "Parameters",
-            ("name", "value", percent, *(() if self.at_noise is None else ("noise-matched",)), "unit", "note"),
+            ("name", "value", percent, *map(_heading, self.at_noise), "unit", "note"),
             tuple(rows),
-            f"Intervals: {method}{draws}; {self.intervals.why}." + self._second_estimate(),
+            f"Intervals: {method}{draws}; {self.intervals.why}." + self._other_estimates(),
         )
         i = self.identification
         sloppy = ", ".join(f"{w:+.2f} {k}" for k, w in list(i.sloppiest.items())[:4] if abs(w) > 0.05)
@@ -250,14 +251,16 @@ class FitResult:
             blocks.insert(0, Lines("Findings", _findings(self.verdict)))
         return Report(title, str(self.verdict), tuple(blocks))
 
-    def _second_estimate(self) -> str:
-        """What the column of noise-matched values is."""
-        if self.at_noise is None or self.turning_point is None:
+    def _other_estimates(self) -> str:
+        """What the columns beside the intervals are."""
+        if not self.at_noise or self.turning_point is None:
             return ""
+        names = " and ".join(map(_heading, self.at_noise))
+        words = " and ".join(second.objective.words for second in self.at_noise)
         return (
-            f" Noise-matched: the same runs by {self.at_noise.objective.words}, which turns linear at "
-            f"{HUBER_AT_NOISE:g} typical residuals instead of {self.turning_point:.2g}: surer where the noise is "
-            "Gaussian, less so where it has long tails."
+            f" {names[0].upper() + names[1:]}: the same runs by {words}. Residuals up to about the typical one count "
+            f"as squares, instead of up to {self.turning_point:.2g} of it: surer where the noise is Gaussian, less so "
+            "where it has long tails, between which Student's t is the compromise."
         )
 
     def card(self) -> Card:
@@ -289,7 +292,7 @@ class FitResult:
                 "kind": o.kind,
                 "space": o.space,
                 "delta": o.delta,
-                **({"scale": o.scale, "freedom": o.freedom} if isinstance(o, StudentT) else {}),
+                **_shape(o),
                 "overestimate": o.overestimate,
                 "value": self.value,
                 "gradient_norm": self.gradient_norm,
@@ -302,9 +305,9 @@ class FitResult:
                 "priors": {k: list(v) for k, v in self.priors.items()},
                 "shared": dict(self.shared),
             },
-            "at_noise": None
-            if self.at_noise is None
-            else {"delta": self.at_noise.objective.delta, "params": dict(self.at_noise.params)},
+            "at_noise": [
+                {"kind": x.objective.kind, **_shape(x.objective), "params": dict(x.params)} for x in self.at_noise
+            ],
             "noise": None if self.noise is None else dict(vars(self.noise)),
             "optimizer": self.optimizer,
             "seed": self.seed,
@@ -408,6 +411,17 @@ def _findings(verdict: Verdict) -> tuple[str, ...]:
     return (*lines, *counted)
 
 
+def _shape(objective: Objective) -> dict[str, float]:
+    """The numbers of an objective matched to the noise, by name."""
+    return {name: getattr(objective, name) for name in _SHAPES.get(objective.kind, ())}
+
+
+def _heading(second: AtNoise) -> str:
+    """Of the column that holds an estimate matched to the noise."""
+    objective = second.objective
+    return f"Student-t({objective.freedom:g})" if isinstance(objective, StudentT) else "noise-matched"
+
+
 def _objective_words(result: FitResult) -> str:
     o, response = result.objective, result.law.response.name
     extra = f", overestimates x {o.overestimate:g}" if o.overestimate != 1 else ""
@@ -423,8 +437,7 @@ def fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
     )
     if o["kind"] not in OBJECTIVES:
         raise InputError(f"unknown objective {quoted(o['kind'])}")
-    shape = {"huber": ("delta",), "student": ("scale", "freedom")}.get(o["kind"], ())
-    options = {name: _json.number(o[name]) for name in shape}
+    options = {name: _json.number(o[name]) for name in _SHAPES.get(o["kind"], ())}
     objective = OBJECTIVES[o["kind"]](space=o["space"], overestimate=_json.number(o["overestimate"]), **options)
     params = _json.numbers(data["params"])
     if set(params) != set(law.parameter_names) or not np.allclose(law.theta(params), theta, rtol=1e-9, atol=1e-9):
@@ -476,7 +489,7 @@ def fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
         seed=int(data["seed"]),
         priors=_json.pairs(pins.get("priors", {})),
         noise=None if data.get("noise") is None else Noise(**_json.numbers(data["noise"])),
-        at_noise=_at_noise_from(data.get("at_noise"), objective, law),
+        at_noise=_at_noise_from(data["at_noise"] or (), objective, law),
         shared=_json.numbers(pins.get("shared", {})),
     )
 
@@ -492,13 +505,16 @@ def _theta_from(data: Mapping[str, Any], law: Law) -> np.ndarray:
     return theta
 
 
-def _at_noise_from(data: Mapping[str, Any] | None, objective: Objective, law: Law) -> AtNoise | None:
-    if data is None:
-        return None
-    params = _json.numbers(data["params"])
-    if not isinstance(objective, Huber) or set(params) != set(law.parameter_names):
-        raise InputError("its noise-matched estimate does not fit its law or objective")
-    return AtNoise(replace(objective, delta=_json.number(data["delta"])), params)
+def _at_noise_from(data: Sequence[Mapping[str, Any]], objective: Objective, law: Law) -> tuple[AtNoise, ...]:
+    found = []
+    for entry in data:
+        params, shape = _json.numbers(entry["params"]), _SHAPES.get(entry["kind"])
+        if shape is None or not isinstance(objective, Huber) or set(params) != set(law.parameter_names):
+            raise InputError("its noise-matched estimates do not fit its law or objective")
+        options = {name: _json.number(entry[name]) for name in shape}
+        made = OBJECTIVES[entry["kind"]](space=objective.space, overestimate=objective.overestimate, **options)
+        found.append(AtNoise(made, params))
+    return tuple(found)
 
 
 def _covariance_from(data: Mapping[str, Any], law: Law) -> Covariance:

@@ -405,7 +405,7 @@ def test_the_report_shows_what_was_derived_and_no_suffix_on_a_parameter(jaxscale
     (folder / "flops.csv").write_text("params,flops,loss\n" + compute)
     assert "D: 2B to 400B tokens  (C / (6 N))" in jaxscale("fit", "flops.csv", "--intervals", "none")[1]
     result = js.fit("chinchilla", str(folder / "flops.csv"), intervals=None)
-    large = replace(result, params={**result.params, "A": 42762000000000.0, "E": 98765.4}, at_noise=None)
+    large = replace(result, params={**result.params, "A": 42762000000000.0, "E": 98765.4}, at_noise=())
     assert re.search(r"^  A +4\.2762e13 +not computed +nats params\^alpha$", str(large), re.MULTILINE)
     assert re.search(r"^  E +98765\.4 +not computed ", str(large), re.MULTILINE)
 

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from helpers import LAW_CASES, compilations
 from oracles import best_of, table_of
+from scipy.optimize import least_squares
+from scipy.stats import t as student_t
 
 import jaxscale as js
 
@@ -85,13 +87,36 @@ def test_nothing_depends_on(name, frame, result):
         assert other.intervals.params[k] == pytest.approx(quick.intervals.params[k], rel=1e-3)
 
 
-def test_a_delta_far_below_the_noise_has_the_matched_estimate_beside_it(frame, result):
+def test_a_delta_far_below_the_noise_has_the_matched_estimates_beside_it(frame, result):
     matched = js.Huber(1.345 * result.sigma)
     assert result.turning_point == pytest.approx(1e-3 / result.sigma) and result.turning_point < 0.5
-    assert result.at_noise.objective == matched and "noise-matched" in str(result)
+    huber, student = result.at_noise
+    assert huber.objective == matched and student.objective == js.StudentT(scale=result.sigma)
+    assert " noise-matched  Student-t(4) " in str(result)
     close = js.fit("chinchilla", frame, objective=matched, intervals=None)
-    assert result.at_noise.params == pytest.approx(close.params, rel=1e-6)
-    assert close.at_noise is None and "noise-matched" not in str(close)
+    assert huber.params == pytest.approx(close.params, rel=1e-6)
+    assert close.at_noise == () and "noise-matched" not in str(close)
+
+
+def test_student_beside_it_is_the_likeliest_of_scipys():
+    """For one table and for several with outliers at once: -log t_4(r / s) by SciPy, which knows no solver of ours."""
+    tables = {str(k): sweep(k).assign(loss=lambda f, k=k: f["loss"] * (1 + 0.2 * (f.index < k))) for k in range(3)}
+    for _, one in js.fit_many("chinchilla", tables, intervals=None):
+        second, (N, D), seen = one.at_noise[1], one.runs.variables.values(), np.log(one.runs.response)
+        scale = second.objective.scale
+
+        def off(theta, N=N, D=D, seen=seen):
+            a, b, e, alpha, beta = theta
+            return np.log(np.exp(e) + np.exp(a) * N**-alpha + np.exp(b) * D**-beta) - seen
+
+        def robust(z):
+            return 4 * np.array([np.log1p(z / 4), 1 / (4 + z), -1 / (4 + z) ** 2])
+
+        found = least_squares(off, one.theta, loss=robust, f_scale=scale, x_scale="jac", xtol=1e-15, ftol=1e-15)
+        theta = LAW.theta(second.params)
+        likelihood = [student_t.logpdf(off(x) / scale, 4).sum() for x in (theta, found.x)]
+        assert likelihood[0] >= likelihood[1] - 1e-9
+        np.testing.assert_allclose(theta, found.x, rtol=1e-5)
 
 
 def test_the_same_call_gives_the_same_bytes(frame, result):

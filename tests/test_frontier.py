@@ -76,7 +76,7 @@ def test_forms_of_one_budget(given):
 def test_a_plan_says_how_the_estimate_at_the_noise_would_move_it():
     """Of a known fit, by the closed form: N = G (C / 6)^a."""
     params = dict(BESIROGLU.params) | {"A": 1.2 * BESIROGLU.params["A"]}
-    plan = frontier(fit_like(at_noise=AtNoise(Huber(0.006), params)), [1e21, 1e24])
+    plan = frontier(fit_like(at_noise=(AtNoise(Huber(0.006), params),)), [1e21, 1e24])
     move = 100 * (1.2 ** (1 / (params["alpha"] + params["beta"])) - 1)
     assert f"(Huber 0.006) this plan moves: N by {move:+.2g} %, D by {100 * (1 / (1 + move / 100) - 1):+.2g} %" in str(
         plan.notes

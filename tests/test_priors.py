@@ -1,10 +1,12 @@
 """Priors, on a straight line in logs: least squares with priors are the Bayesian linear regression, in closed form."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import numpy as np
 import pytest
+from scipy.integrate import quad
 from scipy.optimize import minimize
 from scipy.special import huber
 from scipy.stats import norm, t
@@ -149,16 +151,23 @@ def test_hubers_objective_with_priors_is_scipys():
     with jax.enable_x64(True):
         m1, m2 = scale_of(linearize(make_problem(LINE, runs, alone.objective), alone.theta))
     assert result.noise.dispersion == pytest.approx(m2 / m1, rel=1e-6)
-    second = result.at_noise
-    for delta, theta in ((1e-3, result.theta), (second.objective.delta, LINE.theta(second.params))):
-        r = X @ result.theta - y
-        if delta != 1e-3:
-            psi = np.clip(r, -delta, delta)
-            inside = (np.sum(np.abs(r) < delta) - 2) / 38
-            m1, m2 = np.sqrt(inside * (2 * norm.cdf(1.345) - 1)), psi @ psi / 38
+    second, third = result.at_noise
+    delta, width = second.objective.delta, 4 * third.objective.scale**2
+    r = X @ result.theta - y  # of which the priors' weight beside the others is told
 
-        def whole(x, delta=delta, factor=m2 / m1):
-            return huber(delta, X @ x - y).sum() + 0.5 * factor * PRECISION @ (x - CENTRE) ** 2
+    def slope(r):
+        return (width - r**2) * width / (width + r**2) ** 2
+
+    smooth = quad(lambda z: slope(np.sqrt(width / 4) * z) * norm.pdf(z), -9, 9)[0]
+    squares = [np.sum(psi**2) / 38 for psi in (np.clip(r, -delta, delta), r * width / (width + r**2))]
+    slopes = [(np.sum(x) - 2) / 38 * y for x, y in ((np.abs(r) < delta, 2 * norm.cdf(1.345) - 1), (slope(r), smooth))]
+    factors = (m2 / m1, *(x / np.sqrt(y) for x, y in zip(squares, slopes, strict=True)))
+    misfits = (partial(huber, 1e-3), partial(huber, delta), lambda r: width / 2 * np.log1p(r**2 / width))
+    thetas = (result.theta, LINE.theta(second.params), LINE.theta(third.params))
+    for misfit, factor, theta in zip(misfits, factors, thetas, strict=True):
+
+        def whole(x, misfit=misfit, factor=factor):
+            return misfit(X @ x - y).sum() + 0.5 * factor * PRECISION @ (x - CENTRE) ** 2
 
         found = minimize(whole, theta, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-16})
         assert whole(theta) <= found.fun * (1 + 1e-9)

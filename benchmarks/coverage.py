@@ -27,9 +27,9 @@ import jaxscale as js
 from jaxscale import costs
 from jaxscale._identification import Linearization, identify, linearize_all
 from jaxscale._intervals import (
-    bias_corrected,
     choose_method,
     largest_relative_error,
+    percentiles,
     powell_covariance,
 )
 from jaxscale._problem import Problem, make_problem
@@ -309,9 +309,7 @@ def _intervals(
         if kept is not None:
             values = np.asarray(_mapped(measure)(kept_of_one_shape(kept), given))[: len(kept)]
             values = values[np.isfinite(values)]
-            tails = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-            corrected = at.far_below_noise and not clustered
-            ends[name] = bias_corrected(values, value, LEVEL) if corrected else tuple(np.quantile(values, tails))
+            ends[name] = percentiles(values, value, LEVEL, at.far_below_noise and not clustered)
         if name == "N*" and method != "none" and matrix is not None:
             half = ndtri((1 + LEVEL) / 2) * np.sqrt(slope @ matrix @ slope)
             estimate["N* planned"], ends["N* planned"] = float(value), (float(value - half), float(value + half))

@@ -12,14 +12,14 @@ from jax import Array
 
 from jaxscale._errors import InputError
 from jaxscale._fit import Bounds, IntervalMethod, fit
-from jaxscale._identification import Identification
+from jaxscale._identification import Identification, linearize
 from jaxscale._intervals import (
     FEWEST_CLUSTERS,
     FEWEST_RUNS_FOR_PAIRS,
     Covariance,
     Intervals,
     Progress,
-    bias_corrected,
+    percentiles,
 )
 from jaxscale._objective import Huber, Objective
 from jaxscale._problem import Priors, make_problem
@@ -206,7 +206,7 @@ def _with_draws(
     seed: int, progress: Progress | None,
 ) -> FitResult:  # fmt: skip
     """The same with intervals and a covariance from refits of every step to the same resampled runs."""
-    drawn = []
+    drawn, far = [], []
     with jax.enable_x64(True):
         for part, table in zip(parts, tables, strict=True):
             pins = {"fixed": part.fixed, "bounds": part.bounds, "priors": part.priors}
@@ -217,6 +217,7 @@ def _with_draws(
                 clusters=[table.clusters], progress=progress,
             )  # fmt: skip
             drawn.append(problem.full(free))
+            far.append(linearize(problem, problem.reduce(part.theta)).far_below_noise)
     theta = np.concatenate(drawn, axis=1)
     kept = theta[np.isfinite(theta).all(axis=1)]
     if len(kept) < max(20, 0.9 * draws):
@@ -225,22 +226,28 @@ def _with_draws(
         )
     free = [k for k, name in enumerate(staged.law.parameter_names) if name not in staged.fixed]
     names = tuple(staged.law.parameter_names[k] for k in free)
-    percentile = runs.clusters is not None
-    tails = ((1 - level) / 2, (1 + level) / 2)
+    clustered = runs.clusters is not None
+    corrected = [not clustered and x for x in far]  # as for a fit of one step, see `make_intervals`
+    of_step = np.repeat(corrected, [len(part.theta) for part in parts])
     ends = {}
     for k in free:
-        column = kept[:, k]
-        low, high = np.quantile(column, tails) if percentile else bias_corrected(column, staged.theta[k], level)
         parameter = staged.law.parameters[k]
+        low, high = percentiles(kept[:, k], staged.theta[k], level, of_step[k])
         ends[parameter.name] = (parameter.to_natural(low), parameter.to_natural(high))
     count = len(set(runs.clusters)) if runs.clusters is not None else runs.count
+    words = ["bias-corrected percentile" if x else "percentile" for x in corrected]
+    if same := len(set(words)) == 1:
+        how = words[0]
+    else:
+        how = ", ".join(f"{word} for {part.law.name}" for word, part in zip(words, parts, strict=True))
+    method = ("pairs_bias_corrected" if corrected[0] else "pairs_percentile") if same else "pairs_by_step"
     return replace(
         staged,
         covariance=Covariance(names, np.cov(kept[:, free], rowvar=False), "bootstrap"),
         intervals=Intervals(
             level,
-            "cluster_pairs_percentile" if percentile else "pairs_bias_corrected",
-            f"{count} independent runs, every step refitted to the same resampled ones",
+            "cluster_pairs_percentile" if clustered else method,
+            f"{count} independent runs, every step refitted to the same resampled ones ({how})",
             ends,
             dict(zip(names, kept[:, free].std(axis=0, ddof=1).tolist(), strict=True)),
             len(kept),

@@ -95,6 +95,14 @@ def bias_corrected(draws: np.ndarray, estimate: float, level: float) -> tuple[fl
     return float(low), float(high)
 
 
+def percentiles(draws: np.ndarray, estimate: float, level: float, corrected: bool) -> tuple[float, float]:
+    """Percentile interval of draws (n,), corrected for bias or plain."""
+    if corrected:
+        return bias_corrected(draws, estimate, level)
+    low, high = np.quantile(draws, ((1 - level) / 2, (1 + level) / 2))
+    return float(low), float(high)
+
+
 def choose_method(
     method: Method,
     at: Linearization,
@@ -189,14 +197,11 @@ def make_intervals(
     if lost := int(draws - good.sum()):
         why += f"; {lost} of {draws} resampled fits did not converge and are left out"
     covariance = Covariance(at.names, np.cov(kept, rowvar=False).reshape(len(at.names), -1), "bootstrap")
-    tails = ((1 - level) / 2, (1 + level) / 2)
-    ends = {}
     # Where Huber's delta is far below the noise, percentiles are too wide; elsewhere corrected ones are too narrow.
     corrected = not clustered and freedom is None and at.far_below_noise
-    for k, name in enumerate(at.names):
-        if not at.held[k]:
-            column = kept[:, k]
-            ends[name] = bias_corrected(column, best[k], level) if corrected else tuple(np.quantile(column, tails))
+    ends = {
+        name: percentiles(kept[:, k], best[k], level, corrected) for k, name in enumerate(at.names) if not at.held[k]
+    }
     label = "pairs_bias_corrected" if corrected else "cluster_pairs_percentile" if clustered else "pairs_percentile"
     label = label if freedom is None else "joint_pairs_percentile"
     return _natural_intervals(problem, level, label, why, ends, kept.std(axis=0, ddof=1), len(kept)), covariance

@@ -35,6 +35,7 @@ _METHODS = {
     "powell_sandwich": "robust standard errors (sandwich with Powell's kernel)",
     "pairs_bias_corrected": "bootstrap",
     "pairs_percentile": "bootstrap",
+    "pairs_by_step": "bootstrap",
     "cluster_pairs_percentile": "bootstrap",
     "joint_pairs_percentile": "bootstrap of all groups at once",
     "profile": "profiles of the objective, scaled to its noise",

@@ -1,5 +1,7 @@
 """Laws joined by >>: the composition, its plan in closed form, fits in stages and jointly, and files."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -113,8 +115,27 @@ def test_stages_are_the_fits_of_each_step_and_draws_are_of_the_same_runs(runs, s
     assert staged.params == pytest.approx({**first.params, **then.params}, rel=1e-12)
     both = np.hstack([js.bootstrap(one, draws=200, seed=0).draws for one in (first, then)])
     assert staged.covariance.matrix == pytest.approx(np.cov(both, rowvar=False), rel=1e-9)
+    assert staged.intervals.method == "pairs_bias_corrected"
     plan = js.frontier(staged, reach_loss=0.4)
     assert plan.rows[0].intervals["cost"][0] < plan.rows[0].cost < plan.rows[0].intervals["cost"][1]
+
+
+@pytest.mark.slow
+def test_each_step_of_a_chain_has_the_end_points_that_suit_its_noise(runs):
+    """Of a Huber delta that is typical for the loss, and a tenth of what errors scatter."""
+    wide = replace(runs, response=runs.response + 0.04 * np.random.default_rng(5).standard_normal(runs.count))
+    found = js.fit_chain(CHAIN, wide, objective=js.Huber(0.004), draws=100)
+    assert found.intervals.method == "pairs_by_step"
+    assert "(percentile for chinchilla, bias-corrected percentile for gadre_err)" in str(found).replace("\n  ", " ")
+    loss = wide.variables["loss"]
+    tables = {
+        "chinchilla": js.Runs({k: wide.variables[k] for k in "ND"}, loss),
+        "gadre_err": js.Runs({"loss": loss}, wide.response, "error"),
+    }
+    for law, table in tables.items():
+        one = js.fit(law, table, objective=js.Huber(0.004), draws=100, intervals="bootstrap")
+        for name, ends in one.intervals.params.items():
+            assert found.intervals.params[name] == pytest.approx(ends, rel=1e-9)
 
 
 @pytest.mark.slow

@@ -194,7 +194,7 @@ def _core_jvp(problem: Problem, primals: tuple, tangents: tuple) -> tuple:
     left, right = jax.jvp(equations, (given,), (tangents[0],))[1]
     rows = [tuple(_over_rows(pick, v) for v in slopes) for pick in chosen]
     hessian = _curvature(problem, point, given, one, multipliers)
-    dx, dprices = _kkt_step(hessian, rows, [pick.sum(axis=0) for pick in chosen], left, right)
+    dx, dprices, _ = _kkt_step(hessian, rows, [pick.sum(axis=0) for pick in chosen], left, right)
     dmultipliers = _sum(pick * v for pick, v in zip(chosen, dprices, strict=True))
     return out, (jnp.stack(dx), dmultipliers, jax.tree.map(_no_tangent, info))
 
@@ -355,7 +355,7 @@ def _interior_point(
             [hessian[i][j] + _over_rows(weighted[i], slopes[j]) for j in range(i + 1)] for i in range(n)
         ]
         matrix.append([*(-v.sum(axis=0) for v in weighted), w.sum(axis=0)])
-        back = _cholesky(matrix, safe=True)
+        back, _ = _cholesky(matrix, safe=True)
 
         def direction(complementarity: Array) -> tuple[Scalars, Array, Array]:
             """Steps of (x, t), slacks and prices towards the rows' wanted products of slack and price."""
@@ -417,7 +417,7 @@ class _Certificate(NamedTuple):
     prices: Array  # of the rows as they were given, with the objective as it was given
     kkt: Array
     violation: Array
-    error: Array  # in x, as the last step tells
+    error: Array  # in x, as the last step tells and as rounding of the slopes may hide
     steps: Array
 
     @property
@@ -434,7 +434,8 @@ def _newton(problem: Problem, given: Array, on: Array, weight: Array, x: Scalars
     Ito and Kunisch 2002, doi 10.1137/S1052623401383558). It has no safeguard but the certificate.
     """
     n, unknown = len(x), jnp.full_like(x[0], jnp.inf)
-    enough = _SOLVED * jnp.finfo(unknown.dtype).eps
+    rounding = jnp.finfo(unknown.dtype).eps
+    enough = _SOLVED * rounding
 
     def unfinished(state: _Certificate) -> Array:
         return ((state.kkt > enough) | (state.violation > enough)) & (state.steps < _STEPS)
@@ -458,14 +459,15 @@ def _newton(problem: Problem, given: Array, on: Array, weight: Array, x: Scalars
         kkt = _largest([*map(jnp.abs, left), *map(jnp.abs, right), *(-v for v in nu)])
         held = _sum(pick * v for pick, v in zip(chosen, nu, strict=True))
         hessian = _curvature(problem, state.x, given, weight * scaling.lift, held * scaling.rows)
-        dx, dnu = _kkt_step(hessian, rows, [pick.sum(axis=0) for pick in chosen], left, right)
+        dx, dnu, curvature = _kkt_step(hessian, rows, [pick.sum(axis=0) for pick in chosen], left, right)
         length, violation = _largest([*map(jnp.abs, dx), jnp.full_like(kkt, 1e-30)]), values.max(axis=0)
         # Where rounding alone leads far the objective is flat, and here is as good as there.
         flat = (kkt <= enough) & (violation <= enough) & (length > _DETERMINED)
         share = jnp.where(flat, 0.0, jnp.minimum(1.0, _LONGEST_STEP / length))
         held = _sum(pick * (a + share * b) for pick, a, b in zip(chosen, nu, dnu, strict=True))
         moved = tuple(a + share * b for a, b in zip(state.x, dx, strict=True))
-        new = _Certificate(moved, held * scaling.rows / scaling.lift, kkt, violation, length, state.steps + 1)
+        error = jnp.maximum(length, rounding * _largest(map(jnp.abs, gradient)) / curvature)
+        new = _Certificate(moved, held * scaling.rows / scaling.lift, kkt, violation, error, state.steps + 1)
         return _where(unfinished(state), new, state)
 
     first = _Certificate(x, prices, unknown, unknown, unknown, jnp.zeros(unknown.shape, jnp.int32))
@@ -492,17 +494,18 @@ def _choose(slopes: Sequence[Array], scores: Array, n: int) -> list[Array]:
 
 def _kkt_step(
     hessian: list[list[Array]], rows: Sequence[Scalars], used: Sequence[Array], left: Scalars, right: Scalars
-) -> tuple[Scalars, Scalars]:
-    """(dx, dprices) with H dx + B' dprices = -left and B dx = -right, where rows not used have no part."""
+) -> tuple[Scalars, Scalars, Array]:
+    """(dx, dprices) with H dx + B' dprices = -left and B dx = -right, where rows not used have no part; and the least
+    curvature met, that of H along the rows or of the rows across."""
     n, k = len(left), len(rows)
     matrix = [[hessian[i][j] + _sum(row[i] * row[j] for row in rows) for j in range(n)] for i in range(n)]
-    back = _cholesky(matrix, safe=False)
+    back, pivots = _cholesky(matrix, safe=False)
     through = [back(row) for row in rows]
     schur = [[_dot(rows[i], through[j]) + ((1.0 - used[i]) if i == j else 0.0) for j in range(k)] for i in range(k)]
     u = back(tuple(-a - _sum(row[i] * r for row, r in zip(rows, right, strict=True)) for i, a in enumerate(left)))
-    dprices = _cholesky(schur, safe=False)(tuple(_dot(row, u) + r for row, r in zip(rows, right, strict=True)))
+    dprices = _cholesky(schur, safe=False)[0](tuple(_dot(row, u) + r for row, r in zip(rows, right, strict=True)))
     dx = tuple(u[i] - _sum(v[i] * d for v, d in zip(through, dprices, strict=True)) for i in range(n))
-    return dx, tuple(a * b for a, b in zip(dprices, used, strict=True))
+    return dx, tuple(a * b for a, b in zip(dprices, used, strict=True)), _least(map(jnp.abs, pivots))
 
 
 # --- Small algebra -------------------------------------------------------------------------------------------------
@@ -535,6 +538,10 @@ def _largest(values: Any) -> Array:
     return reduce(jnp.maximum, values)
 
 
+def _least(values: Any) -> Array:
+    return reduce(jnp.minimum, values)
+
+
 def _with_zero(rows: Array) -> Array:
     return jnp.concatenate([rows, jnp.zeros_like(rows[:1])])
 
@@ -543,8 +550,8 @@ def _where(condition: Array, new: Any, old: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
-def _cholesky(matrix: Sequence[Sequence[Any]], safe: bool) -> Callable[[Scalars], Scalars]:
-    """Solver for a symmetric matrix, of which the lower part is read, as L diag(d) L'.
+def _cholesky(matrix: Sequence[Sequence[Any]], safe: bool) -> tuple[Callable[[Scalars], Scalars], list[Any]]:
+    """Solver for a symmetric matrix, of which the lower part is read, as L diag(d) L'; and d, its pivots.
 
     If `safe`, pivots that are negative or lost become positive, so that a step goes downhill.
     """
@@ -573,4 +580,4 @@ def _cholesky(matrix: Sequence[Sequence[Any]], safe: bool) -> Callable[[Scalars]
             x[i] = reduce(lambda a, k: a - lower[k][i] * x[k], range(i + 1, n), y[i] * inverse[i])
         return tuple(x)
 
-    return back
+    return back, pivots

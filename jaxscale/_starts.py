@@ -42,7 +42,7 @@ def published_grid(problem: Problem) -> np.ndarray:
 
 
 def given_points(problem: Problem, starts: Sequence[Mapping[str, float]]) -> np.ndarray:
-    """Free values (n, free) of mappings of natural values; pinned parameters may be left out.
+    """Free values (n, free) of mappings of natural values, moved into their bounds; pinned parameters may be left out.
 
     Raises:
         InputError: there is no start, or one lacks a parameter.
@@ -52,7 +52,8 @@ def given_points(problem: Problem, starts: Sequence[Mapping[str, float]]) -> np.
     }
     if not len(starts):
         raise InputError("starts is empty; give at least one mapping of parameter values, or 'auto'")
-    return problem.reduce(np.array([problem.law.theta({**pinned, **start}) for start in starts]))
+    free = problem.reduce(np.array([problem.law.theta({**pinned, **start}) for start in starts]))
+    return np.clip(free, problem.lower, problem.upper)
 
 
 class Pool(NamedTuple):
@@ -74,8 +75,7 @@ def drawn(stack: Stack, few: Stack, seed: int, least: int = 0) -> tuple[np.ndarr
     where it has one, and are drawn as exponents or as scales of the data, so that starts fit the units.
     """
     task, law = stack.first.task, stack.first.law
-    vectors = tuple(np.shape(x)[1] if np.ndim(x) == 2 else 0 for x in stack.first.points.logs)
-    linear = linear_parameters(task, vectors)
+    linear = _linear(task, _lengths(stack.first))
     slots = task.layout.slots
     varied = [k for k, slot in enumerate(slots) if slot >= 0 and slots.index(slot) == k and k not in linear]
     grid = _grid_over(law, varied)
@@ -220,8 +220,19 @@ def _response(law: Law, linear: tuple[int, ...]) -> Callable[..., Array]:
     return response
 
 
+def linear_parameters(problem: Problem) -> tuple[str, ...]:
+    """Names of free, untied parameters in which the response is jointly linear."""
+    with jax.enable_x64(True):
+        return tuple(problem.law.parameter_names[k] for k in _linear(problem.task, _lengths(problem)))
+
+
+def _lengths(problem: Problem) -> tuple[int, ...]:
+    """Of each variable that is a vector its length, else 0."""
+    return tuple(np.shape(x)[1] if np.ndim(x) == 2 else 0 for x in problem.points.logs)
+
+
 @lru_cache(maxsize=256)
-def linear_parameters(task: Task, vectors: tuple[int, ...]) -> tuple[int, ...]:
+def _linear(task: Task, vectors: tuple[int, ...]) -> tuple[int, ...]:
     """Indices of free, untied parameters in which the response is jointly linear.
 
     Found by doubling one parameter or two at random points: what one adds must not depend on another, nor on how often

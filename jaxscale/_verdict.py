@@ -19,11 +19,13 @@ from jaxscale._intervals import (
 )
 from jaxscale._problem import Problem
 from jaxscale._runs import Runs
+from jaxscale._starts import linear_parameters
 from jaxscale.laws import chinchilla
 
 Severity = Literal["info", "warning", "fatal"]
 
 GRADIENT_TOLERANCE = 1e-5
+ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of a residual, as a share of the response; 1 eps was seen
 FEW_AGREEING = 0.05
 TREND_P_VALUE = 1e-4
 FAR_FROM_PRIOR = 2.0  # widths: beyond, 5 % of the time even were the runs to say nothing
@@ -120,13 +122,24 @@ def judge(evidence: Evidence) -> Verdict:
     return Verdict(tuple(sorted(reasons, key=lambda r: order[r.severity])))
 
 
+def gradient_tolerance(problem: Problem, at: Linearization) -> float:
+    """The largest `gradient_norm` that counts as zero: more where residuals are so small that they are mostly rounding.
+
+    A law that passes through every run leaves nothing but rounding to point anywhere.
+    """
+    response = np.abs(problem.points.response[: problem.count])
+    rounding = ROUNDING * (response + (problem.task.space == "log"))  # of logs near zero too
+    size = np.linalg.norm(at.psi)
+    return GRADIENT_TOLERANCE + float(np.linalg.norm(at.weights * rounding) / size if size > 0 else 0.0)
+
+
 def judge_whole(gradient_norm: float, finished: int, at_best: int, used: int, parameters: int) -> tuple[Reason, ...]:
     """What holds for all groups of a joint fit: its optimum, and runs enough for all its parameters."""
     return (*_gradient(gradient_norm), *_agreement(finished, at_best), *_freedom(used, parameters))
 
 
 def _optimum(e: Evidence) -> Iterator[Reason]:
-    yield from _gradient(e.at.gradient_norm)
+    yield from _gradient(e.at.gradient_norm, gradient_tolerance(e.problem, e.at))
     if e.never_moved:
         yield Reason(
             "never_moved",
@@ -144,13 +157,13 @@ def _optimum(e: Evidence) -> Iterator[Reason]:
     yield from _agreement(e.finished, e.at_best)
 
 
-def _gradient(gradient_norm: float) -> Iterator[Reason]:
-    if not gradient_norm <= GRADIENT_TOLERANCE:
+def _gradient(gradient_norm: float, tolerance: float = GRADIENT_TOLERANCE) -> Iterator[Reason]:
+    if not gradient_norm <= tolerance:
         yield Reason(
             "gradient_not_zero",
             "fatal",
             f"the solver stopped where the gradient is not zero (cosine {gradient_norm:.1e}, should be below "
-            f"{GRADIENT_TOLERANCE:g}); leave optimizer at its default",
+            f"{tolerance:.1g}); leave optimizer at its default",
         )
 
 
@@ -249,9 +262,11 @@ def _conditioning(e: Evidence) -> Iterator[Reason]:
     limit = WEAK_RELATIVE_ERROR if noisy else HOPELESS_RELATIVE_ERROR
     for name, error in _relative_errors(e):
         if error > WEAK_RELATIVE_ERROR:
+            # What multiplies a term may well be near zero; then the term hardly matters, and the rest is known.
+            factor = name in linear_parameters(e.problem)
             yield Reason(
                 "weakly_identified",
-                "fatal" if error > limit else "warning",
+                "fatal" if error > limit and not factor else "warning",
                 f"{name} is known only to {100 * error:.0f} % (one standard error); "
                 "add runs that vary what it governs, or fix it",
                 params=(name,),

@@ -8,10 +8,10 @@ import pytest
 from oracles import PAPER_GRID, table_of
 
 import jaxscale as js
-from jaxscale._objective import Huber, Layout
+from jaxscale._objective import Huber
 from jaxscale._problem import make_problem
 from jaxscale._search import meeting, undiscovered
-from jaxscale._solve import Solutions, Task
+from jaxscale._solve import Solutions
 from jaxscale._stack import Stack
 from jaxscale._starts import linear_parameters, published_grid, screened
 from jaxscale.optim import CONVERGED, STEP_LIMIT
@@ -145,7 +145,7 @@ def test_starts_that_are_not_finite_are_left_out(runs):
     assert np.all(pool.free[0][usable][:, 2] < 0)  # log alpha
 
 
-def test_linear_parameters_are_found_for_every_law():
+def test_linear_parameters_are_found_for_every_law(runs):
     mine = js.Law.from_loss(lambda A, alpha, E, B, beta, *, N, D: E + A * N**-alpha + B * D**-beta)
     for law, expected in {
         LAW: "ABE",
@@ -153,8 +153,7 @@ def test_linear_parameters_are_found_for_every_law():
         js.laws.power_law(): "AE",
         js.laws.kaplan_nd: "",  # of degree one in none alone
     }.items():
-        task = Task(law, Layout(tuple(range(len(law.parameters)))), "log")
-        assert "".join(law.parameters[k].name for k in linear_parameters(task, (0,) * len(law.variables))) == expected
+        assert "".join(linear_parameters(make_problem(law, runs, Huber()))) == expected
 
 
 def test_linear_parameters_are_solved_for(runs):

@@ -1,5 +1,6 @@
 """Each finding is made where it was planted and nowhere else, with the right severity and words that say what to do."""
 
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -179,6 +180,35 @@ def test_sound_runs_are_trustworthy_with_nothing_to_say():
     assert all(v.trustworthy for v in quiet)
     assert sum(len(v.reasons) for v in quiet) <= 2  # each test errs now and then
     assert any(str(v) == "trustworthy" for v in quiet)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-13])
+def test_a_law_that_passes_through_every_run_is_not_blamed_for_rounding(noise):
+    """What gradient is left of such residuals points anywhere, and was taken for a solver that stopped early."""
+    variables = design()
+    exact = LAW.predict(TRUTH, **variables)
+    result = fitted(js.Runs(variables, exact * (1 + noise * np.random.default_rng(0).standard_normal(len(exact)))))
+    assert (
+        result.gradient_norm > 1e-5 and result.verdict.trustworthy and "gradient_not_zero" not in result.verdict.codes
+    )
+    assert result.params == pytest.approx(TRUTH, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("term", "severity"), [(lambda b, x: b * jnp.sin(2 * x), "warning"), (lambda b, x: jnp.expm1(b * x), "fatal")]
+)
+def test_an_amplitude_may_be_near_zero_and_what_bends_the_law_may_not(term, severity):
+    law = js.Law(
+        "line and more", lambda p, *, x: p["a"] * x + term(p["b"], x), response=js.laws.Variable("y", domain="real"),
+        variables=(js.laws.Variable("x", domain="real"),),
+        parameters=tuple(js.laws.Parameter(n, "identity") for n in "ab"),
+    )  # fmt: skip
+    x = np.linspace(0, 1, 40)
+    runs = js.Runs({"x": x}, 3 * x + 0.3 * np.random.default_rng(1).standard_normal(40), "y")
+    squares = js.SquaredError(space="raw")
+    result = js.fit(law, runs, objective=squares, intervals=None, starts=[{"a": 3.0, "b": 0.5}])
+    (found,) = [r for r in result.verdict.reasons if r.params == ("b",)]
+    assert (found.code, found.severity) == ("weakly_identified", severity)
 
 
 def test_the_rows_named_are_those_of_the_table():

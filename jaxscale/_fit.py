@@ -29,12 +29,14 @@ from jaxscale._result import FitResult, Starts
 from jaxscale._runs import Runs, as_runs, read_runs
 from jaxscale._search import Search, agreeing, refined, search, undiscovered, with_lower
 from jaxscale._sharing import Member
-from jaxscale._stack import MOST_STACKED, Stack, in_float32
+from jaxscale._solve import AT, Solutions
+from jaxscale._stack import MOST_STACKED, Stack, in_float32, solve_stack
 from jaxscale._text import quoted
+from jaxscale._trust_region import descend
 from jaxscale._units import in_plain_counts
-from jaxscale._verdict import Evidence, judge
+from jaxscale._verdict import Evidence, gradient_tolerance, judge
 from jaxscale.laws import Law, get
-from jaxscale.optim import NOT_FINITE, damped_newton
+from jaxscale.optim import CONVERGED, NOT_FINITE, damped_newton
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
 IntervalMethod = Literal["auto", "quick", "bootstrap", "profile", "none"]
@@ -71,7 +73,8 @@ def fit(
             that a first fit by `Huber(1e-3)` shows.
         starts: "auto" makes starts from the data, screens them by the objective and finishes the best and some others
             until enough agree; "paper" finishes the law's whole published grid; a number finishes that many of the
-            screened; or mappings of natural parameter values.
+            screened; or mappings of natural parameter values, of which the best is run again by a slower trust region
+            where it ends in trouble.
         optimizer: any optax transformation; the damped Newton of `jaxscale.optim` by default.
         intervals: "auto" chooses by the number of runs and their conditioning and says so; "quick", "bootstrap",
             "profile", or None.
@@ -175,9 +178,12 @@ def fit_stack(
     searches = search(stack, how.optimizer, how.starts, seed=how.seed, **options)
     if near is not None:
         searches = with_lower(searches, near, refined(stack, how.optimizer, near, **options))
-    anywhere = np.zeros(stack.first.layout.free)
-    free = np.array([s.solutions.free[s.best] if np.isfinite(s.lowest) else anywhere for s in searches])
+    free = _best(stack, searches)
     at = linearize_all(stack, free)
+    if how.solver == "damped_newton" and not isinstance(how.starts, (str, int)) and len(stack.stages) == 1:
+        searches = [_with_care(p, s, x, options) for p, s, x in zip(stack.problems, searches, at, strict=True)]
+        free = _best(stack, searches)
+        at = linearize_all(stack, free)
     if stack.first.provisional:
         return _fit_at_noise(stack, runs, how, progress, searches, free, at)
     refitted = _refitted(stack, runs, free, at, searches, how, progress)
@@ -203,6 +209,28 @@ def fit_stack(
         else:
             made.append(partial(result, k))
     return made
+
+
+def _best(stack: Stack, searches: Sequence[Search]) -> np.ndarray:
+    """Free values (tables, free) at the lowest optimum of each table; zeros where nothing is finite."""
+    anywhere = np.zeros(stack.first.layout.free)
+    return np.array([s.solutions.free[s.best] if np.isfinite(s.lowest) else anywhere for s in searches])
+
+
+def _with_care(problem: Problem, found: Search, at: Linearization, options: Mapping[str, Any]) -> Search:
+    """The search with its lowest start run again by a trust region, where it ended in trouble: somebody chose it."""
+    best = found.best if np.isfinite(found.lowest) else None
+    if best is None or (
+        found.solutions.status[best] == CONVERGED and at.gradient_norm <= gradient_tolerance(problem, at)
+    ):
+        return found
+    near = descend(problem, found.tried[best])
+    again = solve_stack(Stack.of([problem]), damped_newton(), np.zeros(1, int), near[None], damping=AT, **options)
+    if not again.value[0] < found.lowest:
+        return found
+    for old, new in zip(solutions := Solutions(*(x.copy() for x in found.solutions)), again, strict=True):
+        old[best] = new[0]
+    return found._replace(solutions=solutions)
 
 
 def _fit_at_noise(

@@ -69,6 +69,7 @@ ORDER = [
     "_search",
     "_arrow",
     "_identification",
+    "_trust_region",
     "_profiling",
     "_at_noise",
     "_intervals",

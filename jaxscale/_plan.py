@@ -1,6 +1,7 @@
 """A finished plan: the best decision for every budget, with what binds it, what that costs, and how sure it is."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,6 +17,11 @@ from jaxscale.limits import Limit
 
 QUANTITIES = ("N", "D", "tokens_per_param", "loss")
 Status = Literal["ok", "infeasible", "flat", "failed"]
+_TROUBLES: dict[Status, str] = {
+    "infeasible": "cannot keep to all limits",
+    "failed": "have no certified optimum",
+    "flat": "have other sizes that do as well",
+}
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,11 @@ class PlanRow:
     reach_loss: float | None = None
     note: str = ""
 
+    @property
+    def target(self) -> float:
+        """What was asked for: the loss to reach, or else the budget."""
+        return self.budget if self.reach_loss is None else self.reach_loss
+
 
 @dataclass(frozen=True)
 class Request:
@@ -96,6 +107,12 @@ class Plan:
     assumptions: Mapping[str, float] = field(default_factory=dict)
     per: Mapping[str, str] = field(default_factory=dict, repr=False)
     request: Request | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def target(self) -> str:
+        """What each row was asked for: the budget, or the loss to reach."""
+        reaching = any(row.reach_loss is not None for row in self.rows)
+        return f"{self.law.response.name} to reach" if reaching else "budget"
 
     @property
     def shadow_price(self) -> pd.DataFrame:
@@ -189,37 +206,33 @@ class Plan:
 
     def report(self) -> Report:
         """The plan as a table of text."""
-        bad = [row for row in self.rows if row.status != "ok"]
-        infeasible = sum(row.status == "infeasible" for row in bad)
-        sentences = []
-        if infeasible:
-            sentences.append(f"{infeasible} of {len(self.rows)} budgets cannot keep to all limits")
-        if len(bad) > infeasible:
-            sentences.append(f"{len(bad) - infeasible} of {len(self.rows)} budgets have no certified optimum")
-        banded = any(row.intervals for row in self.rows)
+        counts = Counter(row.status for row in self.rows)
         reaching = any(row.reach_loss is not None for row in self.rows)
+        what = f"{len(self.rows)} {'losses' if reaching else 'budgets'}"
+        sentences = [f"{counts[s]} of {what} {words}" for s, words in _TROUBLES.items() if counts[s]]
+        banded = any(row.intervals for row in self.rows)
         shown = {"N": "N", "D": "D", "tokens_per_param": "D/N"}
         shown |= {"cost": f"cost ({self.unit})"} if reaching else {"loss": self.law.response.name}
-        response = self.law.response
-        unit = f" ({response.unit})" if response.unit else ""
-        header = [f"{response.name} to reach{unit}" if reaching else f"budget ({self.unit})"]
+        unit = self.law.response.unit if reaching else self.unit
+        header = [f"{self.target} ({unit})" if unit else self.target]
         for title in shown.values():
             header += [title, f"{100 * self.level:g} %"] if banded else [title]
         binding = any(set(row.binding) - {"budget", "reach_loss"} for row in self.rows)
         cells = []
         for row in self.rows:
-            first = row.reach_loss if row.reach_loss is not None else row.budget
-            line = [format_number(first), *(c for name in shown for c in _cells(row, name, banded))]
+            line = [format_number(row.target), *(c for name in shown for c in _cells(row, name, banded))]
             cells.append((*line, ", ".join(row.binding)) if binding else tuple(line))
         header += ["bound by"] if binding else []
         blocks: list[Table | Lines] = [Table("", tuple(header), tuple(cells))]
         prices = [
-            (format_number(row.budget), name, format_number(p.value, 3), p.unit)
+            (format_number(row.target), name, format_number(p.value, 3), p.unit)
             for row in self.rows
             for name, p in row.shadow_price.items()
         ]
         if prices and (binding or reaching):
-            blocks.append(Table("One more unit of each limit", ("budget", "of", "changes by", "unit"), tuple(prices)))
+            blocks.append(
+                Table("One more unit of each limit", (self.target, "of", "changes by", "unit"), tuple(prices))
+            )
         notes = self._notes(banded)
         if notes:
             blocks.append(Lines("", tuple(notes)))
@@ -228,10 +241,9 @@ class Plan:
     def _notes(self, banded: bool) -> list[str]:
         notes = [*self.notes]
         for row in self.rows:
-            wanted = row.budget if row.reach_loss is None else row.reach_loss
             if row.note:
                 notes.append(
-                    f"{format_number(wanted)}: {row.note}{': ' if row.conflict else ''}{', '.join(row.conflict)}"
+                    f"{format_number(row.target)}: {row.note}{': ' if row.conflict else ''}{', '.join(row.conflict)}"
                 )
         if banded:
             notes.append(f"Intervals: {self.method}.")

@@ -85,11 +85,11 @@ class WhatIf:
         for (old, new), foretold in zip(self.rows, self.first_order, strict=True):
             for name, title in shown.items():
                 a, b, c = getattr(old, name), getattr(new, name), foretold.get(name, math.nan)
-                cells.append((format_number(old.budget), title, *(_shown(v) for v in (a, b, b - a, c - a)), new.status))
-        header = ("budget", "of", "before", "after", "difference", "to first order", "status")
+                cells.append((format_number(old.target), title, *(_shown(v) for v in (a, b, b - a, c - a)), new.status))
+        header = (self.before.target, "of", "before", "after", "difference", "to first order", "status")
         changes = tuple(f"{inert(name)}: {inert(text)}" for name, text in self.changes.items())
         notes = tuple(
-            f"{format_number(old.budget)}: {', '.join((new.note, *new.conflict))}" for old, new in self.rows if new.note
+            f"{format_number(old.target)}: {', '.join((new.note, *new.conflict))}" for old, new in self.rows if new.note
         )
         blocks = [Lines("Changed", changes), Table("", header, tuple(cells)), *([Lines("", notes)] if notes else [])]
         return Report(f"what if · {self.before.label}", None, tuple(blocks))

@@ -50,6 +50,14 @@ def test_changes_give_the_plan_that_would_be_made_afresh(plan):
     assert set(changed.changes) == {"cost", "limits", "budgets"}
 
 
+def test_a_loss_to_reach_heads_its_rows():
+    plan = frontier(BESIROGLU, reach_loss=[2.2, 2.1])
+    printed = str(what_if(plan, limits={"N_max": 5e9, "D_max": 1e9}))
+    assert "loss to reach" in printed and "budget" not in printed
+    assert "2.1: the limits contradict each other" in printed
+    assert "budget" not in str(plan)
+
+
 def test_another_source():
     plan = frontier(BESIROGLU, 1e24)
     other = chinchilla.published["hoffmann_tex"]

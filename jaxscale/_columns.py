@@ -166,16 +166,25 @@ _LARGER_UNIT = re.compile(
 )
 
 
+_FACTORS = {"K": "1e3, thousands", "M": "1e6, millions", "B": "1e9, billions", "T": "1e12, trillions"}
+
+
+def larger_unit(column: str) -> tuple[str, str] | None:
+    """The name without its unit, and the unit, of a column that is named as in thousands, millions or more."""
+    match = _LARGER_UNIT.fullmatch(column)
+    return None if match is None else (match["name"], next(text for u, text in _FACTORS.items() if match[u]))
+
+
 def _in_larger_units(columns: Sequence[str], symbols: Sequence[str]) -> str:
-    """A sentence about the first column that is named like a symbol, but in thousands, millions or more; or nothing."""
+    """A sentence about each symbol with a column that is named like it, but in thousands, millions or more."""
+    sentences = []
     for symbol in symbols:
         for column in columns:
-            match = _LARGER_UNIT.fullmatch(column)
-            if match and any(_key(match["name"]) in rank for rank in ALIASES.get(symbol, ())):
-                words = {"K": "1e3, thousands", "M": "1e6, millions", "B": "1e9, billions", "T": "1e12, trillions"}
-                unit = next(words[u] for u in words if match[u])
-                return (
-                    f"Column {quoted(column)} may be {symbol}, but by its name it is in units of {unit}: "
+            found = larger_unit(column)
+            if found and any(_key(found[0]) in rank for rank in ALIASES.get(symbol, ())):
+                sentences.append(
+                    f"Column {quoted(column)} may be {symbol}, but by its name it is in units of {found[1]}: "
                     f'multiply it in the table, then name it with {symbol}="..." ({_flag(symbol)}COLUMN)'
                 )
-    return ""
+                break
+    return "\n".join(sentences)

@@ -92,7 +92,11 @@ def test_columns_are_named(names: str, options: dict, columns: dict, guessed: se
         ("params U unique_tokens loss", {}, "could each be U.*--col U='U'"),
         ("params tokens", {}, "no column is recognised as the loss; there are 'params', 'tokens'"),
         ("loss a b", {}, "no column is recognised as a variable.*'loss', 'a', 'b'"),
-        ("params_b tokens_b loss", {}, "no column is recognised as a variable.*'params_b' may be N, .*1e9, billions"),
+        (
+            "params_b tokens_b loss",
+            {},
+            r"'params_b' may be N,.* billions.*\n.*'tokens_b' may be D,",
+        ),
         ("params loss", {"D": "token"}, r"no column 'token' \(D\); there are 'params', 'loss'"),
         ("params tokens loss", {"D": "tokns"}, "did you mean 'tokens'"),
         ("params tokens loss", {"N": "params", "D": "params"}, "'params' is named twice, for N and D"),
@@ -432,6 +436,14 @@ def test_compute_in_another_unit_is_fatal(factor: float, severity: str) -> None:
     flops = [factor * 6 * n * d for n, d in zip(N, D, strict=True)]
     notes = Runs.from_frame(table(flops=flops)).record.notes
     assert [note.severity for note in notes if note.code == "mixed_conventions"] == [severity]
+
+
+def test_a_column_named_in_a_larger_unit_is_fatal() -> None:
+    """Nobody who reads "(M)" in the name can take such numbers for parameters."""
+    frame = table(**{"params": None, "Model size (M)": [50, 100, 200, 400]})
+    (note,) = Runs.from_frame(frame, N="Model size (M)").record.notes
+    assert (note.code, note.severity) == ("suspicious_units", "fatal")
+    assert "column 'Model size (M)' is by its name in units of 1e6, millions; multiply it in the table" in note.text
 
 
 def test_rows_of_a_note_are_numbers() -> None:

@@ -26,7 +26,7 @@ from jaxscale._constrained import FAILED, FLAT, INFEASIBLE, OK
 from jaxscale._decision import Decision, decide
 from jaxscale._errors import InputError
 from jaxscale._intervals import Progress
-from jaxscale._plan import QUANTITIES, Plan, PlanRow, Price, Request, Status
+from jaxscale._plan import QUANTITIES, UNTRUSTED, Plan, PlanRow, Price, Request, Status
 from jaxscale._planning import (
     TARGETS,
     Answers,
@@ -161,7 +161,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     else:
         ends, method, notes = None, None, [f"No intervals: {label} carries neither a covariance nor draws."]
     if not getattr(getattr(source, "verdict", None), "trustworthy", True):
-        notes = ["The fit behind this plan is not trustworthy; see its verdict.", *notes]
+        notes = [UNTRUSTED, *notes]
 
     for second in getattr(source, "at_noise", ()):
         matched = solve_many(decision, _givens(law.theta(second.params)[None], wanted, rest))
@@ -173,6 +173,9 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     rows = []
     for i, target in enumerate(targets):
         status, note = _judge(decision, answers, i, expansions[i])
+        blamed = conflict(decision, givens[i], answers.blame[i]) if status == "infeasible" else ()
+        if blamed == ("reach_loss",):
+            note = f"by this law no model reaches a {law.response.name} so low"
         natural = {q: math.exp(v) if q != "loss" or positive else v for q, v in zip(quantities, points[i], strict=True)}
         if status in ("failed", "infeasible"):
             natural = dict.fromkeys(natural, math.nan)
@@ -193,7 +196,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
                 tokens_per_param=natural.get("tokens_per_param", math.nan),
                 cost=spent,
                 variables=everything if found else {},
-                conflict=conflict(decision, givens[i], answers.blame[i]) if status == "infeasible" else (),
+                conflict=blamed,
                 binding=tuple(
                     name for name in touched if answers.multipliers[i, decision.row_names.index(name)] > 1e-9
                 ),

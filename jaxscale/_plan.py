@@ -10,17 +10,17 @@ import pandas as pd
 
 from jaxscale._errors import InputError
 from jaxscale._report import Lines, Report, Table, to_html, to_text
-from jaxscale._text import format_number, quoted
+from jaxscale._text import format_number, plural, quoted
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
 from jaxscale.limits import Limit
 
 QUANTITIES = ("N", "D", "tokens_per_param", "loss")
 Status = Literal["ok", "infeasible", "flat", "failed"]
-_TROUBLES: dict[Status, str] = {
-    "infeasible": "cannot keep to all limits",
-    "failed": "have no certified optimum",
-    "flat": "have other sizes that do as well",
+_TROUBLES: dict[Status, tuple[str, str]] = {  # said of one row, and of more
+    "infeasible": ("cannot keep to all limits", "cannot keep to all limits"),
+    "failed": ("has no certified optimum", "have no certified optimum"),
+    "flat": ("has other sizes that do as well", "have other sizes that do as well"),
 }
 
 
@@ -87,7 +87,10 @@ class Request:
     assumed: Mapping[str, float] = field(default_factory=dict)  # in place of published constants of repetition
 
 
-@dataclass(frozen=True)
+UNTRUSTED = "The fit behind this plan is not trustworthy; see its verdict."  # the first note of such a plan
+
+
+@dataclass(frozen=True, repr=False)
 class Plan:
     """Best decisions over budgets. `method` says how intervals came about; None: there are none.
 
@@ -206,10 +209,7 @@ class Plan:
 
     def report(self) -> Report:
         """The plan as a table of text."""
-        counts = Counter(row.status for row in self.rows)
         reaching = any(row.reach_loss is not None for row in self.rows)
-        what = f"{len(self.rows)} {'losses' if reaching else 'budgets'}"
-        sentences = [f"{counts[s]} of {what} {words}" for s, words in _TROUBLES.items() if counts[s]]
         banded = any(row.intervals for row in self.rows)
         shown = {"N": "N", "D": "D", "tokens_per_param": "D/N"}
         shown |= {"cost": f"cost ({self.unit})"} if reaching else {"loss": self.law.response.name}
@@ -236,35 +236,52 @@ class Plan:
         notes = self._notes(banded)
         if notes:
             blocks.append(Lines("", tuple(notes)))
-        return Report(f"plan · {self.label} · cost {self.cost}", "; ".join(sentences) or None, tuple(blocks))
+        return Report(f"plan · {self.label} · cost {self.cost}", self.summary or None, tuple(blocks))
+
+    @property
+    def summary(self) -> str:
+        """What is wrong with the plan as a whole, in words; empty where nothing is."""
+        sentences = ["THE FIT BEHIND THIS PLAN IS NOT TRUSTWORTHY"] if UNTRUSTED in self.notes else []
+        counts = Counter(row.status for row in self.rows)
+        for status, (one, more) in _TROUBLES.items():
+            if count := counts[status]:
+                sentences.append(f"{self._share(count)} {one if count == 1 else more}")
+        return "; ".join(sentences)
+
+    def _share(self, count: int) -> str:
+        """That many of the rows, as the subject of a sentence."""
+        if len(self.rows) == 1:
+            return "the plan"
+        return f"{count} of {len(self.rows)} {'budgets' if self.target == 'budget' else 'losses'}"
 
     def _notes(self, banded: bool) -> list[str]:
-        notes = [*self.notes]
+        notes = [note for note in self.notes if note != UNTRUSTED]
         for row in self.rows:
             if row.note:
-                notes.append(
-                    f"{format_number(row.target)}: {row.note}{': ' if row.conflict else ''}{', '.join(row.conflict)}"
-                )
+                blamed = "" if row.conflict in ((), ("reach_loss",)) else f": {', '.join(row.conflict)}"
+                notes.append(f"{format_number(row.target)}: {row.note}{blamed}")
         if banded:
             notes.append(f"Intervals: {self.method}.")
         regrets = [row.regret["loss"] for row in self.rows if math.isfinite(row.regret.get("loss", math.nan))]
         if regrets:
-            notes.append(
-                "Following this plan if another draw is the truth costs "
-                f"{format_number(max(regrets), 2)} in loss on average "
-                "(the largest of all rows)."
-            )
-        beyond = [(row.decades_beyond_data, row.budget) for row in self.rows if row.decades_beyond_data]
+            largest = " (the largest of all rows)" if len(regrets) > 1 else ""
+            cost = format_number(max(regrets), 2)
+            notes.append(f"Following this plan if another draw is the truth costs {cost} in loss on average{largest}.")
+        beyond = [(row.decades_beyond_data, row.target) for row in self.rows if row.decades_beyond_data]
         if beyond:
-            most, budget = max(beyond)
-            notes.append(
-                f"{len(beyond)} of {len(self.rows)} budgets need N or D beyond the largest run, "
-                f"{format_number(budget)} by {most:.1f} decades."
-            )
+            most, target = max(beyond)
+            who = self._share(len(beyond)).removeprefix("the plan") or "The plan"
+            which = f"{format_number(target)} " if len(self.rows) > 1 else ""
+            need = "needs" if len(beyond) == 1 else "need"
+            notes.append(f"{who} {need} N or D beyond the largest run, {which}by {most:.1f} decades.")
         return notes
 
     def __str__(self) -> str:
         return to_text(self.report())
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"N {_cells(row, 'N', False)[0]} and D {_cells(row, 'D', False)[0]}" for row in self.rows[:3])
+        return f"<Plan {self.label}, {plural(len(self.rows), 'row')}: {self.summary or rows}>"
 
     def _repr_html_(self) -> str:
         return to_html(self.report())

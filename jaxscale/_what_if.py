@@ -15,7 +15,7 @@ from jaxscale._errors import InputError
 from jaxscale._frontier import frontier, make_plan
 from jaxscale._plan import QUANTITIES, Plan, PlanRow, Request, plain
 from jaxscale._report import Lines, Report, Table, to_html, to_text
-from jaxscale._text import format_number, inert, parse_number, quoted
+from jaxscale._text import format_number, inert, listed, parse_number, quoted
 from jaxscale.costs import CostModel, check_positive
 from jaxscale.limits import UNIQUE_TOKENS, Limit
 from jaxscale.limits import read as read_limits
@@ -25,7 +25,7 @@ _TIMES = re.compile(r"[x*]\s*([0-9.]+(?:e[+-]?[0-9]+)?)", re.IGNORECASE)
 _UNSET = object()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WhatIf:
     """A plan before and after a change, row by row.
 
@@ -85,17 +85,21 @@ class WhatIf:
         for (old, new), foretold in zip(self.rows, self.first_order, strict=True):
             for name, title in shown.items():
                 a, b, c = getattr(old, name), getattr(new, name), foretold.get(name, math.nan)
-                cells.append((format_number(old.target), title, *(_shown(v) for v in (a, b, b - a, c - a)), new.status))
+                moves = (_shown(0.0 if math.isclose(x, a, rel_tol=1e-12) else x - a) for x in (b, c))
+                cells.append((format_number(old.target), title, _shown(a), _shown(b), *moves, new.status))
         header = (self.before.target, "of", "before", "after", "difference", "to first order", "status")
         changes = tuple(f"{inert(name)}: {inert(text)}" for name, text in self.changes.items())
         notes = tuple(
             f"{format_number(old.target)}: {', '.join((new.note, *new.conflict))}" for old, new in self.rows if new.note
         )
         blocks = [Lines("Changed", changes), Table("", header, tuple(cells)), *([Lines("", notes)] if notes else [])]
-        return Report(f"what if · {self.before.label}", None, tuple(blocks))
+        return Report(f"what if · {self.before.label}", self.after.summary or None, tuple(blocks))
 
     def __str__(self) -> str:
         return to_text(self.report())
+
+    def __repr__(self) -> str:
+        return f"<WhatIf {self.before.label}, changed {listed(list(self.changes))}: {self.after!r}>"
 
     def _repr_html_(self) -> str:
         return to_html(self.report())

@@ -225,9 +225,20 @@ def test_distance_from_the_data():
     near, far = frontier(fit_like(record=runs), [1e18, 5.76e23]).rows
     assert near.decades_beyond_data == 0
     np.testing.assert_allclose(far.decades_beyond_data, np.log10(far.N / 1e9), rtol=1e-12)  # D is only 0.1 beyond
-    assert "1 of 2 budgets need N or D beyond the largest run, 5.76e23 by 1.9 decades" in str(
+    assert "1 of 2 budgets needs N or D beyond the largest run, 5.76e23 by 1.9 decades" in str(
         frontier(fit_like(record=runs), [1e18, 5.76e23])
     )
+
+
+def test_a_plan_says_first_that_its_fit_is_not_trustworthy():
+    plan = frontier(fit_like(verdict=SimpleNamespace(trustworthy=False)), 1e24)
+    assert str(plan).splitlines()[1] == "THE FIT BEHIND THIS PLAN IS NOT TRUSTWORTHY"
+    assert plan.notes[0] == "The fit behind this plan is not trustworthy; see its verdict."
+    assert "NOT TRUSTWORTHY" in repr(plan)
+    sound = frontier(fit_like(verdict=SimpleNamespace(trustworthy=True)), 1e24)
+    assert "trustworthy" not in str(sound).lower()
+    (row,) = sound.rows
+    assert repr(sound) == f"<Plan chinchilla, 1 row: N {row.N / 1e9:.4g}B and D {row.D / 1e12:.4g}T>"
 
 
 def test_no_interior_optimum_is_a_failed_row():

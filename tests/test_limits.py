@@ -90,14 +90,16 @@ def test_contradictions_are_named_and_minimal():
     assert row.conflict == ("budget", "N_min", "D_per_N_min")
     assert np.isnan(row.N)
     plan = frontier(BESIROGLU, 1e24, limits={"N_min": 1e11, "D_per_N": (500, None)})
-    assert "1 of 1 budgets cannot keep to all limits" in str(plan)
+    assert "the plan cannot keep to all limits" in str(plan)
     assert "budget, N_min, D_per_N_min" in str(plan)
     assert the_row({"N_min": 2e10, "N_max": 1e10}).conflict == ("N_max", "N_min")
 
 
 def test_a_loss_below_the_floor_cannot_be_reached():
-    (row,) = frontier(BESIROGLU, reach_loss=1.5).rows
+    plan = frontier(BESIROGLU, reach_loss=1.5)
+    (row,) = plan.rows
     assert row.status == "infeasible"
+    assert "1.5: by this law no model reaches a loss so low\n" in f"{plan}\n"
     assert row.conflict == ("reach_loss",)
 
 

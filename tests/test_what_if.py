@@ -58,6 +58,14 @@ def test_a_loss_to_reach_heads_its_rows():
     assert "budget" not in str(plan)
 
 
+def test_a_cost_that_stays_differs_by_nothing(plan):
+    change = what_if(plan, set={"beta": "+1sigma"})
+    assert [line.split()[-5:] for line in str(change).splitlines() if " cost " in line] == [
+        ["1e22", "1e22", "0", "0", "ok"], ["1e24", "1e24", "0", "0", "ok"]
+    ]  # fmt: skip
+    assert repr(change).startswith("<WhatIf chinchilla, changed 'beta': <Plan chinchilla, 2 rows: N ")
+
+
 def test_another_source():
     plan = frontier(BESIROGLU, 1e24)
     other = chinchilla.published["hoffmann_tex"]

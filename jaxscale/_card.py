@@ -132,7 +132,9 @@ def _definitions(result: Any) -> tuple[tuple[str, str], ...]:
             parts.append(inert(record.conventions[v.name]))
         lines.append((v.name, "; ".join(parts)))
     lines += [
-        (inert(k), inert(text)) for k, text in record.conventions.items() if k not in {label for label, _ in lines}
+        (inert(k), inert(text))
+        for k, text in record.conventions.items()
+        if text != "nats" and k not in {label for label, _ in lines}
     ]
     return tuple(lines)
 

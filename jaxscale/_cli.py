@@ -386,7 +386,7 @@ def frontier(
     output: _Output = None,
     as_json: _Json = False,
 ) -> None:
-    """Find the best model for each budget, or the cheapest that reaches each loss.
+    """Find the best model for each budget, or for each loss to reach.
 
     Model size, training tokens and loss, each with its interval where the fit has intervals; which limits bind, and
     what one more unit of each would change.
@@ -470,7 +470,7 @@ def models(
         str, typer.Argument(metavar="[FIT]", help="What to judge them by: a fit, or law:instance.")
     ] = "chinchilla:besiroglu",
 ) -> None:
-    """Compare known models with the best use of their own size, and of their own compute."""
+    """Compare known models with the best use of their compute."""
     show.print_reports(js.reference_models(arguments.members(arguments.record(source, None), None)[0][1]).report())
 
 

@@ -125,7 +125,7 @@ def envelope(
     curves = _curves(runs)
     if len(curves) < 3:
         raise InputError(
-            f"an envelope needs training curves of at least three models, got {len(curves)} with two checkpoints; "
+            f"an envelope needs training curves of at least three models, and {len(curves)} have two checkpoints; "
             'name the column of the run with run="..."'
         )
     every = _Curves.of(curves)

@@ -68,7 +68,7 @@ class ModelTable:
                 format_number(row.N_for_compute, 3),
                 f"{format_number(row.model.N.value / row.N_for_compute, 3)}x",
                 f"{row.loss_gap:.4f}",
-                f"{100 * row.wasted:.3g} %",
+                f"{100 * row.wasted:.1f} %",
             )
             for row in self.rows
         )

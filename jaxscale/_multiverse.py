@@ -60,11 +60,15 @@ class Multiverse:
         table = pd.DataFrame.from_dict(rows, orient="index")
         return table.sort_values("N", ascending=False, kind="stable").rename_axis("choice")
 
+    @property
+    def _budget(self) -> str:
+        return f"{format_number(self.budget, 3, suffixes=False)} {self.unit}"
+
     def report(self) -> Report:
         """The range of answers, then which choice moves them most, then the combinations at both ends."""
         kept = self.frame.dropna(subset=["N"])
         counts = f"{len(self.frame)} fits, {int(self.frame['trustworthy'].sum())} of them trustworthy"
-        title = f"Multiverse · {counts} · budget {self.budget:.3g} {self.unit}"
+        title = f"Multiverse · {counts} · budget {self._budget}"
         if not len(kept):
             return Report(title, None, (Lines("", ("No combination of choices gives an answer.",)),))
         usual = self.frame.iloc[0]
@@ -131,7 +135,7 @@ class Multiverse:
             top.yaxis.set_major_formatter(lambda value, _: format_number(value, 3))
             top.yaxis.set_minor_formatter(lambda value, _: format_number(value, 3))
         top.set_ylabel(f"best {decision} ({self._unit(decision)})")
-        title = f"Best {decision} for {self.budget:.3g} {self.unit}, {len(ordered)} ways to fit the runs"
+        title = f"Best {decision} for {self._budget}, {len(ordered)} ways to fit the runs"
         top.set_title(title, loc="left")
         top.legend(frameon=False)
         for line, (choice, option) in enumerate(labels):

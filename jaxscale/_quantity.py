@@ -89,7 +89,7 @@ def make_quantity(
         if wanted not in _PLANNED:
             raise InputError(f"at a budget there is {', '.join(_PLANNED)}; got {quoted(wanted)}")
         unit = _PLANNED[wanted] or law.response.unit
-        name = f"best {wanted} for {amount:.3g} {cost.unit}"
+        name = f"best {wanted} for {format_number(amount, 3, suffixes=False)} {cost.unit}"
         return Quantity(name, unit, True, wanted in "ND", _planned(law, cost, wanted), np.array([np.log(amount)]))
     if wanted not in law.parameter_names:
         raise InputError(

@@ -53,8 +53,11 @@ def recommend(
             f"{size(noise)}) and has {choice.parameters} parameters instead of {best.parameters}."
         )
     if alike := [c.label for c in close if c not in (best, choice)]:
-        reasons.append(f"Nor can {', '.join(alike)}." if choice is not best else
-                       f"These runs do not tell it from {', '.join(alike)}, which are no simpler.")  # fmt: skip
+        simpler = "which is no simpler" if len(alike) == 1 else "which are no simpler"
+        others = ", ".join(alike)
+        reasons.append(
+            f"Nor can {others}." if choice is not best else f"These runs do not tell it from {others}, {simpler}."
+        )
     behind_all = [c for c in laws if c not in close]
     if behind_all:
         gap, noise = behind(behind_all[0], best)

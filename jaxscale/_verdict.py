@@ -340,7 +340,7 @@ def _residuals(e: Evidence) -> Iterator[Reason]:
             "influential_runs",
             "warning",
             f"{_count(len(pulling), 'run pulls', 'runs pull')} far more than the rest ({_rows(pulling)}); "
-            "see what the fit says without",
+            f"see what the fit says without {'it' if len(pulling) == 1 else 'them'}",
             pulling,
         )
     far = np.flatnonzero(np.abs(residuals) > FAR_OFF_IN_SIGMA * sigma)

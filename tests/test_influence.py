@@ -88,7 +88,7 @@ def test_planted_runs_are_named(runs):
     loss[[7, 8, 9]] *= 1.08
     odd = js.influence(js.fit(LAW, js.Runs(runs.variables, loss), intervals=None), budget=1e23)
     assert any(set(left.rows) == {8, 9, 10} for left in odd.together)
-    assert any("Without 3 runs 8, 9, 10, best N for 1e+23 FLOPs moves by" in text for text in odd.sentences())
+    assert any("Without 3 runs 8, 9, 10, best N for 1e23 FLOPs moves by" in text for text in odd.sentences())
     assert set(np.argsort(-np.abs(odd.outlier))[:3]) == {7, 8, 9}
     frame = odd.to_frame()
     assert list(frame.columns[:4]) == ["change", "pull", "leverage", "outlier"] and frame.index.name == "row"

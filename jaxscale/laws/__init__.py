@@ -163,7 +163,7 @@ def get(name: str, **options: Any) -> Law:
     Options may stand in the name, `bnsl(breaks=2)`, and a chain of laws has `>>` in it, `chinchilla >> gadre_err`.
 
     Raises:
-        InputError: there is no such law, or it has no such option; the message lists those there are.
+        InputError: there is no such law, or it has no such option; the message names those that come close, or all.
     """
     first, chained, last = name.rpartition(">>")
     if chained:
@@ -222,9 +222,8 @@ def instance(label: str) -> Instance:
 
 def _suggestion(wrong: str, known: Iterable[str]) -> str:
     known = tuple(known)
-    close = get_close_matches(wrong, known, n=1)
-    guess = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"{guess}; there are {', '.join(known)}"
+    close = get_close_matches(wrong, known, n=3)
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else f"; there are {', '.join(known)}"
 
 
 __all__ = [

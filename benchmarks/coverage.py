@@ -1,8 +1,9 @@
 """`python -m benchmarks.coverage`: how often the default 90 % intervals hold the truth, for planted laws and noises.
 
 Every simulated table goes through what `fit_many` does (`auto` starts, the method that `choose_method` picks, 1,000
-draws or profiles), 256 tables side by side. A cell is written to `coverage.json` beside this file as it is finished;
-`--cells` chooses some, `--simulations` says how many tables, `--list` names them, `--table` prints what is there.
+draws or profiles), 256 tables side by side; those of "quick by ..." go through `fit_many` with quick intervals. A
+cell is written to `coverage.json` beside this file as it is finished; `--cells` chooses some, `--simulations` says how
+many tables, `--list` names them, `--table` prints what is there.
 
 Designs and noises are none that the intervals were built with, see `DESIGNS` and `NOISES`. Besides parameters,
 intervals are of a = beta / (alpha + beta), and of the best N and the loss at a budget of 1e24 FLOPs, by the method
@@ -21,7 +22,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 import jaxscale as js
 from jaxscale import costs
@@ -32,10 +33,12 @@ from jaxscale._intervals import (
     percentiles,
     powell_covariance,
 )
+from jaxscale._objective import Objective
 from jaxscale._problem import Problem, make_problem
 from jaxscale._profiling import entry, profile
 from jaxscale._quantity import Quantity, make_quantity
 from jaxscale._resampling import bootstrap_draws
+from jaxscale._result import problem_of
 from jaxscale._search import search
 from jaxscale._stack import MOST_STACKED, Stack
 from jaxscale._units import in_plain_counts
@@ -146,6 +149,7 @@ class Cell:
     noise: Noise
     each: int = 1
     planned: bool = True  # whether the best run at a budget is a target
+    quick: Objective | None = None  # whose quick interval is looked at, in place of the default
 
     def table(self, seed: int) -> js.Runs:
         """One simulated table."""
@@ -192,8 +196,9 @@ TRUTH = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
 SIXTY = {"E": 1.22, "A": 3355.0, "alpha": 0.408, "B": 18186.0, "beta": 0.431, "k": 0.452}
 DESIGNS = {
     "120 in a sweep": sweep(8, 15), "60 scattered": scatter(60), "36 in a grid": grid(6, 6), "20 in a grid": grid(5, 4),
-    "15 in a grid": grid(5, 3), "10 in a sweep": sweep(2, 5), "12 in a sweep": sweep(3, 4),
+    "72 in a grid": grid(9, 8), "15 in a grid": grid(5, 3), "10 in a sweep": sweep(2, 5), "12 in a sweep": sweep(3, 4),
 }  # fmt: skip
+QUICK = {"matched Huber": js.Huber("matched"), "Student's t": js.StudentT(), "squares": js.SquaredError()}
 NOISES = {"gaussian": gaussian, "heavy": heavy, "uneven": uneven, "contaminated": contaminated}
 
 
@@ -224,6 +229,12 @@ def _cells() -> dict[str, Cell]:
     cells["power_law, 12 sizes, gaussian"] = Cell(
         POWER, {"A": 300.0, "E": 1.7, "alpha": 0.34}, sizes(12), gaussian, planned=False
     )
+    for design in ("20 in a grid", "36 in a grid", "72 in a grid"):
+        for noise in ("gaussian", "heavy", "uneven"):
+            for name, objective in QUICK.items():
+                cells[f"chinchilla, {design}, {noise}, quick by {name}"] = Cell(
+                    CHINCHILLA, TRUTH, DESIGNS[design], NOISES[noise], quick=objective
+                )
     chain = CHINCHILLA >> js.laws.gadre_err
     truth = {**TRUTH, **js.laws.gadre_err.published["rpj_17"].params}
     cells["chinchilla >> gadre_err, 36 in a grid, gaussian"] = Cell(chain, truth, DESIGNS["36 in a grid"], gaussian)
@@ -250,6 +261,12 @@ def outcomes(cell: Cell, simulations: range) -> Iterator[Outcome]:
     if len(cell.law.steps) > 1:
         yield from (_of_chain(cell, k) for k in simulations)
         return
+    if cell.quick is not None:
+        fits = js.fit_many(
+            cell.law, ((str(k), cell.table(k)) for k in simulations), objective=cell.quick, intervals="quick"
+        )
+        yield from (_of_quick(cell, fit) for _, fit in fits)
+        return
     with jax.enable_x64(True):
         for first in simulations[::MOST_STACKED]:
             some = range(first, min(first + MOST_STACKED, simulations.stop))
@@ -260,6 +277,27 @@ def _of_chain(cell: Cell, seed: int) -> Outcome:
     """`fit_chain` of one table; parameters in natural units."""
     result = js.fit_chain(cell.law, cell.table(seed), seed=seed)
     return Outcome(result.intervals.method, dict(result.params), dict(result.intervals.params))
+
+
+def _of_quick(cell: Cell, fit: js.FitResult) -> Outcome:
+    """Quick intervals; of what is no parameter by the delta method, as wide as theirs beside their standard errors."""
+    if fit.covariance is None:
+        return Outcome("none", {}, {})
+    problem = problem_of(fit)
+    free = problem.reduce(fit.theta)
+    wide = stdtrit(problem.count - len(free), (1 + LEVEL) / 2)
+    estimate, ends = {}, {}
+    with jax.enable_x64(True):
+        for name, q in cell.targets.items():
+            measure, given = q.of_free(problem)
+            value, slope = (np.asarray(x) for x in _measured(measure)(free, given))
+            half = wide * np.sqrt(slope @ fit.covariance.matrix @ slope)
+            estimate[name], ends[name] = float(value), (float(value - half), float(value + half))
+    for name, end in ends.items():
+        if name in fit.intervals.params:
+            parameter = fit.law.parameters[fit.law.parameter_names.index(name)]
+            np.testing.assert_allclose(end, [parameter.to_theta(x) for x in fit.intervals.params[name]], rtol=1e-6)
+    return Outcome("quick", estimate, ends)
 
 
 def _of_stack(cell: Cell, tables: list[js.Runs], seed: int) -> list[Outcome]:

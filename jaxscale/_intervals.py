@@ -18,6 +18,7 @@ FEWEST_RUNS_FOR_PAIRS = (
     20  # below, a resample keeps too few distinct runs (measured: 12 % singular at 9 runs, none at 20)
 )
 FEWEST_DEGREES_OF_FREEDOM = 4
+LEAST_ROOM = 1e-3  # of 1 - leverage, where residuals are divided by it
 FEWEST_CLUSTERS = 8
 # Measured on simulated designs of the Chinchilla law: sound ones have condition numbers of 3.6e4 to 9.4e4 and relative
 # errors of an exponent of .05 to .16; too narrow ones 1.5e6 and more.
@@ -65,6 +66,11 @@ def powell_covariance(at: Linearization) -> Covariance | None:
     The usual sandwich counts curvature only where |residual| <= delta, and covers 61 to 90 % of the time when delta is
     far below the noise; see `Linearization.slopes`. A prior counts as one more observation, whose centre would be off
     by its width. None where the runs do not determine all parameters.
+
+    Where psi is not far below the noise it shrinks with the residuals, which a fit draws towards it: its square is then
+    divided by 1 - leverage (HC2: MacKinnon & White 1985, J. Econometrics 29). Measured for objectives matched to the
+    noise and squares, 20 to 72 runs: 88 to 92 % instead of 81 to 90; by (1 - leverage)^2 (HC3) it would be 90 to 95.
+    Sizes of 1e-3 where residuals are 6e-3 do not shrink: 90 to 93 % without, 92 to 96 with.
     """
     used = at.used
     jacobian, psi = at.jacobian[used][:, ~at.held], at.psi[used]
@@ -76,6 +82,8 @@ def powell_covariance(at: Linearization) -> Covariance | None:
     if not np.all(scale > 0) or not np.linalg.cond(bread / np.outer(scale, scale)) < 1e12:
         return None
     inverse = np.linalg.inv(bread / np.outer(scale, scale)) / np.outer(scale, scale)
+    if not at.far_below_noise:
+        psi = psi / np.sqrt(np.maximum(1 - at.leverage[used], LEAST_ROOM))
     scores = inverse @ (jacobian * psi[:, None]).T
     inner = scores @ scores.T  # symmetric and without negative variances, whatever rounding does to the inverse
     if at.noise is not None and precision.any():
@@ -83,7 +91,7 @@ def powell_covariance(at: Linearization) -> Covariance | None:
         inner = inner + of_priors @ of_priors.T
     matrix = np.zeros((len(at.held), len(at.held)))
     matrix[np.ix_(~at.held, ~at.held)] = inner
-    return Covariance(at.names, matrix, "powell_sandwich")
+    return Covariance(at.names, matrix, "powell_sandwich" if at.far_below_noise else "leverage_sandwich")
 
 
 def bias_corrected(draws: np.ndarray, estimate: float, level: float) -> tuple[float, float]:
@@ -187,7 +195,7 @@ def make_intervals(
         errors = np.sqrt(np.diag(quick.matrix))
         half = stdtrit(max(at.freedom if freedom is None else freedom, 1), (1 + level) / 2) * errors
         ends = {n: (best[k] - half[k], best[k] + half[k]) for k, n in enumerate(quick.names) if not at.held[k]}
-        return _natural_intervals(problem, level, "powell_sandwich", why, ends, errors, None), quick
+        return _natural_intervals(problem, level, quick.method, why, ends, errors, None), quick
 
     assert drawn is not None
     draws, good = len(drawn), np.isfinite(drawn).all(axis=1)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxscale._identification import Linearization, linearize_all
-from jaxscale._intervals import Progress
+from jaxscale._intervals import LEAST_ROOM, Progress
 from jaxscale._objective import Prior, predictor
 from jaxscale._problem import Problem
 from jaxscale._solve import NEAR, SMALL_BATCH, Own, Task, compile_options
@@ -17,7 +17,6 @@ from jaxscale.optim import CONVERGED, STUCK, damped_newton, levenberg_marquardt
 
 Kind = Literal["pairs", "bayesian", "wild"]
 
-_LEAST_ROOM = 1e-3  # of 1 - leverage, in a wild bootstrap
 _AT_ONCE = 256  # draws whose rivals are looked at together
 _RIVALS = 24  # optima of other draws that every draw is checked against
 
@@ -59,7 +58,7 @@ def wild_responses(
     random sign, one for a whole cluster."""
     count, index = _units(problem, clusters)
     signs = rng.choice([-1.0, 1.0], size=(draws, count))[:, index]
-    shrunk = np.maximum(1 - np.nan_to_num(at.leverage), _LEAST_ROOM)
+    shrunk = np.maximum(1 - np.nan_to_num(at.leverage), LEAST_ROOM)
     predicted = problem.points.response[: problem.count] + at.residuals
     rows = len(problem.points.response)
     made = predicted - signs * at.residuals / shrunk

@@ -33,6 +33,7 @@ from jaxscale.optim import STATUS_TEXT
 _SHAPES = {"huber": ("delta",), "student": ("scale", "freedom")}  # numbers of an objective that a file holds
 _METHODS = {
     "powell_sandwich": "robust standard errors (sandwich with Powell's kernel)",
+    "leverage_sandwich": "robust standard errors (sandwich, residuals corrected for leverage)",
     "pairs_bias_corrected": "bootstrap",
     "pairs_percentile": "bootstrap",
     "pairs_by_step": "bootstrap",

@@ -71,7 +71,8 @@ def test_a_prior_is_one_more_observation_to_the_standard_errors(fitted):
     X, y, variance = straight(line())
     bread = np.linalg.inv(X.T @ X + np.diag(variance * PRECISION))
     psi = X @ fitted.theta - y
-    meat = X.T @ (psi[:, None] ** 2 * X) + np.diag(variance**2 * PRECISION)
+    squares = psi**2 / (1 - np.diag(X @ bread @ X.T))
+    meat = X.T * squares @ X + np.diag(variance**2 * PRECISION)
     np.testing.assert_allclose(fitted.covariance.matrix, bread @ meat @ bread, rtol=1e-6)
     exact = np.sqrt(np.diag(variance * bread))  # of the posterior, which the sandwich estimates
     np.testing.assert_allclose(np.sqrt(np.diag(fitted.covariance.matrix)), exact, rtol=0.2)

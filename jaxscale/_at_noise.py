@@ -9,7 +9,7 @@ import optax
 
 from jaxscale._arrow import solve_positive
 from jaxscale._identification import Linearization, slopes_of
-from jaxscale._objective import Huber, Loss, Prior, StudentT
+from jaxscale._objective import Huber, Loss, Prior, StudentLoss, StudentT
 from jaxscale._problem import Problem
 from jaxscale._profiling import scale_of
 from jaxscale._search import refined
@@ -83,38 +83,37 @@ def _by_student(stack: Stack, losses: Mapping[int, Any], free: np.ndarray) -> tu
     for this objective would take seconds to compile, for one descent from beside the optimum.
     """
     count = len(stack)
-    width, centre, weight = np.ones((count, 1)), np.zeros(free.shape), np.zeros(free.shape)
-    for k, loss in losses.items():
-        width[k] = loss.freedom * loss.scale**2
-        centre[k], weight[k] = (0.0, 0.0) if loss.prior is None else loss.prior
-    prior = Prior(centre, weight)
+    scale, freedom = np.ones((count, 1)), np.ones((count, 1))
+    prior = Prior(np.zeros(free.shape), np.zeros(free.shape))
+    for k, one in losses.items():
+        scale[k], freedom[k] = one.scale, one.freedom
+        prior.centre[k], prior.weight[k] = (0.0, 0.0) if one.prior is None else one.prior
+    loss = StudentLoss(scale, freedom, None)  # of all; `weights` know of overestimates
     lower, upper = (np.array([getattr(p, end) for p in stack.problems]) for end in ("lower", "upper"))
     point, trial, value = free.copy(), free.copy(), np.full(count, np.inf)
     slope, bend = np.zeros(free.shape), np.zeros((*free.shape, free.shape[1]))
     damping, predicted, streak = np.full(count, NEAR), np.ones(count), np.zeros(count)
     status = np.full(count, CONVERGED)
     status[list(losses)] = RUNNING
-    for _ in range(_MOST_STEPS):
-        residuals, jacobian, _, weights = slopes_of(stack, trial)
-        with np.errstate(all="ignore"):
-            share = residuals**2 / width
-            here = (0.5 * width * weights * np.log1p(share)).sum(axis=1) + prior.penalty(trial)
-            psi = weights * residuals / (1 + share)
-            inner = weights * np.maximum((1 - share) / (1 + share) ** 2, 0.0)
-            gradient = np.einsum("tni,tn->ti", jacobian, psi) + weight * (trial - centre)
+    with np.errstate(all="ignore"):  # what is not finite is not better, and tables that have ended are no longer read
+        for _ in range(_MOST_STEPS):
+            residuals, jacobian, _, weights = slopes_of(stack, trial)
+            here = (weights * loss.height(residuals)).sum(axis=1) + prior.penalty(trial)
+            psi, inner = weights * loss.score(residuals), weights * np.maximum(loss.slope(residuals), 0.0)
+            gradient = np.einsum("tni,tn->ti", jacobian, psi) + prior.weight * (trial - prior.centre)
             curvature = np.einsum("tni,tn,tnj->tij", jacobian, inner, jacobian)
-            curvature += weight[:, None] * np.eye(free.shape[1])
+            curvature += prior.weight[:, None] * np.eye(free.shape[1])
             finite = np.isfinite(here) & np.isfinite(gradient).all(axis=1) & np.isfinite(curvature).all(axis=(1, 2))
             better, damping, streak, now = weigh(here, value, predicted, damping, streak, finite, _TOLERANCE, np)
-        better &= status == RUNNING
-        status = np.where(status == RUNNING, now, status)
-        point[better], value[better], slope[better], bend[better] = (
-            x[better] for x in (trial, here, gradient, curvature)
-        )
-        if not np.any(status == RUNNING):
-            break
-        trial, predicted, usable = _trial(point, slope, bend, damping, lower, upper)
-        damping = np.where(usable, damping, 10.0 * damping)
+            better &= status == RUNNING
+            status = np.where(status == RUNNING, now, status)
+            point[better], value[better], slope[better], bend[better] = (
+                x[better] for x in (trial, here, gradient, curvature)
+            )
+            if not np.any(status == RUNNING):
+                break
+            trial, predicted, usable = _trial(point, slope, bend, damping, lower, upper)
+            damping = np.where(usable, damping, 10.0 * damping)
     return point, np.isfinite(value) & np.isin(status, (CONVERGED, STUCK))
 
 
@@ -125,10 +124,9 @@ def _trial(point, slope, bend, damping, lower, upper) -> tuple[np.ndarray, np.nd
     scale = np.maximum(diagonal, np.maximum(1e-14 * diagonal.max(axis=1, keepdims=True), 1e-300)) ** -0.5
     scaled = np.where(held[:, :, None] | held[:, None, :], 0.0, bend * scale[:, :, None] * scale[:, None, :])
     scaled += np.where(held, 1.0, damping[:, None])[:, :, None] * np.eye(point.shape[1])
-    with np.errstate(all="ignore"):
-        step, usable = solve_positive(scaled, np.where(held, 0.0, -scale * slope)[..., None])
-        trial = np.clip(point + scale * step[..., 0], lower, upper)
-        step = trial - point
-        predicted = -np.sum(slope * step, axis=1) - 0.5 * np.einsum("ti,tij,tj->t", step, bend, step)
-        usable &= np.isfinite(trial).all(axis=1) & (predicted > 0)
+    step, usable = solve_positive(scaled, np.where(held, 0.0, -scale * slope)[..., None])
+    trial = np.clip(point + scale * step[..., 0], lower, upper)
+    step = trial - point
+    predicted = -np.sum(slope * step, axis=1) - 0.5 * np.einsum("ti,tij,tj->t", step, bend, step)
+    usable &= np.isfinite(trial).all(axis=1) & (predicted > 0)
     return np.where(usable[:, None], trial, point), np.where(usable, predicted, 1.0), usable

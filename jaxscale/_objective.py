@@ -230,6 +230,11 @@ class HuberLoss(NamedTuple):
         """psi at weight one, of NumPy or JAX arrays."""
         return residual.clip(-self.delta, self.delta)
 
+    def height(self, residual: np.ndarray) -> np.ndarray:
+        """The misfit at weight one."""
+        clipped = self.score(residual)
+        return clipped * (residual - 0.5 * clipped)
+
     def curvature(self, residual: Array, weights: Array, outer_share: Array | None) -> tuple[Array, Array]:
         """Slope of psi for weights as `misfit` gives them: never negative, with a share of the reweighted curvature of
         outer residuals, and the same again."""
@@ -280,6 +285,11 @@ class StudentLoss(NamedTuple):
     def score(self, residual: Any) -> Any:
         """psi at weight one, of NumPy or JAX arrays."""
         return residual / (1 + residual**2 / (self.freedom * self.scale**2))
+
+    def height(self, residual: np.ndarray) -> np.ndarray:
+        """The misfit at weight one."""
+        width = self.freedom * self.scale**2
+        return 0.5 * width * np.log1p(residual**2 / width)
 
     def slope(self, residual: Any) -> Any:
         """Slope of psi at weight one, of NumPy or JAX arrays."""

@@ -1,7 +1,8 @@
 """Groups with parameters in common, minimised together: damped Newton on a Hessian in the shape of an arrow.
 
 A group's free values are its own, or lie around a centre that all groups have in common: value = centre + width *
-offset, where offsets weigh as standard normal ones would, and a width of 0 leaves one value for all. Given the centres,
+offset, where offsets weigh as standard normal ones would, and a width of 0 leaves one value for all. A prior of what
+groups have in common is one of the centre, and counts once; another is of each group's value. Given the centres,
 groups do not know of each other, so each step costs one small matrix for each group and one for the centres (a Schur
 complement). Written for many starts side by side.
 """
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxscale._objective import evaluator
+from jaxscale._objective import Prior, evaluator
 from jaxscale._problem import Problem
 from jaxscale._solve import FAR, Tables, Task, compile_options
 from jaxscale._stack import stacked_rows
@@ -44,13 +45,15 @@ class Reached(NamedTuple):
 class Arrow:
     """Problems of one task whose free values `columns` (k,) lie around common centres, `widths` (k,) apart.
 
-    noise: what half a squared offset of one weighs in the objective. Make it with `of`.
+    noise: what half a squared offset of one weighs in the objective. prior: of the centres, (k,); the problems have
+    those of the other values. Make it with `of`.
     """
 
     problems: tuple[Problem, ...]
     columns: tuple[int, ...]
     widths: np.ndarray
     noise: float
+    prior: Prior
 
     @classmethod
     def of(cls, problems: Sequence[Problem], columns: Sequence[int], widths: Any, noise: float) -> "Arrow":
@@ -60,15 +63,23 @@ class Arrow:
         lower, upper = (np.array([getattr(p, end) for p in problems]) for end in ("lower", "upper"))
         same = [c for c, w in zip(columns, widths, strict=True) if w == 0]
         lower[:, same], upper[:, same] = lower[:, same].max(axis=0), upper[:, same].min(axis=0)
-        boxed = (replace(p, lower=low, upper=high) for p, low, high in zip(problems, lower, upper, strict=True))
-        return cls(tuple(p.with_rows(rows) for p in boxed), tuple(columns), widths, float(noise))
+        given = problems[0].loss.prior or Prior(np.zeros(lower.shape[1]), np.zeros(lower.shape[1]))
+        in_common = Prior(*(np.asarray(x)[list(columns)] for x in given))
+        rest = given._replace(weight=np.where(np.isin(np.arange(lower.shape[1]), columns), 0.0, given.weight))
+        prior = rest if np.any(rest.weight > 0) else None
+        boxed = (
+            replace(p, lower=low, upper=high, losses=tuple(x._replace(prior=prior) for x in p.losses))
+            for p, low, high in zip(problems, lower, upper, strict=True)
+        )
+        return cls(tuple(p.with_rows(rows) for p in boxed), tuple(columns), widths, float(noise), in_common)
 
     @cached_property
     def stages(self) -> tuple[Tables, ...]:
-        """The tables of all groups, (groups, ...), at each stage of the objective."""
-        count = len(self.problems[0].losses)
+        """The tables of all groups, (groups, ...), at each stage of the objective, without priors: see `weighed`."""
+        bare = [replace(p, losses=tuple(x._replace(prior=None) for x in p.losses)) for p in self.problems]
         return tuple(
-            jax.tree.map(lambda *leaves: np.stack(leaves), *(p.tables(k) for p in self.problems)) for k in range(count)
+            jax.tree.map(lambda *leaves: np.stack(leaves), *(p.tables(k) for p in bare))
+            for k in range(len(bare[0].losses))
         )
 
     @cached_property
@@ -80,8 +91,16 @@ class Arrow:
 
     @cached_property
     def weighed(self) -> np.ndarray:
-        """Curvature (p,) that the weight of the offsets adds."""
-        return np.where(self.loose, self.noise, 0.0)
+        """Curvature (p,) that the weight of the offsets and priors add."""
+        prior = self.problems[0].loss.prior
+        return np.where(self.loose, self.noise, 0.0 if prior is None else prior.weight)
+
+    @cached_property
+    def target(self) -> np.ndarray:
+        """Where the coordinates (p,) are pulled by that weight: offsets to zero, others to the centre of their
+        prior."""
+        prior = self.problems[0].loss.prior
+        return np.where(self.loose | (self.weighed == 0), 0.0, 0.0 if prior is None else prior.centre)
 
     @cached_property
     def loose(self) -> np.ndarray:
@@ -110,7 +129,8 @@ class Arrow:
         columns = list(self.columns)
         group = curvature * np.outer(self.size, self.size) + np.diag(self.weighed)
         between = curvature[..., columns] * self.size[:, None]
-        return group, between, curvature[..., columns, :][..., columns].sum(axis=-3)
+        centres = curvature[..., columns, :][..., columns].sum(axis=-3) + np.diag(self.prior.weight)
+        return group, between, centres
 
 
 def minimise(
@@ -121,6 +141,7 @@ def minimise(
     group: np.ndarray | None = None,
     weights: np.ndarray | None = None,
     lean: np.ndarray | None = None,
+    lean_centre: np.ndarray | None = None,
     hold: bool = False,
     damping: float = FAR,
 ) -> Reached:
@@ -132,15 +153,16 @@ def minimise(
         free, centre: where each start begins.
         group: which table each group of each start is, (starts, groups); all in their order by default.
         weights: of the runs, (starts, groups, rows), in place of their own.
-        lean: offsets (starts, groups, p) that weigh nothing, in place of zero.
-        hold: leave the centres where they are.
+        lean: coordinates (starts, groups, p) that weigh nothing, in place of `Arrow.target`.
+        lean_centre: centres (starts, k) that weigh nothing, in place of those of their priors.
+        hold: leave the centres where they are; their priors are then left out of the value.
         damping: to begin with.
     """
     if group is None:
         group = np.broadcast_to(np.arange(len(arrow.problems)), free.shape[:2])
     found = None
     for stage in range(len(arrow.stages)):
-        found = _descend(arrow, stage, free, centre, group, weights, lean, hold, damping)
+        found = _descend(arrow, stage, free, centre, group, weights, lean, lean_centre, hold, damping)
         sound = np.isfinite(found.value)
         free = np.where(sound[:, None, None], found.free, free)
         centre = np.where(sound[:, None], found.centre, centre)
@@ -157,7 +179,7 @@ class _Model(NamedTuple):
     exact: np.ndarray
 
 
-def _descend(arrow, stage, free, centre, group, weights, lean, hold, damping) -> Reached:
+def _descend(arrow, stage, free, centre, group, weights, lean, lean_centre, hold, damping) -> Reached:
     count, k = len(free), len(arrow.columns)
     tables = arrow.stages[stage]
     lower, upper = tables.lower[group], tables.upper[group]
@@ -165,7 +187,9 @@ def _descend(arrow, stage, free, centre, group, weights, lean, hold, damping) ->
     ends = tuple(
         np.where(tight, x[:, 0][:, list(arrow.columns)], far) for x, far in ((lower, -np.inf), (upper, np.inf))
     )
-    lean = np.zeros((count, 1, 1)) if lean is None else lean
+    lean = np.broadcast_to(arrow.target, free.shape) if lean is None else lean
+    prior = arrow.prior if lean_centre is None else arrow.prior._replace(centre=lean_centre)
+    prior = Prior(*(np.broadcast_to(x, (count, k)) for x in prior))
     centre = np.clip(centre, *ends)
     own = arrow.own(np.clip(free, lower, upper), centre)
     square = (*free.shape, free.shape[2])
@@ -178,10 +202,11 @@ def _descend(arrow, stage, free, centre, group, weights, lean, hold, damping) ->
         a = active
         share = np.minimum(OUTER_SHARE, 1e6 * damping[a])
         mine = None if weights is None else weights[a]
-        leaning = lean[a] if len(lean) == count else lean
         here = _evaluate(arrow, tables, arrow.free(own[a], centre[a]), group[a], mine, share)
-        apart = np.where(arrow.loose, own[a] - leaning, 0.0)
-        here = here._replace(value=here.value + 0.5 * arrow.noise * np.sum(apart**2, axis=(1, 2)))
+        pull = 0.5 * np.sum(arrow.weighed * (own[a] - lean[a]) ** 2, axis=(1, 2))
+        if not hold:
+            pull = pull + Prior(prior.centre[a], prior.weight[a]).penalty(centre[a])
+        here = here._replace(value=here.value + pull)
         finite = np.isfinite(here.value) & np.isfinite(here.gradient).all(axis=(1, 2))
         with np.errstate(all="ignore"):
             better, damping[a], streak[a], status[a] = weigh(
@@ -196,10 +221,11 @@ def _descend(arrow, stage, free, centre, group, weights, lean, hold, damping) ->
         if not len(a):
             break
         model = _Model(*(x[a] for x in best))
-        leaning = lean[a] if len(lean) == count else lean
         here_own, here_centre = point[a], point_centre[a]
-        gradient = model.gradient * arrow.size + arrow.weighed * (here_own - leaning)
-        of_centre = model.gradient.sum(axis=1)[:, list(arrow.columns)]
+        gradient = model.gradient * arrow.size + arrow.weighed * (here_own - lean[a])
+        of_centre = model.gradient.sum(axis=1)[:, list(arrow.columns)] + prior.weight[a] * (
+            here_centre - prior.centre[a]
+        )
         at = arrow.free(here_own, here_centre)
         held = (arrow.size == 0) | ((at <= lower[a]) & (gradient > 0)) | ((at >= upper[a]) & (gradient < 0))
         low, high = (x[a] for x in ends)
@@ -223,6 +249,7 @@ def _decrease(arrow, gradient, of_centre, curvature, step, step_centre) -> np.nd
     linear = np.sum(gradient * step, axis=(1, 2)) + np.sum(of_centre * step_centre, axis=1)
     moved = arrow.free(step, step_centre)
     bend = np.einsum("sgi,sgij,sgj->s", moved, curvature, moved) + np.sum(arrow.weighed * step**2, axis=(1, 2))
+    bend = bend + np.sum(arrow.prior.weight * step_centre**2, axis=1)
     return -linear - 0.5 * bend
 
 

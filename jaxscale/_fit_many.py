@@ -17,7 +17,7 @@ from jaxscale._intervals import Progress
 from jaxscale._problem import Problem
 from jaxscale._result import FitResult
 from jaxscale._runs import Runs, as_runs
-from jaxscale._sharing import fit_together
+from jaxscale._sharing import Ratio, fit_together, noise_of
 from jaxscale._solve import workers
 from jaxscale._stack import MOST_STACKED, Stack, stacked_rows
 from jaxscale._tables import read_frame
@@ -56,7 +56,9 @@ def fit_many(
             common centre, {"alpha": 0.05}: the standard deviation between groups in theta, which is the logarithm of a
             positive parameter (partial pooling). 0 is one value for all, infinity nothing in common. `Fits.sharing`
             is the record of the joint fit, with a test of one value for all; intervals are "auto", "bootstrap" (of all
-            groups at once), "quick" or None.
+            groups at once), "quick" or None. A prior of what is shared is of the common value or centre and counts
+            once; another is of each group's own value. Objectives are matched to the scatter of all groups together,
+            and priors weighed against it; the test leaves priors out.
         progress: called as progress(done, total, what); the total of an iterator is 0, for unknown.
         weights: column of weights.
         **options: of `read_runs` (N, D, C, loss, ...) and of `fit` (objective, starts, intervals, ...).
@@ -160,11 +162,6 @@ def _fit_shared(
         if name not in how.law.parameter_names or name in how.fixed:
             known = ", ".join(n for n in how.law.parameter_names if n not in how.fixed)
             raise InputError(f"law {how.law.name!r} has no parameter {quoted(name)} to share; it fits {known}")
-    if how.objective.matched or how.objective.kind == "student" or how.priors:
-        raise InputError(
-            "a joint fit takes Huber's objective with a number for delta, squares or absolute values, and no priors; "
-            'what groups have in common may lie a width apart: share={"alpha": 0.05}'
-        )
     if (
         how.solver != "damped_newton"
         or how.intervals == "profile"
@@ -188,10 +185,16 @@ def _fit_shared(
                 entries[name] = Failure("bad_input", str(error))
         if not problems:
             return Fits(by, tuple(entries.items()))
-        sharing, members = fit_together(
-            problems, tables, widths, starts=how.starts if isinstance(how.starts, int) else None, seed=how.seed,
-            intervals=how.intervals, level=how.level, draws=how.draws, progress=progress,
-        )  # fmt: skip
+        options: dict[str, Any] = {"starts": how.starts if isinstance(how.starts, int) else None, "seed": how.seed,
+                   "level": how.level, "draws": how.draws, "progress": progress}  # fmt: skip
+        again: dict[str, Any] = {}
+        if problems[0].provisional:
+            sharing, near, pooled = fit_together(problems, tables, widths, intervals="none", **options)
+            noise = noise_of(pooled, how.objective)
+            problems, again["near"] = [how.problem(runs, noise) for runs in tables], near
+            if how.priors:  # of which the test knows nothing
+                again["test"] = Ratio(sharing.statistic, sharing.constraints, sharing.freedom, sharing.p_value)
+        sharing, members, _ = fit_together(problems, tables, widths, intervals=how.intervals, **options, **again)
     for name, runs, m in zip(names, tables, members, strict=True):
         entries[name] = cache(partial(make_result, m.problem, runs, m.found, m.free, m.at, None, (), how, m))
     return Fits(by, tuple((name, entries[name]) for name, *_ in groups), sharing)

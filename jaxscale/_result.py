@@ -205,7 +205,8 @@ class FitResult:
             centre, width = self.priors[name]
             logged = {"log": " in the log", "logit": " in log odds"}
             transform = self.law.parameters[self.law.parameter_names.index(name)].transform
-            notes.append(f"prior {centre:g} ± {width:g}{logged.get(transform, '')}")
+            which = " of the centre" if self.shared.get(name) else ""
+            notes.append(f"prior{which} {centre:g} ± {width:g}{logged.get(transform, '')}")
         if (width := self.shared.get(name)) is not None:
             notes.append("common to all groups" if width == 0 else f"pooled with other groups, {width:g} apart")
         if any(r.code == "at_bound" and name in r.params for r in self.verdict.reasons):

@@ -9,7 +9,7 @@ for profiles: m2 / m1 of `scale_of` is what half a squared standard normal value
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import fdtrc, stdtrit
@@ -28,7 +28,8 @@ from jaxscale._intervals import (
     bread_weights,
     make_intervals,
 )
-from jaxscale._problem import Problem
+from jaxscale._objective import Objective
+from jaxscale._problem import Noise, Problem
 from jaxscale._profiling import scale_of
 from jaxscale._report import Lines, Table
 from jaxscale._resampling import resampling_weights
@@ -39,7 +40,7 @@ from jaxscale._stack import MOST_STACKED, Stack
 from jaxscale._starts import LIKENESS_ROWS, drawn
 from jaxscale._text import format_number
 from jaxscale._units import in_plain_counts
-from jaxscale._verdict import Reason, Verdict, judge_whole
+from jaxscale._verdict import Reason, Verdict, contradicted, judge_whole
 from jaxscale.optim import CONVERGED, STUCK
 
 CONTRADICTED = 0.01  # p-value below which a verdict says that the runs speak against one value for all
@@ -128,6 +129,31 @@ class Member:
     reasons: tuple[Reason, ...]
 
 
+class Ratio(NamedTuple):
+    """Likelihood ratio of one value for all: see `Sharing`, whose fields these are."""
+
+    statistic: float | None = None
+    constraints: int | None = None
+    freedom: int | None = None
+    p_value: float | None = None
+
+
+def noise_of(runs: Linearization, objective: Objective) -> Noise:
+    """The scatter of all groups around a first joint fit, which objective and priors of the next are matched to.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not runs.sigma > 0:
+        what, instead = ("the objective could be matched to", "give its delta or scale as a number") if (
+            objective.matched
+        ) else ("priors could be weighed against", "fix parameters instead")  # fmt: skip
+        raise InputError(f"the first joint fit leaves no scatter that {what}; {instead}")
+    loss = objective.at(runs.sigma).losses(1.0)[-1] if objective.matched else runs.loss
+    psi = runs.weights * loss.score(runs.residuals)
+    return Noise(runs.sigma, *scale_of(replace(runs, loss=loss, psi=psi)))
+
+
 def fit_together(
     problems: Sequence[Problem],
     tables: Sequence[Runs],
@@ -138,8 +164,10 @@ def fit_together(
     intervals: str,
     level: float,
     draws: int,
+    near: Sequence[Member] = (),
+    test: Ratio | None = None,
     progress: Progress | None = None,
-) -> tuple[Sharing, list[Member]]:
+) -> tuple[Sharing, list[Member], Linearization]:
     """Fit groups with parameters in common, from several starts; call under float64.
 
     Args:
@@ -148,7 +176,12 @@ def fit_together(
         starts: how many to finish; None finishes more until enough agree.
         seed: of starts and draws.
         intervals: "auto", "quick", "bootstrap" or "none"; level and draws as for `fit`.
+        near: of another joint fit, whose optimum is one more start.
+        test: of one value for all, in place of one of these problems; they have priors, which the test leaves out.
         progress: called as progress(done, total, what).
+
+    Returns:
+        The record, the groups, and all runs side by side (only the width of its Jacobian can be used).
     """
     law, layout = problems[0].law, problems[0].layout
     by_column: dict[int, float] = {}
@@ -160,9 +193,12 @@ def fit_together(
     alike = Arrow.of(problems, columns, np.zeros(len(columns)), 1.0)
     pool = _Pool.of(alike.problems, seed, starts or _ROUNDS[-1])
     begin = pool.together()
+    if near:
+        begin = np.concatenate([[[m.free for m in near]], begin])
     tried, reached = _search(alike, begin, starts, progress)
     common = _Optimum(alike, *_best(reached))
-    separate = _separately(common, pool)
+    if test is None:
+        test = _test(common, _separately(common, pool))
     at, arrow = common, alike
     if apart.any():
         for _ in range(_NOISE_ROUNDS):
@@ -173,21 +209,22 @@ def fit_together(
                 break
         tried, reached = _search(arrow, np.concatenate([[at.free], begin]), starts, progress)
         at = _Optimum(arrow, *_best(reached))
-    test = _test(common, separate)
     words = " and ".join(widths)
     lowest = float(reached.value.min())
     at_best = int(_agreeing(reached.value, arrow).sum())
     reasons = judge_whole(at.gradient_norm, len(tried), at_best, int(at.pooled.used.sum()), round(at.parameters))
-    if test[3] is not None and test[3] < CONTRADICTED:
+    if test.p_value is not None and test.p_value < CONTRADICTED:
         reasons += (
             Reason(
                 "sharing_contradicted",
                 "warning",
-                f"the runs speak against one {words} for all groups (p = {test[3]:.2g}); share less, or let groups lie "
-                "apart: share={...: width}",
+                f"the runs speak against one {words} for all groups (p = {test.p_value:.2g}); share less, or let "
+                "groups lie apart: share={...: width}",
                 params=tuple(widths),
             ),
         )
+    in_common = [at.at[0].names[c] for c in columns]
+    reasons += tuple(contradicted(in_common, at.centre, arrow.prior, problems[0].noise))
     method, why = _method(intervals, at, tables)
     drawn_ = _bootstrap(at, tables, draws, seed, progress) if method == "bootstrap" else None
     members = [
@@ -196,10 +233,10 @@ def fit_together(
     centres, ends = _centres(at, widths, level, method, drawn_)
     sharing = Sharing(
         dict(widths), centres, ends, level, lowest, at.gradient_norm, arrow.noise if apart.any() else at.noise,
-        len(problems), int(at.pooled.used.sum()), at.parameters, len(tried), at_best, *test[:4],
-        _words(words, len(problems), test), Verdict(reasons),
+        len(problems), int(at.pooled.used.sum()), at.parameters, len(tried), at_best, *test,
+        _words(words, len(problems), test, problems[0].priors), Verdict(reasons),
     )  # fmt: skip
-    return sharing, members
+    return sharing, members, at.pooled
 
 
 # --- the search ---
@@ -278,7 +315,8 @@ def _exchanged(arrow: Arrow, reached: Reached) -> Reached:
         alone = minimise(arrow, free, centre, group=np.repeat(groups, len(ends))[:, None], hold=True, damping=NEAR)
         heights = alone.value.reshape(len(groups), len(ends))
         chosen = alone.free.reshape(len(groups), len(ends), -1)[groups, heights.argmin(axis=1)]
-        better = heights.min(axis=1).sum() < reached.value[best] * (1 - 1e-9)
+        total = heights.min(axis=1).sum() + arrow.prior.penalty(reached.centre[best])
+        better = total < reached.value[best] * (1 - 1e-9)
         again = np.flatnonzero(~_agreeing(reached.value, arrow))
         if better:
             again = np.append(again, best)
@@ -340,7 +378,8 @@ class _Optimum:
         residuals, psi, weights = (np.concatenate(x) for x in parts)
         width_alone = np.broadcast_to(0.0, (len(psi), parameters))
         nothing = np.zeros(parameters, bool)
-        return Linearization((), residuals, width_alone, psi, weights, self.at[0].loss, nothing)
+        loss = self.at[0].loss._replace(prior=None)
+        return Linearization((), residuals, width_alone, psi, weights, loss, nothing)
 
     @cached_property
     def pooled(self) -> Linearization:
@@ -368,17 +407,19 @@ class _Optimum:
     def gradient_norm(self) -> float:
         """As for a fit of its own: the largest cosine between a column and the scores, over groups and centres."""
         arrow, columns = self.arrow, list(self.arrow.columns)
-        own = arrow.own(self.free, self.centre)
-        largest, gradient, size, psi = 0.0, np.zeros(len(columns)), np.zeros(len(columns)), 0.0
+        off = arrow.own(self.free, self.centre) - arrow.target
+        off_centre = self.centre - arrow.prior.centre
+        largest, gradient = 0.0, arrow.prior.weight * off_centre
+        size, psi = arrow.prior.weight.copy(), float(arrow.prior.weight @ off_centre**2)
         for k, at in enumerate(self.at):
             slope = at.jacobian.T @ at.psi
             norms = np.linalg.norm(at.jacobian, axis=0)
             gradient += slope[columns]
             size += norms[columns] ** 2
-            psi += at.psi @ at.psi + arrow.noise * np.sum(own[k][arrow.loose] ** 2)
-            moved = slope * arrow.size + arrow.weighed * own[k]
-            length = np.sqrt((norms * arrow.size) ** 2 + arrow.weighed)
-            length *= np.sqrt(at.psi @ at.psi + arrow.noise * np.sum(own[k][arrow.loose] ** 2))
+            mine = at.psi @ at.psi + arrow.weighed @ off[k] ** 2
+            psi += mine
+            moved = slope * arrow.size + arrow.weighed * off[k]
+            length = np.sqrt((norms * arrow.size) ** 2 + arrow.weighed) * np.sqrt(mine)
             counts = ~self.held[k] & (arrow.size > 0) & (length > 0)
             largest = max(largest, float(np.max(np.abs(moved[counts]) / length[counts], initial=0.0)))
         fixed = self.held[:, columns].all(axis=0) & (arrow.widths == 0)
@@ -388,7 +429,7 @@ class _Optimum:
 
     def information(self, bread: np.ndarray) -> np.ndarray:
         """Curvature of each group's part of the objective, (groups, p, p), where `bread` (runs,) is what each run adds
-        to the slope of psi."""
+        to the slope of psi; priors of the centres and the weight of offsets are left out."""
         each = np.split(bread, np.cumsum([len(at.weights) for at in self.at])[:-1])
         return np.array([j.T @ (j * b[:, None]) for j, b in zip(self._slopes, each, strict=True)])
 
@@ -408,7 +449,7 @@ class _Optimum:
         inverse = np.linalg.pinv(group / scale[:, :, None] / scale[:, None, :], rcond=1e-13, hermitian=True)
         inverse = inverse / scale[:, :, None] / scale[:, None, :]
         along = inverse @ between
-        schur = self._told(information).sum(axis=0)
+        schur = self._told(information).sum(axis=0) + np.diag(self.arrow.prior.weight)
         # A centre that a bound holds is known.
         still = self.held[:, list(self.arrow.columns)].all(axis=0) & (self.arrow.widths == 0)
         schur = np.where(still[:, None] | still, np.diag(np.where(still, 1.0, 0.0)), schur)
@@ -422,7 +463,8 @@ class _Optimum:
         """
         columns = list(self.arrow.columns)
         rest = [c for c in range(len(self.arrow.size)) if c not in columns]
-        inner = np.linalg.pinv(information[:, rest][:, :, rest], rcond=1e-13, hermitian=True)
+        own = information[:, rest][:, :, rest] + np.diag(self.arrow.weighed[rest])
+        inner = np.linalg.pinv(own, rcond=1e-13, hermitian=True)
         side = information[:, rest][:, :, columns]
         known = information[:, columns][:, :, columns] - np.swapaxes(side, 1, 2) @ inner @ side
         return np.linalg.solve(np.eye(len(columns)) + known @ np.diag(self.arrow.widths**2) / self.arrow.noise, known)
@@ -430,7 +472,8 @@ class _Optimum:
     @cached_property
     def covariances(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Sandwich covariance of every group's free values (groups, p, p) and of the centres (k, k), all groups' runs
-        counted; an offset's weight counts as one observation of it. None where the centres are not determined."""
+        counted; the weight of an offset or a prior counts as one observation. None where the centres are not
+        determined."""
         arrow = self.arrow
         inverse, along, schur = self._inverted(self.information(bread_weights(self.pooled)))
         tight = np.diagonal(schur)
@@ -441,17 +484,29 @@ class _Optimum:
         alone = inverse * np.outer(arrow.size, arrow.size)
         pulls = [j * at.psi[:, None] for j, at in zip(self._slopes, self.at, strict=True)]
         scores = np.array([pull.T @ pull for pull in pulls])
+        scores = scores + self._dispersion * np.diag(np.where(arrow.loose, 0.0, arrow.weighed))
         loose = np.flatnonzero(arrow.loose)
         spread = np.einsum("gik,gij,gjl->gkl", answer, scores, answer)
         spread += arrow.noise**2 * np.einsum("gjk,gjl->gkl", along[:, loose], along[:, loose])
-        others = spread.sum(axis=0) - spread
+        total = spread.sum(axis=0) + self._dispersion * np.diag(arrow.prior.weight)
+        others = total - spread
         back = answer @ centres
         own = alone + back @ np.swapaxes(answer, 1, 2)
         found = own @ scores @ np.swapaxes(own, 1, 2) + back @ others @ np.swapaxes(back, 1, 2)
         told = arrow.noise * (arrow.size[:, None] * inverse[:, :, loose] + back @ np.swapaxes(along[:, loose], 1, 2))
         found += told @ np.swapaxes(told, 1, 2)
         found = np.where(self.held[..., None] | self.held[:, None, :], 0.0, found)
-        return (found + np.swapaxes(found, 1, 2)) / 2, centres @ spread.sum(axis=0) @ centres
+        return (found + np.swapaxes(found, 1, 2)) / 2, centres @ total @ centres
+
+    def widths_of(self, weight: np.ndarray) -> np.ndarray:
+        """Widths of priors from their weights in the objective; 0 where there is none."""
+        return np.sqrt(self._dispersion / np.where(weight > 0, weight, 1.0)) * (weight > 0)
+
+    @property
+    def _dispersion(self) -> float:
+        """What the weight of a prior is in its own units, see `Noise`; 0 without priors."""
+        noise = self.arrow.problems[0].noise
+        return 0.0 if noise is None else noise.dispersion
 
     @cached_property
     def identifications(self) -> list[Identification]:
@@ -462,7 +517,7 @@ class _Optimum:
         one, apart = np.eye(len(columns)), np.diag(arrow.widths**2) / arrow.noise
         found = []
         for k, at in enumerate(self.at):
-            others = each.sum(axis=0) - each[k]
+            others = each.sum(axis=0) - each[k] + np.diag(arrow.prior.weight)
             others = np.linalg.solve(one + others @ apart, others) / m1
             sizes, directions = np.linalg.eigh((others + others.T) / 2)
             rows = np.zeros((len(columns), len(arrow.size)))
@@ -491,9 +546,8 @@ def _member(at, k, tried, reached, widths, reasons, method, why, level, drawn_) 
         problem, free, linear, method=method, why=why, level=level, drawn=drawn_free, quick=covariance,
         freedom=at.pooled.freedom,
     )  # fmt: skip
-    contributions = np.abs(linear.residuals)
-    clipped = np.minimum(contributions, linear.loss.size)
-    value = float(np.sum(linear.weights * clipped * (contributions - 0.5 * clipped)))
+    prior = linear.loss.prior
+    value = _height(linear) + (0.0 if prior is None else float(prior.penalty(free)))
     found = Search(tried[:, k], _solutions(reached, k), len(tried))
     return Member(
         problem, free, linear, found, value, at.gradient_norm, identification, covariance, intervals, kept, widths,
@@ -549,23 +603,29 @@ def _method(wanted: str, at: _Optimum, tables: Sequence[Runs]) -> tuple[str, str
 def _bootstrap(at: _Optimum, tables: Sequence[Runs], draws: int, seed: int, progress: Progress | None):
     """Joint fits to resampled runs: free values (draws, groups, p) and centres (draws, k), nan where none was had.
 
-    Runs are drawn within each group. Where groups may lie apart, the place that each draw's offsets are pulled to is
-    drawn too, so that the spread of the draws is that around each group's own truth (randomize-then-optimize, Bardsley
-    et al. 2014, SIAM J. Sci. Comput. 36(4)).
+    Runs are drawn within each group. Where groups may lie apart or values have priors, the places that each draw's
+    offsets and values are pulled to are drawn too, so that the spread of the draws is that around each group's own
+    truth (randomize-then-optimize, Bardsley et al. 2014, SIAM J. Sci. Comput. 36(4)).
     """
     arrow = at.arrow
     rng = np.random.default_rng(seed)
     groups, p = at.free.shape
     free, centre = np.full((draws, groups, p), np.nan), np.full((draws, len(at.centre)), np.nan)
+    widths = np.where(arrow.loose, 1.0, at.widths_of(arrow.weighed))
     size = max(1, _LANES // groups)
     for first in range(0, draws, size):
         n = min(size, draws - first)
         weights = np.stack(
             [resampling_weights(q, n, rng, t.clusters) for q, t in zip(arrow.problems, tables, strict=True)], axis=1
         )
-        lean = np.where(arrow.loose, rng.standard_normal((n, groups, p)), 0.0) if arrow.loose.any() else None
+        lean = lean_centre = None
+        if arrow.weighed.any():
+            lean = arrow.target + widths * rng.standard_normal((n, groups, p))
+        if arrow.prior.weight.any():
+            lean_centre = at.widths_of(arrow.prior.weight) * rng.standard_normal((n, len(at.centre)))
+            lean_centre += arrow.prior.centre
         begin = (np.broadcast_to(x, (n, *x.shape)) for x in (at.free, at.centre))
-        found = minimise(arrow, *begin, weights=weights, lean=lean, damping=NEAR)
+        found = minimise(arrow, *begin, weights=weights, lean=lean, lean_centre=lean_centre, damping=NEAR)
         good = np.isin(found.status, (CONVERGED, STUCK))
         free[first : first + n][good], centre[first : first + n][good] = found.free[good], found.centre[good]
         if progress is not None:
@@ -592,25 +652,23 @@ def _expected(runs: Linearization) -> np.ndarray:
     return m1 * runs.weights / runs.weights[runs.used].mean()
 
 
-def _objective(at: _Optimum) -> float:
-    """Sum over all runs, without the weight of offsets."""
-    size = np.abs(at.pooled.residuals)
-    clipped = np.minimum(size, at.pooled.loss.size)
-    return float(np.sum(at.pooled.weights * clipped * (size - 0.5 * clipped)))
+def _height(runs: Linearization) -> float:
+    """The objective summed over runs, without the weight of offsets and priors."""
+    return float(np.sum(runs.weights * runs.loss.height(runs.residuals)))
 
 
-def _test(common: _Optimum, separate: _Optimum | None):
-    """Statistic, constraints, degrees of freedom and p-value of one value for all against separate fits."""
+def _test(common: _Optimum, separate: _Optimum | None) -> Ratio:
+    """One value for all against separate fits."""
     count, k = len(common.at), len(common.centre)
     if count < 2 or separate is None or separate.pooled.freedom < 1:
-        return None, None, None, None
+        return Ratio()
     m1, m2 = scale_of(separate.pooled)
     constraints, freedom = k * (count - 1), separate.pooled.freedom
-    statistic = max(0.0, 2 * (_objective(common) - _objective(separate)) * m1 / m2)
-    return statistic, constraints, freedom, float(fdtrc(constraints, freedom, statistic / constraints))
+    statistic = max(0.0, 2 * (_height(common.pooled) - _height(separate.pooled)) * m1 / m2)
+    return Ratio(statistic, constraints, freedom, float(fdtrc(constraints, freedom, statistic / constraints)))
 
 
-def _words(names: str, groups: int, test: Any) -> str:
+def _words(names: str, groups: int, test: Ratio, priors: bool) -> str:
     statistic, constraints, freedom, p_value = test
     if p_value is None:
         why = "there is one group" if groups < 2 else "not every group has runs enough to be fitted alone"
@@ -618,7 +676,7 @@ def _words(names: str, groups: int, test: Any) -> str:
     word = "contradict" if p_value < CONTRADICTED else "do not contradict"
     return (
         f"the runs {word} one {names} for all groups: likelihood ratio {statistic:.3g} on {constraints} and {freedom} "
-        f"degrees of freedom, p = {p_value:.2g}"
+        f"degrees of freedom, p = {p_value:.2g}{', priors left out' if priors else ''}"
     )
 
 

@@ -1,7 +1,7 @@
 """Whether a fit may be trusted: each check, its threshold, and the sentence a person reads."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +17,8 @@ from jaxscale._intervals import (
     WEAK_RELATIVE_ERROR,
     Covariance,
 )
-from jaxscale._problem import Problem
+from jaxscale._objective import Prior
+from jaxscale._problem import Noise, Problem
 from jaxscale._runs import Runs
 from jaxscale._starts import linear_parameters
 from jaxscale.laws import chinchilla
@@ -402,11 +403,16 @@ def _residuals(e: Evidence) -> Iterator[Reason]:
 
 
 def _priors(e: Evidence) -> Iterator[Reason]:
-    prior, noise = e.problem.loss.prior, e.problem.noise
-    if prior is None or noise is None:
+    if e.problem.loss.prior is not None:
+        yield from contradicted(e.at.names, e.free, e.problem.loss.prior, e.problem.noise)
+
+
+def contradicted(names: Sequence[str], values: np.ndarray, prior: Prior, noise: Noise | None) -> Iterator[Reason]:
+    """Values that ended far from the centre of their prior."""
+    if noise is None:
         return
-    widths_off = np.abs(e.free - prior.centre) * np.sqrt(prior.weight / (noise.dispersion or np.nan))
-    for name, off in zip(e.at.names, widths_off, strict=True):
+    widths_off = np.abs(values - prior.centre) * np.sqrt(prior.weight / (noise.dispersion or np.nan))
+    for name, off in zip(names, widths_off, strict=True):
         if off > FAR_FROM_PRIOR:
             yield Reason(
                 "prior_contradicted",

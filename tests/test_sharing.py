@@ -20,6 +20,7 @@ SHARES = {
     "all apart": {"alpha": 0.02, "A": 0.3, "E": 0.1},
 }
 QUICK = "exponents apart, one floor"
+PRIORS = {"alpha": (0.25, 0.01), "A": (150.0, 0.1)}  # of the centre, and of each group
 
 
 def table(groups=4, runs=12, spread=0.03, noise=0.004, seed=0, floors=0.1) -> pd.DataFrame:
@@ -50,9 +51,17 @@ def power_terms(group: pd.DataFrame) -> np.ndarray:
     return np.array([[one, zero, -log_n], [zero, one, zero]]).swapaxes(1, 2)
 
 
-def joint_optimum(data, share, noise, terms=power_terms, begin=(5.0, 0.4, 0.28), seeds=3):
+def huber_like(residual, delta=1e-3) -> tuple[np.ndarray, np.ndarray]:
+    """Misfit and its slope."""
+    return huber(delta, residual), np.clip(residual, -delta, delta)
+
+
+def joint_optimum(
+    data, share, noise, terms=power_terms, begin=(5.0, 0.4, 0.28), seeds=3, misfit=huber_like, priors=(), unit=0.0
+):
     """SciPy's best of some starts, and theta of each group there: the objective of a law that is a sum of powers
-    written anew in NumPy, theta = centre + width * offset, all unknowns in one vector."""
+    written anew in NumPy, theta = centre + width * offset, all unknowns in one vector. `priors`: name, centre of theta
+    and width, of which half a squared width off weighs `unit`, once for all groups or in each."""
     names = NAMES if terms is power_terms else js.laws.chinchilla.parameter_names
     groups = [(terms(g), np.log(g.loss.to_numpy())) for _, g in data.groupby("corpus", sort=False)]
     count, columns = len(groups), [names.index(name) for name in share]
@@ -73,10 +82,19 @@ def joint_optimum(data, share, noise, terms=power_terms, begin=(5.0, 0.4, 0.28),
             powers = coefficients @ theta[k]
             total = logsumexp(powers, axis=0)
             residual = total - log_loss
-            value += huber(1e-3, residual).sum()
-            psi = np.clip(residual, -1e-3, 1e-3) * np.exp(powers - total)
-            slope[k] = np.einsum("tn,tnp->p", psi, coefficients)
-        parts = slope[:, columns].sum(axis=0), slope[:, own], widths * slope[:, columns] + noise * offsets
+            heights, psi = misfit(residual)
+            value += heights.sum()
+            slope[k] = np.einsum("tn,tnp->p", psi * np.exp(powers - total), coefficients)
+        of_centre = np.zeros(len(columns))
+        for name, middle, width in priors:
+            j, column = columns.index(names.index(name)) if name in share else None, names.index(name)
+            off = (theta[:, column] if j is None else x[j]) - middle
+            value += unit / 2 * np.sum((off / width) ** 2)
+            if j is None:
+                slope[:, column] += unit * off / width**2
+            else:
+                of_centre[j] = unit * off / width**2
+        parts = slope[:, columns].sum(axis=0) + of_centre, slope[:, own], widths * slope[:, columns] + noise * offsets
         return value, np.concatenate([x.ravel() for x in parts])
 
     found = []
@@ -102,6 +120,69 @@ def test_scipy_finds_no_lower_joint_optimum_and_the_same_parameters(name):
     for parameter, width in share.items():
         if width == 0:
             assert len({one.params[parameter] for _, one in fits}) == 1
+
+
+def scatter(fits: js.Fits, data: pd.DataFrame) -> tuple[np.ndarray, float, int]:
+    """Residuals of all groups around a joint fit, their robust standard deviation, and degrees of freedom."""
+    groups = data.groupby("corpus", sort=False)
+    off = np.concatenate([np.log(fits[k].predict(N=g.N.to_numpy()) / g.loss.to_numpy()) for k, g in groups])
+    p = round(fits.sharing.parameters)
+    return off, float(1.4826 * np.median(np.sort(np.abs(off))[p:])), len(off) - p
+
+
+@pytest.mark.parametrize("width", [0.0, pytest.param(0.05, marks=pytest.mark.slow)])
+def test_priors_of_a_joint_fit_are_scipys(width):
+    """Of least squares, where half a squared width off weighs the variance of the noise."""
+    data, share, options = table(), {"alpha": width}, {"objective": js.SquaredError()}
+    bare, fits = fit(data, share, **options), fit(data, share, priors=PRIORS, intervals="quick", **options)
+    off, sigma, freedom = scatter(bare, data)
+    priors = [("alpha", *PRIORS["alpha"]), ("A", np.log(150.0), 0.1)]
+    whole = {"misfit": lambda r: (r**2 / 2, r), "priors": priors, "unit": off @ off / freedom}
+    value, theta = joint_optimum(data, share, fits.sharing.noise, **whole)
+    assert fits.sharing.value <= value * (1 + 1e-10)
+    assert thetas(fits) == pytest.approx(theta, abs=2e-5)
+    assert fits.sharing.gradient_norm < 1e-8
+    assert fits.sharing.p_value == bare.sharing.p_value and "priors left out" in fits.sharing.test
+    assert fits["c0"].noise.sigma == pytest.approx(sigma, rel=1e-6)
+    assert 0.25 < fits.sharing.centres["alpha"] < bare.sharing.centres["alpha"]
+    assert ("prior_contradicted" in fits.sharing.verdict.codes) is (width == 0)
+    assert ("prior of the centre 0.25" if width else "prior 0.25") in str(fits["c1"])
+    within, without = (
+        np.ptp(x.sharing.intervals["alpha"]) for x in (fits, fit(data, share, intervals="quick", **options))
+    )
+    assert within < without
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [0.0, 0.05])
+def test_draws_of_a_joint_fit_scatter_as_priors_do_that_say_more_than_the_runs(width):
+    tight = {"alpha": (0.3, 1e-5), "E": (1.7, 1e-5)}
+    options = {"objective": js.SquaredError(), "priors": tight, "intervals": "bootstrap", "draws": 400}
+    fits = fit(table(spread=0.0, floors=0.0), {"alpha": width}, **options)
+    low, high = fits.sharing.intervals["alpha"]
+    assert high - low == pytest.approx(2 * 1.645 * 1e-5, rel=0.15)
+    for _, one in fits:
+        assert one.intervals.standard_errors["E"] == pytest.approx(1e-5, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    "objective", [pytest.param(js.Huber("matched"), marks=pytest.mark.slow), js.StudentT()], ids=["huber", "student"]
+)
+def test_objectives_matched_to_the_noise_of_all_groups_are_scipys(objective):
+    data, share = table(), {"alpha": 0.05, "E": 0.0}
+    fits = fit(data, share, objective=objective, intervals="quick")
+    _, sigma, _ = scatter(fit(data, share), data)
+
+    def student(r):
+        return 2 * sigma**2 * np.log1p(r**2 / (4 * sigma**2)), r / (1 + r**2 / (4 * sigma**2))
+
+    misfit = student if objective == js.StudentT() else lambda r: huber_like(r, 1.345 * sigma)
+    value, theta = joint_optimum(data, share, fits.sharing.noise, misfit=misfit)
+    assert fits.sharing.value == pytest.approx(value, rel=1e-9)
+    assert thetas(fits) == pytest.approx(theta, abs=2e-5)
+    assert fits["c0"].objective == fits["c3"].objective == objective.at(fits["c0"].noise.sigma)
+    assert fits["c0"].noise.sigma == pytest.approx(sigma, rel=1e-6)
+    assert sum(one.value for _, one in fits) <= fits.sharing.value
 
 
 @pytest.mark.slow
@@ -130,10 +211,11 @@ def test_one_group_is_a_fit_of_its_own():
     assert together.identification.condition_number == pytest.approx(alone.identification.condition_number, rel=1e-6)
 
 
-def test_quick_errors_are_those_of_one_dense_sandwich():
+@pytest.mark.parametrize("priors", [None, PRIORS], ids=["bare", "priors"])
+def test_quick_errors_are_those_of_one_dense_sandwich(priors):
     """All unknowns in one matrix: centre of alpha, E of all, and A and an offset of alpha for each group."""
     data, width = table(), 0.03
-    fits = fit(data, {"alpha": width, "E": 0.0}, objective=js.SquaredError(), intervals="quick")
+    fits = fit(data, {"alpha": width, "E": 0.0}, objective=js.SquaredError(), intervals="quick", priors=priors)
     noise, count = fits.sharing.noise, 4
     size = 2 + 2 * count
     bread, scores = np.zeros((size, size)), np.zeros((size, size))
@@ -149,6 +231,11 @@ def test_quick_errors_are_those_of_one_dense_sandwich():
     offsets = np.arange(3, size, 2)
     bread[offsets, offsets] += noise
     scores[offsets, offsets] += noise**2
+    if priors:
+        unit = fits["c0"].noise.dispersion
+        for at, name in ((0, "alpha"), (np.arange(2, size, 2), "A")):
+            bread[at, at] += unit / priors[name][1] ** 2
+            scores[at, at] += unit**2 / priors[name][1] ** 2
     covariance = np.linalg.inv(bread) @ scores @ np.linalg.inv(bread)
     for k, (_, one) in enumerate(fits):
         of_theta = np.zeros((3, size))  # A, E, alpha

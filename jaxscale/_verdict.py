@@ -397,8 +397,8 @@ def _residuals(e: Evidence) -> Iterator[Reason]:
         yield Reason(
             "cross_term",
             "warning",
-            f"a term in log N x log D would improve the fit (t = {score:.1f}): intervals of exponents may miss the "
-            "truth; compare another law",
+            f"a term in log N x log D would improve the fit (t = {abs(score):.1f}): intervals of exponents may miss "
+            "the truth; compare another law",
         )
 
 
@@ -519,8 +519,8 @@ def _dependence(e: Evidence, logs: dict[str, np.ndarray], residuals: np.ndarray)
 def missing_terms(e: Evidence, logs: dict[str, np.ndarray]) -> dict[tuple[str, str], tuple[float, float]]:
     """(t, size) of those products of two centred log variables that would matter in the law, beside its parameters.
 
-    Each is added to the linearized law by itself and fitted by Huber's estimator at 1.345 sigma, reweighted ten times;
-    t is robust to heteroscedasticity, size the spread of the term's own share of the log response.
+    Each is added to the linearized law by itself and fitted by Huber's estimator matched to the noise; t is robust to
+    heteroscedasticity, size the spread of the term's own share of the log response.
     """
     used = e.at.used
     jacobian, residuals = e.at.jacobian[used][:, ~e.at.held], -e.at.residuals[used]
@@ -537,20 +537,32 @@ def missing_terms(e: Evidence, logs: dict[str, np.ndarray]) -> dict[tuple[str, s
     columns = np.concatenate([np.broadcast_to(basis, (len(pairs), n, p)), terms[:, :, None]], axis=2)
     columns[:, :, -1] /= np.where(real, spread, 1.0)[:, None]
     columns = columns[real]
+    found, psi, bread = _at_noise(columns, residuals, weights)
+    scores = psi * np.squeeze(columns @ bread[:, -1, :, None], 2)
+    error = np.sqrt((scores**2).sum(axis=1) * n / (n - p - 1))
+    size, t = np.abs(found[:, -1]), np.abs(found[:, -1]) / np.maximum(error, 1e-300)
+    kept = zip([pair for pair, keep in zip(pairs, real, strict=True) if keep], t, size, strict=True)
+    return {pair: (float(t), float(s)) for pair, t, s in kept if t > BENT_T and s > BENT_SIZE}
+
+
+def _at_noise(
+    columns: np.ndarray, residuals: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Linear fits of the residuals (n,) in columns (q, n, k) by Huber's estimator at 1.345 sigma, reweighted ten times.
+
+    Coefficients (q, k), psi of what is left (q, n), and the inverse of the weighed columns' products (q, k, k).
+    """
+    count, _, k = columns.shape
     off = np.broadcast_to(residuals, columns.shape[:2])
-    found, w, bread = np.zeros((len(columns), p + 1)), off, columns
+    found, w, bread = np.zeros((count, k)), off, columns
     for _ in range(10):
-        sigma = 1.4826 * np.median(np.sort(np.abs(off), axis=1)[:, p + 1 :], axis=1, keepdims=True)
+        sigma = 1.4826 * np.median(np.sort(np.abs(off), axis=1)[:, k:], axis=1, keepdims=True)
         w = weights * np.minimum(1.0, 1.345 * sigma / np.maximum(np.abs(off), 1e-300))
         weighed = np.swapaxes(columns * w[:, :, None], 1, 2)
         bread = np.linalg.pinv(weighed @ columns, hermitian=True)
         found = np.squeeze(bread @ (weighed @ residuals[:, None]), 2)
         off = residuals - np.squeeze(columns @ found[:, :, None], 2)
-    scores = w * off * np.squeeze(columns @ bread[:, -1, :, None], 2)
-    error = np.sqrt((scores**2).sum(axis=1) * n / (n - p - 1))
-    size, t = np.abs(found[:, -1]), np.abs(found[:, -1]) / np.maximum(error, 1e-300)
-    kept = zip([pair for pair, keep in zip(pairs, real, strict=True) if keep], t, size, strict=True)
-    return {pair: (float(t), float(s)) for pair, t, s in kept if t > BENT_T and s > BENT_SIZE}
+    return found, w * off, bread
 
 
 def neighbour_correlation(points: np.ndarray, residuals: np.ndarray) -> float:
@@ -571,16 +583,18 @@ def neighbour_correlation(points: np.ndarray, residuals: np.ndarray) -> float:
 def cross_term_score(e: Evidence) -> float | None:
     """t of a score test for a term in log N x log D (centred), robust to heteroscedasticity; None without one.
 
-    The candidate's column is made orthogonal to the Jacobian in the metric of the fit's own slope of psi.
+    The residuals are those of the linearized law fitted by Huber's estimator matched to the noise, whatever the fit's
+    own objective; the candidate's column is its part outside the Jacobian.
     """
     logs = _scalar_logs(e)
     if not {"N", "D"} <= set(logs) or e.at.freedom < 5:
         return None
     used = e.at.used
-    jacobian, psi = e.at.jacobian[used][:, ~e.at.held], e.at.psi[used]
+    jacobian, n = e.at.jacobian[used][:, ~e.at.held], int(used.sum())
+    _, psi, _ = _at_noise(jacobian[None], e.at.residuals[used], e.at.weights[used])
     column = (logs["N"] - logs["N"].mean()) * (logs["D"] - logs["D"].mean())
     coefficients, *_ = np.linalg.lstsq(jacobian, column, rcond=None)
     fresh = column - jacobian @ coefficients
-    scores = fresh * psi
-    spread = np.sqrt((scores**2).sum())
+    scores = fresh * psi[0]
+    spread = np.sqrt((scores**2).sum() * n / (n - jacobian.shape[1] - 1))
     return float(-scores.sum() / spread) if spread > 0 else None

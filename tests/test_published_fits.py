@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from oracles import best_of, least_absolute, table_of
+from scipy.optimize import least_squares
 
 import jaxscale as js
 from jaxscale import datasets
@@ -64,6 +65,27 @@ def test_neighbours_err_together(runs, epoch):
     assert neighbour_correlation(logs, residuals) == pytest.approx(0.55, abs=0.01)
     shuffled = [neighbour_correlation(logs, np.random.default_rng(k).permutation(residuals)) for k in range(50)]
     assert np.mean(shuffled) == pytest.approx(0, abs=0.06) and np.std(shuffled) == pytest.approx(0.08, abs=0.03)
+
+
+def test_the_cross_term_scores_as_in_a_fit_matched_to_the_noise(runs, epoch):
+    """t of a score test for a term in log N x log D, from SciPy's least squares of Huber's loss at 1.345 sigma."""
+    (said,) = [r.text for r in epoch.verdict.reasons if r.code == "cross_term"]
+    assert "t = 4.5" in said
+    variables = {v: runs.variables[v] for v in ("N", "D")}
+    logs = [np.log(x) for x in variables.values()]
+
+    def residuals(theta):
+        return np.log(np.asarray(LAW.predict(LAW.natural(theta), **variables)) / runs.response)
+
+    sigma = np.median(np.sort(np.abs(residuals(epoch.theta)))[5:]) * 1.4826
+    settings = {"loss": "huber", "f_scale": 1.345 * sigma, "x_scale": "jac", "xtol": 1e-14, "ftol": 1e-14}
+    found = least_squares(residuals, epoch.theta, **settings)
+    slopes = [(residuals(found.x + h) - residuals(found.x - h)) / 2e-5 for h in 1e-5 * np.eye(5)]
+    column = (logs[0] - logs[0].mean()) * (logs[1] - logs[1].mean())
+    column = column - np.transpose(slopes) @ np.linalg.lstsq(np.transpose(slopes), column, rcond=None)[0]
+    scores = column * np.clip(found.fun, -1.345 * sigma, 1.345 * sigma)
+    t = scores.sum() / np.sqrt((scores**2).sum() * 240 / 234)
+    assert abs(t) == pytest.approx(4.54, abs=0.02)
 
 
 def test_least_absolute_deviations_of_the_240_runs(runs):

@@ -71,6 +71,11 @@ class PlanRow:
         """What was asked for: the loss to reach, or else the budget."""
         return self.budget if self.reach_loss is None else self.reach_loss
 
+    @property
+    def remark(self) -> str:
+        """The note, with the limits that contradict each other."""
+        return self.note if self.conflict in ((), ("reach_loss",)) else f"{self.note}: {', '.join(self.conflict)}"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -258,8 +263,7 @@ class Plan:
         notes = [note for note in self.notes if note != UNTRUSTED]
         for row in self.rows:
             if row.note:
-                blamed = "" if row.conflict in ((), ("reach_loss",)) else f": {', '.join(row.conflict)}"
-                notes.append(f"{format_number(row.target)}: {row.note}{blamed}")
+                notes.append(f"{format_number(row.target)}: {row.remark}")
         if banded:
             notes.append(f"Intervals: {self.method}.")
         regrets = [row.regret["loss"] for row in self.rows if math.isfinite(row.regret.get("loss", math.nan))]

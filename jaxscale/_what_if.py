@@ -89,9 +89,7 @@ class WhatIf:
                 cells.append((format_number(old.target), title, _shown(a), _shown(b), *moves, new.status))
         header = (self.before.target, "of", "before", "after", "difference", "to first order", "status")
         changes = tuple(f"{inert(name)}: {inert(text)}" for name, text in self.changes.items())
-        notes = tuple(
-            f"{format_number(old.target)}: {', '.join((new.note, *new.conflict))}" for old, new in self.rows if new.note
-        )
+        notes = tuple(f"{format_number(old.target)}: {new.remark}" for old, new in self.rows if new.note)
         blocks = [Lines("Changed", changes), Table("", header, tuple(cells)), *([Lines("", notes)] if notes else [])]
         return Report(f"what if · {self.before.label}", self.after.summary or None, tuple(blocks))
 

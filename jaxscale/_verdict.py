@@ -216,14 +216,19 @@ def _design(e: Evidence) -> Iterator[Reason]:
     used = int(e.at.used.sum())
     yield from _freedom(used, e.at.jacobian.shape[1])
     logs = _scalar_logs(e)
+    # What the design cannot separate, a pin, tie or prior may: the conditioning knows of them.
+    known = told(e) if e.identification.condition_number < WARN_CONDITION else ""
+    severity = "warning" if known else "fatal"
     for name, values in logs.items():
         distinct = _distinct(values)
         if distinct < 3:
             many = "one value" if distinct == 1 else f"{distinct} values"
             yield Reason(
                 "few_distinct_sizes",
-                "fatal",
-                f"{name} takes only {many} in these runs, so its effect cannot be separated; vary {name}",
+                severity,
+                f"{name} takes only {many} in these runs, so "
+                + (f"its effect is known from {known} alone" if known else "its effect cannot be separated")
+                + f"; vary {name}",
             )
     if len(logs) >= 2 and used >= 3 and all(_distinct(v) >= 3 for v in logs.values()):
         stacked = np.stack([(v - v.mean()) / v.std() for v in logs.values()])
@@ -233,10 +238,21 @@ def _design(e: Evidence) -> Iterator[Reason]:
             such_as = " (a fixed D/N, or a single compute budget)" if {"N", "D"} <= set(logs) else ""
             yield Reason(
                 "one_ray",
-                "fatal",
-                f"{' and '.join(logs)} lie on one line in all runs{such_as}, so their effects cannot be separated; "
-                f"vary {first} at fixed {last}, or {last} at fixed {first}",
+                severity,
+                f"{' and '.join(logs)} lie on one line in all runs{such_as}, so "
+                + (f"{known} alone tells their effects apart" if known else "their effects cannot be separated")
+                + f"; vary {first} at fixed {last}, or {last} at fixed {first}",
             )
+
+
+def told(e: Evidence) -> str:
+    """What is known beside the runs, in words; empty if nothing is."""
+    names, slots, prior = e.problem.law.parameter_names, e.problem.layout.slots, e.problem.loss.prior
+    fixed = [name for name, slot in zip(names, slots, strict=True) if slot < 0]
+    tied = [name for name, slot in zip(names, slots, strict=True) if slot >= 0 and slots.count(slot) > 1]
+    believed = [] if prior is None else [name for name, w in zip(e.at.names, prior.weight, strict=True) if w > 0]
+    parts = ("what was fixed", fixed), ("the tie", tied), ("the prior", believed)
+    return " and ".join(f"{what} ({', '.join(of)})" for what, of in parts if of)
 
 
 def _conditioning(e: Evidence) -> Iterator[Reason]:

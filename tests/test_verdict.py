@@ -1,5 +1,7 @@
 """Each finding is made where it was planted and nowhere else, with the right severity and words that say what to do."""
 
+from types import SimpleNamespace
+
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -9,7 +11,8 @@ from scipy.stats import t as student
 
 import jaxscale as js
 from benchmarks import verdicts
-from jaxscale._verdict import Reason, Verdict, _distinct, neighbour_correlation
+from jaxscale._problem import make_problem
+from jaxscale._verdict import Reason, Verdict, _distinct, neighbour_correlation, told
 
 LAW = js.laws.chinchilla
 TRUTH = LAW.published["besiroglu"].params
@@ -97,6 +100,27 @@ PLANTED = {
         "one value",
     ),
     "one ray": (lambda: fitted(_one_ray()), "one_ray", "fatal", "effects cannot be separated"),
+    "one ray, and a prior": (
+        lambda: fitted(_one_ray(), priors={"A": (TRUTH["A"], 0.1), "alpha": (TRUTH["alpha"], 0.01)}),
+        "one_ray",
+        "warning",
+        "so the prior (A, alpha) alone tells their effects apart; vary N",
+    ),
+    "one ray, and a prior that says nothing": (
+        lambda: fitted(_one_ray(), priors={"A": (TRUTH["A"], 10.0), "alpha": (TRUTH["alpha"], 1.0)}),
+        "one_ray",
+        "fatal",
+        "effects cannot be separated",
+    ),
+    "one N, and a prior": (
+        lambda: fitted(
+            _sizes(np.full(30, 1e9), np.geomspace(1e9, 1e12, 30)),
+            priors={"A": (TRUTH["A"], 0.1), "alpha": (TRUTH["alpha"], 0.01)},
+        ),
+        "few_distinct_sizes",
+        "warning",
+        "its effect is known from the prior (A, alpha) alone",
+    ),
     "too narrow": (lambda: fitted(_narrow(1.6)), "ill_conditioned", "warning", "condition number"),
     "weakly identified": (lambda: fitted(_grid(0.012)), "weakly_identified", "warning", "known only to 0.65 %"),
     "the loss hardly known": (lambda: fitted(_grid(0.02)), "weakly_identified", "fatal", "least loss at 10 times"),
@@ -173,6 +197,12 @@ def test_what_is_planted_is_found(name):
     if severity == "fatal":
         assert not result.verdict.trustworthy
         assert str(result.verdict).startswith("NOT TRUSTWORTHY: ") and found[0].headline in str(result.verdict)
+
+
+def test_what_was_fixed_or_tied_is_named_where_it_alone_separates_effects():
+    problem = make_problem(LAW, _one_ray(), js.Huber(), fixed={"E": 1.8}, tied=[("alpha", "beta")])
+    evidence = SimpleNamespace(problem=problem, at=SimpleNamespace(names=problem.free_names))
+    assert told(evidence) == "what was fixed (E) and the tie (alpha, beta)"
 
 
 def test_sound_runs_are_trustworthy_with_nothing_to_say():

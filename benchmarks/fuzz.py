@@ -7,6 +7,7 @@ terminal in anything printed. `--cases` says how many, `--kind` which, `--first`
 
 import argparse
 import contextlib
+import copy
 import io
 import json
 import os
@@ -263,7 +264,7 @@ def of_fit_files(rng: np.random.Generator) -> Iterator[str]:
                 if rng.random() < 0.2:
                     del place[key]
                 else:
-                    place[key] = pick(rng, VALUES)
+                    place[key] = copy.deepcopy(pick(rng, VALUES))  # or the next change would be to `VALUES` itself
                 break
             place = place[key]
     out = json.dumps(data)

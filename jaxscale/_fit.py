@@ -221,7 +221,7 @@ def _with_care(problem: Problem, found: Search, at: Linearization, options: Mapp
     """The search with its lowest start run again by a trust region, where it ended in trouble: somebody chose it."""
     best = found.best if np.isfinite(found.lowest) else None
     if best is None or (
-        found.solutions.status[best] == CONVERGED and at.gradient_norm <= gradient_tolerance(problem, at)
+        found.solutions.status[best] == CONVERGED and at.gradient_norm <= gradient_tolerance([problem], [at])
     ):
         return found
     near = descend(problem, found.tried[best])

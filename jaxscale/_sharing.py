@@ -40,7 +40,7 @@ from jaxscale._stack import MOST_STACKED, Stack
 from jaxscale._starts import LIKENESS_ROWS, drawn
 from jaxscale._text import format_number
 from jaxscale._units import in_plain_counts
-from jaxscale._verdict import Reason, Verdict, contradicted, judge_whole
+from jaxscale._verdict import Reason, Verdict, contradicted, gradient_tolerance, judge_whole
 from jaxscale.optim import CONVERGED, STUCK
 
 CONTRADICTED = 0.01  # p-value below which a verdict says that the runs speak against one value for all
@@ -212,7 +212,8 @@ def fit_together(
     words = " and ".join(widths)
     lowest = float(reached.value.min())
     at_best = int(_agreeing(reached.value, arrow).sum())
-    reasons = judge_whole(at.gradient_norm, len(tried), at_best, int(at.pooled.used.sum()), round(at.parameters))
+    tolerance, used = gradient_tolerance(at.arrow.problems, at.at), int(at.pooled.used.sum())
+    reasons = judge_whole(at.gradient_norm, tolerance, len(tried), at_best, used, round(at.parameters))
     if test.p_value is not None and test.p_value < CONTRADICTED:
         reasons += (
             Reason(

@@ -123,24 +123,30 @@ def judge(evidence: Evidence) -> Verdict:
     return Verdict(tuple(sorted(reasons, key=lambda r: order[r.severity])))
 
 
-def gradient_tolerance(problem: Problem, at: Linearization) -> float:
+def gradient_tolerance(problems: Sequence[Problem], at: Sequence[Linearization]) -> float:
     """The largest `gradient_norm` that counts as zero: more where residuals are so small that they are mostly rounding.
 
     A law that passes through every run leaves nothing but rounding to point anywhere.
     """
-    response = np.abs(problem.points.response[: problem.count])
-    rounding = ROUNDING * (response + (problem.task.space == "log"))  # of logs near zero too
-    size = np.linalg.norm(at.psi)
-    return GRADIENT_TOLERANCE + float(np.linalg.norm(at.weights * rounding) / size if size > 0 else 0.0)
+    size = np.linalg.norm(np.concatenate([x.psi for x in at]))
+    if not size > 0:
+        return GRADIENT_TOLERANCE
+    off = [
+        x.weights * (np.abs(p.points.response[: p.count]) + (p.task.space == "log"))  # of logs near zero too
+        for p, x in zip(problems, at, strict=True)
+    ]
+    return GRADIENT_TOLERANCE + float(ROUNDING * np.linalg.norm(np.concatenate(off)) / size)
 
 
-def judge_whole(gradient_norm: float, finished: int, at_best: int, used: int, parameters: int) -> tuple[Reason, ...]:
+def judge_whole(
+    gradient_norm: float, tolerance: float, finished: int, at_best: int, used: int, parameters: int
+) -> tuple[Reason, ...]:
     """What holds for all groups of a joint fit: its optimum, and runs enough for all its parameters."""
-    return (*_gradient(gradient_norm), *_agreement(finished, at_best), *_freedom(used, parameters))
+    return (*_gradient(gradient_norm, tolerance), *_agreement(finished, at_best), *_freedom(used, parameters))
 
 
 def _optimum(e: Evidence) -> Iterator[Reason]:
-    yield from _gradient(e.at.gradient_norm, gradient_tolerance(e.problem, e.at))
+    yield from _gradient(e.at.gradient_norm, gradient_tolerance([e.problem], [e.at]))
     if e.never_moved:
         yield Reason(
             "never_moved",
@@ -158,7 +164,7 @@ def _optimum(e: Evidence) -> Iterator[Reason]:
     yield from _agreement(e.finished, e.at_best)
 
 
-def _gradient(gradient_norm: float, tolerance: float = GRADIENT_TOLERANCE) -> Iterator[Reason]:
+def _gradient(gradient_norm: float, tolerance: float) -> Iterator[Reason]:
     if not gradient_norm <= tolerance:
         yield Reason(
             "gradient_not_zero",

@@ -107,6 +107,11 @@ def joint_optimum(
     return best.fun, unpacked(best.x)[0]
 
 
+def test_groups_without_noise_are_not_blamed_for_rounding():
+    sharing = fit(table(noise=0.0, spread=0.0), SHARES["one exponent"]).sharing
+    assert sharing.gradient_norm > 1e-5 and "gradient_not_zero" not in sharing.verdict.codes
+
+
 @pytest.mark.parametrize("name", [n if n == QUICK else pytest.param(n, marks=pytest.mark.slow) for n in SHARES])
 def test_scipy_finds_no_lower_joint_optimum_and_the_same_parameters(name):
     data, share = table(), SHARES[name]

@@ -414,7 +414,7 @@ def test_a_parameter_at_its_bound_has_no_interval_and_says_so(folder):
     """The floor of the truth, 1.82, lies below the bound."""
     result = js.fit("chinchilla", str(folder / "runs.csv"), bounds={"E": (2.0, None)}, intervals="quick")
     assert "E" not in result.intervals.params
-    assert re.search(r"^  E +2 +– +2 +nats per token +at bound$", str(result), re.MULTILINE)
+    assert re.search(r"^  E +2 +– +2 +2 +nats per token +at bound$", str(result), re.MULTILINE)
     assert result.to_frame().loc["E", "note"] == "at bound"
     assert np.isnan(result.to_frame().loc["E", "low"])
     [reason] = [r for r in result.verdict.reasons if r.code == "at_bound"]

@@ -62,16 +62,20 @@ def number_notes(
             in_larger_units = True
             column = columns[symbol]
             named = larger_unit(column) if isinstance(column, str) else None
-            yield Note(
-                "suspicious_units",
-                f"{symbol} has a median of {format_number(median)} {MEANINGS[symbol]}: "
-                + (
-                    f"column {quoted(column)} is by its name in units of {named[1]}; multiply it in the table"
-                    if named
-                    else f"if column {listed([column])} is in larger units, multiply it in the table by {factors}"
-                ),
-                "fatal" if named else "warning",
-            )
+            shown = f"{format_number(median)} {MEANINGS[symbol]}"
+            if named:
+                yield Note(
+                    "suspicious_units",
+                    f"{symbol} is not counted one by one: column {quoted(column)} is by its name in units of "
+                    f"{named[1]}, and its median reads {shown}; multiply it in the table",
+                    "fatal",
+                )
+            else:
+                yield Note(
+                    "suspicious_units",
+                    f"{symbol} has a median of {shown}: if column {listed([column])} is in larger units, multiply it "
+                    f"in the table by {factors}",
+                )
     if isinstance(source := columns.get("loss"), str):
         median = _median(values["loss"])
         if re.search(r"ppl|perplexity", source, re.IGNORECASE) or median > 12:

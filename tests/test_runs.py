@@ -443,7 +443,10 @@ def test_a_column_named_in_a_larger_unit_is_fatal() -> None:
     frame = table(**{"params": None, "Model size (M)": [50, 100, 200, 400]})
     (note,) = Runs.from_frame(frame, N="Model size (M)").record.notes
     assert (note.code, note.severity) == ("suspicious_units", "fatal")
-    assert "column 'Model size (M)' is by its name in units of 1e6, millions; multiply it in the table" in note.text
+    assert note.text == (
+        "N is not counted one by one: column 'Model size (M)' is by its name in units of 1e6, millions, and its median "
+        "reads 150 parameters; multiply it in the table"
+    )
 
 
 def test_rows_of_a_note_are_numbers() -> None:

@@ -22,6 +22,7 @@ from jaxscale._intervals import (
     FEWEST_DEGREES_OF_FREEDOM,
     FEWEST_RUNS_FOR_PAIRS,
     HOPELESS_CONDITION,
+    LEAST_ROOM,
     Covariance,
     Intervals,
     Progress,
@@ -482,8 +483,11 @@ class _Optimum:
             return None
         centres = np.linalg.inv(schur)
         answer = arrow.size[:, None] * along - arrow.select  # of free values to centres moved back
-        alone = inverse * np.outer(arrow.size, arrow.size)
-        pulls = [j * at.psi[:, None] for j, at in zip(self._slopes, self.at, strict=True)]
+        psi = [at.psi for at in self.at]
+        if not self.pooled.far_below_noise:  # as `powell_covariance` does
+            room = (np.maximum(1 - h, LEAST_ROOM) for h in self.leverage)
+            psi = [x / np.sqrt(h) for x, h in zip(psi, room, strict=True)]
+        pulls = [j * x[:, None] for j, x in zip(self._slopes, psi, strict=True)]
         scores = np.array([pull.T @ pull for pull in pulls])
         scores = scores + self._dispersion * np.diag(np.where(arrow.loose, 0.0, arrow.weighed))
         loose = np.flatnonzero(arrow.loose)
@@ -492,12 +496,23 @@ class _Optimum:
         total = spread.sum(axis=0) + self._dispersion * np.diag(arrow.prior.weight)
         others = total - spread
         back = answer @ centres
-        own = alone + back @ np.swapaxes(answer, 1, 2)
+        own = inverse * np.outer(arrow.size, arrow.size) + back @ np.swapaxes(answer, 1, 2)
         found = own @ scores @ np.swapaxes(own, 1, 2) + back @ others @ np.swapaxes(back, 1, 2)
         told = arrow.noise * (arrow.size[:, None] * inverse[:, :, loose] + back @ np.swapaxes(along[:, loose], 1, 2))
         found += told @ np.swapaxes(told, 1, 2)
         found = np.where(self.held[..., None] | self.held[:, None, :], 0.0, found)
         return (found + np.swapaxes(found, 1, 2)) / 2, centres @ total @ centres
+
+    @property
+    def leverage(self) -> list[np.ndarray]:
+        """Diagonal of the hat matrix of all runs, offsets and priors, by group, (runs,)."""
+        bread = _expected(self.pooled)
+        inverse, along, schur = self._inverted(self.information(bread))
+        answer = self.arrow.size[:, None] * along - self.arrow.select
+        own = inverse * np.outer(self.arrow.size, self.arrow.size)
+        own = own + answer @ np.linalg.pinv(schur, hermitian=True) @ np.swapaxes(answer, 1, 2)
+        each = np.split(bread, np.cumsum([len(at.weights) for at in self.at])[:-1])
+        return [b * np.einsum("ni,ij,nj->n", j, o, j) for b, j, o in zip(each, self._slopes, own, strict=True)]
 
     def widths_of(self, weight: np.ndarray) -> np.ndarray:
         """Widths of priors from their weights in the objective; 0 where there is none."""
@@ -538,7 +553,8 @@ def _member(at, k, tried, reached, widths, reasons, method, why, level, drawn_) 
     identification = at.identifications[k]
     covariance = None
     if at.covariances is not None:
-        covariance = Covariance(linear.names, at.covariances[0][k], "powell_sandwich")
+        label = "powell_sandwich" if at.pooled.far_below_noise else "leverage_sandwich"
+        covariance = Covariance(linear.names, at.covariances[0][k], label)
     if method not in ("none",) and not identification.condition_number < HOPELESS_CONDITION:
         condition = identification.condition_number
         method, why = "none", f"condition number {condition:.1e}: the runs do not determine this group's parameters"

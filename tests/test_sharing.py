@@ -223,7 +223,7 @@ def test_quick_errors_are_those_of_one_dense_sandwich(priors):
     fits = fit(data, {"alpha": width, "E": 0.0}, objective=js.SquaredError(), intervals="quick", priors=priors)
     noise, count = fits.sharing.noise, 4
     size = 2 + 2 * count
-    bread, scores = np.zeros((size, size)), np.zeros((size, size))
+    bread, scores, parts = np.zeros((size, size)), np.zeros((size, size)), []
     for k, (name, group) in enumerate(data.groupby("corpus", sort=False)):
         p, log_n = fits[name].params, np.log(group.N.to_numpy())
         power = p["A"] * np.exp(-p["alpha"] * log_n)
@@ -232,7 +232,7 @@ def test_quick_errors_are_those_of_one_dense_sandwich(priors):
         slopes[:, 0], slopes[:, 1], slopes[:, 2 + 2 * k] = -share * log_n, 1 - share, share
         slopes[:, 3 + 2 * k] = -width * share * log_n
         bread += slopes.T @ slopes
-        scores += (slopes * residual[:, None] ** 2).T @ slopes
+        parts.append((slopes, residual))
     offsets = np.arange(3, size, 2)
     bread[offsets, offsets] += noise
     scores[offsets, offsets] += noise**2
@@ -241,6 +241,9 @@ def test_quick_errors_are_those_of_one_dense_sandwich(priors):
         for at, name in ((0, "alpha"), (np.arange(2, size, 2), "A")):
             bread[at, at] += unit / priors[name][1] ** 2
             scores[at, at] += unit**2 / priors[name][1] ** 2
+    for slopes, residual in parts:  # squared residuals over one minus the leverage: HC2
+        leverage = np.diag(slopes @ np.linalg.inv(bread) @ slopes.T)
+        scores += slopes.T * (residual**2 / (1 - leverage)) @ slopes
     covariance = np.linalg.inv(bread) @ scores @ np.linalg.inv(bread)
     for k, (_, one) in enumerate(fits):
         of_theta = np.zeros((3, size))  # A, E, alpha

@@ -101,12 +101,12 @@ class Linearization:
         within = np.abs(self.residuals) <= self.loss.delta if isinstance(self.loss, HuberLoss) else True
         return self.used & within
 
-    @property
-    def slopes(self) -> tuple[np.ndarray, float]:
+    def slopes(self, sigma: float) -> tuple[np.ndarray, float]:
         """Estimated slope of psi at each run used, at weight one, as shares (n_used,) and a factor common to all.
 
         Where psi is smooth it is the slope itself. Huber's counts only where |residual| <= delta, a handful of runs
-        when delta is far below the noise; there the band is Hall and Sheather's (1988), never narrower than delta.
+        when delta is far below the noise `sigma`; there the band is Hall and Sheather's (1988), never narrower than
+        delta.
         """
         residuals = self.residuals[self.used]
         if not isinstance(self.loss, HuberLoss):
@@ -115,7 +115,7 @@ class Linearization:
             return np.ones(len(residuals)), 1.0
         n = len(residuals)
         h = n ** (-1 / 3) * ndtri(0.975) ** (2 / 3) * (0.75 / np.pi) ** (1 / 3)
-        band = max(float(self.loss.delta), self.sigma * ndtri(min(0.5 + h, 0.999)))
+        band = max(float(self.loss.delta), sigma * ndtri(min(0.5 + h, 0.999)))
         return 1.0 * (np.abs(residuals) < band), min(1.0, float(self.loss.delta) / band)
 
 

@@ -54,7 +54,7 @@ class Intervals:
 
 def bread_weights(at: Linearization) -> np.ndarray:
     """What each run adds to the expected slope of psi, (n_runs,), see `Linearization.slopes`."""
-    shares, factor = at.slopes
+    shares, factor = at.slopes(at.sigma)
     slopes = np.zeros(len(at.weights))
     slopes[at.used] = at.weights[at.used] * shares * factor
     return slopes

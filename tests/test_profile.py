@@ -79,7 +79,7 @@ def rise_by_hand(result: js.FitResult, level: float) -> float:
     n, p, delta = len(r), 5, 1e-3
     sigma = 1.4826 * np.median(np.sort(np.abs(r))[p:])
     h = n ** (-1 / 3) * norm.ppf(0.975) ** (2 / 3) * (1.5 * norm.pdf(0) ** 2) ** (1 / 3)
-    band = max(delta, sigma * norm.ppf(0.5 + h))
+    band = max(delta, 1.4826 * np.median(np.abs(r)) * norm.ppf(0.5 + h))
     counted = (np.sum(np.abs(r) < band) - p) / (n - p) * delta / band
     m1 = np.sqrt(counted * (norm.cdf(delta / sigma) - norm.cdf(-delta / sigma)))
     return 0.5 * t.ppf((1 + level) / 2, n - p) ** 2 * np.sum(psi**2) / (n - p) / m1

@@ -10,7 +10,7 @@ from scipy.stats import bootstrap as scipy_bootstrap
 from scipy.stats import norm, t
 
 import jaxscale as js
-from benchmarks import coverage
+from benchmarks import coverage, widths
 from jaxscale._identification import Identification, Linearization, linearize
 from jaxscale._intervals import bias_corrected, choose_method, powell_covariance
 from jaxscale._objective import HuberLoss
@@ -212,6 +212,31 @@ def test_the_coverage_that_is_written_is_as_promised():
         sampling = 3 * np.sqrt(90 * 10 / cell["simulations"])
         assert low - sampling <= cell["mean"] <= high + sampling, name
         assert sum(cell["methods"].values()) == pytest.approx(100, abs=0.2) and cell["methods"].get("none", 0) < 1
+
+
+@pytest.mark.parametrize("method", ["bootstrap", "profile"])
+def test_intervals_are_as_wide_as_those_of_numpy_and_scipy(runs, method):
+    """The study of widths in small: the same draws refitted, and the same profile, by code that shares nothing."""
+    result = js.fit(LAW, runs, intervals=method, draws=100, starts=[TRUTH])
+    table, count = widths.Table.of(LAW, runs), len(runs.response)
+    fit, value = widths.best_fit(LAW, table, TRUTH)
+    if method == "bootstrap":
+        weights = resampling_weights(make_problem(LAW, runs, js.Huber()), 100, np.random.default_rng(0), None)
+        ends = widths.bootstrap(LAW, table, fit, TRUTH, weights[:, :count])
+    else:
+        ends = widths.profile(table, fit, value, ("E", "alpha"))
+    for name in set(ends) & set(LAW.parameter_names):
+        low, high = np.exp(ends[name]) if name == "E" else ends[name]
+        # The profile's scale has the Gaussian slope of psi there to first order.
+        close = (1e-5 if method == "bootstrap" else 3e-3) * (high - low)
+        assert result.intervals.params[name] == pytest.approx((low, high), rel=0, abs=close)
+
+
+def test_the_widths_that_are_written_are_as_promised():
+    """No more than 5 % above the same method written independently, and known to 4 %."""
+    for name, cell in widths.written().items():
+        assert max(cell["ratio"].values()) <= 1.05 and max(cell["standard_error"].values()) < 0.04, name
+    assert set(widths.written()) == set(widths.COMPARED)
 
 
 @pytest.mark.slow

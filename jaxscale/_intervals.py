@@ -126,11 +126,10 @@ def choose_method(
     if method != "auto":
         return method, "asked for"
     if at.freedom < FEWEST_DEGREES_OF_FREEDOM:
-        return (
-            "none",
-            f"{used} runs leave {at.freedom} degrees of freedom for {at.jacobian.shape[1]} parameters; "
-            "no interval covers",
-        )
+        count = at.jacobian.shape[1]
+        if at.freedom < 0:
+            return "none", f"{used} runs cannot determine {count} parameters"
+        return "none", f"{used} runs leave {at.freedom} degrees of freedom for {count} parameters; no interval covers"
     if not identification.condition_number < HOPELESS_CONDITION:
         return (
             "none",

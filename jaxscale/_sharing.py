@@ -96,10 +96,11 @@ class Sharing:
             rows.append((name, "one value" if width == 0 else f"apart by {width:g}", _plain(centre), span))
         title = f"In common to {self.groups} groups"
         header = ("name", "how", "value or centre", f"{100 * self.level:g} % interval")
+        apart = " (values kept together count in part)" if any(self.widths.values()) else ""
         lines = [
             self.test,
-            f"joint objective {self.value:.10g} over {self.runs} runs, {self.parameters:.4g} parameters, gradient "
-            f"{self.gradient_norm:.1e}; {self.at_best} of {self.finished} starts reached this optimum",
+            f"joint objective {self.value:.10g} over {self.runs} runs, {self.parameters:.4g} parameters{apart}, "
+            f"gradient {self.gradient_norm:.1e}; {self.at_best} of {self.finished} starts reached this optimum",
         ]
         lines += [f"{r.severity}, {r.code}: {r.text}" for r in self.verdict.reasons]
         note = "Apart by: standard deviation between groups, in theta." if any(self.widths.values()) else ""

@@ -169,9 +169,3 @@ def test_outliers_hardly_pull_on_students_t():
 def test_an_objective_that_makes_no_sense_is_refused(make):
     with pytest.raises(js.InputError, match="must be a positive number"):
         make()
-
-
-def test_a_joint_fit_says_what_it_does_not_take():
-    for options in ({"objective": js.StudentT()}, {"priors": {"alpha": (0.1, 0.1)}}):
-        with pytest.raises(js.InputError, match="a joint fit takes"):
-            js.fit_many(LINE, {"a": line(), "b": line(1)}, share="alpha", **options)

@@ -192,12 +192,12 @@ def profile(
             path, (inside, beyond) = paths[end], _crossing(paths[end], end[1], height + rise) or (0, 0)
             root = np.sqrt(np.maximum(path.objective[[inside, beyond]] - height, 0))
             width = path.value[beyond] - path.value[inside]
-            slope_of_root = (root[1] - root[0]) / width
             share = (np.sqrt(rise) - root[0]) / max(root[1] - root[0], 1e-300)
             found_ends[end] = float(path.value[inside] + share * width)
             if np.min(np.abs(path.objective - height - rise)) < _CLOSE * rise or abs(width) < 1e-9 * half[end[0]]:
                 continue
             # The pull stops short of what it is asked for by the slope of the profile over the stiffness.
+            slope_of_root = (root[1] - root[0]) / width
             stiff = 2 * _STIFFNESS * slope_of_root**2
             short = 2 * np.sqrt(rise) * slope_of_root / stiff
             for s in np.clip(share + np.array([-_BRACKET, 0.0, _BRACKET]), 0.02 * share, 0.98 + 0.02 * share):

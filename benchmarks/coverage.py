@@ -196,7 +196,8 @@ TRUTH = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
 SIXTY = {"E": 1.22, "A": 3355.0, "alpha": 0.408, "B": 18186.0, "beta": 0.431, "k": 0.452}
 DESIGNS = {
     "120 in a sweep": sweep(8, 15), "60 scattered": scatter(60), "36 in a grid": grid(6, 6), "20 in a grid": grid(5, 4),
-    "72 in a grid": grid(9, 8), "15 in a grid": grid(5, 3), "10 in a sweep": sweep(2, 5), "12 in a sweep": sweep(3, 4),
+    "72 in a grid": grid(9, 8), "15 in a grid": grid(5, 3), "12 in a sweep": sweep(3, 4), "10 in a sweep": sweep(2, 5),
+    "9 in a grid": grid(3, 3),
 }  # fmt: skip
 QUICK = {"matched Huber": js.Huber("matched"), "Student's t": js.StudentT(), "squares": js.SquaredError()}
 NOISES = {"gaussian": gaussian, "heavy": heavy, "uneven": uneven, "contaminated": contaminated}
@@ -212,6 +213,8 @@ def _cells() -> dict[str, Cell]:
             "20 in a grid": ("gaussian", "heavy", "uneven"),
             "15 in a grid": ("gaussian", "heavy", "uneven"),
             "12 in a sweep": ("gaussian", "heavy"),
+            "10 in a sweep": ("gaussian", "heavy"),
+            "9 in a grid": ("gaussian", "heavy"),
         }.items()
         for noise in noises
     }

@@ -80,13 +80,15 @@ def test_the_objective_is_the_likelihood_of_students_t():
 
 
 @pytest.mark.slow
-def test_quick_standard_errors_of_students_t_are_the_sandwich():
+def test_quick_standard_errors_of_students_t_are_the_sandwich_corrected_for_leverage():
     result = fitted("student")
     (X, y), s = straight(line()), result.objective.scale
     u = (X @ result.theta - y) ** 2 / (4 * s**2)
     psi, slope = (X @ result.theta - y) / (1 + u), (1 - u) / (1 + u) ** 2
     bread = np.linalg.inv(X.T @ (slope[:, None] * X))
-    np.testing.assert_allclose(result.covariance.matrix, bread @ (X.T @ (psi[:, None] ** 2 * X)) @ bread, rtol=1e-6)
+    room = 1 - np.diag(X @ np.linalg.inv(X.T @ X) @ X.T)
+    inner = X.T @ ((psi**2 / room)[:, None] * X)
+    np.testing.assert_allclose(result.covariance.matrix, bread @ inner @ bread, rtol=1e-6)
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ from jaxscale import costs
 from jaxscale._identification import Linearization, identify, linearize_all
 from jaxscale._intervals import (
     choose_method,
+    covariance_of,
     largest_relative_error,
     percentiles,
     powell_covariance,
@@ -335,7 +336,9 @@ def _intervals(
     if kept is not None and len(kept) < 0.9 * DRAWS:
         method, kept = "none", None
     covariance = powell_covariance(at) if kept is None else None
-    matrix = np.cov(kept, rowvar=False) if kept is not None else None if covariance is None else covariance.matrix
+    corrected = at.far_below_noise and not clustered
+    if kept is not None:
+        covariance = covariance_of(at.names, kept, corrected)
     of_parameters = [n for n in targets if n in cell.law.parameter_names]
     if method == "profile":
         rows = np.array([np.eye(len(best))[problem.free_names.index(n)] for n in of_parameters])
@@ -350,9 +353,9 @@ def _intervals(
         if kept is not None:
             values = np.asarray(_mapped(measure)(kept_of_one_shape(kept), given))[: len(kept)]
             values = values[np.isfinite(values)]
-            ends[name] = percentiles(values, value, LEVEL, at.far_below_noise and not clustered)
-        if name == "N*" and method != "none" and matrix is not None:
-            half = ndtri((1 + LEVEL) / 2) * np.sqrt(slope @ matrix @ slope)
+            ends[name] = percentiles(values, value, LEVEL, corrected)
+        if name == "N*" and method != "none" and covariance is not None:
+            half = ndtri((1 + LEVEL) / 2) * np.sqrt(slope @ covariance.matrix @ slope)
             estimate["N* planned"], ends["N* planned"] = float(value), (float(value - half), float(value + half))
     return Outcome(method, estimate, ends)
 

@@ -12,7 +12,7 @@ import jaxscale as js
 from benchmarks import rivals
 from benchmarks.rows import CLOSE, Row, each, table_of_runs, timed
 from jaxscale._problem import make_problem
-from jaxscale._resampling import resampling_weights
+from jaxscale._resampling import resampled
 from jaxscale._stack import Stack, solve_stack
 
 LAW = js.laws.chinchilla
@@ -80,7 +80,7 @@ def _against_refits(runs: js.Runs, draws: js.Draws, count: int) -> tuple[int, fl
     """How many of some draws end above SciPy's refit from the same optimum, and its seconds per refit."""
     with jax.enable_x64(True):
         problem = make_problem(LAW, runs, js.Huber())
-    weights = resampling_weights(problem, len(draws.draws), np.random.default_rng(draws.seed), None)[:count]
+    weights = resampled(problem, len(draws.draws), np.random.default_rng(draws.seed), None).weights[:count]
     misfits = [rivals.Misfit(runs.variable("N"), runs.variable("D"), runs.response, w[: runs.count]) for w in weights]
     begin = time.perf_counter()
     refits = [rivals.scipy_tight(misfit, draws.theta) for misfit in misfits]

@@ -13,7 +13,7 @@ import jaxscale as js
 from benchmarks import rivals
 from benchmarks.rows import CLOSE, Row, timed
 from jaxscale._problem import make_problem
-from jaxscale._resampling import resampling_weights
+from jaxscale._resampling import resampled
 
 _RUNS, _NOISE, _DRAWS = 240, 0.003, 1000
 
@@ -138,7 +138,7 @@ def _race(law: js.Law, own: Own, sample: int) -> tuple[str, float, float | None,
 
     with jax.enable_x64(True):
         problem = make_problem(law, runs, js.Huber())
-    weights = resampling_weights(problem, len(draws.draws), np.random.default_rng(draws.seed), None)[:sample]
+    weights = resampled(problem, len(draws.draws), np.random.default_rng(draws.seed), None).weights[:sample]
     logs = variables | {f"ln {k}": np.log(x) for k, x in variables.items()}
     misfits = [rivals.OwnMisfit(own.log_and_slopes, logs, runs.response, w[: runs.count]) for w in weights]
     start = np.log([result.params[n] for n in names])

@@ -19,6 +19,7 @@ from jaxscale._intervals import (
     Covariance,
     Intervals,
     Progress,
+    covariance_of,
     percentiles,
 )
 from jaxscale._objective import Huber, Objective
@@ -243,7 +244,7 @@ def _with_draws(
     method = ("pairs_bias_corrected" if corrected[0] else "pairs_percentile") if same else "pairs_by_step"
     return replace(
         staged,
-        covariance=Covariance(names, np.cov(kept[:, free], rowvar=False), "bootstrap"),
+        covariance=covariance_of(names, kept[:, free], all(corrected)),
         intervals=Intervals(
             level,
             "cluster_pairs_percentile" if clustered else method,

@@ -153,7 +153,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
                 if expansion is not None:
                     slopes[i] = (combine @ expansion.slopes)[:, index]
             ends = _delta_method(points, slopes, matrix, level)
-            method, notes = f"delta method, covariance by {covariance.method}", []
+            method, notes = f"delta method, covariance by {covariance.method.replace('_', ' ')}", []
             regrets = [
                 _expected_regret(decision, e, index, matrix, p, t)
                 for e, p, t in zip(expansions, logs, targets, strict=True)

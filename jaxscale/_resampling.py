@@ -19,6 +19,10 @@ Kind = Literal["pairs", "bayesian", "wild"]
 
 _AT_ONCE = 256  # draws whose rivals are looked at together
 _RIVALS = 24  # optima of other draws that every draw is checked against
+# A draw of as many runs as there are holds 63 % of them, and an objective close to least absolute deviations then
+# spreads too widely where runs are few: 90 to 94 % of intervals held the truth with 20 to 30 runs. Two more runs a draw
+# make it 88 to 93 %, and change little where runs are many.
+MORE_PAIRS = 2
 
 
 def _units(problem: Problem, clusters: tuple[str, ...] | None) -> tuple[int, np.ndarray]:
@@ -33,17 +37,19 @@ def resampling_weights(
     rng: np.random.Generator,
     clusters: tuple[str, ...] | None,
     kind: Kind = "pairs",
+    more: int = 0,
 ) -> np.ndarray:
-    """How often each run counts in each draw, times its own weight, shape (draws, rows): whole numbers for "pairs",
-    shares of a flat Dirichlet distribution (of mean one) for "bayesian". Whole clusters move together."""
+    """How often each run counts in each draw, on average once, times its own weight, shape (draws, rows): by drawing as
+    many runs as there are and `more` for "pairs", by shares of a flat Dirichlet distribution for "bayesian". Whole
+    clusters move together."""
     own = problem.points.weights[: problem.count]
     count, index = _units(problem, clusters)
     if kind == "bayesian":
         times = rng.standard_exponential((draws, count))
         times *= count / times.sum(axis=1, keepdims=True)
     else:
-        picked = rng.integers(count, size=(draws, count)) + count * np.arange(draws)[:, None]
-        times = np.bincount(picked.ravel(), minlength=draws * count).reshape(draws, count)
+        picked = rng.integers(count, size=(draws, count + more)) + count * np.arange(draws)[:, None]
+        times = np.bincount(picked.ravel(), minlength=draws * count).reshape(draws, count) * (count / (count + more))
     return problem.padded(times[:, index] * own)
 
 
@@ -73,14 +79,14 @@ def resampled(
     kind: Kind = "pairs",
     at: Linearization | None = None,
 ) -> Own:
-    """What each draw is fitted to: runs resampled, and priors with their centres drawn anew within their widths. `at`
-    is the fit, for "wild"."""
+    """What each draw is fitted to: runs resampled, two more than there are where each is independent ("pairs"), and
+    priors with their centres drawn anew within their widths. `at` is the fit, for "wild"."""
     if kind == "wild":
         assert at is not None
         response = wild_responses(problem, at, draws, rng, clusters)
         own = Own(np.repeat(problem.points.weights[None], draws, axis=0), response)
     else:
-        own = Own(resampling_weights(problem, draws, rng, clusters, kind))
+        own = Own(resampling_weights(problem, draws, rng, clusters, kind, MORE_PAIRS if clusters is None else 0))
     prior = problem.loss.prior
     if prior is None or problem.noise is None:
         return own

@@ -142,7 +142,7 @@ def test_delta_method_against_gaussian_draws_of_a_small_covariance():
     budgets = [1e21, 5.76e23, 1e26]
     delta = frontier(fit_like(small, level=0.8), budgets)
     drawn = frontier(draws_like(20_000, small, level=0.8), budgets)
-    assert delta.method == "delta method, covariance by bootstrap"
+    assert delta.method == "delta method, covariance by central bootstrap"
     assert drawn.method == "percentiles of 20000 draws"
     for one, other in zip(delta.rows, drawn.rows, strict=True):
         assert one.N == other.N

@@ -12,10 +12,10 @@ from scipy.stats import norm, t
 import jaxscale as js
 from benchmarks import coverage, widths
 from jaxscale._identification import Identification, Linearization, linearize
-from jaxscale._intervals import bias_corrected, choose_method, powell_covariance
+from jaxscale._intervals import bias_corrected, central_covariance, choose_method, powell_covariance
 from jaxscale._objective import HuberLoss
 from jaxscale._problem import make_problem
-from jaxscale._resampling import resampling_weights
+from jaxscale._resampling import MORE_PAIRS, resampled, resampling_weights
 
 LAW = js.laws.chinchilla
 TRUTH = LAW.published["besiroglu"].params
@@ -137,6 +137,10 @@ def test_draws_count_runs_times_their_own_weights(runs):
     np.testing.assert_allclose(times.sum(axis=1), runs.count)
     assert weights.shape[1] == problem.points.response.shape[0] and not weights[:, runs.count :].any()
     np.testing.assert_allclose(times.var(), 1 - 1 / runs.count, rtol=0.05)  # multinomial
+    drawn = resampled(problem, 50, np.random.default_rng(3), None).weights[:, : runs.count] / own
+    np.testing.assert_allclose(drawn.sum(axis=1), runs.count)
+    more = drawn * (runs.count + MORE_PAIRS) / runs.count
+    np.testing.assert_allclose(more, np.round(more), atol=1e-12)
 
 
 def test_clusters_move_whole(runs):
@@ -152,7 +156,7 @@ def test_every_draw_is_an_optimum_of_its_own_runs(kind, runs, full):
     """SciPy, started at the draw and at the truth, finds nothing lower."""
     drawn = js.bootstrap(full, kind=kind, draws=20, seed=3)
     problem = make_problem(LAW, runs, full.objective)
-    weights = resampling_weights(problem, 20, np.random.default_rng(3), None, kind)[:, : runs.count]
+    weights = resampled(problem, 20, np.random.default_rng(3), None, kind).weights[:, : runs.count]
     assert len(drawn.draws) == 20 and drawn.method == kind and drawn.seed == 3
     for k in range(6):
         table = table_of(runs, weights=weights[k])
@@ -171,8 +175,29 @@ def test_intervals_are_those_of_the_draws(full):
         ends = tuple(np.exp(ends)) if name in ("A", "B", "E") else ends
         assert full.intervals.params[name] == pytest.approx(ends, rel=1e-9)
         assert full.intervals.standard_errors[name] == pytest.approx(drawn.draws[:, k].std(ddof=1), rel=1e-9)
-    np.testing.assert_allclose(full.covariance.matrix, np.cov(drawn.draws, rowvar=False), rtol=1e-9)
-    assert full.covariance.method == "bootstrap"
+    np.testing.assert_allclose(full.covariance.matrix, central_covariance(drawn.draws), rtol=1e-9)
+    assert full.covariance.method == "central_bootstrap"
+
+
+def test_the_central_covariance_is_that_of_normal_draws_and_knows_no_outliers():
+    """In whatever units and however correlated; a value that a bound holds has none."""
+    rng = np.random.default_rng(0)
+    mix = np.array([[3.0, 0.0, 0.0], [2.9, 0.05, 0.0], [0.0, 1e-4, 1e-6]])
+    draws = np.insert(rng.standard_normal((20_000, 3)) @ mix.T, 1, 0.7, axis=1)
+    exact = np.insert(np.insert(mix @ mix.T, 1, 0.0, axis=0), 1, 0.0, axis=1)
+    there = [0, 2, 3]
+    units = np.sqrt(np.outer(np.diag(exact)[there], np.diag(exact)[there]))
+
+    def found() -> np.ndarray:
+        matrix = central_covariance(draws)
+        np.testing.assert_array_equal(matrix[1], 0.0)
+        np.testing.assert_array_equal(matrix[:, 1], 0.0)
+        return matrix[np.ix_(there, there)] / units
+
+    np.testing.assert_allclose(found(), exact[np.ix_(there, there)] / units, atol=0.03)
+    draws[:1000, there] *= 50
+    assert np.all(draws.var(axis=0)[there] > 50 * np.diag(units))
+    assert np.all((np.diag(found()) > 1) & (np.diag(found()) < 1.4))
 
 
 def test_draws_follow_their_seed(full):
@@ -225,7 +250,7 @@ def test_intervals_are_as_wide_as_those_of_numpy_and_scipy(runs, method):
     table, count = widths.Table.of(LAW, runs), len(runs.response)
     fit, value = widths.best_fit(LAW, table, TRUTH)
     if method == "bootstrap":
-        weights = resampling_weights(make_problem(LAW, runs, js.Huber()), 100, np.random.default_rng(0), None)
+        weights = resampled(make_problem(LAW, runs, js.Huber()), 100, np.random.default_rng(0), None).weights
         ends = widths.bootstrap(LAW, table, fit, TRUTH, weights[:, :count])
     else:
         ends = widths.profile(table, fit, value, ("E", "alpha"))

@@ -3,7 +3,9 @@
 The tables are those of `benchmarks.coverage`, so `fit`'s own intervals come from there. The other side is written with
 NumPy and SciPy alone: the laws with their first and second derivatives, Huber's optimum of every resampled table by
 Newton's method from the truth and from the fit, bias-corrected ends (percentiles where whole runs are drawn), and the
-scaled profile, whose ends `brentq` finds over refits with the quantity pinned. Resampling has other seeds.
+scaled profile, whose ends `brentq` finds over refits with the quantity pinned. Resampling has other seeds, and draws as
+many runs as there are, as the textbooks do; `fit` draws two more, which makes its intervals sqrt(n / (n + 2)) as wide
+in large tables, and a little less in small ones.
 
 A ratio is the width that `fit` gives over the other one; reported are its median over tables, and the standard error of
 that median. Results are written to `widths.json` beside this file; `--table` prints them.

@@ -33,8 +33,9 @@ def bootstrap(
     Kinds, and how often their 90 % percentile intervals held the truth in simulations of the Chinchilla law with 12 to
     240 runs, the law right:
 
-    - "pairs": runs drawn with replacement (Efron 1979). 92 to 98 %, too wide where runs are few; `fit` corrects its
-      intervals for bias, which gives 89 to 94 %.
+    - "pairs": runs drawn with replacement (Efron 1979); where each is independent, two more than there are, since draws
+      of as many spread too widely where runs are few. 90 to 97 %; `fit` corrects its intervals for bias, which gives 87
+      to 93 %.
     - "bayesian": every run counts, by weights of a flat Dirichlet distribution (Rubin 1981, Ann. Statist. 9): no draw
       is singular. 89 to 94 %, and 10 to 30 % narrower, where Huber's delta lies below the noise; 81 to 86 % with 9
       runs. Refused for other objectives, where it is 76 to 86 % (15, 36 and 108 runs).

@@ -18,8 +18,8 @@ CARD_FORMAT = "jaxscale.card/1"
 # How often nominal 90 % intervals held the truth in simulations of the Chinchilla law (design and noise varied): the
 # least and the largest mean over parameters and decisions. Of Huber(1e-3), or of what `_STUDIED` names.
 _COVERAGE = {
-    "pairs_bias_corrected": "89 to 93 % at 20 or more runs",
-    "pairs_percentile": "88 to 93 % at 20 or more runs",
+    "pairs_bias_corrected": "88 to 92 % at 20 or more runs",
+    "pairs_percentile": "88 to 92 % at 20 or more runs",
     "profile": "88 to 95 % at 9 or more runs",
     "powell_sandwich": "89 to 95 % at 9 or more runs",
     "leverage_sandwich": "88 to 92 % at 20 to 72 runs, 85 to 88 % where the scatter is uneven",

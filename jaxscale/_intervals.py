@@ -127,7 +127,7 @@ def central_covariance(draws: np.ndarray) -> np.ndarray:
 
     Where runs are few and the objective is nearly least absolute deviations, some draws lie very far out. With 20 to 30
     runs a plan's interval from the covariance of all draws holds the truth 95 to 98 % of the time, from this one 90 to
-    95.
+    96.
     """
     units = draws.std(axis=0)
     moves = units > 0  # others are held, by a bound

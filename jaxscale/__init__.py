@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from jaxscale._result import FitResult
     from jaxscale._run_sensitivity import run_sensitivity
     from jaxscale._runs import Runs, read_runs
+    from jaxscale._sensitivity import Sensitivity
     from jaxscale._what_if import WhatIf, tornado, what_if
     from jaxscale.costs import CostModel
     from jaxscale.laws import Law
@@ -79,6 +80,7 @@ _HOMES = {
     "_result": ("FitResult",),
     "_run_sensitivity": ("run_sensitivity",),
     "_runs": ("Runs", "read_runs"),
+    "_sensitivity": ("Sensitivity",),
     "_what_if": ("WhatIf", "tornado", "what_if"),
     "costs": ("CostModel",),
     "laws": ("Law",),
@@ -109,6 +111,7 @@ __all__ = [
     "Profile",
     "RatioTest",
     "Runs",
+    "Sensitivity",
     "SquaredError",
     "StudentT",
     "WhatIf",

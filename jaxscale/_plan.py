@@ -10,6 +10,7 @@ import pandas as pd
 
 from jaxscale._errors import InputError
 from jaxscale._report import Lines, Report, Table, to_html, to_text
+from jaxscale._sensitivity import Sensitivity, percent, sensitivity_of
 from jaxscale._text import format_number, plural, quoted
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
@@ -123,6 +124,18 @@ class Plan:
         return f"{self.law.response.name} to reach" if reaching else "budget"
 
     @property
+    def headings(self) -> tuple[str, ...]:
+        """What each row was asked for, in words: "budget 1e24 FLOPs"."""
+        unit = self.unit if self.target == "budget" else self.law.response.unit
+        return tuple(f"{self.target} {format_number(row.target)} {unit}".rstrip() for row in self.rows)
+
+    @property
+    def quantities(self) -> dict[str, str]:
+        """Titles of what answers to a change, by name."""
+        names = dict.fromkeys(name for row in self.rows for name in row.sensitivities)
+        return {name: {"tokens_per_param": "D/N", "loss": self.law.response.name}.get(name, name) for name in names}
+
+    @property
     def shadow_price(self) -> pd.DataFrame:
         """What one more unit of each binding limit, and of the budget, changes: one row per budget and limit."""
         rows = [
@@ -151,13 +164,13 @@ class Plan:
         }
         return pd.DataFrame(columns)
 
-    def sensitivity(self, name: str | None = None) -> pd.DataFrame:
+    def sensitivity(self, name: str | None = None) -> Sensitivity:
         """How the plan answers to one assumption, or to each: derivatives with the active limits held, no refit.
 
-        One row per budget and assumption, those that matter most first. The columns N, D, tokens_per_param, loss (and
-        cost, where a loss is to be reached) hold the derivative of the log of each (of the response itself where that
-        is not positive) in the log of the assumption (per "log": an elasticity) or in the assumption itself (per
-        "raw").
+        Printed, it says by how many per cent N, D, D/N and loss move. `to_frame()` has one row per budget and
+        assumption, those that matter most first; its columns N, D, tokens_per_param, loss (and cost, where a loss is to
+        be reached) hold the derivative of the log of each (of the response itself where that is not positive) in the
+        log of the assumption (per "log": an elasticity) or in the assumption itself (per "raw").
 
         Raises:
             InputError: the plan rests on nothing of that name.
@@ -167,7 +180,7 @@ class Plan:
                 f"there is no parameter {quoted(name)} in {self.law.name}; choose one of {', '.join(self.per)}"
             )
         values = {**self.params, **self.assumptions}
-        rows = []
+        tables = []
         for row in self.rows:
             table = []
             for p in self.per if name is None else (name,):
@@ -175,8 +188,20 @@ class Plan:
                 unit = abs(values.get(p, 1.0)) if self.per[p] == "raw" else 1.0
                 weight = max((abs(s) * unit for s in slopes.values() if math.isfinite(s)), default=0.0)
                 table.append((weight, {"budget": row.budget, "parameter": p, "per": self.per[p]} | slopes))
-            rows += [entry for _, entry in sorted(table, key=lambda pair: -pair[0])]
-        return pd.DataFrame(rows)
+            tables.append(pd.DataFrame([entry for _, entry in sorted(table, key=lambda pair: -pair[0])]))
+        titles = self.quantities
+
+        def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
+            step = "+1 %" if answer["per"] == "log" else "+0.01"
+            return answer["parameter"], step, *(percent(answer[quantity]) for quantity in titles)
+
+        return sensitivity_of(
+            f"what one assumption changes · {self.label}",
+            list(zip(self.headings, tables, strict=True)),
+            ("assumption", "moves by", *titles.values()),
+            cells,
+            "To first order, with the limits that bind held: no refit, no new plan.",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data in the format jaxscale.plan/1; what is absent is None or empty."""

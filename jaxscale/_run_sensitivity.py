@@ -1,5 +1,6 @@
 """How a plan answers to the loss of each run behind it, through the fit's own optimality."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -13,17 +14,22 @@ from jaxscale._plan import Plan
 from jaxscale._problem import Problem
 from jaxscale._result import FitResult, problem_of, runs_of
 from jaxscale._runs import Runs
+from jaxscale._sensitivity import Sensitivity, percent, sensitivity_of
 from jaxscale._solve import Task, compile_options
+from jaxscale._text import format_number
+
+_SHOWN = 10  # runs that are printed
 
 
-def run_sensitivity(plan: Plan, runs: Runs | None = None) -> pd.DataFrame:
+def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
     """Derivatives of every answer of a plan in the observed response of every run, without a refit.
 
     The fitted parameters theta solve grad F(theta, y) = 0, so d theta / d y = -(F_theta,theta)^-1 F_theta,y; parameters
     on a bound stay there. The plan's own derivatives carry theta on to N, D and loss. With Huber's misfit only runs
     within delta of the law move anything: the others pull with a force that does not depend on their distance.
 
-    One row per budget and run, those that matter most first. Columns: budget, row (of the table), observed, N, D,
+    Printed, it says by how many per cent N, D, D/N and loss move, for the runs that matter most. `to_frame()` has one
+    row per budget and run, those that matter most first. Columns: budget, row (of the table), observed, N, D,
     tokens_per_param, loss (and cost, where a loss is to be reached): derivatives of the log of each in the log of the
     observed response, or in the response itself where the fit compared responses as they are.
 
@@ -52,7 +58,22 @@ def run_sensitivity(plan: Plan, runs: Runs | None = None) -> pd.DataFrame:
         table = pd.DataFrame({"budget": row.budget, "row": runs.rows, "observed": np.asarray(runs.response)} | slopes)
         order = np.argsort(-table[list(slopes)].abs().max(axis=1).to_numpy(), kind="stable")
         tables.append(table.iloc[order])
-    return pd.concat(tables, ignore_index=True)
+    name, titles = runs.response_name, plan.quantities
+    step = "1 % higher" if result.objective.space == "log" else "higher by 0.01"
+
+    def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
+        moved = (percent(answer[quantity]) for quantity in titles)
+        return str(answer["row"]), format_number(answer["observed"]), *moved
+
+    return sensitivity_of(
+        f"what the {name} of each run moves · {plan.label}",
+        list(zip(plan.headings, tables, strict=True)),
+        ("row", name, *titles.values()),
+        cells,
+        f"How the plan would move if the {name} of that run were {step}, to first order. Rows are counted from 1 below "
+        "the header; runs that move nothing lie where the objective no longer asks how far off they are.",
+        most=_SHOWN,
+    )
 
 
 @cache

@@ -15,6 +15,7 @@ from jaxscale._errors import InputError
 from jaxscale._frontier import frontier, make_plan
 from jaxscale._plan import QUANTITIES, Plan, PlanRow, Request, plain
 from jaxscale._report import Lines, Report, Table, to_html, to_text
+from jaxscale._sensitivity import Sensitivity, sensitivity_of
 from jaxscale._text import format_number, inert, listed, parse_number, quoted
 from jaxscale.costs import CostModel, check_positive
 from jaxscale.limits import UNIQUE_TOKENS, Limit
@@ -160,12 +161,12 @@ def what_if(
     return WhatIf(plan, after, changes, _first_order(plan, after, structural))
 
 
-def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> pd.DataFrame:
+def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity:
     """How far one quantity swings when each assumption moves alone, those that matter most first.
 
     Parameters of the law move by one standard error where the plan's source has a covariance, all else by the share
-    `change` of its value, down and up. Columns: budget, assumption, step, low and high (optimised again),
-    first_order_low and first_order_high (by the plan's derivatives), swing (|high - low| relative to the value
+    `change` of its value, down and up. Columns of `to_frame()`: budget, assumption, step, low and high (optimised
+    again), first_order_low and first_order_high (by the plan's derivatives), swing (|high - low| relative to the value
     planned).
 
     Raises:
@@ -179,7 +180,7 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> pd.DataFram
     if request is None:
         raise InputError("this plan was not made by frontier, so it cannot be made again")
     known = getattr(getattr(request.source, "covariance", None), "names", ())
-    table = []
+    tables: list[list[dict[str, Any]]] = [[] for _ in plan.rows]
     for name in plan.per:
         if name in ("budget", "reach_loss"):
             ends = [replace(request, targets=tuple(t * k for t in request.targets)) for k in (1 - change, 1 + change)]
@@ -194,7 +195,7 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> pd.DataFram
         for i, row in enumerate(plan.rows):
             low, high = (getattr(p.rows[i], quantity) for p in plans)
             base = getattr(row, quantity)
-            table.append(
+            tables[i].append(
                 {
                     "budget": row.budget,
                     "assumption": name,
@@ -206,10 +207,28 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> pd.DataFram
                     "swing": abs(high - low) / abs(base),
                 }
             )
-    frame = pd.DataFrame(table)
-    order = {row.budget: i for i, row in enumerate(plan.rows)}
-    frame = frame.assign(_row=frame["budget"].map(order)).sort_values(["_row", "swing"], ascending=[True, False])
-    return frame.drop(columns="_row").reset_index(drop=True)
+    title = plan.quantities.get(quantity, quantity)
+    ends = ("low", "high", "first_order_low", "first_order_high")
+
+    def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
+        swing = answer["swing"] if answer["swing"] > 1e-9 else 0.0
+        return (
+            answer["assumption"],
+            answer["step"],
+            *(_shown(answer[end]) for end in ends),
+            f"{100 * swing:.3g} %" if math.isfinite(swing) else "-",
+        )
+
+    sort = {"by": "swing", "ascending": False, "kind": "stable"}
+    sorted_tables = [pd.DataFrame(table).sort_values(**sort) for table in tables]
+    return sensitivity_of(
+        f"what moves {title} most · {plan.label}",
+        list(zip(plan.headings, sorted_tables, strict=True)),
+        ("assumption", "moves by", f"{title} if less", "if more", "foretold if less", "if more", "swing"),
+        cells,
+        "Each assumption moves alone and the plan is made again; foretold: by the derivatives of the plan. Parameters "
+        "of a fit move together in truth, which the intervals of the plan account for.",
+    )
 
 
 def _rebuilt(request: Request, **changes: Any) -> Request:

@@ -119,11 +119,21 @@ def test_sensitivity_against_closed_form():
     }
     plan = frontier(BESIROGLU, budgets)
     for name, derivative in exact.items():
-        frame = plan.sensitivity(name)
+        frame = plan.sensitivity(name).to_frame()
         np.testing.assert_allclose(frame["N"], derivative, rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(frame["tokens_per_param"], frame["D"] - frame["N"], rtol=1e-12, atol=1e-12)
         assert set(frame["per"]) == {"raw" if name in ("alpha", "beta") else "log"}
-    everything = plan.sensitivity()
+    answers = plan.sensitivity()
+    text = str(answers)
+    for heading, row in zip(("budget 1e21 FLOPs", "budget 1e24 FLOPs"), range(2), strict=True):
+        block = text.split(heading)[1]
+        printed = next(line.split() for line in block.splitlines() if line.split()[:1] == ["B"])
+        assert printed[1:3] == ["+1", "%"] and float(printed[3]) == pytest.approx(exact["B"][row], rel=0.01)
+        printed = next(line.split() for line in block.splitlines() if line.split()[:1] == ["beta"])
+        assert printed[1] == "+0.01" and float(printed[2]) == pytest.approx(exact["beta"][row], rel=0.01)
+    assert repr(answers) == f"<Sensitivity what one assumption changes · {plan.label}: 12 answers>"
+    assert "<h4>budget 1e24 FLOPs</h4>" in answers._repr_html_()
+    everything = answers.to_frame()
     assert len(everything) == 2 * 6
     # Envelope: at the optimum, the loss answers to E as if nothing else moved.
     loss_per_E = everything.query("parameter == 'E'")["loss"]
@@ -142,7 +152,7 @@ def test_delta_method_against_gaussian_draws_of_a_small_covariance():
     budgets = [1e21, 5.76e23, 1e26]
     delta = frontier(fit_like(small, level=0.8), budgets)
     drawn = frontier(draws_like(20_000, small, level=0.8), budgets)
-    assert delta.method == "delta method, covariance by central bootstrap"
+    assert delta.method == "delta method, covariance by bootstrap"
     assert drawn.method == "percentiles of 20000 draws"
     for one, other in zip(delta.rows, drawn.rows, strict=True):
         assert one.N == other.N

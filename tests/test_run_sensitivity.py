@@ -29,7 +29,10 @@ def answers(result):
 def test_against_refits_with_one_run_nudged(fitted):
     runs, result = fitted
     plan, _ = answers(result)
-    table = js.run_sensitivity(plan)
+    found = js.run_sensitivity(plan)
+    table, text = found.to_frame(), str(found)
+    assert text.count(f"and {runs.count - 10} more, see to_frame()") == 2 and "1 % higher" in text
+    assert f"{table['N'][0]:+.3g} %" in text.splitlines()[4]
     assert len(table) == 2 * runs.count
     first = table[table["budget"] == BUDGETS[0]]
     matter = first.iloc[:, 3:].abs().max(axis=1)
@@ -49,7 +52,7 @@ def test_against_refits_with_one_run_nudged(fitted):
 def test_all_losses_rise_alike(fitted):
     # Losses counted in another unit scale A, B and E alike: log N* stays, log loss moves with them.
     _, result = fitted
-    table = js.run_sensitivity(answers(result)[0])
+    table = js.run_sensitivity(answers(result)[0]).to_frame()
     total = table.groupby("budget")[["N", "D", "loss"]].sum()
     np.testing.assert_allclose(total, [[0, 0, 1]] * 2, atol=1e-6)
 

@@ -12,6 +12,7 @@ from test_frontier import BESIROGLU, draws_like, fit_like
 from jaxscale import costs
 from jaxscale._errors import InputError
 from jaxscale._frontier import frontier
+from jaxscale._text import format_number
 from jaxscale._what_if import tornado, what_if
 from jaxscale.laws import chinchilla
 
@@ -90,7 +91,8 @@ def test_a_limit_that_comes_in_and_contradicts(plan):
 
 
 def test_tornado_is_sorted_and_re_optimised(plan):
-    table = tornado(plan, "tokens_per_param")
+    found = tornado(plan, "tokens_per_param")
+    table, text = found.to_frame(), str(found)
     first = table[table["budget"] == 1e22]
     assert (np.diff(first["swing"]) <= 0).all()
     beta = first[first["assumption"] == "beta"].iloc[0]
@@ -99,6 +101,9 @@ def test_tornado_is_sorted_and_re_optimised(plan):
     assert beta["step"] == "1 sigma"
     assert abs(beta["first_order_high"] - again) / again < 0.1
     assert first[first["assumption"] == "inference_tokens"].iloc[0]["step"] == "10 %"
+    assert text.startswith("what moves D/N most") and "budget 1e22 FLOPs" in text
+    printed = next(line for line in text.splitlines() if line.split()[:1] == ["beta"])
+    assert format_number(again) in printed and f"{100 * beta['swing']:.3g} %" in printed
 
 
 @pytest.mark.slow
@@ -108,12 +113,12 @@ def test_worth_of_repetition_can_be_changed():
     (old, new), (foretold,) = change.rows[0], change.first_order
     assert new.loss < old.loss  # repetitions are worth more
     np.testing.assert_allclose(new.loss - old.loss, foretold["loss"] - old.loss, rtol=1e-3)
-    table = tornado(plan, "loss")
+    table = tornado(plan, "loss").to_frame()
     assert {"R_D_star", "R_N_star", "U"} <= set(table["assumption"])
 
 
 def test_sensitivity_is_sorted_by_what_matters(plan):
-    table = plan.sensitivity()
+    table = plan.sensitivity().to_frame()
     assert {"inference_tokens", "N_max", "budget", "A"} <= set(table["parameter"])
     first = table[table["budget"] == 1e22]
     # One per cent more tokens to serve: compare with planning again.

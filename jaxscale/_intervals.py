@@ -131,18 +131,29 @@ def central_covariance(draws: np.ndarray) -> np.ndarray:
     """
     units = draws.std(axis=0)
     moves = units > 0  # others are held, by a bound
-    scaled = (draws[:, moves] - np.median(draws[:, moves], axis=0)) / units[moves]
-    kept, centre, rank = scaled, np.zeros(moves.sum()), 0
-    for _ in range(_CONCENTRATIONS):
-        _, singular, axes = np.linalg.svd(kept - centre, full_matrices=False)
-        rank = int(np.sum(singular > 1e-10 * singular[0]))
-        distance = np.linalg.norm((scaled - centre) @ (axes[:rank].T / singular[:rank]), axis=1)
-        kept = scaled[distance <= np.quantile(distance, CENTRAL)]
-        centre = kept.mean(axis=0)
-    shrinkage = gammainc(rank / 2 + 1, gammaincinv(rank / 2, CENTRAL)) / CENTRAL
     matrix = np.zeros((len(units), len(units)))
+    if not moves.any():
+        return matrix
+    scaled = (draws[:, moves] - np.median(draws[:, moves], axis=0)) / units[moves]
+    kept, centre, whitening = scaled, np.zeros(moves.sum()), _whitening(scaled)
+    for _ in range(_CONCENTRATIONS):
+        distance = np.linalg.norm((scaled - centre) @ whitening, axis=1)
+        central = scaled[distance <= np.quantile(distance, CENTRAL)]
+        narrower = _whitening(central - central.mean(axis=0))
+        if narrower.shape[1] < whitening.shape[1]:  # a bound holds most of the draws
+            break
+        kept, centre, whitening = central, central.mean(axis=0), narrower
+    rank, share = whitening.shape[1], len(kept) / len(scaled)
+    shrinkage = gammainc(rank / 2 + 1, gammaincinv(rank / 2, share)) / share
     matrix[np.ix_(moves, moves)] = np.cov(kept, rowvar=False) * np.outer(units[moves], units[moves]) / shrinkage
     return matrix
+
+
+def _whitening(rows: np.ndarray) -> np.ndarray:
+    """What rows (n, free) are multiplied by to spread alike in every direction that they spread in, (free, rank)."""
+    _, singular, axes = np.linalg.svd(rows, full_matrices=False)
+    rank = int(np.sum(singular > 1e-10 * singular[0]))
+    return axes[:rank].T / singular[:rank]
 
 
 def choose_method(

@@ -200,6 +200,18 @@ def test_the_central_covariance_is_that_of_normal_draws_and_knows_no_outliers():
     assert np.all((np.diag(found()) > 1) & (np.diag(found()) < 1.4))
 
 
+def test_the_central_covariance_of_draws_that_a_bound_holds():
+    rng = np.random.default_rng(0)
+    free = rng.standard_normal(500)
+    for bound in (0.0, 1.5, 2.2):  # half of the draws lie on it, or nearly all
+        draws = np.stack([free, np.maximum(rng.standard_normal(500), bound)], axis=1)
+        matrix = central_covariance(draws)
+        assert matrix[0, 0] == pytest.approx(free.var(), rel=0.2) and np.all(np.linalg.eigvalsh(matrix) >= 0)
+        assert 0 < matrix[1, 1] < 1.2 * draws[:, 1].var()
+    np.testing.assert_array_equal(central_covariance(np.ones((50, 2))), np.zeros((2, 2)))
+    assert central_covariance(draws[:, :1])[0, 0] == pytest.approx(draws[:, 0].var(), rel=0.15)
+
+
 def test_draws_follow_their_seed(full):
     one, same, other = (js.bootstrap(full, draws=30, seed=s) for s in (1, 1, 2))
     np.testing.assert_array_equal(one.draws, same.draws)

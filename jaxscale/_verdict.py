@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.spatial import KDTree
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 from jaxscale._identification import Identification, Linearization
 from jaxscale._intervals import (
@@ -19,6 +18,17 @@ from jaxscale._intervals import (
 )
 from jaxscale._objective import Prior
 from jaxscale._problem import Noise, Problem
+from jaxscale._residuals import (
+    FEWEST_RUNS_FOR_TRENDS,
+    MOST_NAMED,
+    cross_term_score,
+    dependence,
+    distinct,
+    has_trend,
+    influential,
+    missing_terms,
+    ranks_of,
+)
 from jaxscale._runs import Runs
 from jaxscale._starts import linear_parameters
 from jaxscale.laws import chinchilla
@@ -28,11 +38,9 @@ Severity = Literal["info", "warning", "fatal"]
 GRADIENT_TOLERANCE = 1e-5
 ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of a residual, as a share of the response; 1 eps was seen
 FEW_AGREEING = 0.05
-TREND_P_VALUE = 1e-4
 FAR_FROM_PRIOR = 2.0  # widths: beyond, 5 % of the time even were the runs to say nothing
 CROSS_TERM_T = 3.0
 DEPENDENCE = 0.3
-FEWEST_RUNS_FOR_TRENDS = 20
 # Where a warning becomes fatal was set on the tuning seeds of benchmarks/verdicts.py. Sound tables reach the first
 # number, tables whose decision is wrong begin at the second:
 HOPELESS_RELATIVE_ERROR = 0.5  # .44, .53: standard error of an exponent
@@ -42,10 +50,7 @@ BEYOND = 10.0
 SIZE_BEYOND = 0.26, 0.4  # .35, .5: standard error of log N*, warned of and fatal
 LOSS_BEYOND = 0.006, 0.0085  # .0075, .0094: standard error of the log of the least loss
 NEGLIGIBLE_RESIDUAL = 1e-3  # residuals of logs below which no dependence between them matters
-BENT_T, BENT_SIZE = 5.0, 0.0065  # 4.3 and .0054, 7.9 and .0074: t and size (of the log response) of a missing term
-FAR_BEYOND_TYPICAL = 12.0
 FAR_OFF_IN_SIGMA = 10.0
-MOST_NAMED = 8
 ONE_RAY = 0.02  # spread of the variables across their common direction, as a share of that along it
 
 
@@ -226,9 +231,9 @@ def _design(e: Evidence) -> Iterator[Reason]:
     known = told(e) if e.identification.condition_number < WARN_CONDITION else ""
     severity = "warning" if known else "fatal"
     for name, values in logs.items():
-        distinct = _distinct(values)
-        if distinct < 3:
-            many = "one value" if distinct == 1 else f"{distinct} values"
+        count = distinct(values)
+        if count < 3:
+            many = "one value" if count == 1 else f"{count} values"
             yield Reason(
                 "few_distinct_sizes",
                 severity,
@@ -236,7 +241,7 @@ def _design(e: Evidence) -> Iterator[Reason]:
                 + (f"its effect is known from {known} alone" if known else "its effect cannot be separated")
                 + f"; vary {name}",
             )
-    if len(logs) >= 2 and used >= 3 and all(_distinct(v) >= 3 for v in logs.values()):
+    if len(logs) >= 2 and used >= 3 and all(distinct(v) >= 3 for v in logs.values()):
         stacked = np.stack([(v - v.mean()) / v.std() for v in logs.values()])
         singular = np.linalg.svd(stacked, compute_uv=False)
         if singular[-1] < ONE_RAY * singular[0]:
@@ -357,7 +362,7 @@ def _residuals(e: Evidence) -> Iterator[Reason]:
     if not (np.isfinite(sigma) and sigma > 0):
         return
     rows = np.asarray(e.runs.rows)[used]
-    pulling = _influential(e, rows)
+    pulling = influential(e.at, rows)
     if pulling:
         yield Reason(
             "influential_runs",
@@ -385,9 +390,9 @@ def _residuals(e: Evidence) -> Iterator[Reason]:
         )
     if len(residuals) < FEWEST_RUNS_FOR_TRENDS:
         return
-    logs, ranks = _scalar_logs(e), _ranks(residuals)
+    logs, ranks = _scalar_logs(e), ranks_of(residuals)
     log_space = e.problem.task.space == "log"
-    bends = missing_terms(e, logs) if log_space else {}
+    bends = missing_terms(e.at, logs) if log_space else {}
     response = e.problem.law.response.name
     for names, (t, size) in bends.items():
         term = " x ".join(f"log {n}" for n in names)
@@ -397,24 +402,24 @@ def _residuals(e: Evidence) -> Iterator[Reason]:
             f"the law misses a term in {term} that moves the {response} by {100 * size:.1g} % in these runs "
             f"(t = {t:.0f}) and by more beyond them; compare another law, or fit a narrower range",
         )
-    if trends := [name for name, values in (*logs.items(), *_compute(logs)) if _has_trend(values, ranks)]:
+    if trends := [name for name, values in (*logs.items(), *_compute(logs)) if has_trend(values, ranks)]:
         yield Reason(
             "residual_trend",
             "warning",
             f"residuals rise, fall or bend with {' and '.join(trends)}: the law misses something there; "
             "compare another law, or fit a narrower range",
         )
-    if logs and (dependence := _dependence(e, logs, residuals)) > DEPENDENCE:
-        strong = dependence > STRONG_DEPENDENCE and not (log_space and sigma < NEGLIGIBLE_RESIDUAL)
+    if logs and (together := dependence(e.at, logs, e.runs.clusters)) > DEPENDENCE:
+        strong = together > STRONG_DEPENDENCE and not (log_space and sigma < NEGLIGIBLE_RESIDUAL)
         unnamed = e.runs.clusters is None
         yield Reason(
             "residuals_dependent",
             "fatal" if strong else "warning",
-            f"runs that lie close together err together (rank correlation {dependence:+.2f}, none expected): "
+            f"runs that lie close together err together (rank correlation {together:+.2f}, none expected): "
             + ("name the independent run of each row (run=), or " if unnamed else "intervals are too narrow; ")
             + "compare another law",
         )
-    score = cross_term_score(e)
+    score = cross_term_score(e.at, logs)
     if score is not None and abs(score) > CROSS_TERM_T and not any(a != b for a, b in bends):
         yield Reason(
             "cross_term",
@@ -460,45 +465,8 @@ def _scalar_logs(e: Evidence) -> dict[str, np.ndarray]:
     return {v.name: np.asarray(x)[rows] for v, x in pairs if np.ndim(x) == 1}
 
 
-def _has_trend(values: np.ndarray, residual_ranks: np.ndarray) -> bool:
-    """Whether residuals rise or fall with a variable, or with its distance from the middle."""
-    if _distinct(values) < 3:
-        return False
-    bends = np.abs(values - np.median(values))
-    return min(_rank_p_value(_ranks(x), residual_ranks) for x in (values, bends)) < TREND_P_VALUE
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1, equal values sharing their mean, centred on zero."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - 0.5 * (counts - 1))[place] - 0.5 * (len(values) + 1)
-
-
-def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
-    """Correlation of ranks as `_ranks` gives them; nan if one does not vary."""
-    with np.errstate(invalid="ignore"):
-        return float(x @ y / np.sqrt((x @ x) * (y @ y)))
-
-
-def _rank_p_value(x: np.ndarray, y: np.ndarray) -> float:
-    """Two-sided p-value of Spearman's correlation of ranks, by Student's t (Kendall & Stuart 1973, sec. 31.19)."""
-    rho = _rank_correlation(x, y)
-    freedom = len(x) - 2
-    return float(2 * stdtr(freedom, -np.abs(rho) * np.sqrt(freedom / max(1 - rho**2, 1e-300))))
-
-
 def _compute(logs: dict[str, np.ndarray]):
     return [("C", logs["N"] + logs["D"])] if {"N", "D"} <= set(logs) and "C" not in logs else []
-
-
-def _distinct(values: np.ndarray) -> int:
-    """How many values there are, of which each is at least 2 % (0.02 in logs) above the one before."""
-    ordered = np.sort(values)
-    count = position = 0
-    while position < len(ordered):
-        count += 1
-        position = int(np.searchsorted(ordered, ordered[position] + 0.02, side="right"))
-    return count
 
 
 def _count(count: int, one: str, many: str) -> str:
@@ -508,115 +476,3 @@ def _count(count: int, one: str, many: str) -> str:
 def _rows(rows: tuple[int, ...]) -> str:
     more = f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
     return f"row{'s' * (len(rows) > 1)} {', '.join(map(str, rows[:MOST_NAMED]))}{more}"
-
-
-def _influential(e: Evidence, rows: np.ndarray) -> tuple[int, ...]:
-    """At most eight rows, the strongest first, whose pull on the fit is far beyond the typical run's.
-
-    Pull is residual over sigma, times the square root of the leverage: DFFITS (Belsley, Kuh & Welsch 1980) with a
-    robust sigma.
-    """
-    used = e.at.used
-    jacobian = e.at.jacobian[used][:, ~e.at.held]
-    if len(jacobian) < FEWEST_RUNS_FOR_TRENDS or np.linalg.matrix_rank(jacobian) < jacobian.shape[1]:
-        return ()
-    left, _, _ = np.linalg.svd(jacobian, full_matrices=False)
-    pull = np.abs(e.at.residuals[used]) / e.at.sigma * np.sqrt((left**2).sum(axis=1))
-    strongest = np.argsort(-pull)[:MOST_NAMED]
-    return tuple(int(rows[k]) for k in strongest if pull[k] > FAR_BEYOND_TYPICAL * np.median(pull))
-
-
-def _dependence(e: Evidence, logs: dict[str, np.ndarray], residuals: np.ndarray) -> float:
-    """`neighbour_correlation` of independent runs: where several rows belong to one, of their means."""
-    points = np.stack(list(logs.values()), axis=1)
-    if e.runs.clusters is not None:
-        _, index, count = np.unique(np.array(e.runs.clusters)[e.at.used], return_inverse=True, return_counts=True)
-        if len(count) < FEWEST_RUNS_FOR_TRENDS:
-            return 0.0
-        points = np.stack([np.bincount(index, x) / count for x in points.T], axis=1)
-        residuals = np.bincount(index, residuals) / count
-    return neighbour_correlation(points, residuals)
-
-
-def missing_terms(e: Evidence, logs: dict[str, np.ndarray]) -> dict[tuple[str, str], tuple[float, float]]:
-    """(t, size) of those products of two centred log variables that would matter in the law, beside its parameters.
-
-    Each is added to the linearized law by itself and fitted by Huber's estimator matched to the noise; t is robust to
-    heteroscedasticity, size the spread of the term's own share of the log response.
-    """
-    used = e.at.used
-    jacobian, residuals = e.at.jacobian[used][:, ~e.at.held], -e.at.residuals[used]
-    weights, (n, p) = e.at.weights[used], jacobian.shape
-    centred = {name: x - x.mean() for name, x in logs.items()}
-    pairs = [(a, b) for k, a in enumerate(centred) for b in list(centred)[k:]]
-    if n - p < 5 or not pairs or np.linalg.matrix_rank(jacobian) < p:
-        return {}
-    basis, _ = np.linalg.qr(jacobian)
-    terms = np.stack([centred[a] * centred[b] for a, b in pairs])
-    terms = terms - (terms @ basis) @ basis.T
-    spread = terms.std(axis=1)
-    real = spread > 1e-9 * np.abs(terms).max(initial=1e-300)
-    columns = np.concatenate([np.broadcast_to(basis, (len(pairs), n, p)), terms[:, :, None]], axis=2)
-    columns[:, :, -1] /= np.where(real, spread, 1.0)[:, None]
-    columns = columns[real]
-    found, psi, bread = _at_noise(columns, residuals, weights)
-    scores = psi * np.squeeze(columns @ bread[:, -1, :, None], 2)
-    error = np.sqrt((scores**2).sum(axis=1) * n / (n - p - 1))
-    size, t = np.abs(found[:, -1]), np.abs(found[:, -1]) / np.maximum(error, 1e-300)
-    kept = zip([pair for pair, keep in zip(pairs, real, strict=True) if keep], t, size, strict=True)
-    return {pair: (float(t), float(s)) for pair, t, s in kept if t > BENT_T and s > BENT_SIZE}
-
-
-def _at_noise(
-    columns: np.ndarray, residuals: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Linear fits of the residuals (n,) in columns (q, n, k) by Huber's estimator at 1.345 sigma, reweighted ten times.
-
-    Coefficients (q, k), psi of what is left (q, n), and the inverse of the weighed columns' products (q, k, k).
-    """
-    count, _, k = columns.shape
-    off = np.broadcast_to(residuals, columns.shape[:2])
-    found, w, bread = np.zeros((count, k)), off, columns
-    for _ in range(10):
-        sigma = 1.4826 * np.median(np.sort(np.abs(off), axis=1)[:, k:], axis=1, keepdims=True)
-        w = weights * np.minimum(1.0, 1.345 * sigma / np.maximum(np.abs(off), 1e-300))
-        weighed = np.swapaxes(columns * w[:, :, None], 1, 2)
-        bread = np.linalg.pinv(weighed @ columns, hermitian=True)
-        found = np.squeeze(bread @ (weighed @ residuals[:, None]), 2)
-        off = residuals - np.squeeze(columns @ found[:, :, None], 2)
-    return found, w * off, bread
-
-
-def neighbour_correlation(points: np.ndarray, residuals: np.ndarray) -> float:
-    """Rank correlation of each run's residual with its nearest neighbour's.
-
-    points (n, k), each column scaled by its spread.
-    """
-    spread = points.std(axis=0)
-    scaled = points / np.where(spread > 0, spread, 1.0)
-    _, nearest = KDTree(scaled).query(scaled, k=2)
-    itself = np.arange(len(points))
-    neighbour = np.where(nearest[:, 1] == itself, nearest[:, 0], nearest[:, 1])
-    ranks = _ranks(residuals)
-    near = ranks[neighbour]
-    return _rank_correlation(ranks - ranks.mean(), near - near.mean())
-
-
-def cross_term_score(e: Evidence) -> float | None:
-    """t of a score test for a term in log N x log D (centred), robust to heteroscedasticity; None without one.
-
-    The residuals are those of the linearized law fitted by Huber's estimator matched to the noise, whatever the fit's
-    own objective; the candidate's column is its part outside the Jacobian.
-    """
-    logs = _scalar_logs(e)
-    if not {"N", "D"} <= set(logs) or e.at.freedom < 5:
-        return None
-    used = e.at.used
-    jacobian, n = e.at.jacobian[used][:, ~e.at.held], int(used.sum())
-    _, psi, _ = _at_noise(jacobian[None], e.at.residuals[used], e.at.weights[used])
-    column = (logs["N"] - logs["N"].mean()) * (logs["D"] - logs["D"].mean())
-    coefficients, *_ = np.linalg.lstsq(jacobian, column, rcond=None)
-    fresh = column - jacobian @ coefficients
-    scores = fresh * psi[0]
-    spread = np.sqrt((scores**2).sum() * n / (n - jacobian.shape[1] - 1))
-    return float(-scores.sum() / spread) if spread > 0 else None

@@ -11,7 +11,7 @@ from scipy.optimize import least_squares
 
 import jaxscale as js
 from jaxscale import datasets
-from jaxscale._verdict import neighbour_correlation
+from jaxscale._residuals import neighbour_correlation
 
 pytestmark = [pytest.mark.data, pytest.mark.usefixtures("data_folder")]
 

@@ -74,6 +74,7 @@ ORDER = [
     "_at_noise",
     "_intervals",
     "_resampling",
+    "_residuals",
     "_verdict",
     "_sharing",
     "_json",

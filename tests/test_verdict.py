@@ -12,7 +12,8 @@ from scipy.stats import t as student
 import jaxscale as js
 from benchmarks import verdicts
 from jaxscale._problem import make_problem
-from jaxscale._verdict import Reason, Verdict, _distinct, neighbour_correlation, told
+from jaxscale._residuals import distinct, neighbour_correlation
+from jaxscale._verdict import Reason, Verdict, told
 
 LAW = js.laws.chinchilla
 TRUTH = LAW.published["besiroglu"].params
@@ -343,6 +344,6 @@ def test_the_verdict_does_not_depend_on_the_units():
 
 def test_values_packed_closely_over_a_wide_range_are_many():
     """Neighbours a thousandth apart counted as one value, however far they reached."""
-    assert _distinct(np.linspace(0, 1, 1001)) in (48, 49, 50)  # by the last bit
-    assert _distinct(np.array([0.0, 0.01, 0.015])) == 1
-    assert _distinct(np.array([0.0, 0.03, 0.031, 0.07])) == 3
+    assert distinct(np.linspace(0, 1, 1001)) in (48, 49, 50)  # by the last bit
+    assert distinct(np.array([0.0, 0.01, 0.015])) == 1
+    assert distinct(np.array([0.0, 0.03, 0.031, 0.07])) == 3

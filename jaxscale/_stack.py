@@ -150,3 +150,8 @@ def joined(parts: Sequence[Solutions]) -> Solutions:
     if not parts:
         return Solutions(np.empty((0, 0)), np.empty(0), np.empty(0, np.int32), np.empty(0, np.int32))
     return Solutions(*(np.concatenate(x) for x in zip(*parts, strict=True)))
+
+
+def stacks_of(problems: Sequence[Problem]) -> list[Stack]:
+    """Problems of one task in stacks of at most `MOST_STACKED`."""
+    return [Stack.of(problems[k : k + MOST_STACKED]) for k in range(0, len(problems), MOST_STACKED)]

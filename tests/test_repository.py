@@ -76,6 +76,8 @@ ORDER = [
     "_resampling",
     "_residuals",
     "_verdict",
+    "_joint_search",
+    "_joint_optimum",
     "_sharing",
     "_json",
     "_card",

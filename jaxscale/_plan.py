@@ -10,7 +10,7 @@ import pandas as pd
 
 from jaxscale._errors import InputError
 from jaxscale._report import Lines, Report, Table, to_html, to_text
-from jaxscale._sensitivity import Sensitivity, percent, sensitivity_of
+from jaxscale._sensitivity import Sensitivity, moved, sensitivity_of
 from jaxscale._text import format_number, plural, quoted
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
@@ -135,6 +135,13 @@ class Plan:
         names = dict.fromkeys(name for row in self.rows for name in row.sensitivities)
         return {name: {"tokens_per_param": "D/N", "loss": self.law.response.name}.get(name, name) for name in names}
 
+    def moves(self, answer: Mapping[str, Any]) -> tuple[str, ...]:
+        """How far each quantity moves with a hundredth, for derivatives by name beside the budget they are of."""
+        without_log = {row.budget for row in self.rows if row.loss <= 0}
+        return tuple(
+            moved(answer[name], name != "loss" or answer["budget"] not in without_log) for name in self.quantities
+        )
+
     @property
     def shadow_price(self) -> pd.DataFrame:
         """What one more unit of each binding limit, and of the budget, changes: one row per budget and limit."""
@@ -189,16 +196,14 @@ class Plan:
                 weight = max((abs(s) * unit for s in slopes.values() if math.isfinite(s)), default=0.0)
                 table.append((weight, {"budget": row.budget, "parameter": p, "per": self.per[p]} | slopes))
             tables.append(pd.DataFrame([entry for _, entry in sorted(table, key=lambda pair: -pair[0])]))
-        titles = self.quantities
 
         def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
-            step = "+1 %" if answer["per"] == "log" else "+0.01"
-            return answer["parameter"], step, *(percent(answer[quantity]) for quantity in titles)
+            return answer["parameter"], "+1 %" if answer["per"] == "log" else "+0.01", *self.moves(answer)
 
         return sensitivity_of(
             f"what one assumption changes · {self.label}",
             list(zip(self.headings, tables, strict=True)),
-            ("assumption", "moves by", *titles.values()),
+            ("assumption", "moves by", *self.quantities.values()),
             cells,
             "To first order, with the limits that bind held: no refit, no new plan.",
         )

@@ -14,7 +14,7 @@ from jaxscale._plan import Plan
 from jaxscale._problem import Problem
 from jaxscale._result import FitResult, problem_of, runs_of
 from jaxscale._runs import Runs
-from jaxscale._sensitivity import Sensitivity, percent, sensitivity_of
+from jaxscale._sensitivity import Sensitivity, sensitivity_of
 from jaxscale._solve import Task, compile_options
 from jaxscale._text import format_number
 
@@ -58,17 +58,16 @@ def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
         table = pd.DataFrame({"budget": row.budget, "row": runs.rows, "observed": np.asarray(runs.response)} | slopes)
         order = np.argsort(-table[list(slopes)].abs().max(axis=1).to_numpy(), kind="stable")
         tables.append(table.iloc[order])
-    name, titles = runs.response_name, plan.quantities
+    name = runs.response_name
     step = "1 % higher" if result.objective.space == "log" else "higher by 0.01"
 
     def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
-        moved = (percent(answer[quantity]) for quantity in titles)
-        return str(answer["row"]), format_number(answer["observed"]), *moved
+        return str(answer["row"]), format_number(answer["observed"]), *plan.moves(answer)
 
     return sensitivity_of(
         f"what the {name} of each run moves · {plan.label}",
         list(zip(plan.headings, tables, strict=True)),
-        ("row", name, *titles.values()),
+        ("row", name, *plan.quantities.values()),
         cells,
         f"How the plan would move if the {name} of that run were {step}, to first order. Rows are counted from 1 below "
         "the header; runs that move nothing lie where the objective no longer asks how far off they are.",

@@ -56,8 +56,10 @@ def sensitivity_of(
     return Sensitivity(title, frame, (*blocks, Lines("", (note,))))
 
 
-def percent(slope: float) -> str:
-    """What a derivative of a log makes of a change by a hundredth: "+1.4 %"."""
+def moved(slope: float, logged: bool = True) -> str:
+    """What a change by a hundredth moves, by its derivative: "+1.4 %" of a log, else the difference itself."""
     if not math.isfinite(slope):
         return "-"
-    return "0 %" if abs(slope) < 1e-9 else f"{slope:+.3g} %"
+    change = 100 * math.expm1(slope / 100) if logged else slope / 100
+    text = "0" if abs(slope) < 1e-9 else f"{change:+.3g}"
+    return f"{text} %" if logged else text

@@ -209,6 +209,9 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
             )
     title = plan.quantities.get(quantity, quantity)
     ends = ("low", "high", "first_order_low", "first_order_high")
+    together = (
+        " Parameters of a fit move together in truth, which the intervals of the plan account for." if known else ""
+    )
 
     def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
         swing = answer["swing"] if answer["swing"] > 1e-9 else 0.0
@@ -226,8 +229,7 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
         list(zip(plan.headings, sorted_tables, strict=True)),
         ("assumption", "moves by", f"{title} if less", "if more", "foretold if less", "if more", "swing"),
         cells,
-        "Each assumption moves alone and the plan is made again; foretold: by the derivatives of the plan. Parameters "
-        "of a fit move together in truth, which the intervals of the plan account for.",
+        "Each assumption moves alone and the plan is made again; foretold: by the derivatives of the plan." + together,
     )
 
 

@@ -13,6 +13,7 @@ from jaxscale import Huber, costs
 from jaxscale._at_noise import AtNoise
 from jaxscale._errors import InputError
 from jaxscale._frontier import QUANTITIES, frontier
+from jaxscale._sensitivity import moved
 from jaxscale.laws import Instance, Law, Published, Variable, chinchilla, kaplan_n
 
 BESIROGLU = chinchilla.published["besiroglu_converged"]
@@ -125,12 +126,16 @@ def test_sensitivity_against_closed_form():
         assert set(frame["per"]) == {"raw" if name in ("alpha", "beta") else "log"}
     answers = plan.sensitivity()
     text = str(answers)
+
+    def change(slope):
+        return 100 * np.expm1(slope / 100)
+
     for heading, row in zip(("budget 1e21 FLOPs", "budget 1e24 FLOPs"), range(2), strict=True):
         block = text.split(heading)[1]
         printed = next(line.split() for line in block.splitlines() if line.split()[:1] == ["B"])
-        assert printed[1:3] == ["+1", "%"] and float(printed[3]) == pytest.approx(exact["B"][row], rel=0.01)
+        assert printed[1:3] == ["+1", "%"] and float(printed[3]) == pytest.approx(change(exact["B"][row]), rel=0.01)
         printed = next(line.split() for line in block.splitlines() if line.split()[:1] == ["beta"])
-        assert printed[1] == "+0.01" and float(printed[2]) == pytest.approx(exact["beta"][row], rel=0.01)
+        assert printed[1] == "+0.01" and float(printed[2]) == pytest.approx(change(exact["beta"][row]), rel=0.01)
     assert repr(answers) == f"<Sensitivity what one assumption changes · {plan.label}: 12 answers>"
     assert "<h4>budget 1e24 FLOPs</h4>" in answers._repr_html_()
     everything = answers.to_frame()
@@ -366,3 +371,17 @@ def test_what_cannot_be_planned(source, budgets, options, message):
 
 def test_cost_by_name():
     assert frontier(BESIROGLU, 1e21, cost="kaplan").cost == "kaplan"
+
+
+@pytest.mark.parametrize(
+    ("slope", "logged", "text"),
+    [
+        (1.4, True, "+1.41 %"),
+        (-129.0, True, "-72.5 %"),
+        (-30.0, False, "-0.3"),
+        (1e-12, True, "0 %"),
+        (np.nan, True, "-"),
+    ],
+)
+def test_a_hundredth_moves_logs_by_per_cent(slope, logged, text):
+    assert moved(slope, logged) == text

@@ -32,7 +32,7 @@ def test_against_refits_with_one_run_nudged(fitted):
     found = js.run_sensitivity(plan)
     table, text = found.to_frame(), str(found)
     assert text.count(f"and {runs.count - 10} more, see to_frame()") == 2 and "1 % higher" in text
-    assert f"{table['N'][0]:+.3g} %" in text.splitlines()[4]
+    assert f"{100 * np.expm1(table['N'][0] / 100):+.3g} %" in text.splitlines()[4]
     assert len(table) == 2 * runs.count
     first = table[table["budget"] == BUDGETS[0]]
     matter = first.iloc[:, 3:].abs().max(axis=1)

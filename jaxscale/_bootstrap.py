@@ -34,11 +34,11 @@ def bootstrap(
     240 runs, the law right:
 
     - "pairs": runs drawn with replacement (Efron 1979); where each is independent, two more than there are, since draws
-      of as many spread too widely where runs are few. 90 to 97 %; `fit` corrects its intervals for bias, which gives 87
-      to 93 %.
+      of as many spread too widely where runs are few (joint fits draw as many in each group). 90 to 97 %; where Huber's
+      delta lies below the noise `fit` corrects its intervals for bias, which gives 88 to 93 %.
     - "bayesian": every run counts, by weights of a flat Dirichlet distribution (Rubin 1981, Ann. Statist. 9): no draw
-      is singular. 89 to 94 %, and 10 to 30 % narrower, where Huber's delta lies below the noise; 81 to 86 % with 9
-      runs. Refused for other objectives, where it is 76 to 86 % (15, 36 and 108 runs).
+      is singular. 89 to 94 % where Huber's delta lies below the noise, and 10 to 30 % narrower than draws of as many
+      runs; 81 to 86 % with 9 runs. Refused for other objectives, where it is 76 to 86 % (15, 36 and 108 runs).
     - "wild": the runs stay where they are, residuals over 1 - leverage change their signs (Wu 1986, Ann. Statist. 14;
       Davidson & Flachaire 2008, J. Econometrics 146). 86 to 92 % for Huber's objective matched to the noise, 85 to 90 %
       for Student's t. Refused where Huber's delta lies below the noise, and for least absolute deviations, where it is

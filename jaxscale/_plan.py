@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from jaxscale._errors import InputError
 from jaxscale._report import Lines, Report, Table, to_html, to_text
-from jaxscale._sensitivity import Sensitivity, moved, sensitivity_of
+from jaxscale._sensitivity import Sensitivity, moved
 from jaxscale._text import format_number, plural, quoted
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
@@ -135,12 +135,32 @@ class Plan:
         names = dict.fromkeys(name for row in self.rows for name in row.sensitivities)
         return {name: {"tokens_per_param": "D/N", "loss": self.law.response.name}.get(name, name) for name in names}
 
-    def moves(self, answer: Mapping[str, Any]) -> tuple[str, ...]:
-        """How far each quantity moves with a hundredth, for derivatives by name beside the budget they are of."""
-        without_log = {row.budget for row in self.rows if row.loss <= 0}
-        return tuple(
-            moved(answer[name], name != "loss" or answer["budget"] not in without_log) for name in self.quantities
-        )
+    def moves(self, answer: Mapping[str, Any], step: float) -> tuple[str, ...]:
+        """How far each quantity moves with a step to first order, for slopes by name."""
+        logged = self.law.response.domain == "positive"
+        return tuple(moved(answer[name], step, name != "loss" or logged) for name in self.quantities)
+
+    def answers(
+        self,
+        title: str,
+        tables: Sequence[pd.DataFrame],
+        header: tuple[str, ...],
+        cells: Callable[[Mapping[str, Any]], tuple[str, ...]],
+        note: str,
+        most: int | None = None,
+    ) -> Sensitivity:
+        """A table for each row, whose lines `cells` writes out under the header, the first `most` of them; those that
+        hold no number are left out of what is printed."""
+        blocks: list[Table | Lines] = []
+        for heading, row, table in zip(self.headings, self.rows, tables, strict=True):
+            lines = [cells({str(name): value for name, value in line.items()}) for line in table.to_dict("records")]
+            lines = [line for line in lines if set(line[2:]) != {"-"}]
+            shown = lines[: len(lines) if most is None else most]
+            left = len(lines) - len(shown)
+            below = "; ".join(filter(None, (f"and {left:,} more, see to_frame()" if left else "", row.remark)))
+            blocks.append(Table(heading, header, tuple(shown), below) if shown else Lines(heading, (below or "-",)))
+        frame = pd.concat(tables, ignore_index=True)
+        return Sensitivity(f"{title} · {self.label}", self.summary or None, frame, (*blocks, Lines("", (note,))))
 
     @property
     def shadow_price(self) -> pd.DataFrame:
@@ -174,10 +194,10 @@ class Plan:
     def sensitivity(self, name: str | None = None) -> Sensitivity:
         """How the plan answers to one assumption, or to each: derivatives with the active limits held, no refit.
 
-        Printed, it says by how many per cent N, D, D/N and loss move. `to_frame()` has one row per budget and
-        assumption, those that matter most first; its columns N, D, tokens_per_param, loss (and cost, where a loss is to
-        be reached) hold the derivative of the log of each (of the response itself where that is not positive) in the
-        log of the assumption (per "log": an elasticity) or in the assumption itself (per "raw").
+        Printed, it says by how many per cent N, D, D/N and loss move with 1 % more. `to_frame()` has one row per budget
+        and assumption, those that matter most first. Its columns N, D, tokens_per_param, loss (and cost, where a loss
+        is to be reached) hold the derivative of the log of each (of a response that need not be positive, its own) in
+        the log of the assumption (per "log": an elasticity) or in the assumption itself (per "raw").
 
         Raises:
             InputError: the plan rests on nothing of that name.
@@ -198,14 +218,18 @@ class Plan:
             tables.append(pd.DataFrame([entry for _, entry in sorted(table, key=lambda pair: -pair[0])]))
 
         def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
-            return answer["parameter"], "+1 %" if answer["per"] == "log" else "+0.01", *self.moves(answer)
+            raw = answer["per"] == "raw"
+            value = values.get(answer["parameter"])
+            size = abs(1.0 if value is None else value) if raw else 1.0
+            shown = "" if value is None else format_number(value)
+            return answer["parameter"], shown, *self.moves(answer, 0.01 * size)
 
-        return sensitivity_of(
-            f"what one assumption changes · {self.label}",
-            list(zip(self.headings, tables, strict=True)),
-            ("assumption", "moves by", *self.quantities.values()),
+        return self.answers(
+            "what 1 % more of one assumption changes",
+            tables,
+            ("assumption", "value", *self.quantities.values()),
             cells,
-            "To first order, with the limits that bind held: no refit, no new plan.",
+            "To first order, with the limits that bind held; large numbers are slopes, not forecasts: see what_if.",
         )
 
     def to_dict(self) -> dict[str, Any]:

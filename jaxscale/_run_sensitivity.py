@@ -14,11 +14,12 @@ from jaxscale._plan import Plan
 from jaxscale._problem import Problem
 from jaxscale._result import FitResult, problem_of, runs_of
 from jaxscale._runs import Runs
-from jaxscale._sensitivity import Sensitivity, sensitivity_of
+from jaxscale._sensitivity import Sensitivity
 from jaxscale._solve import Task, compile_options
 from jaxscale._text import format_number
 
 _SHOWN = 10  # runs that are printed
+_STEP = 1e-4  # of a response, for what is printed: a tenth of the usual delta
 
 
 def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
@@ -28,10 +29,11 @@ def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
     on a bound stay there. The plan's own derivatives carry theta on to N, D and loss. With Huber's misfit only runs
     within delta of the law move anything: the others pull with a force that does not depend on their distance.
 
-    Printed, it says by how many per cent N, D, D/N and loss move, for the runs that matter most. `to_frame()` has one
-    row per budget and run, those that matter most first. Columns: budget, row (of the table), observed, N, D,
-    tokens_per_param, loss (and cost, where a loss is to be reached): derivatives of the log of each in the log of the
-    observed response, or in the response itself where the fit compared responses as they are.
+    Printed, it says by how much N, D, D/N and loss move with a very small step, for the runs that matter most: a run
+    that is off by more than Huber's delta (.1 % as a rule) pulls no harder. `to_frame()` has one row per budget and
+    run, those that matter most first. Columns: budget, row (of the table), observed, N, D, tokens_per_param, loss (and
+    cost, where a loss is to be reached): derivatives of the log of each in the log of the observed response, or in the
+    response itself where the fit compared responses as they are.
 
     Args:
         plan: made from a fit.
@@ -59,18 +61,19 @@ def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
         order = np.argsort(-table[list(slopes)].abs().max(axis=1).to_numpy(), kind="stable")
         tables.append(table.iloc[order])
     name = runs.response_name
-    step = "1 % higher" if result.objective.space == "log" else "higher by 0.01"
+    step = "0.01 % higher" if result.objective.space == "log" else "higher by 0.0001"
 
     def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
-        return str(answer["row"]), format_number(answer["observed"]), *plan.moves(answer)
+        return str(answer["row"]), format_number(answer["observed"]), *plan.moves(answer, _STEP)
 
-    return sensitivity_of(
-        f"what the {name} of each run moves · {plan.label}",
-        list(zip(plan.headings, tables, strict=True)),
+    return plan.answers(
+        f"what the {name} of each run moves",
+        tables,
         ("row", name, *plan.quantities.values()),
         cells,
-        f"How the plan would move if the {name} of that run were {step}, to first order. Rows are counted from 1 below "
-        "the header; runs that move nothing lie where the objective no longer asks how far off they are.",
+        f"How the plan would move if the {name} of that run were {step}, to first order, while it stays "
+        "within Huber's delta of the law. Rows are counted from 1 below the header; runs that move "
+        "nothing lie where the objective no longer asks how far off they are.",
         most=_SHOWN,
     )
 
@@ -93,11 +96,13 @@ def _moves(problem: Problem, free: np.ndarray) -> np.ndarray:
     curvature, mixed = map(np.asarray, _compiled(problem.task)(free, problem.pinned, problem.points, problem.loss))
     loose = (free > problem.lower + 1e-9) & (free < problem.upper - 1e-9)
     moves = np.zeros_like(mixed)
+    if not loose.any():
+        return moves[:, : problem.count]
     inner = curvature[np.ix_(loose, loose)]
     unit = 1 / np.sqrt(np.maximum(np.abs(np.diag(inner)), 1e-300))
     scaled = inner * unit * unit[:, None]
     if np.linalg.cond(scaled) > 1e14:
         moves[:] = np.nan
-    elif loose.any():
+    else:
         moves[loose] = -unit[:, None] * np.linalg.solve(scaled, unit[:, None] * mixed[loose])
     return moves[:, : problem.count]

@@ -15,7 +15,7 @@ from jaxscale._errors import InputError
 from jaxscale._frontier import frontier, make_plan
 from jaxscale._plan import QUANTITIES, Plan, PlanRow, Request, plain
 from jaxscale._report import Lines, Report, Table, to_html, to_text
-from jaxscale._sensitivity import Sensitivity, sensitivity_of
+from jaxscale._sensitivity import Sensitivity
 from jaxscale._text import format_number, inert, listed, parse_number, quoted
 from jaxscale.costs import CostModel, check_positive
 from jaxscale.limits import UNIQUE_TOKENS, Limit
@@ -124,8 +124,8 @@ def what_if(
         limits: limits that come in, or take the place of those of the same name; None for a name takes one away,
             and limits=None takes all away.
         set: new values by name, of a parameter of the law, a limit, a price, a demand. A number is the value itself,
-            "+1sigma" moves a parameter by standard errors of the fit (of its log, for those fitted in logs), "x1.1"
-            multiplies.
+            "+1sigma" moves a parameter by standard errors, those behind the plan's intervals (of its log, for those
+            fitted in logs), "x1.1" multiplies.
 
     Raises:
         InputError: the plan rests on nothing of that name, or a change cannot be read.
@@ -164,7 +164,8 @@ def what_if(
 def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity:
     """How far one quantity swings when each assumption moves alone, those that matter most first.
 
-    Parameters of the law move by one standard error where the plan's source has a covariance, all else by the share
+    Parameters of the law move by one standard error, as behind the plan's intervals, where its source has a covariance
+    and no bound holds them; all else by the share
     `change` of its value, down and up. Columns of `to_frame()`: budget, assumption, step, low and high (optimised
     again), first_order_low and first_order_high (by the plan's derivatives), swing (|high - low| relative to the value
     planned).
@@ -179,7 +180,8 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
     request = plan.request
     if request is None:
         raise InputError("this plan was not made by frontier, so it cannot be made again")
-    known = getattr(getattr(request.source, "covariance", None), "names", ())
+    names = getattr(getattr(request.source, "covariance", None), "names", ())
+    known = [name for name in names if _standard_error(request.source, name) > 0]  # the others are held by a bound
     tables: list[list[dict[str, Any]]] = [[] for _ in plan.rows]
     for name in plan.per:
         if name in ("budget", "reach_loss"):
@@ -207,27 +209,19 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
                     "swing": abs(high - low) / abs(base),
                 }
             )
-    title = plan.quantities.get(quantity, quantity)
-    ends = ("low", "high", "first_order_low", "first_order_high")
-    together = (
-        " Parameters of a fit move together in truth, which the intervals of the plan account for." if known else ""
-    )
+    title = {"tokens_per_param": "D/N", "loss": plan.law.response.name}.get(quantity, quantity)
+    together = " In truth parameters of a fit move together, as the intervals of the plan know." if known else ""
 
     def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
-        swing = answer["swing"] if answer["swing"] > 1e-9 else 0.0
-        return (
-            answer["assumption"],
-            answer["step"],
-            *(_shown(answer[end]) for end in ends),
-            f"{100 * swing:.3g} %" if math.isfinite(swing) else "-",
-        )
+        ends = (_shown(answer[end]) for end in ("low", "high", "first_order_low", "first_order_high"))
+        swing = 0.0 if answer["swing"] <= 1e-9 else answer["swing"]
+        return answer["assumption"], answer["step"], *ends, f"{100 * swing:.3g} %" if math.isfinite(swing) else "-"
 
-    sort = {"by": "swing", "ascending": False, "kind": "stable"}
-    sorted_tables = [pd.DataFrame(table).sort_values(**sort) for table in tables]
-    return sensitivity_of(
-        f"what moves {title} most · {plan.label}",
-        list(zip(plan.headings, sorted_tables, strict=True)),
-        ("assumption", "moves by", f"{title} if less", "if more", "foretold if less", "if more", "swing"),
+    sort = {"by": "swing", "ascending": False, "kind": "stable", "na_position": "first"}
+    return plan.answers(
+        f"what moves {title} most",
+        [pd.DataFrame(table).sort_values(**sort) for table in tables],
+        ("assumption", "step", f"{title}, a step less", "a step more", "foretold, less", "foretold, more", "swing"),
         cells,
         "Each assumption moves alone and the plan is made again; foretold: by the derivatives of the plan." + together,
     )

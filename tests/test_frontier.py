@@ -126,17 +126,13 @@ def test_sensitivity_against_closed_form():
         assert set(frame["per"]) == {"raw" if name in ("alpha", "beta") else "log"}
     answers = plan.sensitivity()
     text = str(answers)
-
-    def change(slope):
-        return 100 * np.expm1(slope / 100)
-
     for heading, row in zip(("budget 1e21 FLOPs", "budget 1e24 FLOPs"), range(2), strict=True):
-        block = text.split(heading)[1]
-        printed = next(line.split() for line in block.splitlines() if line.split()[:1] == ["B"])
-        assert printed[1:3] == ["+1", "%"] and float(printed[3]) == pytest.approx(change(exact["B"][row]), rel=0.01)
-        printed = next(line.split() for line in block.splitlines() if line.split()[:1] == ["beta"])
-        assert printed[1] == "+0.01" and float(printed[2]) == pytest.approx(change(exact["beta"][row]), rel=0.01)
-    assert repr(answers) == f"<Sensitivity what one assumption changes · {plan.label}: 12 answers>"
+        lines = [line.split() for line in text.split(heading)[1].splitlines()]
+        printed = {line[0]: line for line in lines[:9] if line}
+        assert float(printed["B"][2]) == pytest.approx(exact["B"][row], rel=0.01)
+        assert float(printed["beta"][2]) == pytest.approx(p["beta"] * exact["beta"][row], rel=0.01)
+        assert printed["beta"][1] == "0.3672" and float(printed["budget"][1]) > 0
+    assert repr(answers) == f"<Sensitivity what 1 % more of one assumption changes · {plan.label}: 12 answers>"
     assert "<h4>budget 1e24 FLOPs</h4>" in answers._repr_html_()
     everything = answers.to_frame()
     assert len(everything) == 2 * 6
@@ -374,14 +370,23 @@ def test_cost_by_name():
 
 
 @pytest.mark.parametrize(
-    ("slope", "logged", "text"),
+    ("slope", "step", "logged", "text"),
     [
-        (1.4, True, "+1.41 %"),
-        (-129.0, True, "-72.5 %"),
-        (-30.0, False, "-0.3"),
-        (1e-12, True, "0 %"),
-        (np.nan, True, "-"),
+        (1.4, 0.01, True, "+1.4 %"),
+        (-1.4, 1e-4, True, "-0.014 %"),
+        (1e9, 0.01, True, "+1e+09 %"),  # beside a loss that cannot be reached
+        (-30.0, 0.01, False, "-0.3"),
+        (1e-12, 0.01, True, "0 %"),
+        (np.nan, 0.01, True, "-"),
     ],
 )
-def test_a_hundredth_moves_logs_by_per_cent(slope, logged, text):
-    assert moved(slope, logged) == text
+def test_a_step_moves_logs_by_per_cent(slope, step, logged, text):
+    assert moved(slope, step, logged) == text
+
+
+def test_tables_of_a_plan_that_cannot_be_say_why():
+    plan = frontier(BESIROGLU, [1e20, 1e24], limits={"N_min": 1e9, "D_min": 1e13})
+    text = str(plan.sensitivity())
+    assert "1 of 2 budgets cannot keep to all limits" in text
+    first, second = text.split("budget 1e24 FLOPs")
+    assert "N_min" in first.split("budget 1e20 FLOPs")[1] and "alpha" not in first and "alpha" in second

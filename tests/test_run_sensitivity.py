@@ -31,8 +31,8 @@ def test_against_refits_with_one_run_nudged(fitted):
     plan, _ = answers(result)
     found = js.run_sensitivity(plan)
     table, text = found.to_frame(), str(found)
-    assert text.count(f"and {runs.count - 10} more, see to_frame()") == 2 and "1 % higher" in text
-    assert f"{100 * np.expm1(table['N'][0] / 100):+.3g} %" in text.splitlines()[4]
+    assert text.count(f"and {runs.count - 10} more, see to_frame()") == 2 and "0.01 % higher" in text
+    assert f"{table['N'][0] / 100:+.3g} %" in text.splitlines()[4]
     assert len(table) == 2 * runs.count
     first = table[table["budget"] == BUDGETS[0]]
     matter = first.iloc[:, 3:].abs().max(axis=1)
@@ -60,3 +60,20 @@ def test_all_losses_rise_alike(fitted):
 def test_a_plan_without_runs_is_refused():
     with pytest.raises(js.InputError, match="only a plan made from a fit answers to runs"):
         js.run_sensitivity(js.frontier(BESIROGLU, 1e22))
+
+
+def test_parameters_at_their_bounds_do_not_move(fitted):
+    runs, result = fitted
+    held = dict(result.params) | {"E": 1.2}
+    fixed = {name: held[name] for name in ("A", "B", "alpha", "beta")}
+    bound = js.fit("chinchilla", runs, fixed=fixed, bounds={"E": (None, 1.2)}, intervals=None)
+    assert bound.params["E"] == pytest.approx(1.2)
+    table = js.run_sensitivity(js.frontier(bound, 1e22)).to_frame()
+    assert not table[["N", "D", "loss"]].to_numpy().any()
+
+
+def test_slopes_without_end_are_printed(fitted):
+    _, result = fitted
+    plan = js.frontier(result, reach_loss=result.params["E"] * 1.00003)
+    for answers in (js.run_sensitivity(plan), plan.sensitivity()):
+        assert "e+" in str(answers)

@@ -88,6 +88,7 @@ def make_card(result: Any, objective: str) -> Card:
         "Uncertainty": (
             ("method", f"{intervals.method}, {100 * intervals.level:g} %" if intervals.params else "none"),
             ("why", intervals.why),
+            *((("draws", f"{intervals.draws:,} refits, seed {result.seed}"),) if intervals.draws else ()),
             ("measured coverage", _coverage(result)),
             ("degrees of freedom", _freedom(result)),
             ("conditioning", f"{result.identification.condition_number:.1e} (sound below 3e+05)"),

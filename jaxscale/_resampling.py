@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxscale._identification import Linearization, linearize_all
-from jaxscale._intervals import LEAST_ROOM, Progress
+from jaxscale._intervals import LEAST_ROOM, MORE_PAIRS, Progress
 from jaxscale._objective import Prior, predictor
 from jaxscale._problem import Problem
 from jaxscale._solve import NEAR, SMALL_BATCH, Own, Task, compile_options
@@ -19,10 +19,6 @@ Kind = Literal["pairs", "bayesian", "wild"]
 
 _AT_ONCE = 256  # draws whose rivals are looked at together
 _RIVALS = 24  # optima of other draws that every draw is checked against
-# A draw of as many runs as there are holds 63 % of them, and its fit then spreads too widely where runs are few. On the
-# designs that this was set on, 20 to 30 runs, 90 to 94 % of intervals held the truth, with two more a draw 88 to 93 %;
-# where runs are many it changes little.
-MORE_PAIRS = 2
 
 
 def _units(problem: Problem, clusters: tuple[str, ...] | None) -> tuple[int, np.ndarray]:

@@ -53,6 +53,8 @@ def test_other_laws_and_other_data_say_what_is_not_known(result):
     other = replace(result, law=replace(LAW, name="mine", formula="", source=""))
     assert section(other.card(), "Law")["formula"] == "not given"
     assert "not measured for this law" in section(other.card(), "Uncertainty")["measured coverage"]
+    resampled = section(js.fit(LAW, result.runs, draws=40, seed=3).card(), "Uncertainty")
+    assert resampled["draws"] == "40 refits, seed 3" and "29 independent runs, 31 drawn" in resampled["why"]
     bare = js.fit(LAW, js.Runs.from_frame(frame(8), N="n_par|ams"), intervals=None)
     uncertainty = section(bare.card(), "Uncertainty")
     assert uncertainty["method"] == "none" and uncertainty["measured coverage"] == "not measured"

@@ -12,10 +12,10 @@ from scipy.stats import norm, t
 import jaxscale as js
 from benchmarks import coverage, widths
 from jaxscale._identification import Identification, Linearization, linearize
-from jaxscale._intervals import bias_corrected, central_covariance, choose_method, powell_covariance
+from jaxscale._intervals import MORE_PAIRS, bias_corrected, central_covariance, choose_method, powell_covariance
 from jaxscale._objective import HuberLoss
 from jaxscale._problem import make_problem
-from jaxscale._resampling import MORE_PAIRS, resampled, resampling_weights
+from jaxscale._resampling import resampled, resampling_weights
 
 LAW = js.laws.chinchilla
 TRUTH = LAW.published["besiroglu"].params

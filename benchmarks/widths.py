@@ -3,9 +3,9 @@
 The tables are those of `benchmarks.coverage`, so `fit`'s own intervals come from there. The other side is written with
 NumPy and SciPy alone: the laws with their first and second derivatives, Huber's optimum of every resampled table by
 Newton's method from the truth and from the fit, bias-corrected ends (percentiles where whole runs are drawn), and the
-scaled profile, whose ends `brentq` finds over refits with the quantity pinned. Resampling has other seeds, and draws as
-many runs as there are, as the textbooks do; `fit` draws two more, which makes its intervals sqrt(n / (n + 2)) as wide
-in large tables, and a little less in small ones.
+scaled profile, whose ends a root finder brackets over refits with the quantity pinned. Resampling has other seeds, and
+draws as many runs as there are, as the textbooks do; `fit` draws two more, which makes its intervals sqrt(n / (n + 2))
+as wide in large tables, and a little less in small ones.
 
 A ratio is the width that `fit` gives over the other one; reported are its median over tables, and the standard error of
 that median. Results are written to `widths.json` beside this file; `--table` prints them.
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.special import log_softmax, logsumexp, ndtr, ndtri
 from scipy.stats import t as student
 
@@ -280,7 +280,7 @@ def profile(table: Table, fit: np.ndarray, least: float, wanted: tuple[str, ...]
             if name == "a" and beyond >= 1:
                 beyond = (1 + inside) / 2
             if over(beyond) > 0:
-                return float(brentq(over, inside, beyond, xtol=1e-5 * abs(beyond - value)))  # type: ignore[arg-type]
+                return root_scalar(over, bracket=(inside, beyond), xtol=1e-5 * abs(beyond - value)).root
             inside, step = beyond, 1.5 * step
         return sign * np.inf
 

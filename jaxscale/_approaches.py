@@ -19,7 +19,7 @@ from jaxscale._fit import fit
 from jaxscale._frontier import frontier
 from jaxscale._intervals import Progress
 from jaxscale._isoflop import MISFIT, IsoFlop, Method, isoflop
-from jaxscale._report import Lines, Report, Table, to_html, to_text
+from jaxscale._report import Lines, Report, Reporting, Table
 from jaxscale._result import FitResult
 from jaxscale._runs import Runs, as_runs
 from jaxscale._text import format_number, quoted
@@ -91,12 +91,14 @@ class Counted:
 
 
 @dataclass(frozen=True, eq=False)
-class Approaches:
+class Approaches(Reporting):
     """The approaches on one table. `agree` is False where intervals of an exponent, or of N at a budget, are apart.
 
     envelope, isoflops (by method) and fit are the full records, None or absent where `rows` says what is missing.
     counting: the exponents with and without embeddings, empty unless asked for.
     """
+
+    _columns = 120
 
     rows: tuple[Approach, ...]
     reasons: tuple[Reason, ...]
@@ -187,14 +189,8 @@ class Approaches:
             blocks.append(Table("The same runs, counted in two ways", header, rows, note))
         return Report(f"Approaches 1, 2 and 3 · {self.runs} runs", self.verdict, tuple(blocks))
 
-    def __str__(self) -> str:
-        return to_text(self.report(), width=120)
-
     def __repr__(self) -> str:
         return f"<Approaches: {self.verdict}>"
-
-    def _repr_html_(self) -> str:
-        return to_html(self.report())
 
 
 def approaches(

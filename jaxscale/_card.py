@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxscale._objective import Huber, Objective, SquaredError, StudentT
-from jaxscale._report import Lines, Report, Table, to_html, to_markdown, to_text
+from jaxscale._report import Lines, Report, Reporting, Table, to_markdown
 from jaxscale._text import format_number, inert
 from jaxscale._version import __version__
 
@@ -33,7 +33,7 @@ _STUDIED: dict[str, tuple[Objective, ...]] = {
 
 
 @dataclass(frozen=True)
-class Card:
+class Card(Reporting):
     """Sections of label and text, in order."""
 
     title: str
@@ -58,12 +58,6 @@ class Card:
     def to_markdown(self) -> str:
         """The card for a repository or an appendix."""
         return to_markdown(self.report())
-
-    def __str__(self) -> str:
-        return to_text(self.report())
-
-    def _repr_html_(self) -> str:
-        return to_html(self.report())
 
 
 def make_card(result: Any, objective: str) -> Card:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from jaxscale._errors import InputError
 from jaxscale._json import finite, save
-from jaxscale._report import Lines, Report, Table, to_html, to_text
+from jaxscale._report import Lines, Report, Reporting, Table
 from jaxscale._text import format_number, listed, plural
 from jaxscale._version import __version__
 from jaxscale.laws import Law
@@ -89,11 +89,13 @@ class Recommendation:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Reporting):
     """The outcome of a trial. Frozen; `contenders` are ordered from the least error up, `trials` by law and hold-out.
 
     likelihood: which one the information criteria are of. notes: what to know about the hold-outs.
     """
+
+    _columns = 120
 
     response: str
     unit: str
@@ -205,14 +207,8 @@ class Comparison:
             return percent(value, 2, sign)
         return f"{value:+.4g}" if sign else format_number(value, 4, suffixes=False)
 
-    def __str__(self) -> str:
-        return to_text(self.report(), width=120)
-
     def __repr__(self) -> str:
         return f"<Comparison, {len(self.contenders)} laws and baselines: {self.report().verdict}>"
-
-    def _repr_html_(self) -> str:
-        return to_html(self.report())
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison in the format `jaxscale.compare/1`; what is missing is None."""

@@ -279,7 +279,7 @@ def _curvature(problem: Problem, x: Scalars, given: Array, factor: Array, prices
             return factor * problem.objective(x, given) + _dot(tuple(prices), problem.rows(x, given))
 
         return [
-            [_derivative(lambda y: _derivative(lagrangian, y, i)[1], x, j)[1] for j in range(i + 1)]  # noqa: B023
+            [_derivative(lambda y, i=i: _derivative(lagrangian, y, i)[1], x, j)[1] for j in range(i + 1)]
             for i in range(len(x))
         ]
 

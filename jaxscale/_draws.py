@@ -10,7 +10,7 @@ import pandas as pd
 
 from jaxscale import _json
 from jaxscale._errors import InputError
-from jaxscale._report import Report, Table, to_html, to_text
+from jaxscale._report import Report, Reporting, Table
 from jaxscale._runs import RunsRecord
 from jaxscale._text import inert, plain
 from jaxscale._verdict import Verdict
@@ -29,7 +29,7 @@ _METHODS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
+class Draws(Reporting):
     """Resampled fits: theta of each, (n_draws, n_parameters), beside the point estimate they belong to."""
 
     law: Law
@@ -77,14 +77,8 @@ class Draws:
         method = _METHODS.get(self.method, self.method)
         return f"{self.law.name} · {len(self.draws)} draws ({method}, seed {self.seed})"
 
-    def __str__(self) -> str:
-        return to_text(self.report())
-
     def __repr__(self) -> str:
         return f"<Draws {self._title()}>"
-
-    def _repr_html_(self) -> str:
-        return to_html(self.report())
 
     def to_dict(self) -> dict[str, Any]:
         """The draws in the format `jaxscale.draws/1`."""

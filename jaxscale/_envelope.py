@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jaxscale._errors import InputError
-from jaxscale._report import Lines, Report, Table, to_html, to_text
+from jaxscale._report import Lines, Report, Reporting, Table
 from jaxscale._runs import Runs, as_runs
 from jaxscale._text import plural, quoted
 from jaxscale._trend import Trend, check_resampling, through, trend_table, words
@@ -27,7 +27,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Envelope:
+class Envelope(Reporting):
     """The lower envelope of training curves, and the power laws through its sizes: `N` and `D` are `Trend`s.
 
     points: budget, N, D and loss where the envelope was taken, and `used`: False where the lowest curve is of the
@@ -80,14 +80,8 @@ class Envelope:
         title = f"Approach 1 (envelope) · {plural(self.curves, 'curve')} · {self.runs} checkpoints · {_WORDS[self.how]}"
         return Report(title, self.verdict, tuple(blocks))
 
-    def __str__(self) -> str:
-        return to_text(self.report())
-
     def __repr__(self) -> str:
         return f"<Envelope {self.how}: {self.verdict}>"
-
-    def _repr_html_(self) -> str:
-        return to_html(self.report())
 
 
 def envelope(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from jaxscale import _json
 from jaxscale._errors import InputError
-from jaxscale._report import Report, Table, to_html, to_text
+from jaxscale._report import Report, Reporting, Table
 from jaxscale._result import FitResult, fit_from
 from jaxscale._sharing import Sharing
 from jaxscale._text import inert, plain, quoted
@@ -30,12 +30,14 @@ Entry = FitResult | Failure | Callable[[], FitResult]
 
 
 @dataclass(frozen=True, eq=False)
-class Fits:
+class Fits(Reporting):
     """Fits of many groups. A group that could not be fitted is a `Failure` with its reason, and disturbs no other.
 
     `entries` may hold what makes a result in place of the result: verdicts are reached when somebody looks.
     `sharing` is the record of the joint fit where groups share parameters.
     """
+
+    _columns = 160
 
     by: str
     entries: tuple[tuple[str, Entry], ...]
@@ -103,14 +105,8 @@ class Fits:
         good = sum(f.verdict.trustworthy for f in fitted)
         return f"{good} trustworthy, {len(fitted) - good} not, {len(self.items) - len(fitted)} failed"
 
-    def __str__(self) -> str:
-        return to_text(self.report(), width=160)
-
     def __repr__(self) -> str:
         return f"<Fits, {len(self.items)} groups by {inert(self.by)}: {self.summary}>"
-
-    def _repr_html_(self) -> str:
-        return to_html(self.report())
 
     def to_dict(self) -> dict[str, Any]:
         """All groups in the format `jaxscale.fits/1`."""

@@ -17,7 +17,7 @@ from jaxscale._intervals import powell_covariance
 from jaxscale._objective import Points, evaluator, predictor
 from jaxscale._problem import Problem
 from jaxscale._quantity import Quantity, make_quantity
-from jaxscale._report import Lines, Report, Table, to_html, to_text
+from jaxscale._report import Lines, Report, Reporting, Table
 from jaxscale._result import FitResult, problem_of, runs_of
 from jaxscale._runs import Runs
 from jaxscale._solve import NEAR, Own, Task, compile_options
@@ -46,7 +46,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, eq=False)
-class Influence:
+class Influence(Reporting):
     """What leaving out each run does; arrays are (n_runs,) in the order of the runs, nan for those of weight zero.
 
     rows         row numbers in the table
@@ -143,14 +143,8 @@ class Influence:
             return self._words(left.change)
         return ", ".join(f"{n} {x:+.2g}" for n, x in left.theta.items() if x)
 
-    def __str__(self) -> str:
-        return to_text(self.report())
-
     def __repr__(self) -> str:
         return f"<Influence of {len(self.rows)} runs: {' '.join(self.sentences())}>"
-
-    def _repr_html_(self) -> str:
-        return to_html(self.report())
 
 
 def influence(

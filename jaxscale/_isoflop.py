@@ -11,7 +11,7 @@ from scipy.interpolate import Akima1DInterpolator
 
 from jaxscale._errors import InputError
 from jaxscale._isoflop_shape import Shape, fit_shape
-from jaxscale._report import Lines, Report, Table, to_html, to_text
+from jaxscale._report import Lines, Report, Reporting, Table
 from jaxscale._runs import Runs, as_runs
 from jaxscale._text import format_number, plural, quoted
 from jaxscale._trend import Trend, check_resampling, percentiles, through, trend_table, words
@@ -62,7 +62,7 @@ class Profile:
 
 
 @dataclass(frozen=True, eq=False)
-class IsoFlop:
+class IsoFlop(Reporting):
     """Best sizes by budget, and the power laws through them: `N` and `D` are `Trend`s.
 
     exponents, misfit: (alpha, beta) of the shape that all budgets share, where the method has one, and how far it
@@ -136,14 +136,8 @@ class IsoFlop:
         title = f"Approach 2 (isoFLOP) · {self.runs} runs · {plural(len(self.profiles), 'budget')} · {how}"
         return Report(title, self.verdict, tuple(blocks))
 
-    def __str__(self) -> str:
-        return to_text(self.report())
-
     def __repr__(self) -> str:
         return f"<IsoFlop {self.method}: {self.verdict}>"
-
-    def _repr_html_(self) -> str:
-        return to_html(self.report())
 
 
 def isoflop(

@@ -9,7 +9,7 @@ import pandas as pd
 from jaxscale import laws
 from jaxscale._errors import InputError
 from jaxscale._frontier import frontier
-from jaxscale._report import Lines, Report, Table, to_html, to_text
+from jaxscale._report import Lines, Report, Reporting, Table
 from jaxscale._text import format_number, quoted
 from jaxscale.laws import Law
 from jaxscale.reference import KnownModel, models
@@ -37,8 +37,10 @@ class ModelRow:
 
 
 @dataclass(frozen=True)
-class ModelTable:
+class ModelTable(Reporting):
     """Known models under one law. Losses compare the law's predictions: models differ in data and tokenizer."""
+
+    _columns = 140
 
     label: str
     rows: tuple[ModelRow, ...]
@@ -79,12 +81,6 @@ class ModelTable:
             "* N or D not read where it was first published. Losses are predictions of the law, not measurements.",
         )
         return Report(f"known models · {self.label}", None, (Table("", header, cells), Lines("", lines)))
-
-    def __str__(self) -> str:
-        return to_text(self.report(), width=140)
-
-    def _repr_html_(self) -> str:
-        return to_html(self.report())
 
 
 def reference_models(source: Any = "chinchilla:besiroglu") -> ModelTable:

@@ -15,7 +15,7 @@ from jaxscale._fit import fit
 from jaxscale._frontier import frontier
 from jaxscale._intervals import Progress
 from jaxscale._objective import AbsoluteError, Huber, Objective, SquaredError
-from jaxscale._report import Lines, Report, Table, to_html, to_text
+from jaxscale._report import Lines, Report, Reporting, Table
 from jaxscale._result import FitResult
 from jaxscale._runs import Runs, as_runs
 from jaxscale._text import format_number, inert
@@ -29,7 +29,7 @@ _SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Multiverse:
+class Multiverse(Reporting):
     """One fit for each combination of choices, and the decision it leads to at one budget.
 
     choices: by name, the labels of its options, the first being the usual one. frame: a row for each combination: the
@@ -146,14 +146,8 @@ class Multiverse:
         bottom.tick_params(bottom=False, labelbottom=False)
         return figure
 
-    def __str__(self) -> str:
-        return to_text(self.report())
-
     def __repr__(self) -> str:
         return f"<Multiverse of {len(self.frame)} fits, choices: {', '.join(map(inert, self.choices))}>"
-
-    def _repr_html_(self) -> str:
-        return to_html(self.report())
 
 
 def multiverse(

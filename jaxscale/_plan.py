@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from jaxscale._errors import InputError
-from jaxscale._report import Lines, Report, Table, to_html, to_text
+from jaxscale._report import Lines, Report, Reporting, Table
 from jaxscale._sensitivity import Sensitivity, moved
 from jaxscale._text import format_number, plural, quoted
 from jaxscale.costs import CostModel
@@ -97,7 +97,7 @@ UNTRUSTED = "The fit behind this plan is not trustworthy; see its verdict."  # t
 
 
 @dataclass(frozen=True, repr=False)
-class Plan:
+class Plan(Reporting):
     """Best decisions over budgets. `method` says how intervals came about; None: there are none.
 
     `assumptions` are the values of everything the plan rests on beside the law's parameters, by name.
@@ -129,14 +129,17 @@ class Plan:
         unit = self.unit if self.target == "budget" else self.law.response.unit
         return tuple(f"{self.target} {format_number(row.target)} {unit}".rstrip() for row in self.rows)
 
+    def title(self, quantity: str) -> str:
+        """What a quantity is called in print."""
+        return {"tokens_per_param": "D/N", "loss": self.law.response.name}.get(quantity, quantity)
+
     @property
     def quantities(self) -> dict[str, str]:
         """Titles of what answers to a change, by name."""
-        names = dict.fromkeys(name for row in self.rows for name in row.sensitivities)
-        return {name: {"tokens_per_param": "D/N", "loss": self.law.response.name}.get(name, name) for name in names}
+        return {name: self.title(name) for row in self.rows for name in row.sensitivities}
 
     def moves(self, answer: Mapping[str, Any], step: float) -> tuple[str, ...]:
-        """How far each quantity moves with a step to first order, for slopes by name."""
+        """How far each quantity moves with a step to first order, by its slope in `answer`."""
         logged = self.law.response.domain == "positive"
         return tuple(moved(answer[name], step, name != "loss" or logged) for name in self.quantities)
 
@@ -207,22 +210,20 @@ class Plan:
                 f"there is no parameter {quoted(name)} in {self.law.name}; choose one of {', '.join(self.per)}"
             )
         values = {**self.params, **self.assumptions}
+        units = {p: abs(values.get(p, 1.0)) if per == "raw" else 1.0 for p, per in self.per.items()}
         tables = []
         for row in self.rows:
             table = []
             for p in self.per if name is None else (name,):
                 slopes = {q: row.sensitivities[q].get(p, math.nan) for q in row.sensitivities}
-                unit = abs(values.get(p, 1.0)) if self.per[p] == "raw" else 1.0
-                weight = max((abs(s) * unit for s in slopes.values() if math.isfinite(s)), default=0.0)
+                weight = max((abs(s) * units[p] for s in slopes.values() if math.isfinite(s)), default=0.0)
                 table.append((weight, {"budget": row.budget, "parameter": p, "per": self.per[p]} | slopes))
             tables.append(pd.DataFrame([entry for _, entry in sorted(table, key=lambda pair: -pair[0])]))
 
         def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
-            raw = answer["per"] == "raw"
-            value = values.get(answer["parameter"])
-            size = abs(1.0 if value is None else value) if raw else 1.0
-            shown = "" if value is None else format_number(value)
-            return answer["parameter"], shown, *self.moves(answer, 0.01 * size)
+            of = answer["parameter"]
+            value = format_number(values[of]) if of in values else ""
+            return of, value, *self.moves(answer, 0.01 * units[of])
 
         return self.answers(
             "what 1 % more of one assumption changes",
@@ -334,15 +335,9 @@ class Plan:
             notes.append(f"{who} {need} N or D beyond the largest run, {which}by {most:.1f} decades.")
         return notes
 
-    def __str__(self) -> str:
-        return to_text(self.report())
-
     def __repr__(self) -> str:
         rows = ", ".join(f"N {_cells(row, 'N', False)[0]} and D {_cells(row, 'D', False)[0]}" for row in self.rows[:3])
         return f"<Plan {self.label}, {plural(len(self.rows), 'row')}: {self.summary or rows}>"
-
-    def _repr_html_(self) -> str:
-        return to_html(self.report())
 
 
 def plain(value: float | None) -> float | None:

@@ -16,14 +16,14 @@ from jaxscale._identification import linearize
 from jaxscale._profiling import profile as trace
 from jaxscale._profiling import scale_of
 from jaxscale._quantity import Quantity, make_quantity
-from jaxscale._report import Lines, Report, Table, to_html, to_text
+from jaxscale._report import Lines, Report, Reporting, Table
 from jaxscale._result import FitResult, problem_of, runs_of
 from jaxscale._runs import Runs
 from jaxscale.costs import CostModel
 
 
 @dataclass(frozen=True, eq=False)
-class Profile:
+class Profile(Reporting):
     """How the objective rises when one quantity is held away from its estimate and everything else is refitted.
 
     low, high: the interval at `level`; infinite where the runs do not bound the quantity. values (k,), ascending, in
@@ -64,15 +64,9 @@ class Profile:
         table = Table("", ("quantity", "estimate", percent, "unit"), (row,))
         return Report(f"{self.label} · profile", None, (table, Lines("", self.notes)) if self.notes else (table,))
 
-    def __str__(self) -> str:
-        return to_text(self.report())
-
     def __repr__(self) -> str:
         q = self.quantity
         return f"<Profile of {q.name}: {q.shown(self.estimate)}, {q.shown(self.low)} to {q.shown(self.high)}>"
-
-    def _repr_html_(self) -> str:
-        return to_html(self.report())
 
 
 def profile(

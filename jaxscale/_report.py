@@ -58,6 +58,22 @@ class Report:
     blocks: tuple[Table | Lines, ...] = ()
 
 
+class Reporting:
+    """A record that prints its `report()`: as text of `_columns` columns, and as HTML in a notebook."""
+
+    _columns = 100
+
+    def report(self) -> Report:
+        """What the record says of itself."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return to_text(self.report(), self._columns)
+
+    def _repr_html_(self) -> str:
+        return to_html(self.report())
+
+
 def to_text(report: Report, width: int = 100) -> str:
     """The report for a terminal of `width` (at least 40) columns, no newline at the end; control codes made visible."""
     width = max(width, 40)

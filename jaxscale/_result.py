@@ -21,7 +21,7 @@ from jaxscale._identification import Identification
 from jaxscale._intervals import Covariance, Intervals
 from jaxscale._objective import OBJECTIVES, Huber, Objective, StudentT
 from jaxscale._problem import Noise, Problem, make_problem
-from jaxscale._report import Lines, Report, Table, to_html, to_text
+from jaxscale._report import Lines, Report, Reporting, Table
 from jaxscale._runs import Runs, RunsRecord
 from jaxscale._text import inert, plain, quoted
 from jaxscale._verdict import Reason, Verdict
@@ -86,7 +86,7 @@ class Starts:
 
 
 @dataclass(frozen=True, eq=False)
-class FitResult:
+class FitResult(Reporting):
     """A law fitted to runs. Frozen; new questions are verbs that take it (`bootstrap`, `frontier`).
 
     params: natural values by name. theta: the same unconstrained, (n_parameters,), in the law's order. value: the
@@ -270,14 +270,8 @@ class FitResult:
         """Everything needed to repeat and to judge the fit: `.to_markdown()` for a reader, `.to_dict()` for a file."""
         return make_card(self, _objective_words(self))
 
-    def __str__(self) -> str:
-        return to_text(self.report())
-
     def __repr__(self) -> str:
         return f"<FitResult {self.law.name}, {self.record.count} runs: {self.verdict!s}>"
-
-    def _repr_html_(self) -> str:
-        return to_html(self.report())
 
     def to_dict(self) -> dict[str, Any]:
         """The fit in the format `jaxscale.fit/1`: plain dicts, lists, numbers and text; what is missing is None."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from jaxscale._report import Lines, Report, Table, to_html, to_text
+from jaxscale._report import Lines, Report, Reporting, Table
 from jaxscale._text import plural
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Sensitivity:
+class Sensitivity(Reporting):
     """Answers of a plan. frame: all of them, as numbers; blocks: what is printed; verdict: what is wrong with the plan
     as a whole, if anything is."""
 
@@ -27,14 +27,8 @@ class Sensitivity:
         """A table for each row of the plan."""
         return Report(self.title, self.verdict, self.blocks)
 
-    def __str__(self) -> str:
-        return to_text(self.report())
-
     def __repr__(self) -> str:
         return f"<Sensitivity {self.title}: {plural(len(self.frame), 'answer')}>"
-
-    def _repr_html_(self) -> str:
-        return to_html(self.report())
 
 
 def moved(slope: float, step: float, logged: bool) -> str:

@@ -14,7 +14,7 @@ from jaxscale import costs
 from jaxscale._errors import InputError
 from jaxscale._frontier import frontier, make_plan
 from jaxscale._plan import QUANTITIES, Plan, PlanRow, Request, plain
-from jaxscale._report import Lines, Report, Table, to_html, to_text
+from jaxscale._report import Lines, Report, Reporting, Table
 from jaxscale._sensitivity import Sensitivity
 from jaxscale._text import format_number, inert, listed, parse_number, quoted
 from jaxscale.costs import CostModel, check_positive
@@ -27,7 +27,7 @@ _UNSET = object()
 
 
 @dataclass(frozen=True, repr=False)
-class WhatIf:
+class WhatIf(Reporting):
     """A plan before and after a change, row by row.
 
     first_order: for each row, what the derivatives of the old plan foretell for N, D, tokens_per_param, loss and cost;
@@ -81,7 +81,7 @@ class WhatIf:
 
     def report(self) -> Report:
         """Old, new and difference for every row, as text."""
-        shown = {"N": "N", "D": "D", "tokens_per_param": "D/N", "loss": self.after.law.response.name, "cost": "cost"}
+        shown = {name: self.after.title(name) for name in (*QUANTITIES, "cost")}
         cells = []
         for (old, new), foretold in zip(self.rows, self.first_order, strict=True):
             for name, title in shown.items():
@@ -94,14 +94,8 @@ class WhatIf:
         blocks = [Lines("Changed", changes), Table("", header, tuple(cells)), *([Lines("", notes)] if notes else [])]
         return Report(f"what if · {self.before.label}", self.after.summary or None, tuple(blocks))
 
-    def __str__(self) -> str:
-        return to_text(self.report())
-
     def __repr__(self) -> str:
         return f"<WhatIf {self.before.label}, changed {listed(list(self.changes))}: {self.after!r}>"
-
-    def _repr_html_(self) -> str:
-        return to_html(self.report())
 
 
 def what_if(
@@ -165,10 +159,9 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
     """How far one quantity swings when each assumption moves alone, those that matter most first.
 
     Parameters of the law move by one standard error, as behind the plan's intervals, where its source has a covariance
-    and no bound holds them; all else by the share
-    `change` of its value, down and up. Columns of `to_frame()`: budget, assumption, step, low and high (optimised
-    again), first_order_low and first_order_high (by the plan's derivatives), swing (|high - low| relative to the value
-    planned).
+    and no bound holds them; all else by the share `change` of its value, down and up. Columns of `to_frame()`: budget,
+    assumption, step, low and high (optimised again), first_order_low and first_order_high (by the plan's derivatives),
+    swing (|high - low| relative to the value planned).
 
     Raises:
         InputError: there is no such quantity.
@@ -209,7 +202,7 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
                     "swing": abs(high - low) / abs(base),
                 }
             )
-    title = {"tokens_per_param": "D/N", "loss": plan.law.response.name}.get(quantity, quantity)
+    title = plan.title(quantity)
     together = " In truth parameters of a fit move together, as the intervals of the plan know." if known else ""
 
     def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:

@@ -54,6 +54,11 @@ LOSS = Variable("loss", "nats per token", "mean cross-entropy on held-out text")
 _STANDARD = {"N": N, "D": D, "C": C, "loss": LOSS}
 
 
+def variable_of(name: str) -> Variable:
+    """The variable of that name: one that laws share, or a pure number."""
+    return _STANDARD.get(name, Variable(name))
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One fitted number of a law.
@@ -199,10 +204,8 @@ class Law:
     steps: "tuple[Law, ...]" = field(default=(), repr=False)
 
     def __post_init__(self):
-        variables = tuple(_STANDARD.get(v, Variable(v)) if isinstance(v, str) else v for v in self.variables)
-        response = (
-            _STANDARD.get(self.response, Variable(self.response)) if isinstance(self.response, str) else self.response
-        )
+        variables = tuple(variable_of(v) if isinstance(v, str) else v for v in self.variables)
+        response = variable_of(self.response) if isinstance(self.response, str) else self.response
         parameters = tuple(self._parameter(p) if isinstance(p, str) else p for p in self.parameters)
         if not parameters:
             raise InputError(f"law {self.name!r} has no parameters; give their names: parameters=('E', 'A', 'alpha')")

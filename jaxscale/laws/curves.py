@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxscale._errors import InputError
-from jaxscale.laws._law import Law, Parameter, Params
+from jaxscale.laws._law import Law, Parameter, Params, variable_of
 from jaxscale.laws._math import log, logsumexp, newton_root
 
 _CABALLERO = "Caballero et al. 2023 (arXiv 2210.14891)"
@@ -70,7 +70,7 @@ def _bnsl(breaks: int, variable: str) -> Law:
     return Law(
         "bnsl",
         log_loss,
-        variables=(variable,),  # type: ignore[arg-type]
+        variables=(variable_of(variable),),
         parameters=(
             Parameter("a", meaning="what remains in the limit", dimension={"loss": 1}),
             Parameter("b", meaning=f"reducible part at {variable} = 1", dimension={variable: "c0", "loss": 1}),
@@ -154,7 +154,7 @@ def _bent(name: str, variable: str) -> Law:
     return Law(
         name,
         log_loss,
-        variables=(variable,),  # type: ignore[arg-type]
+        variables=(variable_of(variable),),
         parameters=tuple(
             Parameter(
                 parameter,

@@ -7,7 +7,7 @@ from functools import cache
 from jax import Array
 
 from jaxscale._errors import InputError
-from jaxscale.laws._law import C, Law, Parameter, Params, Published, Variable
+from jaxscale.laws._law import C, Law, Parameter, Params, Published, Variable, variable_of
 from jaxscale.laws._math import logsumexp
 
 
@@ -47,7 +47,7 @@ def _power_law(variable: str, floor: bool) -> Law:
     return Law(
         "power_law",
         log_loss,
-        variables=(variable,),  # type: ignore[arg-type]
+        variables=(variable_of(variable),),
         parameters=(amplitude, irreducible, exponent) if floor else (amplitude, exponent),
         formula=f"L = {'E + ' if floor else ''}A {variable}^-alpha",
         options={"variable": variable, "floor": floor},

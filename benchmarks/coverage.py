@@ -31,6 +31,7 @@ from jaxscale._intervals import (
     choose_method,
     covariance_of,
     largest_relative_error,
+    make_intervals,
     percentiles,
     powell_covariance,
 )
@@ -339,6 +340,8 @@ def _intervals(
     corrected = at.far_below_noise and not clustered
     if kept is not None:
         covariance = covariance_of(at.names, kept, corrected)
+    elif method == "profile":
+        _, covariance = make_intervals(problem, best, at, method=method, why="", level=LEVEL)
     of_parameters = [n for n in targets if n in cell.law.parameter_names]
     if method == "profile":
         rows = np.array([np.eye(len(best))[problem.free_names.index(n)] for n in of_parameters])

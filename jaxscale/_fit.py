@@ -329,9 +329,11 @@ def make_result(
     law, solutions = how.law, found.solutions
     if member is None:
         identification = identify(at, in_plain_counts(problem, free))
-        relative = largest_relative_error(problem, free, at)
-        method, why = choose_method(how.intervals, at, identification, runs.clusters, relative)
-        made, covariance = refitted or make_intervals(problem, free, at, method=method, why=why, level=how.level)
+        if refitted is None:
+            relative = largest_relative_error(problem, free, at)
+            method, why = choose_method(how.intervals, at, identification, runs.clusters, relative)
+            refitted = make_intervals(problem, free, at, method=method, why=why, level=how.level)
+        made, covariance = refitted
         quick, value, gradient_norm = powell_covariance(at), found.lowest, at.gradient_norm
     else:
         identification, made, covariance = member.identification, member.intervals, member.interval_covariance

@@ -23,7 +23,8 @@ FEWEST_RUNS_FOR_PAIRS = (
 MORE_PAIRS = 2
 FEWEST_DEGREES_OF_FREEDOM = 4
 LEAST_ROOM = 1e-3  # of 1 - leverage, where residuals are divided by it
-CENTRAL = 0.9  # share of the draws that a covariance is of
+_MOST_SINGULAR = 0.02  # share of draws that hardly determine the parameters, beyond which runs are not resampled
+_CENTRAL = 0.9  # share of the draws that a covariance is of
 _CONCENTRATIONS = 6
 FEWEST_CLUSTERS = 8
 # Measured on simulated designs of the Chinchilla law: sound ones have condition numbers of 3.6e4 to 9.4e4 and relative
@@ -35,7 +36,8 @@ WEAK_RELATIVE_ERROR = 0.25
 @dataclass(frozen=True, eq=False)
 class Covariance:
     """Covariance of the free values of theta: names, matrix (free, free), and the method it came from: "bootstrap" of
-    all draws, "central_bootstrap" as `central_covariance` has it, "powell_sandwich" or "leverage_sandwich"."""
+    all draws, "central_bootstrap" as `central_covariance` has it, "powell_sandwich" or "leverage_sandwich", and
+    "profile" where one of those two was scaled to profiles."""
 
     names: tuple[str, ...]
     matrix: np.ndarray
@@ -143,7 +145,7 @@ def central_covariance(draws: np.ndarray) -> np.ndarray:
     kept, centre, whitening = scaled, np.zeros(moves.sum()), _whitening(scaled)
     for _ in range(_CONCENTRATIONS):
         distance = np.linalg.norm((scaled - centre) @ whitening, axis=1)
-        central = scaled[distance <= np.quantile(distance, CENTRAL)]
+        central = scaled[distance <= np.quantile(distance, _CENTRAL)]
         narrower = _whitening(central - central.mean(axis=0))
         if narrower.shape[1] < whitening.shape[1]:  # a bound holds most of the draws
             break
@@ -159,6 +161,31 @@ def _whitening(rows: np.ndarray) -> np.ndarray:
     _, singular, axes = np.linalg.svd(rows, full_matrices=False)
     rank = int(np.sum(singular > 1e-10 * singular[0]))
     return axes[:rank].T / singular[:rank]
+
+
+def singular_share(at: Linearization) -> float:
+    """Share of resampled tables, of 400, whose condition number (of unit columns, as in `Identification`) is more than
+    ten times that of all runs. Such draws spread without bound: with 9 runs they are 10 to 25 %, with 12 2 to 4 %, with
+    20 well spread ones none."""
+    used, room = at.used, ~at.held
+    if not room.any():
+        return 0.0
+    rows = at.jacobian[used][:, room] * np.sqrt(at.weights[used])[:, None]
+    priors = at.rows_of_priors[room][:, room]
+    lengths = np.sqrt((rows**2).sum(axis=0) + (priors**2).sum(axis=0))
+    rows, priors = (x / np.where(lengths > 0, lengths, 1.0) for x in (rows, priors))
+    count, p = rows.shape
+    times = np.random.default_rng(0).multinomial(count + MORE_PAIRS, np.full(count, 1 / count), size=400)
+    products = (rows[:, :, None] * rows[:, None, :]).reshape(count, p * p)
+    drawn = _conditions((times * (count / (count + MORE_PAIRS)) @ products).reshape(-1, p, p) + priors.T @ priors)
+    return float(np.mean(drawn > 10 * _conditions(rows.T @ rows + priors.T @ priors)))
+
+
+def _conditions(products: np.ndarray) -> np.ndarray:
+    """Condition numbers of J'J (..., p, p) once the columns of J have unit length."""
+    norms = np.sqrt(np.maximum(np.diagonal(products, axis1=-2, axis2=-1), 1e-300))
+    values = np.linalg.eigvalsh(products / (norms[..., :, None] * norms[..., None, :]))
+    return values[..., -1] / np.maximum(values[..., 0], 1e-300)
 
 
 def choose_method(
@@ -199,6 +226,11 @@ def choose_method(
         )
         return "profile", f"weakly identified ({weak}), so the rise of the objective is followed, not a normal curve"
     if used >= FEWEST_RUNS_FOR_PAIRS:
+        if (share := singular_share(at)) > _MOST_SINGULAR:
+            few = (
+                f"{100 * share:.0f} % of resampled tables hardly determine the parameters, which a few runs tell apart"
+            )
+            return "profile", f"{few}; scaled likelihood ratio, {at.freedom} degrees of freedom"
         corrected = "bias-corrected " if at.far_below_noise else ""
         return "bootstrap", f"{used} independent runs, {used + MORE_PAIRS} drawn at a time ({corrected}percentile)"
     return "profile", f"{used} runs are too few to resample; scaled likelihood ratio, {at.freedom} degrees of freedom"
@@ -235,7 +267,7 @@ def make_intervals(
         return Intervals(level, "none", why), None
     quick = powell_covariance(at) if freedom is None else quick
     if method == "profile":
-        return _profile_intervals(problem, best, at, quick, level, why, clustered, progress), quick
+        return _profile_intervals(problem, best, at, quick, level, why, clustered, progress)
     if method == "quick":
         if quick is None:
             return Intervals(
@@ -274,10 +306,12 @@ def largest_relative_error(problem: Problem, best: np.ndarray, at: Linearization
     return max((float(errors[s] / abs(best[s])) for s in raw if s >= 0 and best[s] != 0), default=0.0)
 
 
-def _profile_intervals(problem, best, at, quick, level, why, clustered, progress) -> Intervals:
+def _profile_intervals(
+    problem, best, at, quick, level, why, clustered, progress
+) -> tuple[Intervals, Covariance | None]:
     """Where the objective, refitted with a parameter held, has risen too far on either side."""
     if at.freedom < 1:
-        return Intervals(level, "none", f"{at.freedom} degrees of freedom; no interval covers")
+        return Intervals(level, "none", f"{at.freedom} degrees of freedom; no interval covers"), quick
     free = np.flatnonzero(~at.held)
     curves = profile(problem, best, at, entry, np.eye(len(best))[free], level, progress)
     ends = {at.names[k]: (c.low, c.high) for k, c in zip(free, curves, strict=True)}
@@ -290,7 +324,26 @@ def _profile_intervals(problem, best, at, quick, level, why, clustered, progress
     if clustered:
         why += "; rows of one independent run are counted as if they were independent"
     errors = np.full(len(best), np.nan) if quick is None else np.sqrt(np.diag(quick.matrix))
-    return _natural_intervals(problem, level, "profile", why, ends, errors, None)
+    lengths = np.array([c.high - c.low for c in curves])
+    covariance = _as_long(quick, free, lengths, level) if at.used.sum() >= FEWEST_RUNS_FOR_PAIRS else quick
+    return _natural_intervals(problem, level, "profile", why, ends, errors, None), covariance
+
+
+def _as_long(quick: Covariance | None, free: np.ndarray, lengths: np.ndarray, level: float) -> Covariance | None:
+    """The quick covariance, scaled so that intervals from it are as long as those of the profiles of the values `free`,
+    in the geometric mean of those that are closed.
+
+    Where a few of many runs tell parameters apart, a plan's interval from the quick one holds the truth 81 to 86 % of
+    the time, from this one 86 to 92 (30 runs, 3 of them off a ray). With fewer than 20 runs the quick one does: 89 to
+    94 %.
+    """
+    if quick is None:
+        return None
+    ratio = lengths / (2 * ndtri((1 + level) / 2) * np.sqrt(np.diag(quick.matrix)[free]))
+    ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
+    if not len(ratio):
+        return quick
+    return Covariance(quick.names, quick.matrix * np.exp(2 * np.mean(np.log(ratio))), "profile")
 
 
 def _natural_intervals(problem, level, method, why, ends, errors, draws) -> Intervals:

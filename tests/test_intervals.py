@@ -12,7 +12,14 @@ from scipy.stats import norm, t
 import jaxscale as js
 from benchmarks import coverage, widths
 from jaxscale._identification import Identification, Linearization, linearize
-from jaxscale._intervals import MORE_PAIRS, bias_corrected, central_covariance, choose_method, powell_covariance
+from jaxscale._intervals import (
+    MORE_PAIRS,
+    bias_corrected,
+    central_covariance,
+    choose_method,
+    powell_covariance,
+    singular_share,
+)
 from jaxscale._objective import HuberLoss
 from jaxscale._problem import make_problem
 from jaxscale._resampling import resampled, resampling_weights
@@ -331,6 +338,39 @@ def test_the_method_follows_the_number_of_runs(name):
     count, identification, clusters, method, chosen, reason = CHOICES[name]
     found, why = choose_method(method, rows(count), identification, clusters)
     assert found == chosen and reason in why
+
+
+def near_one_ray(beyond: int) -> js.Runs:
+    """Runs at 20 tokens per parameter, and some at 200, without which alpha and beta cannot be told apart."""
+    N = np.concatenate([np.geomspace(3e7, 1e10, 30 - beyond), np.geomspace(5e7, 5e9, beyond)])
+    D = N * np.repeat([20.0, 200.0], [30 - beyond, beyond])
+    return js.synthetic.observe(LAW, TRUTH, {"N": N, "D": D}, noise=0.003, seed=2)
+
+
+@pytest.mark.parametrize(("beyond", "method"), [(3, "profile"), (15, "pairs_bias_corrected")])
+def test_runs_are_not_resampled_where_a_few_of_them_decide(beyond, method):
+    """The share of singular draws, against condition numbers of NumPy for tables drawn here."""
+    runs = near_one_ray(beyond)
+    result = js.fit(LAW, runs, draws=50, starts=[TRUTH])
+    assert result.intervals.method == method
+    with jax.enable_x64(True):
+        at = linearize(make_problem(LAW, runs, js.Huber()), result.theta)
+
+    def condition(rows):
+        return np.linalg.cond(rows / np.maximum(np.linalg.norm(rows, axis=0), 1e-300)) ** 2
+
+    rng = np.random.default_rng(5)
+    found = [condition(at.jacobian[rng.integers(30, size=32)]) > 10 * condition(at.jacobian) for _ in range(400)]
+    share = singular_share(at)
+    if method == "profile":  # what a plan goes by is as long as the profiles, in the mean over parameters
+        ends = np.array([[p.to_theta(x) for x in result.intervals.params[p.name]] for p in LAW.parameters])
+        half = norm.ppf(0.95) * np.sqrt(np.diag(result.covariance.matrix))
+        assert np.mean(np.log((ends[:, 1] - ends[:, 0]) / 2 / half)) == pytest.approx(0, abs=1e-9)
+        quick = powell_covariance(at).matrix
+        np.testing.assert_allclose(result.covariance.matrix / quick, result.covariance.matrix[0, 0] / quick[0, 0])
+        assert result.covariance.method == "profile"
+    assert share == pytest.approx(np.mean(found), abs=3 * np.sqrt(2 * share * (1 - share) / 400) + 0.005)
+    assert (share > 0.02) == (method == "profile") == ("which a few runs tell apart" in result.intervals.why)
 
 
 def test_an_exponent_that_is_hardly_known_is_profiled():

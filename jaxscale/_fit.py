@@ -76,8 +76,8 @@ def fit(
             screened; or mappings of natural parameter values, of which the best is run again by a slower trust region
             where it ends in trouble.
         optimizer: any optax transformation; the damped Newton of `jaxscale.optim` by default.
-        intervals: "auto" chooses by the number of runs and their conditioning and says so; "quick", "bootstrap",
-            "profile", or None.
+        intervals: "auto" chooses by the number of runs, their conditioning and whether resampled ones would still
+            determine the law, and says so; "quick", "bootstrap", "profile", or None.
         level: of the intervals.
         draws: resampled fits for "bootstrap".
         fixed: parameters held at a natural value. tied: groups of parameters that share one value.

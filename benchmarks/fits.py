@@ -11,9 +11,10 @@ import optax
 import jaxscale as js
 from benchmarks import rivals
 from benchmarks.rows import CLOSE, Row, each, table_of_runs, timed
-from jaxscale._problem import make_problem
-from jaxscale._resampling import resampled
-from jaxscale._stack import Stack, solve_stack
+from jaxscale._problem.problem import make_problem
+from jaxscale._problem.stack import Stack
+from jaxscale._solver.solve_stack import solve_stack
+from jaxscale._trust.resampling import resampled
 
 LAW = js.laws.chinchilla
 

@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 
 import jaxscale as js
 from benchmarks.rows import Row, timed
-from jaxscale._constrained import INFEASIBLE
+from jaxscale._allocation.constrained import INFEASIBLE
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))  # the exact answers are shared with the tests
 
@@ -181,7 +181,7 @@ def random_plans(convex: int = 5000, others: int = 5000, seed: int = 20_000) -> 
     """Random plans, convex or not, against exact answers: how many are wrong, and whether each conflict is minimal."""
     from random_plans import judge, possible
 
-    from jaxscale._planning import conflict
+    from jaxscale._allocation.answers import conflict
 
     rows = []
     shares = {"plain": convex // 2, "served": convex // 4}

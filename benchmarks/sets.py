@@ -10,9 +10,9 @@ import numpy as np
 import jaxscale as js
 from benchmarks import rivals
 from benchmarks.rows import CLOSE, Row, planted, timed
-from jaxscale._problem import make_problem
-from jaxscale._stack import Stack
-from jaxscale._starts import screened
+from jaxscale._problem.problem import make_problem
+from jaxscale._problem.stack import Stack
+from jaxscale._solver.starts import screened
 
 LAW = js.laws.chinchilla
 STARTS = 64

@@ -2,62 +2,92 @@
 
 `read_runs` -> `fit` -> `frontier`. Importing this package loads nothing heavy, changes no JAX setting and touches no
 device.
+
+The wings, in the order of the line; the first sentence of each folder says what it is and how to read it:
+
+    _base         what everything stands on: errors, words, reports, files
+    _data         a table becomes checked runs
+    laws          formulas, parameters, published constants
+    optim         the solver, as an optax transformation
+    _problem      law, runs and objective as arrays, with value and slopes
+    _solver       from many starts to the lowest optimum
+    _trust        intervals and the verdict
+    _pooling      groups that share parameters
+    _fitting      results, and the verbs that make them
+    costs, limits, reference          what a plan spends and keeps to
+    _allocation   the best decision, certified and differentiable
+    _planning     plans, what-if, known models
+    _diagnostics  questions to a finished fit or plan
+    _comparison   which law predicts held-out runs
+    _approaches   Approaches 1, 2 and 3 side by side
+    synthetic, datasets               made-up and real runs
+    _cli          the command line
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from jaxscale._version import __version__
+from jaxscale._base.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from jaxscale import costs, datasets, laws, limits, optim, reference, synthetic
-    from jaxscale._allocate import allocate
-    from jaxscale._approaches import approaches
-    from jaxscale._bootstrap import bootstrap
-    from jaxscale._chains import fit_chain
-    from jaxscale._compare import compare
-    from jaxscale._comparison import Comparison
-    from jaxscale._draws import Draws
-    from jaxscale._envelope import envelope
-    from jaxscale._errors import (
-        DataWarning,
-        InputError,
-        JaxscaleError,
-        JaxscaleWarning,
-        MissingExtraError,
-        PrecisionWarning,
-    )
-    from jaxscale._fit import fit
-    from jaxscale._fit_many import fit_many, fit_stream
-    from jaxscale._frontier import Plan, frontier
-    from jaxscale._group_fits import Fits
-    from jaxscale._influence import Influence, influence
-    from jaxscale._isoflop import isoflop
-    from jaxscale._known_models import reference_models
-    from jaxscale._load import load
-    from jaxscale._multiverse import Multiverse, multiverse
-    from jaxscale._objective import AbsoluteError, Huber, SquaredError, StudentT
-    from jaxscale._posterior import posterior
-    from jaxscale._profile import Profile, RatioTest, profile, ratio_test
-    from jaxscale._result import FitResult
-    from jaxscale._run_sensitivity import run_sensitivity
-    from jaxscale._runs import Runs, read_runs
-    from jaxscale._sensitivity import Sensitivity
-    from jaxscale._what_if import WhatIf, tornado, what_if
-    from jaxscale.costs import CostModel
-    from jaxscale.laws import Law
-    from jaxscale.limits import Limit
+    from jaxscale import costs as costs
+    from jaxscale import datasets as datasets
+    from jaxscale import laws as laws
+    from jaxscale import limits as limits
+    from jaxscale import optim as optim
+    from jaxscale import reference as reference
+    from jaxscale import synthetic as synthetic
+    from jaxscale._allocation.allocate import allocate as allocate
+    from jaxscale._approaches.approaches import approaches as approaches
+    from jaxscale._approaches.envelope import envelope as envelope
+    from jaxscale._approaches.isoflop import isoflop as isoflop
+    from jaxscale._base.errors import DataWarning as DataWarning
+    from jaxscale._base.errors import InputError as InputError
+    from jaxscale._base.errors import JaxscaleError as JaxscaleError
+    from jaxscale._base.errors import JaxscaleWarning as JaxscaleWarning
+    from jaxscale._base.errors import MissingExtraError as MissingExtraError
+    from jaxscale._base.errors import PrecisionWarning as PrecisionWarning
+    from jaxscale._comparison.compare import compare as compare
+    from jaxscale._comparison.comparison import Comparison as Comparison
+    from jaxscale._data.runs import Runs as Runs
+    from jaxscale._data.runs import read_runs as read_runs
+    from jaxscale._diagnostics.influence import Influence as Influence
+    from jaxscale._diagnostics.influence import influence as influence
+    from jaxscale._diagnostics.multiverse import Multiverse as Multiverse
+    from jaxscale._diagnostics.multiverse import multiverse as multiverse
+    from jaxscale._diagnostics.profile import Profile as Profile
+    from jaxscale._diagnostics.profile import RatioTest as RatioTest
+    from jaxscale._diagnostics.profile import profile as profile
+    from jaxscale._diagnostics.profile import ratio_test as ratio_test
+    from jaxscale._diagnostics.run_sensitivity import run_sensitivity as run_sensitivity
+    from jaxscale._fitting.bootstrap import bootstrap as bootstrap
+    from jaxscale._fitting.chains import fit_chain as fit_chain
+    from jaxscale._fitting.draws import Draws as Draws
+    from jaxscale._fitting.fit import fit as fit
+    from jaxscale._fitting.fit_many import fit_many as fit_many
+    from jaxscale._fitting.fit_many import fit_stream as fit_stream
+    from jaxscale._fitting.fits import Fits as Fits
+    from jaxscale._fitting.load import load as load
+    from jaxscale._fitting.posterior import posterior as posterior
+    from jaxscale._fitting.result import FitResult as FitResult
+    from jaxscale._planning.frontier import Plan as Plan
+    from jaxscale._planning.frontier import frontier as frontier
+    from jaxscale._planning.known_models import reference_models as reference_models
+    from jaxscale._planning.sensitivity import Sensitivity as Sensitivity
+    from jaxscale._planning.what_if import WhatIf as WhatIf
+    from jaxscale._planning.what_if import tornado as tornado
+    from jaxscale._planning.what_if import what_if as what_if
+    from jaxscale._problem.objectives import AbsoluteError as AbsoluteError
+    from jaxscale._problem.objectives import Huber as Huber
+    from jaxscale._problem.objectives import SquaredError as SquaredError
+    from jaxscale._problem.objectives import StudentT as StudentT
+    from jaxscale.costs import CostModel as CostModel
+    from jaxscale.laws import Law as Law
+    from jaxscale.limits import Limit as Limit
 
-_HOMES = {
-    "_allocate": ("allocate",),
-    "_approaches": ("approaches",),
-    "_bootstrap": ("bootstrap",),
-    "_chains": ("fit_chain",),
-    "_compare": ("compare",),
-    "_comparison": ("Comparison",),
-    "_draws": ("Draws",),
-    "_envelope": ("envelope",),
-    "_errors": (
+# Where each public name lives. It is imported when it is first asked for.
+_HOMES: dict[str, tuple[str, ...]] = {
+    "_base.errors": (
         "DataWarning",
         "InputError",
         "JaxscaleError",
@@ -65,87 +95,39 @@ _HOMES = {
         "MissingExtraError",
         "PrecisionWarning",
     ),
-    "_fit": ("fit",),
-    "_fit_many": ("fit_many", "fit_stream"),
-    "_frontier": ("Plan", "frontier"),
-    "_group_fits": ("Fits",),
-    "_isoflop": ("isoflop",),
-    "_influence": ("Influence", "influence"),
-    "_known_models": ("reference_models",),
-    "_load": ("load",),
-    "_multiverse": ("Multiverse", "multiverse"),
-    "_objective": ("AbsoluteError", "Huber", "SquaredError", "StudentT"),
-    "_posterior": ("posterior",),
-    "_profile": ("Profile", "RatioTest", "profile", "ratio_test"),
-    "_result": ("FitResult",),
-    "_run_sensitivity": ("run_sensitivity",),
-    "_runs": ("Runs", "read_runs"),
-    "_sensitivity": ("Sensitivity",),
-    "_what_if": ("WhatIf", "tornado", "what_if"),
-    "costs": ("CostModel",),
+    "_data.runs": ("Runs", "read_runs"),
     "laws": ("Law",),
+    "_problem.objectives": ("AbsoluteError", "Huber", "SquaredError", "StudentT"),
+    "_fitting.bootstrap": ("bootstrap",),
+    "_fitting.chains": ("fit_chain",),
+    "_fitting.draws": ("Draws",),
+    "_fitting.fit": ("fit",),
+    "_fitting.fit_many": ("fit_many", "fit_stream"),
+    "_fitting.fits": ("Fits",),
+    "_fitting.load": ("load",),
+    "_fitting.posterior": ("posterior",),
+    "_fitting.result": ("FitResult",),
+    "costs": ("CostModel",),
     "limits": ("Limit",),
+    "_allocation.allocate": ("allocate",),
+    "_planning.frontier": ("Plan", "frontier"),
+    "_planning.known_models": ("reference_models",),
+    "_planning.sensitivity": ("Sensitivity",),
+    "_planning.what_if": ("WhatIf", "tornado", "what_if"),
+    "_diagnostics.influence": ("Influence", "influence"),
+    "_diagnostics.multiverse": ("Multiverse", "multiverse"),
+    "_diagnostics.profile": ("Profile", "RatioTest", "profile", "ratio_test"),
+    "_diagnostics.run_sensitivity": ("run_sensitivity",),
+    "_comparison.compare": ("compare",),
+    "_comparison.comparison": ("Comparison",),
+    "_approaches.approaches": ("approaches",),
+    "_approaches.envelope": ("envelope",),
+    "_approaches.isoflop": ("isoflop",),
 }
-_NAMESPACES = ("costs", "datasets", "laws", "limits", "optim", "reference", "synthetic")
+_NAMESPACES: tuple[str, ...] = ("costs", "datasets", "laws", "limits", "optim", "reference", "synthetic")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = [
-    "AbsoluteError",
-    "Comparison",
-    "CostModel",
-    "DataWarning",
-    "Draws",
-    "FitResult",
-    "Fits",
-    "Huber",
-    "Influence",
-    "InputError",
-    "JaxscaleError",
-    "JaxscaleWarning",
-    "Law",
-    "Limit",
-    "MissingExtraError",
-    "Multiverse",
-    "Plan",
-    "PrecisionWarning",
-    "Profile",
-    "RatioTest",
-    "Runs",
-    "Sensitivity",
-    "SquaredError",
-    "StudentT",
-    "WhatIf",
-    "__version__",
-    "allocate",
-    "approaches",
-    "bootstrap",
-    "compare",
-    "costs",
-    "datasets",
-    "envelope",
-    "fit",
-    "fit_chain",
-    "fit_many",
-    "fit_stream",
-    "frontier",
-    "influence",
-    "isoflop",
-    "laws",
-    "limits",
-    "load",
-    "multiverse",
-    "optim",
-    "posterior",
-    "profile",
-    "ratio_test",
-    "read_runs",
-    "reference",
-    "reference_models",
-    "run_sensitivity",
-    "synthetic",
-    "tornado",
-    "what_if",
-]
+__all__: list[str] = sorted((*_HOME_OF, *_NAMESPACES, "__version__"))
 
 
 def __getattr__(name: str) -> Any:

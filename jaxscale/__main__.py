@@ -2,6 +2,6 @@
 
 import sys
 
-from jaxscale._cli import main
+from jaxscale._cli.app import main
 
 sys.exit(main())

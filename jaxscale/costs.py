@@ -20,8 +20,8 @@ import numpy as np
 from jax import Array
 
 from jaxscale import reference
-from jaxscale._errors import InputError
-from jaxscale._text import format_number, parse_number, quoted
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale.laws._math import floating, logsumexp
 
 _TYPICAL_MFU = 0.4  # of large dense training runs; Llama 3 reports 0.38 to 0.43

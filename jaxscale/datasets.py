@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxscale._errors import InputError
-from jaxscale._runs import Runs
-from jaxscale._tables import read_frame
-from jaxscale._text import PATH_LIMIT, quoted
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import PATH_LIMIT, quoted
+from jaxscale._data.runs import Runs
+from jaxscale._data.tables import read_frame
 
 __all__ = ["Dataset", "frame", "info", "load", "names", "path"]
 

@@ -17,8 +17,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxscale import reference
-from jaxscale._errors import InputError
-from jaxscale._text import quoted
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import quoted
 from jaxscale.costs import CostModel, check_positive, inference, six_nd
 
 UNIQUE_TOKENS = "U"

@@ -13,7 +13,7 @@ import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from jaxscale._errors import InputError
+from jaxscale._base.errors import InputError
 
 RUNNING, CONVERGED, STUCK, NOT_FINITE, STEP_LIMIT = range(5)
 STATUS_TEXT = (

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from jaxscale._errors import InputError
-from jaxscale._text import quoted
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import quoted
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import jax
 import numpy as np
 import pandas as pd
 
-from jaxscale._runs import Runs
+from jaxscale._data.runs import Runs
 from jaxscale.laws import Instance, Law, chinchilla
 
-_DEMO_FILE = "_demo.csv"
+_DEMO_FILE = "_data/demo.csv"
 
 
 def isoflop_design(budgets, sizes_per_budget: int, spread: float = 8.0, law_params: Mapping[str, float] | None = None):

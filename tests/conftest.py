@@ -48,10 +48,10 @@ def data_folder() -> Path:
 @pytest.fixture
 def jaxscale(capsys):
     """Runs a command in this process: exit status, standard output, standard error."""
-    from jaxscale import _cli  # not before the settings above
+    from jaxscale._cli import app
 
     def command(*arguments: str) -> tuple[int, str, str]:
-        status = _cli.run(arguments)
+        status = app.run(arguments)
         out, err = capsys.readouterr()
         assert "Traceback" not in err
         return status, out, err

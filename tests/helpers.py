@@ -1,14 +1,33 @@
 """What several test files share: one list of laws with a truth each, laws at many points, and printed figures."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
 from jaxscale import laws
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run_python(*arguments: str, folder: Path) -> str:
+    """Standard output of a fresh Python process that sees this checkout."""
+    process = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxscale import costs, limits
-from jaxscale._constrained import FAILED, FLAT, INFEASIBLE, OK
-from jaxscale._decision import Decision, decide
-from jaxscale._planning import Answers, solve_many
+from jaxscale._allocation.answers import Answers, solve_many
+from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK
+from jaxscale._allocation.decision import Decision, decide
 from jaxscale.laws import Law, chinchilla, muennighoff
 from jaxscale.laws._math import logsumexp
 

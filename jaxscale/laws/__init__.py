@@ -6,21 +6,10 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
-from jaxscale._errors import InputError
-from jaxscale._text import quoted
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import quoted
 from jaxscale.laws._law import Instance, Law, Parameter, Params, Published, Variable
 from jaxscale.laws._math import log, logsumexp
-from jaxscale.laws.chinchilla import (
-    CHINCHILLA_TABLES,
-    Allocation,
-    Exponents,
-    TableRow,
-    chinchilla,
-    chinchilla_a1,
-    chinchilla_a2,
-    pearce_song,
-    porian_alloc,
-)
 from jaxscale.laws.curves import alabdulmohsin_m1, alabdulmohsin_m2, alabdulmohsin_m3, alabdulmohsin_m4, bnsl
 from jaxscale.laws.data_constrained import gadre_overtrain, llama3_dopt, muennighoff
 from jaxscale.laws.data_quality import goyal_filtering, ye_mixing
@@ -32,6 +21,17 @@ from jaxscale.laws.downstream import (
     llama3_task_loss,
     llama3_two_step,
     task_accuracy,
+)
+from jaxscale.laws.hoffmann import (
+    CHINCHILLA_TABLES,
+    Allocation,
+    Exponents,
+    TableRow,
+    chinchilla,
+    chinchilla_a1,
+    chinchilla_a2,
+    pearce_song,
+    porian_alloc,
 )
 from jaxscale.laws.hyperparameters import deepseek_alloc, deepseek_hparams, minicpm, porian_hparams, step_law
 from jaxscale.laws.inference import (

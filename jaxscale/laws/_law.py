@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxscale._errors import InputError
+from jaxscale._base.errors import InputError
 from jaxscale.laws._math import floating, log
 
 Transform = Literal["log", "logit", "identity"]

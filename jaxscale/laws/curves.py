@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale._errors import InputError
+from jaxscale._base.errors import InputError
 from jaxscale.laws._law import Law, Parameter, Params, variable_of
 from jaxscale.laws._math import log, logsumexp, newton_root
 

@@ -9,7 +9,7 @@ from jax import Array
 
 from jaxscale.laws._law import D, Law, N, Parameter, Params, Published, Variable
 from jaxscale.laws._math import logsumexp
-from jaxscale.laws.chinchilla import chinchilla
+from jaxscale.laws.hoffmann import chinchilla
 from jaxscale.laws.power import allocation_law
 
 _MUENNIGHOFF = "Muennighoff et al. 2023 (arXiv 2305.16264)"

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxscale._errors import InputError
+from jaxscale._base.errors import InputError
 from jaxscale.laws._law import LOSS, Law, Parameter, Params, Variable
 from jaxscale.laws._math import logsumexp
 

@@ -8,7 +8,7 @@ from jax import Array
 
 from jaxscale.laws._law import LOSS, D, Law, N, Parameter, Params, Published, Variable
 from jaxscale.laws._math import logsumexp
-from jaxscale.laws.chinchilla import chinchilla
+from jaxscale.laws.hoffmann import chinchilla
 
 _PAPER = "Busbridge et al. 2025 (arXiv 2502.08606)"
 

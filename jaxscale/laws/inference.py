@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 from scipy.special import gammaln
 
-from jaxscale._errors import InputError
+from jaxscale._base.errors import InputError
 from jaxscale.laws._law import D, Law, N, Parameter, Params, Published, Variable
 from jaxscale.laws._math import log, logsumexp
 

@@ -13,7 +13,7 @@ from jax import Array
 
 from jaxscale.laws._law import LOSS, D, Law, N, Parameter, Params, Published, Variable
 from jaxscale.laws._math import log, logsumexp
-from jaxscale.laws.chinchilla import Allocation, chinchilla
+from jaxscale.laws.hoffmann import Allocation, chinchilla
 
 _LN10 = math.log(10.0)
 _CLARK = "Clark et al. 2022 (arXiv 2202.01169)"

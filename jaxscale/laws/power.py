@@ -6,7 +6,7 @@ from functools import cache
 
 from jax import Array
 
-from jaxscale._errors import InputError
+from jaxscale._base.errors import InputError
 from jaxscale.laws._law import C, Law, Parameter, Params, Published, Variable, variable_of
 from jaxscale.laws._math import logsumexp
 

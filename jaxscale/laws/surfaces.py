@@ -9,7 +9,7 @@ from jax import Array
 
 from jaxscale.laws._law import LOSS, D, Law, N, Parameter, Params
 from jaxscale.laws._math import logsumexp
-from jaxscale.laws.chinchilla import Exponents, chinchilla
+from jaxscale.laws.hoffmann import Exponents, chinchilla
 
 _FARSEER = "Li et al. 2025 (arXiv 2506.10972)"
 _SKALING = "arXiv 2608.07222"

@@ -1,0 +1,274 @@
+"""The best decision for one budget, differentiable through its optimality conditions.
+
+Written for one law, one set of parameters and one budget; `jax.vmap` adds axes. Limits, other variables and other goals
+are for the constrained solver; N and D within a budget alone have a solver of their own, which is faster.
+
+With x = log N, y = log D, f the law's log loss and c the log cost, the optimum spends the budget and gains as much from
+the next bit of it in N as in D:
+
+    c(x, y) = log budget,        f_x / c_x = f_y / c_y.
+
+The second condition is solved in the form log(-f_x) - log(-f_y) + log c_y - log c_x = 0. That stays precise where
+an irreducible loss makes f itself flat, and for laws that are sums of powers it is a straight line in (x, y).
+Every curve of constant cost is crossed once by each line of constant u = (x - y) / 2, so u is the one unknown, whatever
+the cost, and s = (x + y) / 2 follows from the budget.
+"""
+
+import math
+from collections import namedtuple
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxscale._allocation.constrained import OK, solve
+from jaxscale._allocation.decision import decide
+from jaxscale._base.errors import InputError
+from jaxscale.costs import CostModel
+from jaxscale.laws import Law, Params
+from jaxscale.laws._math import floating
+from jaxscale.limits import read as read_limits
+
+_MAX_ITERATIONS = 200  # bisection alone needs about 60
+_FIRST_REACH = 16.0  # longest first step in log N or log D while no bracket is known
+
+
+class Allocation(NamedTuple):
+    """Parameters and tokens that reach the least loss for a budget, in natural units."""
+
+    N: Array
+    D: Array
+
+
+def allocate(
+    law: Law,
+    params: Mapping[str, Any],
+    cost: CostModel,
+    budget: Any = None,
+    limits: Any = None,
+    *,
+    fixed: Mapping[str, Any] | None = None,
+    reach_loss: Any = None,
+) -> Any:
+    """The decision variables of least loss within a budget, or of least cost to reach a loss. Pure JAX.
+
+    Works under `jit`, `vmap`, `grad`, `jacfwd` and `hessian`, in every parameter, the budget, the cost's assumptions
+    and the values of limits. Needs no start. Follows the caller's dtype; limits want float64.
+
+    Without limits the law must be smooth and fall in both N and D, and the cost must grow in both; the whole budget is
+    spent. Where the law has no optimum between the ends (an exponent of zero, say), or the limits cannot all be kept,
+    or the optimum could not be certified, all answers are nan.
+
+    Args:
+        law: a law; static under `jit`.
+        params: natural values by name, scalars, may be traced.
+        cost: cost model; static under `jit`.
+        budget: in the unit of `cost`, a scalar, may be traced.
+        limits: see `jaxscale.limits`; values may be traced.
+        fixed: variables held at a value.
+        reach_loss: the loss to reach, instead of a budget.
+
+    Returns:
+        A named tuple of the law's decision variables in natural units: `Allocation(N, D)` for laws of these two.
+
+    Raises:
+        InputError: the law, cost and limits do not belong together, a parameter is missing or unknown, or something is
+            not a scalar.
+    """
+    check_params(law, params)
+    if (budget is None) == (reach_loss is None):
+        raise InputError("give a budget or the loss to reach, one of the two")
+    plain = limits is None and not fixed and reach_loss is None and is_plain(law, cost)
+    target = floating(budget if reach_loss is None else reach_loss)
+    scalars = {name: floating(params[name]) for name in law.parameter_names}
+    decision, more = None, {name: floating(value) for name, value in cost.assumptions.items()}
+    if not plain:
+        kept, unique = read_limits(limits)
+        decision, more, _ = decide(law, cost, kept, unique, "loss" if reach_loss is None else "cost", fixed)
+        more = {name: floating(value) for name, value in more.items()}
+    for name, value in {**scalars, **more, "reach_loss" if budget is None else "budget": target}.items():
+        if jnp.ndim(value):
+            raise InputError(
+                f"allocate takes one set of parameters and one budget, but {name} has shape {jnp.shape(value)}; "
+                "use jax.vmap for many"
+            )
+    dtype = jnp.result_type(*scalars.values(), target)
+    scalars, more = ({k: jnp.asarray(v, dtype) for k, v in values.items()} for values in (scalars, more))
+    target = jnp.asarray(target, dtype)
+    if decision is None:
+        logs = optimum(law, cost.log_cost, False, scalars, more, jnp.log(target))
+        return Allocation(*map(jnp.exp, logs))
+    theta = [jnp.log(scalars[p.name]) if p.transform == "log" else scalars[p.name] for p in law.parameters]
+    wanted = target if budget is None and law.response.domain != "positive" else jnp.log(target)
+    raw = {v.name for v in law.variables if v.domain != "positive"}
+    given = jnp.stack([*theta, wanted, *(v if name in raw else jnp.log(v) for name, v in more.items())])
+    starts = lax.stop_gradient(decision.starts(given))
+    found = solve(decision, given, starts, jnp.ones(len(decision.row_names), dtype))
+    answer = dict(zip(decision.variables, jnp.exp(jnp.where(found.status == OK, found.x, jnp.nan)), strict=True))
+    if tuple(answer) == Allocation._fields:
+        return Allocation(**answer)
+    return namedtuple("Allocation", answer)(**answer)
+
+
+def is_plain(law: Law, cost: CostModel) -> bool:
+    """Whether law and cost are of N and D, which one equation in one unknown decides while there are no limits."""
+    two = sorted(v.name for v in law.variables) == ["D", "N"] and all(v.domain == "positive" for v in law.variables)
+    return two and cost.variables == ("N", "D")
+
+
+def check_params(law: Law, params: Mapping[str, Any]) -> None:
+    """Raise InputError unless these are all of the law's parameters."""
+    missing = [name for name in law.parameter_names if name not in params]
+    unknown = [name for name in params if name not in law.parameter_names]
+    if missing or unknown:
+        problem = f"misses {', '.join(missing)}" if missing else f"does not know {', '.join(unknown)}"
+        raise InputError(f"law {law.name} {problem}; it takes all of {', '.join(law.parameter_names)}")
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
+def optimum(
+    law: Law,
+    log_cost: Callable[..., Any],
+    in_theta: bool,
+    values: dict[str, Array],
+    assumptions: dict[str, Array],
+    log_budget: Array,
+) -> tuple[Array, Array]:
+    """(log N, log D) of least loss with log cost = `log_budget`, all scalars of one dtype; nan where there is none.
+
+    `values` are the law's parameters by name: unconstrained if `in_theta`, else natural. `log_cost` is the formula of a
+    cost model and `assumptions` are its numbers, natural values.
+    """
+    cost = partial(log_cost, **assumptions)
+    dtype = log_budget.dtype
+    noise = 4 * jnp.finfo(dtype).eps * (4 + jnp.abs(log_budget))
+    limit = 0.45 * math.log(jnp.finfo(dtype).max)  # beyond it N or D or D / N could overflow
+
+    def total(u: Array) -> Array:
+        """s such that N = exp(s + u), D = exp(s - u) spends the budget."""
+
+        def spent(s: Array) -> tuple[Array, Array]:
+            value, slope = jax.jvp(lambda s: cost(s + u, s - u), (s,), (jnp.ones_like(s),))
+            return log_budget - value, -slope
+
+        return _decreasing_root(spent, log_budget / 2, noise, 2 * limit)
+
+    def balance(u: Array) -> tuple[Array, Array]:
+        s = total(u)
+        c_x, c_y = jax.grad(cost, (0, 1))(s + u, s - u)
+        s_u = (c_y - c_x) / (c_x + c_y)  # the budget stays spent
+        along = partial(_balance, law, cost, in_theta, values)
+        return jax.jvp(along, (s + u, s - u), (s_u + 1, s_u - 1))
+
+    u = _decreasing_root(balance, jnp.zeros_like(log_budget), noise, limit)
+    s = total(u)
+    return s + u, s - u
+
+
+@optimum.defjvp
+def _optimum_jvp(
+    law: Law, log_cost: Callable[..., Any], in_theta: bool, primals: tuple, tangents: tuple
+) -> tuple[tuple, tuple]:
+    """Implicit differentiation; the solve inside is `optimum` again, so derivatives of every order follow."""
+    values, assumptions, log_budget = primals
+    x, y = optimum(law, log_cost, in_theta, values, assumptions, log_budget)
+    one, zero = jnp.ones_like(x), jnp.zeros_like(x)
+
+    _, push = jax.linearize(partial(conditions, law, log_cost, in_theta), values, assumptions, log_budget, x, y)
+    still = jax.tree.map(jnp.zeros_like, primals)
+    (p_x, q_x), (p_y, q_y), (p, q) = push(*still, one, zero), push(*still, zero, one), push(*tangents, zero, zero)
+    determinant = p_x * q_y - p_y * q_x
+    return (x, y), ((p_y * q - q_y * p) / determinant, (q_x * p - p_x * q) / determinant)
+
+
+def conditions(
+    law: Law,
+    log_cost: Callable[..., Any],
+    in_theta: bool,
+    values: dict[str, Array],
+    assumptions: dict[str, Array],
+    log_budget: Array,
+    x: Array,
+    y: Array,
+) -> tuple[Array, Array]:
+    """What must vanish at the optimum: (log ratio of marginal gains of N and D per cost, log of cost over budget)."""
+    cost = partial(log_cost, **assumptions)
+    return _balance(law, cost, in_theta, values, x, y), cost(x, y) - log_budget
+
+
+def response(law: Law, in_theta: bool, values: dict[str, Array], x: Array, y: Array) -> Array:
+    """The law's log response at x = log N, y = log D."""
+    params = law.params_of_theta(values) if in_theta else Params(values)
+    return law.function(params, log_N=x, log_D=y)
+
+
+def _balance(
+    law: Law, cost: Callable[[Array, Array], Array], in_theta: bool, values: dict[str, Array], x: Array, y: Array
+) -> Array:
+    """Log of the gain from the next bit of cost in N over that in D; -inf if N gains nothing, inf if D does not."""
+    f_x, f_y = jax.grad(partial(response, law, in_theta, values), (0, 1))(x, y)
+    c_x, c_y = jax.grad(cost, (0, 1))(x, y)
+    gain_x, gain_y = jnp.maximum(-f_x, 0), jnp.maximum(-f_y, 0)
+    return (jnp.log(gain_x) - jnp.log(gain_y)) + (jnp.log(c_y) - jnp.log(c_x))
+
+
+def _decreasing_root(
+    function: Callable[[Array], tuple[Array, Array]], start: Array, noise: Array, limit: float
+) -> Array:
+    """Where a function falls through zero, by Newton's method kept inside a bracket; nan if not within +-`limit`.
+
+    `function(t)` gives value and slope. Values below `noise` count as zero. Of infinite values only the sign is used.
+    """
+    eps = jnp.finfo(start.dtype).eps
+
+    class State(NamedTuple):
+        t: Array
+        low: Array  # largest t seen with a positive value
+        high: Array  # smallest t seen with a negative value
+        step: Array  # length of the last step inside the bracket
+        reach: Array  # longest step allowed while there is no bracket
+        iterations: Array
+        done: Array
+
+    def advance(state: State) -> State:
+        t = state.t
+        value, slope = function(t)
+        low, high = jnp.where(value > 0, t, state.low), jnp.where(value < 0, t, state.high)
+        newton = t - value / slope
+        sound = (slope < 0) & jnp.isfinite(newton)
+        bracketed = jnp.isfinite(low) & jnp.isfinite(high)
+        # Inside the bracket Newton must stay there and halve its step each time; otherwise bisect.
+        fast = sound & (newton > low) & (newton < high) & (jnp.abs(newton - t) <= state.step / 2)
+        inside = jnp.where(fast, newton, low / 2 + high / 2)
+        wanted = jnp.where(sound, newton - t, jnp.sign(value) * state.reach)
+        outside = jnp.clip(t + jnp.clip(wanted, -state.reach, state.reach), -limit, limit)
+        zero = jnp.abs(value) <= noise
+        narrow = bracketed & (high - low <= 2 * eps * jnp.maximum(1, jnp.abs(t)))
+        stuck = jnp.isnan(value) | (~bracketed & (outside == t) & ~zero)
+        following = jnp.where(bracketed, inside, outside)
+        following = jnp.where(zero, jnp.where(sound, newton, t), jnp.where(narrow, t, following))
+        return State(
+            t=jnp.where(stuck, jnp.nan, following),
+            low=low,
+            high=high,
+            step=jnp.where(bracketed, jnp.abs(following - t), state.step),
+            reach=2 * state.reach,
+            iterations=state.iterations + 1,
+            done=zero | narrow | stuck,
+        )
+
+    infinity = jnp.full_like(start, jnp.inf)
+    first = State(
+        start,
+        -infinity,
+        infinity,
+        infinity,
+        jnp.full_like(start, _FIRST_REACH),
+        jnp.zeros((), jnp.int32),
+        jnp.isnan(start),
+    )
+    last = lax.while_loop(lambda state: ~state.done & (state.iterations < _MAX_ITERATIONS), advance, first)
+    return jnp.where(last.done, last.t, jnp.nan)

@@ -1,0 +1,87 @@
+"""One function over many problems: a few lanes at once, batches that bound memory, all cores or devices."""
+
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial, wraps
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from jaxscale._base.devices import compile_options, workers
+
+# Lanes at once, and problems in a batch. What a core works on must stay in its cache, and a lane waits for the slowest
+# of its fellows; an accelerator wants many.
+_ON_CPU, _ON_ACCELERATOR = (128, 1024), (16384, 16384)
+
+
+def batched(
+    function: Callable[..., Sequence[Array]], static: Hashable, arrays: Sequence[np.ndarray], shared: Sequence[Any] = ()
+) -> list[np.ndarray]:
+    """`function(static, shared, *arrays)` in float64, over the last axis of all arrays, (any, count), a few at once.
+
+    `shared` holds numbers and arrays that are the same for all. What comes out has the problems last too. Whatever
+    their number, it is one compiled program; `function` and `static` must be equal for equal work.
+    """
+    count = arrays[0].shape[-1]
+    hands, devices = workers(None)
+    on_cpu = devices[0].platform == "cpu"
+    lanes, size = _ON_CPU if on_cpu else _ON_ACCELERATOR
+    run = _compiled(devices[0].platform)
+    starts = range(0, count, size)
+    common = tuple(np.asarray(v, np.float64) for v in shared)
+
+    def part(start: int) -> list[np.ndarray]:
+        here = min(size, count - start)
+        filling = ((0, 0), (0, size - here))  # with copies of the last problem
+        some = [np.pad(np.asarray(a[:, start : start + here], np.float64), filling, "edge") for a in arrays]
+        device = devices[0] if on_cpu else devices[start // size % len(devices)]
+        with jax.enable_x64(True), jax.default_device(device):  # settings of each thread
+            outputs = run(function, static, lanes, here, common, *some)
+            return [np.asarray(output)[..., :here] for output in outputs]
+
+    # The first call of a program compiles it, and the others wait for that.
+    program = (function, static, tuple(a.shape[:-1] for a in arrays), tuple(v.shape for v in common))
+    alone = 0 if program in _compiled_for else 1
+    _compiled_for.add(program)
+    parts = [part(start) for start in starts[:alone]]
+    if min(hands, len(starts) - alone) > 1:
+        with ThreadPoolExecutor(hands) as pool:
+            parts += pool.map(part, starts[alone:])
+    else:
+        parts += map(part, starts[alone:])
+    return [np.concatenate(some, axis=-1) for some in zip(*parts, strict=True)]
+
+
+def each(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of one problem, as `batched` takes it."""
+
+    @wraps(function)
+    def over_lanes(static: Any, shared: Any, *arrays: Array) -> Any:
+        return jax.vmap(partial(function, static, shared), in_axes=-1, out_axes=-1)(*arrays)
+
+    return over_lanes
+
+
+_compiled_for: set[tuple[Any, ...]] = set()  # programs and shapes that a thread need not wait for
+
+
+@cache
+def _compiled(platform: str) -> Callable[..., Any]:
+    return jax.jit(_run, static_argnums=(0, 1, 2), compiler_options=compile_options(platform))
+
+
+def _run(function: Callable[..., Any], static: Any, lanes: int, count: Array, shared: Any, *arrays: Array) -> Any:
+    over_lanes = partial(function, static, shared)
+
+    def some(k: Array, results: Any) -> Any:
+        found = over_lanes(*(lax.dynamic_slice_in_dim(a, k * lanes, lanes, -1) for a in arrays))
+        return jax.tree.map(
+            lambda all_, new: lax.dynamic_update_slice_in_dim(all_, new, k * lanes, all_.ndim - 1), results, found
+        )
+
+    shapes = jax.eval_shape(over_lanes, *(a[..., :lanes] for a in arrays))
+    nothing = jax.tree.map(lambda s: jnp.zeros((*s.shape[:-1], arrays[0].shape[-1]), s.dtype), shapes)
+    return lax.fori_loop(0, (count + lanes - 1) // lanes, some, nothing)

@@ -1,0 +1,515 @@
+"""Approach 2: the best size at each compute budget, from runs of several sizes there, and the line through them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import pandas as pd
+from scipy.interpolate import Akima1DInterpolator
+
+from jaxscale._approaches.isoflop_shape import Shape, fit_shape
+from jaxscale._approaches.trend import Trend, check_resampling, percentiles, through, trend_table, words
+from jaxscale._base.errors import InputError
+from jaxscale._base.report import Lines, Report, Reporting, Table
+from jaxscale._base.text import format_number, plural, quoted
+from jaxscale._data.runs import Runs, as_runs
+
+Method = Literal["unbiased", "akima", "parabola"]
+
+MISFIT = 2.0  # times the noise by which the shape may miss the losses before that is said
+FEWEST_SIZES = 5  # of a budget: three make a parabola, five can contradict one
+_SAME_SIZE = 0.005  # sizes this close in logs are one size
+_LEVELLED = 1e-3  # budgets whose runs differ in log compute by more are brought to one compute first
+_FEWEST_DEVIATIONS = 4  # that the noise is known from
+_ROUNDING = 1e-9
+_FAR_OFF = 6.0  # typical residuals from the curve at which a loss is named
+_NEAR = 3  # sizes on each side of the lowest whose scatter is taken for the noise
+_WORDS = {
+    "unbiased": "the law's own shape along each budget",
+    "akima": "Akima interpolation in logs",
+    "parabola": "a parabola in log N",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """One budget: its runs by size, and the optimum found there.
+
+    budget: FLOPs. sizes, tokens, loss: (n_sizes,), ascending in size; repeated sizes are averaged in logs, and losses
+    are those expected at exactly this budget. rows: row numbers of its runs. N, D, best_loss: the optimum; nan where
+    there is none, and `note` says why. curve: (2, n), sizes and losses of the curve whose lowest point it is.
+    interval: of N, for the noise of the runs alone; None where it could not be had.
+    """
+
+    budget: float
+    sizes: np.ndarray
+    tokens: np.ndarray
+    loss: np.ndarray
+    rows: tuple[int, ...]
+    N: float
+    D: float
+    best_loss: float
+    note: str
+    curve: np.ndarray
+    interval: tuple[float, float] | None
+
+    @property
+    def off_centre(self) -> float:
+        """Natural log of the middle of the sizes over the optimum: above 0 where the runs are mostly too large."""
+        return float(np.mean(np.log(self.sizes[[0, -1]])) - math.log(self.N)) if self.N > 0 else math.nan
+
+
+@dataclass(frozen=True, eq=False)
+class IsoFlop(Reporting):
+    """Best sizes by budget, and the power laws through them: `N` and `D` are `Trend`s.
+
+    exponents, misfit: (alpha, beta) of the shape that all budgets share, where the method has one, and how far it
+    misses the losses, in units of the noise between neighbouring sizes; typical: its typical residual as a share of the
+    loss. None and nan elsewhere. points: sizes that each
+    parabola goes through, None for all. unused: runs that belong to no budget.
+    """
+
+    method: Method
+    points: int | None
+    profiles: tuple[Profile, ...]
+    N: Trend
+    D: Trend
+    level: float
+    seed: int
+    runs: int
+    unused: int
+    exponents: tuple[float, float] | None = None
+    misfit: float = math.nan
+    typical: float = math.nan
+    notes: tuple[str, ...] = field(default=())
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each budget: optimum (nan where there is none), sizes, off_centre, rows and note."""
+        return pd.DataFrame([
+            {
+                "budget": p.budget,
+                "N": p.N,
+                "N_lo": p.interval[0] if p.interval else math.nan,
+                "N_hi": p.interval[1] if p.interval else math.nan,
+                "D": p.D,
+                "loss": p.best_loss,
+                "tokens_per_param": p.D / p.N,
+                "sizes": len(p.sizes),
+                "smallest": p.sizes[0],
+                "largest": p.sizes[-1],
+                "off_centre": p.off_centre,
+                "note": p.note,
+            }
+            for p in self.profiles
+        ])  # fmt: skip
+
+    @property
+    def verdict(self) -> str:
+        """One line: the exponent, or why there is none."""
+        lost = len(self.profiles) - self.N.count
+        if self.N.count < 2:
+            return f"NO EXPONENT: {plural(self.N.count, 'budget')} with an optimum inside the runs; it takes two"
+        ends = words(self.N.interval, "{:.4f}".format)
+        said = f" ({plural(lost, 'budget')} left out)" if lost else ""
+        return f"N grows as C^{self.N.exponent:.4f} ({100 * self.level:g} % {ends}), from {self.N.count} budgets{said}"
+
+    def report(self) -> Report:
+        """Exponents first, then the optimum of each budget, then what to know."""
+        how = _WORDS[self.method] + (f" through the {self.points} sizes nearest the lowest" if self.points else "")
+        rows = tuple(
+            (
+                format_number(p.budget, suffixes=False),
+                *(format_number(v) if v > 0 else "–" for v in (p.N, p.D)),
+                f"{p.best_loss:.4f}" if p.best_loss > 0 else "–",
+                format_number(p.D / p.N, 3) if p.N > 0 else "–",
+                f"{len(p.sizes)}, {format_number(p.sizes[0], 3)} to {format_number(p.sizes[-1], 3)}",
+                p.note,
+            )
+            for p in self.profiles
+        )
+        header = ("budget (FLOPs)", "N", "D (tokens)", "loss", "D/N", "sizes", "note")
+        blocks: list[Table | Lines] = [trend_table((self.N, self.D)), Table("Budgets", header, rows)]
+        if self.notes:
+            blocks.append(Lines("To know", self.notes))
+        title = f"Approach 2 (isoFLOP) · {self.runs} runs · {plural(len(self.profiles), 'budget')} · {how}"
+        return Report(title, self.verdict, tuple(blocks))
+
+    def __repr__(self) -> str:
+        return f"<IsoFlop {self.method}: {self.verdict}>"
+
+
+def isoflop(
+    runs: Runs | Any,
+    *,
+    method: Method = "unbiased",
+    points: int | None = 5,
+    budgets: Sequence[float] | None = None,
+    tolerance: float = 0.1,
+    level: float = 0.9,
+    draws: int = 500,
+    seed: int = 0,
+) -> IsoFlop:
+    """Approach 2 of Hoffmann et al. 2022 (arXiv 2203.15556, Section 3.2): a curve through the losses of each budget.
+
+    Args:
+        runs: `Runs` with N and D (or C), or anything `read_runs` takes.
+        method: how the lowest point of a budget is found. "parabola": least squares of the loss in log N, as published;
+            its optimum is biased where alpha and beta differ, and its exponent too where the sizes are not centred on
+            the optimum (arXiv 2603.22339). "akima": interpolation of log loss in log N, as Porian et al. 2024 did
+            (arXiv 2406.19146); free of any shape, but it follows the noise. "unbiased": the shape that the law itself
+            has along a budget, E_c + A_c N^-alpha + B_c D^-beta, with alpha and beta shared by all budgets.
+            Free of bias is not free of error: five budgets of fifteen runs with .5 % noise put D three decades on
+            within .21 % of the truth in the median of 1,000 sets, and a single set 3 to 5 % off.
+        points: sizes nearest the lowest that a parabola goes through; None for all. The other methods use all.
+        budgets: the budgets in FLOPs; found from the runs where not given.
+        tolerance: how far a run's compute may be from its budget, as a share.
+        level, draws, seed: of the intervals. The noise of the runs is resampled onto the curves, and every optimum and
+            the lines through them are found again; draws=0 leaves intervals out.
+
+    A budget whose lowest loss is at its smallest or largest size has its optimum outside the runs: it is named, and has
+    no part in the exponent.
+
+    Raises:
+        InputError: an argument cannot be used, or no budget has five sizes.
+    """
+    runs = as_runs(runs)
+    check_resampling(level, draws)
+    if method not in get_args(Method):
+        raise InputError(f"method must be one of {', '.join(get_args(Method))}, got {quoted(method)}")
+    if points is not None and points < 4:
+        raise InputError(f"points must be at least 4, or None for all sizes, got {points}")
+    if not 0 < tolerance < 1:
+        raise InputError(f"tolerance must lie between 0 and 1 (0.1 is 10 %), got {tolerance!r}")
+    tables = _by_budget(runs, budgets, tolerance)
+    if not tables:
+        raise InputError(
+            f"no compute budget has runs of {FEWEST_SIZES} sizes within {100 * tolerance:g} %; "
+            "an isoFLOP profile needs them. Give a larger tolerance=, or use fit, which needs no budgets"
+        )
+    noise = np.concatenate([_noise(t.log_n, t.levelled()) for t in tables])
+    shape, misfit = None, math.nan
+    if method == "unbiased":
+        shape, found = _by_shape(tables, draws, seed)
+        if len(noise) >= _FEWEST_DEVIATIONS:
+            misfit = shape.typical / (1.4826 * float(np.median(np.abs(noise))) + _ROUNDING)
+    else:
+        found = _by_curve(tables, method, points, noise, draws, seed)
+    profiles = tuple(
+        _profile(t, f, method, points, shape, i, level) for i, (t, f) in enumerate(zip(tables, found, strict=True))
+    )
+    log_budgets = np.array([t.log_budget for t in tables])
+    sizes = np.log(np.array([p.N for p in profiles]))
+    moved = np.stack([f.draws for f in found], axis=1) if draws else None
+    per_size = np.array([t.log_per_size for t in tables])  # log N + log D at a budget
+    shared = {"level": level, "seed": seed}
+    trends = (
+        through("N", log_budgets, sizes, moved, **shared),
+        through("D", log_budgets, per_size - sizes, None if moved is None else per_size - moved, **shared),
+    )
+    unused = runs.count - sum(len(t.rows) for t in tables)
+    return IsoFlop(
+        method=method,
+        points=points if method == "parabola" else None,
+        profiles=profiles,
+        N=trends[0],
+        D=trends[1],
+        level=level,
+        seed=seed,
+        runs=runs.count,
+        unused=unused,
+        exponents=None if shape is None else (shape.alpha, shape.beta),
+        misfit=misfit,
+        typical=math.nan if shape is None else shape.typical,
+        notes=_notes(profiles, unused, shape, misfit) + _outliers(tables, shape),
+    )
+
+
+# --- Budgets ---
+
+
+class _Table(NamedTuple):
+    """The runs of one budget by size, in logs: (n_sizes,) each."""
+
+    log_budget: float
+    log_per_size: float  # log N + log D of a run at exactly this budget
+    log_n: np.ndarray
+    log_d: np.ndarray
+    log_loss: np.ndarray
+    rows: tuple[int, ...]
+
+    def levelled(self) -> np.ndarray:
+        """Log losses expected at exactly this budget: those of runs with a little more compute are raised.
+
+        The slope in compute comes from least squares beside a parabola in size.
+        """
+        away = self.log_n + self.log_d - self.log_per_size
+        if np.ptp(away) < _LEVELLED or len(away) < 6:
+            return self.log_loss
+        x = self.log_n - self.log_n.mean()
+        columns = np.stack([np.ones_like(x), x, x**2, away], axis=1)
+        slope = np.linalg.lstsq(columns, self.log_loss, rcond=None)[0][3]
+        return self.log_loss - np.clip(slope, -1.0, 0.0) * away
+
+
+def _by_budget(runs: Runs, budgets: Sequence[float] | None, tolerance: float) -> list[_Table]:
+    """The runs of each budget that has enough sizes, ascending."""
+    if runs.response_name != "loss" and (runs.response <= 0).any():
+        raise InputError(f"isoFLOP profiles need a positive response; {quoted(runs.response_name)} is not")
+    log_n, log_d, log_c = (np.log(runs.variable(v)) for v in ("N", "D", "C"))
+    log_loss, reach = np.log(runs.response), math.log1p(tolerance)
+    if budgets is None:
+        centres = _detected(log_c, log_n, reach)
+    else:
+        if not all(0 < b < math.inf for b in budgets):
+            raise InputError("budgets must be positive and finite numbers of FLOPs")
+        centres = sorted(math.log(b) for b in budgets)
+    tables = []
+    for centre in centres:
+        mine = np.flatnonzero(np.abs(log_c - centre) <= reach)
+        if budgets is not None and len(_steps(log_n[mine])) < FEWEST_SIZES:
+            raise InputError(
+                f"budget {math.exp(centre):g} has {plural(len(_steps(log_n[mine])), 'size')} within "
+                f"{100 * tolerance:g} %; it takes {FEWEST_SIZES}. Leave it out, or give a larger tolerance="
+            )
+        order = mine[np.argsort(log_n[mine], kind="stable")]
+        groups = _steps(log_n[order])
+        per_size = centre - float(np.mean(log_c[mine] - log_n[mine] - log_d[mine]))
+        sizes, tokens, losses = (np.array([x[order][g].mean() for g in groups]) for x in (log_n, log_d, log_loss))
+        rows_of = tuple(sorted(int(r) for r in runs.rows[mine]))
+        tables.append(_Table(centre, per_size, sizes, tokens, losses, rows_of))
+    return tables
+
+
+def _steps(log_n: np.ndarray) -> list[np.ndarray]:
+    """Positions in the ascending order of size, those of one size together."""
+    ascending = np.sort(log_n)
+    return (
+        np.split(np.arange(len(ascending)), np.flatnonzero(np.diff(ascending) > _SAME_SIZE) + 1) if len(log_n) else []
+    )
+
+
+def _detected(log_c: np.ndarray, log_n: np.ndarray, reach: float) -> list[float]:
+    """Log budgets: again and again the compute around which most runs lie, until too few are left around any."""
+    order = np.argsort(log_c, kind="stable")
+    c, n = log_c[order], log_n[order]
+    centres: list[float] = []
+    while len(c):
+        first, last = np.searchsorted(c, c - reach), np.searchsorted(c, c + reach, side="right")
+        most = int(np.argmax(last - first))
+        if last[most] - first[most] < FEWEST_SIZES:
+            break
+        centre = float(np.median(c[first[most] : last[most]]))
+        mine = np.abs(c - centre) <= reach
+        if len(_steps(n[mine])) >= FEWEST_SIZES and all(abs(centre - other) > 2 * reach for other in centres):
+            centres.append(centre)
+        else:  # one size, or the slope between two budgets
+            mine[first[most] : last[most]] = True
+        c, n = c[~mine], n[~mine]
+    return sorted(centres)
+
+
+# --- Optima ---
+
+
+_NO_LOWEST = "the curve has no lowest point inside the sizes"
+
+
+class _Found(NamedTuple):
+    log_n: float  # nan where there is none
+    log_loss: float
+    note: str
+    draws: np.ndarray  # (draws,)
+
+
+def _by_curve(
+    tables: list[_Table], method: str, points: int | None, noise: np.ndarray, draws: int, seed: int
+) -> list[_Found]:
+    lowest = _akima_lowest if method == "akima" else lambda x, y: _parabola_lowest(x, y, points)
+    both = np.concatenate([noise, -noise])
+    rng = np.random.default_rng(seed)
+    found = []
+    for table in tables:
+        y = table.levelled()
+        x, at = (float(v[0]) for v in lowest(table.log_n, y[None]))
+        note = _end(table, y) or ("" if np.isfinite(x) else _NO_LOWEST)
+        moved = np.full(draws, np.nan)
+        if draws and len(noise) >= _FEWEST_DEVIATIONS:
+            moved = lowest(table.log_n, y + rng.choice(both, (draws, len(y))))[0]
+        found.append(_Found(math.nan if note else x, at, note, moved))
+    return found
+
+
+def _by_shape(tables: list[_Table], draws: int, seed: int) -> tuple[Shape, list[_Found]]:
+    offsets = np.array([t.log_per_size for t in tables])
+    columns = [(t.log_n, t.log_d, np.exp(t.log_loss)) for t in tables]
+    shape = fit_shape(columns, offsets, draws=draws, seed=seed)
+    found = []
+    for i, table in enumerate(tables):
+        x = float(shape.log_best[i])
+        end = _end(table, table.levelled())
+        inside = not end and table.log_n[0] <= x <= table.log_n[-1]
+        note = "" if inside else end or _NO_LOWEST
+        at = math.log(shape.loss(i, x)) if inside else math.nan
+        moved = np.where(
+            (shape.drawn[:, i] >= table.log_n[0]) & (shape.drawn[:, i] <= table.log_n[-1]), shape.drawn[:, i], np.nan
+        )
+        found.append(_Found(x if inside else math.nan, at, note, moved))
+    return shape, found
+
+
+def _end(table: _Table, log_loss: np.ndarray) -> str:
+    """What is wrong where the lowest loss is at an end of the sizes."""
+    k = int(np.argmin(log_loss))
+    if 0 < k < len(log_loss) - 1:
+        return ""
+    which, way = ("smallest", "below") if k == 0 else ("largest", "above")
+    return f"lowest at the {which} size, so the optimum lies {way} the runs"
+
+
+def _inner(y: np.ndarray) -> np.ndarray:
+    """Which rows of losses, (draws, k), are lowest away from their ends."""
+    k = y.argmin(axis=1)
+    return (k > 0) & (k < y.shape[1] - 1)
+
+
+def _akima_lowest(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where Akima's interpolant of each row of y, (draws, k), is lowest, and how low: exactly, piece by piece."""
+    pieces = Akima1DInterpolator(x, y.T).c  # (4, k - 1, draws), cubic first, each from the left end of its piece
+    c3, c2, c1, c0 = pieces
+    with np.errstate(invalid="ignore", divide="ignore"):
+        root = np.sqrt(c2**2 - 3 * c3 * c1)
+        # The minimum of a cubic is where its slope rises: one root, written so that a parabola is no special case.
+        at = np.where(c2 >= 0, -c1 / (c2 + root), (root - c2) / (3 * c3))
+    width = np.diff(x)[:, None]
+    inside = (at >= 0) & (at <= width)
+    at = np.where(inside, at, 0.0)
+    height = np.where(inside, ((c3 * at + c2) * at + c1) * at + c0, np.inf)
+    starts = np.where(np.isfinite(c0), c0, np.inf)
+    at, height = np.where(starts <= height, 0.0, at), np.minimum(starts, height)
+    piece = height.argmin(axis=0)
+    column = np.arange(y.shape[0])
+    sound = _inner(y)
+    return np.where(sound, x[piece] + at[piece, column], np.nan), np.where(sound, height[piece, column], np.nan)
+
+
+def _parabola_lowest(x: np.ndarray, y: np.ndarray, points: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Vertex of the least-squares parabola of the loss through all sizes, or those nearest the lowest, and its log."""
+    best = np.full(len(y), np.nan)
+    height = np.full(len(y), np.nan)
+    lowest = y.argmin(axis=1)
+    sound = _inner(y)
+    for k in np.unique(lowest[sound]):
+        rows = np.flatnonzero(sound & (lowest == k))
+        window = _window(k, len(x), points)
+        centre, span = x[window].mean(), np.ptp(x[window])
+        z = (x[window] - centre) / span
+        columns = np.stack([np.ones_like(z), z, z**2], axis=1)
+        c0, c1, c2 = np.linalg.lstsq(columns, np.exp(y[rows][:, window]).T, rcond=None)[0]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            vertex = -c1 / (2 * c2)
+            inside = (c2 > 0) & (centre + span * vertex >= x[0]) & (centre + span * vertex <= x[-1])
+            value = c0 + c1 * vertex / 2
+        best[rows] = np.where(inside, centre + span * vertex, np.nan)
+        height[rows] = np.where(inside & (value > 0), np.log(np.where(value > 0, value, 1.0)), np.nan)
+    return best, height
+
+
+def _window(lowest: int, count: int, points: int | None) -> slice:
+    if points is None or points >= count:
+        return slice(0, count)
+    first = min(max(0, lowest - points // 2), count - points)
+    return slice(first, first + points)
+
+
+def _noise(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Noise of log losses near the lowest: what each differs by from the cubic through its four neighbours, scaled to
+    the deviation of one run (pseudo-residuals; Gasser, Sroka & Jennen-Steinmetz 1986)."""
+    lowest = int(np.argmin(y))
+    out = []
+    for i in range(2, len(x) - 2):
+        if abs(i - lowest) > _NEAR:
+            continue
+        around = [i - 2, i - 1, i + 1, i + 2]
+        weights = np.array([math.prod((x[i] - x[k]) / (x[j] - x[k]) for k in around if k != j) for j in around])
+        out.append((y[i] - weights @ y[around]) / math.sqrt(1 + weights @ weights))
+    return np.array(out)
+
+
+# --- The record ---
+
+
+def _profile(
+    table: _Table, found: _Found, method: str, points: int | None, shape: Shape | None, index: int, level: float
+) -> Profile:
+    log_loss = table.levelled()
+    grid = np.linspace(table.log_n[0], table.log_n[-1], 101)
+    if shape is not None:
+        curve = np.array([shape.loss(index, x) for x in grid])
+        there = [shape.loss(index, *at) for at in zip(table.log_n, table.log_d, strict=True)]
+        on_budget = [shape.loss(index, x) for x in table.log_n]
+        log_loss = table.log_loss + np.log(on_budget) - np.log(there)
+    elif method == "akima":
+        curve = np.exp(Akima1DInterpolator(table.log_n, log_loss)(grid))
+    else:
+        window = _window(int(np.argmin(log_loss)), len(log_loss), points)
+        centre = table.log_n[window].mean()
+        c = np.polyfit(table.log_n[window] - centre, np.exp(log_loss[window]), 2)
+        grid = np.linspace(table.log_n[window][0], table.log_n[window][-1], 101)
+        curve = np.polyval(c, grid - centre)
+    size = math.exp(found.log_n)
+    ends = None if found.note else percentiles(found.draws, level)
+    return Profile(
+        budget=math.exp(table.log_budget),
+        sizes=np.exp(table.log_n),
+        tokens=np.exp(table.log_d),
+        loss=np.exp(log_loss),
+        rows=table.rows,
+        N=size,
+        D=math.exp(table.log_per_size - found.log_n),
+        best_loss=math.nan if found.note else math.exp(found.log_loss),
+        note=found.note,
+        curve=np.stack([np.exp(grid), curve]),
+        interval=None if ends is None else (math.exp(ends[0]), math.exp(ends[1])),
+    )
+
+
+def _notes(profiles: tuple[Profile, ...], unused: int, shape: Shape | None, misfit: float) -> tuple[str, ...]:
+    notes = []
+    if unused:
+        notes.append(f"{plural(unused, 'run')} in no budget of {FEWEST_SIZES} sizes, and not used here.")
+    outside = [p for p in profiles if p.note]
+    if outside:
+        named = ", ".join(format_number(p.budget, suffixes=False) for p in outside)
+        notes.append(f"Left out of the exponent, since their optimum is not inside their sizes: {named} FLOPs.")
+    if shape is not None:
+        notes.append(
+            f"The shape shared by all budgets has alpha {shape.alpha:.3g} and beta {shape.beta:.3g}, far less certain "
+            f"than the optima, and a typical residual of {100 * shape.typical:.2g} %."
+        )
+        if misfit > MISFIT:
+            notes.append(
+                f"These profiles are no curve of the law: it misses them by {misfit:.1f} times the noise between "
+                'neighbouring sizes. Compare with method="akima".'
+            )
+    return tuple(notes)
+
+
+def _outliers(tables: list[_Table], shape: Shape | None) -> tuple[str, ...]:
+    """A sentence on runs far off the shape that all budgets share: least squares lets them pull."""
+    if shape is None:
+        return ()
+    far = np.flatnonzero(np.abs(shape.relative) > max(_FAR_OFF * shape.typical, _ROUNDING))
+    if not len(far):
+        return ()
+    where = [(t.log_budget, log_n) for t in tables for log_n in t.log_n]
+    named = [
+        f"{100 * shape.relative[k]:+.1f} % at {format_number(math.exp(where[k][1]))} parameters and "
+        f"{format_number(math.exp(where[k][0]), suffixes=False)} FLOPs"
+        for k in far[:5]
+    ]
+    return (
+        f"{plural(len(far), 'run')} more than {_FAR_OFF:g} typical residuals off the curves: {'; '.join(named)}"
+        f"{'; and more' if len(far) > 5 else ''}. They weigh little here, and fully in a parabola or Akima's curve.",
+    )

@@ -1,0 +1,4 @@
+"""What every wing stands on: errors, words, reports, files, devices. No law, no run, no fit.
+
+Read `errors`, `text` (numbers and names in sentences), `report` (what a record prints), `verdict`.
+"""

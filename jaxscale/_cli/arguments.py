@@ -1,0 +1,271 @@
+"""What the words of a command line mean: numbers, names, budgets, laws and files, or a sentence about what is wrong."""
+
+import os
+import re
+import runpy
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import typer
+
+import jaxscale as js
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import inert, parse_number, quoted
+
+# What typer raises when a command line is wrong; it has no public name.
+UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
+OBJECTIVES = ("huber", "student", "squared", "squared-raw", "absolute")
+INTERVALS = ("auto", "quick", "bootstrap", "profile", "none")
+
+
+def reading(
+    laws: Sequence[Any],
+    *,
+    col: Sequence[str] | None,
+    where: Sequence[str] | None,
+    on_bad: str,
+    loss_unit: str,
+    **columns: str | None,
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What `read_runs` is called with for some laws: its own options, and the columns of further variables."""
+    variables = {v.name: v for law in laws for v in (*law.variables, *(step.response for step in law.steps[:-1]))}
+    if columns["loss"] is not None and columns["response"] is not None and "loss" not in variables:
+        raise InputError("--loss and --response name the same column; give one of them")
+    reading: dict[str, Any] = {name: column for name, column in columns.items() if column is not None}
+    others = pairs(col, "--col", "VAR=COL")
+    for name in others:
+        if name not in variables:
+            who, has = (f"law {laws[0].name} has no", "it has") if len(laws) == 1 else ("no law has a", "they have")
+            raise InputError(f"--col: {who} variable {quoted(name)}; {has} {', '.join(variables)}")
+        if name in reading:
+            raise InputError(f"--col: the column of {quoted(name)} is given twice")
+    domains = {"response": laws[0].response.domain} | {v.name: v.domain for v in variables.values()}
+    reading["domains"] = {name: domain for name, domain in domains.items() if domain in ("real", "unit", "count")}
+    reading["where"] = tuple(where or ())
+    reading["on_bad"] = _choice(on_bad, "--on-bad", ("raise", "drop"))
+    reading["loss_unit"] = _choice(loss_unit, "--loss-unit", ("nats", "bits"))
+    return reading, others
+
+
+def number(text: str, option: str) -> float:
+    """A number as people write it (70B, 1.4T, 1e21)."""
+    try:
+        return parse_number(text)
+    except InputError as error:
+        raise InputError(f"{option}: {error}") from None
+
+
+def _budget(text: str) -> float:
+    try:
+        return number(text, "--budget")
+    except InputError as error:
+        several = text.split(",")
+        if len(several) < 2:
+            raise
+        options = " ".join(f"--budget {inert(each.strip(), 30)}" for each in several[:3])
+        raise InputError(f"{error}. For several budgets repeat the option: {options}") from None
+
+
+def plan_limits(
+    limit: Iterable[str] | None, max_tokens: str | None, max_params: str | None, unique_tokens: str | None
+) -> dict[str, float]:
+    """Limits by name from all options that give one."""
+    limits = numbers(limit, "--limit", "NAME=VALUE, such as N_max=70B")
+    short = {"D_max": ("--max-tokens", max_tokens), "N_max": ("--max-params", max_params)}
+    for name, (option, text) in (short | {"U": ("--unique-tokens", unique_tokens)}).items():
+        if text is not None:
+            if name in limits:
+                raise InputError(f"{option} and --limit {name} say the same; give one of them")
+            limits[name] = number(text, option)
+    return limits
+
+
+def plan_cost(cost: str, inference_tokens: str | None) -> Any:
+    """The cost model of that name, with the tokens to be served."""
+    model = js.costs.get(cost)
+    if inference_tokens is None:
+        return model
+    return model.with_inference(tokens=number(inference_tokens, "--inference-tokens"))
+
+
+def plan_request(
+    budget: Sequence[str] | None,
+    reach_loss: Sequence[str] | None,
+    cost: str,
+    inference_tokens: str | None,
+    limits: dict[str, float],
+    level: str | None,
+) -> dict[str, Any]:
+    """What `frontier` is called with."""
+    if bool(budget) == bool(reach_loss):
+        raise UsageError("give --budget or --reach-loss, one of the two")
+    return {
+        "budgets": [_budget(text) for text in budget] if budget else None,
+        "reach_loss": [number(text, "--reach-loss") for text in reach_loss] if reach_loss else None,
+        "cost": plan_cost(cost, inference_tokens),
+        "limits": limits,
+        "level": None if level is None else number(level, "--level"),
+    }
+
+
+def count(text: str, option: str, least: int, otherwise: str = "") -> int:
+    """A whole number, `least` at least."""
+    if not re.fullmatch("[0-9]{1,18}", text) or int(text) < least:
+        raise InputError(
+            f"{option} takes {otherwise} a whole number from {least} on, got {quoted(text)}".replace("  ", " ")
+        )
+    return int(text)
+
+
+def _choice(text: str, option: str, choices: Sequence[str]) -> str:
+    if text not in choices:
+        raise InputError(f"{option} takes {', '.join(choices[:-1])} or {choices[-1]}, got {quoted(text)}")
+    return text
+
+
+def pairs(texts: Iterable[str] | None, option: str, form: str) -> dict[str, str]:
+    """NAME=VALUE, each name once."""
+    pairs: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not (name.strip() and equals and value.strip()):
+            raise InputError(f"{option} takes {form}, got {quoted(text)}")
+        if name.strip() in pairs:
+            raise InputError(f"{option} names {quoted(name.strip())} twice; give it once")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def numbers(texts: Iterable[str] | None, option: str, form: str) -> dict[str, float]:
+    """NAME=NUMBER."""
+    return {name: number(value, f"{option} {inert(name)}") for name, value in pairs(texts, option, form).items()}
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    names = tuple(name.strip() for name in text.split(","))
+    if len(names) < 2 or not all(names):
+        raise InputError(f"--tie takes two or more names with commas between them (alpha,beta), got {quoted(text)}")
+    return names
+
+
+def priors(texts: Iterable[str] | None) -> dict[str, tuple[float, float]]:
+    """NAME=CENTRE:WIDTH."""
+    priors = {}
+    for name, text in pairs(texts, "--prior", "NAME=CENTRE:WIDTH").items():
+        centre, colon, width = text.partition(":")
+        if not colon:
+            raise InputError(f"--prior takes NAME=CENTRE:WIDTH (alpha=0.35:0.05), got {quoted(f'{name}={text}')}")
+        priors[name] = number(centre, "--prior"), number(width, "--prior")
+    return priors
+
+
+def shares(texts: Iterable[str]) -> dict[str, float]:
+    """Widths by parameter: `alpha,beta` are one for all groups, `alpha=0.05` lies apart."""
+    shares: dict[str, float] = {}
+    for part in (part for text in texts for part in text.split(",")):
+        name, equals, width = (x.strip() for x in part.partition("="))
+        if not name or (equals and not width):
+            raise InputError(
+                f"--share takes names with commas between them, alpha,beta or alpha=0.05; got {quoted(part)}"
+            )
+        shares[name] = number(width, f"--share {inert(name)}") if equals else 0.0
+    return shares
+
+
+def objective(kind: str, delta: str | None) -> Any:
+    """The objective that --objective and --delta name."""
+    if _choice(kind, "--objective", OBJECTIVES) == "huber":
+        if delta is None:
+            return js.Huber()
+        return js.Huber("matched" if delta.lower() == "matched" else number(delta, "--delta"))
+    if delta is not None:
+        raise InputError(f"--delta belongs to --objective huber; {kind} has none")
+    space = "raw" if kind == "squared-raw" else "log"
+    return {"absolute": js.AbsoluteError, "student": js.StudentT}.get(kind, lambda: js.SquaredError(space=space))()
+
+
+def intervals(kind: str | None, draws: str | None) -> str | None:
+    """The method of the intervals."""
+    if kind is None:
+        return "auto" if draws is None else "bootstrap"
+    return None if _choice(kind.lower(), "--intervals", INTERVALS) == "none" else kind.lower()
+
+
+def law_names(text: str) -> list[str]:
+    """Names between commas, those inside brackets left alone: `chinchilla,bnsl(breaks=2, variable=C)` is two."""
+    names = [name.strip() for name in re.split(r",(?![^()]*\))", text)]
+    if not all(names):
+        raise InputError(f"--laws takes names with commas between them (chinchilla,kaplan_nd), got {quoted(text)}")
+    return names
+
+
+def law_named(text: str) -> Any:
+    """The law of that name, `name(option=value)`, or of that name in a Python file, whose code is run."""
+    path, colon, name = text.rpartition(":")
+    if not colon or not path.endswith(".py"):
+        return js.laws.get(text)
+    if not Path(path).is_file():
+        raise InputError(f"--law: there is no file {quoted(path)}")
+    try:
+        found = runpy.run_path(path, run_name="jaxscale_user_law")
+    except (Exception, SystemExit) as error:
+        raise InputError(
+            f"--law: running {quoted(path)} failed: {type(error).__name__}: {inert(error, 200)}"
+        ) from error
+    if not isinstance(found.get(name), js.Law):
+        known = ", ".join(key for key, value in found.items() if isinstance(value, js.Law)) or "none"
+        raise InputError(f"--law: {quoted(path)} holds no law named {quoted(name)}; it holds: {known}")
+    return found[name]
+
+
+def record(source: str, law: str | None) -> Any:
+    """What FIT names: the record in a file, or a law with published constants."""
+    if Path(source).is_file():
+        return js.load(source, law=None if law is None else law_named(law))
+    if law is not None or not (source in js.laws.names() or (":" in source and not source.endswith(".json"))):
+        problem = "a folder, not a file" if Path(source).is_dir() else "not a file that exists"
+        raise InputError(
+            f"FIT {quoted(source)} is {problem}; give one that `jaxscale fit -o` wrote, or law:instance"
+            " such as chinchilla:besiroglu"
+        )
+    return js.laws.instance(source)
+
+
+def members(record: Any, group: str | None) -> list[tuple[str, Any]]:
+    """The fits in a record with the names of their groups, or the one asked for; a record of one fit has no name."""
+    if not isinstance(record, js.Fits):
+        if group is not None:
+            raise InputError(f"--group {quoted(group)}: FIT holds one fit and no groups; leave --group out")
+        return [("", record)]
+    found: list[tuple[str, Any]] = [(name, one) for name, one in record if group in (None, name)]
+    if not found and group is None:
+        raise InputError("FIT holds no fits")
+    if not found:
+        names = ", ".join(quoted(name) for name, _ in list(record)[:10])
+        raise InputError(f"--group {quoted(group)}: there is no such group; the file has {names}")
+    if group is not None and failed(found[0][1]):
+        raise InputError(f"--group {quoted(group)}: its fit failed: {inert(found[0][1].text)}")
+    return found
+
+
+def failed(one: Any) -> bool:
+    """Whether a group has the reason of a failure where others have their fit."""
+    return not hasattr(one, "law")
+
+
+def check_output(output: Path | None, source: str) -> None:
+    """Refuse what could not be written before any work is done."""
+    if output is None:
+        return
+    if str(output) == "-":
+        raise InputError("-o writes a file; use --json to print the JSON")
+    if output.is_dir():
+        raise InputError(f"-o {quoted(output)} is a folder; name a file in it")
+    if not output.parent.is_dir():
+        raise InputError(f"-o {quoted(output)}: the folder {quoted(output.parent)} does not exist; make it first")
+    if not os.access(output if output.exists() else output.parent, os.W_OK):
+        raise InputError(f"-o {quoted(output)}: no permission to write there")
+    if output.exists() and Path(source).exists() and output.samefile(source):
+        raise InputError(f"-o {quoted(output)} would overwrite what is read; give another name")

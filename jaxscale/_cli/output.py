@@ -1,0 +1,164 @@
+"""What commands print and write: reports, JSON, the rows of a prediction, and progress when it takes long."""
+
+import json
+import math
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jaxscale as js
+from jaxscale._base.errors import InputError
+from jaxscale._base.report import Lines, Report, Table, to_text
+from jaxscale._base.text import format_number, inert, quoted, write_atomic
+from jaxscale._cli import arguments
+
+_SLOW = 2.0  # seconds of silence before progress is shown
+
+
+def prediction(one: Any, given: dict[str, float]) -> dict[str, Any]:
+    """One row of `jaxscale predict`: value, interval, and how far beyond the runs it lies."""
+    row: dict[str, Any] = {"value": None, "interval": None, "trustworthy": None, "beyond_runs": {}, "error": None}
+    if arguments.failed(one):
+        return row | {"error": one.text}
+    if not hasattr(one, "predict"):
+        raise InputError("FIT holds draws, which serve `jaxscale frontier`; predict with the fit they came from")
+    fitted = isinstance(one, js.FitResult)
+    value, interval = one.predict_interval(**given) if fitted else (one.predict(**given), None)
+    if fitted:
+        row |= {"trustworthy": one.verdict.trustworthy, "beyond_runs": one.beyond_runs(**given)}
+    if not math.isfinite(value):
+        return row | {"error": "the law is not finite there"}
+    if interval is not None:
+        interval = list(interval) if all(map(math.isfinite, interval)) else None
+    return row | {"value": value, "interval": interval}
+
+
+def caution(row: dict[str, Any], one: Any) -> str:
+    """What to know before believing a prediction."""
+    if row["error"]:
+        return row["error"]
+    cautions = [] if row["trustworthy"] is not False else [str(one.verdict)]
+    far = [
+        f"{name} is {format_number(times, 3)} times the {'largest' if times > 1 else 'smallest'} run's"
+        for name, times in row["beyond_runs"].items()
+    ]
+    if far:
+        cautions.append(f"extrapolates: {', '.join(far)}")
+    if row["interval"] is None and isinstance(one, js.FitResult):
+        why = one.intervals.why if one.covariance is None else "the law is too steep or the covariance too wide here"
+        cautions.append(f"no interval: {why}")
+    return "; ".join(cautions)
+
+
+def law_report(law: Any) -> Report:
+    """One law in full: formula, variables, parameters and published constants."""
+    blocks: list[Table | Lines] = [Lines("", tuple(text for text in (law.formula, law.note, law.source) if text))]
+    variables = tuple((v.name, v.unit, v.domain, v.meaning) for v in (law.response, *law.variables))
+    blocks.append(Table("Response and variables", ("name", "unit", "domain", "meaning"), variables))
+    parameters = tuple(
+        (p.name, p.unit, "positive" if p.transform == "log" else "real", p.meaning) for p in law.parameters
+    )
+    blocks.append(Table("Parameters", ("name", "unit", "domain", "meaning"), parameters))
+    if law.constants:
+        names = law.parameter_names
+        rows = tuple(
+            (key, *(plain(c.params[n], 6) if n in c.params else "–" for n in names), c.status)
+            for key, c in law.constants.items()
+        )
+        sources = tuple(f"{key}: {source(c)}" for key, c in law.constants.items())
+        blocks.append(Table("Published constants", ("name", *names, "status"), rows))
+        blocks.append(Lines("Where they come from", sources))
+    return Report(
+        f"{law.name}: {law.response.name} from {', '.join(v.name for v in law.variables)}", blocks=tuple(blocks)
+    )
+
+
+def source(constants: Any) -> str:
+    """Where constants come from, and whether they were verified."""
+    return f"{constants.source} ({constants.status}).{' ' * bool(constants.note)}{constants.note}"
+
+
+def deliver(record: Any, output: Path | None, as_json: bool) -> None:
+    """Write or print a finished record as the options ask."""
+    if output is not None:
+        write_atomic(output, json_text(record.to_dict()) + "\n")
+        verdict = record.report().verdict
+        print(f"wrote {quoted(output)}" + (f": {inert(verdict)}" if verdict else ""), file=sys.stderr)
+    if as_json:
+        print(json_text(record.to_dict()))
+    elif output is None:
+        print_reports(record.report())
+
+
+def json_text(value: Any) -> str:
+    """The text of a JSON file."""
+    return json.dumps(value, indent=1, allow_nan=False)
+
+
+def print_reports(*reports: Report) -> None:
+    """Reports on standard output."""
+    width = min(shutil.get_terminal_size((100, 24)).columns, 120)
+    print("\n\n".join(to_text(report, width) for report in reports))
+
+
+def value(value: float | None) -> str:
+    """A value for a table."""
+    return "–" if value is None else plain(value, 6)
+
+
+def plain(value: float, digits: int = 4) -> str:
+    """A number that is no count: without suffix."""
+    return format_number(value, digits, suffixes=False)
+
+
+def amount(name: str, value: float) -> str:
+    """A number with a suffix where it counts something."""
+    return format_number(value) if name in ("N", "D", "C") else plain(value)
+
+
+def interval(interval: Sequence[float] | None, digits: int = 4) -> str:
+    """Both ends of an interval."""
+    return "–" if interval is None else " to ".join(plain(end, digits) for end in interval)
+
+
+class _Progress:
+    """Says on standard error how far a slow piece of work is: one changing line on a terminal, else a line at times."""
+
+    def __init__(self, what: str):
+        self._began = self._shown = time.monotonic()
+        self._terminal = sys.stderr.isatty()
+        first = f"{what} ... (the first time compiles; this takes some seconds)"
+        self._waiting = threading.Timer(_SLOW, self._say, [first])
+        self._waiting.daemon = True
+        self._waiting.start()
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        now = time.monotonic()
+        if done == 0 or now - self._began < _SLOW or now - self._shown < (0.2 if self._terminal else 10):
+            return
+        rate = done / (now - self._began)
+        self._say(f"{what}: {done} of {total}, {rate:.3g} a second, {max(total - done, 0) / rate:.0f} s left")
+
+    def close(self) -> None:
+        self._waiting.cancel()
+        if self._terminal and self._shown > self._began:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def _say(self, text: str) -> None:
+        self._shown = time.monotonic()
+        start, end = ("\r\x1b[K", "") if self._terminal else ("", "\n")
+        print(start + inert(text), end=end, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[_Progress]:
+    progress = _Progress(what)
+    try:
+        yield progress
+    finally:
+        progress.close()

@@ -1,0 +1,163 @@
+"""Cells become numbers: what each chosen column of a table holds, and what is wrong with cells that hold none."""
+
+import math
+import numbers
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import ACCEPTED_NUMBERS, inert, parse_number, quoted, some
+from jaxscale._data.columns import FIRST, Chosen
+
+DOMAINS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
+    "positive": ("not above 0", lambda v: v > 0),
+    "real": ("not finite", np.isfinite),
+    "unit": ("not between 0 and 1", lambda v: (v >= 0) & (v <= 1)),
+    "count": ("below 0", lambda v: v >= 0),
+}
+MISSING = frozenset(["", "na", "n/a", "#n/a", "nan", "<na>", "nat", "null", "nil", "none", "missing", "-", "--", "?"])
+
+
+class DroppedRow(NamedTuple):
+    """A row left out because of a bad cell: its number, the column and what was wrong."""
+
+    row: int
+    column: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What the chosen columns hold, (n_rows,) each, without the rows that were dropped."""
+
+    values: dict[str, np.ndarray]
+    rows: np.ndarray
+    clusters: tuple[str, ...] | None
+    conventions: dict[str, str]
+    dropped: tuple[DroppedRow, ...]
+    left_out: frozenset[str]  # recognised columns that nobody asked for and that have bad cells
+
+
+def read_cells(
+    frame: pd.DataFrame, rows: np.ndarray, chosen: Chosen, domains: Mapping[str, str], *, drop: bool
+) -> Cells:
+    """Numbers out of the chosen columns, and every bad cell of all of them in one error or in the record."""
+    values: dict[str, np.ndarray] = {}
+    conventions: dict[str, str] = {}
+    dropped: dict[int, DroppedRow] = {}
+    problems: list[str] = []
+    labels: list[str] | None = None
+    for symbol, source in chosen.columns.items():
+        domain = "count" if symbol == "weights" else domains.get(symbol, "positive")
+        if symbol == chosen.response:
+            domain = domains.get("response", domain)
+        spare = symbol in chosen.guessed and (symbol == "U" or (symbol == "C" and {"N", "D"} <= chosen.columns.keys()))
+        parts = []
+        for name in (source,) if isinstance(source, str) else source:
+            if symbol == "run":
+                labels = ["" if is_missing(cell) else str(cell).strip() for cell in frame[name]]
+                faults = {i: "missing" for i, label in enumerate(labels) if not label}
+            else:
+                numbers_read, is_text = read_numbers(frame[name])
+                faults = _faults(numbers_read, is_text, domain)
+                parts.append(numbers_read)
+            if not faults:
+                continue
+            first = next(iter(faults))
+            problem = (
+                f"column {quoted(name)} ({inert(symbol)}): {len(faults)} of {len(frame)} cells cannot be used, "
+                f"row{'s' * (len(faults) > 1)} {some([int(rows[i]) for i in faults])}; "
+                f"row {rows[first]} holds {quoted(frame[name].iloc[first])}, {faults[first]}"
+            )
+            if spare:
+                conventions[symbol] = f"{problem}: left out"
+                continue
+            problems.append(problem)
+            for i, reason in faults.items():
+                dropped.setdefault(i, DroppedRow(int(rows[i]), name, reason))
+        if parts and symbol not in conventions:
+            values[symbol] = parts[0] if isinstance(source, str) else np.stack(parts, axis=1)
+    if problems and not drop:
+        raise InputError(
+            "\n".join(problems) + "\nRows count from 1 below the header, and numbers read like "
+            f"{ACCEPTED_NUMBERS}. Mend the cells, filter the rows out "
+            '(where=, --where), or have them dropped and counted: on_bad="drop" (--on-bad drop)'
+        )
+    keep = np.ones(len(frame), dtype=bool)
+    keep[list(dropped)] = False
+    if not keep.any():
+        raise InputError("\n".join(problems) + "\nEvery row has a bad cell, so that none is left")
+    return Cells(
+        values={symbol: array[keep] for symbol, array in values.items()},
+        rows=rows[keep],
+        clusters=None if labels is None else tuple(np.array(labels, dtype=object)[keep]),
+        conventions=conventions,
+        dropped=tuple(dropped[i] for i in sorted(dropped)),
+        left_out=frozenset(conventions),
+    )
+
+
+def read_numbers(cells: Any) -> tuple[np.ndarray, np.ndarray]:
+    """float64 values of a column, nan where there is none, and a mask of the cells that hold something else."""
+    is_text = np.zeros(len(cells), dtype=bool)
+    if pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_complex_dtype(cells.dtype):
+        return cells.to_numpy(dtype=np.float64, na_value=np.nan), is_text
+    values = np.full(len(cells), np.nan)
+    for i, cell in enumerate(cells.tolist()):
+        try:
+            values[i] = float(cell) if isinstance(cell, (str, numbers.Real, Decimal)) else math.nan
+            is_text[i] = values[i] != values[i] and not is_missing(cell)
+        except OverflowError:
+            values[i] = math.inf
+        except ValueError:
+            if not is_missing(cell):
+                try:
+                    values[i] = parse_number(str(cell))
+                except InputError:
+                    is_text[i] = True
+    return values, is_text
+
+
+def is_missing(cell: Any) -> bool:
+    if isinstance(cell, str):
+        return cell.strip().lower() in MISSING
+    return cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, (float, np.floating)) and cell != cell)
+
+
+def _faults(values: np.ndarray, is_text: np.ndarray, domain: str) -> dict[int, str]:
+    """Position of each cell outside the domain: what is wrong with it."""
+    words, inside = DOMAINS[domain]
+    faults = {}
+    for i in np.flatnonzero(~(np.isfinite(values) & inside(values))):
+        value = values[i]
+        faults[int(i)] = (
+            "not a number"
+            if is_text[i]
+            else "missing"
+            if math.isnan(value)
+            else "not finite"
+            if math.isinf(value)
+            else words
+        )
+    return faults
+
+
+def complete(values: dict[str, np.ndarray], conventions: dict[str, str], refused: set[str]) -> None:
+    """Add N or D from C = 6 N D where the other two are there, and put N, D, C, U first."""
+    have = {symbol for symbol in ("N", "D", "C") if symbol in values and values[symbol].ndim == 1}
+    if have == {"N", "D"} and "C" not in values:
+        conventions["C"] = "6 N D" + (f"; {conventions['C']}" if "C" in conventions else "")
+    for missing, other in (("D", "N"), ("N", "D")):
+        if have == {"C", other} and missing not in refused:
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # what is not finite is refused below
+                values[missing] = values["C"] / values[other] / 6.0
+            conventions[missing] = f"C / (6 {other})"
+    ordered = {symbol: values.pop(symbol) for symbol in FIRST if symbol in values}
+    rest = dict(values)
+    values.clear()
+    values.update(ordered | rest)

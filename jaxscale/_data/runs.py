@@ -1,0 +1,434 @@
+"""A table becomes `Runs`: checked float64 arrays with a record of what was read, guessed, converted and noticed."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import escape_html, format_number, inert, listed, plural, quoted
+from jaxscale._data.cells import DOMAINS, DroppedRow, complete, read_cells
+from jaxscale._data.columns import MEANINGS, Column, choose, where_to_find
+from jaxscale._data.filters import passing
+from jaxscale._data.notes import Note, duplicate_note, group_notes, number_notes, repeated_rows
+from jaxscale._data.tables import as_frame, read_frame
+
+MAX_ROWS_IN_FILE = 100_000  # a saved fit carries its rows up to this many
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RunsRecord:
+    """How a table became `Runs`. Row numbers count the data rows of the source from 1, without the header."""
+
+    count: int = 0
+    columns: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)  # symbol: source column(s)
+    guessed: tuple[str, ...] = ()  # symbols whose column was recognised by its name
+    conventions: Mapping[str, str] = field(default_factory=dict)  # {"D": "C / (6 N)", "subset": "51 of 54 runs"}
+    dropped: tuple[DroppedRow, ...] = ()
+    filters: tuple[str, ...] = ()
+    filtered: int = 0  # rows that the filters left out
+    duplicates: tuple[tuple[int, ...], ...] = ()  # row numbers of rows with the same variables and response
+    notes: tuple[Note, ...] = ()  # suspicious_units, mixed_conventions, duplicate_rows, possible_groups
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # symbol: smallest and largest value
+    unused: tuple[str, ...] = field(default=(), compare=False)  # columns with no part in the runs; not kept in files
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Label and text of each line that is worth a look; harmless to print."""
+        lines = []
+        for symbol, (low, high) in self.ranges.items():
+            ends = [format_number(x, suffixes=symbol in MEANINGS) for x in (low, high)]
+            span = ends[0] if low == high else " to ".join(ends)
+            unit = MEANINGS.get(symbol, "")
+            sources = []
+            if symbol in self.columns:
+                column = self.columns[symbol]
+                sources.append(f"column {quoted(column)}" if isinstance(column, str) else f"columns {listed(column)}")
+            if symbol in self.guessed:
+                sources.append("recognised by its name")
+            if symbol in self.conventions:
+                sources.append(inert(self.conventions[symbol]))
+            source = f"  ({', '.join(sources)})" if sources else ""
+            lines.append((inert(symbol), span + (f" {unit}" if unit else "") + source))
+        for symbol, text in self.conventions.items():
+            if symbol not in self.ranges and text != "nats":
+                lines.append((inert(symbol), inert(text)))
+        if self.filters:
+            left_out = f"{plural(self.filtered, 'row')} left out, kept where "
+            lines.append(("filter", left_out + " and ".join(map(inert, self.filters))))
+        if self.dropped:
+            first = self.dropped[0]
+            example = f"first row {first.row}: {quoted(first.column)} {inert(first.reason)}"
+            lines.append(("dropped", f"{plural(len(self.dropped), 'row')} with a bad cell, {example}"))
+        return lines
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Runs:
+    """Finished training runs, checked: float64 arrays by law symbol, each finite and of the same length.
+
+    variables      law symbol -> (n_runs,), or (n_runs, k) for a vector; N in parameters, D in tokens, C in FLOPs
+    response       (n_runs,), what the law predicts; `response_name` says what it is ("loss": nats per token)
+    weights        (n_runs,), at least 0 and not all 0, or None
+    clusters       label of the independent training run that each row belongs to, or None
+    rows           (n_runs,) row numbers in the source, counted from 1 without the header
+    record         what was read, guessed, converted, dropped and noticed
+
+    The arrays are read-only. Raises InputError for lengths that differ and values that are not finite.
+    """
+
+    variables: Mapping[str, np.ndarray]
+    response: np.ndarray
+    response_name: str = "loss"
+    weights: np.ndarray | None = None
+    clusters: tuple[str, ...] | None = None
+    rows: np.ndarray = field(default_factory=lambda: np.array([], dtype=np.int64))  # empty: 1, 2, ...
+    record: RunsRecord = field(default_factory=lambda: RunsRecord())
+
+    def __post_init__(self) -> None:
+        response = _finite(self.response_name, self.response)
+        if response.ndim != 1 or not len(response):
+            raise InputError(f"{quoted(self.response_name)} needs one value for each run, and at least one run")
+        count = len(response)
+        variables = {name: _finite(name, values) for name, values in self.variables.items()}
+        if not variables:
+            raise InputError("runs need at least one variable, such as N or D, beside the response")
+        weights = None if self.weights is None else _finite("weights", self.weights)
+        rows = np.array(self.rows if len(self.rows) else np.arange(1, count + 1), dtype=np.int64)
+        rows.flags.writeable = False
+        for name, values in [*variables.items(), ("weights", weights), ("run", self.clusters), ("rows", rows)]:
+            if values is not None and len(values) != count:
+                raise InputError(f"{quoted(name)} has {len(values)} values for {count} of {quoted(self.response_name)}")
+        for name, values in variables.items():
+            if name == self.response_name or values.ndim > 2 or not values.size:
+                raise InputError(f"variable {quoted(name)} must be (n_runs,) or (n_runs, k), and not the response")
+        if weights is not None and (weights.ndim != 1 or (weights < 0).any() or not weights.any()):
+            raise InputError("weights must be one number at least 0 for each run, and not all 0")
+        arrays = [*variables.items(), (self.response_name, response)]
+        ranges = {name: (float(values.min()), float(values.max())) for name, values in arrays}
+        checked = {
+            "variables": variables,
+            "response": response,
+            "weights": weights,
+            "clusters": None if self.clusters is None else tuple(map(str, self.clusters)),
+            "rows": rows,
+            "record": replace(self.record, count=count, ranges=ranges),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        *,
+        N: Column = None,
+        D: Column = None,
+        C: Column = None,
+        loss: Column = None,
+        response: str | None = None,
+        weights: str | None = None,
+        run: str | None = None,
+        where: str | Iterable[str] = (),
+        on_bad: Literal["raise", "drop"] = "raise",
+        loss_unit: Literal["nats", "bits"] = "nats",
+        domains: Mapping[str, str] | None = None,
+        row_numbers: Sequence[int] | np.ndarray | None = None,
+        **columns: Column,
+    ) -> Self:
+        """Checked runs from a table: one row for each run.
+
+        frame        a pandas frame, anything that turns into one (`to_pandas`, Arrow, interchange protocol), or a
+                     mapping of column names to equally long columns
+        N, D, C      column of the model size, the training tokens, the compute. None: recognised by its name, if it is
+                     there; False: not looked for. With C and one of N and D, the other follows from C = 6 N D.
+        loss         column of the loss; the response unless `response` names another column
+        response     column of another response; `loss` is then a variable like any other
+        weights      column of weights, at least 0; run: column that names the independent training run
+        where        one comparison or several, all of which must hold: "COL OP VALUE" with < <= > >= == !=
+        on_bad       "raise": a bad cell is an error; "drop": its row is left out, and the record says so
+        loss_unit    "bits" multiplies the loss by ln 2
+        domains      symbol -> "positive" (the default), "real", "unit" (0 to 1) or "count" (at least 0)
+        row_numbers  row numbers of the source, where `frame` is a part of it; by default 1, 2, ...
+        columns      any other variable by its symbol, U="unique_tokens"; a list of columns makes a vector
+
+        Only columns in use are checked. A recognised U, or a recognised C beside N and D, is left out where it has a
+        bad cell. Raises InputError.
+        """
+        frame = as_frame(frame)
+        rows = np.arange(1, len(frame) + 1) if row_numbers is None else np.asarray(row_numbers, dtype=np.int64)
+        if len(rows) != len(frame):
+            raise InputError(f"row_numbers has {len(rows)} values for {len(frame)} rows")
+        if not len(frame):
+            raise InputError("the table has no rows")
+        _one_of("on_bad", on_bad, ("raise", "drop"))
+        _one_of("loss_unit", loss_unit, ("nats", "bits"))
+        for symbol, domain in (domains or {}).items():
+            _one_of(f"the domain of {quoted(symbol)}", domain, DOMAINS)
+        filters = (where,) if isinstance(where, str) else tuple(where)
+        keep = passing(frame, filters, rows)
+        filtered = int((~keep).sum())
+        if filtered:
+            frame, rows = frame[keep], rows[keep]
+
+        chosen = choose(list(frame.columns), {"N": N, "D": D, "C": C, "loss": loss, **columns}, response, weights, run)
+        cells = read_cells(frame, rows, chosen, domains or {}, drop=on_bad == "drop")
+        values, rows, conventions = cells.values, cells.rows, cells.conventions
+        weights_read = values.pop("weights", None)
+        if weights_read is not None and not weights_read.any():
+            raise InputError(f"column {quoted(weights)} (weights): every weight is 0; at least one must be above 0")
+        for symbol, others in chosen.rivals.items():
+            conventions[symbol] = f"{listed(others, 3)} would also fit" + (
+                f"; {conventions[symbol]}" if symbol in conventions else ""
+            )
+        if "loss" in values:
+            conventions["loss_unit"] = "nats" if loss_unit == "nats" else "bits, times ln 2"
+            values["loss"] = values["loss"] * (1.0 if loss_unit == "nats" else math.log(2.0))
+        elif loss_unit == "bits":
+            raise InputError('loss_unit="bits" needs a column that is the loss; name it with loss="..." (--loss)')
+        answer = values.pop(chosen.response)
+        complete(values, conventions, {symbol for symbol, column in (("N", N), ("D", D)) if column is False})
+        duplicates = repeated_rows([*values.values(), answer], rows)
+        kept_columns = {s: column for s, column in chosen.columns.items() if s not in cells.left_out}
+        used = {
+            name for column in chosen.columns.values() for name in ((column,) if isinstance(column, str) else column)
+        }
+        unused = [name for name in frame.columns if name not in used]
+        notes = [
+            *number_notes({**values, chosen.response: answer}, rows, kept_columns, loss_unit),
+            *duplicate_note(duplicates),
+            *group_notes(frame, unused),
+        ]
+        record = RunsRecord(
+            columns=kept_columns,
+            guessed=tuple(symbol for symbol in kept_columns if symbol in chosen.guessed),
+            conventions=conventions,
+            dropped=cells.dropped,
+            filters=filters,
+            filtered=filtered,
+            duplicates=duplicates,
+            notes=tuple(notes),
+            unused=tuple(unused),
+        )
+        return cls(values, answer, chosen.response, weights_read, cells.clusters, rows, record)
+
+    @property
+    def count(self) -> int:
+        """How many runs there are."""
+        return len(self.response)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of names, shapes and float64 contents, in row order: the same runs give the same hash anywhere."""
+        digest = hashlib.sha256()
+        arrays = [*sorted(self.variables.items()), (f"response {self.response_name}", self.response)]
+        if self.weights is not None:
+            arrays.append(("weights", self.weights))
+        for name, values in arrays:
+            digest.update(json.dumps([name, list(values.shape)]).encode())
+            digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
+        if self.clusters is not None:
+            digest.update(json.dumps(self.clusters).encode())
+        return digest.hexdigest()
+
+    def variable(self, symbol: str) -> np.ndarray:
+        """The values of a variable, (n_runs,) or (n_runs, k); C is 6 N D where only N and D are there.
+
+        Raises InputError, listing what is there.
+        """
+        if symbol in self.variables:
+            return self.variables[symbol]
+        if symbol == "C" and {"N", "D"} <= self.variables.keys():
+            return 6.0 * self.variables["N"] * self.variables["D"]
+        raise InputError(
+            f"the runs have no variable {quoted(symbol)}; they have {', '.join(map(inert, self.variables))}. "
+            + where_to_find(symbol, self.record.unused)
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each run: variables (a vector as `E[0]`, `E[1]`), response, `weights`, `run`; index `row`."""
+        data: dict[str, Any] = {}
+        for name, values in self.variables.items():
+            data |= {name: values} if values.ndim == 1 else {f"{name}[{j}]": c for j, c in enumerate(values.T)}
+        data[self.response_name] = self.response
+        if self.weights is not None:
+            data["weights"] = self.weights
+        if self.clusters is not None:
+            data["run"] = list(self.clusters)
+        return pd.DataFrame(data, index=pd.Index(self.rows, name="row"))
+
+    def subset(self, index: Any) -> Self:
+        """The runs that a mask, a slice or a sequence of positions picks, in that order."""
+        index = np.atleast_1d(np.arange(self.count)[index])
+        rows = self.rows[index]
+        kept = set(rows.tolist())
+        groups = (tuple(row for row in group if row in kept) for group in self.record.duplicates)
+        duplicates = tuple(group for group in groups if len(group) > 1)
+        notes = [note for note in self.record.notes if note.code != "duplicate_rows"]
+        conventions = dict(self.record.conventions)
+        if sorted(rows.tolist()) != sorted(self.rows.tolist()):
+            conventions["subset"] = f"{len(rows)} of {conventions.get('subset', plural(self.count, 'run'))}"
+        record = replace(
+            self.record,
+            conventions=conventions,
+            duplicates=duplicates,
+            notes=(*notes, *duplicate_note(duplicates)),
+        )
+        return type(self)(
+            {name: values[index] for name, values in self.variables.items()},
+            self.response[index],
+            self.response_name,
+            None if self.weights is None else self.weights[index],
+            None if self.clusters is None else tuple(self.clusters[i] for i in index),
+            rows,
+            record,
+        )
+
+    def to_data(self, max_rows: int = MAX_ROWS_IN_FILE) -> dict[str, Any]:
+        """The `runs` part of a file: plain dicts, lists, numbers and text; `data` is None above `max_rows` runs."""
+        record = self.record
+        arrays = {**self.variables, self.response_name: self.response}
+        whole = self.count <= max_rows
+        return {
+            "count": self.count,
+            "response": self.response_name,
+            "columns": {symbol: c if isinstance(c, str) else list(c) for symbol, c in record.columns.items()},
+            "guessed": list(record.guessed),
+            "conventions": dict(record.conventions),
+            "filters": list(record.filters),
+            "filtered": record.filtered,
+            "dropped": [row._asdict() for row in record.dropped],
+            "duplicates": [list(group) for group in record.duplicates],
+            "notes": [{**note._asdict(), "rows": list(note.rows)} for note in record.notes],
+            "ranges": {symbol: list(limits) for symbol, limits in record.ranges.items()},
+            "sha256": self.sha256,
+            "data": {name: values.tolist() for name, values in arrays.items()} if whole else None,
+            "weights": self.weights.tolist() if whole and self.weights is not None else None,
+            "clusters": list(self.clusters) if whole and self.clusters is not None else None,
+            "rows": self.rows.tolist() if whole else None,
+        }
+
+    @classmethod
+    def from_data(cls, data: Any) -> Self:
+        """The runs that `to_data` described. Raises InputError for anything it could not have written."""
+        if isinstance(data, Mapping) and data.get("data", ...) is None:
+            raise InputError("the file does not carry its rows (there are too many); give the table again")
+        try:
+            runs = cls._from_data(data)
+            intact = _typed(data["sha256"], str) == runs.sha256 and _typed(data["count"], int) == runs.count
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else error
+            raise InputError(f"the runs in the file cannot be read: {inert(reason, 200)}") from None
+        if not intact:
+            raise InputError("the runs in the file are not those it was written with: their SHA-256 or count differs")
+        return runs
+
+    @classmethod
+    def _from_data(cls, data: Any) -> Self:
+        arrays = {_typed(name, str): _float_list(name, values) for name, values in _typed(data["data"], dict).items()}
+        response = _typed(data["response"], str)
+        record = RunsRecord(
+            columns={
+                _typed(symbol, str): c if isinstance(c, str) else tuple(_list_of(c, str))
+                for symbol, c in data["columns"].items()
+            },
+            guessed=tuple(_list_of(data["guessed"], str)),
+            conventions={_typed(k, str): _typed(v, str) for k, v in data["conventions"].items()},
+            dropped=tuple(
+                DroppedRow(_typed(d["row"], int), _typed(d["column"], str), _typed(d["reason"], str))
+                for d in _list_of(data["dropped"], dict)
+            ),
+            filters=tuple(_list_of(data["filters"], str)),
+            filtered=_typed(data["filtered"], int),
+            duplicates=tuple(tuple(_list_of(group, int)) for group in _list_of(data["duplicates"], list)),
+            notes=tuple(map(_note_from, _list_of(data["notes"], dict))),
+        )
+        weights, clusters = data["weights"], data["clusters"]
+        answer = arrays.pop(response)
+        return cls(
+            arrays,
+            answer,
+            response,
+            None if weights is None else _float_list("weights", weights),
+            None if clusters is None else tuple(_list_of(clusters, str)),
+            np.array(_list_of(data["rows"], int), dtype=np.int64),
+            record,
+        )
+
+    def _lines(self) -> list[tuple[str, str]]:
+        return self.record.lines() + [(note.code, inert(note.text)) for note in self.record.notes]
+
+    def __repr__(self) -> str:
+        ranges = (f"{inert(s)} {format_number(a)} to {format_number(b)}" for s, (a, b) in self.record.ranges.items())
+        return f"<Runs: {plural(self.count, 'run')}, {', '.join(ranges)}>"
+
+    def __str__(self) -> str:
+        lines = self._lines()
+        width = max(len(label) for label, _ in lines)
+        return "\n".join([plural(self.count, "run"), *(f"  {label:<{width}}  {text}" for label, text in lines)])
+
+    def _repr_html_(self) -> str:
+        body = "".join(f"<tr><th>{escape_html(a)}</th><td>{escape_html(b)}</td></tr>" for a, b in self._lines())
+        return f"<table><caption>{plural(self.count, 'run')}</caption>{body}</table>"
+
+
+def read_runs(source: Any, **options: Any) -> Runs:
+    """Runs from a file, a frame or standard input: `read_frame`, then `Runs.from_frame` with the options."""
+    return Runs.from_frame(read_frame(source), **options)
+
+
+def as_runs(source: Any, **options: Any) -> Runs:
+    """Runs as they are, and anything else as `read_runs` reads it."""
+    return source if isinstance(source, Runs) else read_runs(source, **options)
+
+
+def _finite(name: str, values: Any) -> np.ndarray:
+    """A read-only float64 copy, all finite."""
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{quoted(name)} must hold numbers") from None
+    bad = np.argwhere(~np.isfinite(array))
+    if array.ndim == 0 or len(bad):
+        raise InputError(
+            f"{quoted(name)} must hold finite numbers" + (f"; value {bad[0][0] + 1} is not" if len(bad) else "")
+        )
+    array.flags.writeable = False
+    return array
+
+
+def _one_of(what: str, value: object, choices: Iterable[str]) -> None:
+    if value not in tuple(choices):
+        raise InputError(f"{what} must be one of {', '.join(choices)}; not {quoted(value)}")
+
+
+def _note_from(data: Mapping[str, Any]) -> Note:
+    severity = data.get("severity", "warning")
+    _one_of("a severity", severity, ("info", "warning", "fatal"))
+    rows = tuple(_list_of(data.get("rows", []), int))
+    return Note(_typed(data["code"], str), _typed(data["text"], str), severity, rows)
+
+
+def _typed(value: Any, kind: type[T]) -> T:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{quoted(value)} where {kind.__name__} is expected")
+    return value
+
+
+def _list_of(values: Any, kind: type[T]) -> list[T]:
+    return [_typed(value, kind) for value in _typed(values, list)]
+
+
+def _float_list(name: str, values: Any) -> np.ndarray:
+    """A list of numbers, or of equally long lists of numbers."""
+    for row in _typed(values, list):
+        for value in row if isinstance(row, list) else [row]:
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise TypeError(f"{quoted(name)} holds {quoted(value)}, not a number")
+    return _finite(name, values)

@@ -1,0 +1,310 @@
+"""Tables in: the bytes of a file, or any table in memory, become a data frame; nothing in it is interpreted here."""
+
+import csv
+import difflib
+import gzip
+import io
+import json
+import os
+import sys
+import warnings
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxscale._base.errors import InputError, MissingExtraError
+from jaxscale._base.text import PATH_LIMIT, inert, listed, parse_number, plural, quoted, some
+
+MAX_BYTES, MAX_JSON_BYTES = 1024**3, 256 * 1024**2  # JSON takes some twenty times its size while it is read
+MAX_ROWS, MAX_CELLS = 20_000_000, 20_000_000  # a cell of text takes about 130 bytes
+_ROWS_AT_ONCE = 65_536
+
+_KINDS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".json": "json", ".jsonl": "lines", ".ndjson": "lines"}
+_KINDS |= {".parquet": "parquet", ".pq": "parquet"}
+
+
+def read_frame(source: Any) -> pd.DataFrame:
+    """The table in a file, on standard input ("-") or in a file object; a frame passes through.
+
+    CSV, TSV, JSON lines, JSON (a list of rows, or columns) and Parquet (extra `io`), each also gzipped, by the ending
+    of the name or else by the content. Text cells stay as written; nothing is taken for a number or for missing here.
+    A pandas index without a name (an empty first column name) may stay. At most 1 GiB (256 MiB of JSON), 20 million
+    rows and 20 million cells, which takes some 3 GB while it is read. Raises InputError, and MissingExtraError for
+    Parquet without pyarrow.
+    """
+    if isinstance(source, (str, os.PathLike)) and str(source) == "-":
+        if sys.stdin.isatty():
+            raise InputError("nothing is piped into standard input; give a file, or pipe a table in")
+        return _table(_limited(getattr(sys.stdin, "buffer", sys.stdin), "standard input"), "", "standard input")
+    if isinstance(source, (str, os.PathLike)):
+        path, shown = Path(source).expanduser(), f"file {quoted(source, PATH_LIMIT)}"
+        try:
+            with open(path, "rb") as file:
+                if os.fstat(file.fileno()).st_size > MAX_BYTES:  # before any of it is in memory
+                    raise InputError(_too_large(shown))
+                data = _limited(file, shown)
+        except (OSError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(_unreadable(path, error)) from None
+        endings = [ending.lower() for ending in path.suffixes]
+        return _table(data, _KINDS.get(([e for e in endings if e != ".gz"] or [""])[-1], ""), shown)
+    if hasattr(source, "read"):
+        return _table(_limited(source, "the file object"), "", "the file object")
+    return as_frame(source)
+
+
+def _limited(file: Any, shown: str) -> bytes:
+    data = file.read(MAX_BYTES + 1)
+    if isinstance(data, str):
+        data = data.encode("utf-8", errors="surrogateescape")
+    if len(data) > MAX_BYTES:
+        raise InputError(_too_large(shown))
+    return data
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    shown = quoted(path, PATH_LIMIT)
+    try:
+        if path.is_dir():
+            return f"{shown} is a folder; give a file in it"
+        if not path.parent.is_dir():
+            return f"there is no file {shown}: its folder does not exist"
+        if not path.exists():
+            close = difflib.get_close_matches(path.name, os.listdir(path.parent), n=3)
+            return f"there is no file {shown}" + (f"; did you mean {' or '.join(map(quoted, close))}?" if close else "")
+    except (OSError, ValueError):
+        pass
+    return f"file {shown} cannot be read: {inert(getattr(error, 'strerror', None) or error)}"
+
+
+def _table(data: bytes, kind: str, shown: str) -> pd.DataFrame:
+    """The table in some bytes; `kind` is what the name says, or empty."""
+    if data[:2] == b"\x1f\x8b":
+        try:
+            data = _limited(gzip.GzipFile(fileobj=io.BytesIO(data)), shown)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{shown} is broken gzip data: {inert(error, 100)}") from None
+    if data[:4] == b"PAR1" or (kind == "parquet" and data):
+        return _parquet(data, shown)
+    if data[:2] == b"PK":
+        raise InputError(f"{shown} is an Excel workbook or another zip archive; save the sheet as CSV")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError(f"{shown} is UTF-16 text; save it as UTF-8")
+    if b"\0" in data:
+        raise InputError(f"{shown} is binary, not a table of text; CSV, TSV, JSON lines and Parquet can be read")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{shown} is not UTF-8 text: byte 0x{data[error.start]:02x} in line {line}; save it as UTF-8"
+        ) from None
+    if not text.strip():
+        raise InputError(f"{shown} is empty")
+    is_json = kind in ("json", "lines") or (not kind and text[:1000].lstrip()[:1] in ("[", "{"))
+    if is_json and len(data) > MAX_JSON_BYTES:
+        raise InputError(f"{shown} is JSON larger than {MAX_JSON_BYTES / 1024**2:g} MiB; save it as CSV or Parquet")
+    if is_json:
+        frame = _json(text, kind, shown)
+    else:
+        first = text[: 2**20].lstrip("\r\n").splitlines()[0]
+        del text  # a second copy of a large file
+        frame = _delimited(data, first, kind, shown)
+    if not len(frame):
+        raise InputError(f"{shown} has a header but no rows")
+    return frame
+
+
+def _delimited(data: bytes, first: str, kind: str, shown: str) -> pd.DataFrame:
+    """The table in UTF-8 text, cell by cell, with its first line for a hint of the separator."""
+    delimiter = "\t" if kind == "tsv" or ("," not in first and "\t" in first) else ","
+    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
+    reader = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=True)
+    header: list[str] = []
+    rows: list[list[str]] = []
+    parts: list[np.ndarray] = []  # lists of lists take three times the memory
+    count = 0
+    try:
+        for cells in reader:
+            if not cells or (len(cells) == 1 and not cells[0].strip()):
+                continue
+            if not header:
+                header = _header(cells, shown)
+                continue
+            if len(cells) != len(header):
+                raise InputError(
+                    f"{shown}: line {reader.line_num} has {plural(len(cells), 'cell')} where the header has "
+                    f"{len(header)}; put quotes around a cell that holds the separator, or fill the row up"
+                )
+            rows.append(cells)
+            count += 1
+            if count > MAX_ROWS or count * len(header) > MAX_CELLS:
+                raise InputError(_too_many(shown))
+            if len(rows) == _ROWS_AT_ONCE:
+                parts.append(np.array(rows, dtype=object))
+                rows = []
+    except csv.Error as error:
+        raise InputError(f"{shown}: line {reader.line_num} cannot be read: {inert(error)}") from None
+    parts.append(np.array(rows, dtype=object).reshape(len(rows), len(header)))
+    return pd.DataFrame(np.concatenate(parts), columns=pd.Index(header))
+
+
+def _header(cells: list[str], shown: str) -> list[str]:
+    names = [cell.strip() for cell in cells]
+    if len(names) == 1 and ";" in names[0]:
+        raise InputError(f"{shown}: columns seem to be separated by ';'; save it with commas or tabs")
+    empty = [i + 1 for i, name in enumerate(names) if not name and i]
+    if empty or names == [""]:
+        raise InputError(f"{shown}: column{'s' * (len(empty) > 1)} {some(empty or [1])} of the header has no name")
+    if all(_is_number(name) for name in names):
+        raise InputError(f"{shown}: the first line holds numbers ({listed(names, 3)}); it must name the columns")
+    _unique(names, shown)
+    return names
+
+
+def _is_number(text: str) -> bool:
+    try:
+        parse_number(text)
+    except InputError:
+        return False
+    return True
+
+
+def _unique(names: Sequence[str], shown: str) -> None:
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    if repeated:
+        raise InputError(f"{shown} has more than one column called {listed(repeated)}; give each its own name")
+
+
+def _json(text: str, kind: str, shown: str) -> pd.DataFrame:
+    try:
+        try:
+            table = _json_lines(text, shown) if kind == "lines" else json.loads(text, object_pairs_hook=_object)
+        except json.JSONDecodeError as error:
+            if error.msg != "Extra data":
+                raise InputError(f"{shown}: line {error.lineno} is not JSON: {error.msg}") from None
+            table = _json_lines(text, shown)
+    except RecursionError:
+        raise InputError(f"{shown} is JSON nested too deeply for a table") from None
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{shown} cannot be read as JSON: {inert(error, 100)}") from None
+    if isinstance(table, dict):
+        if str(table.get("format", "")).startswith("jaxscale."):
+            raise InputError(f"{shown} is a {quoted(table['format'])} file that jaxscale wrote, not a table of runs")
+        kinds = {type(value) for value in table.values()}
+        if kinds <= {list, dict} and len(kinds) == 1:  # columns, as lists or as pandas writes them by default
+            return as_frame({name: list(c.values()) if isinstance(c, dict) else c for name, c in table.items()})
+        table = [table]
+    if not isinstance(table, list):
+        raise InputError(f"{shown} holds one JSON value, not a list of rows")
+    if len(table) > MAX_ROWS:
+        raise InputError(_too_many(shown))
+    for number, row in enumerate(table, 1):
+        if not isinstance(row, dict):
+            raise InputError(f"{shown}: row {number} is not a JSON object of column names and values")
+    return as_frame(pd.DataFrame(table, dtype=object))
+
+
+def _json_lines(text: str, shown: str) -> list[Any]:
+    rows = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                rows.append(json.loads(line, object_pairs_hook=_object))
+            except json.JSONDecodeError as error:
+                raise InputError(f"{shown}: line {number} is not JSON: {error.msg}") from None
+    return rows
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _unique([name for name, _ in pairs], "a JSON object")
+    return dict(pairs)
+
+
+def _parquet(data: bytes, shown: str) -> pd.DataFrame:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingExtraError(_NEEDS_PYARROW.format(what=f"{shown} is Parquet and")) from None
+    try:
+        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))
+        if file.metadata.num_rows > MAX_ROWS or file.metadata.num_rows * file.metadata.num_columns > MAX_CELLS:
+            raise InputError(_too_many(shown))
+        # Without its metadata, so that a column which was a pandas index stays a column.
+        frame = file.read().to_pandas(ignore_metadata=True)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise InputError(f"{shown} cannot be read as Parquet: {inert(error, 100)}") from None
+    if not len(frame):
+        raise InputError(f"{shown} has no rows")
+    return as_frame(frame)
+
+
+def as_frame(table: Any) -> pd.DataFrame:
+    """Any kind of table in memory as a pandas frame with unique text labels."""
+    kind = f"the {type(table).__name__}"
+    try:
+        if isinstance(table, pd.DataFrame):
+            frame = table
+        elif hasattr(table, "to_pandas"):
+            frame = table.to_pandas()
+        elif hasattr(table, "__arrow_c_stream__"):
+            import pyarrow
+
+            frame = pyarrow.table(table).to_pandas()
+        elif hasattr(table, "__dataframe__"):
+            with warnings.catch_warnings():  # pandas would rather read Arrow, which such a table does not offer
+                warnings.simplefilter("ignore", DeprecationWarning)
+                frame = pd.api.interchange.from_dataframe(table)
+        elif isinstance(table, Mapping):
+            # Without their indexes, by which pandas would align columns, and without stretching single values.
+            columns = {str(name): c.array if isinstance(c, pd.Series) else c for name, c in table.items()}
+            lengths = {name: len(c) for name, c in columns.items() if hasattr(c, "__len__") and not isinstance(c, str)}
+            if set(lengths) != set(columns) or len(set(lengths.values())) > 1:
+                shown = ", ".join(f"{quoted(name)} {lengths.get(name, 'a single value')}" for name in columns)
+                raise InputError(f"the columns must be equally long: {shown}")
+            as_list = {name: c if hasattr(c, "dtype") else list(c) for name, c in columns.items()}
+            frame = pd.DataFrame({n: c if isinstance(c, list) else _column(c) for n, c in as_list.items()})
+        else:
+            raise InputError(
+                f"{kind} is not a table; give a file, a data frame or a mapping of column names to columns"
+            )
+    except ImportError:
+        raise MissingExtraError(_NEEDS_PYARROW.format(what=f"reading {kind}")) from None
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{kind} cannot be read as a table: {inert(error, 200)}") from None
+    if not isinstance(frame, pd.DataFrame):
+        raise InputError(f"{kind} is one column, not a table")
+    if len(frame) > MAX_ROWS:
+        raise InputError(_too_many(kind))
+    labels = [str(label) for label in frame.columns]
+    _unique(labels, kind)
+    return frame if all(isinstance(label, str) for label in frame.columns) else frame.set_axis(labels, axis=1)
+
+
+def _column(values: Any) -> Any:
+    return values if isinstance(values, pd.api.extensions.ExtensionArray) else np.asarray(values)
+
+
+_NEEDS_PYARROW = "{what} needs pyarrow: pip install 'jaxscale[io]'"
+
+
+def _too_many(shown: str) -> str:
+    return (
+        f"{shown} has more than {MAX_ROWS // 1_000_000} million rows or {MAX_CELLS // 1_000_000} million cells; "
+        "keep only the rows and columns needed"
+    )
+
+
+def _too_large(shown: str) -> str:
+    return f"{shown} is larger than {MAX_BYTES / 1024**3:g} GiB; keep only the columns and rows needed"

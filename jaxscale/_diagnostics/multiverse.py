@@ -1,0 +1,248 @@
+"""How far the answer moves with choices that an analyst could as well have made otherwise: all of them, refitted."""
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxscale import costs
+from jaxscale._base.errors import InputError, MissingExtraError
+from jaxscale._base.report import Lines, Report, Reporting, Table
+from jaxscale._base.text import format_number, inert
+from jaxscale._base.validation import Progress
+from jaxscale._data.runs import Runs, as_runs
+from jaxscale._fitting.fit import fit
+from jaxscale._fitting.result import FitResult
+from jaxscale._planning.frontier import frontier
+from jaxscale._problem.objectives import AbsoluteError, Huber, Objective, SquaredError
+from jaxscale._trust.judge import FAR_OFF_IN_SIGMA
+from jaxscale.costs import CostModel
+from jaxscale.laws import Law, get
+
+DECISIONS = ("N", "D", "loss")
+_MOST_FITS = 500
+_SHOWN = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Multiverse(Reporting):
+    """One fit for each combination of choices, and the decision it leads to at one budget.
+
+    choices: by name, the labels of its options, the first being the usual one. frame: a row for each combination: the
+    labels, N, D and loss of the best run, whether the fit is trustworthy, and why there is no answer where there is
+    none. budget: in `unit`.
+    """
+
+    budget: float
+    unit: str
+    loss_unit: str
+    choices: Mapping[str, tuple[str, ...]]
+    frame: pd.DataFrame
+
+    def spread(self) -> pd.DataFrame:
+        """Which choice moves the answer most: for N, D and loss, the largest over the smallest answer that one choice
+        gives while the others stay, as a typical (geometric mean) and a largest factor. One row for each choice."""
+        rows = {}
+        for choice in self.choices:
+            others = [c for c in self.choices if c != choice]
+            row: dict[str, float] = {}
+            for name in DECISIONS:
+                logs = np.log(self.frame[name])
+                groups = logs.groupby([self.frame[c] for c in others]) if others else [((), logs)]
+                ranges = [g.max() - g.min() for _, g in groups if g.notna().sum() > 1]
+                row[name] = math.exp(np.mean(ranges)) if ranges else math.nan
+                row[f"{name}_largest"] = math.exp(max(ranges)) if ranges else math.nan
+            rows[choice] = row
+        table = pd.DataFrame.from_dict(rows, orient="index")
+        return table.sort_values("N", ascending=False, kind="stable").rename_axis("choice")
+
+    @property
+    def _budget(self) -> str:
+        return f"{format_number(self.budget, 3, suffixes=False)} {self.unit}"
+
+    def report(self) -> Report:
+        """The range of answers, then which choice moves them most, then the combinations at both ends."""
+        kept = self.frame.dropna(subset=["N"])
+        counts = f"{len(self.frame)} fits, {int(self.frame['trustworthy'].sum())} of them trustworthy"
+        title = f"Multiverse · {counts} · budget {self._budget}"
+        if not len(kept):
+            return Report(title, None, (Lines("", ("No combination of choices gives an answer.",)),))
+        usual = self.frame.iloc[0]
+        ranges = []
+        for name in DECISIONS:
+            low, high = (self._shown(name, x) for x in (kept[name].min(), kept[name].max()))
+            ranges.append((f"best {name}", self._shown(name, usual[name]), f"{low} to {high}", self._unit(name)))
+        spread = self.spread()
+        moved = [
+            (inert(c), str(len(self.choices[c])), *(f"x {spread[n][c]:.3g}" for n in DECISIONS)) for c in spread.index
+        ]
+        ordered = kept.sort_values("N", kind="stable")
+        if len(ordered) > _SHOWN:
+            ordered = pd.concat([ordered.head(_SHOWN // 2), ordered.tail(_SHOWN // 2)])
+        combinations = []
+        for row in ordered.to_dict("records"):
+            answers = (self._shown(n, row[n]) for n in DECISIONS)
+            combinations.append(
+                (*(inert(row[c]) for c in self.choices), *answers, "yes" if row["trustworthy"] else "no")
+            )
+        blocks: list[Table | Lines] = [
+            Table("", ("", "usual choices", "over all choices", "unit"), tuple(ranges)),
+            Table(
+                "What one choice moves, the others held (largest answer over smallest, typical)",
+                ("choice", "options", *(f"best {n}" for n in DECISIONS)),
+                tuple(moved),
+            ),
+            Table("Ends", (*self.choices, *(f"best {n}" for n in DECISIONS), "trustworthy"), tuple(combinations)),
+        ]
+        if missing := len(self.frame) - len(kept):
+            blocks.append(Lines("", (f"{missing} combinations give no answer; the column `why` of `frame` says why.",)))
+        return Report(title, None, tuple(blocks))
+
+    def _shown(self, name: str, value: float) -> str:
+        return format_number(float(value), 4, name != "loss") if math.isfinite(value) else "none"
+
+    def _unit(self, name: str) -> str:
+        return {"N": "parameters", "D": "tokens"}.get(name, self.loss_unit)
+
+    def plot(self, decision: str = "N") -> Any:
+        """A specification curve (Simonsohn, Simmons & Nelson 2020): the answers in order, and below each the options
+        that led to it. Returns the matplotlib figure; needs the extra `plot`."""
+        if decision not in DECISIONS:
+            raise InputError(f"decision must be one of {', '.join(DECISIONS)}, got {decision!r}")
+        try:
+            from matplotlib.figure import Figure
+        except ImportError:
+            raise MissingExtraError("pictures need matplotlib: pip install 'jaxscale[plot]'") from None
+        ordered = self.frame.dropna(subset=[decision]).sort_values(decision, kind="stable").reset_index(drop=True)
+        labels = [(c, option) for c, options in self.choices.items() for option in options]
+        figure = Figure(figsize=(9, 3 + 0.28 * len(labels)), layout="constrained")
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, max(1.0, 0.28 * len(labels))))
+        good = ordered["trustworthy"].to_numpy(bool)
+        for mask, colour, label in ((good, "#2a6fbb", "trustworthy"), (~good, "#c4321f", "not trustworthy")):
+            if mask.any():
+                top.plot(ordered.index[mask], ordered[decision][mask], "o", color=colour, markersize=4, label=label)
+        usual = (self.frame.loc[[0], list(self.choices)].iloc[0] == ordered[list(self.choices)]).all(axis=1)
+        if usual.any():
+            top.plot(
+                ordered.index[usual], ordered[decision][usual], "o", mfc="none", mec="black", label="usual choices"
+            )
+        if decision != "loss":
+            top.set_yscale("log")
+            top.yaxis.set_major_formatter(lambda value, _: format_number(value, 3))
+            top.yaxis.set_minor_formatter(lambda value, _: format_number(value, 3))
+        top.set_ylabel(f"best {decision} ({self._unit(decision)})")
+        title = f"Best {decision} for {self._budget}, {len(ordered)} ways to fit the runs"
+        top.set_title(title, loc="left")
+        top.legend(frameon=False)
+        for line, (choice, option) in enumerate(labels):
+            chosen = ordered[choice] == option
+            bottom.plot(ordered.index[chosen], np.full(chosen.sum(), -line), "|", color="#222222", markersize=9)
+        bottom.set_yticks([-k for k in range(len(labels))], [f"{inert(c)}: {inert(o, 40)}" for c, o in labels])
+        bottom.set_xlabel("combinations, in order of the answer")
+        bottom.tick_params(bottom=False, labelbottom=False)
+        return figure
+
+    def __repr__(self) -> str:
+        return f"<Multiverse of {len(self.frame)} fits, choices: {', '.join(map(inert, self.choices))}>"
+
+
+def multiverse(
+    runs: Runs | Mapping[str, Runs] | Any,
+    *,
+    budget: float,
+    cost: CostModel | str = costs.six_nd,
+    laws: tuple[Law | str, ...] | list[Law | str] = ("chinchilla",),
+    objectives: Mapping[str, Objective] | None = None,
+    outliers: bool = True,
+    weights: Mapping[str, Any] | None = None,
+    fixed: Mapping[str, Mapping[str, float]] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Multiverse:
+    """Refit the runs under every combination of choices, and compare the decisions at one budget.
+
+    Args:
+        runs: the runs, or several readings of them by label, such as {"N with embeddings": ..., "N without": ...}; the
+            first is the usual one. Also anything `read_runs` takes.
+        budget: in the unit of `cost`.
+        cost: cost model, or its name.
+        laws: laws or their names.
+        objectives: by label; by default Huber(1e-3), Huber matched to the noise (1.345 robust standard deviations of
+            the usual fit, Huber 1981), least squares and least absolute deviations, all on log residuals.
+        outliers: also fit without the runs that lie more than ten typical residuals off the usual fit, if there are.
+        weights: weights by label, each with one weight for each run or None.
+        fixed: pins by label, {"E free": {}, "E = 1.69": {"E": 1.69}}.
+        seed: of the fits.
+        progress: called as progress(done, total, what).
+
+    Raises:
+        InputError: there are no choices, more than 500 combinations, or the usual fit is impossible.
+    """
+    readings = dict(runs) if isinstance(runs, Mapping) and all(isinstance(r, Runs) for r in runs.values()) else None
+    readings = readings or {"as given": as_runs(runs)}
+    chosen = [get(law) if isinstance(law, str) else law for law in laws]
+    if not chosen:
+        raise InputError("laws is empty; give at least one")
+    cost = costs.get(cost) if isinstance(cost, str) else cost
+    usual = fit(chosen[0], next(iter(readings.values())), intervals=None, seed=seed)
+    if objectives is None:
+        objectives = {"Huber 0.001": Huber()}
+        if usual.sigma > 0:
+            matched = float(f"{1.345 * usual.sigma:.3g}")
+            objectives[f"Huber, noise-matched ({matched:g})"] = Huber(matched)
+        objectives |= {"least squares": SquaredError(), "least absolute": AbsoluteError()}
+    options: dict[str, dict[str, Any]] = {
+        "law": {law.name: law for law in chosen},
+        "objective": dict(objectives),
+        "runs": readings,
+        "outliers": {"all runs": False} | ({"without outliers": True} if outliers and _far_off(usual).any() else {}),
+        "weights": dict(weights or {"as given": None}),
+        "fixed": {label: dict(pins) for label, pins in (fixed or {"nothing": {}}).items()},
+    }
+    kept = {name: option for name, option in options.items() if len(option) > 1}
+    if not kept:
+        raise InputError("there is nothing to choose; give several laws, objectives, readings of the runs or weights")
+    combinations = list(itertools.product(*(options[name] for name in options)))
+    if len(combinations) > _MOST_FITS:
+        counts = " x ".join(f"{len(o)} {name}" for name, o in kept.items())
+        raise InputError(f"{counts} are {len(combinations)} combinations; {_MOST_FITS} at most")
+    far: dict[str, np.ndarray] = {}
+    rows = []
+    for k, labels in enumerate(combinations):
+        of = dict(zip(options, labels, strict=True))
+        law, objective, table, drop, weight, pins = (options[name][of[name]] for name in options)
+        answer: dict[str, Any] = dict.fromkeys(DECISIONS, math.nan) | {"trustworthy": False, "why": ""}
+        try:
+            keep = np.ones(table.count, bool)
+            if drop:
+                if of["runs"] not in far:
+                    far[of["runs"]] = _far_off(fit(chosen[0], table, intervals=None, seed=seed))
+                keep = ~far[of["runs"]]
+            options_of_fit = {"fixed": pins, "seed": seed, "intervals": None}
+            if weight is not None:
+                options_of_fit["weights"] = np.asarray(weight, np.float64)[keep]
+            result = fit(law, table.subset(keep), objective=objective, **options_of_fit)
+            row = frontier(result, budget, cost=cost).rows[0]
+            answer |= {"trustworthy": result.verdict.trustworthy, "why": row.note}
+            answer |= {name: getattr(row, name) for name in DECISIONS if row.status == "ok"}
+        except InputError as error:
+            answer["why"] = str(error)
+        rows.append({name: of[name] for name in kept} | answer)
+        if progress is not None:
+            progress(k + 1, len(combinations), "fits")
+    labels = {name: tuple(option) for name, option in kept.items()}
+    return Multiverse(float(budget), cost.unit, chosen[0].response.unit, labels, pd.DataFrame(rows))
+
+
+def _far_off(result: FitResult) -> np.ndarray:
+    """Runs more than ten typical residuals off a fit, (n_runs,)."""
+    runs = result.runs
+    assert runs is not None  # a fit just made carries its runs
+    predicted = result.predict(**{v.name: runs.variable(v.name) for v in result.law.variables})
+    log = result.law.response.domain == "positive" and result.objective.space == "log"
+    residual = np.log(runs.response / predicted) if log else runs.response - predicted
+    return np.abs(residual) > FAR_OFF_IN_SIGMA * result.sigma

@@ -1,0 +1,214 @@
+"""What the objective says of one quantity at a time: its profile, the interval from it, and tests of pins and ties."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+from scipy.special import fdtrc
+
+from jaxscale import costs
+from jaxscale._base.errors import InputError
+from jaxscale._base.report import Lines, Report, Reporting, Table
+from jaxscale._data.runs import Runs
+from jaxscale._diagnostics.quantity import Quantity, make_quantity
+from jaxscale._fitting.fit import fit
+from jaxscale._fitting.result import FitResult, problem_of, runs_of
+from jaxscale._trust.identification import linearize
+from jaxscale._trust.profile_curves import profile as trace
+from jaxscale._trust.profile_curves import scale_of
+from jaxscale.costs import CostModel
+
+
+@dataclass(frozen=True, eq=False)
+class Profile(Reporting):
+    """How the objective rises when one quantity is held away from its estimate and everything else is refitted.
+
+    low, high: the interval at `level`; infinite where the runs do not bound the quantity. values (k,), ascending, in
+    the quantity's unit; rise (k,): of the objective, in units in which an end of the interval has the value 1. theta
+    (k, n_parameters): the refits. notes: what to know.
+    """
+
+    quantity: Quantity
+    estimate: float
+    low: float
+    high: float
+    level: float
+    values: np.ndarray
+    rise: np.ndarray
+    theta: np.ndarray
+    label: str
+    notes: tuple[str, ...]
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """(low, high)."""
+        return self.low, self.high
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the runs bound the quantity on both sides."""
+        return bool(np.isfinite(self.low) and np.isfinite(self.high))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each value looked at: value, rise, and the parameters refitted there (theta)."""
+        return pd.DataFrame({"value": self.values, "rise": self.rise})
+
+    def report(self) -> Report:
+        """The estimate and its interval, then what to know."""
+        q, percent = self.quantity, f"{100 * self.level:g} % interval"
+        span = f"{q.shown(self.low)} to {q.shown(self.high)}"
+        row = (q.name, q.shown(self.estimate), span, q.unit)
+        table = Table("", ("quantity", "estimate", percent, "unit"), (row,))
+        return Report(f"{self.label} · profile", None, (table, Lines("", self.notes)) if self.notes else (table,))
+
+    def __repr__(self) -> str:
+        q = self.quantity
+        return f"<Profile of {q.name}: {q.shown(self.estimate)}, {q.shown(self.low)} to {q.shown(self.high)}>"
+
+
+def profile(
+    result: FitResult,
+    quantity: str | Callable[..., Any] | None = None,
+    *,
+    budget: float | str | None = None,
+    cost: CostModel | str = costs.six_nd,
+    at: Mapping[str, float] | None = None,
+    level: float | None = None,
+    runs: Runs | None = None,
+) -> Profile:
+    """The interval of a parameter, or of anything that follows from the parameters, by scaled profile of the objective.
+
+    A value c is inside while 2 (F(c) - F) m1 / m2 is at most t(n - p)^2, F(c) being the objective refitted with the
+    quantity held at c, m1 the expected slope of psi and m2 its mean square; for least squares this is the usual
+    profile t (Bates & Watts 1988, sec. 6.1), for robust ones it follows Schrader & Hettmansperger (1980). It needs no
+    normal approximation, so it may be lopsided, or open where the runs do not bound the quantity. Runs must be
+    independent of each other.
+
+    Args:
+        result: the fit.
+        quantity: a parameter's name; with `budget` one of N, D, loss, tokens_per_param of the best run; or a function
+            of the parameters by name in natural units, in pure JAX: lambda p: p["beta"] / (p["alpha"] + p["beta"]).
+        budget: in the unit of `cost`.
+        cost: cost model of the budget, or its name.
+        at: variables of one run, {"N": 70e9, "D": 1.4e12}: the quantity is its response.
+        level: of the interval; the fit's own if not given.
+        runs: the runs, where the fit was read from a file that does not carry them.
+
+    Raises:
+        InputError: the quantity is none, the runs are missing, or they leave no degrees of freedom.
+    """
+    level = result.level if level is None else float(level)
+    if not 0 < level < 1:
+        raise InputError(f"level must lie between 0 and 1 (0.9 is 90 %), got {level!r}")
+    asked = make_quantity(result.law, quantity, budget=budget, cost=_cost(cost), at=at)
+    runs = runs_of(result, runs)
+    problem = problem_of(result, runs)
+    with jax.enable_x64(True):
+        best = problem.reduce(result.theta)
+        linear = linearize(problem, best)
+        if linear.freedom < 1:
+            raise InputError(f"{linear.freedom} degrees of freedom: no interval covers; add runs or fix parameters")
+        measure, given = asked.of_free(problem)
+        (curve,) = trace(problem, best, linear, measure, given[None], level)
+    if not np.isfinite(curve.estimate):
+        raise InputError(f"{asked.name} does not exist at this fit: the law has no optimum there")
+    notes = []
+    for side, end, outermost in (("below", curve.low, curve.reached[0]), ("above", curve.high, curve.reached[1])):
+        if np.isinf(end):
+            far = asked.shown(asked.natural(outermost))
+            notes.append(
+                f"These runs do not bound {asked.name} {side}: the objective rises too little all the way to {far}."
+            )
+    if curve.lowest < curve.start * (1 - 1e-9):
+        notes.append("A lower objective than that of the fit was met on the way; fit again with starts='paper'.")
+    if runs.clusters is not None:
+        notes.append("Rows of one independent run were counted as if they were independent.")
+    if linear.freedom < 10:
+        notes.append(f"{linear.freedom} degrees of freedom.")
+    return Profile(
+        asked,
+        float(asked.natural(curve.estimate)),
+        float(asked.natural(curve.low)),
+        float(asked.natural(curve.high)),
+        level,
+        np.asarray(asked.natural(curve.values)),
+        np.maximum(curve.objective - curve.start, 0) / curve.rise,
+        problem.full(curve.free),
+        result.label,
+        tuple(notes),
+    )
+
+
+def _cost(cost: CostModel | str) -> CostModel:
+    return costs.get(cost) if isinstance(cost, str) else cost
+
+
+@dataclass(frozen=True, eq=False)
+class RatioTest:
+    """A fit beside one in which something is held or shared: is the second credible?
+
+    statistic: 2 (F restricted - F) m1 / m2, which F(constraints, freedom) times `constraints` would be under the
+    restriction; p_value: how often it would be at least that large. restricted: the fit with the restriction.
+    """
+
+    restriction: str
+    statistic: float
+    constraints: int
+    freedom: int
+    p_value: float
+    restricted: FitResult
+
+    def __str__(self) -> str:
+        word = "contradict" if self.p_value < 0.05 else "do not contradict"
+        return (
+            f"The runs {word} {self.restriction}: likelihood ratio {self.statistic:.3g} on {self.constraints} and "
+            f"{self.freedom} degrees of freedom, p = {self.p_value:.2g}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<RatioTest {self}>"
+
+
+def ratio_test(
+    result: FitResult,
+    *,
+    fixed: Mapping[str, float] | None = None,
+    tied: Iterable[Sequence[str]] = (),
+    runs: Runs | None = None,
+) -> RatioTest:
+    """Test a pin, {"E": 1.69}, or a tie, [("alpha", "beta")], by a scaled likelihood ratio, see `profile`.
+
+    Args:
+        result: the fit without the restriction. fixed, tied: the restriction, as `fit` takes them.
+        runs: the runs, where the fit was read from a file that does not carry them.
+
+    Raises:
+        InputError: nothing is restricted, or not by what `fit` could do.
+    """
+    fixed, tied = dict(fixed or {}), tuple(tuple(group) for group in tied)
+    if result.priors:
+        raise InputError("priors take part in this fit's objective; test a restriction on a fit without them")
+    runs = runs_of(result, runs)
+    problem = problem_of(result, runs)
+    restricted = fit(
+        result.law, runs, objective=result.objective, intervals=None, seed=result.seed,
+        fixed={**result.fixed, **fixed}, tied=(*result.tied, *tied), bounds=result.bounds,
+    )  # fmt: skip
+    constraints = problem.layout.free - problem_of(restricted, runs).layout.free
+    if constraints < 1:
+        raise InputError("nothing is restricted; give fixed={...} or tied=[...] that the fit does not have already")
+    with jax.enable_x64(True):
+        linear = linearize(problem, problem.reduce(result.theta))
+    if linear.freedom < 1:
+        raise InputError(f"{linear.freedom} degrees of freedom: nothing can be tested; add runs or fix parameters")
+    m1, m2 = scale_of(linear)
+    rise = restricted.value - result.value
+    if result.objective.kind == "absolute":  # whose value is a sum of absolute residuals, not of Huber's last stage
+        rise *= problem.loss.size
+    statistic = max(0.0, 2 * rise * m1 / m2)
+    words = [f"{name} = {value:g}" for name, value in fixed.items()] + [" = ".join(group) for group in tied]
+    p_value = float(fdtrc(constraints, linear.freedom, statistic / constraints))
+    return RatioTest(" and ".join(words), statistic, constraints, linear.freedom, p_value, restricted)

@@ -1,0 +1,176 @@
+"""A number that follows from a law's parameters, as a smooth function of them: a parameter, the best N at a budget, the
+loss of a run."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxscale._allocation.allocate import allocate
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import format_number, parse_number, quoted
+from jaxscale._problem.objectives import Layout
+from jaxscale._problem.problem import Problem
+from jaxscale.costs import CostModel
+from jaxscale.laws import Law
+
+_PLANNED = {"N": "parameters", "D": "tokens", "tokens_per_param": "tokens per parameter", "loss": ""}
+
+
+@dataclass(frozen=True, eq=False)
+class Quantity:
+    """`function(theta, given)` is the quantity, or its logarithm if `logged`; theta a tuple of scalars, pure JAX.
+
+    `given` (k,) holds what may change without a new compilation: a budget, the point of a prediction.
+    """
+
+    name: str
+    unit: str
+    logged: bool
+    counted: bool  # shown with suffixes, 70B
+    function: Callable[[tuple, Array], Array]
+    given: np.ndarray
+
+    def natural(self, value: Any) -> Any:
+        """The quantity in its unit; infinite where it is open."""
+        if not self.logged:
+            return value
+        with np.errstate(over="ignore"):
+            return np.where(np.isneginf(value), -np.inf, np.exp(value))
+
+    def shown(self, value: float) -> str:
+        """A value of it as people read it; `open` where it is infinite."""
+        return format_number(value, 4 if self.counted else 6, self.counted) if np.isfinite(value) else "open"
+
+    def of_free(self, problem: Problem) -> tuple[Callable[[Array, Array], Array], np.ndarray]:
+        """The function of a problem's free values, and what it is given: `given` and the pinned values."""
+        return _of_free(self.function, problem.layout), np.concatenate([problem.pinned, self.given])
+
+
+def make_quantity(
+    law: Law,
+    wanted: str | Callable[..., Any] | None = None,
+    *,
+    budget: float | str | None = None,
+    cost: CostModel | None = None,
+    at: Mapping[str, float] | None = None,
+) -> Quantity:
+    """The quantity asked for.
+
+    Args:
+        law: the law.
+        wanted: a parameter; with a budget N, D, loss or tokens_per_param; or a function of the parameters by name in
+            natural units, pure JAX, such as lambda p: p["beta"] / (p["alpha"] + p["beta"]).
+        budget: in the unit of `cost`: the quantity is that of the best run within it.
+        cost: cost model of the budget.
+        at: the variables of one run, whose response is the quantity.
+
+    Raises:
+        InputError: nothing of that name, or more than one thing, was asked for.
+    """
+    if at is not None and (budget is not None or callable(wanted)):
+        raise InputError("give a budget, a run (at=) or a function, one of them")
+    if callable(wanted):
+        if budget is not None:
+            raise InputError("a function of the parameters takes no budget; use js.allocate inside it")
+        name = getattr(wanted, "__name__", "quantity").replace("<lambda>", "your quantity")
+        return Quantity(name, "", False, False, _any(law, wanted), np.empty(0))
+    if at is not None:
+        return _response(law, wanted, at)
+    if budget is not None:
+        amount = parse_number(budget) if isinstance(budget, str) else float(budget)
+        if cost is None or not 0 < amount < np.inf:
+            raise InputError(f"a budget must be positive, in the unit of its cost model; got {quoted(budget)}")
+        if wanted not in _PLANNED:
+            raise InputError(f"at a budget there is {', '.join(_PLANNED)}; got {quoted(wanted)}")
+        unit = _PLANNED[wanted] or law.response.unit
+        name = f"best {wanted} for {format_number(amount, 3, suffixes=False)} {cost.unit}"
+        return Quantity(name, unit, True, wanted in "ND", _planned(law, cost, wanted), np.array([np.log(amount)]))
+    if wanted not in law.parameter_names:
+        raise InputError(
+            f"law {law.name!r} has no parameter {quoted(wanted)}; it has {', '.join(law.parameter_names)}. "
+            "N, D and loss want a budget, loss of one run wants at={'N': ..., 'D': ...}"
+        )
+    k = law.parameter_names.index(wanted)
+    parameter = law.parameters[k]
+    if parameter.transform == "logit":
+        return Quantity(wanted, parameter.unit, False, False, _any(law, _Getter(wanted)), np.empty(0))
+    return Quantity(wanted, parameter.unit, parameter.transform == "log", False, _entry(k), np.empty(0))
+
+
+@dataclass(frozen=True)
+class _Getter:
+    name: str
+
+    def __call__(self, params: Any) -> Any:
+        return params[self.name]
+
+
+@lru_cache(maxsize=64)
+def _of_free(function: Callable[[tuple, Array], Array], layout: Layout) -> Callable[[Array, Array], Array]:
+    n = len(layout.slots)
+
+    def measure(free: Array, given: Array) -> Array:
+        return function(layout.full(free, given[:n]), given[n:])
+
+    return measure
+
+
+@lru_cache(maxsize=64)
+def _entry(k: int) -> Callable[[tuple, Array], Array]:
+    return lambda theta, given: theta[k]
+
+
+@lru_cache(maxsize=64)
+def _any(law: Law, function: Callable[..., Any]) -> Callable[[tuple, Array], Array]:
+    def measure(theta: tuple, given: Array) -> Array:
+        return jnp.asarray(function(law.params_of_theta(dict(zip(law.parameter_names, theta, strict=True)))))
+
+    return measure
+
+
+@lru_cache(maxsize=64)
+def _planned(law: Law, cost: CostModel, wanted: str) -> Callable[[tuple, Array], Array]:
+    def measure(theta: tuple, given: Array) -> Array:
+        params = law.params_of_theta(dict(zip(law.parameter_names, theta, strict=True)))
+        natural = {name: params[name] for name in law.parameter_names}
+        best = allocate(law, natural, cost, jnp.exp(given[0]))._asdict()
+        if wanted == "loss":
+            return law.log_response(theta, [jnp.log(best[v.name]) for v in law.variables])
+        return jnp.log(best["D"] / best["N"] if wanted == "tokens_per_param" else best[wanted])
+
+    return measure
+
+
+def _response(law: Law, wanted: str | None, at: Mapping[str, float]) -> Quantity:
+    names = [v.name for v in law.variables]
+    if wanted not in (None, law.response.name) or set(at) != set(names):
+        raise InputError(
+            f"at= gives the {law.response.name} of one run and wants {', '.join(names)}; "
+            f"got {quoted(wanted)} and {', '.join(at) or 'nothing'}"
+        )
+    values = [parse_number(x) if isinstance(x, str) else float(x) for x in (at[n] for n in names)]
+    for v, x in zip(law.variables, values, strict=True):
+        if v.domain == "vector" or not np.isfinite(x) or (v.domain == "positive" and not x > 0):
+            raise InputError(f"{v.name} must be one {v.domain} number, got {quoted(at[v.name])}")
+    logs = [np.log(x) if v.domain == "positive" else x for v, x in zip(law.variables, values, strict=True)]
+    words = ", ".join(f"{n} = {format_number(x)}" for n, x in zip(names, values, strict=True))
+    logged = law.response.domain == "positive"
+    name = f"{law.response.name} at {words}"
+    return Quantity(name, law.response.unit, logged, False, _response_of(law), np.array(logs))
+
+
+@lru_cache(maxsize=64)
+def _response_of(law: Law) -> Callable[[tuple, Array], Array]:
+    return lambda theta, given: law.log_response(theta, [given[k] for k in range(len(law.variables))])
+
+
+@lru_cache(maxsize=64)
+def slopes_of(function: Callable[[Array, Array], Array]) -> Callable[[Any, Any], Any]:
+    """(value, gradient) of a function of the free values, compiled."""
+    return jax.jit(jax.value_and_grad(function))

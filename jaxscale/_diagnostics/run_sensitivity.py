@@ -1,0 +1,109 @@
+"""How a plan answers to the loss of each run behind it, through the fit's own optimality."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+
+from jaxscale._base.devices import compile_options
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import format_number
+from jaxscale._data.runs import Runs
+from jaxscale._fitting.result import FitResult, problem_of, runs_of
+from jaxscale._planning.plan import Plan
+from jaxscale._planning.sensitivity import Sensitivity
+from jaxscale._problem.arrays import Task
+from jaxscale._problem.objectives import value_of
+from jaxscale._problem.problem import Problem
+
+_SHOWN = 10  # runs that are printed
+_STEP = 1e-4  # of a response, for what is printed: a tenth of the usual delta
+
+
+def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
+    """Derivatives of every answer of a plan in the observed response of every run, without a refit.
+
+    The fitted parameters theta solve grad F(theta, y) = 0, so d theta / d y = -(F_theta,theta)^-1 F_theta,y; parameters
+    on a bound stay there. The plan's own derivatives carry theta on to N, D and loss. With Huber's misfit only runs
+    within delta of the law move anything: the others pull with a force that does not depend on their distance.
+
+    Printed, it says by how much N, D, D/N and loss move with a very small step, for the runs that matter most: a run
+    that is off by more than Huber's delta (.1 % as a rule) pulls no harder. `to_frame()` has one row per budget and
+    run, those that matter most first. Columns: budget, row (of the table), observed, N, D, tokens_per_param, loss (and
+    cost, where a loss is to be reached): derivatives of the log of each in the log of the observed response, or in the
+    response itself where the fit compared responses as they are.
+
+    Args:
+        plan: made from a fit.
+        runs: the runs, where the fit was read from a file that does not carry them.
+
+    Raises:
+        InputError: the plan was not made from a fit, or its runs are missing.
+    """
+    result = None if plan.request is None else plan.request.source
+    if not isinstance(result, FitResult):
+        raise InputError("only a plan made from a fit answers to runs; make it with frontier(fit(...), ...)")
+    runs = runs_of(result, runs)
+    problem = problem_of(result, runs)
+    with jax.enable_x64(True):
+        moves = _moves(problem, problem.reduce(result.theta))
+    # Of theta, (n_parameters, n_runs): tied parameters move together, pinned ones stay.
+    moves = np.stack([moves[s] if s >= 0 else 0 * moves[0] for s in problem.layout.slots])
+    tables = []
+    for row in plan.rows:
+        slopes = {
+            quantity: np.array([by_name[name] for name in plan.law.parameter_names]) @ moves
+            for quantity, by_name in row.sensitivities.items()
+        }
+        table = pd.DataFrame({"budget": row.budget, "row": runs.rows, "observed": np.asarray(runs.response)} | slopes)
+        order = np.argsort(-table[list(slopes)].abs().max(axis=1).to_numpy(), kind="stable")
+        tables.append(table.iloc[order])
+    name = runs.response_name
+    step = "0.01 % higher" if result.objective.space == "log" else "higher by 0.0001"
+
+    def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
+        return str(answer["row"]), format_number(answer["observed"]), *plan.moves(answer, _STEP)
+
+    return plan.answers(
+        f"what the {name} of each run moves",
+        tables,
+        ("row", name, *plan.quantities.values()),
+        cells,
+        f"How the plan would move if the {name} of that run were {step}, to first order, while it stays "
+        "within Huber's delta of the law. Rows are counted from 1 below the header; runs that move "
+        "nothing lie where the objective no longer asks how far off they are.",
+        most=_SHOWN,
+    )
+
+
+@cache
+def _compiled(task: Task) -> Any:
+    value = value_of(task.law, task.layout, task.space)
+
+    def second_derivatives(free, pinned, points, loss):
+        def slope(free, response):
+            return jax.grad(value)(free, pinned, points._replace(response=response), loss)
+
+        return jax.jacfwd(slope)(free, points.response), jax.jacrev(slope, 1)(free, points.response)
+
+    return jax.jit(second_derivatives, compiler_options=compile_options())
+
+
+def _moves(problem: Problem, free: np.ndarray) -> np.ndarray:
+    """Derivatives of the free values in each run's response, (free, n_runs); nan where the optimum is singular."""
+    curvature, mixed = map(np.asarray, _compiled(problem.task)(free, problem.pinned, problem.points, problem.loss))
+    loose = (free > problem.lower + 1e-9) & (free < problem.upper - 1e-9)
+    moves = np.zeros_like(mixed)
+    if not loose.any():
+        return moves[:, : problem.count]
+    inner = curvature[np.ix_(loose, loose)]
+    unit = 1 / np.sqrt(np.maximum(np.abs(np.diag(inner)), 1e-300))
+    scaled = inner * unit * unit[:, None]
+    if np.linalg.cond(scaled) > 1e14:
+        moves[:] = np.nan
+    else:
+        moves[loose] = -unit[:, None] * np.linalg.solve(scaled, unit[:, None] * mixed[loose])
+    return moves[:, : problem.count]

@@ -1,0 +1,127 @@
+"""Resampled or sampled parameters of a fit, and their file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.report import Report, Reporting, Table
+from jaxscale._base.text import inert, plain
+from jaxscale._base.verdict import Verdict
+from jaxscale._base.version import __version__
+from jaxscale._data.runs import RunsRecord
+from jaxscale._fitting import formats
+from jaxscale.laws import Law
+
+_METHODS = {
+    "nuts": "posterior by NUTS",
+    "pairs": "runs resampled",
+    "cluster_pairs": "independent runs resampled whole",
+    "bayesian": "Bayesian weights of the runs",
+    "cluster_bayesian": "Bayesian weights of the independent runs",
+    "wild": "residuals with random signs",
+    "cluster_wild": "residuals with random signs, one for each independent run",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Draws(Reporting):
+    """Resampled fits: theta of each, (n_draws, n_parameters), beside the point estimate they belong to."""
+
+    law: Law
+    params: Mapping[str, float]
+    theta: np.ndarray
+    draws: np.ndarray
+    method: str
+    seed: int
+    level: float
+    record: RunsRecord
+    verdict: Verdict
+    runs_sha256: str
+
+    @property
+    def label(self) -> str:
+        """The law's name."""
+        return self.law.name
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each draw, natural values."""
+        columns = zip(self.law.parameters, self.draws.T, strict=True)
+        return pd.DataFrame({p.name: [p.to_natural(x) for x in column] for p, column in columns})
+
+    def interval(self, name: str, level: float | None = None) -> tuple[float, float]:
+        """Percentile interval of a parameter in natural units."""
+        if name not in self.law.parameter_names:
+            raise InputError(
+                f"law {self.law.name!r} has no parameter {name!r}; it has {', '.join(self.law.parameter_names)}"
+            )
+        level = self.level if level is None else level
+        low, high = np.quantile(self.to_frame()[name], [(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
+
+    def report(self) -> Report:
+        """Spread of every parameter."""
+        rows = []
+        for k, p in enumerate(self.law.parameters):
+            low, high = self.interval(p.name)
+            error = f"{self.draws[:, k].std(ddof=1):.3g}"
+            rows.append((p.name, plain(self.params[p.name]), f"{plain(low)} to {plain(high)}", error))
+        header = ("name", "value", f"{100 * self.level:g} % of draws", "standard error (log where fitted in logs)")
+        return Report(self._title(), str(self.verdict), (Table("", header, tuple(rows)),))
+
+    def _title(self) -> str:
+        method = _METHODS.get(self.method, self.method)
+        return f"{self.law.name} · {len(self.draws)} draws ({method}, seed {self.seed})"
+
+    def __repr__(self) -> str:
+        return f"<Draws {self._title()}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The draws in the format `jaxscale.draws/1`."""
+        return formats.finite({
+            "format": formats.DRAWS_FORMAT,
+            "jaxscale_version": __version__,
+            "fit": {
+                "law": self.law.name,
+                "law_options": dict(self.law.options),
+                "params": dict(self.params),
+                "runs_sha256": self.runs_sha256,
+            },
+            "ranges": {k: list(v) for k, v in self.record.ranges.items()},
+            "count": self.record.count,
+            "verdict": formats.verdict_to(self.verdict),
+            "method": self.method,
+            "seed": self.seed,
+            "level": self.level,
+            "names": list(self.law.parameter_names),
+            "draws": self.draws.tolist(),
+        })  # fmt: skip
+
+    def save(self, path: str | Path) -> None:
+        """Write the draws as JSON; the file is there whole, or not at all."""
+        formats.save(path, self.to_dict())
+
+
+def draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:
+    """What `Draws.to_dict` described."""
+    law = formats.law_of(data["fit"], law)
+    if tuple(data["names"]) != law.parameter_names:
+        found = ", ".join(map(inert, data["names"]))
+        raise InputError(f"its draws are of {found}, law {law.name!r} has {', '.join(law.parameter_names)}")
+    params = formats.numbers(data["fit"]["params"])
+    return Draws(
+        law=law,
+        params=params,
+        theta=law.theta(params),
+        draws=formats.matrix(data["draws"], len(law.parameters)),
+        method=str(data["method"]),
+        seed=int(data["seed"]),
+        level=formats.level(data["level"]),
+        record=RunsRecord(int(data["count"]), ranges=formats.pairs(data["ranges"])),
+        verdict=formats.verdict_from(data["verdict"]),
+        runs_sha256=str(data["fit"]["runs_sha256"]),
+    )

@@ -1,0 +1,181 @@
+"""Fits of the groups of a table, those that failed among them, and their file."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.report import Report, Reporting, Table
+from jaxscale._base.text import inert, plain, quoted
+from jaxscale._base.version import __version__
+from jaxscale._fitting import formats
+from jaxscale._fitting.result import FitResult, fit_from
+from jaxscale._pooling.sharing import Sharing
+from jaxscale.laws import Law
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a group has no fit: a code and a sentence."""
+
+    code: str
+    text: str
+
+
+Entry = FitResult | Failure | Callable[[], FitResult]
+
+
+@dataclass(frozen=True, eq=False)
+class Fits(Reporting):
+    """Fits of many groups. A group that could not be fitted is a `Failure` with its reason, and disturbs no other.
+
+    `entries` may hold what makes a result in place of the result: verdicts are reached when somebody looks.
+    `sharing` is the record of the joint fit where groups share parameters.
+    """
+
+    _columns = 160
+
+    by: str
+    entries: tuple[tuple[str, Entry], ...]
+    sharing: Sharing | None = None
+
+    @property
+    def items(self) -> tuple[tuple[str, FitResult | Failure], ...]:
+        """Every group with its fit, or why there is none."""
+        return tuple((name, _made(entry)) for name, entry in self.entries)
+
+    def __iter__(self) -> Iterator[tuple[str, FitResult | Failure]]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, group: str) -> FitResult:
+        """The fit of a group. Raises InputError if there is none, with the reason."""
+        for name, entry in self.entries:
+            if name == group:
+                item = _made(entry)
+                if isinstance(item, Failure):
+                    raise InputError(f"group {quoted(group)} has no fit: {item.text}")
+                return item
+        raise InputError(f"no group {quoted(group)}; there are {', '.join(inert(n) for n, _ in self.entries[:20])}")
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each group: ok, trustworthy, runs, parameters with their intervals, objective, codes, error."""
+        rows = []
+        for group, item in self.items:
+            if isinstance(item, Failure):
+                rows.append({self.by: group, "ok": False, "error": f"{item.code}: {item.text}"})
+                continue
+            row = {self.by: group, "ok": True, "trustworthy": item.verdict.trustworthy, "runs": item.record.count}
+            for name, value in item.params.items():
+                low, high = item.intervals.params.get(name, (np.nan, np.nan))
+                row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            row |= {"objective": item.value, "codes": " ".join(dict.fromkeys(item.verdict.codes)), "error": ""}
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def report(self) -> Report:
+        """One row for each group, failures with their reason."""
+        fitted = [item for _, item in self.items if isinstance(item, FitResult)]
+        names = fitted[0].law.parameter_names if fitted else ()
+        rows = []
+        for group, item in self.items:
+            if isinstance(item, Failure):
+                rows.append((group, "failed", "", *("" for _ in names), item.text))
+            else:
+                state = "trustworthy" if item.verdict.trustworthy else "NOT TRUSTWORTHY"
+                values = (plain(item.params[n]) for n in names)
+                rows.append(
+                    (group, state, str(item.record.count), *values, ", ".join(dict.fromkeys(item.verdict.codes)))
+                )
+        law = f"{fitted[0].law.name} · " if fitted else ""
+        table = Table("", (self.by, "verdict", "runs", *names, "why"), tuple(rows))
+        together = self.sharing.blocks() if self.sharing else ()
+        return Report(f"{law}{len(self.items)} groups by {self.by}", self.summary, (*together, table))
+
+    @property
+    def summary(self) -> str:
+        """How many groups have which outcome, in words."""
+        fitted = [item for _, item in self.items if isinstance(item, FitResult)]
+        good = sum(f.verdict.trustworthy for f in fitted)
+        return f"{good} trustworthy, {len(fitted) - good} not, {len(self.items) - len(fitted)} failed"
+
+    def __repr__(self) -> str:
+        return f"<Fits, {len(self.items)} groups by {inert(self.by)}: {self.summary}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All groups in the format `jaxscale.fits/1`."""
+        fits = []
+        for group, item in self.items:
+            if isinstance(item, Failure):
+                fits.append({"group": group, "ok": False, "fit": None, "error": {"code": item.code, "text": item.text}})
+            else:
+                fits.append({"group": group, "ok": True, "fit": item.to_dict(), "error": None})
+        sharing = None if self.sharing is None else _sharing_to(self.sharing)
+        return {
+            "format": formats.FITS_FORMAT,
+            "jaxscale_version": __version__,
+            "by": self.by,
+            "sharing": sharing,
+            "fits": fits,
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write all groups as JSON; the file is there whole, or not at all."""
+        formats.save(path, self.to_dict())
+
+
+def _made(entry: Entry) -> FitResult | Failure:
+    return entry if isinstance(entry, FitResult | Failure) else entry()
+
+
+def fits_from(data: Mapping[str, Any], law: Law | None) -> Fits:
+    """What `Fits.to_dict` described."""
+    items: list[tuple[str, FitResult | Failure]] = []
+    for entry in data["fits"]:
+        if entry["ok"]:
+            items.append((str(entry["group"]), fit_from(entry["fit"], law)))
+        else:
+            items.append((str(entry["group"]), Failure(str(entry["error"]["code"]), str(entry["error"]["text"]))))
+    sharing = data.get("sharing")
+    return Fits(str(data["by"]), tuple(items), None if sharing is None else _sharing_from(sharing))
+
+
+def _sharing_to(sharing: Sharing) -> dict[str, Any]:
+    named = {k: v for k, v in vars(sharing).items() if k != "verdict"}
+    named["intervals"] = {k: list(v) for k, v in sharing.intervals.items()}
+    return formats.finite({**named, "verdict": formats.verdict_to(sharing.verdict)})
+
+
+def _sharing_from(data: Mapping[str, Any]) -> Sharing:
+    def count(name: str) -> int:
+        return int(formats.number(data[name]))
+
+    def maybe(name: str) -> int | None:
+        return None if data[name] is None else count(name)
+
+    return Sharing(
+        widths=formats.numbers(data["widths"]),
+        centres=formats.numbers(data["centres"]),
+        intervals=formats.pairs(data["intervals"]),
+        level=formats.level(data["level"]),
+        value=formats.number(data["value"]),
+        gradient_norm=formats.number(data["gradient_norm"]),
+        noise=formats.number(data["noise"]),
+        groups=count("groups"),
+        runs=count("runs"),
+        parameters=formats.number(data["parameters"]),
+        finished=count("finished"),
+        at_best=count("at_best"),
+        statistic=formats.number_or_none(data["statistic"]),
+        constraints=maybe("constraints"),
+        freedom=maybe("freedom"),
+        p_value=formats.number_or_none(data["p_value"]),
+        test=str(data["test"]),
+        verdict=formats.verdict_from(data["verdict"]),
+    )

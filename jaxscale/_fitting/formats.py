@@ -1,0 +1,151 @@
+"""The JSON files of fits: what is written is finite, and what is read is checked, part by part."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import inert, quoted, write_atomic
+from jaxscale._base.verdict import Reason, Verdict
+from jaxscale.laws import Law, get
+
+FIT_FORMAT, FITS_FORMAT, DRAWS_FORMAT = "jaxscale.fit/1", "jaxscale.fits/1", "jaxscale.draws/1"
+_NOUNS = {FIT_FORMAT: "FitResult", FITS_FORMAT: "Fits", DRAWS_FORMAT: "Draws"}
+_LARGEST_FILE = 1 << 30
+
+T = TypeVar("T")
+
+
+def save(path: str | Path, data: Mapping[str, Any]) -> None:
+    """Write a file; it is there whole, or not at all. A number that is not finite is an error: `finite` leaves none."""
+    write_atomic(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
+
+
+def finite(value: Any) -> Any:
+    """The same plain data with None for numbers that are not finite."""
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(v) for v in value]
+    if isinstance(value, float):
+        return float(value) if np.isfinite(value) else None
+    if isinstance(value, np.integer):
+        return int(value)
+    return value
+
+
+def read_file(path: str | Path, law: Law | None, readers: Mapping[str, Callable[[Any, Law | None], T]]) -> T:
+    """What the reader of its format makes of a file. Raises InputError for a file that none can read."""
+    data = _read_json(Path(path))
+    kind = data.get("format") if isinstance(data, dict) else None
+    if kind is None:
+        raise InputError(f"{inert(path)} is JSON, but no file that jaxscale wrote. {_fit_first(path)}")
+    if not isinstance(kind, str) or kind not in _NOUNS:
+        raise InputError(f"{inert(path)} has the format {quoted(kind)}; this version reads {', '.join(_NOUNS)}")
+    if kind not in readers:
+        raise InputError(f"{inert(path)} holds {_NOUNS[kind]}, not one fit; use jaxscale.load")
+    try:
+        return readers[kind](data, law)
+    except InputError as error:
+        raise InputError(f"{inert(path)}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise InputError(f"{inert(path)} is not a whole {kind} file: {inert(reason, 200)}") from None
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise InputError(f"{inert(path)} is larger than 1 GiB, which no fit is")
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {inert(path)}: {error.strerror}") from None
+    try:
+        return json.loads(data.decode("utf-8"))
+    except (RecursionError, ValueError) as error:
+        if not data.lstrip().startswith(b"{"):
+            raise InputError(f"{inert(path)} is no file that jaxscale wrote. {_fit_first(path)}") from None
+        raise InputError(f"{inert(path)} is not JSON that jaxscale wrote: {inert(error, 200)}") from None
+
+
+def _fit_first(path: str | Path) -> str:
+    return f"If it is a table of runs, fit it first: jaxscale fit {inert(path)} -o fit.json"
+
+
+def law_of(data: Mapping[str, Any], law: Law | None) -> Law:
+    """The law that a file names, or the one that the caller gives for it."""
+    name = data["law"]
+    if law is not None:
+        if law.name != name:
+            raise InputError(f"it was fitted with law {quoted(name)}, not {quoted(law.name)}")
+        return law
+    try:
+        return get(name, **data["law_options"])
+    except InputError as error:
+        raise InputError(f"{error}; a law of your own is given as law=...") from None
+
+
+def number(value: Any, missing: float | None = None) -> float:
+    """A finite number; None is `missing`, where that is given."""
+    if value is None and missing is not None:
+        return missing
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(float(value)):
+        raise InputError(f"expected a finite number, found {inert(value, 60)}")
+    return float(value)
+
+
+def number_or_none(value: Any) -> float | None:
+    return None if value is None else number(value)
+
+
+def level(value: Any) -> float:
+    share = number(value)
+    if not 0 < share < 1:
+        raise InputError(f"a level lies between 0 and 1, found {share!r}")
+    return share
+
+
+def numbers(data: Mapping[str, Any]) -> dict[str, float]:
+    return {str(k): number(v) for k, v in data.items()}
+
+
+def matrix(data: Any, columns: int) -> np.ndarray:
+    return np.array([[number(x) for x in row] for row in data], np.float64).reshape(-1, columns)
+
+
+def pairs(data: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    return {str(k): (number(low), number(high)) for k, (low, high) in data.items()}
+
+
+def interval(low: Any, high: Any) -> tuple[float, float]:
+    """An interval, of which an end that is missing is open."""
+    return number(low, float("-inf")), number(high, float("inf"))
+
+
+def verdict_to(verdict: Verdict) -> dict[str, Any]:
+    reasons = [{**vars(r), "rows": list(r.rows), "params": list(r.params)} for r in verdict.reasons]
+    return {"trustworthy": verdict.trustworthy, "reasons": reasons}
+
+
+def verdict_from(data: Mapping[str, Any]) -> Verdict:
+    verdict = Verdict(
+        tuple(
+            Reason(
+                str(r["code"]),
+                r["severity"],
+                str(r["text"]),
+                tuple(int(number(row)) for row in r.get("rows", ())),
+                tuple(map(str, r.get("params", ()))),
+            )
+            for r in data["reasons"]
+        )
+    )
+    if (
+        any(r.severity not in ("info", "warning", "fatal") for r in verdict.reasons)
+        or verdict.trustworthy is not data["trustworthy"]
+    ):
+        raise InputError("its verdict contradicts its reasons")
+    return verdict

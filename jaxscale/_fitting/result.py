@@ -1,0 +1,527 @@
+"""A finished fit: what was found, how sure it is, and whether to believe it; written to and read from plain JSON."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jax import Array
+from scipy.special import ndtri
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.report import Lines, Report, Reporting, Table
+from jaxscale._base.text import inert, plain, quoted
+from jaxscale._base.verdict import Reason, Verdict
+from jaxscale._base.version import __version__
+from jaxscale._data.runs import Runs, RunsRecord
+from jaxscale._fitting import formats
+from jaxscale._fitting.card import Card, make_card
+from jaxscale._problem.objectives import OBJECTIVES, Huber, Objective, StudentT
+from jaxscale._problem.problem import Noise, Problem, make_problem
+from jaxscale._trust.identification import Identification
+from jaxscale._trust.intervals import Covariance, Intervals
+from jaxscale._trust.matched import AtNoise
+from jaxscale.laws import Law
+from jaxscale.optim import STATUS_TEXT
+
+# What the methods of intervals are called in a report.
+_SHAPES = {"huber": ("delta",), "student": ("scale", "freedom")}  # numbers of an objective that a file holds
+_METHODS = {
+    "powell_sandwich": "robust standard errors (sandwich with Powell's kernel)",
+    "leverage_sandwich": "robust standard errors (sandwich, residuals corrected for leverage)",
+    "pairs_bias_corrected": "bootstrap",
+    "pairs_percentile": "bootstrap",
+    "pairs_by_step": "bootstrap",
+    "cluster_pairs_percentile": "bootstrap",
+    "joint_pairs_percentile": "bootstrap of all groups at once",
+    "profile": "profiles of the objective, scaled to its noise",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Starts:
+    """What every start reached. `count` starts were considered, `screened` of them by their objective alone, `finished`
+    run to the end (those that meet on the way as one); `at_best` of those reached the best objective (within 1e-9 of
+    it), `failed` never had a formats.finite one.
+    `undiscovered` is the expected share of starts that would lead to an optimum not yet seen (Boender & Rinnooy Kan
+    1987); None if it was not kept.
+
+    theta: (finished, n_parameters) where each ended; value: its objective; status: why it ended; steps: iterations.
+    All four are empty in a fit read from a file.
+    """
+
+    mode: str
+    count: int
+    screened: int
+    finished: int
+    at_best: int
+    failed: int
+    theta: np.ndarray
+    value: np.ndarray
+    status: np.ndarray
+    steps: np.ndarray
+    names: tuple[str, ...]
+    undiscovered: float | None = None
+
+    def __str__(self) -> str:
+        tried = f"{self.screened:,} points screened, " if self.screened else ""
+        lost = f", {self.failed} ended where the law is not formats.finite" if self.failed else ""
+        share = self.undiscovered
+        unseen = "" if share is None or share >= 1 else f"; {100 * share:.2g} % expected to lead to one not yet seen"
+        return f"{tried}{self.finished} run to the end, {self.at_best} of them reached this optimum{lost}{unseen}"
+
+    def __repr__(self) -> str:
+        return f"<Starts {self.mode}: {self}>"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each finished start: parameters (theta), objective, steps, and why it ended."""
+        frame = pd.DataFrame(self.theta, columns=list(self.names))
+        ended = [STATUS_TEXT[s] for s in self.status]
+        return frame.assign(objective=self.value, steps=self.steps, ended=ended)
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult(Reporting):
+    """A law fitted to runs. Frozen; new questions are verbs that take it (`bootstrap`, `frontier`).
+
+    params: natural values by name. theta: the same unconstrained, (n_parameters,), in the law's order. value: the
+    objective, summed over runs. gradient_norm: largest cosine between a column of the Jacobian and the scores, 0 at an
+    optimum. covariance: of theta; parameters it does not name were fixed. runs: None if read from a file without rows.
+    objective: with the numbers that were used. priors: (centre, width) as given. noise: of the first fit that objective
+    and priors were matched to, None if there was nothing to match. at_noise: where Huber's delta lies below half the
+    typical residual, what a matched one and Student's t would have said.
+    shared: parameters fitted together with other groups and how far apart they may lie, see `fit_many`; the gradient,
+    the starts and the intervals are then those of the joint fit.
+    """
+
+    law: Law
+    params: Mapping[str, float]
+    theta: np.ndarray
+    objective: Objective
+    value: float
+    gradient_norm: float
+    precision: str
+    sigma: float
+    starts: Starts
+    verdict: Verdict
+    identification: Identification
+    intervals: Intervals
+    covariance: Covariance | None
+    runs: Runs | None
+    record: RunsRecord
+    runs_sha256: str
+    fixed: Mapping[str, float]
+    tied: tuple[tuple[str, ...], ...]
+    bounds: Mapping[str, tuple[float | None, float | None]]
+    optimizer: str
+    seed: int
+    priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    noise: Noise | None = None
+    at_noise: tuple[AtNoise, ...] = ()
+    shared: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def level(self) -> float:
+        """Level of the intervals."""
+        return self.intervals.level
+
+    @property
+    def turning_point(self) -> float | None:
+        """Where the objective turns from squares to straight lines, in typical residuals; None where it never does."""
+        delta = self.objective.delta
+        if isinstance(delta, str) or not np.isfinite(delta) or not self.sigma > 0:
+            return None
+        return delta / self.sigma
+
+    @property
+    def label(self) -> str:
+        """The law's name."""
+        return self.law.name
+
+    def predict(self, **variables: Any) -> Any:
+        """The law's response at the fitted parameters: `result.predict(N=70e9, D=1.4e12)`; see `Law.predict`."""
+        return self.law.predict(self.params, **variables)
+
+    def predict_interval(self, **variables: Any) -> tuple[float, tuple[float, float] | None]:
+        """The response for one run and its interval by the delta method (None without a covariance).
+
+        The interval is the error of the law fitted, not the scatter of a run around it.
+        """
+        value = self.predict(**variables)
+        if np.ndim(value):
+            raise InputError("predict_interval takes one run; give numbers, not arrays")
+        if self.covariance is None:
+            return value, None
+        law, names = self.law, self.law.parameter_names
+        chosen = [names.index(n) for n in self.covariance.names]
+        positive = law.response.domain == "positive"
+        with jax.enable_x64(True):
+            logs = tuple(
+                jnp.log(float(variables[v.name])) if v.domain == "positive" else jnp.asarray(variables[v.name], float)
+                for v in law.variables
+            )
+            slope = np.asarray(_slope(law, jnp.asarray(self.theta), logs))[chosen]
+        variance = slope @ self.covariance.matrix @ slope
+        if not 0 <= variance < np.inf:
+            return value, None
+        half = ndtri((1 + self.level) / 2) * np.sqrt(variance)
+        low, high = (value * np.exp(-half), value * np.exp(half)) if positive else (value - half, value + half)
+        return value, (float(low), float(high))
+
+    def beyond_runs(self, **variables: float) -> dict[str, float]:
+        """How far one run lies outside the runs fitted, by variable: above 1, its value over the largest; below 1, its
+        value over the smallest. Variables within the runs are absent, as are those that may be 0 or negative."""
+        ranges = dict(self.record.ranges)
+        if "C" not in ranges and self.runs is not None and {"N", "D"} <= ranges.keys():
+            compute = self.runs.variable("C")
+            ranges["C"] = (float(compute.min()), float(compute.max()))
+        beyond = {}
+        for name, value in variables.items():
+            low, high = ranges.get(name, (0.0, 0.0))
+            if low > 0 and not low <= value <= high:
+                beyond[name] = float(value / (low if value < low else high))
+        return beyond
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each parameter: value, low and high end of the interval, standard error, unit, note."""
+        rows = []
+        for p in self.law.parameters:
+            low, high = self.intervals.params.get(p.name, (np.nan, np.nan))
+            error = self.intervals.standard_errors.get(p.name, np.nan)
+            rows.append((p.name, self.params[p.name], low, high, error, p.unit, self._note(p.name)))
+        columns = ["parameter", "value", "low", "high", "standard_error", "unit", "note"]
+        return pd.DataFrame(rows, columns=columns).set_index("parameter")
+
+    def _note(self, name: str) -> str:
+        if name in self.fixed:
+            return "fixed"
+        notes = [f"tied to {', '.join(n for n in t if n != name)}" for t in self.tied if name in t]
+        if name in self.priors:
+            centre, width = self.priors[name]
+            logged = {"log": " in the log", "logit": " in log odds"}
+            transform = self.law.parameters[self.law.parameter_names.index(name)].transform
+            which = " of the centre" if self.shared.get(name) else ""
+            notes.append(f"prior{which} {centre:g} ± {width:g}{logged.get(transform, '')}")
+        if (width := self.shared.get(name)) is not None:
+            notes.append("common to all groups" if width == 0 else f"pooled with other groups, {width:g} apart")
+        if any(r.code == "at_bound" and name in r.params for r in self.verdict.reasons):
+            notes.append("at bound")
+        return ", ".join(notes)
+
+    def report(self) -> Report:
+        """Verdict first, then parameters, then what to know about the optimum, the data and each finding."""
+        n, p = self.record.count, len(self.law.parameters) - len(self.fixed)
+        title = f"{self.law.name} · {n} runs · {p} parameters fitted · {_objective_words(self)} · {self.precision}"
+        percent = f"{100 * self.level:g} % interval"
+        rows = []
+        for q in self.law.parameters:
+            ends, note = self.intervals.params.get(q.name), self._note(q.name)
+            shown = _span(*ends) if ends else ("–" if note else "not computed")
+            others = (plain(second.params[q.name]) for second in self.at_noise)
+            rows.append((q.name, plain(self.params[q.name]), shown, *others, q.unit, note))
+        method = _METHODS.get(self.intervals.method, self.intervals.method)
+        draws = f" of {self.intervals.draws} draws" if self.intervals.draws else ""
+        parameters = Table(
+            "Parameters",
+            ("name", "value", percent, *map(_heading, self.at_noise), "unit", "note"),
+            tuple(rows),
+            f"Intervals: {method}{draws}; {self.intervals.why}." + self._other_estimates(),
+        )
+        i = self.identification
+        sloppy = ", ".join(f"{w:+.2f} {k}" for k, w in list(i.sloppiest.items())[:4] if abs(w) > 0.05)
+        condition = f"{i.condition_number:.1e}" if np.isfinite(i.condition_number) else "infinite"
+        priors = " and priors" if self.priors else ""
+        facts = [
+            f"objective {self.value:.10g} (sum over runs{priors}), gradient {self.gradient_norm:.1e}",
+            f"starts: {self.starts}",
+            f"conditioning {condition}; least determined direction: {sloppy or 'none'}",
+        ]
+        if np.isfinite(self.sigma):
+            size = self.turning_point
+            turn = "" if size is None else f"; Huber turns from squares to absolute values at {size:.2g} of it"
+            facts.append(f"typical residual {self.sigma:.2e} (robust standard deviation){turn}")
+        if self.noise is not None:
+            what = " and priors" if self.priors else ""
+            facts.append(f"objective{what} matched to the scatter of a first fit, {self.noise.sigma:.2e}")
+        runs = tuple(f"{label}: {text}" for label, text in self.record.lines())
+        blocks: list[Table | Lines] = [parameters, Lines("Optimum", tuple(facts)), Lines("Runs", runs)]
+        if self.verdict.reasons:
+            blocks.insert(0, Lines("Findings", _findings(self.verdict)))
+        return Report(title, str(self.verdict), tuple(blocks))
+
+    def _other_estimates(self) -> str:
+        """What the columns beside the intervals are."""
+        if not self.at_noise or self.turning_point is None:
+            return ""
+        names = " and ".join(map(_heading, self.at_noise))
+        words = " and ".join(second.objective.words for second in self.at_noise)
+        return (
+            f" {names[0].upper() + names[1:]}: the same runs by {words}. Residuals up to about the typical one count "
+            f"as squares, instead of up to {self.turning_point:.2g} of it: surer where the noise is Gaussian, less so "
+            "where it has long tails, between which Student's t is the compromise."
+        )
+
+    def card(self) -> Card:
+        """Everything needed to repeat and to judge the fit: `.to_markdown()` for a reader, `.to_dict()` for a file."""
+        return make_card(self, _objective_words(self))
+
+    def __repr__(self) -> str:
+        return f"<FitResult {self.law.name}, {self.record.count} runs: {self.verdict!s}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fit in the format `jaxscale.fit/1`: plain dicts, lists, numbers and text; what is missing is None."""
+        o, s, i, c = self.objective, self.starts, self.identification, self.covariance
+        rows = None if self.runs is None else self.runs.to_data()
+        return formats.finite({
+            "format": formats.FIT_FORMAT,
+            "jaxscale_version": __version__,
+            "law": self.law.name,
+            "law_options": dict(self.law.options),
+            "params": dict(self.params),
+            "theta": dict(zip(self.law.parameter_names, map(float, self.theta), strict=True)),
+            "precision": self.precision,
+            "objective": {
+                "kind": o.kind,
+                "space": o.space,
+                "delta": o.delta,
+                **_shape(o),
+                "overestimate": o.overestimate,
+                "value": self.value,
+                "gradient_norm": self.gradient_norm,
+                "sigma": self.sigma,
+            },
+            "constraints": {
+                "fixed": dict(self.fixed),
+                "tied": [list(t) for t in self.tied],
+                "bounds": {k: list(map(formats.number_or_none, v)) for k, v in self.bounds.items()},
+                "priors": {k: list(v) for k, v in self.priors.items()},
+                "shared": dict(self.shared),
+            },
+            "at_noise": [
+                {"kind": x.objective.kind, **_shape(x.objective), "params": dict(x.params)} for x in self.at_noise
+            ],
+            "noise": None if self.noise is None else dict(vars(self.noise)),
+            "optimizer": self.optimizer,
+            "seed": self.seed,
+            "covariance": None
+            if c is None
+            else {"names": list(c.names), "matrix": c.matrix.tolist(), "method": c.method},
+            "runs": self._summary_of_runs() if rows is None else rows,
+            "starts": {
+                k: getattr(s, k)
+                for k in ("mode", "count", "screened", "finished", "at_best", "failed", "undiscovered")
+            },
+            "verdict": formats.verdict_to(self.verdict),
+            "intervals": {
+                "level": self.intervals.level,
+                "method": self.intervals.method,
+                "why": self.intervals.why,
+                "params": {k: list(v) for k, v in self.intervals.params.items()},
+                "standard_errors": dict(self.intervals.standard_errors),
+                "draws": self.intervals.draws,
+            },
+            "identification": {
+                "condition_number": i.condition_number,
+                "correlations": dict(i.correlations),
+                "sloppiest": dict(i.sloppiest),
+            },
+        })  # fmt: skip
+
+    def _summary_of_runs(self) -> dict[str, Any]:
+        """What is left of runs that were not in the file the fit was read from."""
+        ranges = {k: list(v) for k, v in self.record.ranges.items()}
+        return {"count": self.record.count, "sha256": self.runs_sha256, "data": None, "ranges": ranges}
+
+    def save(self, path: str | Path) -> None:
+        """Write the fit as JSON; the file is there whole, or not at all."""
+        formats.save(path, self.to_dict())
+
+    @staticmethod
+    def load(path: str | Path, law: Law | None = None) -> "FitResult":
+        """Read a fit. A law of one's own is passed in. Raises InputError for anything but a fit file."""
+        return formats.read_file(path, law, {formats.FIT_FORMAT: fit_from})
+
+
+@partial(jax.jit, static_argnums=0)
+def _slope(law: Law, theta: Array, logs: tuple[Array, ...]) -> Array:
+    """Derivatives of the law's (log) response in theta, (n_parameters,)."""
+    return jax.grad(lambda t: law.log_response(tuple(t), logs))(theta)
+
+
+def runs_of(result: FitResult, runs: Runs | None = None) -> Runs:
+    """The runs of a fit, which are given where it does not carry them.
+
+    Raises:
+        InputError: they are missing, or not those of the fit.
+    """
+    runs = result.runs if runs is None else runs
+    if runs is None:
+        raise InputError("this fit does not carry its runs; give them as runs=")
+    if runs.sha256 != result.runs_sha256:
+        raise InputError("these are not the runs of the fit: their SHA-256 differs")
+    return runs
+
+
+def problem_of(result: FitResult, runs: Runs | None = None) -> Problem:
+    """What was fitted, for another question about it; see `runs_of`.
+
+    Raises:
+        InputError: it was fitted together with other groups.
+    """
+    if result.shared:
+        raise InputError(
+            f"{', '.join(result.shared)} of this group were fitted together with other groups, whose runs it does not "
+            "carry; ask fit_many(..., share=...) for its intervals, or fit the group alone"
+        )
+    return make_problem(
+        result.law,
+        runs_of(result, runs),
+        result.objective,
+        fixed=result.fixed,
+        tied=result.tied,
+        bounds=result.bounds,
+        priors=result.priors,
+        noise=result.noise,
+    )
+
+
+def _span(low: float, high: float) -> str:
+    """An interval in words; an end that the runs do not bound is open."""
+    return f"{plain(low) if np.isfinite(low) else 'open'} to {plain(high) if np.isfinite(high) else 'open'}"
+
+
+def _findings(verdict: Verdict) -> tuple[str, ...]:
+    """A line for each reason, or for several of one severity about the same rows."""
+    groups: list[list[Reason]] = []
+    for r in verdict.reasons:
+        if groups and r.rows and (groups[-1][0].severity, groups[-1][0].rows) == (r.severity, r.rows):
+            groups[-1].append(r)
+        else:
+            groups.append([r])
+    lines = [f"{g[0].severity}, {', '.join(r.code for r in g)}: {'; '.join(r.text for r in g)}" for g in groups]
+    counted = ["Rows are counted from 1 below the header."] if any(r.rows for r in verdict.reasons) else []
+    return (*lines, *counted)
+
+
+def _shape(objective: Objective) -> dict[str, float]:
+    """The numbers of an objective matched to the noise, by name."""
+    return {name: getattr(objective, name) for name in _SHAPES.get(objective.kind, ())}
+
+
+def _heading(second: AtNoise) -> str:
+    """Of the column that holds an estimate matched to the noise."""
+    objective = second.objective
+    return f"Student-t({objective.freedom:g})" if isinstance(objective, StudentT) else "noise-matched"
+
+
+def _objective_words(result: FitResult) -> str:
+    o, response = result.objective, result.law.response.name
+    extra = f", overestimates x {o.overestimate:g}" if o.overestimate != 1 else ""
+    return f"{o.words} on {'log ' if o.space == 'log' else ''}{response}{extra}"
+
+
+def fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
+    """What `FitResult.to_dict` described."""
+    law = formats.law_of(data, law)
+    theta = _theta_from(data["theta"], law)
+    o, s, i, c, v, pins = (
+        data[k] for k in ("objective", "starts", "identification", "covariance", "intervals", "constraints")
+    )
+    if o["kind"] not in OBJECTIVES:
+        raise InputError(f"unknown objective {quoted(o['kind'])}")
+    options = {name: formats.number(o[name]) for name in _SHAPES.get(o["kind"], ())}
+    objective = OBJECTIVES[o["kind"]](space=o["space"], overestimate=formats.number(o["overestimate"]), **options)
+    params = formats.numbers(data["params"])
+    if set(params) != set(law.parameter_names) or not np.allclose(law.theta(params), theta, rtol=1e-9, atol=1e-9):
+        raise InputError("its params and theta contradict each other")
+    runs = None if data["runs"].get("data") is None else Runs.from_data(data["runs"])
+    ranges = formats.pairs(data["runs"]["ranges"])
+    empty = np.empty(0)
+    counts = {k: int(formats.number(s[k])) for k in ("count", "screened", "finished", "at_best", "failed")}
+    condition = formats.number(i["condition_number"], float("inf"))
+    return FitResult(
+        law=law,
+        params=law.natural(theta),
+        theta=theta,
+        objective=objective,
+        value=formats.number(o["value"]),
+        gradient_norm=formats.number(o["gradient_norm"]),
+        precision=str(data["precision"]),
+        sigma=formats.number(o["sigma"], float("nan")),
+        starts=Starts(
+            str(s["mode"]),
+            **counts,
+            theta=np.empty((0, len(theta))),
+            value=empty,
+            status=empty.astype(int),
+            steps=empty.astype(int),
+            names=law.parameter_names,
+            undiscovered=formats.number_or_none(s.get("undiscovered")),
+        ),
+        verdict=formats.verdict_from(data["verdict"]),
+        identification=Identification(condition, formats.numbers(i["correlations"]), formats.numbers(i["sloppiest"])),
+        intervals=Intervals(
+            formats.level(v["level"]),
+            str(v["method"]),
+            str(v["why"]),
+            {str(k): formats.interval(*ends) for k, ends in v["params"].items()},
+            {str(k): formats.number(x, float("nan")) for k, x in v["standard_errors"].items()},
+            None if v["draws"] is None else int(v["draws"]),
+        ),
+        covariance=None if c is None else _covariance_from(c, law),
+        runs=runs,
+        record=RunsRecord(int(data["runs"]["count"]), ranges=ranges) if runs is None else runs.record,
+        runs_sha256=str(data["runs"]["sha256"]),
+        fixed=formats.numbers(pins["fixed"]),
+        tied=tuple(tuple(map(str, t)) for t in pins["tied"]),
+        bounds={
+            str(k): (formats.number_or_none(low), formats.number_or_none(high))
+            for k, (low, high) in pins["bounds"].items()
+        },
+        optimizer=str(data["optimizer"]),
+        seed=int(data["seed"]),
+        priors=formats.pairs(pins.get("priors", {})),
+        noise=None if data.get("noise") is None else Noise(**formats.numbers(data["noise"])),
+        at_noise=_at_noise_from(data["at_noise"] or (), objective, law),
+        shared=formats.numbers(pins.get("shared", {})),
+    )
+
+
+def _theta_from(data: Mapping[str, Any], law: Law) -> np.ndarray:
+    theta = np.array([formats.number(data[name]) for name in law.parameter_names])
+    if len(data) != len(theta):
+        raise InputError(
+            f"theta names {', '.join(map(inert, data))}, but law {law.name!r} has {', '.join(law.parameter_names)}"
+        )
+    if beyond := [name for name, value in law.natural(theta).items() if not np.isfinite(value)]:
+        raise InputError(f"theta of {beyond[0]} is beyond what a parameter can be")
+    return theta
+
+
+def _at_noise_from(data: Sequence[Mapping[str, Any]], objective: Objective, law: Law) -> tuple[AtNoise, ...]:
+    found = []
+    for entry in data:
+        params, shape = formats.numbers(entry["params"]), _SHAPES.get(entry["kind"])
+        if shape is None or not isinstance(objective, Huber) or set(params) != set(law.parameter_names):
+            raise InputError("its noise-matched estimates do not fit its law or objective")
+        options = {name: formats.number(entry[name]) for name in shape}
+        made = OBJECTIVES[entry["kind"]](space=objective.space, overestimate=objective.overestimate, **options)
+        found.append(AtNoise(made, params))
+    return tuple(found)
+
+
+def _covariance_from(data: Mapping[str, Any], law: Law) -> Covariance:
+    names = tuple(map(str, data["names"]))
+    matrix = formats.matrix(data["matrix"], len(names))
+    if len(matrix) != len(names) or not set(names) <= set(law.parameter_names):
+        raise InputError("its covariance does not fit its parameters")
+    scale = np.abs(matrix).max(initial=0.0)
+    symmetric = np.allclose(matrix, matrix.T, rtol=1e-9, atol=1e-12 * scale)
+    if not symmetric or np.linalg.eigvalsh(matrix).min(initial=0.0) < -1e-9 * max(scale, 1e-300):
+        raise InputError("its covariance is not one: not symmetric, or with a negative variance")
+    return Covariance(names, matrix, str(data["method"]))

@@ -1,0 +1,134 @@
+"""Known models against a law: how far each is from the best use of its own size, and of its own compute."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from jaxscale import laws
+from jaxscale._base.errors import InputError
+from jaxscale._base.report import Lines, Report, Reporting, Table
+from jaxscale._base.text import format_number, quoted
+from jaxscale._planning.frontier import frontier
+from jaxscale.laws import Law
+from jaxscale.reference import KnownModel, models
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One model under a law.
+
+    `D_for_size`: tokens at which its size is the best use of the compute they take, and `tokens_short` how many times
+    more than it had (below 1: it had more). `N_for_compute`, `D_for_compute`: the best use of the compute it took, with
+    `loss_gap` what it lost against that. `wasted`: the share of its compute with which the best plan reaches its loss.
+    """
+
+    model: KnownModel
+    tokens_per_param: float
+    compute: float
+    loss: float
+    D_for_size: float
+    tokens_short: float
+    N_for_compute: float
+    D_for_compute: float
+    loss_gap: float
+    wasted: float
+
+
+@dataclass(frozen=True)
+class ModelTable(Reporting):
+    """Known models under one law. Losses compare the law's predictions: models differ in data and tokenizer."""
+
+    _columns = 140
+
+    label: str
+    rows: tuple[ModelRow, ...]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each model."""
+        return pd.DataFrame(
+            [
+                {"model": row.model.name, "N": row.model.N.value, "D": row.model.D.value}
+                | {k: v for k, v in vars(row).items() if k != "model"}
+                | {"verified": row.model.verified, "source": row.model.N.source, "note": row.model.note}
+                for row in self.rows
+            ]
+        )
+
+    def report(self) -> Report:
+        """The models as a table of text."""
+        header = ("model", "N", "D", "D/N", "loss", "tokens short", "N at its compute", "N over", "loss gap", "wasted")
+        cells = tuple(
+            (
+                row.model.name + ("" if row.model.verified else " *"),
+                format_number(row.model.N.value),
+                format_number(row.model.D.value),
+                format_number(row.tokens_per_param, 3),
+                f"{row.loss:.4f}",
+                f"{format_number(row.tokens_short, 3)}x",
+                format_number(row.N_for_compute, 3),
+                f"{format_number(row.model.N.value / row.N_for_compute, 3)}x",
+                f"{row.loss_gap:.4f}",
+                f"{100 * row.wasted:.1f} %",
+            )
+            for row in self.rows
+        )
+        lines = (
+            "tokens short: how many times its tokens a model needs for its own size to be the best use of compute.",
+            "N at its compute, N over, loss gap, wasted: against the best model of the same training compute, 6 N D.",
+            "These answer different questions; small models trained on many tokens are made to be cheap to serve.",
+            "* N or D not read where it was first published. Losses are predictions of the law, not measurements.",
+        )
+        return Report(f"known models · {self.label}", None, (Table("", header, cells), Lines("", lines)))
+
+
+def reference_models(source: Any = "chinchilla:besiroglu") -> ModelTable:
+    """Known models judged by a law of N and D: `source` is `law:instance`, or a fit or instance itself.
+
+    Raises:
+        InputError: the source is no law of N and D with parameters.
+    """
+    if isinstance(source, str):
+        source = laws.instance(source)
+    law = getattr(source, "law", None)
+    if not isinstance(law, Law) or sorted(v.name for v in law.variables) != ["D", "N"]:
+        raise InputError(
+            f"known models are compared by a law of N and D, such as 'chinchilla:besiroglu'; got {quoted(source)}"
+        )
+    compute = [6 * m.N.value * m.D.value for m in models]
+    at_compute = frontier(source, compute).rows
+    losses = [float(law.predict(dict(source.params), N=m.N.value, D=m.D.value)) for m in models]
+    reaching = frontier(source, reach_loss=losses).rows
+    rows = []
+    for model, spent, loss, best, cheapest in zip(models, compute, losses, at_compute, reaching, strict=True):
+        N, D = model.N.value, model.D.value
+        D_for_size = _tokens_for_size(source, N)
+        rows.append(
+            ModelRow(
+                model,
+                D / N,
+                spent,
+                loss,
+                D_for_size,
+                D_for_size / D,
+                best.N,
+                best.D,
+                loss - best.loss,
+                1 - cheapest.cost / spent,
+            )
+        )
+    return ModelTable(getattr(source, "label", None) or law.name, tuple(rows))
+
+
+def _tokens_for_size(source: Any, N: float) -> float:
+    """D at which N is the best size for 6 N D, by interpolating the frontier's log N in log budget, which is smooth."""
+    low, high, below, above = 1e10, 1e35, math.nan, math.nan
+    for _ in range(3):
+        budgets = [low * (high / low) ** (k / 7) for k in range(8)]
+        sizes = [row.N for row in frontier(source, budgets).rows]
+        k = max((i for i in range(7) if sizes[i] <= N), default=0)
+        (low, high), (below, above) = budgets[k : k + 2], sizes[k : k + 2]
+    share = math.log(N / below) / math.log(above / below)
+    budget = low * (high / low) ** share
+    return budget / (6 * N)

@@ -1,0 +1,355 @@
+"""A finished plan: the best decision for every budget, with what binds it, what that costs, and how sure it is."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pandas as pd
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.report import Lines, Report, Reporting, Table
+from jaxscale._base.text import format_number, plural, quoted
+from jaxscale._planning.sensitivity import Sensitivity, moved
+from jaxscale.costs import CostModel
+from jaxscale.laws import Law
+from jaxscale.limits import Limit
+
+QUANTITIES = ("N", "D", "tokens_per_param", "loss")
+Status = Literal["ok", "infeasible", "flat", "failed"]
+_TROUBLES: dict[Status, tuple[str, str]] = {  # said of one row, and of more
+    "infeasible": ("cannot keep to all limits", "cannot keep to all limits"),
+    "failed": ("has no certified optimum", "have no certified optimum"),
+    "flat": ("has other sizes that do as well", "have other sizes that do as well"),
+}
+
+
+@dataclass(frozen=True)
+class Price:
+    """What one more unit of something changes; negative where it lowers the loss or the cost."""
+
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """The best decision for one budget or one loss to reach; numbers are nan where there is none, and `note` says why.
+
+    variables: every variable of the plan, epochs too where data is repeated. binding: the limits that bind. conflict: a
+    smallest set of limits that contradict each other. intervals: (low, high) by quantity, empty where there are none.
+    sensitivities: by quantity and assumption, see `Plan.sensitivity`; one_sided: the same where a limit is just
+    touched, for those assumptions whose two sides differ, as (as it falls, as it rises). certificate: kkt is what is
+    left of the optimality conditions, violation that of the limits; agreement the share of starts that found this
+    optimum, `global` whether convexity says that no other is better. regret: mean extra loss, and extra compute equal
+    to it, of following this row if another draw is the truth. decades_beyond_data: how far N or D exceeds the largest
+    run, in powers of ten; None if not known.
+    """
+
+    budget: float
+    status: Status
+    N: float
+    D: float
+    loss: float
+    tokens_per_param: float
+    cost: float
+    variables: Mapping[str, float] = field(default_factory=dict)
+    conflict: tuple[str, ...] = ()
+    binding: tuple[str, ...] = ()
+    shadow_price: Mapping[str, Price] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    sensitivities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    one_sided: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    certificate: Mapping[str, Any] = field(default_factory=dict)
+    regret: Mapping[str, float] = field(default_factory=dict)
+    decades_beyond_data: float | None = None
+    reach_loss: float | None = None
+    note: str = ""
+
+    @property
+    def target(self) -> float:
+        """What was asked for: the loss to reach, or else the budget."""
+        return self.budget if self.reach_loss is None else self.reach_loss
+
+    @property
+    def remark(self) -> str:
+        """The note, with the limits that contradict each other."""
+        return self.note if self.conflict in ((), ("reach_loss",)) else f"{self.note}: {', '.join(self.conflict)}"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked: enough to ask again with something changed."""
+
+    source: Any
+    targets: tuple[float, ...]
+    goal: Literal["loss", "cost"]
+    cost: CostModel
+    limits: tuple[Limit, ...]
+    unique: float | None
+    fixed: Mapping[str, float]
+    level: float | None
+    assumed: Mapping[str, float] = field(default_factory=dict)  # in place of published constants of repetition
+
+
+UNTRUSTED = "The fit behind this plan is not trustworthy; see its verdict."  # the first note of such a plan
+
+
+@dataclass(frozen=True, repr=False)
+class Plan(Reporting):
+    """Best decisions over budgets. `method` says how intervals came about; None: there are none.
+
+    `assumptions` are the values of everything the plan rests on beside the law's parameters, by name.
+    """
+
+    law: Law
+    params: Mapping[str, float]
+    cost: str
+    unit: str
+    level: float
+    method: str | None
+    rows: tuple[PlanRow, ...]
+    label: str = ""
+    notes: tuple[str, ...] = ()
+    limits: Mapping[str, float] = field(default_factory=dict)
+    assumptions: Mapping[str, float] = field(default_factory=dict)
+    per: Mapping[str, str] = field(default_factory=dict, repr=False)
+    request: Request | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def target(self) -> str:
+        """What each row was asked for: the budget, or the loss to reach."""
+        reaching = any(row.reach_loss is not None for row in self.rows)
+        return f"{self.law.response.name} to reach" if reaching else "budget"
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """What each row was asked for, in words: "budget 1e24 FLOPs"."""
+        unit = self.unit if self.target == "budget" else self.law.response.unit
+        return tuple(f"{self.target} {format_number(row.target)} {unit}".rstrip() for row in self.rows)
+
+    def title(self, quantity: str) -> str:
+        """What a quantity is called in print."""
+        return {"tokens_per_param": "D/N", "loss": self.law.response.name}.get(quantity, quantity)
+
+    @property
+    def quantities(self) -> dict[str, str]:
+        """Titles of what answers to a change, by name."""
+        return {name: self.title(name) for row in self.rows for name in row.sensitivities}
+
+    def moves(self, answer: Mapping[str, Any], step: float) -> tuple[str, ...]:
+        """How far each quantity moves with a step to first order, by its slope in `answer`."""
+        logged = self.law.response.domain == "positive"
+        return tuple(moved(answer[name], step, name != "loss" or logged) for name in self.quantities)
+
+    def answers(
+        self,
+        title: str,
+        tables: Sequence[pd.DataFrame],
+        header: tuple[str, ...],
+        cells: Callable[[Mapping[str, Any]], tuple[str, ...]],
+        note: str,
+        most: int | None = None,
+    ) -> Sensitivity:
+        """A table for each row, whose lines `cells` writes out under the header, the first `most` of them; those that
+        hold no number are left out of what is printed."""
+        blocks: list[Table | Lines] = []
+        for heading, row, table in zip(self.headings, self.rows, tables, strict=True):
+            lines = [cells({str(name): value for name, value in line.items()}) for line in table.to_dict("records")]
+            lines = [line for line in lines if set(line[2:]) != {"-"}]
+            shown = lines[: len(lines) if most is None else most]
+            left = len(lines) - len(shown)
+            below = "; ".join(filter(None, (f"and {left:,} more, see to_frame()" if left else "", row.remark)))
+            blocks.append(Table(heading, header, tuple(shown), below) if shown else Lines(heading, (below or "-",)))
+        frame = pd.concat(tables, ignore_index=True)
+        return Sensitivity(f"{title} · {self.label}", self.summary or None, frame, (*blocks, Lines("", (note,))))
+
+    @property
+    def shadow_price(self) -> pd.DataFrame:
+        """What one more unit of each binding limit, and of the budget, changes: one row per budget and limit."""
+        rows = [
+            {"budget": row.budget, "of": name, "value": price.value, "unit": price.unit}
+            for row in self.rows
+            for name, price in row.shadow_price.items()
+        ]
+        return pd.DataFrame(rows, columns=["budget", "of", "value", "unit"])
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per budget: budget, N, D, loss, tokens_per_param, `_lo` and `_hi` of these four, status, decades,
+        cost, other variables, binding limits and regret."""
+        columns: dict[str, Any] = {"budget": [row.budget for row in self.rows]}
+        columns |= {name: [getattr(row, name) for row in self.rows] for name in ("N", "D", "loss", "tokens_per_param")}
+        for name in ("N", "D", "loss", "tokens_per_param"):
+            ends = [row.intervals.get(name, (math.nan, math.nan)) for row in self.rows]
+            columns |= {f"{name}_lo": [low for low, _ in ends], f"{name}_hi": [high for _, high in ends]}
+        decades = [math.nan if row.decades_beyond_data is None else row.decades_beyond_data for row in self.rows]
+        columns |= {"status": [row.status for row in self.rows], "decades_beyond_data": decades}
+        columns |= {"cost": [row.cost for row in self.rows]}
+        others = dict.fromkeys(v for row in self.rows for v in row.variables if v not in ("N", "D"))
+        columns |= {v: [row.variables.get(v, math.nan) for row in self.rows] for v in others}
+        columns |= {"binding": [" ".join(row.binding) for row in self.rows]}
+        columns |= {
+            f"regret_{key}": [row.regret.get(key, math.nan) for row in self.rows] for key in ("loss", "compute")
+        }
+        return pd.DataFrame(columns)
+
+    def sensitivity(self, name: str | None = None) -> Sensitivity:
+        """How the plan answers to one assumption, or to each: derivatives with the active limits held, no refit.
+
+        Printed, it says by how many per cent N, D, D/N and loss move with 1 % more. `to_frame()` has one row per budget
+        and assumption, those that matter most first. Its columns N, D, tokens_per_param, loss (and cost, where a loss
+        is to be reached) hold the derivative of the log of each (of a response that need not be positive, its own) in
+        the log of the assumption (per "log": an elasticity) or in the assumption itself (per "raw").
+
+        Raises:
+            InputError: the plan rests on nothing of that name.
+        """
+        if name is not None and name not in self.per:
+            raise InputError(
+                f"there is no parameter {quoted(name)} in {self.law.name}; choose one of {', '.join(self.per)}"
+            )
+        values = {**self.params, **self.assumptions}
+        units = {p: abs(values.get(p, 1.0)) if per == "raw" else 1.0 for p, per in self.per.items()}
+        tables = []
+        for row in self.rows:
+            table = []
+            for p in self.per if name is None else (name,):
+                slopes = {q: row.sensitivities[q].get(p, math.nan) for q in row.sensitivities}
+                weight = max((abs(s) * units[p] for s in slopes.values() if math.isfinite(s)), default=0.0)
+                table.append((weight, {"budget": row.budget, "parameter": p, "per": self.per[p]} | slopes))
+            tables.append(pd.DataFrame([entry for _, entry in sorted(table, key=lambda pair: -pair[0])]))
+
+        def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
+            of = answer["parameter"]
+            value = format_number(values[of]) if of in values else ""
+            return of, value, *self.moves(answer, 0.01 * units[of])
+
+        return self.answers(
+            "what 1 % more of one assumption changes",
+            tables,
+            ("assumption", "value", *self.quantities.values()),
+            cells,
+            "To first order, with the limits that bind held; large numbers are slopes, not forecasts: see what_if.",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain data in the format jaxscale.plan/1; what is absent is None or empty."""
+        return {
+            "format": "jaxscale.plan/1",
+            "law": self.law.name,
+            "params": dict(self.params),
+            "cost": self.cost,
+            "limits": dict(self.limits),
+            "assumptions": dict(self.assumptions),
+            "level": self.level,
+            "method": self.method,
+            "rows": [self._row(row) for row in self.rows],
+            "notes": list(self.notes),
+        }
+
+    def _row(self, row: PlanRow) -> dict[str, Any]:
+        certificate = {k: v if isinstance(v, bool) else plain(v) for k, v in row.certificate.items()}
+        return {
+            "budget": plain(row.budget),
+            "status": row.status,
+            "conflict": list(row.conflict),
+            **{name: plain(getattr(row, name)) for name in ("N", "D", "loss", "tokens_per_param")},
+            "cost": {self.unit: plain(row.cost)},
+            "binding": list(row.binding),
+            "certificate": certificate,
+            "shadow_price": {k: {"value": plain(p.value), "unit": p.unit} for k, p in row.shadow_price.items()},
+            "intervals": {name: [plain(end) for end in ends] for name, ends in row.intervals.items()},
+            "regret": {name: plain(value) for name, value in row.regret.items()},
+            "decades_beyond_data": plain(row.decades_beyond_data),
+            "variables": {name: plain(value) for name, value in row.variables.items()},
+            "reach_loss": plain(row.reach_loss),
+            "note": row.note,
+        }
+
+    def report(self) -> Report:
+        """The plan as a table of text."""
+        reaching = any(row.reach_loss is not None for row in self.rows)
+        banded = any(row.intervals for row in self.rows)
+        shown = {"N": "N", "D": "D", "tokens_per_param": "D/N"}
+        shown |= {"cost": f"cost ({self.unit})"} if reaching else {"loss": self.law.response.name}
+        unit = self.law.response.unit if reaching else self.unit
+        header = [f"{self.target} ({unit})" if unit else self.target]
+        for title in shown.values():
+            header += [title, f"{100 * self.level:g} %"] if banded else [title]
+        binding = any(set(row.binding) - {"budget", "reach_loss"} for row in self.rows)
+        cells = []
+        for row in self.rows:
+            line = [format_number(row.target), *(c for name in shown for c in _cells(row, name, banded))]
+            cells.append((*line, ", ".join(row.binding)) if binding else tuple(line))
+        header += ["bound by"] if binding else []
+        blocks: list[Table | Lines] = [Table("", tuple(header), tuple(cells))]
+        prices = [
+            (format_number(row.target), name, format_number(p.value, 3), p.unit)
+            for row in self.rows
+            for name, p in row.shadow_price.items()
+        ]
+        if prices and (binding or reaching):
+            blocks.append(
+                Table("One more unit of each limit", (self.target, "of", "changes by", "unit"), tuple(prices))
+            )
+        notes = self._notes(banded)
+        if notes:
+            blocks.append(Lines("", tuple(notes)))
+        return Report(f"plan · {self.label} · cost {self.cost}", self.summary or None, tuple(blocks))
+
+    @property
+    def summary(self) -> str:
+        """What is wrong with the plan as a whole, in words; empty where nothing is."""
+        sentences = ["THE FIT BEHIND THIS PLAN IS NOT TRUSTWORTHY"] if UNTRUSTED in self.notes else []
+        counts = Counter(row.status for row in self.rows)
+        for status, (one, more) in _TROUBLES.items():
+            if count := counts[status]:
+                sentences.append(f"{self._share(count)} {one if count == 1 else more}")
+        return "; ".join(sentences)
+
+    def _share(self, count: int) -> str:
+        """That many of the rows, as the subject of a sentence."""
+        if len(self.rows) == 1:
+            return "the plan"
+        return f"{count} of {len(self.rows)} {'budgets' if self.target == 'budget' else 'losses'}"
+
+    def _notes(self, banded: bool) -> list[str]:
+        notes = [note for note in self.notes if note != UNTRUSTED]
+        for row in self.rows:
+            if row.note:
+                notes.append(f"{format_number(row.target)}: {row.remark}")
+        if banded:
+            notes.append(f"Intervals: {self.method}.")
+        regrets = [row.regret["loss"] for row in self.rows if math.isfinite(row.regret.get("loss", math.nan))]
+        if regrets:
+            largest = " (the largest of all rows)" if len(regrets) > 1 else ""
+            cost = format_number(max(regrets), 2)
+            notes.append(f"Following this plan if another draw is the truth costs {cost} in loss on average{largest}.")
+        beyond = [(row.decades_beyond_data, row.target) for row in self.rows if row.decades_beyond_data]
+        if beyond:
+            most, target = max(beyond)
+            who = self._share(len(beyond)).removeprefix("the plan") or "The plan"
+            which = f"{format_number(target)} " if len(self.rows) > 1 else ""
+            need = "needs" if len(beyond) == 1 else "need"
+            notes.append(f"{who} {need} N or D beyond the largest run, {which}by {most:.1f} decades.")
+        return notes
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"N {_cells(row, 'N', False)[0]} and D {_cells(row, 'D', False)[0]}" for row in self.rows[:3])
+        return f"<Plan {self.label}, {plural(len(self.rows), 'row')}: {self.summary or rows}>"
+
+
+def plain(value: float | None) -> float | None:
+    """The number for JSON: None if there is none."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _cells(row: PlanRow, name: str, banded: bool) -> tuple[str, ...]:
+    value = getattr(row, name)
+    point = format_number(value) if math.isfinite(value) else "-"
+    if not banded:
+        return (point,)
+    digits = 4 if name == "loss" else 3
+    ends = row.intervals.get(name)
+    return (point, "-" if ends is None else "–".join(format_number(end, digits) for end in ends))

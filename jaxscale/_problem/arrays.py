@@ -1,0 +1,81 @@
+"""What a solver works on, as arrays: tables of runs, what a start has for itself, and what was reached."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxscale._problem.objectives import Layout, Loss, Points, Space
+from jaxscale.laws import Law
+
+SMALL_BATCH = 1024  # batches up to this size share one compiled shape
+
+
+class Problems(NamedTuple):
+    """What a batch of starts is fitted to.
+
+    `tables` are the `Tables` of one table, or have a leading axis of tables, and `table` says which each start uses,
+    (n_starts,). `own` is what starts have for themselves.
+    """
+
+    tables: Any
+    own: "Own"
+    table: Any
+
+
+class Own(NamedTuple):
+    """What each start has for itself in place of what its table says, (n_starts, ...), or None: weights and response
+    of the runs, centre of the priors."""
+
+    weights: Any = None
+    response: Any = None
+    centre: Any = None
+
+    def rows(self, which: Any) -> "Own":
+        """That of some starts."""
+        return Own(*(None if x is None else x[which] for x in self))
+
+    def within(self, tables: "Tables") -> "Tables":
+        """The tables with what is a start's own."""
+        points, loss = tables.points, tables.loss
+        if self.weights is not None:
+            points = points._replace(weights=self.weights)
+        if self.response is not None:
+            points = points._replace(response=self.response)
+        if self.centre is not None and loss.prior is not None:
+            loss = loss._replace(prior=loss.prior._replace(centre=self.centre))
+        return tables._replace(points=points, loss=loss)
+
+
+class Tables(NamedTuple):
+    """Runs, pinned values, the shape of the misfit and bounds of one table, or of several along a leading axis."""
+
+    points: Points
+    pinned: Any
+    loss: Loss
+    lower: Any
+    upper: Any
+
+
+class Solutions(NamedTuple):
+    """What each start reached: free values (n_starts, free), objective, status code of `jaxscale.optim`, steps."""
+
+    free: np.ndarray
+    value: np.ndarray
+    status: np.ndarray
+    steps: np.ndarray
+
+
+class Task(NamedTuple):
+    """The static part of a solve: everything that decides which program is compiled."""
+
+    law: Law
+    layout: Layout
+    space: Space
+
+
+def bucket(count: int, smallest: int = 16) -> int:
+    """The next size in 16, 24, 32, 48, 64, 96, ...: few distinct shapes, at most half wasted."""
+    size = smallest
+    while size < count:
+        size = size * 3 // 2 if (size & (size - 1)) == 0 else size * 4 // 3
+    return size

@@ -1,0 +1,40 @@
+"""Residuals of every run and their slopes in the free values, for a stack of problems."""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxscale._base.devices import compile_options
+from jaxscale._problem.arrays import Task
+from jaxscale._problem.objectives import predictor
+from jaxscale._problem.stack import Stack
+
+
+@cache
+def _compiled(task: Task, many: bool):
+    predict = predictor(task.law, task.space)
+
+    def run(free, table):
+        columns = tuple(free[i] for i in range(task.layout.free))
+
+        def of_free(columns, logs):
+            return predict(task.layout.full(columns, table.pinned), logs)
+
+        predicted, slopes = jax.vmap(jax.value_and_grad(of_free), (None, 0))(columns, table.points.logs)
+        residual = predicted - table.points.response
+        _, psi, weights = table.loss.misfit(residual, table.points.weights)
+        return residual, jnp.stack(slopes, axis=1), psi, weights
+
+    return jax.jit(jax.vmap(run) if many else run, compiler_options=compile_options())
+
+
+def slopes_of(stack: Stack, free: np.ndarray) -> list[np.ndarray]:
+    """Residuals (len(stack), rows), Jacobians (len(stack), rows, free), psi and weights of all problems, padding with
+    them, at free values (len(stack), free); call under float64."""
+    tables = stack.stages[-1]
+    if stack.many:
+        room = np.minimum(np.arange(len(tables.pinned)), len(stack) - 1)
+        return [np.asarray(x)[: len(stack)] for x in _compiled(stack.first.task, True)(free[room], tables)]
+    return [np.asarray(x)[None] for x in _compiled(stack.first.task, False)(free[0], tables)]

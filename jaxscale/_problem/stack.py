@@ -1,0 +1,91 @@
+"""Many tables side by side: problems padded to a common shape, so that few programs are compiled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from jaxscale._problem.arrays import SMALL_BATCH, Own, Problems, Tables
+from jaxscale._problem.problem import Problem
+
+MOST_STACKED, FEW_STACKED = 256, 16  # tables side by side
+NOTHING = Own()
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Problems of one task side by side, padded to a common shape: what a batch of starts is fitted to.
+
+    Sizes are few, so that few programs are compiled: one problem stands alone, without a leading axis; others are
+    padded to 16 or `MOST_STACKED` tables, and to a power of two of rows.
+    """
+
+    problems: tuple[Problem, ...]
+    stages: tuple[Tables, ...]  # of the objective, the last being the one asked for
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> "Stack":
+        """Stack problems of one task, rows and stages, `MOST_STACKED` at most."""
+        first = problems[0]
+        if len(problems) == 1:
+            return cls((first,), tuple(first.tables(k) for k in range(len(first.losses))))
+        room = FEW_STACKED if len(problems) <= FEW_STACKED else MOST_STACKED
+        padded = [p.with_rows(stacked_rows(p)) for p in problems]
+        padded += padded[-1:] * (room - len(problems))
+        stages = (
+            jax.tree.map(lambda *leaves: np.stack(leaves), *(p.tables(k) for p in padded))
+            for k in range(len(first.losses))
+        )
+        return cls(tuple(problems), tuple(stages))
+
+    def __len__(self) -> int:
+        return len(self.problems)
+
+    @property
+    def many(self) -> bool:
+        """Whether arrays have a leading axis of tables."""
+        return len(self.problems) > 1
+
+    @property
+    def first(self) -> Problem:
+        """One of the problems: all agree in law, layout, space and number of stages."""
+        return self.problems[0]
+
+    def in_single_precision(self) -> "Stack":
+        """The same problems in float32."""
+        return Stack(self.problems, jax.tree.map(np.float32, self.stages))
+
+    def relaxed(self, factor: float) -> "Stack":
+        """The same problems with residuals counted as squares up to `factor` times further."""
+
+        def wider(tables: Tables) -> Tables:
+            return tables._replace(loss=tables.loss.wider(factor))
+
+        return Stack(self.problems, tuple(wider(t) for t in self.stages))
+
+    def thinned(self, rows: int) -> "Stack":
+        """The same problems on some of their runs, see `Problem.thinned`."""
+        return Stack.of([p.thinned(rows) for p in self.problems])
+
+    def batch(self, table: np.ndarray, stage: int = -1, own: Own = NOTHING) -> Problems:
+        """For starts of which number k is fitted to table `table[k]`, with what is its `own`.
+
+        Where there are many tables, or few starts, every start is always given its weights: programs are shared.
+        """
+        tables = self.stages[stage]
+        if own.weights is None and self.many:
+            own = own._replace(weights=tables.points.weights[table])
+        elif own.weights is None and len(table) <= SMALL_BATCH:
+            own = own._replace(weights=np.broadcast_to(tables.points.weights, (len(table), len(tables.points.weights))))
+        return Problems(tables, own, np.asarray(table))
+
+
+def stacked_rows(problem: Problem) -> int:
+    """Rows to which a problem is padded in a stack: a power of two, 64 at least."""
+    return max(64, 1 << (problem.count - 1).bit_length())
+
+
+def stacks_of(problems: Sequence[Problem]) -> list[Stack]:
+    """Problems of one task in stacks of at most `MOST_STACKED`."""
+    return [Stack.of(problems[k : k + MOST_STACKED]) for k in range(0, len(problems), MOST_STACKED)]

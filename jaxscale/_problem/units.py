@@ -1,0 +1,68 @@
+"""Tables counted in thousands or billions: how far they are from plain counts, and what that does to a law's
+parameters."""
+
+import numpy as np
+from scipy.special import expit
+
+from jaxscale._problem.problem import Problem
+from jaxscale.laws import Law
+
+_THOUSAND = np.log(1000.0)
+# Tables whose median lies outside these ranges are counted in thousands, millions, billions, ...; the second number
+# is a typical median in plain counts. Inside, a published grid is used as it was published.
+_PLAIN = {"N": ((1e5, 1e14), 1e9), "D": ((1e7, 1e16), 2e10), "C": ((1e14, 1e28), 1e21), "loss": ((0.05, 50.0), 2.5)}
+
+
+def unit_shift(problem: Problem, theta: np.ndarray) -> np.ndarray:
+    """What to add to starts given for plain counts if the table is in thousands, billions, ...; zero for plain
+    counts."""
+    law = problem.law
+    real = problem.points.weights > 0
+    logs: dict[str, np.ndarray] = {v.name: x for v, x in zip(law.variables, problem.points.logs, strict=True)}
+    logs[law.response.name] = (
+        problem.points.response if problem.task.space == "log" else safe_log(problem.points.response)
+    )
+    shift = np.zeros_like(theta)
+    values_of: dict[str, np.ndarray] = {}
+    for name, values in logs.items():
+        if name not in _PLAIN or np.ndim(values) != 1:
+            continue
+        (low, high), typical = _PLAIN[name]
+        if np.log(low) <= values.min() and values.max() <= np.log(high):
+            continue
+        middle = float(np.median(values[real])) if real.any() else np.log(typical)
+        if np.log(low) <= middle <= np.log(high):
+            continue
+        values_of = values_of or dict(zip(law.parameter_names, naturals(law, theta).T, strict=True))
+        units = _THOUSAND * np.round((middle - np.log(typical)) / _THOUSAND)
+        for k, parameter in enumerate(law.parameters):
+            if parameter.transform == "log":
+                shift[:, k] += units * parameter.growth(name, values_of)
+    return shift
+
+
+def in_plain_counts(problem: Problem, free: np.ndarray) -> np.ndarray:
+    """Derivative (free, free) of the free values with respect to those of the same table in plain counts.
+
+    Conditioning is judged in plain counts, whatever the table is counted in, since its thresholds were measured there.
+    """
+
+    def shift(x: np.ndarray) -> np.ndarray:
+        return problem.reduce(unit_shift(problem, problem.full(x)))
+
+    nudges = 1e-4 * np.eye(len(free))
+    return np.eye(len(free)) + ((shift(free + nudges) - shift(free - nudges)) / 2e-4).T
+
+
+def safe_log(values: np.ndarray) -> np.ndarray:
+    """Log, and 0 where there is none."""
+    return np.log(np.where(values > 0, values, 1.0))
+
+
+def naturals(law: Law, theta: np.ndarray) -> np.ndarray:
+    """Natural values of theta, both (n, n_parameters)."""
+    columns = []
+    for parameter, values in zip(law.parameters, np.moveaxis(np.asarray(theta), -1, 0), strict=True):
+        natural = {"log": np.exp, "logit": expit}.get(parameter.transform)
+        columns.append(values if natural is None else natural(values))
+    return np.stack(columns, axis=-1)

@@ -1,0 +1,5 @@
+"""How the lowest optimum is found from many starts.
+
+Read `solve` (a queue of starts in one compiled loop), `solve_stack`, `starts`, `search` (when to stop looking).
+`trust_region` and `damped` are the slow and the NumPy way. Knows no verdict.
+"""

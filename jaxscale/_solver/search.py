@@ -1,0 +1,242 @@
+"""The lowest of many local optima, for many tables at once: which starts are finished, until enough of them agree."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import optax
+
+from jaxscale._problem.arrays import SMALL_BATCH, Solutions
+from jaxscale._problem.problem import Problem
+from jaxscale._problem.stack import Stack
+from jaxscale._solver.solve import FAR, NEAR
+from jaxscale._solver.solve_stack import joined, solve_stack
+from jaxscale._solver.starts import LIKENESS_ROWS, Pool, given_points, published_grid, screened
+from jaxscale.optim import CONVERGED, damped_newton
+
+_RELAXED = 5.0  # how much wider the quadratic range of the objective is while starts are far off
+_ROUGH, _TO_MEET = damped_newton(tolerance=1e-4), damped_newton(tolerance=1e-8)
+_SAME_PLACE = 1e-3  # in theta
+_FIRST_ROUND = 8  # starts that "auto" finishes before it asks whether enough of them agree
+_MOST_FINISHED = 256
+_ENOUGH_AGREEING = 5
+CERTAIN_ENOUGH = 0.05  # expected share of starts that would lead to an optimum not yet seen
+_MOST_SHAKES, _SHAKES, _SHAKEN = 8, 256, 8  # rounds, starts in each, and optima they are placed around
+_SHAKE_LENGTHS = 0.03, 3.0  # in theta
+_IN_VAIN = 3  # rounds in a row that find nothing lower
+_SAME_OPTIMUM = 1e-6  # optima whose objectives differ by less, relatively, count as one
+
+
+class Search(NamedTuple):
+    """What was tried for one table: starts run to the end, (n, free), what each reached, how many were considered."""
+
+    tried: np.ndarray
+    solutions: Solutions
+    considered: int
+
+    @property
+    def best(self) -> int:
+        """The first start whose objective is the lowest but for rounding, so that rounding does not choose between
+        equals."""
+        value = self.solutions.value
+        finite = np.where(np.isfinite(value), value, np.inf)
+        return int(np.flatnonzero(finite <= finite.min() * (1 + 1e-13))[0])
+
+    @property
+    def lowest(self) -> float:
+        """The lowest objective; infinite where no start has a finite one."""
+        return float(np.min(self.solutions.value, initial=np.inf))
+
+
+def agreeing(values: np.ndarray, lowest: float, problem: Problem) -> np.ndarray:
+    """Which objectives equal the lowest: within 1e-9 of it, and never finer than rounding of a perfect fit."""
+    spread = float(np.std(problem.points.response[: problem.count]))
+    noise = 1e-14 * problem.count * min(problem.loss.size, spread or 1.0) ** 2
+    return values - lowest <= 1e-9 * abs(lowest) + noise
+
+
+def undiscovered(solutions: Solutions) -> float:
+    """Expected share of starts that would lead to an optimum not yet seen: w (w + 1) / (n (n - 1)) after n starts that
+    found w (Boender & Rinnooy Kan 1987, Math. Programming 37, for starts drawn alike); 1 where nothing can be said.
+
+    A start that stopped short counts as an optimum of its own: nobody knows where it would have ended.
+    """
+    short = int(np.sum(solutions.status != CONVERGED))
+    values = np.sort(solutions.value[solutions.status == CONVERGED])
+    n = len(solutions.value)
+    if n < 2 or not len(values):
+        return 1.0
+    distinct = short + 1 + int(np.sum(np.diff(values) > _SAME_OPTIMUM * np.abs(values[1:])))
+    return min(1.0, distinct * (distinct + 1) / (n * (n - 1)))
+
+
+def search(
+    stack: Stack,
+    optimizer: optax.GradientTransformationExtraArgs,
+    starts: str | int | Sequence[Mapping[str, float]],
+    *,
+    seed: int,
+    max_steps: int,
+    devices: Sequence[Any] | None = None,
+) -> list[Search]:
+    """Minimise every problem of a stack from its starts; call under float64.
+
+    A table without any usable start has an empty search.
+
+    Raises:
+        InputError: the starts asked for are not to be had.
+    """
+
+    few = stack.thinned(LIKENESS_ROWS)
+
+    def finish(table: np.ndarray, free: np.ndarray) -> Solutions:
+        return _descend(stack, few, table, optimizer, free, max_steps, devices, meet=starts == "auto")
+
+    if starts != "auto" and not isinstance(starts, int):
+        points = [published_grid(p) if isinstance(starts, str) else given_points(p, starts) for p in stack.problems]
+        table = np.repeat(np.arange(len(stack)), [len(x) for x in points])
+        solutions = finish(table, np.concatenate(points))
+        return [Search(x, _rows(solutions, table == k), len(x)) for k, x in enumerate(points)]
+
+    pool = screened(stack, few, seed, starts if isinstance(starts, int) else 0)
+    considered = pool.free.shape[1]
+    tried: list[list[np.ndarray]] = [[] for _ in range(len(stack))]
+    reached: list[list[Solutions]] = [[] for _ in range(len(stack))]
+    open_, taken, most = np.arange(len(stack)), 0, min(considered, _MOST_FINISHED)
+    goal = min(_FIRST_ROUND, considered)
+    if isinstance(starts, int):
+        goal = most = starts
+    while len(open_) and taken < most:
+        table, free = _take(pool, open_, taken, goal)
+        if not len(table):
+            break
+        solutions = finish(table, free)
+        for k in open_:
+            mine = table == k
+            tried[k].append(free[mine])
+            reached[k].append(_rows(solutions, mine))
+        taken, goal = goal, min(2 * goal, most)
+        open_ = np.array([k for k in open_ if not _certain(joined(reached[k]), stack.problems[k])], np.int64)
+    empty = np.empty((0, stack.first.layout.free))
+    found = [Search(np.concatenate([empty, *x]), joined(r), considered) for x, r in zip(tried, reached, strict=True)]
+    if starts == "auto":
+        for k in open_:
+            if np.isfinite(found[k].lowest) and _agreement(found[k].solutions, stack.problems[k]) < _ENOUGH_AGREEING:
+                found[k] = _shaken(
+                    found[k], stack.problems[k], seed, lambda free, k=k: finish(np.full(len(free), k), free)
+                )
+    return found
+
+
+def _shaken(found: Search, problem: Problem, seed: int, finish: Callable[[np.ndarray], Solutions]) -> Search:
+    """The search with lower optima added that lie around the lowest ones found, as long as there are any.
+
+    Where hardly any starts agree, the lowest of them may be a way short of the bottom (basin hopping, Wales & Doye
+    1997). Only what is lower is added: starts placed around an optimum and back in it are no sign of agreement.
+    """
+    rng = np.random.default_rng(seed)
+    in_vain = 0
+    for _ in range(_MOST_SHAKES):
+        lowest = found.solutions.free[np.argsort(found.solutions.value, kind="stable")[:_SHAKEN]]
+        around = lowest[rng.integers(len(lowest), size=_SHAKES)]
+        shortest, longest = np.log(_SHAKE_LENGTHS)
+        lengths = np.exp(rng.uniform(shortest, longest, (_SHAKES, 1)))
+        begin = np.clip(around + lengths * rng.standard_normal(around.shape), problem.lower, problem.upper)
+        reached = finish(begin)
+        best = int(np.argmin(reached.value))
+        if not reached.value[best] < found.lowest * (1 - _SAME_OPTIMUM):
+            in_vain += 1
+            if in_vain == _IN_VAIN:
+                break
+            continue
+        in_vain = 0
+        better = joined([found.solutions, _rows(reached, slice(best, best + 1))])
+        found = Search(np.concatenate([found.tried, begin[best : best + 1]]), better, found.considered)
+    return found
+
+
+def refined(
+    stack: Stack,
+    optimizer: optax.GradientTransformationExtraArgs,
+    near: np.ndarray,
+    *,
+    max_steps: int,
+    devices: Sequence[Any] | None = None,
+) -> Solutions:
+    """The optimum of each table that lies near a point of its own, (tables, free); call under float64."""
+    every = np.arange(len(stack))
+    return solve_stack(stack, optimizer, every, near, max_steps=max_steps, damping=NEAR, devices=devices)
+
+
+def with_lower(searches: Sequence[Search], near: np.ndarray, found: Solutions) -> list[Search]:
+    """Searches with one more start each, `near` (tables, free), where it ended lower than all others."""
+    out = list(searches)
+    for k, one in enumerate(out):
+        if found.value[k] < one.lowest * (1 - _SAME_OPTIMUM):
+            mine = slice(k, k + 1)
+            more = joined([one.solutions, _rows(found, mine)])
+            out[k] = Search(np.concatenate([one.tried, near[mine]]), more, one.considered)
+    return out
+
+
+def _take(pool: Pool, tables: np.ndarray, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+    """The next starts of some tables: which table each belongs to, and where it starts, (n, free)."""
+    usable = pool.usable[tables, first:last]
+    return np.repeat(tables, usable.sum(axis=1)), pool.free[tables, first:last][usable]
+
+
+def _certain(found: Solutions, problem: Problem) -> bool:
+    """Whether enough starts agree on the lowest optimum, and hardly any would lead elsewhere."""
+    return _agreement(found, problem) >= _ENOUGH_AGREEING and undiscovered(found) <= CERTAIN_ENOUGH
+
+
+def _agreement(found: Solutions, problem: Problem) -> int:
+    return int(agreeing(found.value, float(np.min(found.value, initial=np.inf)), problem).sum())
+
+
+def _rows(solutions: Solutions, which: Any) -> Solutions:
+    return Solutions(*(x[which] for x in solutions))
+
+
+def _descend(
+    stack: Stack,
+    few: Stack,
+    table: np.ndarray,
+    optimizer: optax.GradientTransformationExtraArgs,
+    free: np.ndarray,
+    max_steps: int,
+    devices: Sequence[Any] | None,
+    meet: bool = False,
+) -> Solutions:
+    """Run every start to the end, through each stage of the objective; those that meet (if they may) go on as one."""
+    begin, damping, end_of = free, FAR, np.arange(len(free))
+    rows = stack.stages[-1].points.response.shape[-1]
+    if optimizer is damped_newton() and len(free) > SMALL_BATCH and (meet or rows >= 2 * LIKENESS_ROWS):
+        # Many starts take their first steps on some of the runs, which costs less.
+        rough, likeness = (_TO_MEET, few.relaxed(_RELAXED)) if meet else (_ROUGH, few)
+        found = solve_stack(likeness, rough, table, begin, stage=0, max_steps=max_steps, devices=devices)
+        begin, damping = np.where(np.isfinite(found.free), found.free, free), NEAR
+        if meet:
+            distinct, end_of = meeting(table, found)
+            begin, table = begin[distinct], table[distinct]
+    solutions = None
+    for stage in range(len(stack.stages)):
+        solutions = solve_stack(
+            stack, optimizer, table, begin, stage=stage, max_steps=max_steps, damping=damping, devices=devices
+        )
+        begin, damping = np.where(np.isfinite(solutions.free), solutions.free, begin), NEAR
+    assert solutions is not None  # an objective has at least one stage
+    return _rows(solutions, end_of)
+
+
+def meeting(table: np.ndarray, found: Solutions) -> tuple[np.ndarray, np.ndarray]:
+    """Starts of which no two have met, (distinct,), and with which of these each start goes on, (n_starts,).
+
+    Starts meet where they converge to one point: what follows would be the same for each of them.
+    """
+    alone = np.where(found.status == CONVERGED, -1, np.arange(len(table)))
+    place = np.round(found.free / _SAME_PLACE)
+    _, distinct, end_of = np.unique(
+        np.column_stack([table, alone, place]), axis=0, return_index=True, return_inverse=True
+    )
+    return distinct, end_of.reshape(-1)

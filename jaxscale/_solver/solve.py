@@ -1,0 +1,278 @@
+"""Many minimisations at once: a queue of starts worked off by a fixed number of lanes, inside one compiled loop.
+
+A lane that finishes writes its result and takes the next start in the same iteration, so nobody waits for the slowest.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array, lax
+from jax.sharding import Mesh, PartitionSpec
+
+from jaxscale._base.devices import compile_options, workers
+from jaxscale._problem.arrays import SMALL_BATCH, Own, Problems, Solutions, Tables, Task
+from jaxscale._problem.objectives import evaluator, value_of
+from jaxscale.laws._operations import wide
+from jaxscale.optim import CONVERGED, NOT_FINITE, RUNNING, STEP_LIMIT, DampedState
+
+# A lane's working set must stay in the second-level cache of a core: about this many points over all lanes (perf: 64
+# x 240).
+_POINTS_IN_FLIGHT = 64 * 256
+FEW_LANES = 16
+# Damping to begin with, relative to the curvature: for starts of a grid, beside an optimum, and at one but for rounding
+# (so small that the first step is Newton's, see `DampedState.outer_share`).
+FAR, NEAR, AT = 10.0, 1e-5, 1e-8
+_PATIENCE = 20  # steps without progress after which an optimizer that has no stopping rule of its own is stopped
+_NO_PROGRESS = 1e-13
+
+
+def lanes_for(rows: int, starts: int) -> int:
+    """Lanes that keep a core busy and its cache sufficient, for tables of that many (padded) rows.
+
+    Few starts get few lanes: every iteration costs as much as all lanes do, and the last starts would leave most idle.
+    """
+    most = FEW_LANES if starts <= SMALL_BATCH else 64
+    return int(np.clip(_POINTS_IN_FLIGHT // max(rows, 1), 2, most))
+
+
+def solve(
+    task: Task,
+    optimizer: optax.GradientTransformationExtraArgs,
+    starts: np.ndarray,
+    problems: Problems,
+    *,
+    max_steps: int = 300,
+    damping: float = FAR,
+    devices: Sequence[Any] | None = None,
+    smallest: int = SMALL_BATCH,
+) -> Solutions:
+    """Minimise from every start, shape (n_starts, free); call under float64. Nothing here raises for a start that
+    fails.
+
+    `damping` is what a damped solver begins with: `FAR` from the optimum, `NEAR` it or `AT` it. Other optimizers ignore
+    it.
+    The starts are dealt out to `devices` (all of this process, or every core, by default), each of which works off a
+    queue of its own.
+    Batches of up to `smallest` starts share one compiled shape.
+    """
+    hands, devices = workers(devices)
+    rows = problems.tables.points.response.shape[-1]
+    dealt, problems, place, counts = _deal(np.asarray(starts), problems, hands, smallest)
+    run = _compiled(task, optimizer, lanes_for(rows, len(dealt)), max_steps, devices)
+    if hands == len(devices):
+        with jax.default_device(devices[0]):
+            found = run(dealt, counts, problems, np.float64(damping))
+    else:
+        found = _in_threads(run, hands, devices[0], dealt, counts, problems, np.float64(damping))
+    return Solutions(*(np.asarray(x)[place] for x in found))
+
+
+_compiled_for: set[tuple[Any, ...]] = set()  # programs and shapes that a thread need not wait for
+
+
+def _in_threads(
+    run: Any, hands: int, device: Any, starts: np.ndarray, counts: np.ndarray, problems: Problems, damping: Any
+):
+    """`run` for each hand in a thread of its own; the first call of a program compiles before the others start."""
+    each = len(starts) // hands
+
+    def one(k: int) -> tuple[np.ndarray, ...]:
+        mine = slice(k * each, (k + 1) * each)
+        part = Problems(problems.tables, problems.own.rows(mine), problems.table[mine])
+        with jax.enable_x64(True), jax.default_device(device):  # settings of each thread
+            return tuple(np.asarray(x) for x in run(starts[mine], counts[k : k + 1], part, damping))
+
+    shapes = tuple((np.shape(x), np.asarray(x).dtype) for x in jax.tree.leaves(problems))
+    key = (run, each, shapes)
+    first = [] if key in _compiled_for else [one(0)]
+    _compiled_for.add(key)
+    with ThreadPoolExecutor(hands) as pool:
+        parts = first + list(pool.map(one, range(len(first), hands)))
+    return tuple(np.concatenate(x) for x in zip(*parts, strict=True))
+
+
+def _deal(starts: np.ndarray, problems: Problems, hands: int, smallest: int):
+    """Starts padded to a bucket and dealt out like cards, so that no hand gets all the hard ones.
+
+    Returns the starts in dealt order, the problems in the same order, where each start is found again, and how many
+    each hand has. The counts are data: another number of starts compiles nothing.
+    """
+    count = len(starts)
+    each = 1 << max(4, (smallest // hands).bit_length() - 1)
+    while each * hands < count:
+        each *= 4
+    size = hands * each
+    dealt = np.arange(size).reshape(-1, hands).T.ravel()  # position in a hand -> start
+    place = np.empty(size, np.int64)
+    place[dealt] = np.arange(size)
+    source = np.minimum(dealt, count - 1)
+    problems = Problems(problems.tables, problems.own.rows(source), np.asarray(problems.table)[source])
+    counts = np.array([len(range(k, count, hands)) for k in range(hands)])
+    return starts[source], problems, place[:count], counts
+
+
+@lru_cache(maxsize=256)
+def _compiled(task: Task, optimizer, lanes: int, max_steps: int, devices: tuple[Any, ...]):
+    def run(starts: Array, counts: Array, problems: Problems, damping: Array):
+        return _work_off(task, optimizer, starts, counts[0], problems, damping, lanes, max_steps)
+
+    options = compile_options(devices[0].platform, wide(task.law))
+    if len(devices) > 1:
+        split, whole = PartitionSpec("starts"), PartitionSpec()
+        specs: Any = (whole, split, split)  # of problems
+        mesh = Mesh(np.array(devices), ("starts",))
+        sharded = jax.shard_map(
+            run, mesh=mesh, in_specs=(split, split, Problems(*specs), whole), out_specs=split, check_vma=False
+        )
+        return jax.jit(sharded, compiler_options=options)
+    return jax.jit(run, compiler_options=options)
+
+
+class _Lanes(NamedTuple):
+    """State of the lanes, and the results written so far (one extra row takes what idle lanes write)."""
+
+    start: Array  # which start each lane works on
+    owned: tuple[Any, Own]  # tables of the lanes' own, if tables differ, and what else they have for themselves
+    trial: Array
+    optimizer: Any
+    best: Array
+    value: Array
+    idle: Array  # steps since the last progress
+    steps: Array
+    next: Array
+    done: Array
+    results: tuple[Array, ...]
+
+
+def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_steps):
+    size, free = starts.shape
+    dtype = starts.dtype
+    probe = jax.eval_shape(optimizer.init, starts[0])
+    second_order = isinstance(probe, DampedState)
+    evaluate = evaluator(task.law, task.layout, task.space, exact=True, second_order=second_order)
+    value = value_of(task.law, task.layout, task.space)
+    many = problems.tables.points.response.ndim == 2
+
+    def begin(x: Array) -> Any:
+        state = optimizer.init(x)
+        return state._replace(damping=damping.astype(dtype)) if second_order else state
+
+    # What a lane has of its own is copied to it when it takes a start. Gathered anew in every step it would cost as
+    # much as the law itself, since XLA on CPU fuses a gather into its use, one number at a time.
+    def own(start: Array) -> tuple[Any, Own]:
+        """What a start has for itself."""
+        table = jax.tree.map(lambda x: x[problems.table[start]], problems.tables) if many else None
+        return table, problems.own.rows(start)
+
+    def refill(owned: tuple, finished: Array, following: Array) -> tuple:
+        lane_of = jnp.argsort(~finished)
+
+        def one(k: Array, owned: tuple) -> tuple:
+            lane = lane_of[k]
+            fresh = own(jnp.minimum(following[lane], size - 1))
+            return jax.tree.map(lambda old, new: lax.dynamic_update_index_in_dim(old, new, lane, 0), owned, fresh)
+
+        return lax.fori_loop(0, jnp.sum(finished), one, owned)
+
+    def tables_of(owned: tuple) -> Tables:
+        """The table of each lane; what all share stays without a lane axis."""
+        return owned[1].within(owned[0] if many else problems.tables)
+
+    def advance(evaluation, state, trial, tables):
+        """One step of the optimizer in every lane."""
+
+        def one(grad, state, trial, value_here, curvature, table):
+            bounds = {"lower": table.lower, "upper": table.upper}
+            updates, state = optimizer.update(
+                grad,
+                state,
+                trial,
+                value=value_here,
+                grad=grad,
+                value_fn=lambda x: value(x, table.pinned, table.points, table.loss),
+                **({"curvature": curvature, **bounds} if second_order else {}),
+            )
+            return jnp.clip(optax.apply_updates(trial, updates), *bounds.values()), state
+
+        axes = jax.tree.map(lambda x, shared: 0 if many or x.ndim > shared.ndim else None, tables, problems.tables)
+        return jax.vmap(one, (0, 0, 0, 0, 0, axes))(
+            evaluation.gradient, state, trial, evaluation.value, evaluation.curvature, tables
+        )
+
+    def step(s: _Lanes) -> _Lanes:
+        active = s.start < count
+        tables = tables_of(s.owned)
+        outer_share = s.optimizer.outer_share if second_order else None
+        now = evaluate(s.trial, tables.pinned, tables.points, tables.loss, outer_share)
+        trial, state = advance(now, s.optimizer, s.trial, tables)
+
+        idle = jnp.where(s.value - now.value > _NO_PROGRESS * jnp.abs(now.value), 0, s.idle + 1)
+        if second_order:
+            best, lowest, status = state.point, state.value, state.status
+        else:
+            better = now.value < s.value
+            best = jnp.where(better[:, None], s.trial, s.best)
+            lowest = jnp.where(better, now.value, s.value)
+            status = jnp.where(idle >= _PATIENCE, CONVERGED, RUNNING)
+            status = jnp.where((s.steps == 0) & ~jnp.isfinite(now.value), NOT_FINITE, status)
+        status = jnp.where((status == RUNNING) & (s.steps + 1 >= max_steps), STEP_LIMIT, status)
+
+        finished = active & (status != RUNNING)
+        row = jnp.where(finished, s.start, size)
+        results = tuple(
+            out.at[row].set(x) for out, x in zip(s.results, (best, lowest, status, s.steps + 1), strict=True)
+        )
+
+        # Lanes that finished take the next starts of the queue.
+        following = jnp.where(finished, s.next + jnp.cumsum(finished) - 1, s.start)
+        fresh = starts[jnp.minimum(following, size - 1)]
+        trial = jnp.where(finished[:, None], fresh, trial)
+        state = jax.tree.map(
+            lambda new, old: jnp.where(finished.reshape((-1,) + (1,) * (old.ndim - 1)), new, old),
+            jax.vmap(begin)(fresh),
+            state,
+        )
+        count_finished = jnp.sum(finished)
+        return _Lanes(
+            start=following,
+            owned=refill(s.owned, finished, following),
+            trial=trial,
+            optimizer=state,
+            best=best,
+            value=jnp.where(finished, jnp.inf, lowest),
+            idle=jnp.where(finished, 0, idle),
+            steps=jnp.where(finished, 0, s.steps + 1),
+            next=s.next + count_finished,
+            done=s.done + count_finished,
+            results=results,
+        )
+
+    first = jnp.arange(lanes)
+    trial = starts[jnp.minimum(first, size - 1)]
+    zero = jnp.zeros(lanes, jnp.int32)
+    state = _Lanes(
+        start=first,
+        owned=jax.vmap(own)(jnp.minimum(first, size - 1)),
+        trial=trial,
+        optimizer=jax.vmap(begin)(trial),
+        best=trial,
+        value=jnp.full(lanes, jnp.inf, dtype),
+        idle=zero,
+        steps=zero,
+        next=jnp.asarray(lanes),
+        done=jnp.asarray(0),
+        results=(
+            jnp.full((size + 1, free), jnp.nan, dtype),
+            jnp.full(size + 1, jnp.inf, dtype),
+            jnp.full(size + 1, RUNNING, jnp.int32),
+            jnp.zeros(size + 1, jnp.int32),
+        ),
+    )
+    state = lax.while_loop(lambda s: s.done < count, step, state)
+    return tuple(x[:size] for x in state.results)

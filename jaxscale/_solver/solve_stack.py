@@ -1,0 +1,77 @@
+"""A stack of tables minimised in bounded memory, also on devices without float64."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from jaxscale._problem.arrays import SMALL_BATCH, Own, Solutions
+from jaxscale._problem.stack import FEW_STACKED, NOTHING, Stack
+from jaxscale._solver.solve import AT, solve
+from jaxscale.optim import DampedState, damped_newton
+
+STARTS_AT_ONCE = 4096
+_SINGLE_TOLERANCE = 1e-5  # relative decrease that float32 can still tell from none
+
+
+def solve_stack(
+    stack: Stack,
+    optimizer: optax.GradientTransformationExtraArgs,
+    table: np.ndarray,
+    free: np.ndarray,
+    *,
+    stage: int = -1,
+    own: Own = NOTHING,
+    devices: Sequence[Any] | None = None,
+    **options: Any,
+) -> Solutions:
+    """`solve` for a stack: start k, (free,), is fitted to table `table[k]`, with what is its `own`.
+
+    Many tables, and starts with anything of their own, are taken `STARTS_AT_ONCE` at a time: memory is bounded, and one
+    compiled shape serves them all. On devices without float64 every start descends in float32 first, and is finished
+    in float64 on the host.
+    """
+    if in_float32(devices):
+        damped = isinstance(jax.eval_shape(optimizer.init, free[0]), DampedState)
+        rough = damped_newton(tolerance=_SINGLE_TOLERANCE) if damped else optimizer
+        single = Own(*(None if x is None else x.astype(np.float32) for x in own))
+        found = _in_parts(
+            stack.in_single_precision(), rough, table, free.astype(np.float32), stage, single,
+            devices=devices, **options,
+        ).free.astype(np.float64)  # fmt: skip
+        free = np.where(np.isfinite(found), found, free)
+        devices, options = jax.local_devices(backend="cpu"), options | {"damping": AT}
+    return _in_parts(stack, optimizer, table, free, stage, own, devices=devices, **options)
+
+
+def in_float32(devices: Sequence[Any] | None) -> bool:
+    """Whether the devices (all of this process if None) have no float64 of their own."""
+    return any(d.platform == "tpu" for d in (jax.local_devices() if devices is None else devices))
+
+
+def _in_parts(
+    stack: Stack,
+    optimizer: optax.GradientTransformationExtraArgs,
+    table: np.ndarray,
+    free: np.ndarray,
+    stage: int,
+    own: Own,
+    **options: Any,
+) -> Solutions:
+    at_once = STARTS_AT_ONCE if stack.many or any(x is not None for x in own) else len(free)
+    smallest = STARTS_AT_ONCE if len(stack) > FEW_STACKED else SMALL_BATCH
+    parts = []
+    for first in range(0, len(free), at_once):
+        part = slice(first, first + at_once)
+        batch = stack.batch(table[part], stage, own.rows(part))
+        parts.append(solve(stack.first.task, optimizer, free[part], batch, smallest=smallest, **options))
+    return joined(parts)
+
+
+def joined(parts: Sequence[Solutions]) -> Solutions:
+    """Solutions one after the other."""
+    if not parts:
+        return Solutions(np.empty((0, 0)), np.empty(0), np.empty(0, np.int32), np.empty(0, np.int32))
+    return Solutions(*(np.concatenate(x) for x in zip(*parts, strict=True)))

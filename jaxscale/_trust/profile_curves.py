@@ -1,0 +1,352 @@
+"""How far a quantity can move before the objective has risen too far: constrained optima of many values in one batch.
+
+Written for any smooth function of the free values, of which a parameter is the simplest. Takes a problem and its
+optimum.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from scipy.special import stdtrit
+
+from jaxscale._base.devices import compile_options
+from jaxscale._problem.arrays import Task
+from jaxscale._problem.objectives import Points, evaluator
+from jaxscale._problem.problem import Problem
+from jaxscale._solver.solve import FAR, NEAR
+from jaxscale._trust.identification import Linearization
+from jaxscale.optim import CONVERGED, RUNNING, STUCK, Curvature, DampedState, damped_newton
+
+Measure = Callable[[Array, Array], Array]
+
+_LANES = 32
+_MOST_STEPS = 300
+_STIFFNESS = 100.0  # of the pull towards a value, in curvatures of the profile: the value is missed by about 1 %
+# Values looked at on each side, in half widths of the interval that a parabola would have: first near, then far.
+_NEAR_SCAN = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
+_FAR_SCAN = (4.0, 6.0, 8.0, 12.0, 16.0, 32.0, 64.0, 128.0)
+_REFINEMENTS = 8
+_BRACKET = 0.03  # share of a bracket by which the next one is tried on both sides of the interpolated end
+_NUDGE = 1e-6  # of a free value, for second derivatives of a quantity
+_CLOSE = 1e-7  # of the rise, relative, at which an end counts as found
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """The profile of one quantity: what the objective can be at best for each of its values.
+
+    estimate: the value at the fit; start: the objective there.
+    values (k,), ascending, and objective (k,): exact points of the profile, the ends of the interval among them.
+    free (k, free): where they lie. low, high: where the objective has risen by `rise`; infinite where it never does.
+    reached: the outermost values looked at. lowest: the least objective met, below that of the fit if the fit missed
+    it.
+    """
+
+    estimate: float
+    start: float
+    values: np.ndarray
+    objective: np.ndarray
+    free: np.ndarray
+    low: float
+    high: float
+    reached: tuple[float, float]
+    lowest: float
+    rise: float
+
+
+def entry(free: Array, row: Array) -> Array:
+    """The measure of a parameter: `row` is one where it stands, zero elsewhere."""
+    return free @ row
+
+
+def scale_of(at: Linearization) -> tuple[float, float]:
+    """(m1, m2): the expected slope of psi and the mean of psi squared, so that 2 (F(c) - F) m1 / m2 is near a chi2.
+
+    m1 is the geometric mean of an estimate from the residuals (`Linearization.slopes`) and the Gaussian value at the
+    robust sigma; for squares both are one, and the statistic is the usual ratio of sums of squares. Scaling of
+    likelihood-ratio statistics of M-estimators: Schrader & Hettmansperger (1980), Biometrika 67(1), Eq. 2.5. The band
+    of the estimate goes by the median of all residuals, since the p that the fit passes through are taken from those
+    counted in it; by `sigma` it would be wider, and intervals from 9 runs would cover 97 instead of 94 %.
+    """
+    used = at.used
+    psi, weights = at.psi[used], at.weights[used]
+    n, p, sigma = len(psi), at.jacobian.shape[1], at.sigma
+    m2 = float(np.sum(psi**2) / max(n - p, 1))
+    typical = float(weights.mean())
+    if np.isinf(at.loss.size) or not sigma > 0:
+        return typical, m2
+    shares, factor = at.slopes(1.4826 * float(np.median(np.abs(at.residuals[used]))))
+    counted = max(float(shares.sum()) - p, 1) / max(n - p, 1) * factor
+    return float(typical * np.sqrt(counted * at.loss.gaussian_slope(sigma))), m2
+
+
+def rise_for(at: Linearization, level: float) -> float:
+    """By how much the objective may rise within an interval of that level: m2 / m1 times half of t(n - p) squared."""
+    m1, m2 = scale_of(at)
+    return float(0.5 * stdtrit(max(at.freedom, 1), (1 + level) / 2) ** 2 * m2 / m1)
+
+
+class _Reached(NamedTuple):
+    """Constrained optima: free values (k, free), the value of the quantity there, and the objective."""
+
+    free: np.ndarray
+    value: np.ndarray
+    objective: np.ndarray
+
+    def joined(self, more: "list[_Reached]") -> "_Reached":
+        """With further ones, those left out that could not be had."""
+        whole = [np.concatenate(x) for x in zip(self, *more, strict=True)]
+        sound = np.isfinite(whole[1]) & np.isfinite(whole[2])
+        return _Reached(*(x[sound] for x in whole))
+
+
+class _Wanted(NamedTuple):
+    """A constrained optimum to look for: of which quantity and side, from where, near what, pulled how hard."""
+
+    end: tuple[int, float]
+    start: np.ndarray
+    target: float
+    stiffness: float
+
+
+def profile(
+    problem: Problem,
+    best: np.ndarray,
+    at: Linearization,
+    measure: Measure,
+    given: np.ndarray,
+    level: float,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> list[Curve]:
+    """Profiles of several quantities `measure(free, given[j])` around the optimum `best`; call under float64.
+
+    A pull of F + stiffness / 2 (measure - c)^2 ends in an optimum at *some* value near c, which is an exact point of
+    the profile whatever the stiffness. The ends are then found by interpolating the root of the rise, in which a
+    parabola is a straight line.
+    """
+    engine = _Engine(problem, measure, given)
+    rise = rise_for(at, level)
+    slope, estimate, height = engine.around(best)
+    direction, spread = _directions(at, slope)
+    half = np.sqrt(2 * rise * spread)
+    count = len(given)
+    stiffness = _STIFFNESS / spread
+    ends = [(j, sign) for j in range(count) for sign in (-1.0, 1.0)]
+    first = _Reached(best[None], np.zeros(1), np.array([height]))
+    paths = {end: first._replace(value=estimate[[end[0]]]) for end in ends}
+
+    def visit(wanted: list[_Wanted], damping: float) -> list[_Reached]:
+        """Constrained optima for each, in one batch."""
+        index = np.array([w.end[0] for w in wanted])
+        starts, targets, stiff = (np.array([w[k] for w in wanted]) for k in (1, 2, 3))
+        found = engine.solve(starts, targets, stiff, index, damping)
+        return [_Reached(*(x[[k]] for x in found)) for k in range(len(wanted))]
+
+    def pulled(reached: _Reached, wanted: _Wanted) -> float:
+        """What `visit` minimises: the objective and the pull towards the target."""
+        height = reached.objective[0] + 0.5 * wanted.stiffness * (reached.value[0] - wanted.target) ** 2
+        return float(height) if np.isfinite(height) else np.inf
+
+    open_ends = [e for e in ends if np.isfinite(half[e[0]]) and half[e[0]] > 0]
+    for scan in (_NEAR_SCAN, _FAR_SCAN):
+        if not open_ends:
+            break
+        wanted = []
+        for j, sign in open_ends:
+            last = paths[j, sign]
+            for s in scan:
+                target = estimate[j] + sign * s * half[j]
+                # Near, along the straight line that the curvature predicts; far, from the outermost point so far.
+                start = best + (target - estimate[j]) * direction[j] if scan is _NEAR_SCAN else last.free[-1]
+                wanted.append(_Wanted((j, sign), start, target, stiffness[j]))
+        found = visit(wanted, FAR)
+        # Each again from its inner neighbour until that helps none, then once from its outer one, so that none sticks
+        # beside the valley.
+        for shift in (*[1] * len(scan), -1):
+            again = []
+            for k, w in enumerate(wanted):
+                at_edge = (k if shift == 1 else k + 1) % len(scan) == 0
+                neighbour = paths[w.end] if at_edge else found[k - shift]
+                sound = np.isfinite(neighbour.objective[-1])
+                again.append(w._replace(start=neighbour.free[-1] if sound else w.start))
+            pairs = zip(found, visit(again, NEAR), wanted, strict=True)
+            better = [new if pulled(new, w) < pulled(old, w) * (1 - 1e-9) else old for old, new, w in pairs]
+            if shift == 1 and all(new is old for new, old in zip(better, found, strict=True)):
+                continue
+            found = better
+        for k, end in enumerate(open_ends):
+            paths[end] = paths[end].joined(found[k * len(scan) : (k + 1) * len(scan)])
+        open_ends = [e for e in open_ends if _crossing(paths[e], e[1], height + rise) is None]
+        if progress is not None:
+            progress(2 * count - len(open_ends), 2 * count, "ends of profile intervals")
+
+    found_ends: dict[tuple[int, float], float] = {e: e[1] * np.inf for e in open_ends}
+    pending = [e for e in ends if e not in open_ends]
+    for _ in range(_REFINEMENTS):
+        wanted = []
+        for end in pending:
+            path, (inside, beyond) = paths[end], _crossing(paths[end], end[1], height + rise) or (0, 0)
+            root = np.sqrt(np.maximum(path.objective[[inside, beyond]] - height, 0))
+            width = path.value[beyond] - path.value[inside]
+            share = (np.sqrt(rise) - root[0]) / max(root[1] - root[0], 1e-300)
+            found_ends[end] = float(path.value[inside] + share * width)
+            if np.min(np.abs(path.objective - height - rise)) < _CLOSE * rise or abs(width) < 1e-9 * half[end[0]]:
+                continue
+            # The pull stops short of what it is asked for by the slope of the profile over the stiffness.
+            slope_of_root = (root[1] - root[0]) / width
+            stiff = 2 * _STIFFNESS * slope_of_root**2
+            short = 2 * np.sqrt(rise) * slope_of_root / stiff
+            for s in np.clip(share + np.array([-_BRACKET, 0.0, _BRACKET]), 0.02 * share, 0.98 + 0.02 * share):
+                between = path.free[inside] + s * (path.free[beyond] - path.free[inside])
+                target = path.value[inside] + s * width + short
+                wanted += [_Wanted(end, start, target, stiff) for start in (between, path.free[inside])]
+        if not wanted:
+            break
+        for w, reached in zip(wanted, visit(wanted, NEAR), strict=True):
+            paths[w.end] = paths[w.end].joined([reached])
+        pending = list(dict.fromkeys(w.end for w in wanted))
+
+    curves = []
+    for j in range(count):
+        left, right = paths[j, -1.0], paths[j, 1.0]
+        merged = [np.concatenate([a[1:], b]) for a, b in zip(left, right, strict=True)]
+        order = np.argsort(merged[1], kind="stable")
+        free, values, objective = (x[order] for x in merged)
+        low, high = (found_ends.get((j, sign), sign * np.inf) for sign in (-1.0, 1.0))
+        reached, lowest = (float(values[0]), float(values[-1])), float(objective.min())
+        curves.append(Curve(float(estimate[j]), height, values, objective, free, low, high, reached, lowest, rise))
+    return curves
+
+
+def _crossing(path: _Reached, sign: float, level: float) -> tuple[int, int] | None:
+    """Positions of the outermost point within and of the next one beyond; None if nothing lies beyond.
+
+    Every point is an upper bound of the profile, one that stuck in a side valley too high a one. So the outermost point
+    within counts, whatever lies before it.
+    """
+    order = np.argsort(sign * path.value, kind="stable")
+    within = np.flatnonzero(path.objective[order] < level)
+    if not len(within) or within[-1] + 1 == len(order):
+        return None
+    return int(order[within[-1]]), int(order[within[-1] + 1])
+
+
+def _directions(at: Linearization, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How the free values go with each quantity along its profile (q, free), and 1 / its curvature (q,)."""
+    m1, _ = scale_of(at)
+    used, room = at.used, ~at.held
+    jacobian = at.jacobian[used][:, room] * np.sqrt(at.weights[used])[:, None]
+    ratio = m1 / float(at.weights[used].mean())
+    jacobian = np.concatenate([jacobian, np.diag(np.sqrt(at.precision / ratio))[room][:, room]])
+    norms = np.linalg.norm(jacobian, axis=0)
+    norms = np.where(norms > 0, norms, 1.0)
+    _, singular, rows = np.linalg.svd(jacobian / norms, full_matrices=False)
+    inverse = (rows.T / np.maximum(singular, 1e-8 * singular[0]) ** 2) @ rows / ratio
+    inverse = inverse / np.outer(norms, norms)
+    moved = np.zeros_like(slope)
+    moved[:, room] = slope[:, room] @ inverse
+    spread = np.sum(moved * slope, axis=1)
+    safe = np.where(spread > 0, spread, np.nan)
+    return moved / safe[:, None], safe
+
+
+class _Engine:
+    """One problem and one measure, with everything padded to one compiled shape."""
+
+    def __init__(self, problem: Problem, measure: Measure, given: np.ndarray):
+        self.problem, self.given = problem, np.asarray(given, np.float64)
+        self.measure, self.run = measure, _compiled(problem.task, measure)
+
+    def around(self, best: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """At the optimum: slopes (q, free) and values (q,) of the quantities, and the objective."""
+        count = len(self.given)
+        starts = np.repeat(best[None], count, axis=0)
+        _, value, objective, slope = self._run(starts, np.zeros(count), np.zeros(count), np.arange(count), NEAR, 1)
+        return slope, value, float(objective[0])
+
+    def solve(self, starts, targets, stiffness, index, damping: float) -> _Reached:
+        return _Reached(*self._run(starts, targets, stiffness, index, damping, _MOST_STEPS)[:3])
+
+    def _run(self, starts, targets, stiffness, index, damping: float, steps: int) -> list[np.ndarray]:
+        problem, out = self.problem, []
+        for first in range(0, len(starts), _LANES):
+            rows = np.minimum(np.arange(first, first + _LANES), len(starts) - 1)
+            found: tuple[Any, ...] = (starts[rows],)
+            for stage in range(len(problem.losses)) if steps > 1 else (-1,):
+                data = problem.pinned, problem.points, problem.losses[stage], problem.lower, problem.upper
+                mine = targets[rows], stiffness[rows], self.given[index[rows]]
+                found = self.run(np.asarray(found[0]), *mine, *data, np.float64(NEAR if stage > 0 else damping), steps)
+            out.append([np.asarray(a)[: len(starts) - first] for a in found])
+        return [np.concatenate(x) for x in zip(*out, strict=True)]
+
+
+@lru_cache(maxsize=64)
+def _compiled(task: Task, measure: Measure):
+    """Damped Newton in every lane on the objective plus a quadratic pull of a quantity towards a value."""
+    evaluate = evaluator(task.law, task.layout, task.space, exact=True)
+    optimizer = damped_newton()
+    value_and_slope = jax.value_and_grad(measure)
+
+    def with_slopes(x: Array, given: Array) -> tuple[Array, Array, Array]:
+        """Value, gradient and Hessian of the quantity, the last by differences, since it only steers Newton's step and
+        derivatives of an optimum inside an optimum take long to compile."""
+        steps = jnp.concatenate([jnp.zeros((1, len(x))), _NUDGE * jnp.eye(len(x))])
+        value, slope = jax.vmap(value_and_slope, (0, None))(x + steps, given)
+        bend = (slope[1:] - slope[0]) / _NUDGE
+        return value[0], slope[0], jnp.where(jnp.isfinite(bend), (bend + bend.T) / 2, 0.0)
+
+    class State(NamedTuple):
+        trial: Array
+        solver: DampedState
+        value: Array  # of the quantity, and below the objective and the slope of the quantity, all at `solver.point`
+        objective: Array
+        slope: Array
+        steps: Array
+
+    def run(starts, targets, stiffness, given, pinned, points: Points, loss, lower, upper, damping, most) -> Any:
+        def step(s: State) -> State:
+            now = evaluate(s.trial, pinned, points, loss, s.solver.outer_share)
+            value, slope, bend = jax.vmap(with_slopes)(s.trial, given)
+            off = value - targets
+            square = stiffness[:, None, None] * slope[:, :, None] * slope[:, None, :]
+            assert now.curvature is not None  # second order is the default
+            bent = (stiffness * off)[:, None, None] * bend
+            curvature = Curvature(now.curvature.gauss_newton + square, now.curvature.exact + square + bent)
+            gradient = now.gradient + (stiffness * off)[:, None] * slope
+            height = now.value + 0.5 * stiffness * off**2
+
+            def one(gradient, solver, trial, height, curvature):
+                updates, solver = optimizer.update(
+                    gradient, solver, trial, value=height, curvature=curvature, lower=lower, upper=upper
+                )
+                return jnp.clip(trial + updates, lower, upper), solver
+
+            def kept(here: Array, new: Any, old: Any) -> Any:
+                def pick(a: Array, b: Array) -> Array:
+                    return jnp.where(here.reshape((-1,) + (1,) * (a.ndim - 1)), a, b)
+
+                return jax.tree.map(pick, new, old)
+
+            trial, solver = jax.vmap(one)(gradient, s.solver, s.trial, height, curvature)
+            going = s.solver.status == RUNNING
+            taken = going & jnp.all(solver.point == s.trial, axis=1)
+            at_point = kept(taken, (value, now.value, slope), (s.value, s.objective, s.slope))
+            trial, solver = kept(going, (trial, solver), (s.trial, s.solver))
+            return State(trial, solver, *at_point, steps=s.steps + 1)
+
+        solver = jax.vmap(optimizer.init)(starts)
+        solver = solver._replace(damping=jnp.full_like(solver.damping, damping))
+        nothing = jnp.full(starts.shape[0], jnp.nan)
+        first = State(starts, solver, nothing, nothing, jnp.full_like(starts, jnp.nan), jnp.asarray(0))
+        last = lax.while_loop(lambda s: (s.steps < most) & jnp.any(s.solver.status == RUNNING), step, first)
+        ended = (last.solver.status == CONVERGED) | (last.solver.status == STUCK) | (most == 1)
+        sound = jnp.isfinite(last.value) & jnp.isfinite(last.objective) & ended
+        return last.solver.point, last.value, jnp.where(sound, last.objective, jnp.inf), last.slope
+
+    return jax.jit(run, compiler_options=compile_options())

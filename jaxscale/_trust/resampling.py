@@ -1,0 +1,242 @@
+"""Resampled fits: what each draw is fitted to, and its own optimum, all draws in one batch."""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from jaxscale._base.devices import compile_options
+from jaxscale._base.validation import Progress
+from jaxscale._problem.arrays import SMALL_BATCH, Own, Task
+from jaxscale._problem.objectives import Prior, predictor
+from jaxscale._problem.problem import Problem
+from jaxscale._problem.stack import Stack
+from jaxscale._solver.solve import NEAR
+from jaxscale._solver.solve_stack import STARTS_AT_ONCE, solve_stack
+from jaxscale._trust.identification import Linearization, linearize_all
+from jaxscale._trust.intervals import LEAST_ROOM, MORE_PAIRS
+from jaxscale.optim import CONVERGED, STUCK, damped_newton, levenberg_marquardt
+
+Kind = Literal["pairs", "bayesian", "wild"]
+
+_AT_ONCE = 256  # draws whose rivals are looked at together
+_RIVALS = 24  # optima of other draws that every draw is checked against
+
+
+def _units(problem: Problem, clusters: tuple[str, ...] | None) -> tuple[int, np.ndarray]:
+    """How many independent runs there are, and which of them each row belongs to."""
+    labels, index = np.unique(np.arange(problem.count) if clusters is None else np.array(clusters), return_inverse=True)
+    return len(labels), index
+
+
+def resampling_weights(
+    problem: Problem,
+    draws: int,
+    rng: np.random.Generator,
+    clusters: tuple[str, ...] | None,
+    kind: Kind = "pairs",
+    more: int = 0,
+) -> np.ndarray:
+    """How often each run counts in each draw, on average once, times its own weight, shape (draws, rows): by drawing as
+    many runs as there are and `more` for "pairs", by shares of a flat Dirichlet distribution for "bayesian". Whole
+    clusters move together."""
+    own = problem.points.weights[: problem.count]
+    count, index = _units(problem, clusters)
+    if kind == "bayesian":
+        times = rng.standard_exponential((draws, count))
+        times *= count / times.sum(axis=1, keepdims=True)
+    else:
+        picked = rng.integers(count, size=(draws, count + more)) + count * np.arange(draws)[:, None]
+        times = np.bincount(picked.ravel(), minlength=draws * count).reshape(draws, count) * (count / (count + more))
+    return problem.padded(times[:, index] * own)
+
+
+def wild_responses(
+    problem: Problem,
+    at: Linearization,
+    draws: int,
+    rng: np.random.Generator,
+    clusters: tuple[str, ...] | None,
+) -> np.ndarray:
+    """Responses (draws, rows), in the space of the residual: the fit and each run's residual over 1 - leverage, with a
+    random sign, one for a whole cluster."""
+    count, index = _units(problem, clusters)
+    signs = rng.choice([-1.0, 1.0], size=(draws, count))[:, index]
+    shrunk = np.maximum(1 - np.nan_to_num(at.leverage), LEAST_ROOM)
+    predicted = problem.points.response[: problem.count] + at.residuals
+    rows = len(problem.points.response)
+    made = predicted - signs * at.residuals / shrunk
+    return made[:, np.minimum(np.arange(rows), problem.count - 1)]
+
+
+def resampled(
+    problem: Problem,
+    draws: int,
+    rng: np.random.Generator,
+    clusters: tuple[str, ...] | None,
+    kind: Kind = "pairs",
+    at: Linearization | None = None,
+) -> Own:
+    """What each draw is fitted to: runs resampled, two more than there are where each is independent ("pairs"), and
+    priors with their centres drawn anew within their widths. `at` is the fit, for "wild"."""
+    if kind == "wild":
+        assert at is not None
+        response = wild_responses(problem, at, draws, rng, clusters)
+        own = Own(np.repeat(problem.points.weights[None], draws, axis=0), response)
+    else:
+        own = Own(resampling_weights(problem, draws, rng, clusters, kind, MORE_PAIRS if clusters is None else 0))
+    prior = problem.loss.prior
+    if prior is None or problem.noise is None:
+        return own
+    there = prior.weight > 0
+    width = np.sqrt(problem.noise.dispersion / np.where(there, prior.weight, 1.0)) * there
+    return own._replace(centre=prior.centre + width * rng.standard_normal((draws, len(width))))
+
+
+def bootstrap_draws(
+    stack: Stack,
+    best: np.ndarray,
+    *,
+    draws: int,
+    seed: int,
+    clusters: Sequence[tuple[str, ...] | None],
+    kind: Kind = "pairs",
+    progress: Progress | None = None,
+    devices: Sequence[Any] | None = None,
+) -> np.ndarray:
+    """Free values (tables, draws, free) refitted to resampled runs, from the optimum of all runs, (tables, free).
+
+    A draw that stops short, or above an optimum that another draw found, is restarted there; one that still does not
+    converge is nan. Every table is resampled by the same seed, as it would be alone.
+    """
+    found = np.empty((len(stack), draws, best.shape[1]))
+    at = linearize_all(stack, best) if kind == "wild" else [None] * len(stack)
+    rngs = [np.random.default_rng(seed) for _ in stack.problems]
+    rivals: list[np.ndarray | None] = [None] * len(stack)
+    # Pieces of one table's draws, several tables together where they have few: this bounds memory.
+    pieces = [
+        (k, first, min(draws - first, STARTS_AT_ONCE))
+        for k in range(len(stack))
+        for first in range(0, draws, STARTS_AT_ONCE)
+    ]
+    done = 0
+    for batch in _batches(pieces):
+        table = np.repeat([k for k, _, _ in batch], [count for _, _, count in batch])
+        rows = stack.stages[-1].points.response.shape[-1]
+        parts = [
+            resampled(stack.problems[k].with_rows(rows), count, rngs[k], clusters[k], kind, at[k])
+            for k, _, count in batch
+        ]
+        own = Own(*(None if x[0] is None else np.concatenate(x) for x in zip(*parts, strict=True)))
+        fits = _refit(stack, table, best[table], own, rivals, devices)
+        for k, first, count in batch:
+            found[k, first : first + count] = fits[table == k]
+            done += count
+        if progress is not None:
+            progress(done, draws * len(stack), "bootstrap draws")
+    return found
+
+
+def _batches(pieces: Sequence[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
+    """Pieces put together up to `STARTS_AT_ONCE` draws."""
+    batch: list[tuple[int, int, int]] = []
+    for piece in pieces:
+        if batch and sum(count for _, _, count in batch) + piece[2] > STARTS_AT_ONCE:
+            yield batch
+            batch = []
+        batch.append(piece)
+    yield batch
+
+
+def _refit(
+    stack: Stack,
+    table: np.ndarray,
+    start: np.ndarray,
+    own: Own,
+    rivals: list[np.ndarray | None],
+    devices: Sequence[Any] | None,
+) -> np.ndarray:
+    """Free values (n, free) of each draw's own optimum, nan where there is none; notes rivals of tables met first.
+
+    Beside an optimum Gauss-Newton steps are as good as Newton's and cost half; the few draws that end badly are
+    taken up by Newton's. A batch so small that its program takes longer to make than to run shares that of the fit.
+    """
+    first = damped_newton() if len(table) <= SMALL_BATCH else levenberg_marquardt()
+    near: dict[str, Any] = {"damping": NEAR, "devices": devices}
+    free, value, status, _ = solve_stack(stack, first, table, start, own=own, **near)
+    free, value, status = free.copy(), value.copy(), status.copy()
+    for _ in range(2):
+        rival, height = np.empty_like(free), np.full(len(free), np.inf)
+        for k in np.unique(table):
+            mine = table == k
+            rivals[k] = free[mine][:_RIVALS] if rivals[k] is None else rivals[k]
+            rival[mine], height[mine] = _best_rival(stack, k, rivals[k], free[mine], own.rows(mine))
+        again = np.flatnonzero((height < value * (1 - 1e-9)) | ((status != CONVERGED) & (status != STUCK)))
+        if not len(again):
+            break
+        fresh = solve_stack(stack, damped_newton(), table[again], rival[again], own=own.rows(again), **near)
+        better = fresh.value < value[again]
+        kept = again[better]
+        free[kept], value[kept], status[kept] = fresh.free[better], fresh.value[better], fresh.status[better]
+    free[(status != CONVERGED) & (status != STUCK)] = np.nan
+    return free
+
+
+def _best_rival(stack: Stack, k: int, rivals: np.ndarray, free: np.ndarray, own: Own):
+    """For every draw of table k, the lowest of its objective over some other draws' optima, and where."""
+    rivals = rivals[np.isfinite(rivals).all(axis=1)]
+    if not len(rivals):
+        return free, np.full(len(free), np.inf)
+    padded = rivals[np.minimum(np.arange(_RIVALS), len(rivals) - 1)]
+    tables = stack.stages[-1]
+    one = jax.tree.map(lambda x: x[k], tables) if stack.many else tables
+    if own.response is None:
+        contributions = np.asarray(_contributions(stack.first.task)(padded, one))  # (rivals, rows), at weight one
+        heights = own.weights @ contributions.T
+    else:
+        heights = np.concatenate([
+            np.asarray(_contributions_of(stack.first.task)(padded, one, *own.rows(_part(first, len(free)))[:2]))
+            for first in range(0, len(free), _AT_ONCE)
+        ])[: len(free)]  # fmt: skip
+    if own.centre is not None and one.loss.prior is not None:
+        heights += Prior(own.centre[:, None], one.loss.prior.weight).penalty(padded)
+    heights = np.nan_to_num(heights, nan=np.inf)
+    pick = heights.argmin(axis=1)
+    return padded[pick], heights[np.arange(len(free)), pick]
+
+
+@cache
+def _contributions(task: Task):
+    """`run(free (n, free), table) -> (n, rows)`: each run's share of the objective, at weight one."""
+    predict = predictor(task.law, task.space)
+
+    def run(free, table):
+        theta = task.layout.full(free, table.pinned)
+        residual = jax.vmap(lambda logs: predict(theta, logs))(table.points.logs) - table.points.response
+        return table.loss.misfit(residual, 1.0 * (table.points.weights > 0))[0]
+
+    return jax.jit(jax.vmap(run, (0, None)), compiler_options=compile_options())
+
+
+def _part(first: int, count: int) -> np.ndarray:
+    """`_AT_ONCE` positions from `first` on, the last one repeated."""
+    return np.minimum(np.arange(first, first + _AT_ONCE), count - 1)
+
+
+@cache
+def _contributions_of(task: Task):
+    """`run(free (rivals, free), table, weights (n, rows), response (n, rows)) -> (n, rivals)`: the objective of each
+    rival for draws that have responses of their own, without priors."""
+    predict = predictor(task.law, task.space)
+
+    def run(free, table, weights, response):
+        def one(free):
+            theta = task.layout.full(free, table.pinned)
+            residual = jax.vmap(lambda logs: predict(theta, logs))(table.points.logs) - response
+            return table.loss.misfit(residual, weights)[0].sum(axis=1)
+
+        return jax.lax.map(one, free).T
+
+    return jax.jit(run, compiler_options=compile_options())

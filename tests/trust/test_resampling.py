@@ -1,0 +1,108 @@
+"""Kinds of bootstrap, on a straight line in logs: every draw of least squares is in closed form."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from scipy.optimize import least_squares
+
+import jaxscale as js
+from jaxscale._problem.problem import make_problem
+from jaxscale._problem.stack import Stack
+from jaxscale._trust.identification import linearize
+from jaxscale._trust.resampling import bootstrap_draws, resampled, resampling_weights
+
+LINE = js.laws.power_law("D", floor=False)
+CLUSTERS = tuple(f"run {k // 4}" for k in range(40))
+
+
+def line(**options) -> js.Runs:
+    D = np.geomspace(1e9, 1e12, 40)
+    noise = 0.02 * np.random.default_rng(0).standard_normal(40) * np.linspace(0.5, 2, 40)
+    return replace(js.Runs({"D": D}, 30 * D**-0.08 * np.exp(noise)), **options)
+
+
+def squares(**options) -> js.FitResult:
+    return js.fit(LINE, line(**options), objective=js.SquaredError(), intervals=None)
+
+
+def straight(runs: js.Runs) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of the slopes of log loss in theta, (n, 2), and log loss."""
+    logs = np.log(runs.variables["D"])
+    return np.stack([np.ones_like(logs), -logs], axis=1), np.log(runs.response)
+
+
+def test_bayesian_weights_are_dirichlets_and_clusters_move_whole():
+    own = np.linspace(0.5, 2.0, 40)
+    problem = make_problem(LINE, line(weights=own), js.Huber())
+    weights = resampling_weights(problem, 4000, np.random.default_rng(0), None, "bayesian")
+    times = weights[:, :40] / own
+    assert np.all(times > 0) and not weights[:, 40:].any()
+    np.testing.assert_allclose(times.sum(axis=1), 40)
+    np.testing.assert_allclose(times.var(), 39 / 41, rtol=0.02)  # n^2 times that of a flat Dirichlet distribution
+    whole = resampling_weights(problem, 10, np.random.default_rng(0), CLUSTERS, "bayesian")[:, :40] / own
+    np.testing.assert_allclose(whole.reshape(10, 10, 4), np.repeat(whole[:, ::4, None], 4, axis=2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clusters", [None, CLUSTERS], ids=["runs", "clusters"])
+@pytest.mark.parametrize("kind", ["bayesian", "wild"])
+def test_every_draw_is_least_squares_of_its_own_runs(kind, clusters):
+    result = squares(clusters=clusters)
+    X, y = straight(line())
+    problem = make_problem(LINE, line(), result.objective)
+    with jax.enable_x64(True):
+        at = linearize(problem, result.theta)
+        options = {"draws": 600, "seed": 4, "clusters": [clusters], "kind": kind}
+        (draws,) = bootstrap_draws(Stack.of([problem]), result.theta[None], **options)
+    own = resampled(problem, 600, np.random.default_rng(4), clusters, kind, at)
+    hat = np.einsum("ij,ji->i", X, np.linalg.solve(X.T @ X, X.T))
+    off = (y - X @ result.theta) / (1 - hat)
+    for k in range(600):
+        weights, target = own.weights[k, :40], y
+        if kind == "wild":
+            target = own.response[k, :40]
+            np.testing.assert_allclose(np.abs(target - X @ result.theta), np.abs(off), rtol=1e-6, atol=1e-12)
+            signs = np.sign((target - X @ result.theta) * off)
+            assert clusters is None or len(set(map(tuple, signs.reshape(10, 4)))) <= 2
+        theta = np.linalg.solve(X.T @ (weights[:, None] * X), X.T @ (weights * target))
+        np.testing.assert_allclose(draws[k], theta, rtol=1e-7)
+    if kind == "wild" and clusters is None:  # their covariance is MacKinnon and White's (1985) HC3
+        bread = np.linalg.inv(X.T @ X)
+        hc3 = bread @ (X.T @ (off[:, None] ** 2 * X)) @ bread
+        np.testing.assert_array_equal(js.bootstrap(result, kind="wild", draws=600, seed=4).draws, draws)
+        np.testing.assert_allclose(draws.std(axis=0), np.sqrt(np.diag(hc3)), rtol=0.1)
+
+
+@pytest.mark.slow
+def test_wild_draws_of_students_t_are_scipys():
+    result = js.fit(LINE, line(), objective=js.StudentT(), intervals=None)
+    problem = make_problem(LINE, line(), result.objective)
+    with jax.enable_x64(True):
+        own = resampled(problem, 20, np.random.default_rng(1), None, "wild", linearize(problem, result.theta))
+    X, _ = straight(line())
+
+    def loss(z):
+        return np.stack([4 * np.log1p(z / 4), 1 / (1 + z / 4), -0.25 / (1 + z / 4) ** 2])
+
+    for theta, target in list(zip(js.bootstrap(result, kind="wild", draws=20).draws, own.response, strict=True))[:5]:
+        found = least_squares(
+            lambda x, y=target[:40]: X @ x - y, result.theta, loss=loss, f_scale=result.objective.scale,
+            xtol=1e-15, ftol=1e-15, gtol=1e-15, x_scale="jac",
+        )  # fmt: skip
+        np.testing.assert_allclose(theta, found.x, rtol=1e-6)
+
+
+def test_a_kind_is_refused_where_it_does_not_cover():
+    fitted = squares()
+    near_absolute = replace(fitted, objective=js.Huber(1e-3))
+    for result in (near_absolute, replace(fitted, objective=js.AbsoluteError())):
+        with pytest.raises(js.InputError, match=r"cover 60 to 88 %.*kind='pairs'"):
+            js.bootstrap(result, kind="wild")
+    with pytest.raises(js.InputError, match=r"cover 76 to 86 %.*'wild'"):
+        js.bootstrap(fitted, kind="bayesian")
+    with pytest.raises(js.InputError, match="cannot change signs"):
+        js.bootstrap(replace(fitted, objective=js.SquaredError(overestimate=2)), kind="wild")
+    with pytest.raises(js.InputError, match="kind must be"):
+        js.bootstrap(fitted, kind="parametric")

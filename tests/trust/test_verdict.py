@@ -1,0 +1,350 @@
+"""Each finding is made where it was planted and nowhere else, with the right severity and words that say what to do."""
+
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from scipy.stats import norm, spearmanr
+from scipy.stats import t as student
+
+import jaxscale as js
+from jaxscale._base.verdict import Reason, Verdict
+from jaxscale._problem.problem import make_problem
+from jaxscale._trust.judge import told
+from jaxscale._trust.residuals import distinct, neighbour_correlation
+from studies import verdicts
+
+LAW = js.laws.chinchilla
+TRUTH = LAW.published["besiroglu"].params
+NOISE = 0.003
+
+
+def design(budgets: int = 6, sizes: int = 10) -> dict[str, np.ndarray]:
+    N, D = js.synthetic.isoflop_design(np.geomspace(1e18, 1e21, budgets), sizes)
+    return {"N": N, "D": D}
+
+
+def noisy(variables, loss, seed=0) -> js.Runs:
+    rng = np.random.default_rng(seed)
+    return js.Runs(variables, loss * np.exp(NOISE * rng.standard_normal(len(loss))))
+
+
+def planted(seed=0, **variables) -> js.Runs:
+    variables = variables or design()
+    return noisy(variables, LAW.predict(TRUTH, **variables), seed)
+
+
+def with_losses(change, seed=0) -> js.Runs:
+    variables = design()
+    logs = {k: np.log(v) - np.log(v).mean() for k, v in variables.items()}
+    return noisy(variables, change(LAW.predict(TRUTH, **variables), logs["N"], logs["D"]), seed)
+
+
+def raised(runs: js.Runs, rows, by: float) -> js.Runs:
+    loss = np.array(runs.response)
+    loss[list(rows)] *= by
+    return js.Runs(runs.variables, loss)
+
+
+def wave(loss, n, d):
+    """Errors that neighbours share, as of runs on one learning-rate schedule."""
+    return loss * (1 + 4 * NOISE * np.sin(9 * n) * np.cos(7 * d))
+
+
+def fitted(runs, **options) -> js.FitResult:
+    return js.fit(LAW, runs, intervals=options.pop("intervals", None), **options)
+
+
+def _one_ray() -> js.Runs:
+    N = np.geomspace(1e7, 1e11, 30)
+    return planted(N=N, D=20 * N)
+
+
+def _sizes(N, D) -> js.Runs:
+    return planted(N=np.asarray(N, float), D=np.asarray(D, float))
+
+
+def _narrow(span: float) -> js.Runs:
+    """Sixty runs in a square whose sides span that factor."""
+    return _sizes(np.tile(np.geomspace(1e9, span * 1e9, 6), 10), np.repeat(np.geomspace(1e10, span * 1e10, 10), 6))
+
+
+def _grid(noise: float) -> js.Runs:
+    """Six sizes by six numbers of tokens per parameter."""
+    N = np.tile(np.geomspace(3e7, 6e9, 6), 6)
+    D = N * np.repeat(np.geomspace(5, 500, 6), 6)
+    error = noise * np.random.default_rng(0).standard_normal(36)
+    return js.Runs({"N": N, "D": D}, LAW.predict(TRUTH, N=N, D=D) * np.exp(error))
+
+
+# What was planted: how the fit is made, the code, its severity, and words of the sentence.
+PLANTED = {
+    "three runs": (lambda: fitted(planted().subset([0, 25, 50])), "too_few_runs", "fatal", "3 runs cannot determine 5"),
+    "eight runs": (lambda: fitted(planted().subset(slice(0, 60, 8))), "too_few_runs", "fatal", "3 degrees of freedom"),
+    "one N": (
+        lambda: fitted(_sizes(np.full(30, 1e9), np.geomspace(1e9, 1e12, 30))),
+        "few_distinct_sizes",
+        "fatal",
+        "N takes only one value",
+    ),
+    "two D": (
+        lambda: fitted(_sizes(np.geomspace(1e7, 1e10, 30), np.tile([1e10, 1e11], 15))),
+        "few_distinct_sizes",
+        "fatal",
+        "D takes only 2 values",
+    ),
+    "identical rows": (
+        lambda: fitted(js.Runs.from_frame({"N": [1e9] * 30, "D": [1e11] * 30, "loss": [2.5] * 30})),
+        "few_distinct_sizes",
+        "fatal",
+        "one value",
+    ),
+    "one ray": (lambda: fitted(_one_ray()), "one_ray", "fatal", "effects cannot be separated"),
+    "one ray, and a prior": (
+        lambda: fitted(_one_ray(), priors={"A": (TRUTH["A"], 0.1), "alpha": (TRUTH["alpha"], 0.01)}),
+        "one_ray",
+        "warning",
+        "so the prior (A, alpha) alone tells their effects apart; vary N",
+    ),
+    "one ray, and a prior that says nothing": (
+        lambda: fitted(_one_ray(), priors={"A": (TRUTH["A"], 10.0), "alpha": (TRUTH["alpha"], 1.0)}),
+        "one_ray",
+        "fatal",
+        "effects cannot be separated",
+    ),
+    "one N, and a prior": (
+        lambda: fitted(
+            _sizes(np.full(30, 1e9), np.geomspace(1e9, 1e12, 30)),
+            priors={"A": (TRUTH["A"], 0.1), "alpha": (TRUTH["alpha"], 0.01)},
+        ),
+        "few_distinct_sizes",
+        "warning",
+        "its effect is known from the prior (A, alpha) alone",
+    ),
+    "too narrow": (lambda: fitted(_narrow(1.6)), "ill_conditioned", "warning", "condition number"),
+    "weakly identified": (lambda: fitted(_grid(0.012)), "weakly_identified", "warning", "known only to 0.65 %"),
+    "the loss hardly known": (lambda: fitted(_grid(0.02)), "weakly_identified", "fatal", "least loss at 10 times"),
+    "hardly identified": (lambda: fitted(_narrow(1.25)), "weakly_identified", "fatal", "one standard error"),
+    "no floor": (
+        lambda: fitted(with_losses(lambda loss, n, d: 3 * np.exp(-0.05 * (n + d) - 0.004 * (n**2 + d**2)))),
+        "at_bound",
+        "fatal",
+        "E fell to zero",
+    ),
+    "a bound": (
+        lambda: fitted(planted(), bounds={"alpha": (None, 0.3)}),
+        "at_bound",
+        "fatal",
+        "alpha sits on its upper bound",
+    ),
+    "a solver that stops": (
+        lambda: fitted(planted(), optimizer=optax.sgd(1e-4), starts=8),
+        "gradient_not_zero",
+        "fatal",
+        "leave optimizer at its default",
+    ),
+    "a solver that stands still": (
+        lambda: fitted(planted(), optimizer=optax.sgd(0.0), starts=8),
+        "never_moved",
+        "fatal",
+        "never moved from the start",
+    ),
+    "starts that end apart": (
+        lambda: fitted(planted(), optimizer=optax.sgd(1e-4), starts=16),
+        "starts_disagree",
+        "fatal",
+        "only 1 of 16 starts",
+    ),
+    "bad runs": (lambda: fitted(raised(planted(), [3, 40], 1.2)), "outliers", "warning", "none was dropped"),
+    "runs that pull": (lambda: fitted(raised(planted(), [0, 9], 1.1)), "influential_runs", "warning", "rows"),
+    "a bend": (
+        lambda: fitted(with_losses(lambda loss, n, d: loss * np.exp(0.01 * d**2))),
+        "residual_trend",
+        "fatal",
+        "misses a term in log D x log D",
+    ),
+    "neighbours alike": (lambda: fitted(with_losses(wave)), "residuals_dependent", "warning", "rank correlation"),
+    "a slight cross term": (
+        lambda: fitted(with_losses(lambda loss, n, d: loss * np.exp(0.0015 * n * d))),
+        "cross_term",
+        "warning",
+        "compare another law",
+    ),
+    "a cross term": (
+        lambda: fitted(with_losses(lambda loss, n, d: loss * np.exp(0.01 * n * d))),
+        "cross_term",
+        "fatal",
+        "log N x log D",
+    ),
+    "the same run twice": (
+        lambda: fitted(js.Runs.from_frame(planted().subset([*range(40), 3, 3]).to_frame())),
+        "duplicate_rows",
+        "warning",
+        "",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
+@pytest.mark.parametrize("name", PLANTED)
+def test_what_is_planted_is_found(name):
+    make, code, severity, words = PLANTED[name]
+    result = make()
+    found = [r for r in result.verdict.reasons if r.code == code]
+    assert found, f"{code} missing among {result.verdict.codes}"
+    assert any(words in r.text for r in found), [r.text for r in found]
+    assert severity is None or found[0].severity == severity
+    if severity == "fatal":
+        assert not result.verdict.trustworthy
+        assert str(result.verdict).startswith("NOT TRUSTWORTHY: ") and found[0].headline in str(result.verdict)
+
+
+def test_what_was_fixed_or_tied_is_named_where_it_alone_separates_effects():
+    problem = make_problem(LAW, _one_ray(), js.Huber(), fixed={"E": 1.8}, tied=[("alpha", "beta")])
+    evidence = SimpleNamespace(problem=problem, at=SimpleNamespace(names=problem.free_names))
+    assert told(evidence) == "what was fixed (E) and the tie (alpha, beta)"
+
+
+def test_sound_runs_are_trustworthy_with_nothing_to_say():
+    quiet = [fitted(planted(seed), intervals="quick").verdict for seed in range(8)]
+    assert all(v.trustworthy for v in quiet)
+    assert sum(len(v.reasons) for v in quiet) <= 2  # each test errs now and then
+    assert any(str(v) == "trustworthy" for v in quiet)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-13])
+def test_a_law_that_passes_through_every_run_is_not_blamed_for_rounding(noise):
+    """What gradient is left of such residuals points anywhere, and was taken for a solver that stopped early."""
+    variables = design()
+    exact = LAW.predict(TRUTH, **variables)
+    result = fitted(js.Runs(variables, exact * (1 + noise * np.random.default_rng(0).standard_normal(len(exact)))))
+    assert (
+        result.gradient_norm > 1e-5 and result.verdict.trustworthy and "gradient_not_zero" not in result.verdict.codes
+    )
+    assert result.params == pytest.approx(TRUTH, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("term", "severity"), [(lambda b, x: b * jnp.sin(2 * x), "warning"), (lambda b, x: jnp.expm1(b * x), "fatal")]
+)
+def test_an_amplitude_may_be_near_zero_and_what_bends_the_law_may_not(term, severity):
+    law = js.Law(
+        "line and more", lambda p, *, x: p["a"] * x + term(p["b"], x), response=js.laws.Variable("y", domain="real"),
+        variables=(js.laws.Variable("x", domain="real"),),
+        parameters=tuple(js.laws.Parameter(n, "identity") for n in "ab"),
+    )  # fmt: skip
+    x = np.linspace(0, 1, 40)
+    runs = js.Runs({"x": x}, 3 * x + 0.3 * np.random.default_rng(1).standard_normal(40), "y")
+    squares = js.SquaredError(space="raw")
+    result = js.fit(law, runs, objective=squares, intervals=None, starts=[{"a": 3.0, "b": 0.5}])
+    (found,) = [r for r in result.verdict.reasons if r.params == ("b",)]
+    assert (found.code, found.severity) == ("weakly_identified", severity)
+
+
+def test_the_rows_named_are_those_of_the_table():
+    result = fitted(raised(planted(), [3, 40], 1.3))
+    [outliers] = [r for r in result.verdict.reasons if r.code == "outliers"]
+    assert set(outliers.rows) == {4, 41}
+
+
+def test_at_most_eight_runs_are_named():
+    rows = range(0, 60, 5)
+    result = fitted(raised(planted(), rows, 1.3))
+    [pulling] = [r for r in result.verdict.reasons if r.code == "influential_runs"]
+    assert 0 < len(pulling.rows) <= 8 and set(pulling.rows) <= {k + 1 for k in rows}
+
+
+def test_neighbours_by_brute_force():
+    rng = np.random.default_rng(0)
+    points, residuals = rng.standard_normal((50, 2)) * [1.0, 30.0], rng.standard_normal(50)
+    unit = points / points.std(axis=0)
+    distance = np.linalg.norm(unit[:, None] - unit[None], axis=2) + np.diag(np.full(50, np.inf))
+    nearest = distance.argmin(axis=1)
+    ranks = np.argsort(np.argsort(residuals)).astype(float)
+    expected = np.corrcoef(ranks, ranks[nearest])[0, 1]
+    assert neighbour_correlation(points, residuals) == pytest.approx(expected, abs=1e-12)
+    assert abs(neighbour_correlation(points, points[:, 0])) > 0.5
+
+
+@pytest.mark.parametrize(("product", "names"), [("nd", ("N", "D")), ("dd", ("D", "D")), ("nn", ("N", "N"))])
+def test_a_missing_term_is_found_at_its_size(product, names):
+    """Planted as a multiple of what of the term the law's own slopes, by finite differences, leave over."""
+    variables = design()
+    logs = {k: np.log(v) - np.log(v).mean() for k, v in variables.items()}
+    term = logs[product[0].upper()] * logs[product[1].upper()]
+
+    def log_loss(theta):
+        return np.log(LAW.predict(LAW.natural(theta), **variables))
+
+    theta = LAW.theta(TRUTH)
+    slopes = np.stack([(log_loss(theta + h) - log_loss(theta - h)) / 2e-4 for h in 1e-4 * np.eye(5)], axis=1)
+    fresh = term - slopes @ np.linalg.lstsq(slopes, term, rcond=None)[0]
+    runs = noisy(variables, np.exp(log_loss(theta) + 0.02 * fresh / fresh.std()))
+    (reason,) = [r for r in fitted(runs).verdict.reasons if r.severity == "fatal" and "misses a term" in r.text
+                 and " x ".join(f"log {n}" for n in names) in r.text]  # fmt: skip
+    assert "by 2 %" in reason.text and reason.code == ("cross_term" if product == "nd" else "residual_trend")
+
+
+def test_errors_beyond_the_runs_are_those_of_a_plan():
+    """A plan at ten times the compute gives the same standard errors by differentiating the best run itself."""
+    runs = _grid(0.02)
+    result = fitted(runs, intervals="quick")
+    plan = js.frontier(result, budgets=[60 * float(np.max(runs.variables["N"] * runs.variables["D"]))])
+    wider = student.ppf(0.95, runs.count - 5) / norm.ppf(0.95)
+    of = {k: wider * np.log(high / low) / (2 * norm.ppf(0.95)) for k, (low, high) in plan.rows[0].intervals.items()}
+    factor, percent = np.exp(of["N"]), 100 * of["loss"]
+    texts = [r.text for r in result.verdict.reasons if r.code == "weakly_identified"]
+    assert any(f"to a factor of {factor:.2g} " in t for t in texts), (factor, texts)
+    assert any(f"to {percent:.2g} % " in t for t in texts), (percent, texts)
+
+
+@pytest.mark.slow
+def test_the_verdict_is_right_on_a_part_of_the_collection():
+    """A fourth of the kinds of studies/verdicts.py, one table each, of the seeds that it reports on."""
+    rows = verdicts.judged([verdicts.planted(kind, verdicts.SEEDS["reported"][0]) for kind in verdicts.KINDS[::4]])
+    assert [f"{r.wrong}: {r.case.kind}" for r in rows if r.wrong] == []
+    assert sum(r.label == "good" for r in rows) >= 4 and sum(r.label == "bad" for r in rows) >= 6
+
+
+def test_the_trend_is_spearmans():
+    """A bend is reported where SciPy's rank correlation with D, or with its distance from the middle, has p < 1e-4."""
+    for strength in (0.0, 0.002, 0.005, 0.01):
+        runs = with_losses(lambda loss, n, d, s=strength: loss * np.exp(s * d**2), seed=3)
+        result = fitted(runs)
+        residuals = np.log(result.predict(**runs.variables) / runs.response)
+        tests = []
+        for values in (runs.variables["N"], runs.variables["D"], runs.variables["N"] * runs.variables["D"]):
+            logs = np.log(values)
+            tests += [spearmanr(logs, residuals).pvalue, spearmanr(np.abs(logs - np.median(logs)), residuals).pvalue]
+        assert ("residual_trend" in result.verdict.codes) == (min(tests) < 1e-4)
+
+
+def test_a_verdict_is_trustworthy_unless_a_reason_is_fatal():
+    info, warning, fatal = (Reason(s, s, f"{s} text") for s in ("info", "warning", "fatal"))
+    assert str(Verdict()) == "trustworthy" and Verdict().codes == ()
+    assert str(Verdict((warning, info))) == "trustworthy, with warnings: warning"
+    assert str(Verdict((fatal, warning))) == "NOT TRUSTWORTHY: fatal text"
+    assert [Verdict(r).trustworthy for r in ((), (info,), (warning,), (fatal,), (warning, fatal))] == [True] * 3 + [
+        False
+    ] * 2
+
+
+def test_the_worst_comes_first():
+    result = fitted(raised(planted(), [3, 40], 1.3), bounds={"alpha": (None, 0.3)})
+    order = [r.severity for r in result.verdict.reasons]
+    assert order == sorted(order, key=["fatal", "warning", "info"].index) and order[0] == "fatal"
+
+
+def test_the_verdict_does_not_depend_on_the_units():
+    runs = raised(planted(), [0, 9], 1.1)
+    scaled = js.Runs({"N": runs.variables["N"] / 1e6, "D": runs.variables["D"] / 1e9}, runs.response / np.log(2))
+    assert fitted(runs).verdict.codes == fitted(scaled).verdict.codes
+
+
+def test_values_packed_closely_over_a_wide_range_are_many():
+    """Neighbours a thousandth apart counted as one value, however far they reached."""
+    assert distinct(np.linspace(0, 1, 1001)) in (48, 49, 50)  # by the last bit
+    assert distinct(np.array([0.0, 0.01, 0.015])) == 1
+    assert distinct(np.array([0.0, 0.03, 0.031, 0.07])) == 3

@@ -1,0 +1,117 @@
+"""Every file jaxscale writes is what its schema says, and the schemas refuse what is not."""
+
+import copy
+import json
+from dataclasses import replace
+from importlib.resources import files
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+import referencing
+
+import jaxscale as js
+from jaxscale._problem.problem import Noise
+
+NAMES = ("fit", "fits", "draws", "plan", "compare", "card")
+SCHEMAS = {name: json.loads((files("jaxscale") / "schemas" / f"{name}.json").read_text("utf-8")) for name in NAMES}
+REGISTRY = referencing.Registry().with_resources(
+    [(schema["$id"], referencing.Resource.from_contents(schema)) for schema in SCHEMAS.values()]
+)
+
+
+def check(name: str, document: dict) -> None:
+    jsonschema.Draft202012Validator(SCHEMAS[name], registry=REGISTRY).validate(document)
+
+
+def table(seed: int = 0) -> dict[str, np.ndarray]:
+    """Thirty noisy runs on the Chinchilla law with the constants of Besiroglu et al."""
+    N, D = (a.ravel() for a in np.meshgrid(np.geomspace(1e8, 1e10, 6), np.geomspace(2e9, 4e11, 5)))
+    loss = js.laws.get("chinchilla").published["besiroglu"].predict(N=N, D=D)
+    return {"N": N, "D": D, "loss": loss * np.exp(0.005 * np.random.default_rng(seed).standard_normal(len(N)))}
+
+
+@pytest.fixture(scope="module")
+def documents() -> dict[str, list[dict]]:
+    """Real outputs of every format, as they come back from JSON."""
+    runs = js.Runs.from_frame(table())
+    plain = js.fit("chinchilla", runs, intervals="quick")
+    pins = {"fixed": {"E": 1.8}, "tied": [("alpha", "beta")], "bounds": {"A": (1, None)}}
+    pinned = js.fit("chinchilla", runs, intervals=None, objective=js.SquaredError(space="raw"), starts=16, **pins)
+    odd = table()
+    odd["loss"][3] *= 1.3
+    noted = js.fit("chinchilla", js.Runs.from_frame(odd), intervals=None, bounds={"E": (2.0, None)})
+    flat, bad = ({**table(), name: np.full(30, value)} for name, value in (("D", 2e9), ("loss", -1.0)))
+    frames = {name: pd.DataFrame(columns) for name, columns in (("good", table()), ("flat", flat), ("bad", bad))}
+    student = replace(plain, objective=js.StudentT(4, 0.005), noise=Noise(0.005, 1.0, 2.5e-5), priors={"E": (1.7, 0.1)})
+    many = js.fit_many("chinchilla", frames, intervals=None)
+    shared = js.fit_many(js.laws.power_law("N"), frames, share={"alpha": 0.1, "E": 0}, draws=20)
+    made = js.bootstrap(plain, draws=20)
+    plans = [
+        js.frontier(source, [1e21, 1e24]) for source in (plain, pinned, made, js.laws.instance("chinchilla:besiroglu"))
+    ]
+    compared = [js.compare(runs, ["chinchilla", "muennighoff"], rolling="C", cuts=2)]
+    cards = [fit.card() for fit in (plain, pinned, noted)]
+    written = {
+        "fit": [plain, pinned, noted, student], "fits": [many, shared], "draws": [made], "plan": plans,
+        "compare": compared, "card": cards,
+    }  # fmt: skip
+    return {name: [json.loads(json.dumps(r.to_dict(), allow_nan=False)) for r in rs] for name, rs in written.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_schema_is_a_schema(name):
+    jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_written_is_what_the_schema_says(name, documents):
+    for document in documents[name]:
+        check(name, document)
+
+
+def test_the_documents_cover_failures_and_missing_numbers(documents):
+    assert [entry["ok"] for entry in documents["fits"][0]["fits"]] == [True, True, False]
+    assert any(document["covariance"] is None for document in documents["fit"])
+    assert any(document["objective"]["delta"] is None for document in documents["fit"])
+    reasons = [reason for document in documents["fit"] for reason in document["verdict"]["reasons"]]
+    assert any(reason["rows"] == [4] for reason in reasons) and any(reason["params"] == ["E"] for reason in reasons)
+    assert any(row["intervals"] == {} for document in documents["plan"] for row in document["rows"])
+
+
+def paths(node, path=()):
+    """Every place in a document, as a sequence of keys."""
+    yield path
+    for key, child in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        yield from paths(child, (*path, key))
+
+
+def changed(document, path, value):
+    document = copy.deepcopy(document)
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    if value is ...:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return document
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_schema_refuses_a_missing_or_unknown_entry_at_the_top(name, documents):
+    document = documents[name][0]
+    for key in document:
+        with pytest.raises(jsonschema.ValidationError):
+            check(name, changed(document, (key,), ...))
+    with pytest.raises(jsonschema.ValidationError):
+        check(name, document | {"made_on": "a Tuesday"})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_schema_refuses_code_and_other_kinds_in_place_of_any_entry(name, documents):
+    document = documents[name][0]
+    for path in [p for p in paths(document) if p and len(p) <= 2]:
+        with pytest.raises(jsonschema.ValidationError):
+            check(name, changed(document, path, {"__reduce__": ["a", {"b": "c"}]}))

@@ -127,7 +127,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
 _NAMESPACES: tuple[str, ...] = ("costs", "datasets", "laws", "limits", "optim", "reference", "synthetic")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__: list[str] = sorted((*_HOME_OF, *_NAMESPACES, "__version__"))
+__all__: list[str] = sorted((*_HOME_OF, *_NAMESPACES, "__version__"))  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,8 +18,8 @@ from jaxscale._base.text import format_number
 from jaxscale._data.runs import Runs
 from jaxscale._diagnostics.quantity import Quantity, make_quantity
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
-from jaxscale._problem.arrays import Own, Task
-from jaxscale._problem.objectives import Points, evaluator, predictor
+from jaxscale._problem.arrays import Own, Points, Task
+from jaxscale._problem.evaluate import evaluator, predictor
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import Stack
 from jaxscale._solver.solve import NEAR

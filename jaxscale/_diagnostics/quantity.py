@@ -14,7 +14,7 @@ from jax import Array
 from jaxscale._allocation.allocate import allocate
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import format_number, parse_number, quoted
-from jaxscale._problem.objectives import Layout
+from jaxscale._problem.arrays import Layout
 from jaxscale._problem.problem import Problem
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law

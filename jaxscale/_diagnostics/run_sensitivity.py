@@ -16,7 +16,7 @@ from jaxscale._fitting.result import FitResult, problem_of, runs_of
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.sensitivity import Sensitivity
 from jaxscale._problem.arrays import Task
-from jaxscale._problem.objectives import value_of
+from jaxscale._problem.evaluate import value_of
 from jaxscale._problem.problem import Problem
 
 _SHOWN = 10  # runs that are printed

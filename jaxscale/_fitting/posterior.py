@@ -14,7 +14,7 @@ from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.draws import Draws
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
-from jaxscale._problem.objectives import predictor
+from jaxscale._problem.evaluate import predictor
 from jaxscale._problem.problem import Problem, read_priors
 from jaxscale._problem.units import in_plain_counts
 from jaxscale._trust.identification import Linearization, identify, linearize

@@ -17,7 +17,8 @@ import numpy as np
 
 from jaxscale._base.devices import compile_options
 from jaxscale._problem.arrays import Tables, Task
-from jaxscale._problem.objectives import Prior, evaluator
+from jaxscale._problem.evaluate import evaluator
+from jaxscale._problem.losses import Prior
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import stacked_rows
 from jaxscale._solver.damped import solve_positive

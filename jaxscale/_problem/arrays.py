@@ -4,8 +4,42 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxscale._problem.objectives import Layout, Loss, Points, Space
+from jaxscale._problem.losses import Loss
+from jaxscale._problem.objectives import Space
 from jaxscale.laws import Law
+
+
+class Points(NamedTuple):
+    """Runs as a law sees them. Leading axes for several tables come first; runs are last.
+
+    `logs` holds one array per variable of the law (logged where positive), `response` the observed response in the
+    space of the residual, `weights` is zero on padding.
+    """
+
+    logs: tuple[Any, ...]
+    response: Any
+    weights: Any
+
+    def at(self, rows: np.ndarray) -> "Points":
+        """The runs of these numbers, of one table."""
+        return Points(tuple(x[rows] for x in self.logs), self.response[rows], self.weights[rows])
+
+
+class Layout(NamedTuple):
+    """Which entries of theta are free: `slots[i]` is the column of the free vector that parameter i reads, or -1 if
+    pinned."""
+
+    slots: tuple[int, ...]
+
+    @property
+    def free(self) -> int:
+        """Number of free values."""
+        return max(self.slots) + 1
+
+    def full(self, free: Any, pinned: Any) -> tuple[Any, ...]:
+        """Theta, a tuple of scalars, from the free values and the pinned ones (n_parameters,)."""
+        return tuple(free[s] if s >= 0 else pinned[i] for i, s in enumerate(self.slots))
+
 
 SMALL_BATCH = 1024  # batches up to this size share one compiled shape
 

@@ -7,8 +7,10 @@ import numpy as np
 
 from jaxscale._base.errors import InputError
 from jaxscale._data.runs import Runs
-from jaxscale._problem.arrays import Tables, Task, bucket
-from jaxscale._problem.objectives import Layout, Loss, Objective, Points, Prior, residual_space
+from jaxscale._problem.arrays import Layout, Points, Tables, Task, bucket
+from jaxscale._problem.evaluate import residual_space
+from jaxscale._problem.losses import Loss, Prior
+from jaxscale._problem.objectives import Objective
 from jaxscale.laws import Law
 
 Priors = Mapping[str, tuple[float, float]]

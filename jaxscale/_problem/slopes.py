@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxscale._base.devices import compile_options
 from jaxscale._problem.arrays import Task
-from jaxscale._problem.objectives import predictor
+from jaxscale._problem.evaluate import predictor
 from jaxscale._problem.stack import Stack
 
 

@@ -17,7 +17,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from jaxscale._base.devices import compile_options, workers
 from jaxscale._problem.arrays import SMALL_BATCH, Own, Problems, Solutions, Tables, Task
-from jaxscale._problem.objectives import evaluator, value_of
+from jaxscale._problem.evaluate import evaluator, value_of
 from jaxscale.laws._operations import wide
 from jaxscale.optim import CONVERGED, NOT_FINITE, RUNNING, STEP_LIMIT, DampedState
 

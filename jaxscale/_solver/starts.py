@@ -13,7 +13,7 @@ from jax import Array, lax
 from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
 from jaxscale._problem.arrays import Tables, Task
-from jaxscale._problem.objectives import value_of
+from jaxscale._problem.evaluate import value_of
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import Stack
 from jaxscale._problem.units import safe_log, unit_shift

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from jaxscale._problem.objectives import HuberLoss, Loss
+from jaxscale._problem.losses import HuberLoss, Loss
 from jaxscale._problem.problem import Noise, Problem
 from jaxscale._problem.slopes import slopes_of
 from jaxscale._problem.stack import Stack

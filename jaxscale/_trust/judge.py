@@ -8,7 +8,7 @@ from scipy.special import stdtrit
 
 from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._data.runs import Runs
-from jaxscale._problem.objectives import Prior
+from jaxscale._problem.losses import Prior
 from jaxscale._problem.problem import Noise, Problem
 from jaxscale._solver.starts import linear_parameters
 from jaxscale._trust.identification import Identification, Linearization

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import optax
 
-from jaxscale._problem.objectives import Huber, Loss, Prior, StudentLoss, StudentT
+from jaxscale._problem.losses import Loss, Prior, StudentLoss
+from jaxscale._problem.objectives import Huber, StudentT
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.slopes import slopes_of
 from jaxscale._problem.stack import Stack

@@ -16,8 +16,8 @@ from jax import Array, lax
 from scipy.special import stdtrit
 
 from jaxscale._base.devices import compile_options
-from jaxscale._problem.arrays import Task
-from jaxscale._problem.objectives import Points, evaluator
+from jaxscale._problem.arrays import Points, Task
+from jaxscale._problem.evaluate import evaluator
 from jaxscale._problem.problem import Problem
 from jaxscale._solver.solve import FAR, NEAR
 from jaxscale._trust.identification import Linearization

@@ -10,7 +10,8 @@ import numpy as np
 from jaxscale._base.devices import compile_options
 from jaxscale._base.validation import Progress
 from jaxscale._problem.arrays import SMALL_BATCH, Own, Task
-from jaxscale._problem.objectives import Prior, predictor
+from jaxscale._problem.evaluate import predictor
+from jaxscale._problem.losses import Prior
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import Stack
 from jaxscale._solver.solve import NEAR

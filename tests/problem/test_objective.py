@@ -9,7 +9,7 @@ from oracles import Table, least_absolute, minimise, table_of
 from scipy.optimize import least_squares
 
 import jaxscale as js
-from jaxscale._problem.objectives import evaluator, value_of
+from jaxscale._problem.evaluate import evaluator, value_of
 from jaxscale._problem.problem import make_problem
 
 TRUTH = js.laws.chinchilla.published["besiroglu"].params

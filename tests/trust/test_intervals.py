@@ -10,7 +10,7 @@ from scipy.stats import bootstrap as scipy_bootstrap
 from scipy.stats import norm, t
 
 import jaxscale as js
-from jaxscale._problem.objectives import HuberLoss
+from jaxscale._problem.losses import HuberLoss
 from jaxscale._problem.problem import make_problem
 from jaxscale._trust.identification import Identification, Linearization, linearize
 from jaxscale._trust.intervals import (

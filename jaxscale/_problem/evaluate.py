@@ -1,0 +1,138 @@
+"""Value, gradient and curvature of an objective at free values, for many lanes at once."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.lax import optimization_barrier as separate
+
+from jaxscale._problem.arrays import Layout, Points
+from jaxscale._problem.losses import Loss, Prior
+from jaxscale._problem.objectives import Objective, Space
+from jaxscale.laws import Law
+from jaxscale.laws._rewrite import vectorised
+from jaxscale.optim import Curvature
+
+
+def residual_space(law: Law, objective: Objective) -> Space:
+    """ "log" only where the response has a logarithm."""
+    return objective.space if law.response.domain == "positive" else "raw"
+
+
+def predictor(law: Law, space: Space) -> Callable[[tuple, tuple], Array]:
+    """`predict(theta, logs)`: what is compared with the observed response of one run."""
+
+    def predict(theta: tuple, logs: tuple) -> Array:
+        value = law.log_response(theta, logs)
+        return jnp.exp(value) if space == "raw" and law.response.domain == "positive" else value
+
+    return vectorised(predict)
+
+
+class Evaluation(NamedTuple):
+    """Objective (lanes,), gradient (lanes, free) and curvature (lanes, free, free)."""
+
+    value: Array
+    gradient: Array
+    curvature: Curvature | None
+
+
+def value_of(law: Law, layout: Layout, space: Space):
+    """`value(free, pinned, points, loss)`: the objective of one problem. Leading axes are for the caller's vmap."""
+    predict = predictor(law, space)
+
+    def value(free: Array, pinned: Array, points: Points, loss: Loss) -> Array:
+        theta = layout.full(free, pinned)
+        residual = separate(jax.vmap(lambda logs: predict(theta, logs))(points.logs)) - points.response
+        total = jnp.sum(separate(loss.misfit(residual, points.weights)[0]))
+        return total if loss.prior is None else total + loss.prior.penalty(free)
+
+    return value
+
+
+def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_order: bool = True):
+    """`evaluate(free, pinned, points, loss, outer_share)` for many lanes; see `DampedState.outer_share`.
+
+    Arrays of `points`, `pinned` and `loss` may have a lane axis or be shared. Everything is one pass of elementwise
+    work per run, then one batched product; `separate` keeps XLA from fusing the product into the pass, which would
+    make it scalar.
+    """
+    predict = predictor(law, space)
+
+    def of_free(free: tuple, pinned: Array, logs: tuple) -> Array:
+        return predict(layout.full(free, pinned), logs)
+
+    value_and_jacobian = jax.value_and_grad(of_free)
+    jacobian = jax.grad(of_free)
+
+    def hessian_rows(free: tuple, pinned: Array, logs: tuple) -> list[Array]:
+        """Lower triangle row by row, one tangent at a time, so that the zeros of a tangent cost nothing."""
+        rows = []
+        for j in range(len(free)):
+
+            def along(x, j=j):
+                return jacobian((*free[:j], x, *free[j + 1 :]), pinned, logs)[: j + 1]
+
+            rows.extend(jax.jvp(along, (free[j],), (jnp.ones_like(free[j]),))[1])
+        return rows
+
+    def evaluate(
+        free: Array, pinned: Array, points: Points, loss: Loss, outer_share: Array | None = None
+    ) -> Evaluation:
+        p = free.shape[1]
+        logs_axes = 0 if pinned.ndim == 2 else None
+        columns = tuple(free[:, i] for i in range(p))
+
+        def per_run(function):
+            def one_lane(x, pins, logs):
+                return jax.vmap(function, (None, None, 0))(x, pins, logs)
+
+            return jax.vmap(one_lane, (0, 0 if pinned.ndim == 2 else None, logs_axes))(columns, pinned, points.logs)
+
+        prior = loss.prior
+        loss = jax.tree.map(lambda x: jnp.reshape(x, (-1, 1)), loss._replace(prior=None))
+        predicted, jac = separate(per_run(value_and_jacobian))
+        residual = predicted - points.response
+        contribution, psi, weights = loss.misfit(residual, points.weights)
+        inner, slope = loss.curvature(residual, weights, None if outer_share is None else outer_share[:, None])
+        lacking = None if slope is inner else slope - inner  # of the exact curvature, where it may be negative
+        contribution, psi, inner = separate((contribution, psi, inner))
+        if not second_order:
+            gradient = jnp.stack([jnp.sum(separate(j * psi), axis=1) for j in jac], axis=1)
+            return _with_prior(Evaluation(jnp.sum(contribution, axis=1), gradient, None), free, prior)
+
+        left = jnp.stack([*(j * inner for j in jac), psi, contribution], axis=1)
+        right = jnp.stack([*jac, jnp.ones_like(psi)], axis=1)
+        product = jnp.einsum("bin,bjn->bij", *separate((left, right)))
+        gauss_newton = product[:, :p, :p]
+        hessian = gauss_newton
+        if exact:
+            if lacking is not None:
+                rest = jnp.stack([j * separate(lacking) for j in jac], axis=1)
+                hessian = hessian + jnp.einsum("bin,bjn->bij", *separate((rest, right[:, :p])))
+            rows = separate(jnp.stack(per_run(hessian_rows), axis=1))
+            triangle = jnp.einsum("bkn,bn->bk", rows, psi)
+            hessian = hessian + triangle[:, _triangle_index(p)]
+        found = Evaluation(product[:, p + 1, p], product[:, p, :p], Curvature(gauss_newton, hessian))
+        return _with_prior(found, free, prior)
+
+    return evaluate
+
+
+def _with_prior(found: Evaluation, free: Array, prior: Prior | None) -> Evaluation:
+    if prior is None:
+        return found
+    diagonal = jnp.eye(free.shape[1]) * prior.weight[..., None, :]
+    curvature = jax.tree.map(lambda x: x + diagonal, found.curvature)
+    return Evaluation(
+        found.value + prior.penalty(free), found.gradient + prior.weight * (free - prior.centre), curvature
+    )
+
+
+def _triangle_index(p: int) -> np.ndarray:
+    """Position in the lower triangle, row by row, of every entry of a symmetric (p, p) matrix."""
+    i, j = np.indices((p, p))
+    return np.maximum(i, j) * (np.maximum(i, j) + 1) // 2 + np.minimum(i, j)

@@ -20,7 +20,8 @@ from jaxscale._problem.objectives import Huber, Objective
 from jaxscale._problem.problem import Noise, Priors, Problem, make_problem, pins, read_priors
 from jaxscale._problem.stack import MOST_STACKED, Stack
 from jaxscale._problem.units import in_plain_counts
-from jaxscale._solver.search import Search, agreeing, refined, search, undiscovered, with_lower
+from jaxscale._solver.outcome import Search, agreeing, undiscovered, with_lower
+from jaxscale._solver.search import refined, search
 from jaxscale._solver.solve import AT
 from jaxscale._solver.solve_stack import in_float32, solve_stack
 from jaxscale._solver.trust_region import descend

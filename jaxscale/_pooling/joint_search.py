@@ -11,7 +11,7 @@ from jaxscale._pooling.arrowhead import Arrow, Reached, minimise
 from jaxscale._problem.arrays import Solutions
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import stacks_of
-from jaxscale._solver.search import CERTAIN_ENOUGH, agreeing, undiscovered
+from jaxscale._solver.outcome import CERTAIN_ENOUGH, agreeing, undiscovered
 from jaxscale._solver.solve import NEAR
 from jaxscale._solver.starts import LIKENESS_ROWS, drawn
 

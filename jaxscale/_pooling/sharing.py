@@ -24,7 +24,7 @@ from jaxscale._pooling.joint_optimum import JointOptimum, height_of
 from jaxscale._pooling.joint_search import ROUNDS, Pool, agreeing_starts, lowest_of, search_together, solutions_of
 from jaxscale._problem.objectives import Objective
 from jaxscale._problem.problem import Noise, Problem
-from jaxscale._solver.search import Search
+from jaxscale._solver.outcome import Search
 from jaxscale._solver.solve import NEAR
 from jaxscale._trust.identification import Identification, Linearization
 from jaxscale._trust.intervals import (

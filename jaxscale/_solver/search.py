@@ -1,7 +1,7 @@
 """The lowest of many local optima, for many tables at once: which starts are finished, until enough of them agree."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import optax
@@ -9,6 +9,7 @@ import optax
 from jaxscale._problem.arrays import SMALL_BATCH, Solutions
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import Stack
+from jaxscale._solver.outcome import CERTAIN_ENOUGH, SAME_OPTIMUM, Search, agreeing, rows_of, undiscovered
 from jaxscale._solver.solve import FAR, NEAR
 from jaxscale._solver.solve_stack import joined, solve_stack
 from jaxscale._solver.starts import LIKENESS_ROWS, Pool, given_points, published_grid, screened
@@ -20,54 +21,9 @@ _SAME_PLACE = 1e-3  # in theta
 _FIRST_ROUND = 8  # starts that "auto" finishes before it asks whether enough of them agree
 _MOST_FINISHED = 256
 _ENOUGH_AGREEING = 5
-CERTAIN_ENOUGH = 0.05  # expected share of starts that would lead to an optimum not yet seen
 _MOST_SHAKES, _SHAKES, _SHAKEN = 8, 256, 8  # rounds, starts in each, and optima they are placed around
 _SHAKE_LENGTHS = 0.03, 3.0  # in theta
 _IN_VAIN = 3  # rounds in a row that find nothing lower
-_SAME_OPTIMUM = 1e-6  # optima whose objectives differ by less, relatively, count as one
-
-
-class Search(NamedTuple):
-    """What was tried for one table: starts run to the end, (n, free), what each reached, how many were considered."""
-
-    tried: np.ndarray
-    solutions: Solutions
-    considered: int
-
-    @property
-    def best(self) -> int:
-        """The first start whose objective is the lowest but for rounding, so that rounding does not choose between
-        equals."""
-        value = self.solutions.value
-        finite = np.where(np.isfinite(value), value, np.inf)
-        return int(np.flatnonzero(finite <= finite.min() * (1 + 1e-13))[0])
-
-    @property
-    def lowest(self) -> float:
-        """The lowest objective; infinite where no start has a finite one."""
-        return float(np.min(self.solutions.value, initial=np.inf))
-
-
-def agreeing(values: np.ndarray, lowest: float, problem: Problem) -> np.ndarray:
-    """Which objectives equal the lowest: within 1e-9 of it, and never finer than rounding of a perfect fit."""
-    spread = float(np.std(problem.points.response[: problem.count]))
-    noise = 1e-14 * problem.count * min(problem.loss.size, spread or 1.0) ** 2
-    return values - lowest <= 1e-9 * abs(lowest) + noise
-
-
-def undiscovered(solutions: Solutions) -> float:
-    """Expected share of starts that would lead to an optimum not yet seen: w (w + 1) / (n (n - 1)) after n starts that
-    found w (Boender & Rinnooy Kan 1987, Math. Programming 37, for starts drawn alike); 1 where nothing can be said.
-
-    A start that stopped short counts as an optimum of its own: nobody knows where it would have ended.
-    """
-    short = int(np.sum(solutions.status != CONVERGED))
-    values = np.sort(solutions.value[solutions.status == CONVERGED])
-    n = len(solutions.value)
-    if n < 2 or not len(values):
-        return 1.0
-    distinct = short + 1 + int(np.sum(np.diff(values) > _SAME_OPTIMUM * np.abs(values[1:])))
-    return min(1.0, distinct * (distinct + 1) / (n * (n - 1)))
 
 
 def search(
@@ -96,7 +52,7 @@ def search(
         points = [published_grid(p) if isinstance(starts, str) else given_points(p, starts) for p in stack.problems]
         table = np.repeat(np.arange(len(stack)), [len(x) for x in points])
         solutions = finish(table, np.concatenate(points))
-        return [Search(x, _rows(solutions, table == k), len(x)) for k, x in enumerate(points)]
+        return [Search(x, rows_of(solutions, table == k), len(x)) for k, x in enumerate(points)]
 
     pool = screened(stack, few, seed, starts if isinstance(starts, int) else 0)
     considered = pool.free.shape[1]
@@ -114,7 +70,7 @@ def search(
         for k in open_:
             mine = table == k
             tried[k].append(free[mine])
-            reached[k].append(_rows(solutions, mine))
+            reached[k].append(rows_of(solutions, mine))
         taken, goal = goal, min(2 * goal, most)
         open_ = np.array([k for k in open_ if not _certain(joined(reached[k]), stack.problems[k])], np.int64)
     empty = np.empty((0, stack.first.layout.free))
@@ -144,13 +100,13 @@ def _shaken(found: Search, problem: Problem, seed: int, finish: Callable[[np.nda
         begin = np.clip(around + lengths * rng.standard_normal(around.shape), problem.lower, problem.upper)
         reached = finish(begin)
         best = int(np.argmin(reached.value))
-        if not reached.value[best] < found.lowest * (1 - _SAME_OPTIMUM):
+        if not reached.value[best] < found.lowest * (1 - SAME_OPTIMUM):
             in_vain += 1
             if in_vain == _IN_VAIN:
                 break
             continue
         in_vain = 0
-        better = joined([found.solutions, _rows(reached, slice(best, best + 1))])
+        better = joined([found.solutions, rows_of(reached, slice(best, best + 1))])
         found = Search(np.concatenate([found.tried, begin[best : best + 1]]), better, found.considered)
     return found
 
@@ -168,17 +124,6 @@ def refined(
     return solve_stack(stack, optimizer, every, near, max_steps=max_steps, damping=NEAR, devices=devices)
 
 
-def with_lower(searches: Sequence[Search], near: np.ndarray, found: Solutions) -> list[Search]:
-    """Searches with one more start each, `near` (tables, free), where it ended lower than all others."""
-    out = list(searches)
-    for k, one in enumerate(out):
-        if found.value[k] < one.lowest * (1 - _SAME_OPTIMUM):
-            mine = slice(k, k + 1)
-            more = joined([one.solutions, _rows(found, mine)])
-            out[k] = Search(np.concatenate([one.tried, near[mine]]), more, one.considered)
-    return out
-
-
 def _take(pool: Pool, tables: np.ndarray, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
     """The next starts of some tables: which table each belongs to, and where it starts, (n, free)."""
     usable = pool.usable[tables, first:last]
@@ -192,10 +137,6 @@ def _certain(found: Solutions, problem: Problem) -> bool:
 
 def _agreement(found: Solutions, problem: Problem) -> int:
     return int(agreeing(found.value, float(np.min(found.value, initial=np.inf)), problem).sum())
-
-
-def _rows(solutions: Solutions, which: Any) -> Solutions:
-    return Solutions(*(x[which] for x in solutions))
 
 
 def _descend(
@@ -226,7 +167,7 @@ def _descend(
         )
         begin, damping = np.where(np.isfinite(solutions.free), solutions.free, begin), NEAR
     assert solutions is not None  # an objective has at least one stage
-    return _rows(solutions, end_of)
+    return rows_of(solutions, end_of)
 
 
 def meeting(table: np.ndarray, found: Solutions) -> tuple[np.ndarray, np.ndarray]:

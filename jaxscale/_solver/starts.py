@@ -1,32 +1,24 @@
-"""Where a fit starts: a law's published grid, points given, or points of the grid and of the data, screened."""
+"""Where a fit starts: published grids, given points, and points made from the data."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
 
-from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
-from jaxscale._problem.arrays import Tables, Task
-from jaxscale._problem.evaluate import value_of
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import Stack
 from jaxscale._problem.units import safe_log, unit_shift
+from jaxscale._solver.projection import lengths, linear_indices, screener
 from jaxscale.laws import Law, Parameter
-from jaxscale.laws._operations import wide
-from jaxscale.optim import solve_positive
 
 LIKENESS_ROWS = 64  # runs that are enough to rank starts by, and to take first steps on
 _DRAWN = (16, 32, 64, 256, 1024, 4096)  # points drawn, by how many parameters cannot be solved for
 _EXPONENTS = (0.02, 3.0)  # where the exponent of a scaling law is looked for
 _WIDEST_LOGIT = 4.0  # shares are looked for between 2 % and 98 %
 _DECADES_AROUND_DATA = 3.0  # how far beyond the data the scale of a variable is looked for
-_LEAST_SHARE = 1e-3  # a positive parameter that is solved for keeps at least this share of the response
 
 
 def published_grid(problem: Problem) -> np.ndarray:
@@ -77,7 +69,7 @@ def drawn(stack: Stack, few: Stack, seed: int, least: int = 0) -> tuple[np.ndarr
     where it has one, and are drawn as exponents or as scales of the data, so that starts fit the units.
     """
     task, law = stack.first.task, stack.first.law
-    linear = _linear(task, _lengths(stack.first))
+    linear = linear_indices(task, lengths(stack.first))
     slots = task.layout.slots
     varied = [k for k, slot in enumerate(slots) if slot >= 0 and slots.index(slot) == k and k not in linear]
     grid = _grid_over(law, varied)
@@ -88,10 +80,10 @@ def drawn(stack: Stack, few: Stack, seed: int, least: int = 0) -> tuple[np.ndarr
     theta = _candidates(few, grid, pattern)
     if stack.many:
         room = np.minimum(np.arange(len(few.stages[0].pinned)), len(stack) - 1)
-        found = _screener(task, linear, True)(theta[room], few.stages[0])
+        found = screener(task, linear, True)(theta[room], few.stages[0])
         free, value = (np.asarray(x)[: len(stack)] for x in found)
     else:
-        free, value = (np.asarray(x)[None] for x in _screener(task, linear, False)(theta[0], few.stages[0]))
+        free, value = (np.asarray(x)[None] for x in screener(task, linear, False)(theta[0], few.stages[0]))
     return free, value
 
 
@@ -131,8 +123,6 @@ def _grid_over(law: Law, varied: Sequence[int]) -> np.ndarray:
 
 
 # --- drawing ---
-
-
 class _Pattern(NamedTuple):
     """The random part of drawn points, the same for every table: all (n, n_parameters)."""
 
@@ -204,124 +194,3 @@ def _draw(parameter: Parameter, k: int, pattern: _Pattern, lows: np.ndarray, hig
     high = np.where(pattern.exponent[:, k], high, highs[:, variable])
     logs = low + place * (high - low)
     return logs if parameter.transform == "log" else np.exp(logs) * pattern.sign[:, k]
-
-
-# --- variable projection ---
-
-
-def _response(law: Law, linear: tuple[int, ...]) -> Callable[..., Array]:
-    """`f(natural values of the linear parameters, theta, logs)`: the response of one run in natural units."""
-
-    def response(values: Sequence[Any], theta: Sequence[Any], logs: tuple) -> Array:
-        full = list(theta)
-        for k, value in zip(linear, values, strict=True):
-            full[k] = jnp.log(value) if law.parameters[k].transform == "log" else value
-        answer = law.log_response(full, logs)
-        return jnp.exp(answer) if law.response.domain == "positive" else answer
-
-    return response
-
-
-def linear_parameters(problem: Problem) -> tuple[str, ...]:
-    """Names of free, untied parameters in which the response is jointly linear."""
-    with jax.enable_x64(True):
-        return tuple(problem.law.parameter_names[k] for k in _linear(problem.task, _lengths(problem)))
-
-
-def _lengths(problem: Problem) -> tuple[int, ...]:
-    """Of each variable that is a vector its length, else 0."""
-    return tuple(np.shape(x)[1] if np.ndim(x) == 2 else 0 for x in problem.points.logs)
-
-
-@lru_cache(maxsize=256)
-def _linear(task: Task, vectors: tuple[int, ...]) -> tuple[int, ...]:
-    """Indices of free, untied parameters in which the response is jointly linear.
-
-    Found by doubling one parameter or two at random points: what one adds must not depend on another, nor on how often
-    it is added. Differences are used because a second derivative takes seconds to compile. `vectors` gives the length
-    of each variable that is a vector, else 0. Call under float64.
-    """
-    law, slots = task.law, task.layout.slots
-    able = [
-        k
-        for k, p in enumerate(law.parameters)
-        if p.transform != "logit" and slots[k] >= 0 and slots.count(slots[k]) == 1
-    ]
-    if not able:
-        return ()
-    rng, count, m = np.random.default_rng(0), 256, len(able)
-    logs = tuple(
-        rng.uniform(0.0, 6.0 if v.domain == "positive" else 1.0, (count, length) if length else count)
-        for v, length in zip(law.variables, vectors, strict=True)
-    )
-    theta = rng.uniform(-2.0, 1.0, (count, len(law.parameters)))
-    values = np.exp(rng.uniform(-2.0, 1.0, (count, m)))
-    one = np.eye(m)
-    more = np.concatenate([np.zeros((1, m)), one, (one[:, None] + one[None]).reshape(-1, m)])  # added, in its own size
-    response = _response(law, tuple(able))
-
-    def at(values: Array, theta: Array, logs: tuple) -> Array:
-        return jax.vmap(lambda k: response(tuple(values * (1 + k)), tuple(theta), logs))(more)
-
-    found = np.asarray(jax.jit(jax.vmap(at))(values, theta, logs))
-    found = found[np.isfinite(found).all(axis=1)]
-    base, single, double = found[:, :1], found[:, 1 : m + 1], found[:, m + 1 :].reshape(-1, m, m)
-    added = np.abs(single - base)
-    bent = np.abs(double - single[:, :, None] - single[:, None, :] + base[:, :, None])
-    size = np.abs(found).max(axis=1)
-    usable = added.min(axis=1) > 1e-6 * size
-    if not usable.any():
-        return ()
-    least = np.minimum(added[:, :, None], added[:, None, :]) + 1e-14 * size[:, None, None] / 1e-6
-    curved = np.any((bent > 1e-6 * least)[usable], axis=0)
-    chosen: list[int] = []
-    for k in range(m):
-        if not curved[k, k] and not any(curved[k, j] for j in chosen):
-            chosen.append(k)
-    return tuple(able[k] for k in chosen)
-
-
-@lru_cache(maxsize=256)
-def _screener(task: Task, linear: tuple[int, ...], many: bool):
-    """`run(theta (n, n_parameters), tables) -> (free (n, free), objective (n,))`, with an axis of tables if `many`."""
-    law, layout, space = task
-    response, value = _response(law, linear), value_of(law, layout, space)
-    leaders = [layout.slots.index(k) for k in range(layout.free)]
-
-    def solved_for(theta: Array, table: Tables) -> list[Any]:
-        """Theta with its linear parameters at their least-squares values, in relative residuals."""
-        values, logs = list(theta), table.points.logs
-        if not linear:
-            return values
-        ones = tuple(jnp.ones_like(theta[0]) for _ in linear)
-        at_one, slopes = jax.vmap(lambda run: jax.value_and_grad(response)(ones, tuple(values), run))(logs)
-        observed = jnp.exp(table.points.response) if space == "log" else table.points.response
-        counts = table.points.weights > 0
-        size = jnp.maximum(jnp.abs(observed), 1e-12 * jnp.abs(observed).max() + 1e-300)
-        columns = [jnp.where(counts, slope / size, 0.0) for slope in slopes]
-        target = jnp.where(counts, (observed - at_one) / size, 0.0) + sum(columns)
-        norms = jnp.stack([jnp.sqrt(jnp.sum(c**2)) for c in columns])
-        scaled = [c / n for c, n in zip(columns, norms, strict=True)]
-        gram = jnp.stack([jnp.stack([jnp.sum(a * b) for b in scaled]) for a in scaled])
-        right = jnp.stack([jnp.sum(a * target) for a in scaled])
-        found, _ = solve_positive(gram + 1e-10 * jnp.eye(len(linear)), right)
-        floor = _LEAST_SHARE * jnp.sqrt(jnp.sum(target**2))
-        for j, k in enumerate(linear):
-            if law.parameters[k].transform == "log":
-                values[k] = jnp.log(jnp.maximum(found[j], floor)) - jnp.log(norms[j])
-            else:
-                values[k] = found[j] / norms[j]
-        return values
-
-    def one(theta: Array, table: Tables) -> tuple[Array, Array]:
-        values = solved_for(theta, table)
-        free = jnp.clip(jnp.stack([values[k] for k in leaders]), table.lower, table.upper)
-        return free, value(free, table.pinned, table.points, table.loss)
-
-    def run(theta: Array, table: Tables) -> tuple[Array, Array]:
-        return lax.map(lambda t: one(t, table), theta, batch_size=64)
-
-    def over_tables(theta: Array, tables: Tables) -> tuple[Array, Array]:
-        return lax.map(lambda pair: run(*pair), (theta, tables))
-
-    return jax.jit(over_tables if many else run, compiler_options=compile_options(wide=wide(task.law)))

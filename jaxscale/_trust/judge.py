@@ -10,7 +10,7 @@ from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._data.runs import Runs
 from jaxscale._problem.losses import Prior
 from jaxscale._problem.problem import Noise, Problem
-from jaxscale._solver.starts import linear_parameters
+from jaxscale._solver.projection import linear_parameters
 from jaxscale._trust.identification import Identification, Linearization
 from jaxscale._trust.intervals import (
     FEWEST_DEGREES_OF_FREEDOM,

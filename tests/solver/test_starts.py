@@ -12,8 +12,10 @@ from jaxscale._problem.arrays import Solutions
 from jaxscale._problem.objectives import Huber
 from jaxscale._problem.problem import make_problem
 from jaxscale._problem.stack import Stack
-from jaxscale._solver.search import meeting, undiscovered
-from jaxscale._solver.starts import linear_parameters, published_grid, screened
+from jaxscale._solver.outcome import undiscovered
+from jaxscale._solver.projection import linear_parameters
+from jaxscale._solver.search import meeting
+from jaxscale._solver.starts import published_grid, screened
 from jaxscale.optim import CONVERGED, STEP_LIMIT
 
 TRUTH = js.laws.chinchilla.published["besiroglu"].params

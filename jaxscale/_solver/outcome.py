@@ -1,0 +1,72 @@
+"""What a search found: its optima, the lowest, and how many starts agree."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxscale._problem.arrays import Solutions
+from jaxscale._problem.problem import Problem
+from jaxscale._solver.solve_stack import joined
+from jaxscale.optim import CONVERGED
+
+CERTAIN_ENOUGH = 0.05  # expected share of starts that would lead to an optimum not yet seen
+SAME_OPTIMUM = 1e-6  # optima whose objectives differ by less, relatively, count as one
+
+
+class Search(NamedTuple):
+    """What was tried for one table: starts run to the end, (n, free), what each reached, how many were considered."""
+
+    tried: np.ndarray
+    solutions: Solutions
+    considered: int
+
+    @property
+    def best(self) -> int:
+        """The first start whose objective is the lowest but for rounding, so that rounding does not choose between
+        equals."""
+        value = self.solutions.value
+        finite = np.where(np.isfinite(value), value, np.inf)
+        return int(np.flatnonzero(finite <= finite.min() * (1 + 1e-13))[0])
+
+    @property
+    def lowest(self) -> float:
+        """The lowest objective; infinite where no start has a finite one."""
+        return float(np.min(self.solutions.value, initial=np.inf))
+
+
+def agreeing(values: np.ndarray, lowest: float, problem: Problem) -> np.ndarray:
+    """Which objectives equal the lowest: within 1e-9 of it, and never finer than rounding of a perfect fit."""
+    spread = float(np.std(problem.points.response[: problem.count]))
+    noise = 1e-14 * problem.count * min(problem.loss.size, spread or 1.0) ** 2
+    return values - lowest <= 1e-9 * abs(lowest) + noise
+
+
+def undiscovered(solutions: Solutions) -> float:
+    """Expected share of starts that would lead to an optimum not yet seen: w (w + 1) / (n (n - 1)) after n starts that
+    found w (Boender & Rinnooy Kan 1987, Math. Programming 37, for starts drawn alike); 1 where nothing can be said.
+
+    A start that stopped short counts as an optimum of its own: nobody knows where it would have ended.
+    """
+    short = int(np.sum(solutions.status != CONVERGED))
+    values = np.sort(solutions.value[solutions.status == CONVERGED])
+    n = len(solutions.value)
+    if n < 2 or not len(values):
+        return 1.0
+    distinct = short + 1 + int(np.sum(np.diff(values) > SAME_OPTIMUM * np.abs(values[1:])))
+    return min(1.0, distinct * (distinct + 1) / (n * (n - 1)))
+
+
+def with_lower(searches: Sequence[Search], near: np.ndarray, found: Solutions) -> list[Search]:
+    """Searches with one more start each, `near` (tables, free), where it ended lower than all others."""
+    out = list(searches)
+    for k, one in enumerate(out):
+        if found.value[k] < one.lowest * (1 - SAME_OPTIMUM):
+            mine = slice(k, k + 1)
+            more = joined([one.solutions, rows_of(found, mine)])
+            out[k] = Search(np.concatenate([one.tried, near[mine]]), more, one.considered)
+    return out
+
+
+def rows_of(solutions: Solutions, which: Any) -> Solutions:
+    return Solutions(*(x[which] for x in solutions))

@@ -33,15 +33,11 @@ from jaxscale._problem.problem import Problem, make_problem
 from jaxscale._problem.stack import MOST_STACKED, Stack
 from jaxscale._problem.units import in_plain_counts
 from jaxscale._solver.search import search
-from jaxscale._trust.identification import Linearization, identify, linearize_all
-from jaxscale._trust.intervals import (
-    choose_method,
-    covariance_of,
-    largest_relative_error,
-    make_intervals,
-    percentiles,
-    powell_covariance,
-)
+from jaxscale._trust.covariance import covariance_of, powell_covariance
+from jaxscale._trust.identification import identify
+from jaxscale._trust.interval_method import choose_method
+from jaxscale._trust.intervals import largest_relative_error, make_intervals, percentiles
+from jaxscale._trust.linearization import Linearization, linearize_all
 from jaxscale._trust.profile_curves import entry, profile
 from jaxscale._trust.resampling import bootstrap_draws
 from jaxscale.optim import damped_newton

@@ -23,7 +23,7 @@ from jaxscale._fitting.fits import Failure
 from jaxscale._fitting.result import FitResult
 from jaxscale._problem.objectives import Huber, Objective
 from jaxscale._problem.problem import Problem, make_problem
-from jaxscale._trust.identification import Linearization, linearize
+from jaxscale._trust.linearization import Linearization, linearize
 from jaxscale.laws import Law, get, label_of
 
 NEAREST, LOG_LINEAR = "(nearest run)", "(log-linear)"

@@ -24,8 +24,8 @@ from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import Stack
 from jaxscale._solver.solve import NEAR
 from jaxscale._solver.solve_stack import solve_stack
-from jaxscale._trust.identification import Linearization, linearize
-from jaxscale._trust.intervals import powell_covariance
+from jaxscale._trust.covariance import powell_covariance
+from jaxscale._trust.linearization import Linearization, linearize
 from jaxscale.costs import CostModel
 from jaxscale.optim import CONVERGED, STUCK, damped_newton
 

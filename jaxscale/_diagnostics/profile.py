@@ -16,9 +16,9 @@ from jaxscale._data.runs import Runs
 from jaxscale._diagnostics.quantity import Quantity, make_quantity
 from jaxscale._fitting.fit import fit
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
-from jaxscale._trust.identification import linearize
+from jaxscale._trust.dispersion import scale_of
+from jaxscale._trust.linearization import linearize
 from jaxscale._trust.profile_curves import profile as trace
-from jaxscale._trust.profile_curves import scale_of
 from jaxscale.costs import CostModel
 
 

@@ -19,15 +19,11 @@ from jaxscale._fitting.result import FitResult, Starts
 from jaxscale._problem.objectives import Huber, Objective
 from jaxscale._problem.problem import Priors, make_problem
 from jaxscale._problem.stack import Stack
-from jaxscale._trust.identification import Identification, linearize
-from jaxscale._trust.intervals import (
-    FEWEST_CLUSTERS,
-    FEWEST_RUNS_FOR_PAIRS,
-    Covariance,
-    Intervals,
-    covariance_of,
-    percentiles,
-)
+from jaxscale._trust.covariance import Covariance, covariance_of
+from jaxscale._trust.identification import Identification
+from jaxscale._trust.interval_method import FEWEST_CLUSTERS, FEWEST_RUNS_FOR_PAIRS
+from jaxscale._trust.intervals import Intervals, percentiles
+from jaxscale._trust.linearization import linearize
 from jaxscale._trust.resampling import bootstrap_draws
 from jaxscale.laws import Law, Variable, get
 from jaxscale.laws._law import Params

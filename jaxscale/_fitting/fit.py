@@ -25,18 +25,14 @@ from jaxscale._solver.search import refined, search
 from jaxscale._solver.solve import AT
 from jaxscale._solver.solve_stack import in_float32, solve_stack
 from jaxscale._solver.trust_region import descend
-from jaxscale._trust.identification import Linearization, identify, linearize_all
-from jaxscale._trust.intervals import (
-    Covariance,
-    Intervals,
-    choose_method,
-    largest_relative_error,
-    make_intervals,
-    powell_covariance,
-)
+from jaxscale._trust.covariance import Covariance, powell_covariance
+from jaxscale._trust.dispersion import scale_of
+from jaxscale._trust.identification import identify
+from jaxscale._trust.interval_method import choose_method
+from jaxscale._trust.intervals import Intervals, largest_relative_error, make_intervals
 from jaxscale._trust.judge import Evidence, gradient_tolerance, judge
+from jaxscale._trust.linearization import Linearization, linearize_all
 from jaxscale._trust.matched import AtNoise, estimates_at_noise
-from jaxscale._trust.profile_curves import scale_of
 from jaxscale._trust.resampling import bootstrap_draws
 from jaxscale.laws import Law, get
 from jaxscale.optim import CONVERGED, NOT_FINITE, damped_newton

@@ -17,8 +17,9 @@ from jaxscale._fitting.result import FitResult, problem_of, runs_of
 from jaxscale._problem.evaluate import predictor
 from jaxscale._problem.problem import Problem, read_priors
 from jaxscale._problem.units import in_plain_counts
-from jaxscale._trust.identification import Linearization, identify, linearize
-from jaxscale._trust.intervals import HOPELESS_CONDITION
+from jaxscale._trust.identification import identify
+from jaxscale._trust.interval_method import HOPELESS_CONDITION
+from jaxscale._trust.linearization import Linearization, linearize
 
 _CHAINS, _WARMUP, _PARTS = 4, 500, 5
 _WIDTH_OF_LOG_SCALE = 1.0  # of the prior of the noise: within a factor of e of what the fit shows

@@ -23,8 +23,9 @@ from jaxscale._fitting import formats
 from jaxscale._fitting.card import Card, make_card
 from jaxscale._problem.objectives import OBJECTIVES, Huber, Objective, StudentT
 from jaxscale._problem.problem import Noise, Problem, make_problem
+from jaxscale._trust.covariance import Covariance
 from jaxscale._trust.identification import Identification
-from jaxscale._trust.intervals import Covariance, Intervals
+from jaxscale._trust.intervals import Intervals
 from jaxscale._trust.matched import AtNoise
 from jaxscale.laws import Law
 from jaxscale.optim import STATUS_TEXT

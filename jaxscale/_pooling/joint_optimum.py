@@ -8,9 +8,10 @@ import numpy as np
 from jaxscale._pooling.arrowhead import Arrow
 from jaxscale._problem.stack import stacks_of
 from jaxscale._problem.units import in_plain_counts
-from jaxscale._trust.identification import Identification, Linearization, identify, linearize_all
-from jaxscale._trust.intervals import LEAST_ROOM, bread_weights
-from jaxscale._trust.profile_curves import scale_of
+from jaxscale._trust.covariance import LEAST_ROOM, bread_weights
+from jaxscale._trust.dispersion import scale_of
+from jaxscale._trust.identification import Identification, identify
+from jaxscale._trust.linearization import Linearization, linearize_all
 
 
 class JointOptimum:

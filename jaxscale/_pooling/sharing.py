@@ -26,18 +26,18 @@ from jaxscale._problem.objectives import Objective
 from jaxscale._problem.problem import Noise, Problem
 from jaxscale._solver.outcome import Search
 from jaxscale._solver.solve import NEAR
-from jaxscale._trust.identification import Identification, Linearization
-from jaxscale._trust.intervals import (
+from jaxscale._trust.covariance import Covariance
+from jaxscale._trust.dispersion import scale_of
+from jaxscale._trust.identification import Identification
+from jaxscale._trust.interval_method import (
     FEWEST_CLUSTERS,
     FEWEST_DEGREES_OF_FREEDOM,
     FEWEST_RUNS_FOR_PAIRS,
     HOPELESS_CONDITION,
-    Covariance,
-    Intervals,
-    make_intervals,
 )
+from jaxscale._trust.intervals import Intervals, make_intervals
 from jaxscale._trust.judge import contradicted, gradient_tolerance, judge_whole
-from jaxscale._trust.profile_curves import scale_of
+from jaxscale._trust.linearization import Linearization
 from jaxscale._trust.resampling import resampling_weights
 from jaxscale.optim import CONVERGED, STUCK
 

@@ -11,14 +11,15 @@ from jaxscale._data.runs import Runs
 from jaxscale._problem.losses import Prior
 from jaxscale._problem.problem import Noise, Problem
 from jaxscale._solver.projection import linear_parameters
-from jaxscale._trust.identification import Identification, Linearization
-from jaxscale._trust.intervals import (
+from jaxscale._trust.covariance import Covariance
+from jaxscale._trust.identification import Identification
+from jaxscale._trust.interval_method import (
     FEWEST_DEGREES_OF_FREEDOM,
     HOPELESS_CONDITION,
     WARN_CONDITION,
     WEAK_RELATIVE_ERROR,
-    Covariance,
 )
+from jaxscale._trust.linearization import Linearization
 from jaxscale._trust.residuals import (
     FEWEST_RUNS_FOR_TRENDS,
     MOST_NAMED,

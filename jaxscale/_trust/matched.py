@@ -15,8 +15,8 @@ from jaxscale._problem.stack import Stack
 from jaxscale._solver.damped import solve_positive
 from jaxscale._solver.search import refined
 from jaxscale._solver.solve import NEAR
-from jaxscale._trust.identification import Linearization
-from jaxscale._trust.profile_curves import scale_of
+from jaxscale._trust.dispersion import scale_of
+from jaxscale._trust.linearization import Linearization
 from jaxscale.optim import CONVERGED, RUNNING, STUCK, weigh
 
 _MOST_STEPS = 200

@@ -16,8 +16,9 @@ from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import Stack
 from jaxscale._solver.solve import NEAR
 from jaxscale._solver.solve_stack import STARTS_AT_ONCE, solve_stack
-from jaxscale._trust.identification import Linearization, linearize_all
-from jaxscale._trust.intervals import LEAST_ROOM, MORE_PAIRS
+from jaxscale._trust.covariance import LEAST_ROOM
+from jaxscale._trust.interval_method import MORE_PAIRS
+from jaxscale._trust.linearization import Linearization, linearize_all
 from jaxscale.optim import CONVERGED, STUCK, damped_newton, levenberg_marquardt
 
 Kind = Literal["pairs", "bayesian", "wild"]

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import KDTree
 from scipy.special import stdtr
 
-from jaxscale._trust.identification import Linearization
+from jaxscale._trust.linearization import Linearization
 
 FEWEST_RUNS_FOR_TRENDS = 20
 MOST_NAMED = 8

@@ -12,8 +12,8 @@ from scipy.stats import norm, t
 
 import jaxscale as js
 from jaxscale._fitting.result import problem_of
-from jaxscale._trust.identification import linearize
-from jaxscale._trust.profile_curves import rise_for
+from jaxscale._trust.dispersion import rise_for
+from jaxscale._trust.linearization import linearize
 
 LAW = js.laws.chinchilla
 TRUTH = LAW.published["besiroglu"].params

@@ -10,7 +10,7 @@ from scipy.special import expit, huber, logsumexp
 
 import jaxscale as js
 from jaxscale._cli import app
-from jaxscale._trust.intervals import central_covariance
+from jaxscale._trust.covariance import central_covariance
 
 LOSS, ERROR = js.laws.instance("chinchilla:besiroglu"), js.laws.instance("gadre_err:c4_17")
 TRUTH = {**LOSS.params, **ERROR.params}

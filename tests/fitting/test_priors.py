@@ -13,8 +13,8 @@ from scipy.stats import norm, t
 
 import jaxscale as js
 from jaxscale._problem.problem import make_problem
-from jaxscale._trust.identification import linearize
-from jaxscale._trust.profile_curves import scale_of
+from jaxscale._trust.dispersion import scale_of
+from jaxscale._trust.linearization import linearize
 from jaxscale._trust.resampling import resampled
 
 LINE = js.laws.power_law("D", floor=False)

@@ -12,15 +12,11 @@ from scipy.stats import norm, t
 import jaxscale as js
 from jaxscale._problem.losses import HuberLoss
 from jaxscale._problem.problem import make_problem
-from jaxscale._trust.identification import Identification, Linearization, linearize
-from jaxscale._trust.intervals import (
-    MORE_PAIRS,
-    bias_corrected,
-    central_covariance,
-    choose_method,
-    powell_covariance,
-    singular_share,
-)
+from jaxscale._trust.covariance import central_covariance, powell_covariance
+from jaxscale._trust.identification import Identification
+from jaxscale._trust.interval_method import MORE_PAIRS, choose_method, singular_share
+from jaxscale._trust.intervals import bias_corrected
+from jaxscale._trust.linearization import Linearization, linearize
 from jaxscale._trust.resampling import resampled, resampling_weights
 from studies import coverage, widths
 

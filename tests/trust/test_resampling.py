@@ -10,7 +10,7 @@ from scipy.optimize import least_squares
 import jaxscale as js
 from jaxscale._problem.problem import make_problem
 from jaxscale._problem.stack import Stack
-from jaxscale._trust.identification import linearize
+from jaxscale._trust.linearization import linearize
 from jaxscale._trust.resampling import bootstrap_draws, resampled, resampling_weights
 
 LINE = js.laws.power_law("D", floor=False)

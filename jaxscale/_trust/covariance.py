@@ -1,0 +1,107 @@
+"""Covariances of the free values: the sandwich at the optimum, and those of draws."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammainc, gammaincinv
+
+from jaxscale._trust.linearization import Linearization
+
+LEAST_ROOM = 1e-3  # of 1 - leverage, where residuals are divided by it
+_CENTRAL = 0.9  # share of the draws that a covariance is of
+_CONCENTRATIONS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Covariance:
+    """Covariance of the free values of theta: names, matrix (free, free), and the method it came from: "bootstrap" of
+    all draws, "central_bootstrap" as `central_covariance` has it, "powell_sandwich" or "leverage_sandwich", and
+    "profile" where one of those two was scaled to profiles."""
+
+    names: tuple[str, ...]
+    matrix: np.ndarray
+    method: str
+
+
+def bread_weights(at: Linearization) -> np.ndarray:
+    """What each run adds to the expected slope of psi, (n_runs,), see `Linearization.slopes`."""
+    shares, factor = at.slopes(at.sigma)
+    slopes = np.zeros(len(at.weights))
+    slopes[at.used] = at.weights[at.used] * shares * factor
+    return slopes
+
+
+def powell_covariance(at: Linearization) -> Covariance | None:
+    """Sandwich covariance of the free values with Powell's kernel estimate of the slope of psi (Powell 1991).
+
+    The usual sandwich counts curvature only where |residual| <= delta, and covers 61 to 90 % of the time when delta is
+    far below the noise; see `Linearization.slopes`. A prior counts as one more observation, whose centre would be off
+    by its width. None where the runs do not determine all parameters.
+
+    Where psi is not far below the noise it shrinks with the residuals, which a fit draws towards it: its square is then
+    divided by 1 - leverage (HC2: MacKinnon & White 1985, J. Econometrics 29). Measured for objectives matched to the
+    noise and squares, 20 to 72 runs: 88 to 92 % instead of 81 to 90; by (1 - leverage)^2 (HC3) it would be 90 to 95.
+    Sizes of 1e-3 where residuals are 6e-3 do not shrink: 90 to 93 % without, 92 to 96 with.
+    """
+    used = at.used
+    jacobian, psi = at.jacobian[used][:, ~at.held], at.psi[used]
+    if at.freedom < 1 or not jacobian.size:
+        return None
+    precision = at.precision[~at.held]
+    bread = jacobian.T @ (jacobian * bread_weights(at)[used][:, None]) + np.diag(precision)
+    scale = np.sqrt(np.maximum(np.diag(bread), 0.0))
+    if not np.all(scale > 0) or not np.linalg.cond(bread / np.outer(scale, scale)) < 1e12:
+        return None
+    inverse = np.linalg.inv(bread / np.outer(scale, scale)) / np.outer(scale, scale)
+    if not at.far_below_noise:
+        psi = psi / np.sqrt(np.maximum(1 - at.leverage[used], LEAST_ROOM))
+    scores = inverse @ (jacobian * psi[:, None]).T
+    inner = scores @ scores.T  # symmetric and without negative variances, whatever rounding does to the inverse
+    if at.noise is not None and precision.any():
+        of_priors = inverse * np.sqrt(at.noise.dispersion * precision)
+        inner = inner + of_priors @ of_priors.T
+    matrix = np.zeros((len(at.held), len(at.held)))
+    matrix[np.ix_(~at.held, ~at.held)] = inner
+    return Covariance(at.names, matrix, "powell_sandwich" if at.far_below_noise else "leverage_sandwich")
+
+
+def covariance_of(names: tuple[str, ...], draws: np.ndarray, corrected: bool) -> Covariance:
+    """Covariance behind intervals that are percentiles of draws (n, free), `corrected` for bias or plain."""
+    if corrected:
+        return Covariance(names, central_covariance(draws), "central_bootstrap")
+    return Covariance(names, np.cov(draws, rowvar=False).reshape(len(names), -1), "bootstrap")
+
+
+def central_covariance(draws: np.ndarray) -> np.ndarray:
+    """Covariance (free, free) of the central 90 % of draws (n, free) by Mahalanobis distance, times what makes it that
+    of all draws where they are normal: concentration steps as in Rousseeuw & Van Driessen (1999, Technometrics 41).
+
+    Where runs are few and the objective is nearly least absolute deviations, some draws lie very far out. With 20 to 30
+    runs a plan's interval from the covariance of all draws holds the truth 95 to 98 % of the time, from this one 90 to
+    96 on the designs it was set on, 90 to 94 on others (`studies.coverage`).
+    """
+    units = draws.std(axis=0)
+    moves = units > 0  # others are held, by a bound
+    matrix = np.zeros((len(units), len(units)))
+    if not moves.any():
+        return matrix
+    scaled = (draws[:, moves] - np.median(draws[:, moves], axis=0)) / units[moves]
+    kept, centre, whitening = scaled, np.zeros(moves.sum()), _whitening(scaled)
+    for _ in range(_CONCENTRATIONS):
+        distance = np.linalg.norm((scaled - centre) @ whitening, axis=1)
+        central = scaled[distance <= np.quantile(distance, _CENTRAL)]
+        narrower = _whitening(central - central.mean(axis=0))
+        if narrower.shape[1] < whitening.shape[1]:  # a bound holds most of the draws
+            break
+        kept, centre, whitening = central, central.mean(axis=0), narrower
+    rank, share = whitening.shape[1], len(kept) / len(scaled)
+    shrinkage = gammainc(rank / 2 + 1, gammaincinv(rank / 2, share)) / share
+    matrix[np.ix_(moves, moves)] = np.cov(kept, rowvar=False) * np.outer(units[moves], units[moves]) / shrinkage
+    return matrix
+
+
+def _whitening(rows: np.ndarray) -> np.ndarray:
+    """What rows (n, free) are multiplied by to spread alike in every direction that they spread in, (free, rank)."""
+    _, singular, axes = np.linalg.svd(rows, full_matrices=False)
+    rank = int(np.sum(singular > 1e-10 * singular[0]))
+    return axes[:rank].T / singular[:rank]

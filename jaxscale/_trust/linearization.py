@@ -1,0 +1,133 @@
+"""What the runs say at an optimum, row by row: residuals, slopes and scale."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from jaxscale._problem.losses import HuberLoss, Loss
+from jaxscale._problem.problem import Noise, Problem
+from jaxscale._problem.slopes import slopes_of
+from jaxscale._problem.stack import Stack
+
+# Below this many robust standard deviations Huber's delta makes nearly least absolute deviations of it. Measured under
+# Gaussian noise: 7 to 24 % more error of the best N than with a matched delta; under long tails it can be the better.
+FAR_BELOW_NOISE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Linearization:
+    """The fit near its optimum, row by row (padding left out). `free` indexes the free values.
+
+    residuals: (n_runs,), log predicted - log observed (or the plain difference). jacobian: (n_runs, free).
+    psi: derivative of each run's misfit, weights included. weights: (n_runs,), with the factor on overestimates.
+    """
+
+    names: tuple[str, ...]
+    residuals: np.ndarray
+    jacobian: np.ndarray
+    psi: np.ndarray
+    weights: np.ndarray
+    loss: Loss
+    held: np.ndarray  # (free,) True where a bound holds the value
+    free: np.ndarray | None = None  # (free,) where this is; with it priors are taken into account
+    noise: Noise | None = None
+
+    @property
+    def used(self) -> np.ndarray:
+        """Runs that count, (n_runs,)."""
+        return self.weights > 0
+
+    @property
+    def freedom(self) -> int:
+        """Runs that count, less the parameters fitted."""
+        return int(self.used.sum()) - self.jacobian.shape[1]
+
+    @property
+    def gradient_norm(self) -> float:
+        """Largest cosine between a column of the Jacobian and psi, bounds left out: zero at an optimum, whatever the
+        units."""
+        roots = np.sqrt(self.precision)  # a prior is one more run: its slope, and its residual in `off`
+        off = 0.0 * roots if self.free is None or self.loss.prior is None else self.free - self.loss.prior.centre
+        size = np.hypot(np.linalg.norm(self.jacobian, axis=0), roots)
+        size = size * np.hypot(np.linalg.norm(self.psi), np.linalg.norm(roots * off))
+        projected = np.abs(self.jacobian.T @ self.psi + self.precision * off)[~self.held]
+        size = size[~self.held]
+        return float(np.max(projected[size > 0] / size[size > 0], initial=0.0))
+
+    @property
+    def precision(self) -> np.ndarray:
+        """What priors add to the curvature of the objective, (free,)."""
+        prior = self.loss.prior
+        return np.zeros(self.jacobian.shape[1]) if prior is None else np.asarray(prior.weight)
+
+    @property
+    def rows_of_priors(self) -> np.ndarray:
+        """Priors as further rows of the Jacobian, (free, free), as informative as runs of weight one."""
+        slope = 1.0 if self.noise is None else self.noise.slope / float(self.weights[self.used].mean())
+        return np.diag(np.sqrt(self.precision / slope))
+
+    @property
+    def leverage(self) -> np.ndarray:
+        """Diagonal of the hat matrix of the slopes, 0 to 1, (n_runs,); nan for runs that do not count."""
+        used, room = self.used, ~self.held
+        rows = self.jacobian[used][:, room] * np.sqrt(self.weights[used])[:, None]
+        rows = np.concatenate([rows, self.rows_of_priors[room][:, room]])
+        norms = np.linalg.norm(rows, axis=0)
+        left, singular, _ = np.linalg.svd(rows / np.where(norms > 0, norms, 1.0), full_matrices=False)
+        out = np.full(len(used), np.nan)
+        out[used] = (left[: used.sum(), singular > 1e-10 * singular[0]] ** 2).sum(axis=1)
+        return out
+
+    @property
+    def sigma(self) -> float:
+        """Robust scale of the residuals: 1.4826 times their median absolute size, without the p smallest, which a
+        nearly absolute fit passes through."""
+        size = np.sort(np.abs(self.residuals[self.used]))[self.jacobian.shape[1] :]
+        return float(1.4826 * np.median(size)) if len(size) else float("nan")
+
+    @property
+    def far_below_noise(self) -> bool:
+        """Whether the objective makes nearly least absolute deviations of these residuals."""
+        return isinstance(self.loss, HuberLoss) and self.loss.size < FAR_BELOW_NOISE * self.sigma
+
+    @property
+    def curved(self) -> np.ndarray:
+        """Runs that the objective is curved at, (n_runs,)."""
+        within = np.abs(self.residuals) <= self.loss.delta if isinstance(self.loss, HuberLoss) else True
+        return self.used & within
+
+    def slopes(self, sigma: float) -> tuple[np.ndarray, float]:
+        """Estimated slope of psi at each run used, at weight one, as shares (n_used,) and a factor common to all.
+
+        Where psi is smooth it is the slope itself. Huber's counts only where |residual| <= delta, a handful of runs
+        when delta is far below the noise `sigma`; there the band is Hall and Sheather's (1988), never narrower than
+        delta.
+        """
+        residuals = self.residuals[self.used]
+        if not isinstance(self.loss, HuberLoss):
+            return self.loss.slope(residuals), 1.0
+        if not np.isfinite(self.loss.delta):
+            return np.ones(len(residuals)), 1.0
+        n = len(residuals)
+        h = n ** (-1 / 3) * ndtri(0.975) ** (2 / 3) * (0.75 / np.pi) ** (1 / 3)
+        band = max(float(self.loss.delta), sigma * ndtri(min(0.5 + h, 0.999)))
+        return 1.0 * (np.abs(residuals) < band), min(1.0, float(self.loss.delta) / band)
+
+
+def linearize(problem: Problem, free: np.ndarray) -> Linearization:
+    """Residuals and slopes of a problem at free values (free,); call under float64."""
+    return linearize_all(Stack.of([problem]), np.asarray(free)[None])[0]
+
+
+def linearize_all(stack: Stack, free: np.ndarray) -> list[Linearization]:
+    """Residuals and slopes of each problem at its free values, (len(stack), free); call under float64."""
+    arrays = slopes_of(stack, free)
+    found = []
+    for k, (problem, at) in enumerate(zip(stack.problems, free, strict=True)):
+        residuals, jacobian, psi, weights = (x[k, : problem.count] for x in arrays)
+        held = (at <= problem.lower + 1e-9) | (at >= problem.upper - 1e-9)
+        found.append(
+            Linearization(problem.free_names, residuals, jacobian, psi, weights, problem.loss, held, at, problem.noise)
+        )
+    return found

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.files import finite, save
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, listed, plural
 from jaxscale._base.version import __version__
-from jaxscale._fitting.formats import finite, save
 from jaxscale.laws import Law
 
 COMPARE_FORMAT = "jaxscale.compare/1"

@@ -14,11 +14,13 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.validation import Progress
 from jaxscale._base.verdict import Verdict
 from jaxscale._data.runs import Runs
-from jaxscale._fitting.fit import Bounds, IntervalMethod, fit
-from jaxscale._fitting.result import FitResult, Starts
+from jaxscale._fitting.fit import fit
+from jaxscale._fitting.options import Bounds, IntervalMethod
+from jaxscale._fitting.result import FitResult
 from jaxscale._problem.objectives import Huber, Objective
 from jaxscale._problem.problem import Priors, make_problem
 from jaxscale._problem.stack import Stack
+from jaxscale._solver.outcome import Starts
 from jaxscale._trust.covariance import Covariance, covariance_of
 from jaxscale._trust.identification import Identification
 from jaxscale._trust.interval_method import FEWEST_CLUSTERS, FEWEST_RUNS_FOR_PAIRS

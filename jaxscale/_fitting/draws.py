@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jaxscale._base import files
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Report, Reporting, Table
 from jaxscale._base.text import inert, plain
@@ -82,7 +83,7 @@ class Draws(Reporting):
 
     def to_dict(self) -> dict[str, Any]:
         """The draws in the format `jaxscale.draws/1`."""
-        return formats.finite({
+        return files.finite({
             "format": formats.DRAWS_FORMAT,
             "jaxscale_version": __version__,
             "fit": {
@@ -103,7 +104,7 @@ class Draws(Reporting):
 
     def save(self, path: str | Path) -> None:
         """Write the draws as JSON; the file is there whole, or not at all."""
-        formats.save(path, self.to_dict())
+        files.save(path, self.to_dict())
 
 
 def draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:
@@ -112,16 +113,16 @@ def draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:
     if tuple(data["names"]) != law.parameter_names:
         found = ", ".join(map(inert, data["names"]))
         raise InputError(f"its draws are of {found}, law {law.name!r} has {', '.join(law.parameter_names)}")
-    params = formats.numbers(data["fit"]["params"])
+    params = files.numbers(data["fit"]["params"])
     return Draws(
         law=law,
         params=params,
         theta=law.theta(params),
-        draws=formats.matrix(data["draws"], len(law.parameters)),
+        draws=files.matrix(data["draws"], len(law.parameters)),
         method=str(data["method"]),
         seed=int(data["seed"]),
-        level=formats.level(data["level"]),
-        record=RunsRecord(int(data["count"]), ranges=formats.pairs(data["ranges"])),
+        level=files.level(data["level"]),
+        record=RunsRecord(int(data["count"]), ranges=files.pairs(data["ranges"])),
         verdict=formats.verdict_from(data["verdict"]),
         runs_sha256=str(data["fit"]["runs_sha256"]),
     )

@@ -16,8 +16,9 @@ from jaxscale._base.text import inert, quoted
 from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs, as_runs
 from jaxscale._data.tables import read_frame
-from jaxscale._fitting.fit import How, fit_stack, make_result
+from jaxscale._fitting.fit_stack import fit_stack, make_result
 from jaxscale._fitting.fits import Entry, Failure, Fits
+from jaxscale._fitting.options import How
 from jaxscale._fitting.result import FitResult
 from jaxscale._pooling.sharing import Ratio, fit_together, noise_of
 from jaxscale._problem.problem import Problem

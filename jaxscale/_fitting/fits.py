@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jaxscale._base import files
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Report, Reporting, Table
 from jaxscale._base.text import inert, plain, quoted
@@ -127,7 +128,7 @@ class Fits(Reporting):
 
     def save(self, path: str | Path) -> None:
         """Write all groups as JSON; the file is there whole, or not at all."""
-        formats.save(path, self.to_dict())
+        files.save(path, self.to_dict())
 
 
 def _made(entry: Entry) -> FitResult | Failure:
@@ -149,33 +150,33 @@ def fits_from(data: Mapping[str, Any], law: Law | None) -> Fits:
 def _sharing_to(sharing: Sharing) -> dict[str, Any]:
     named = {k: v for k, v in vars(sharing).items() if k != "verdict"}
     named["intervals"] = {k: list(v) for k, v in sharing.intervals.items()}
-    return formats.finite({**named, "verdict": formats.verdict_to(sharing.verdict)})
+    return files.finite({**named, "verdict": formats.verdict_to(sharing.verdict)})
 
 
 def _sharing_from(data: Mapping[str, Any]) -> Sharing:
     def count(name: str) -> int:
-        return int(formats.number(data[name]))
+        return int(files.number(data[name]))
 
     def maybe(name: str) -> int | None:
         return None if data[name] is None else count(name)
 
     return Sharing(
-        widths=formats.numbers(data["widths"]),
-        centres=formats.numbers(data["centres"]),
-        intervals=formats.pairs(data["intervals"]),
-        level=formats.level(data["level"]),
-        value=formats.number(data["value"]),
-        gradient_norm=formats.number(data["gradient_norm"]),
-        noise=formats.number(data["noise"]),
+        widths=files.numbers(data["widths"]),
+        centres=files.numbers(data["centres"]),
+        intervals=files.pairs(data["intervals"]),
+        level=files.level(data["level"]),
+        value=files.number(data["value"]),
+        gradient_norm=files.number(data["gradient_norm"]),
+        noise=files.number(data["noise"]),
         groups=count("groups"),
         runs=count("runs"),
-        parameters=formats.number(data["parameters"]),
+        parameters=files.number(data["parameters"]),
         finished=count("finished"),
         at_best=count("at_best"),
-        statistic=formats.number_or_none(data["statistic"]),
+        statistic=files.number_or_none(data["statistic"]),
         constraints=maybe("constraints"),
         freedom=maybe("freedom"),
-        p_value=formats.number_or_none(data["p_value"]),
+        p_value=files.number_or_none(data["p_value"]),
         test=str(data["test"]),
         verdict=formats.verdict_from(data["verdict"]),
     )

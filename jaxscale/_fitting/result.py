@@ -13,6 +13,7 @@ import pandas as pd
 from jax import Array
 from scipy.special import ndtri
 
+from jaxscale._base import files
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import inert, plain, quoted
@@ -23,12 +24,12 @@ from jaxscale._fitting import formats
 from jaxscale._fitting.card import Card, make_card
 from jaxscale._problem.objectives import OBJECTIVES, Huber, Objective, StudentT
 from jaxscale._problem.problem import Noise, Problem, make_problem
+from jaxscale._solver.outcome import Starts
 from jaxscale._trust.covariance import Covariance
 from jaxscale._trust.identification import Identification
 from jaxscale._trust.intervals import Intervals
 from jaxscale._trust.matched import AtNoise
 from jaxscale.laws import Law
-from jaxscale.optim import STATUS_TEXT
 
 # What the methods of intervals are called in a report.
 _SHAPES = {"huber": ("delta",), "student": ("scale", "freedom")}  # numbers of an objective that a file holds
@@ -42,48 +43,6 @@ _METHODS = {
     "joint_pairs_percentile": "bootstrap of all groups at once",
     "profile": "profiles of the objective, scaled to its noise",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Starts:
-    """What every start reached. `count` starts were considered, `screened` of them by their objective alone, `finished`
-    run to the end (those that meet on the way as one); `at_best` of those reached the best objective (within 1e-9 of
-    it), `failed` never had a formats.finite one.
-    `undiscovered` is the expected share of starts that would lead to an optimum not yet seen (Boender & Rinnooy Kan
-    1987); None if it was not kept.
-
-    theta: (finished, n_parameters) where each ended; value: its objective; status: why it ended; steps: iterations.
-    All four are empty in a fit read from a file.
-    """
-
-    mode: str
-    count: int
-    screened: int
-    finished: int
-    at_best: int
-    failed: int
-    theta: np.ndarray
-    value: np.ndarray
-    status: np.ndarray
-    steps: np.ndarray
-    names: tuple[str, ...]
-    undiscovered: float | None = None
-
-    def __str__(self) -> str:
-        tried = f"{self.screened:,} points screened, " if self.screened else ""
-        lost = f", {self.failed} ended where the law is not formats.finite" if self.failed else ""
-        share = self.undiscovered
-        unseen = "" if share is None or share >= 1 else f"; {100 * share:.2g} % expected to lead to one not yet seen"
-        return f"{tried}{self.finished} run to the end, {self.at_best} of them reached this optimum{lost}{unseen}"
-
-    def __repr__(self) -> str:
-        return f"<Starts {self.mode}: {self}>"
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row for each finished start: parameters (theta), objective, steps, and why it ended."""
-        frame = pd.DataFrame(self.theta, columns=list(self.names))
-        ended = [STATUS_TEXT[s] for s in self.status]
-        return frame.assign(objective=self.value, steps=self.steps, ended=ended)
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,7 +237,7 @@ class FitResult(Reporting):
         """The fit in the format `jaxscale.fit/1`: plain dicts, lists, numbers and text; what is missing is None."""
         o, s, i, c = self.objective, self.starts, self.identification, self.covariance
         rows = None if self.runs is None else self.runs.to_data()
-        return formats.finite({
+        return files.finite({
             "format": formats.FIT_FORMAT,
             "jaxscale_version": __version__,
             "law": self.law.name,
@@ -299,7 +258,7 @@ class FitResult(Reporting):
             "constraints": {
                 "fixed": dict(self.fixed),
                 "tied": [list(t) for t in self.tied],
-                "bounds": {k: list(map(formats.number_or_none, v)) for k, v in self.bounds.items()},
+                "bounds": {k: list(map(files.number_or_none, v)) for k, v in self.bounds.items()},
                 "priors": {k: list(v) for k, v in self.priors.items()},
                 "shared": dict(self.shared),
             },
@@ -340,7 +299,7 @@ class FitResult(Reporting):
 
     def save(self, path: str | Path) -> None:
         """Write the fit as JSON; the file is there whole, or not at all."""
-        formats.save(path, self.to_dict())
+        files.save(path, self.to_dict())
 
     @staticmethod
     def load(path: str | Path, law: Law | None = None) -> "FitResult":
@@ -435,25 +394,25 @@ def fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
     )
     if o["kind"] not in OBJECTIVES:
         raise InputError(f"unknown objective {quoted(o['kind'])}")
-    options = {name: formats.number(o[name]) for name in _SHAPES.get(o["kind"], ())}
-    objective = OBJECTIVES[o["kind"]](space=o["space"], overestimate=formats.number(o["overestimate"]), **options)
-    params = formats.numbers(data["params"])
+    options = {name: files.number(o[name]) for name in _SHAPES.get(o["kind"], ())}
+    objective = OBJECTIVES[o["kind"]](space=o["space"], overestimate=files.number(o["overestimate"]), **options)
+    params = files.numbers(data["params"])
     if set(params) != set(law.parameter_names) or not np.allclose(law.theta(params), theta, rtol=1e-9, atol=1e-9):
         raise InputError("its params and theta contradict each other")
     runs = None if data["runs"].get("data") is None else Runs.from_data(data["runs"])
-    ranges = formats.pairs(data["runs"]["ranges"])
+    ranges = files.pairs(data["runs"]["ranges"])
     empty = np.empty(0)
-    counts = {k: int(formats.number(s[k])) for k in ("count", "screened", "finished", "at_best", "failed")}
-    condition = formats.number(i["condition_number"], float("inf"))
+    counts = {k: int(files.number(s[k])) for k in ("count", "screened", "finished", "at_best", "failed")}
+    condition = files.number(i["condition_number"], float("inf"))
     return FitResult(
         law=law,
         params=law.natural(theta),
         theta=theta,
         objective=objective,
-        value=formats.number(o["value"]),
-        gradient_norm=formats.number(o["gradient_norm"]),
+        value=files.number(o["value"]),
+        gradient_norm=files.number(o["gradient_norm"]),
         precision=str(data["precision"]),
-        sigma=formats.number(o["sigma"], float("nan")),
+        sigma=files.number(o["sigma"], float("nan")),
         starts=Starts(
             str(s["mode"]),
             **counts,
@@ -462,39 +421,38 @@ def fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
             status=empty.astype(int),
             steps=empty.astype(int),
             names=law.parameter_names,
-            undiscovered=formats.number_or_none(s.get("undiscovered")),
+            undiscovered=files.number_or_none(s.get("undiscovered")),
         ),
         verdict=formats.verdict_from(data["verdict"]),
-        identification=Identification(condition, formats.numbers(i["correlations"]), formats.numbers(i["sloppiest"])),
+        identification=Identification(condition, files.numbers(i["correlations"]), files.numbers(i["sloppiest"])),
         intervals=Intervals(
-            formats.level(v["level"]),
+            files.level(v["level"]),
             str(v["method"]),
             str(v["why"]),
-            {str(k): formats.interval(*ends) for k, ends in v["params"].items()},
-            {str(k): formats.number(x, float("nan")) for k, x in v["standard_errors"].items()},
+            {str(k): files.interval(*ends) for k, ends in v["params"].items()},
+            {str(k): files.number(x, float("nan")) for k, x in v["standard_errors"].items()},
             None if v["draws"] is None else int(v["draws"]),
         ),
         covariance=None if c is None else _covariance_from(c, law),
         runs=runs,
         record=RunsRecord(int(data["runs"]["count"]), ranges=ranges) if runs is None else runs.record,
         runs_sha256=str(data["runs"]["sha256"]),
-        fixed=formats.numbers(pins["fixed"]),
+        fixed=files.numbers(pins["fixed"]),
         tied=tuple(tuple(map(str, t)) for t in pins["tied"]),
         bounds={
-            str(k): (formats.number_or_none(low), formats.number_or_none(high))
-            for k, (low, high) in pins["bounds"].items()
+            str(k): (files.number_or_none(low), files.number_or_none(high)) for k, (low, high) in pins["bounds"].items()
         },
         optimizer=str(data["optimizer"]),
         seed=int(data["seed"]),
-        priors=formats.pairs(pins.get("priors", {})),
-        noise=None if data.get("noise") is None else Noise(**formats.numbers(data["noise"])),
+        priors=files.pairs(pins.get("priors", {})),
+        noise=None if data.get("noise") is None else Noise(**files.numbers(data["noise"])),
         at_noise=_at_noise_from(data["at_noise"] or (), objective, law),
-        shared=formats.numbers(pins.get("shared", {})),
+        shared=files.numbers(pins.get("shared", {})),
     )
 
 
 def _theta_from(data: Mapping[str, Any], law: Law) -> np.ndarray:
-    theta = np.array([formats.number(data[name]) for name in law.parameter_names])
+    theta = np.array([files.number(data[name]) for name in law.parameter_names])
     if len(data) != len(theta):
         raise InputError(
             f"theta names {', '.join(map(inert, data))}, but law {law.name!r} has {', '.join(law.parameter_names)}"
@@ -507,10 +465,10 @@ def _theta_from(data: Mapping[str, Any], law: Law) -> np.ndarray:
 def _at_noise_from(data: Sequence[Mapping[str, Any]], objective: Objective, law: Law) -> tuple[AtNoise, ...]:
     found = []
     for entry in data:
-        params, shape = formats.numbers(entry["params"]), _SHAPES.get(entry["kind"])
+        params, shape = files.numbers(entry["params"]), _SHAPES.get(entry["kind"])
         if shape is None or not isinstance(objective, Huber) or set(params) != set(law.parameter_names):
             raise InputError("its noise-matched estimates do not fit its law or objective")
-        options = {name: formats.number(entry[name]) for name in shape}
+        options = {name: files.number(entry[name]) for name in shape}
         made = OBJECTIVES[entry["kind"]](space=objective.space, overestimate=objective.overestimate, **options)
         found.append(AtNoise(made, params))
     return tuple(found)
@@ -518,7 +476,7 @@ def _at_noise_from(data: Sequence[Mapping[str, Any]], objective: Objective, law:
 
 def _covariance_from(data: Mapping[str, Any], law: Law) -> Covariance:
     names = tuple(map(str, data["names"]))
-    matrix = formats.matrix(data["matrix"], len(names))
+    matrix = files.matrix(data["matrix"], len(names))
     if len(matrix) != len(names) or not set(names) <= set(law.parameter_names):
         raise InputError("its covariance does not fit its parameters")
     scale = np.abs(matrix).max(initial=0.0)

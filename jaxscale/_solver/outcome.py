@@ -1,14 +1,16 @@
 """What a search found: its optima, the lowest, and how many starts agree."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from jaxscale._problem.arrays import Solutions
 from jaxscale._problem.problem import Problem
 from jaxscale._solver.solve_stack import joined
-from jaxscale.optim import CONVERGED
+from jaxscale.optim import CONVERGED, STATUS_TEXT
 
 CERTAIN_ENOUGH = 0.05  # expected share of starts that would lead to an optimum not yet seen
 SAME_OPTIMUM = 1e-6  # optima whose objectives differ by less, relatively, count as one
@@ -70,3 +72,45 @@ def with_lower(searches: Sequence[Search], near: np.ndarray, found: Solutions) -
 
 def rows_of(solutions: Solutions, which: Any) -> Solutions:
     return Solutions(*(x[which] for x in solutions))
+
+
+@dataclass(frozen=True, eq=False)
+class Starts:
+    """What every start reached. `count` starts were considered, `screened` of them by their objective alone, `finished`
+    run to the end (those that meet on the way as one); `at_best` of those reached the best objective (within 1e-9 of
+    it), `failed` never had a formats.finite one.
+    `undiscovered` is the expected share of starts that would lead to an optimum not yet seen (Boender & Rinnooy Kan
+    1987); None if it was not kept.
+
+    theta: (finished, n_parameters) where each ended; value: its objective; status: why it ended; steps: iterations.
+    All four are empty in a fit read from a file.
+    """
+
+    mode: str
+    count: int
+    screened: int
+    finished: int
+    at_best: int
+    failed: int
+    theta: np.ndarray
+    value: np.ndarray
+    status: np.ndarray
+    steps: np.ndarray
+    names: tuple[str, ...]
+    undiscovered: float | None = None
+
+    def __str__(self) -> str:
+        tried = f"{self.screened:,} points screened, " if self.screened else ""
+        lost = f", {self.failed} ended where the law is not formats.finite" if self.failed else ""
+        share = self.undiscovered
+        unseen = "" if share is None or share >= 1 else f"; {100 * share:.2g} % expected to lead to one not yet seen"
+        return f"{tried}{self.finished} run to the end, {self.at_best} of them reached this optimum{lost}{unseen}"
+
+    def __repr__(self) -> str:
+        return f"<Starts {self.mode}: {self}>"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each finished start: parameters (theta), objective, steps, and why it ended."""
+        frame = pd.DataFrame(self.theta, columns=list(self.names))
+        ended = [STATUS_TEXT[s] for s in self.status]
+        return frame.assign(objective=self.value, steps=self.steps, ended=ended)

@@ -1,0 +1,267 @@
+"""Starts x tables -> one batched solve -> the best of each, its intervals and verdict -> results."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.validation import Progress
+from jaxscale._data.runs import Runs
+from jaxscale._fitting.options import How, float_or_none
+from jaxscale._fitting.result import FitResult
+from jaxscale._pooling.sharing import Member
+from jaxscale._problem.arrays import Solutions
+from jaxscale._problem.problem import Noise, Problem
+from jaxscale._problem.stack import MOST_STACKED, Stack
+from jaxscale._problem.units import in_plain_counts
+from jaxscale._solver.outcome import Search, Starts, agreeing, undiscovered, with_lower
+from jaxscale._solver.search import refined, search
+from jaxscale._solver.solve import AT
+from jaxscale._solver.solve_stack import in_float32, solve_stack
+from jaxscale._solver.trust_region import descend
+from jaxscale._trust.covariance import Covariance, powell_covariance
+from jaxscale._trust.dispersion import scale_of
+from jaxscale._trust.identification import identify
+from jaxscale._trust.interval_method import choose_method
+from jaxscale._trust.intervals import Intervals, largest_relative_error, make_intervals
+from jaxscale._trust.judge import Evidence, gradient_tolerance, judge
+from jaxscale._trust.linearization import Linearization, linearize_all
+from jaxscale._trust.matched import AtNoise, estimates_at_noise
+from jaxscale._trust.resampling import bootstrap_draws
+from jaxscale.optim import CONVERGED, NOT_FINITE, damped_newton
+
+
+def fit_stack(
+    stack: Stack, runs: Sequence[Runs], how: How, progress: Progress | None = None, near: np.ndarray | None = None
+) -> list[Callable[[], FitResult] | InputError]:
+    """Fit every table of a stack: what makes its result, or why there is none. Call under float64.
+
+    The verdict and the record of each table are made when asked for, with its second estimate, for all tables at once.
+    `near`, (tables, free), are further starts, which count only where they end lower than all others.
+    """
+    options: dict[str, Any] = {"max_steps": how.max_steps, "devices": how.devices}
+    searches = search(stack, how.optimizer, how.starts, seed=how.seed, **options)
+    if near is not None:
+        searches = with_lower(searches, near, refined(stack, how.optimizer, near, **options))
+    free = _best(stack, searches)
+    at = linearize_all(stack, free)
+    if how.solver == "damped_newton" and not isinstance(how.starts, (str, int)) and len(stack.stages) == 1:
+        searches = [_with_care(p, s, x, options) for p, s, x in zip(stack.problems, searches, at, strict=True)]
+        free = _best(stack, searches)
+        at = linearize_all(stack, free)
+    if stack.first.provisional:
+        return _fit_at_noise(stack, runs, how, progress, searches, free, at)
+    refitted = _refitted(stack, runs, free, at, searches, how, progress)
+
+    @cache
+    def at_noise() -> dict[int, tuple[AtNoise, ...]]:
+        with jax.enable_x64(True):
+            return estimates_at_noise(stack, free, at, how.optimizer, **options)
+
+    def result(k: int) -> FitResult:
+        return make_result(
+            stack.problems[k], runs[k], searches[k], free[k], at[k], refitted.get(k), at_noise().get(k, ()), how
+        )
+
+    made: list[Callable[[], FitResult] | InputError] = []
+    for k, found in enumerate(searches):
+        wanted = how.starts if isinstance(how.starts, int) else 0
+        if not np.isfinite(found.lowest):
+            made.append(_nowhere_finite(how, found))
+        elif len(found.tried) < wanted:
+            text = f"starts={wanted}, but law {how.law.name!r} is finite at only {len(found.tried)} of the points known"
+            made.append(InputError(text))
+        else:
+            made.append(partial(result, k))
+    return made
+
+
+def _best(stack: Stack, searches: Sequence[Search]) -> np.ndarray:
+    """Free values (tables, free) at the lowest optimum of each table; zeros where nothing is finite."""
+    anywhere = np.zeros(stack.first.layout.free)
+    return np.array([s.solutions.free[s.best] if np.isfinite(s.lowest) else anywhere for s in searches])
+
+
+def _with_care(problem: Problem, found: Search, at: Linearization, options: Mapping[str, Any]) -> Search:
+    """The search with its lowest start run again by a trust region, where it ended in trouble: somebody chose it."""
+    best = found.best if np.isfinite(found.lowest) else None
+    if best is None or (
+        found.solutions.status[best] == CONVERGED and at.gradient_norm <= gradient_tolerance([problem], [at])
+    ):
+        return found
+    near = descend(problem, found.tried[best])
+    again = solve_stack(Stack.of([problem]), damped_newton(), np.zeros(1, int), near[None], damping=AT, **options)
+    if not again.value[0] < found.lowest:
+        return found
+    for old, new in zip(solutions := Solutions(*(x.copy() for x in found.solutions)), again, strict=True):
+        old[best] = new[0]
+    return found._replace(solutions=solutions)
+
+
+def _fit_at_noise(
+    stack: Stack,
+    runs: Sequence[Runs],
+    how: How,
+    progress: Progress | None,
+    searches: Sequence[Search],
+    free: np.ndarray,
+    at: Sequence[Linearization],
+) -> list[Callable[[], FitResult] | InputError]:
+    """Fit every table by an objective matched to the noise that its first fit shows, and priors weighed against it."""
+    made: dict[int, Callable[[], FitResult] | InputError] = {}
+    for k, table in enumerate(runs):
+        if not np.isfinite(searches[k].lowest):
+            made[k] = _nowhere_finite(how, searches[k])
+        elif not at[k].sigma > 0:
+            what = "the objective could be matched to" if how.objective.matched else "priors could be weighed against"
+            instead = "give its delta or scale as a number" if how.objective.matched else "fix parameters instead"
+            count = "1 run" if table.count == 1 else f"{table.count} runs"
+            made[k] = InputError(f"the first fit to {count} leaves no scatter that {what}; {instead}")
+    some = [k for k in range(len(stack)) if k not in made]
+    if some:
+        tables, near = [runs[k] for k in some], free[some]
+        shapes = [stack.problems[k].objective.at(at[k].sigma) for k in some]
+        bare = [
+            replace(stack.problems[k], objective=x, losses=x.losses(1.0)[-1:])
+            for k, x in zip(some, shapes, strict=True)
+        ]
+        scales = [scale_of(x) for x in linearize_all(Stack.of(bare), near)]
+        noises = [Noise(at[k].sigma, *scale) for k, scale in zip(some, scales, strict=True)]
+        second = Stack.of([how.problem(table, noise) for table, noise in zip(tables, noises, strict=True)])
+        made |= zip(some, fit_stack(second, tables, how, progress, near), strict=True)
+    return [made[k] for k in range(len(stack))]
+
+
+def _nowhere_finite(how: How, found: Search) -> InputError:
+    return InputError(
+        f"law {how.law.name!r} is not finite at any of {found.considered} starts; "
+        "check the units, or give starts=[{...}]"
+    )
+
+
+def _refitted(
+    stack: Stack,
+    runs: Sequence[Runs],
+    free: np.ndarray,
+    at: Sequence[Linearization],
+    searches: Sequence[Search],
+    how: How,
+    progress: Progress | None,
+) -> dict[int, tuple[Intervals, Covariance | None]]:
+    """Intervals of those tables that are refitted for them."""
+    if how.intervals not in ("auto", "bootstrap", "profile"):
+        return {}
+    methods = {}
+    for k, problem in enumerate(stack.problems):
+        if np.isfinite(searches[k].lowest):
+            conditioning = identify(at[k], in_plain_counts(problem, free[k]))
+            relative = largest_relative_error(problem, free[k], at[k])
+            methods[k] = choose_method(how.intervals, at[k], conditioning, runs[k].clusters, relative)
+    chosen = [k for k, (method, _) in methods.items() if method == "bootstrap"]
+    made = {}
+    for k, (method, why) in methods.items():
+        if method == "profile":
+            options = {"level": how.level, "clustered": runs[k].clusters is not None, "progress": progress}
+            made[k] = make_intervals(stack.problems[k], free[k], at[k], method=method, why=why, **options)
+    for first in range(0, len(chosen), MOST_STACKED):
+        some = chosen[first : first + MOST_STACKED]
+        part = stack if len(some) == len(stack) else Stack.of([stack.problems[k] for k in some])
+        drawn = bootstrap_draws(
+            part, free[some], draws=how.draws, seed=how.seed, clusters=[runs[k].clusters for k in some],
+            progress=progress, devices=how.devices,
+        )  # fmt: skip
+        for k, thetas in zip(some, drawn, strict=True):
+            method, why = methods[k]
+            made[k] = make_intervals(
+                stack.problems[k], free[k], at[k], method=method, why=why, level=how.level, drawn=thetas,
+                clustered=runs[k].clusters is not None,
+            )  # fmt: skip
+    return made
+
+
+def make_result(
+    problem: Problem,
+    runs: Runs,
+    found: Search,
+    free: np.ndarray,
+    at: Linearization,
+    refitted: tuple[Intervals, Covariance | None] | None,
+    at_noise: tuple[AtNoise, ...],
+    how: How,
+    member: Member | None = None,
+) -> FitResult:
+    """The record of one fit, with its verdict; of a joint fit, that of one `member`."""
+    law, solutions = how.law, found.solutions
+    if member is None:
+        identification = identify(at, in_plain_counts(problem, free))
+        if refitted is None:
+            relative = largest_relative_error(problem, free, at)
+            method, why = choose_method(how.intervals, at, identification, runs.clusters, relative)
+            refitted = make_intervals(problem, free, at, method=method, why=why, level=how.level)
+        made, covariance = refitted
+        quick, value, gradient_norm = powell_covariance(at), found.lowest, at.gradient_norm
+    else:
+        identification, made, covariance = member.identification, member.intervals, member.interval_covariance
+        quick, value, gradient_norm = member.covariance, member.value, member.gradient_norm
+    listed = not isinstance(how.starts, (str, int))
+    record = Starts(
+        mode=how.starts if isinstance(how.starts, str) else ("given" if listed else "number"),
+        count=found.considered,
+        screened=0 if listed or how.starts == "paper" else found.considered,
+        finished=len(found.tried),
+        at_best=int(agreeing(solutions.value, found.lowest, problem).sum()),
+        failed=int((solutions.status == NOT_FINITE).sum()),
+        undiscovered=undiscovered(solutions),
+        theta=problem.full(solutions.free),
+        value=solutions.value,
+        status=solutions.status,
+        steps=solutions.steps,
+        names=law.parameter_names,
+    )
+    still = np.all(found.tried == solutions.free, axis=0)
+    evidence = Evidence(
+        problem, runs, free, at, identification, covariance or quick, record.finished, record.at_best,
+        tuple(n for n, s in zip(problem.free_names, still, strict=True) if s), in_float32(how.devices),
+        member.reasons if member else None,
+    )  # fmt: skip
+    theta = problem.full(free)
+    absolute = how.objective.kind == "absolute"
+    return FitResult(
+        law=law,
+        params=law.natural(theta) | dict(how.fixed),
+        theta=theta,
+        objective=problem.objective,
+        value=float(at.weights @ np.abs(at.residuals)) if absolute else value,
+        gradient_norm=gradient_norm,
+        precision="float64",
+        sigma=at.sigma,
+        starts=record,
+        verdict=judge(evidence),
+        identification=identification,
+        intervals=made,
+        covariance=None if covariance is None else _of_theta(problem, covariance),
+        runs=runs,
+        record=runs.record,
+        runs_sha256=runs.sha256,
+        fixed={k: float(v) for k, v in how.fixed.items()},
+        tied=how.tied,
+        bounds={name: (float_or_none(low), float_or_none(high)) for name, (low, high) in how.bounds.items()},
+        optimizer=how.solver,
+        seed=how.seed,
+        priors={name: (float(c), float(w)) for name, (c, w) in how.priors.items()},
+        noise=problem.noise,
+        at_noise=at_noise,
+        shared=member.widths if member else {},
+    )
+
+
+def _of_theta(problem: Problem, covariance: Covariance) -> Covariance:
+    """The covariance of the free values as one of theta: tied parameters each get their row, fixed ones have none."""
+    slots = problem.layout.slots
+    chosen = [s for s in slots if s >= 0]
+    names = tuple(n for n, s in zip(problem.law.parameter_names, slots, strict=True) if s >= 0)
+    return Covariance(names, covariance.matrix[np.ix_(chosen, chosen)], covariance.method)

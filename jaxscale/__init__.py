@@ -74,8 +74,8 @@ if TYPE_CHECKING:
     from jaxscale._planning.frontier import frontier as frontier
     from jaxscale._planning.known_models import reference_models as reference_models
     from jaxscale._planning.sensitivity import Sensitivity as Sensitivity
+    from jaxscale._planning.tornado import tornado as tornado
     from jaxscale._planning.what_if import WhatIf as WhatIf
-    from jaxscale._planning.what_if import tornado as tornado
     from jaxscale._planning.what_if import what_if as what_if
     from jaxscale._problem.objectives import AbsoluteError as AbsoluteError
     from jaxscale._problem.objectives import Huber as Huber
@@ -113,7 +113,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "_planning.frontier": ("Plan", "frontier"),
     "_planning.known_models": ("reference_models",),
     "_planning.sensitivity": ("Sensitivity",),
-    "_planning.what_if": ("WhatIf", "tornado", "what_if"),
+    "_planning.tornado": ("tornado",),
+    "_planning.what_if": ("WhatIf", "what_if"),
     "_diagnostics.influence": ("Influence", "influence"),
     "_diagnostics.multiverse": ("Multiverse", "multiverse"),
     "_diagnostics.profile": ("Profile", "RatioTest", "profile", "ratio_test"),

@@ -15,46 +15,29 @@ What a plan can be made from has:
 
 import math
 from collections.abc import Iterable, Mapping
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
 from jaxscale import costs
 from jaxscale._allocation.allocate import check_params
-from jaxscale._allocation.answers import (
-    TARGETS,
-    Answers,
-    Expansion,
-    Followed,
-    conflict,
-    expand,
-    follow,
-    sides,
-    solve_many,
-)
+from jaxscale._allocation.answers import Answers, conflict, solve_many
 from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK
 from jaxscale._allocation.decision import Decision, decide
+from jaxscale._allocation.derivatives import Expansion, expand, sides
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import parse_number, quoted
 from jaxscale._base.validation import Progress
-from jaxscale._planning.plan import QUANTITIES, UNTRUSTED, Plan, PlanRow, Price, Request, Status
+from jaxscale._planning.plan import UNTRUSTED, Plan, Request
+from jaxscale._planning.plan_row import QUANTITIES, PlanRow, Status
+from jaxscale._planning.prices import shadow_prices
+from jaxscale._planning.uncertainty import covariance_x, delta_method, expected_regret, from_draws
 from jaxscale.costs import CostModel, check_positive
 from jaxscale.laws import Law
 from jaxscale.limits import read as read_limits
 
 _STATUS: dict[int, Status] = {OK: "ok", INFEASIBLE: "infeasible", FAILED: "failed", FLAT: "flat"}
-_PROBLEMS_AT_ONCE = 2**17  # a bound on memory where every draw is planned for every budget
 _FLAT_CURVATURE = 1e-10  # of the log loss, in logs of the variables; below it rounding moves the optimum by 0.1 %
-# Units in which a planner thinks, and how many of the plain unit they are.
-_PLANNERS_UNITS = {
-    "tokens": (1e12, "trillion tokens"),
-    "parameters": (1e9, "billion parameters"),
-    "bytes": (1e9, "GB"),
-    "days": (1.0, "day"),
-    "seconds": (1e-3, "millisecond"),
-    "dollars": (1.0, "dollar"),
-}
 
 
 def frontier(
@@ -141,10 +124,10 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
         draws = np.asarray(draws, dtype=np.float64)
         if draws.ndim != 2 or draws.shape[1] != len(law.parameters) or not len(draws):
             raise InputError(f"draws must have the shape (count, {len(law.parameters)}), got {draws.shape}")
-        ends, regrets, notes = _from_draws(decision, draws, wanted, rest, answers, targets, combine, level, progress)
+        ends, regrets, notes = from_draws(decision, draws, wanted, rest, answers, targets, combine, level, progress)
         method = f"percentiles of {len(draws)} draws"
     elif covariance is not None:
-        names, matrix = _covariance(law, covariance)
+        names, matrix = covariance_x(law, covariance)
         ends, method, notes = None, None, ["No intervals: the covariance has entries that are not finite."]
         if np.all(np.isfinite(matrix)):
             slopes = np.full((len(targets), len(quantities), len(names)), np.nan)
@@ -152,10 +135,10 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
             for i, expansion in enumerate(expansions):
                 if expansion is not None:
                     slopes[i] = (combine @ expansion.slopes)[:, index]
-            ends = _delta_method(points, slopes, matrix, level)
+            ends = delta_method(points, slopes, matrix, level)
             method, notes = f"delta method, covariance by {covariance.method.replace('_', ' ')}", []
             regrets = [
-                _expected_regret(decision, e, index, matrix, p, t)
+                expected_regret(decision, e, index, matrix, p, t)
                 for e, p, t in zip(expansions, logs, targets, strict=True)
             ]
     else:
@@ -200,7 +183,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
                 binding=tuple(
                     name for name in touched if answers.multipliers[i, decision.row_names.index(name)] > 1e-9
                 ),
-                shadow_price=_shadow_prices(decision, found, logs[i], givens[i], quiet, request)
+                shadow_price=shadow_prices(decision, found, logs[i], givens[i], quiet, request)
                 if found and status == "ok"
                 else {},
                 intervals={} if found is None or ends is None else _present(quantities, ends[:, i], positive),
@@ -307,161 +290,6 @@ def _judge(decision: Decision, answers: Answers, i: int, expansion: Expansion | 
     if decision.plain and answers.kkt[i] == 0 and answers.corner is not None and answers.corner[i]:
         return status, "the law has a corner here, and the optimum lies in it"
     return status, ""
-
-
-def _covariance(law: Law, covariance: Any) -> tuple[list[str], np.ndarray]:
-    names, matrix = list(covariance.names), np.asarray(covariance.matrix, dtype=np.float64)
-    strange = [name for name in names if name not in law.parameter_names]
-    if strange or matrix.shape != (len(names), len(names)):
-        raise InputError(
-            f"the covariance names {', '.join(names)} and has shape {matrix.shape}; it must be square, one row "
-            f"for each name, and the names among {', '.join(law.parameter_names)}"
-        )
-    return names, matrix
-
-
-def _delta_method(points: np.ndarray, slopes: np.ndarray, matrix: np.ndarray, level: float) -> np.ndarray:
-    """(2, n_targets, q) ends in logs, nan where there are none."""
-    variance = np.einsum("bqi,ij,bqj->bq", slopes, matrix, slopes)
-    rounding = 1e-12 * np.einsum("bqi,ij,bqj->bq", np.abs(slopes), np.abs(matrix), np.abs(slopes))
-    deviation = np.sqrt(np.where(variance >= -rounding, np.maximum(variance, 0), np.nan))
-    reach = NormalDist().inv_cdf((1 + level) / 2) * deviation
-    return np.stack([points - reach, points + reach])
-
-
-def _expected_regret(
-    decision: Decision,
-    expansion: Expansion | None,
-    index: list[int],
-    matrix: np.ndarray,
-    logs: np.ndarray,
-    target: float,
-) -> dict[str, float]:
-    """Mean regret to second order: half the curvature of the loss along the ways the optimum moves."""
-    if expansion is None or decision.goal == "cost" or not np.isfinite(expansion.curved_moves).all():
-        return {}
-    moves = expansion.curved_moves[np.ix_(index, index)]
-    in_log = 0.5 * float(np.sum(moves * matrix))
-    per_budget = -float(expansion.slopes[-2, decision.names.index("budget")])
-    loss = math.exp(logs[-2]) if decision.law.response.domain == "positive" else 1.0
-    compute = target * -math.expm1(-in_log / per_budget) if per_budget > 1e-12 else math.nan
-    return {"loss": float(loss * in_log), "compute": float(compute)}
-
-
-def _from_draws(
-    decision: Decision,
-    draws: np.ndarray,
-    wanted: np.ndarray,
-    rest: np.ndarray,
-    point: Answers,
-    targets: np.ndarray,
-    combine: np.ndarray,
-    level: float,
-    progress: Progress | None,
-) -> tuple[np.ndarray, list[dict[str, float]], list[str]]:
-    """Each draw planned for itself: percentiles (2, n_targets, q) in logs, regrets, and what to know."""
-    count = len(draws)
-    ends = np.full((2, len(targets), len(combine)), np.nan)
-    regrets: list[dict[str, float]] = []
-    lost = 0
-    for first in range(0, len(targets), block := min(max(1, _PROBLEMS_AT_ONCE // count), TARGETS)):
-        some = slice(first, first + block)
-        part = point[some]
-        found = follow(decision, draws, wanted[some], rest, part)
-        response, cost = found.value, np.zeros_like(found.value)  # the cost is told where it is what is minimised
-        if decision.goal == "cost":
-            response, cost = np.broadcast_to(wanted[some, None], cost.shape), found.value
-        points = combine @ np.concatenate([found.x, response[:, None], cost[:, None]], axis=1)
-        failed = ~(found.sound & np.isfinite(points).all(axis=1))
-        if failed.any():
-            points = np.where(failed[:, None], np.nan, points)
-        usable = failed.mean(axis=1) <= 1 - level
-        if usable.any():
-            ends[:, some][:, usable] = _quantiles(points[usable], [(1 - level) / 2, (1 + level) / 2])
-        planned = np.isin(part.status, (OK, FLAT))
-        regrets += _regrets(decision, found, ~failed & (usable & planned)[:, None], targets[some], level)
-        lost = max(lost, int(failed.sum(axis=1).max()))
-        if progress is not None:
-            progress(min(first + block, len(targets)) * count, len(targets) * count, "plans, one for each draw")
-    notes = []
-    if lost:
-        notes.append(
-            f"Up to {lost} of {count} draws have no best N and D; they are left out, and "
-            f"where they are more than {100 * (1 - level):g} % there is no interval."
-        )
-    return ends, regrets, notes
-
-
-def _quantiles(values: np.ndarray, shares: list[float]) -> np.ndarray:
-    """Over the last axis, nan left out; the check is worth it, since counting them out is ten times slower."""
-    return (np.nanquantile if np.isnan(values).any() else np.quantile)(values, shares, axis=-1)
-
-
-def _regrets(
-    decision: Decision, found: Followed, kept: np.ndarray, targets: np.ndarray, level: float
-) -> list[dict[str, float]]:
-    """What following the point plan costs where a draw is the truth, for each target; kept: (targets, draws)."""
-    if decision.goal == "cost":
-        return [{} for _ in targets]
-    worse = np.maximum(found.worse, 0.0)
-    loss = np.exp(found.value) * np.expm1(worse) if decision.law.response.domain == "positive" else worse
-    with np.errstate(divide="ignore", invalid="ignore"):
-        compute = np.where(found.price > 1e-12, -np.expm1(-worse / found.price), np.nan) * targets[:, None]
-    both = np.stack([loss, compute])
-    if kept.all():
-        means, high = both.mean(axis=-1).T, np.quantile(both, (1 + level) / 2, axis=-1).T
-        return [_regret(*pair) for pair in zip(means, high, strict=True)]
-    chosen = [both[:, i, keep] for i, keep in enumerate(kept)]
-    return [_regret(v.mean(axis=-1), np.quantile(v, (1 + level) / 2, axis=-1)) if v.size else {} for v in chosen]
-
-
-def _regret(mean: np.ndarray, high: np.ndarray) -> dict[str, float]:
-    numbers = map(float, (*mean, *high))
-    return dict(zip(("loss", "compute", "loss_high", "compute_high"), numbers, strict=True))
-
-
-def _shadow_prices(
-    decision: Decision, found: Expansion, logs: np.ndarray, given: np.ndarray, quiet: frozenset[str], request: Request
-) -> dict[str, Price]:
-    """What one more unit of each binding limit changes, in words of a planner; relaxing a limit lowers loss or cost."""
-    n = len(decision.variables)
-    positive = decision.law.response.domain == "positive"
-    loss = math.exp(logs[n]) if positive else 1.0
-    spent, unit = math.exp(logs[n + 1]), request.cost.unit
-    word = decision.law.response.unit or decision.law.response.name
-    slopes = dict(
-        zip(
-            decision.names,
-            (found.slopes[n] * loss if decision.goal == "loss" else found.slopes[n + 1] * spent),
-            strict=True,
-        )
-    )
-    prices: dict[str, Price] = {}
-    if decision.goal == "loss":
-        prices["budget"] = Price(float(math.log(2) * slopes["budget"]), f"{word} per doubling of the budget")
-    else:
-        target = given[decision.names.index("reach_loss")]
-        per_nat = slopes["reach_loss"] / (math.exp(target) if positive else 1.0)
-        prices["reach_loss"] = Price(float(0.01 * per_nat), f"{unit} per 0.01 {word}")
-    for j in found.active:
-        if j == 0:
-            continue
-        row = decision.limits[j - 1]
-        if row.main is None or row.main in quiet:
-            continue
-        value = math.exp(given[decision.names.index(row.main)])
-        many, words = _PLANNERS_UNITS.get(row.unit, (1.0, f"unit of {row.name}"))
-        change = float(slopes[row.main] / value * many)
-        if decision.goal == "cost":
-            prices[row.name] = Price(change, f"{unit} per {words}")
-            continue
-        prices[row.name] = Price(change, f"{word} per {words}")
-        per_unit = slopes["budget"] / math.exp(given[decision.names.index("budget")])
-        if per_unit < 0 and math.isfinite(change):
-            prices[f"{row.name} in {unit}"] = Price(
-                float(change / -per_unit), f"{unit} of budget per {words}, at equal loss"
-            )
-    return prices
 
 
 def _one_sided(

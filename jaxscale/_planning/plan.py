@@ -11,71 +11,17 @@ import pandas as pd
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, plural, quoted
+from jaxscale._planning.plan_row import PlanRow, Status, plain
 from jaxscale._planning.sensitivity import Sensitivity, moved
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
 from jaxscale.limits import Limit
 
-QUANTITIES = ("N", "D", "tokens_per_param", "loss")
-Status = Literal["ok", "infeasible", "flat", "failed"]
 _TROUBLES: dict[Status, tuple[str, str]] = {  # said of one row, and of more
     "infeasible": ("cannot keep to all limits", "cannot keep to all limits"),
     "failed": ("has no certified optimum", "have no certified optimum"),
     "flat": ("has other sizes that do as well", "have other sizes that do as well"),
 }
-
-
-@dataclass(frozen=True)
-class Price:
-    """What one more unit of something changes; negative where it lowers the loss or the cost."""
-
-    value: float
-    unit: str
-
-
-@dataclass(frozen=True)
-class PlanRow:
-    """The best decision for one budget or one loss to reach; numbers are nan where there is none, and `note` says why.
-
-    variables: every variable of the plan, epochs too where data is repeated. binding: the limits that bind. conflict: a
-    smallest set of limits that contradict each other. intervals: (low, high) by quantity, empty where there are none.
-    sensitivities: by quantity and assumption, see `Plan.sensitivity`; one_sided: the same where a limit is just
-    touched, for those assumptions whose two sides differ, as (as it falls, as it rises). certificate: kkt is what is
-    left of the optimality conditions, violation that of the limits; agreement the share of starts that found this
-    optimum, `global` whether convexity says that no other is better. regret: mean extra loss, and extra compute equal
-    to it, of following this row if another draw is the truth. decades_beyond_data: how far N or D exceeds the largest
-    run, in powers of ten; None if not known.
-    """
-
-    budget: float
-    status: Status
-    N: float
-    D: float
-    loss: float
-    tokens_per_param: float
-    cost: float
-    variables: Mapping[str, float] = field(default_factory=dict)
-    conflict: tuple[str, ...] = ()
-    binding: tuple[str, ...] = ()
-    shadow_price: Mapping[str, Price] = field(default_factory=dict)
-    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    sensitivities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    one_sided: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
-    certificate: Mapping[str, Any] = field(default_factory=dict)
-    regret: Mapping[str, float] = field(default_factory=dict)
-    decades_beyond_data: float | None = None
-    reach_loss: float | None = None
-    note: str = ""
-
-    @property
-    def target(self) -> float:
-        """What was asked for: the loss to reach, or else the budget."""
-        return self.budget if self.reach_loss is None else self.reach_loss
-
-    @property
-    def remark(self) -> str:
-        """The note, with the limits that contradict each other."""
-        return self.note if self.conflict in ((), ("reach_loss",)) else f"{self.note}: {', '.join(self.conflict)}"
 
 
 @dataclass(frozen=True)
@@ -338,11 +284,6 @@ class Plan(Reporting):
     def __repr__(self) -> str:
         rows = ", ".join(f"N {_cells(row, 'N', False)[0]} and D {_cells(row, 'D', False)[0]}" for row in self.rows[:3])
         return f"<Plan {self.label}, {plural(len(self.rows), 'row')}: {self.summary or rows}>"
-
-
-def plain(value: float | None) -> float | None:
-    """The number for JSON: None if there is none."""
-    return None if value is None or not math.isfinite(value) else float(value)
 
 
 def _cells(row: PlanRow, name: str, banded: bool) -> tuple[str, ...]:

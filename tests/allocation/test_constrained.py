@@ -11,9 +11,10 @@ from random_plans import judge, possible
 
 from jaxscale import costs, limits
 from jaxscale._allocation.allocate import allocate
-from jaxscale._allocation.answers import _solve_afresh, conflict, evaluate, follow, solve_many
+from jaxscale._allocation.answers import _solve_afresh, conflict, evaluate, solve_many
 from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK, solve
 from jaxscale._allocation.decision import decide
+from jaxscale._allocation.per_draw import follow
 from jaxscale._planning.frontier import frontier
 from jaxscale.laws import chinchilla, muennighoff
 

@@ -13,7 +13,8 @@ from jaxscale import costs
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import format_number
 from jaxscale._planning.frontier import frontier
-from jaxscale._planning.what_if import tornado, what_if
+from jaxscale._planning.tornado import tornado
+from jaxscale._planning.what_if import what_if
 from jaxscale.laws import chinchilla
 
 

@@ -1,0 +1,84 @@
+"""Every draw planned for itself, followed from the plan of the point estimate."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from jaxscale._allocation.answers import Answers, evaluate, solve_many
+from jaxscale._allocation.batches import batched
+from jaxscale._allocation.constrained import FLAT, OK, correct
+from jaxscale._allocation.decision import Decision
+
+TARGETS = 32  # of draws, at once
+
+
+# --- Many draws ------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Followed:
+    """Every draw planned for itself, for each target: x is (targets, n, draws), all else (targets, draws).
+
+    price: multiplier of the budget; worse: log response lost by keeping to the plan of the point; sound: whether there
+    is an answer.
+    """
+
+    x: np.ndarray
+    value: np.ndarray
+    price: np.ndarray
+    worse: np.ndarray
+    sound: np.ndarray
+
+
+def follow(decision: Decision, draws: np.ndarray, wanted: np.ndarray, rest: np.ndarray, point: Answers) -> Followed:
+    """Plans for all draws (count, p) of the law's parameters, for up to `TARGETS` targets `wanted`; `rest` is all else
+    that is given, and `point` has the plan for the law's own parameters."""
+    targets, count, n = len(wanted), len(draws), len(decision.variables)
+    plan = np.where(np.isfinite(point.x), point.x, 1.0)
+    if decision.convex and not decision.plain:
+        filling = ((0, TARGETS - targets), (0, 0))
+        shared = np.pad(wanted, filling[0]), rest, np.pad(plan, filling), np.pad(point.multipliers, filling), targets
+        found = batched(_follow, decision, [draws.T], shared)
+        x, value, price, worse, sound = (v[:targets].copy() for v in found)
+    else:
+        x = np.empty((targets, n, count))
+        value, price, worse = np.empty((3, targets, count))
+        sound = np.zeros((targets, count), bool)
+    k, i = np.nonzero(~sound)
+    if k.size:
+        givens = np.column_stack([draws[i], wanted[k], np.broadcast_to(rest, (len(k), len(rest)))])
+        answers = solve_many(decision, givens)
+        x[k, :, i], value[k, i], price[k, i] = answers.x, answers.value, answers.multipliers[:, 0]
+        worse[k, i] = evaluate(decision, plan[k], givens)[:, 0] - answers.value
+        sound[k, i] = np.isin(answers.status, (OK, FLAT)) & np.isfinite(answers.x).all(axis=1)
+    return Followed(x, value, price, worse, sound)
+
+
+def _follow(decision: Decision, shared: tuple, theta: Array) -> tuple[Array, ...]:
+    """x, value, price, worse, sound of some draws; targets first, draws last.
+
+    One target after the other is begun at the plan of the point, moved by how far the draw was from it at those before.
+    """
+    wanted, rest, plan, multipliers, count = shared
+    n, m, lanes = plan.shape[1], multipliers.shape[1], theta.shape[-1]
+    plan = jnp.concatenate([plan, multipliers], axis=1)[..., None]
+    others = jnp.broadcast_to(rest[:, None], (len(rest), lanes))
+
+    def one(k: Array, state: tuple) -> tuple:
+        results, near, change = state  # how far x and multipliers are from the plan, and how that changed
+        last, before = wanted[jnp.maximum(k - 1, 0)], wanted[jnp.maximum(k - 2, 0)]
+        pace = jnp.where(last == before, 0.0, jnp.clip((wanted[k] - last) / (last - before), -2.0, 2.0))
+        guess = plan[k] + near + pace * change
+        given = jnp.concatenate([theta, jnp.broadcast_to(wanted[k], (1, lanes)), others])
+        found = correct(decision, given, guess[:n], guess[n:])
+        away = jnp.where(found.status == OK, jnp.concatenate([found.x, found.multipliers]) - plan[k], 0.0)
+        kept = decision.response(tuple(plan[k, :n]), given)
+        new = found.x, found.value, found.multipliers[0], kept - found.value, found.status == OK
+        results = jax.tree.map(lambda all_, v: lax.dynamic_update_index_in_dim(all_, v, k, 0), results, new)
+        return results, away, jnp.where(k > 0, away - near, 0.0)
+
+    shapes = (n, lanes), *[(lanes,)] * 3
+    nothing = (*(jnp.zeros((len(wanted), *s)) for s in shapes), jnp.zeros((len(wanted), lanes), bool))
+    still = jnp.zeros((n + m, lanes))
+    return lax.fori_loop(0, count.astype(int), one, (nothing, still, still))[0]

@@ -1,0 +1,67 @@
+"""One row of a plan: the decision for one budget, its certificate, prices and slopes."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+QUANTITIES = ("N", "D", "tokens_per_param", "loss")
+Status = Literal["ok", "infeasible", "flat", "failed"]
+
+
+@dataclass(frozen=True)
+class Price:
+    """What one more unit of something changes; negative where it lowers the loss or the cost."""
+
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """The best decision for one budget or one loss to reach; numbers are nan where there is none, and `note` says why.
+
+    variables: every variable of the plan, epochs too where data is repeated. binding: the limits that bind. conflict: a
+    smallest set of limits that contradict each other. intervals: (low, high) by quantity, empty where there are none.
+    sensitivities: by quantity and assumption, see `Plan.sensitivity`; one_sided: the same where a limit is just
+    touched, for those assumptions whose two sides differ, as (as it falls, as it rises). certificate: kkt is what is
+    left of the optimality conditions, violation that of the limits; agreement the share of starts that found this
+    optimum, `global` whether convexity says that no other is better. regret: mean extra loss, and extra compute equal
+    to it, of following this row if another draw is the truth. decades_beyond_data: how far N or D exceeds the largest
+    run, in powers of ten; None if not known.
+    """
+
+    budget: float
+    status: Status
+    N: float
+    D: float
+    loss: float
+    tokens_per_param: float
+    cost: float
+    variables: Mapping[str, float] = field(default_factory=dict)
+    conflict: tuple[str, ...] = ()
+    binding: tuple[str, ...] = ()
+    shadow_price: Mapping[str, Price] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    sensitivities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    one_sided: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    certificate: Mapping[str, Any] = field(default_factory=dict)
+    regret: Mapping[str, float] = field(default_factory=dict)
+    decades_beyond_data: float | None = None
+    reach_loss: float | None = None
+    note: str = ""
+
+    @property
+    def target(self) -> float:
+        """What was asked for: the loss to reach, or else the budget."""
+        return self.budget if self.reach_loss is None else self.reach_loss
+
+    @property
+    def remark(self) -> str:
+        """The note, with the limits that contradict each other."""
+        return self.note if self.conflict in ((), ("reach_loss",)) else f"{self.note}: {', '.join(self.conflict)}"
+
+
+def plain(value: float | None) -> float | None:
+    """The number for JSON: None if there is none."""
+    return None if value is None or not math.isfinite(value) else float(value)

@@ -1,0 +1,82 @@
+"""The verb `tornado`: how far a plan swings when each assumption moves alone."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import quoted
+from jaxscale._planning.changes import standard_error, with_value, without_uncertainty
+from jaxscale._planning.foretold import first_order_x, shown_x
+from jaxscale._planning.frontier import make_plan
+from jaxscale._planning.plan import Plan
+from jaxscale._planning.plan_row import QUANTITIES
+from jaxscale._planning.sensitivity import Sensitivity
+
+
+def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity:
+    """How far one quantity swings when each assumption moves alone, those that matter most first.
+
+    Parameters of the law move by one standard error, as behind the plan's intervals, where its source has a covariance
+    and no bound holds them; all else by the share `change` of its value, down and up. Columns of `to_frame()`: budget,
+    assumption, step, low and high (optimised again), first_order_low and first_order_high (by the plan's derivatives),
+    swing (|high - low| relative to the value planned).
+
+    Raises:
+        InputError: there is no such quantity.
+    """
+    if quantity not in (*QUANTITIES, "cost"):
+        raise InputError(f"there is no quantity {quoted(quantity)}; choose one of {', '.join((*QUANTITIES, 'cost'))}")
+    if not 0 < change < 1:
+        raise InputError(f"change is a share between 0 and 1, got {change!r}")
+    request = plan.request
+    if request is None:
+        raise InputError("this plan was not made by frontier, so it cannot be made again")
+    names = getattr(getattr(request.source, "covariance", None), "names", ())
+    known = [name for name in names if standard_error(request.source, name) > 0]  # the others are held by a bound
+    tables: list[list[dict[str, Any]]] = [[] for _ in plan.rows]
+    for name in plan.per:
+        if name in ("budget", "reach_loss"):
+            ends = [replace(request, targets=tuple(t * k for t in request.targets)) for k in (1 - change, 1 + change)]
+            step = f"{100 * change:g} %"
+        else:
+            sigma = name in plan.params and name in known
+            step = "1 sigma" if sigma else f"{100 * change:g} %"
+            values = ("-1sigma", "+1sigma") if sigma else (f"x{1 - change!r}", f"x{1 + change!r}")
+            ends = [with_value(plan, request, name, value) for value in values]
+        plans = [make_plan(replace(r, source=without_uncertainty(r.source))) for r in ends]
+        foretold = [first_order_x(plan, p, False) for p in plans]
+        for i, row in enumerate(plan.rows):
+            low, high = (getattr(p.rows[i], quantity) for p in plans)
+            base = getattr(row, quantity)
+            tables[i].append(
+                {
+                    "budget": row.budget,
+                    "assumption": name,
+                    "step": step,
+                    "low": low,
+                    "high": high,
+                    "first_order_low": foretold[0][i].get(quantity, math.nan),
+                    "first_order_high": foretold[1][i].get(quantity, math.nan),
+                    "swing": abs(high - low) / abs(base),
+                }
+            )
+    title = plan.title(quantity)
+    together = " In truth parameters of a fit move together, as the intervals of the plan know." if known else ""
+
+    def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
+        ends = (shown_x(answer[end]) for end in ("low", "high", "first_order_low", "first_order_high"))
+        swing = 0.0 if answer["swing"] <= 1e-9 else answer["swing"]
+        return answer["assumption"], answer["step"], *ends, f"{100 * swing:.3g} %" if math.isfinite(swing) else "-"
+
+    sort = {"by": "swing", "ascending": False, "kind": "stable", "na_position": "first"}
+    return plan.answers(
+        f"what moves {title} most",
+        [pd.DataFrame(table).sort_values(**sort) for table in tables],
+        ("assumption", "step", f"{title}, a step less", "a step more", "foretold, less", "foretold, more", "swing"),
+        cells,
+        "Each assumption moves alone and the plan is made again; foretold: by the derivatives of the plan." + together,
+    )

@@ -1,0 +1,129 @@
+"""Intervals and regrets of a plan, from draws or from a covariance."""
+
+import math
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from jaxscale._allocation.answers import Answers
+from jaxscale._allocation.constrained import FLAT, OK
+from jaxscale._allocation.decision import Decision
+from jaxscale._allocation.derivatives import Expansion
+from jaxscale._allocation.per_draw import TARGETS, Followed, follow
+from jaxscale._base.errors import InputError
+from jaxscale._base.validation import Progress
+from jaxscale.laws import Law
+
+_PROBLEMS_AT_ONCE = 2**17  # a bound on memory where every draw is planned for every budget
+
+
+def covariance_x(law: Law, covariance: Any) -> tuple[list[str], np.ndarray]:
+    names, matrix = list(covariance.names), np.asarray(covariance.matrix, dtype=np.float64)
+    strange = [name for name in names if name not in law.parameter_names]
+    if strange or matrix.shape != (len(names), len(names)):
+        raise InputError(
+            f"the covariance names {', '.join(names)} and has shape {matrix.shape}; it must be square, one row "
+            f"for each name, and the names among {', '.join(law.parameter_names)}"
+        )
+    return names, matrix
+
+
+def delta_method(points: np.ndarray, slopes: np.ndarray, matrix: np.ndarray, level: float) -> np.ndarray:
+    """(2, n_targets, q) ends in logs, nan where there are none."""
+    variance = np.einsum("bqi,ij,bqj->bq", slopes, matrix, slopes)
+    rounding = 1e-12 * np.einsum("bqi,ij,bqj->bq", np.abs(slopes), np.abs(matrix), np.abs(slopes))
+    deviation = np.sqrt(np.where(variance >= -rounding, np.maximum(variance, 0), np.nan))
+    reach = NormalDist().inv_cdf((1 + level) / 2) * deviation
+    return np.stack([points - reach, points + reach])
+
+
+def expected_regret(
+    decision: Decision,
+    expansion: Expansion | None,
+    index: list[int],
+    matrix: np.ndarray,
+    logs: np.ndarray,
+    target: float,
+) -> dict[str, float]:
+    """Mean regret to second order: half the curvature of the loss along the ways the optimum moves."""
+    if expansion is None or decision.goal == "cost" or not np.isfinite(expansion.curved_moves).all():
+        return {}
+    moves = expansion.curved_moves[np.ix_(index, index)]
+    in_log = 0.5 * float(np.sum(moves * matrix))
+    per_budget = -float(expansion.slopes[-2, decision.names.index("budget")])
+    loss = math.exp(logs[-2]) if decision.law.response.domain == "positive" else 1.0
+    compute = target * -math.expm1(-in_log / per_budget) if per_budget > 1e-12 else math.nan
+    return {"loss": float(loss * in_log), "compute": float(compute)}
+
+
+def from_draws(
+    decision: Decision,
+    draws: np.ndarray,
+    wanted: np.ndarray,
+    rest: np.ndarray,
+    point: Answers,
+    targets: np.ndarray,
+    combine: np.ndarray,
+    level: float,
+    progress: Progress | None,
+) -> tuple[np.ndarray, list[dict[str, float]], list[str]]:
+    """Each draw planned for itself: percentiles (2, n_targets, q) in logs, regrets, and what to know."""
+    count = len(draws)
+    ends = np.full((2, len(targets), len(combine)), np.nan)
+    regrets: list[dict[str, float]] = []
+    lost = 0
+    for first in range(0, len(targets), block := min(max(1, _PROBLEMS_AT_ONCE // count), TARGETS)):
+        some = slice(first, first + block)
+        part = point[some]
+        found = follow(decision, draws, wanted[some], rest, part)
+        response, cost = found.value, np.zeros_like(found.value)  # the cost is told where it is what is minimised
+        if decision.goal == "cost":
+            response, cost = np.broadcast_to(wanted[some, None], cost.shape), found.value
+        points = combine @ np.concatenate([found.x, response[:, None], cost[:, None]], axis=1)
+        failed = ~(found.sound & np.isfinite(points).all(axis=1))
+        if failed.any():
+            points = np.where(failed[:, None], np.nan, points)
+        usable = failed.mean(axis=1) <= 1 - level
+        if usable.any():
+            ends[:, some][:, usable] = _quantiles(points[usable], [(1 - level) / 2, (1 + level) / 2])
+        planned = np.isin(part.status, (OK, FLAT))
+        regrets += _regrets(decision, found, ~failed & (usable & planned)[:, None], targets[some], level)
+        lost = max(lost, int(failed.sum(axis=1).max()))
+        if progress is not None:
+            progress(min(first + block, len(targets)) * count, len(targets) * count, "plans, one for each draw")
+    notes = []
+    if lost:
+        notes.append(
+            f"Up to {lost} of {count} draws have no best N and D; they are left out, and "
+            f"where they are more than {100 * (1 - level):g} % there is no interval."
+        )
+    return ends, regrets, notes
+
+
+def _quantiles(values: np.ndarray, shares: list[float]) -> np.ndarray:
+    """Over the last axis, nan left out; the check is worth it, since counting them out is ten times slower."""
+    return (np.nanquantile if np.isnan(values).any() else np.quantile)(values, shares, axis=-1)
+
+
+def _regrets(
+    decision: Decision, found: Followed, kept: np.ndarray, targets: np.ndarray, level: float
+) -> list[dict[str, float]]:
+    """What following the point plan costs where a draw is the truth, for each target; kept: (targets, draws)."""
+    if decision.goal == "cost":
+        return [{} for _ in targets]
+    worse = np.maximum(found.worse, 0.0)
+    loss = np.exp(found.value) * np.expm1(worse) if decision.law.response.domain == "positive" else worse
+    with np.errstate(divide="ignore", invalid="ignore"):
+        compute = np.where(found.price > 1e-12, -np.expm1(-worse / found.price), np.nan) * targets[:, None]
+    both = np.stack([loss, compute])
+    if kept.all():
+        means, high = both.mean(axis=-1).T, np.quantile(both, (1 + level) / 2, axis=-1).T
+        return [_regret(*pair) for pair in zip(means, high, strict=True)]
+    chosen = [both[:, i, keep] for i, keep in enumerate(kept)]
+    return [_regret(v.mean(axis=-1), np.quantile(v, (1 + level) / 2, axis=-1)) if v.size else {} for v in chosen]
+
+
+def _regret(mean: np.ndarray, high: np.ndarray) -> dict[str, float]:
+    numbers = map(float, (*mean, *high))
+    return dict(zip(("loss", "compute", "loss_high", "compute_high"), numbers, strict=True))

@@ -6,7 +6,7 @@ from jaxscale._base.text import format_number
 from jaxscale._planning.plan import Plan
 
 
-def first_order_x(plan: Plan, after: Plan, structural: bool) -> tuple[dict[str, float], ...]:
+def first_order_moves(plan: Plan, after: Plan, structural: bool) -> tuple[dict[str, float], ...]:
     """What the old plan's derivatives foretell for each row of the new one; empty if they cannot."""
     if structural or plan.law is not after.law:
         return ({},) * len(plan.rows)
@@ -35,5 +35,5 @@ def first_order_x(plan: Plan, after: Plan, structural: bool) -> tuple[dict[str, 
     return tuple(foretold)
 
 
-def shown_x(value: float) -> str:
+def number_or_dash(value: float) -> str:
     return format_number(value) if math.isfinite(value) else "-"

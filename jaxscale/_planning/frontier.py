@@ -31,7 +31,7 @@ from jaxscale._base.validation import Progress
 from jaxscale._planning.plan import UNTRUSTED, Plan, Request
 from jaxscale._planning.plan_row import QUANTITIES, PlanRow, Status
 from jaxscale._planning.prices import shadow_prices
-from jaxscale._planning.uncertainty import covariance_x, delta_method, expected_regret, from_draws
+from jaxscale._planning.uncertainty import covariance_of_source, delta_method, expected_regret, from_draws
 from jaxscale.costs import CostModel, check_positive
 from jaxscale.laws import Law
 from jaxscale.limits import read as read_limits
@@ -127,7 +127,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
         ends, regrets, notes = from_draws(decision, draws, wanted, rest, answers, targets, combine, level, progress)
         method = f"percentiles of {len(draws)} draws"
     elif covariance is not None:
-        names, matrix = covariance_x(law, covariance)
+        names, matrix = covariance_of_source(law, covariance)
         ends, method, notes = None, None, ["No intervals: the covariance has entries that are not finite."]
         if np.all(np.isfinite(matrix)):
             slopes = np.full((len(targets), len(quantities), len(names)), np.nan)

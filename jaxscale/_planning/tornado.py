@@ -10,7 +10,7 @@ import pandas as pd
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted
 from jaxscale._planning.changes import standard_error, with_value, without_uncertainty
-from jaxscale._planning.foretold import first_order_x, shown_x
+from jaxscale._planning.foretold import first_order_moves, number_or_dash
 from jaxscale._planning.frontier import make_plan
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.plan_row import QUANTITIES
@@ -48,7 +48,7 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
             values = ("-1sigma", "+1sigma") if sigma else (f"x{1 - change!r}", f"x{1 + change!r}")
             ends = [with_value(plan, request, name, value) for value in values]
         plans = [make_plan(replace(r, source=without_uncertainty(r.source))) for r in ends]
-        foretold = [first_order_x(plan, p, False) for p in plans]
+        foretold = [first_order_moves(plan, p, False) for p in plans]
         for i, row in enumerate(plan.rows):
             low, high = (getattr(p.rows[i], quantity) for p in plans)
             base = getattr(row, quantity)
@@ -68,7 +68,7 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
     together = " In truth parameters of a fit move together, as the intervals of the plan know." if known else ""
 
     def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
-        ends = (shown_x(answer[end]) for end in ("low", "high", "first_order_low", "first_order_high"))
+        ends = (number_or_dash(answer[end]) for end in ("low", "high", "first_order_low", "first_order_high"))
         swing = 0.0 if answer["swing"] <= 1e-9 else answer["swing"]
         return answer["assumption"], answer["step"], *ends, f"{100 * swing:.3g} %" if math.isfinite(swing) else "-"
 

@@ -18,7 +18,7 @@ from jaxscale.laws import Law
 _PROBLEMS_AT_ONCE = 2**17  # a bound on memory where every draw is planned for every budget
 
 
-def covariance_x(law: Law, covariance: Any) -> tuple[list[str], np.ndarray]:
+def covariance_of_source(law: Law, covariance: Any) -> tuple[list[str], np.ndarray]:
     names, matrix = list(covariance.names), np.asarray(covariance.matrix, dtype=np.float64)
     strange = [name for name in names if name not in law.parameter_names]
     if strange or matrix.shape != (len(names), len(names)):

@@ -12,7 +12,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, inert, listed
 from jaxscale._planning.changes import limits_text, rebuilt, with_limits, with_value
-from jaxscale._planning.foretold import first_order_x, shown_x
+from jaxscale._planning.foretold import first_order_moves, number_or_dash
 from jaxscale._planning.frontier import make_plan
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.plan_row import QUANTITIES, PlanRow, plain
@@ -81,8 +81,8 @@ class WhatIf(Reporting):
         for (old, new), foretold in zip(self.rows, self.first_order, strict=True):
             for name, title in shown.items():
                 a, b, c = getattr(old, name), getattr(new, name), foretold.get(name, math.nan)
-                moves = (shown_x(0.0 if math.isclose(x, a, rel_tol=1e-12) else x - a) for x in (b, c))
-                cells.append((format_number(old.target), title, shown_x(a), shown_x(b), *moves, new.status))
+                moves = (number_or_dash(0.0 if math.isclose(x, a, rel_tol=1e-12) else x - a) for x in (b, c))
+                cells.append((format_number(old.target), title, number_or_dash(a), number_or_dash(b), *moves, new.status))
         header = (self.before.target, "of", "before", "after", "difference", "to first order", "status")
         changes = tuple(f"{inert(name)}: {inert(text)}" for name, text in self.changes.items())
         notes = tuple(f"{format_number(old.target)}: {new.remark}" for old, new in self.rows if new.note)
@@ -147,4 +147,4 @@ def what_if(
         raise InputError('nothing was changed; give cost, limits, budgets, source or set={"beta": "+1sigma"}')
     after = make_plan(request)
     structural = cost is not None or (source is not _UNSET and source.law is not plan.law)
-    return WhatIf(plan, after, changes, first_order_x(plan, after, structural))
+    return WhatIf(plan, after, changes, first_order_moves(plan, after, structural))

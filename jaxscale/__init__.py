@@ -56,9 +56,9 @@ if TYPE_CHECKING:
     from jaxscale._diagnostics.multiverse import Multiverse as Multiverse
     from jaxscale._diagnostics.multiverse import multiverse as multiverse
     from jaxscale._diagnostics.profile import Profile as Profile
-    from jaxscale._diagnostics.profile import RatioTest as RatioTest
     from jaxscale._diagnostics.profile import profile as profile
-    from jaxscale._diagnostics.profile import ratio_test as ratio_test
+    from jaxscale._diagnostics.ratio_test import RatioTest as RatioTest
+    from jaxscale._diagnostics.ratio_test import ratio_test as ratio_test
     from jaxscale._diagnostics.run_sensitivity import run_sensitivity as run_sensitivity
     from jaxscale._fitting.bootstrap import bootstrap as bootstrap
     from jaxscale._fitting.chains import fit_chain as fit_chain
@@ -117,7 +117,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "_planning.what_if": ("WhatIf", "what_if"),
     "_diagnostics.influence": ("Influence", "influence"),
     "_diagnostics.multiverse": ("Multiverse", "multiverse"),
-    "_diagnostics.profile": ("Profile", "RatioTest", "profile", "ratio_test"),
+    "_diagnostics.profile": ("Profile", "profile"),
+    "_diagnostics.ratio_test": ("RatioTest", "ratio_test"),
     "_diagnostics.run_sensitivity": ("run_sensitivity",),
     "_comparison.compare": ("compare",),
     "_comparison.comparison": ("Comparison",),

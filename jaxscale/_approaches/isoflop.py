@@ -9,7 +9,15 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import Akima1DInterpolator
 
+from jaxscale._approaches.budgets import FEWEST_SIZES, BudgetRuns, by_budget
 from jaxscale._approaches.isoflop_shape import Shape, fit_shape
+from jaxscale._approaches.lowest_points import (
+    FEWEST_DEVIATIONS,
+    akima_lowest,
+    noise_around,
+    parabola_lowest,
+    window_around,
+)
 from jaxscale._approaches.trend import Trend, check_resampling, percentiles, through, trend_table, words
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Reporting, Table
@@ -17,15 +25,9 @@ from jaxscale._base.text import format_number, plural, quoted
 from jaxscale._data.runs import Runs, as_runs
 
 Method = Literal["unbiased", "akima", "parabola"]
-
 MISFIT = 2.0  # times the noise by which the shape may miss the losses before that is said
-FEWEST_SIZES = 5  # of a budget: three make a parabola, five can contradict one
-_SAME_SIZE = 0.005  # sizes this close in logs are one size
-_LEVELLED = 1e-3  # budgets whose runs differ in log compute by more are brought to one compute first
-_FEWEST_DEVIATIONS = 4  # that the noise is known from
 _ROUNDING = 1e-9
 _FAR_OFF = 6.0  # typical residuals from the curve at which a loss is named
-_NEAR = 3  # sizes on each side of the lowest whose scatter is taken for the noise
 _WORDS = {
     "unbiased": "the law's own shape along each budget",
     "akima": "Akima interpolation in logs",
@@ -182,17 +184,17 @@ def isoflop(
         raise InputError(f"points must be at least 4, or None for all sizes, got {points}")
     if not 0 < tolerance < 1:
         raise InputError(f"tolerance must lie between 0 and 1 (0.1 is 10 %), got {tolerance!r}")
-    tables = _by_budget(runs, budgets, tolerance)
+    tables = by_budget(runs, budgets, tolerance)
     if not tables:
         raise InputError(
             f"no compute budget has runs of {FEWEST_SIZES} sizes within {100 * tolerance:g} %; "
             "an isoFLOP profile needs them. Give a larger tolerance=, or use fit, which needs no budgets"
         )
-    noise = np.concatenate([_noise(t.log_n, t.levelled()) for t in tables])
+    noise = np.concatenate([noise_around(t.log_n, t.levelled()) for t in tables])
     shape, misfit = None, math.nan
     if method == "unbiased":
         shape, found = _by_shape(tables, draws, seed)
-        if len(noise) >= _FEWEST_DEVIATIONS:
+        if len(noise) >= FEWEST_DEVIATIONS:
             misfit = shape.typical / (1.4826 * float(np.median(np.abs(noise))) + _ROUNDING)
     else:
         found = _by_curve(tables, method, points, noise, draws, seed)
@@ -226,93 +228,7 @@ def isoflop(
     )
 
 
-# --- Budgets ---
-
-
-class _Table(NamedTuple):
-    """The runs of one budget by size, in logs: (n_sizes,) each."""
-
-    log_budget: float
-    log_per_size: float  # log N + log D of a run at exactly this budget
-    log_n: np.ndarray
-    log_d: np.ndarray
-    log_loss: np.ndarray
-    rows: tuple[int, ...]
-
-    def levelled(self) -> np.ndarray:
-        """Log losses expected at exactly this budget: those of runs with a little more compute are raised.
-
-        The slope in compute comes from least squares beside a parabola in size.
-        """
-        away = self.log_n + self.log_d - self.log_per_size
-        if np.ptp(away) < _LEVELLED or len(away) < 6:
-            return self.log_loss
-        x = self.log_n - self.log_n.mean()
-        columns = np.stack([np.ones_like(x), x, x**2, away], axis=1)
-        slope = np.linalg.lstsq(columns, self.log_loss, rcond=None)[0][3]
-        return self.log_loss - np.clip(slope, -1.0, 0.0) * away
-
-
-def _by_budget(runs: Runs, budgets: Sequence[float] | None, tolerance: float) -> list[_Table]:
-    """The runs of each budget that has enough sizes, ascending."""
-    if runs.response_name != "loss" and (runs.response <= 0).any():
-        raise InputError(f"isoFLOP profiles need a positive response; {quoted(runs.response_name)} is not")
-    log_n, log_d, log_c = (np.log(runs.variable(v)) for v in ("N", "D", "C"))
-    log_loss, reach = np.log(runs.response), math.log1p(tolerance)
-    if budgets is None:
-        centres = _detected(log_c, log_n, reach)
-    else:
-        if not all(0 < b < math.inf for b in budgets):
-            raise InputError("budgets must be positive and finite numbers of FLOPs")
-        centres = sorted(math.log(b) for b in budgets)
-    tables = []
-    for centre in centres:
-        mine = np.flatnonzero(np.abs(log_c - centre) <= reach)
-        if budgets is not None and len(_steps(log_n[mine])) < FEWEST_SIZES:
-            raise InputError(
-                f"budget {math.exp(centre):g} has {plural(len(_steps(log_n[mine])), 'size')} within "
-                f"{100 * tolerance:g} %; it takes {FEWEST_SIZES}. Leave it out, or give a larger tolerance="
-            )
-        order = mine[np.argsort(log_n[mine], kind="stable")]
-        groups = _steps(log_n[order])
-        per_size = centre - float(np.mean(log_c[mine] - log_n[mine] - log_d[mine]))
-        sizes, tokens, losses = (np.array([x[order][g].mean() for g in groups]) for x in (log_n, log_d, log_loss))
-        rows_of = tuple(sorted(int(r) for r in runs.rows[mine]))
-        tables.append(_Table(centre, per_size, sizes, tokens, losses, rows_of))
-    return tables
-
-
-def _steps(log_n: np.ndarray) -> list[np.ndarray]:
-    """Positions in the ascending order of size, those of one size together."""
-    ascending = np.sort(log_n)
-    return (
-        np.split(np.arange(len(ascending)), np.flatnonzero(np.diff(ascending) > _SAME_SIZE) + 1) if len(log_n) else []
-    )
-
-
-def _detected(log_c: np.ndarray, log_n: np.ndarray, reach: float) -> list[float]:
-    """Log budgets: again and again the compute around which most runs lie, until too few are left around any."""
-    order = np.argsort(log_c, kind="stable")
-    c, n = log_c[order], log_n[order]
-    centres: list[float] = []
-    while len(c):
-        first, last = np.searchsorted(c, c - reach), np.searchsorted(c, c + reach, side="right")
-        most = int(np.argmax(last - first))
-        if last[most] - first[most] < FEWEST_SIZES:
-            break
-        centre = float(np.median(c[first[most] : last[most]]))
-        mine = np.abs(c - centre) <= reach
-        if len(_steps(n[mine])) >= FEWEST_SIZES and all(abs(centre - other) > 2 * reach for other in centres):
-            centres.append(centre)
-        else:  # one size, or the slope between two budgets
-            mine[first[most] : last[most]] = True
-        c, n = c[~mine], n[~mine]
-    return sorted(centres)
-
-
 # --- Optima ---
-
-
 _NO_LOWEST = "the curve has no lowest point inside the sizes"
 
 
@@ -324,9 +240,9 @@ class _Found(NamedTuple):
 
 
 def _by_curve(
-    tables: list[_Table], method: str, points: int | None, noise: np.ndarray, draws: int, seed: int
+    tables: list[BudgetRuns], method: str, points: int | None, noise: np.ndarray, draws: int, seed: int
 ) -> list[_Found]:
-    lowest = _akima_lowest if method == "akima" else lambda x, y: _parabola_lowest(x, y, points)
+    lowest = akima_lowest if method == "akima" else lambda x, y: parabola_lowest(x, y, points)
     both = np.concatenate([noise, -noise])
     rng = np.random.default_rng(seed)
     found = []
@@ -335,13 +251,13 @@ def _by_curve(
         x, at = (float(v[0]) for v in lowest(table.log_n, y[None]))
         note = _end(table, y) or ("" if np.isfinite(x) else _NO_LOWEST)
         moved = np.full(draws, np.nan)
-        if draws and len(noise) >= _FEWEST_DEVIATIONS:
+        if draws and len(noise) >= FEWEST_DEVIATIONS:
             moved = lowest(table.log_n, y + rng.choice(both, (draws, len(y))))[0]
         found.append(_Found(math.nan if note else x, at, note, moved))
     return found
 
 
-def _by_shape(tables: list[_Table], draws: int, seed: int) -> tuple[Shape, list[_Found]]:
+def _by_shape(tables: list[BudgetRuns], draws: int, seed: int) -> tuple[Shape, list[_Found]]:
     offsets = np.array([t.log_per_size for t in tables])
     columns = [(t.log_n, t.log_d, np.exp(t.log_loss)) for t in tables]
     shape = fit_shape(columns, offsets, draws=draws, seed=seed)
@@ -359,7 +275,7 @@ def _by_shape(tables: list[_Table], draws: int, seed: int) -> tuple[Shape, list[
     return shape, found
 
 
-def _end(table: _Table, log_loss: np.ndarray) -> str:
+def _end(table: BudgetRuns, log_loss: np.ndarray) -> str:
     """What is wrong where the lowest loss is at an end of the sizes."""
     k = int(np.argmin(log_loss))
     if 0 < k < len(log_loss) - 1:
@@ -368,80 +284,9 @@ def _end(table: _Table, log_loss: np.ndarray) -> str:
     return f"lowest at the {which} size, so the optimum lies {way} the runs"
 
 
-def _inner(y: np.ndarray) -> np.ndarray:
-    """Which rows of losses, (draws, k), are lowest away from their ends."""
-    k = y.argmin(axis=1)
-    return (k > 0) & (k < y.shape[1] - 1)
-
-
-def _akima_lowest(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where Akima's interpolant of each row of y, (draws, k), is lowest, and how low: exactly, piece by piece."""
-    pieces = Akima1DInterpolator(x, y.T).c  # (4, k - 1, draws), cubic first, each from the left end of its piece
-    c3, c2, c1, c0 = pieces
-    with np.errstate(invalid="ignore", divide="ignore"):
-        root = np.sqrt(c2**2 - 3 * c3 * c1)
-        # The minimum of a cubic is where its slope rises: one root, written so that a parabola is no special case.
-        at = np.where(c2 >= 0, -c1 / (c2 + root), (root - c2) / (3 * c3))
-    width = np.diff(x)[:, None]
-    inside = (at >= 0) & (at <= width)
-    at = np.where(inside, at, 0.0)
-    height = np.where(inside, ((c3 * at + c2) * at + c1) * at + c0, np.inf)
-    starts = np.where(np.isfinite(c0), c0, np.inf)
-    at, height = np.where(starts <= height, 0.0, at), np.minimum(starts, height)
-    piece = height.argmin(axis=0)
-    column = np.arange(y.shape[0])
-    sound = _inner(y)
-    return np.where(sound, x[piece] + at[piece, column], np.nan), np.where(sound, height[piece, column], np.nan)
-
-
-def _parabola_lowest(x: np.ndarray, y: np.ndarray, points: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Vertex of the least-squares parabola of the loss through all sizes, or those nearest the lowest, and its log."""
-    best = np.full(len(y), np.nan)
-    height = np.full(len(y), np.nan)
-    lowest = y.argmin(axis=1)
-    sound = _inner(y)
-    for k in np.unique(lowest[sound]):
-        rows = np.flatnonzero(sound & (lowest == k))
-        window = _window(k, len(x), points)
-        centre, span = x[window].mean(), np.ptp(x[window])
-        z = (x[window] - centre) / span
-        columns = np.stack([np.ones_like(z), z, z**2], axis=1)
-        c0, c1, c2 = np.linalg.lstsq(columns, np.exp(y[rows][:, window]).T, rcond=None)[0]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            vertex = -c1 / (2 * c2)
-            inside = (c2 > 0) & (centre + span * vertex >= x[0]) & (centre + span * vertex <= x[-1])
-            value = c0 + c1 * vertex / 2
-        best[rows] = np.where(inside, centre + span * vertex, np.nan)
-        height[rows] = np.where(inside & (value > 0), np.log(np.where(value > 0, value, 1.0)), np.nan)
-    return best, height
-
-
-def _window(lowest: int, count: int, points: int | None) -> slice:
-    if points is None or points >= count:
-        return slice(0, count)
-    first = min(max(0, lowest - points // 2), count - points)
-    return slice(first, first + points)
-
-
-def _noise(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Noise of log losses near the lowest: what each differs by from the cubic through its four neighbours, scaled to
-    the deviation of one run (pseudo-residuals; Gasser, Sroka & Jennen-Steinmetz 1986)."""
-    lowest = int(np.argmin(y))
-    out = []
-    for i in range(2, len(x) - 2):
-        if abs(i - lowest) > _NEAR:
-            continue
-        around = [i - 2, i - 1, i + 1, i + 2]
-        weights = np.array([math.prod((x[i] - x[k]) / (x[j] - x[k]) for k in around if k != j) for j in around])
-        out.append((y[i] - weights @ y[around]) / math.sqrt(1 + weights @ weights))
-    return np.array(out)
-
-
 # --- The record ---
-
-
 def _profile(
-    table: _Table, found: _Found, method: str, points: int | None, shape: Shape | None, index: int, level: float
+    table: BudgetRuns, found: _Found, method: str, points: int | None, shape: Shape | None, index: int, level: float
 ) -> Profile:
     log_loss = table.levelled()
     grid = np.linspace(table.log_n[0], table.log_n[-1], 101)
@@ -453,7 +298,7 @@ def _profile(
     elif method == "akima":
         curve = np.exp(Akima1DInterpolator(table.log_n, log_loss)(grid))
     else:
-        window = _window(int(np.argmin(log_loss)), len(log_loss), points)
+        window = window_around(int(np.argmin(log_loss)), len(log_loss), points)
         centre = table.log_n[window].mean()
         c = np.polyfit(table.log_n[window] - centre, np.exp(log_loss[window]), 2)
         grid = np.linspace(table.log_n[window][0], table.log_n[window][-1], 101)
@@ -496,7 +341,7 @@ def _notes(profiles: tuple[Profile, ...], unused: int, shape: Shape | None, misf
     return tuple(notes)
 
 
-def _outliers(tables: list[_Table], shape: Shape | None) -> tuple[str, ...]:
+def _outliers(tables: list[BudgetRuns], shape: Shape | None) -> tuple[str, ...]:
     """A sentence on runs far off the shape that all budgets share: least squares lets them pull."""
     if shape is None:
         return ()

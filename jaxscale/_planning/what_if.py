@@ -82,7 +82,9 @@ class WhatIf(Reporting):
             for name, title in shown.items():
                 a, b, c = getattr(old, name), getattr(new, name), foretold.get(name, math.nan)
                 moves = (number_or_dash(0.0 if math.isclose(x, a, rel_tol=1e-12) else x - a) for x in (b, c))
-                cells.append((format_number(old.target), title, number_or_dash(a), number_or_dash(b), *moves, new.status))
+                cells.append(
+                    (format_number(old.target), title, number_or_dash(a), number_or_dash(b), *moves, new.status)
+                )
         header = (self.before.target, "of", "before", "after", "difference", "to first order", "status")
         changes = tuple(f"{inert(name)}: {inert(text)}" for name, text in self.changes.items())
         notes = tuple(f"{format_number(old.target)}: {new.remark}" for old, new in self.rows if new.note)

@@ -9,7 +9,7 @@ from oracles import minimise, table_of
 from scipy import stats
 
 import jaxscale as js
-from jaxscale._comparison.compare import LOG_LINEAR, NEAREST
+from jaxscale._comparison.trials import LOG_LINEAR, NEAREST
 
 TRUTH = js.synthetic.demo_truth().params
 

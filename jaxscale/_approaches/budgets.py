@@ -1,0 +1,97 @@
+"""Runs sorted by budget and brought to one compute each."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import plural, quoted
+from jaxscale._data.runs import Runs
+
+FEWEST_SIZES = 5  # of a budget: three make a parabola, five can contradict one
+_SAME_SIZE = 0.005  # sizes this close in logs are one size
+_LEVELLED = 1e-3  # budgets whose runs differ in log compute by more are brought to one compute first
+
+
+# --- Budgets ---
+class BudgetRuns(NamedTuple):
+    """The runs of one budget by size, in logs: (n_sizes,) each."""
+
+    log_budget: float
+    log_per_size: float  # log N + log D of a run at exactly this budget
+    log_n: np.ndarray
+    log_d: np.ndarray
+    log_loss: np.ndarray
+    rows: tuple[int, ...]
+
+    def levelled(self) -> np.ndarray:
+        """Log losses expected at exactly this budget: those of runs with a little more compute are raised.
+
+        The slope in compute comes from least squares beside a parabola in size.
+        """
+        away = self.log_n + self.log_d - self.log_per_size
+        if np.ptp(away) < _LEVELLED or len(away) < 6:
+            return self.log_loss
+        x = self.log_n - self.log_n.mean()
+        columns = np.stack([np.ones_like(x), x, x**2, away], axis=1)
+        slope = np.linalg.lstsq(columns, self.log_loss, rcond=None)[0][3]
+        return self.log_loss - np.clip(slope, -1.0, 0.0) * away
+
+
+def by_budget(runs: Runs, budgets: Sequence[float] | None, tolerance: float) -> list[BudgetRuns]:
+    """The runs of each budget that has enough sizes, ascending."""
+    if runs.response_name != "loss" and (runs.response <= 0).any():
+        raise InputError(f"isoFLOP profiles need a positive response; {quoted(runs.response_name)} is not")
+    log_n, log_d, log_c = (np.log(runs.variable(v)) for v in ("N", "D", "C"))
+    log_loss, reach = np.log(runs.response), math.log1p(tolerance)
+    if budgets is None:
+        centres = _detected(log_c, log_n, reach)
+    else:
+        if not all(0 < b < math.inf for b in budgets):
+            raise InputError("budgets must be positive and finite numbers of FLOPs")
+        centres = sorted(math.log(b) for b in budgets)
+    tables = []
+    for centre in centres:
+        mine = np.flatnonzero(np.abs(log_c - centre) <= reach)
+        if budgets is not None and len(_steps(log_n[mine])) < FEWEST_SIZES:
+            raise InputError(
+                f"budget {math.exp(centre):g} has {plural(len(_steps(log_n[mine])), 'size')} within "
+                f"{100 * tolerance:g} %; it takes {FEWEST_SIZES}. Leave it out, or give a larger tolerance="
+            )
+        order = mine[np.argsort(log_n[mine], kind="stable")]
+        groups = _steps(log_n[order])
+        per_size = centre - float(np.mean(log_c[mine] - log_n[mine] - log_d[mine]))
+        sizes, tokens, losses = (np.array([x[order][g].mean() for g in groups]) for x in (log_n, log_d, log_loss))
+        rows_of = tuple(sorted(int(r) for r in runs.rows[mine]))
+        tables.append(BudgetRuns(centre, per_size, sizes, tokens, losses, rows_of))
+    return tables
+
+
+def _steps(log_n: np.ndarray) -> list[np.ndarray]:
+    """Positions in the ascending order of size, those of one size together."""
+    ascending = np.sort(log_n)
+    return (
+        np.split(np.arange(len(ascending)), np.flatnonzero(np.diff(ascending) > _SAME_SIZE) + 1) if len(log_n) else []
+    )
+
+
+def _detected(log_c: np.ndarray, log_n: np.ndarray, reach: float) -> list[float]:
+    """Log budgets: again and again the compute around which most runs lie, until too few are left around any."""
+    order = np.argsort(log_c, kind="stable")
+    c, n = log_c[order], log_n[order]
+    centres: list[float] = []
+    while len(c):
+        first, last = np.searchsorted(c, c - reach), np.searchsorted(c, c + reach, side="right")
+        most = int(np.argmax(last - first))
+        if last[most] - first[most] < FEWEST_SIZES:
+            break
+        centre = float(np.median(c[first[most] : last[most]]))
+        mine = np.abs(c - centre) <= reach
+        if len(_steps(n[mine])) >= FEWEST_SIZES and all(abs(centre - other) > 2 * reach for other in centres):
+            centres.append(centre)
+        else:  # one size, or the slope between two budgets
+            mine[first[most] : last[most]] = True
+        c, n = c[~mine], n[~mine]
+    return sorted(centres)

@@ -28,7 +28,7 @@ from jaxscale._trust.intervals import Intervals, percentiles
 from jaxscale._trust.linearization import linearize
 from jaxscale._trust.resampling import bootstrap_draws
 from jaxscale.laws import Law, Variable, get
-from jaxscale.laws._law import Params
+from jaxscale.laws._parameters import Params
 
 _ABOUT_PARAMETERS = ("gradient_not_zero", "at_bound", "never_moved", "ill_conditioned", "weakly_identified")
 

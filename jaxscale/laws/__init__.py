@@ -8,8 +8,9 @@ from typing import Any
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted
-from jaxscale.laws._law import Instance, Law, Parameter, Params, Published, Variable
+from jaxscale.laws._law import Instance, Law, Published
 from jaxscale.laws._math import log, logsumexp
+from jaxscale.laws._parameters import Parameter, Params, Variable
 from jaxscale.laws.curves import alabdulmohsin_m1, alabdulmohsin_m2, alabdulmohsin_m3, alabdulmohsin_m4, bnsl
 from jaxscale.laws.data_constrained import gadre_overtrain, llama3_dopt, muennighoff
 from jaxscale.laws.data_quality import goyal_filtering, ye_mixing

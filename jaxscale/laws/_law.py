@@ -19,139 +19,9 @@ from jax import Array
 
 from jaxscale._base.errors import InputError
 from jaxscale.laws._math import floating, log
+from jaxscale.laws._parameters import LOSS, D, N, Parameter, Params, Power, Variable, variable_of
 
-Transform = Literal["log", "logit", "identity"]
-Domain = Literal["positive", "real", "unit", "count", "vector"]
 Status = Literal["verified", "recomputed", "unverified"]
-Power = float | str | Callable[[Mapping[str, Any]], Any]
-
-
-@dataclass(frozen=True)
-class Variable:
-    """One thing a law reads off a run, or its response.
-
-    `domain` says which values are possible. Only "positive" variables are logged before a law sees them; a "vector" has
-    its own axis last. A variable without a unit is a pure number. `fixed_unit`: the law holds in this unit alone, since
-    another one would do more than rescale parameters (where logs of two variables are multiplied, for instance).
-    """
-
-    name: str
-    unit: str = ""
-    meaning: str = ""
-    domain: Domain = "positive"
-    fixed_unit: bool = False
-
-    @property
-    def argument(self) -> str:
-        """The keyword under which a law's function receives it: `log_N` if it is logged, `epochs` if not."""
-        return f"log_{self.name}" if self.domain == "positive" else self.name
-
-
-N = Variable("N", "parameters", "size of the model")
-D = Variable("D", "tokens", "tokens trained on")
-C = Variable("C", "FLOPs", "compute spent on training")
-LOSS = Variable("loss", "nats per token", "mean cross-entropy on held-out text")
-_STANDARD = {"N": N, "D": D, "C": C, "loss": LOSS}
-
-
-def variable_of(name: str) -> Variable:
-    """The variable of that name: one that laws share, or a pure number."""
-    return _STANDARD.get(name, Variable(name))
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One fitted number of a law.
-
-    `transform` maps it to the unconstrained `theta`: "log" for what must be positive, "logit" for what must lie between
-    0 and 1, "identity" otherwise. `grid` holds the published starting values of theta, if any. `dimension` says how the
-    parameter grows when a variable (or the response) is counted in smaller units: `{"D": "beta", "loss": 1}` is a
-    quantity in loss x tokens^beta. Starts are scaled with it, so that a fit does not depend on the units of the table.
-    Powers are numbers, other parameters' values, written "beta", "-a" or "1/alpha", or functions of the values by name;
-    see `growth`. Variables of one unit need only one of them named.
-    """
-
-    name: str
-    transform: Transform = "log"
-    unit: str = ""
-    meaning: str = ""
-    grid: tuple[float, ...] = ()
-    dimension: Mapping[str, Power] = field(default_factory=dict)
-
-    def to_theta(self, value: float) -> float:
-        """The unconstrained value of a natural one."""
-        if self.transform == "identity":
-            return float(value)
-        if self.transform == "logit":
-            if not 0 < value < 1:
-                raise InputError(f"parameter {self.name} must lie between 0 and 1, got {value!r}")
-            return float(np.log(value) - np.log1p(-value))
-        if not value > 0:
-            raise InputError(f"parameter {self.name} must be positive, got {value!r}")
-        return float(np.log(value))
-
-    def to_natural(self, theta: float) -> float:
-        """The natural value of an unconstrained one; infinite where that is beyond float64."""
-        if self.transform == "logit":
-            return float(np.exp(-np.logaddexp(0.0, -theta)))
-        with np.errstate(over="ignore"):
-            return float(np.exp(theta)) if self.transform == "log" else float(theta)
-
-    def growth(self, of: str, values: Mapping[str, Any]) -> Any:
-        """The power of a unit that the parameter grows with: 0 if it does not depend on it; pure JAX.
-
-        Args:
-            of: name of a variable or the response.
-            values: natural values of the law's parameters by name.
-        """
-        power = self.dimension.get(of, 0.0)
-        if callable(power):
-            return power(values)
-        if not isinstance(power, str):
-            return power
-        if power.startswith("-"):
-            return -values[power[1:]]
-        return 1 / values[power[2:]] if power.startswith("1/") else values[power]
-
-
-class Params:
-    """A law's parameters by name, as its formula wants them: `p.A` is the natural value, `p.log_A` its logarithm.
-
-    Nothing is computed for a name the formula does not use, so a law in logs never leaves them. `logged` and `logits`
-    name the values that are given as logarithms and as logits.
-    """
-
-    __slots__ = ("_logged", "_logits", "_values")
-
-    def __init__(self, values: Mapping[str, Any], logged: Iterable[str] = (), logits: Iterable[str] = ()):
-        self._values = values
-        self._logged = frozenset(logged)
-        self._logits = frozenset(logits)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self._values:
-            value = self._values[name]
-            if name in self._logits:
-                return jax.nn.sigmoid(value)
-            return jnp.exp(value) if name in self._logged else value
-        bare = name.removeprefix("log_")
-        if bare != name and bare in self._values:
-            value = self._values[bare]
-            if bare in self._logits:
-                return jax.nn.log_sigmoid(value)
-            return value if bare in self._logged else log(jnp.asarray(value))
-        raise AttributeError(f"this law has no parameter {name!r}; it has {', '.join(self._values)}")
-
-    def __getitem__(self, name: str) -> Any:
-        try:
-            return getattr(self, name)
-        except AttributeError as error:
-            raise KeyError(str(error)) from None
-
-    def renamed(self, names: Mapping[str, str]) -> "Params":
-        """Some of the parameters under other names: `names` maps the new ones to those here."""
-        logged, logits = ([new for new, old in names.items() if old in kind] for kind in (self._logged, self._logits))
-        return Params({new: self._values[old] for new, old in names.items()}, logged, logits)
 
 
 @dataclass(frozen=True)
@@ -319,7 +189,7 @@ class Law:
             **variables: natural values of every variable, numbers or arrays that broadcast together.
         """
         self._check_names("variable", variables, [v.name for v in self.variables])
-        logs = {v.argument: _logged(v, variables[v.name]) for v in self.variables}
+        logs = {v.argument: _in_logs(v, variables[v.name]) for v in self.variables}
         value = self.function(Params(params), **logs)
         return jnp.exp(value) if self.response.domain == "positive" else value
 
@@ -428,7 +298,7 @@ def _chain(first: Law, then: Law) -> Law:
     )
 
 
-def _logged(variable: Variable, value: Any) -> Any:
+def _in_logs(variable: Variable, value: Any) -> Any:
     return log(jnp.asarray(floating(value))) if variable.domain == "positive" else jnp.asarray(floating(value))
 
 

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxscale._base.errors import InputError
-from jaxscale.laws._law import Law, Parameter, Params, variable_of
+from jaxscale.laws._law import Law
 from jaxscale.laws._math import log, logsumexp, newton_root
+from jaxscale.laws._parameters import Parameter, Params, variable_of
 
 _CABALLERO = "Caballero et al. 2023 (arXiv 2210.14891)"
 _ALABDULMOHSIN = "Alabdulmohsin et al. 2022 (arXiv 2209.06640)"

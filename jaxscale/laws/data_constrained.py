@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale.laws._law import D, Law, N, Parameter, Params, Published, Variable
+from jaxscale.laws._law import Law, Published
 from jaxscale.laws._math import logsumexp
+from jaxscale.laws._parameters import D, N, Parameter, Params, Variable
 from jaxscale.laws.hoffmann import chinchilla
 from jaxscale.laws.power import allocation_law
 

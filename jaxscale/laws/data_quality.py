@@ -10,8 +10,9 @@ import numpy as np
 from jax import Array, lax
 
 from jaxscale._base.errors import InputError
-from jaxscale.laws._law import LOSS, Law, Parameter, Params, Variable
+from jaxscale.laws._law import Law
 from jaxscale.laws._math import logsumexp
+from jaxscale.laws._parameters import LOSS, Parameter, Params, Variable
 
 _ERROR = Variable("error", "", "share of wrong answers", "unit")
 

@@ -6,8 +6,9 @@ Busbridge et al. 2025, "Distillation Scaling Laws" (arXiv 2502.08606).
 import jax
 from jax import Array
 
-from jaxscale.laws._law import LOSS, D, Law, N, Parameter, Params, Published, Variable
+from jaxscale.laws._law import Law, Published
 from jaxscale.laws._math import logsumexp
+from jaxscale.laws._parameters import LOSS, D, N, Parameter, Params, Variable
 from jaxscale.laws.hoffmann import chinchilla
 
 _PAPER = "Busbridge et al. 2025 (arXiv 2502.08606)"

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale.laws._law import LOSS, C, D, Law, N, Parameter, Params, Published, Variable
+from jaxscale.laws._law import Law, Published
 from jaxscale.laws._math import logsumexp
+from jaxscale.laws._parameters import LOSS, C, D, N, Parameter, Params, Variable
 
 _ERROR = Variable("error", "", "average share of wrong answers", "unit")
 _ACCURACY = Variable("accuracy", "", "share of right answers", "unit")

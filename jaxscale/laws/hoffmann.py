@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale.laws._law import D, Law, N, Parameter, Params, Published
+from jaxscale.laws._law import Law, Published
 from jaxscale.laws._math import logsumexp
+from jaxscale.laws._parameters import D, N, Parameter, Params
 from jaxscale.laws.power import allocation_law
 
 _PAPER = "Hoffmann et al. 2022 (arXiv 2203.15556)"

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from jax import Array
 
-from jaxscale.laws._law import D, Law, N, Parameter, Params, Published, Variable
+from jaxscale.laws._law import Law, Published
+from jaxscale.laws._parameters import D, N, Parameter, Params, Variable
 from jaxscale.laws.power import allocation_law
 
 _DEEPSEEK = "DeepSeek-AI 2024 (arXiv 2401.02954)"

@@ -9,8 +9,9 @@ from jax import Array
 from scipy.special import gammaln
 
 from jaxscale._base.errors import InputError
-from jaxscale.laws._law import D, Law, N, Parameter, Params, Published, Variable
+from jaxscale.laws._law import Law, Published
 from jaxscale.laws._math import log, logsumexp
+from jaxscale.laws._parameters import D, N, Parameter, Params, Variable
 
 _SECOND_HAND = "As quoted in a survey; not read in the paper itself."
 

@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxscale.laws._law import LOSS, C, D, Law, N, Parameter, Params, Published, Variable
+from jaxscale.laws._law import Law, Published
 from jaxscale.laws._math import logsumexp
+from jaxscale.laws._parameters import LOSS, C, D, N, Parameter, Params, Variable
 from jaxscale.laws.power import allocation_law
 
 PF_DAY = 1e15 * 86400

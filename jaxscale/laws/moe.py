@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale.laws._law import LOSS, D, Law, N, Parameter, Params, Published, Variable
+from jaxscale.laws._law import Law, Published
 from jaxscale.laws._math import log, logsumexp
+from jaxscale.laws._parameters import LOSS, D, N, Parameter, Params, Variable
 from jaxscale.laws.hoffmann import Allocation, chinchilla
 
 _LN10 = math.log(10.0)

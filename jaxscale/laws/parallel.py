@@ -7,8 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale.laws._law import LOSS, Law, N, Parameter, Params, Published, Variable
+from jaxscale.laws._law import Law, Published
 from jaxscale.laws._math import logsumexp
+from jaxscale.laws._parameters import LOSS, N, Parameter, Params, Variable
 
 _PAPER = "Chen et al. 2025 (arXiv 2505.10475)"
 

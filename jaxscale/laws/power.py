@@ -7,8 +7,9 @@ from functools import cache
 from jax import Array
 
 from jaxscale._base.errors import InputError
-from jaxscale.laws._law import C, Law, Parameter, Params, Published, Variable, variable_of
+from jaxscale.laws._law import Law, Published
 from jaxscale.laws._math import logsumexp
+from jaxscale.laws._parameters import C, Parameter, Params, Variable, variable_of
 
 
 def power_law(variable: str = "N", floor: bool = True) -> Law:

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxscale._base.errors import InputError
-from jaxscale.laws._law import D, Law, N, Parameter, Params, Published, Variable
+from jaxscale.laws._law import Law, Published
 from jaxscale.laws._math import log, logsumexp, newton_root
+from jaxscale.laws._parameters import D, N, Parameter, Params, Variable
 
 _PAPER = "Kumar et al. 2024 (arXiv 2411.04330)"
 _TABLE = f"{_PAPER}, Appendix K, Table 2"

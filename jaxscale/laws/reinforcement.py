@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale.laws._law import Law, Parameter, Params, Variable
+from jaxscale.laws._law import Law
 from jaxscale.laws._math import log
+from jaxscale.laws._parameters import Parameter, Params, Variable
 
 
 def _reward(p: Params, *, gpu_hours: Array) -> Array:

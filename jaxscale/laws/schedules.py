@@ -8,8 +8,9 @@ warm-up adds to the area under the schedule and to nothing else.
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale.laws._law import Law, Parameter, Params, Published, Variable
+from jaxscale.laws._law import Law, Published
 from jaxscale.laws._math import log
+from jaxscale.laws._parameters import Parameter, Params, Variable
 
 _TISSUE = "Tissue et al. 2024 (arXiv 2408.11029)"
 _MULTI_POWER = "Luo et al. 2025 (arXiv 2503.12811), authors' repository"

@@ -7,8 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale.laws._law import LOSS, D, Law, N, Parameter, Params
+from jaxscale.laws._law import Law
 from jaxscale.laws._math import logsumexp
+from jaxscale.laws._parameters import LOSS, D, N, Parameter, Params
 from jaxscale.laws.hoffmann import Exponents, chinchilla
 
 _FARSEER = "Li et al. 2025 (arXiv 2506.10972)"

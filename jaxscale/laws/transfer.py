@@ -7,7 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale.laws._law import Law, N, Parameter, Params, Published, Variable
+from jaxscale.laws._law import Law, Published
+from jaxscale.laws._parameters import N, Parameter, Params, Variable
 
 _PAPER = "Hernandez et al. 2021 (arXiv 2102.01293)"
 _SECOND_HAND = "As quoted in public notes; not read in the paper itself."

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxscale._base.errors import InputError
-from jaxscale.laws._law import Law, Parameter, Params, Published, Variable
+from jaxscale.laws._law import Law, Published
 from jaxscale.laws._math import floating, logsumexp
+from jaxscale.laws._parameters import Parameter, Params, Variable
 from jaxscale.laws.power import allocation_law
 
 _PAPER = "Tao et al. 2024 (arXiv 2407.13623)"

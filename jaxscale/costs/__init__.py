@@ -22,10 +22,26 @@ from jax import Array
 from jaxscale import reference
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import format_number, parse_number, quoted
+from jaxscale.costs._formulas import (
+    Converted,
+    Sum,
+    Times,
+    elapsed,
+    energy,
+    free_x,
+    hours_x,
+    log_context,
+    log_deepseek,
+    log_inference,
+    log_kaplan_total,
+    log_moe,
+    log_six_nd,
+    part_x,
+    priced,
+)
 from jaxscale.laws._math import floating, logsumexp
 
 _TYPICAL_MFU = 0.4  # of large dense training runs; Llama 3 reports 0.38 to 0.43
-_HOUR, _DAY = 3600.0, 86400.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +126,7 @@ class CostModel:
         if isinstance(mfu, int | float) and not 0 < mfu <= 1:
             raise InputError(f"mfu is a share of the peak, above 0 and up to 1; got {mfu!r}")
         given = {"mfu": mfu, "peak": device.peak.value if peak is None else peak}
-        return self._converted(_hours, given, "hours", f"hours of one {device.title}")
+        return self._converted(hours_x, given, "hours", f"hours of one {device.title}")
 
     def dollars(
         self,
@@ -127,7 +143,7 @@ class CostModel:
                 raise InputError(f"no price of {accelerator} is known; give price=, in dollars per device-hour")
             price = device.price.value
         hours = self.gpu_hours(accelerator, mfu=mfu, peak=peak)
-        return hours._converted(_priced, {"price": price}, "dollars", f"rented {device.title}")
+        return hours._converted(priced, {"price": price}, "dollars", f"rented {device.title}")
 
     def kwh(
         self, accelerator: str = "h100", *, mfu: float | None = None, watts: float | None = None, pue: float = 1.2
@@ -140,14 +156,14 @@ class CostModel:
                 raise InputError(f"the board power of {accelerator} is not known; give watts=")
             watts = device.watts.value
         given = {"watts": watts, "pue": pue}
-        return self.gpu_hours(accelerator, mfu=mfu)._converted(_energy, given, "kWh", "electricity")
+        return self.gpu_hours(accelerator, mfu=mfu)._converted(energy, given, "kWh", "electricity")
 
     def days(
         self, devices: float, accelerator: str = "h100", *, mfu: float | None = None, peak: float | None = None
     ) -> "CostModel":
         """Wall-clock days on a number of devices; see `gpu_hours`."""
         hours = self.gpu_hours(accelerator, mfu=mfu, peak=peak)
-        return hours._converted(_elapsed, {"devices": devices}, "days", "wall clock")
+        return hours._converted(elapsed, {"devices": devices}, "days", "wall clock")
 
     def __add__(self, other: "CostModel") -> "CostModel":
         if not isinstance(other, CostModel):
@@ -158,10 +174,10 @@ class CostModel:
             )
         variables = tuple(dict.fromkeys((*self.variables, *other.variables)))
         taken: dict[str, float] = {}
-        parts = tuple(_part(model, variables, taken) for model in (self, other))
+        parts = tuple(part_x(model, variables, taken) for model in (self, other))
         return CostModel(
             f"{self.name} + {other.name}",
-            _Sum(parts),
+            Sum(parts),
             self.unit,
             " + ".join(x.meaning or x.name for x in (self, other)),
             variables=variables,
@@ -177,7 +193,7 @@ class CostModel:
         shown = format_number(factor)
         return self._changed(
             name=f"{shown} * ({self.name})" if " + " in self.name else f"{shown} * {self.name}",
-            log_cost=_Times(float(factor), self.log_cost),
+            log_cost=Times(float(factor), self.log_cost),
             meaning=f"{shown} times ({self.meaning or self.name})",
         )
 
@@ -193,10 +209,10 @@ class CostModel:
         """This cost times a factor made of new assumptions."""
         mine = tuple(self.assumptions)
         taken = dict(self.assumptions)
-        names = tuple((name, _free(name, value, taken)) for name, value in given.items())
+        names = tuple((name, free_x(name, value, taken)) for name, value in given.items())
         return self._changed(
             name=self.name if self.unit != "FLOPs" else f"({self.name})" if " + " in self.name else self.name,
-            log_cost=_Converted(self.log_cost, mine, log_factor, names),
+            log_cost=Converted(self.log_cost, mine, log_factor, names),
             unit=unit,
             meaning=f"{self.meaning or self.name}, in {unit}: {how}",
             assumptions=taken,
@@ -214,120 +230,17 @@ def check_positive(owner: str, name: str, value: Any) -> Any:
     return float(value)
 
 
-# Formulas of composed models are values without numbers in them: two models that differ in assumptions alone are one
-# formula, which JAX compiles once.
-
-
-def _free(name: str, value: float, taken: dict[str, float]) -> str:
-    """The name under which an assumption joins `taken`: its own, or with a number where that has another value."""
-    free, count = name, 1
-    while free in taken:
-        count += 1
-        free = f"{name}_{count}"
-    taken[free] = value
-    return free
-
-
-def _part(model: CostModel, variables: tuple[str, ...], taken: dict[str, float]) -> tuple:
-    positions = tuple(variables.index(v) for v in model.variables)
-    names = tuple((name, _free(name, value, taken)) for name, value in model.assumptions.items())
-    return model.log_cost, positions, names
-
-
-@dataclass(frozen=True)
-class _Sum:
-    parts: tuple
-
-    def __call__(self, *logs: Any, **assumptions: Any) -> Any:
-        left, right = (
-            formula(*(logs[i] for i in positions), **{name: assumptions[here] for name, here in names})
-            for formula, positions, names in self.parts
-        )
-        return logsumexp(left, right)
-
-
-@dataclass(frozen=True)
-class _Times:
-    factor: float
-    formula: Callable[..., Any]
-
-    def __call__(self, *logs: Any, **assumptions: Any) -> Any:
-        return math.log(self.factor) + self.formula(*logs, **assumptions)
-
-
-@dataclass(frozen=True)
-class _Converted:
-    formula: Callable[..., Any]
-    mine: tuple[str, ...]
-    log_factor: Callable[..., Any]
-    names: tuple[tuple[str, str], ...]
-
-    def __call__(self, *logs: Any, **assumptions: Any) -> Any:
-        cost = self.formula(*logs, **{name: assumptions[name] for name in self.mine})
-        return cost + self.log_factor(**{name: assumptions[here] for name, here in self.names})
-
-
-def _hours(mfu: Any, peak: Any) -> Any:
-    return -jnp.log(mfu * peak) - math.log(_HOUR)
-
-
-def _priced(price: Any) -> Any:
-    return jnp.log(price)
-
-
-def _energy(watts: Any, pue: Any) -> Any:
-    return jnp.log(watts * pue) - math.log(1000.0)
-
-
-def _elapsed(devices: Any) -> Any:
-    return math.log(_HOUR / _DAY) - jnp.log(devices)
-
-
-def _log_six_nd(log_N: Any, log_D: Any) -> Any:
-    return math.log(6) + log_N + log_D
-
-
-def _log_kaplan_total(log_N: Any, log_D: Any, omega: Any) -> Any:
-    return math.log(6) + _log_without_embeddings(log_N, omega) + log_D
-
-
-def _log_without_embeddings(log_N: Any, omega: Any) -> Any:
-    """log N_ne where N = N_ne + omega N_ne^(1/3): one real root of a cubic in N_ne^(1/3), by Cardano's formula."""
-    scale = 0.5 * (jnp.log(omega) - math.log(3))
-    angle = jnp.arcsinh(jnp.exp(log_N - math.log(2) - 3 * scale)) / 3
-    return 3 * (math.log(2) + scale + jnp.log(jnp.sinh(angle)))
-
-
-def _log_context(log_N: Any, log_D: Any, context: Any, aspect: Any) -> Any:
-    log_width = (log_N + jnp.log(aspect) - math.log(12)) / 3
-    attention = math.log(6) + jnp.log(context) + 2 * log_width - jnp.log(aspect)
-    return logsumexp(math.log(6) + log_N, attention) + log_D
-
-
-def _log_deepseek(log_M: Any, log_D: Any) -> Any:
-    return log_M + log_D
-
-
-def _log_moe(log_N: Any, log_D: Any, active: Any) -> Any:
-    return math.log(6) + jnp.log(active) + log_N + log_D
-
-
-def _log_inference(log_N: Any, inference_tokens: Any) -> Any:
-    return math.log(2) + log_N + jnp.log(inference_tokens)
-
-
 _HOFFMANN, _KAPLAN = "Hoffmann et al. 2022 (arXiv 2203.15556)", "Kaplan et al. 2020 (arXiv 2001.08361)"
-
 six_nd = CostModel(
     "six_nd",
-    _log_six_nd,
+    log_six_nd,
     meaning="6 N D: per parameter and token 2 FLOPs forward and 4 backward; N counts all parameters",
     source=_HOFFMANN,
     convex=True,
 )
 deepseek = CostModel(
     "deepseek",
-    _log_deepseek,
+    log_deepseek,
     meaning="M D: M counts the FLOPs of a token without embeddings, attention included; see Shape.deepseek_M",
     source="DeepSeek LLM (arXiv 2401.02954)",
     variables=("M", "D"),
@@ -344,10 +257,10 @@ def kaplan(omega: float | None = None) -> CostModel:
     """
     if omega is None:
         meaning = "6 N D with the context term left out; N counts the parameters without embeddings"
-        return CostModel("kaplan", _log_six_nd, meaning=meaning, source=_KAPLAN, convex=True)
+        return CostModel("kaplan", log_six_nd, meaning=meaning, source=_KAPLAN, convex=True)
     return CostModel(
         "kaplan",
-        _log_kaplan_total,
+        log_kaplan_total,
         meaning="6 N_ne D with the context term left out; N counts all parameters, N = N_ne + omega N_ne^(1/3)",
         source="Pearce and Song 2024 (arXiv 2406.12907)",
         assumptions={"omega": omega},
@@ -361,7 +274,7 @@ def kaplan_ctx(context: float = 2048, aspect: float = 128) -> CostModel:
     """
     return CostModel(
         "kaplan_ctx",
-        _log_context,
+        log_context,
         meaning="3 (2 N + 2 layers context width) D; N counts the parameters without embeddings",
         source=f"{_KAPLAN}, section 2.1",
         assumptions={"context": context, "aspect": aspect},
@@ -375,7 +288,7 @@ def moe(active: float) -> CostModel:
         raise InputError(f"active is the share of parameters that a token uses, above 0 and up to 1; got {active!r}")
     return CostModel(
         "moe",
-        _log_moe,
+        log_moe,
         meaning="6 N D times the share of parameters active in a token; N counts all parameters",
         assumptions={"active": active},
         convex=True,
@@ -391,7 +304,7 @@ def inference(tokens: float) -> CostModel:
     """
     return CostModel(
         "inference",
-        _log_inference,
+        log_inference,
         meaning="2 N FLOPs for each token served",
         source="Sardana et al. 2024 (arXiv 2401.00448)",
         variables=("N",),

@@ -1,0 +1,293 @@
+"""Commands about fits: demo, fit, compare, predict."""
+
+from typing import Annotated
+
+import typer
+
+import jaxscale as js
+from jaxscale._base.errors import InputError
+from jaxscale._base.report import Lines, Report, Table
+from jaxscale._base.text import inert, quoted
+from jaxscale._cli import arguments
+from jaxscale._cli import output as show
+from jaxscale._cli.flags import (
+    ColumnC,
+    ColumnD,
+    ColumnLoss,
+    ColumnN,
+    Columns,
+    Delta,
+    FitFile,
+    Group,
+    Json,
+    LossUnit,
+    ObjectiveKind,
+    OnBad,
+    Output,
+    OwnLaw,
+    ResponseColumn,
+    RunColumn,
+    RunsTable,
+    Seed,
+    Text,
+    Texts,
+    WeightsColumn,
+    Where,
+    option,
+)
+
+_DEMO_BUDGETS = (1e21, 1e22, 1e23, 1e24)
+
+
+def demo() -> None:
+    """Fit, judge and plan on a made-up sweep."""
+    runs, truth = js.synthetic.demo_runs(), js.synthetic.demo_truth()
+    with show.progress("fitting the demo set") as progress:
+        result = js.fit(js.laws.get("chinchilla"), runs, progress=progress)
+        plan = js.frontier(result, _DEMO_BUDGETS)
+    rows = []
+    for name, value in result.params.items():
+        actual, interval = truth.params[name], result.intervals.params.get(name)
+        inside = "–" if interval is None else "yes" if interval[0] <= actual <= interval[1] else "no"
+        rows.append((name, show.plain(actual), show.plain(value), show.interval(interval), inside))
+    header = ("parameter", "truth", "estimate", f"{100 * result.level:g} % interval", "inside")
+    note = (
+        "inside: whether the interval holds the truth. A robust loss limits the bias that bad runs bring, but does not "
+        "remove it."
+    )
+    show.print_reports(
+        Report(
+            "The demo set is synthetic: a sweep drawn from a known law, with realistic noise and a few bad runs.",
+            blocks=(Table("The truth beside what the fit recovered", header, tuple(rows), note),),
+        ),
+        result.report(),
+        plan.report(),
+        Report(
+            "Now with your own table, one row per finished run:",
+            blocks=(
+                Lines(
+                    "",
+                    (
+                        "jaxscale fit runs.csv -N n_params -D n_tokens --loss val_loss -o fit.json",
+                        "jaxscale frontier fit.json --budget 1e24",
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+def fit(
+    runs: RunsTable,
+    law: Annotated[
+        str,
+        option("--law", "NAME", "One of `jaxscale laws`, 'first >> second', or path.py:name (RUNS THE CODE there)."),
+    ] = ("chinchilla"),
+    N: ColumnN = None,
+    D: ColumnD = None,
+    C: ColumnC = None,
+    loss: ColumnLoss = None,
+    col: Columns = None,
+    response: ResponseColumn = None,
+    by: Annotated[Text, option("--by", "COL", "Fit each group of this column on its own.")] = None,
+    share: Annotated[
+        Texts, option("--share", "A,B", "Of all groups one A and B; A=0.05 lets groups lie that far apart in theta.")
+    ] = None,
+    run_column: RunColumn = None,
+    where: Where = None,
+    on_bad: OnBad = "raise",
+    loss_unit: LossUnit = "nats",
+    objective: ObjectiveKind = "huber",
+    delta: Delta = None,
+    weights: WeightsColumn = None,
+    starts: Annotated[
+        str, option("--starts", "auto|paper|K", "Screened, the whole published grid, or K points.")
+    ] = "auto",
+    intervals: Annotated[
+        Text, option("--intervals", "|".join(arguments.INTERVALS), "Kind of intervals.  [default: auto]")
+    ] = None,
+    level: Annotated[str, option("--level", "P", "Coverage of the intervals.")] = "0.9",
+    bootstrap: Annotated[Text, option("--bootstrap", "K", "Intervals from K bootstrap draws.")] = None,
+    fix: Annotated[Texts, option("--fix", "NAME=VALUE", "Hold a parameter; repeat.")] = None,
+    tie: Annotated[Texts, option("--tie", "A,B", "Fit parameters as one; repeat.")] = None,
+    prior: Annotated[
+        Texts, option("--prior", "NAME=CENTRE:WIDTH", "Gaussian prior; width of the log where positive; repeat.")
+    ] = None,
+    joint: Annotated[bool, typer.Option("--joint", help="Fit all steps of a chain of laws at once.")] = False,
+    seed: Seed = "0",
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with status 1 if the fit is not trustworthy.")] = False,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Fit a law to a table of training runs.
+
+    The report says first whether the fit can be trusted, and why.
+
+    Columns are found by their names where they are usual (params, tokens, loss, ...); what was guessed is reported.
+    Numbers may be written 70B or 1.4T.
+    """
+    arguments.check_output(output, runs)
+    if bootstrap is not None and (intervals or "bootstrap").lower() != "bootstrap":
+        raise InputError(f"--bootstrap {inert(bootstrap)} contradicts --intervals {inert(intervals)}; give one of them")
+    chosen = arguments.law_named(law)
+    reading, others = arguments.reading(
+        [chosen], N=N, D=D, C=C, loss=loss, response=response, run=run_column, weights=weights, col=col, where=where,
+        on_bad=on_bad, loss_unit=loss_unit,
+    )  # fmt: skip
+    fitting = {
+        "objective": arguments.objective(objective, delta),
+        "starts": starts if starts in ("auto", "paper") else arguments.count(starts, "--starts", 1, "auto, paper or"),
+        "intervals": arguments.intervals(intervals, bootstrap),
+        "level": arguments.number(level, "--level"),
+        "fixed": arguments.numbers(fix, "--fix", "NAME=VALUE"),
+        "tied": [arguments.names(text) for text in tie or ()],
+        "priors": arguments.priors(prior),
+        "seed": arguments.count(seed, "--seed", 0),
+    }
+    if bootstrap is not None:
+        fitting["draws"] = arguments.count(bootstrap, "--bootstrap", 1)
+    if share and by is None:
+        raise InputError("--share is about groups; name their column with --by")
+    if chosen.steps:
+        if unusable := [
+            flag for flag, given in (("--by", by), ("--tie", tie), ("--starts", starts != "auto")) if given
+        ]:
+            raise InputError(f"{unusable[0]} cannot be used with a chain of laws")
+        fitting = {name: value for name, value in fitting.items() if name not in ("starts", "tied")}
+        checked = js.read_runs(runs, **reading, **others)
+        with show.progress("fitting") as progress:
+            record = js.fit_chain(chosen, checked, joint=joint, **fitting, progress=progress)
+    elif joint:
+        raise InputError(
+            f"--joint belongs to a chain of laws, such as 'chinchilla >> gadre_err'; {chosen.name} is none"
+        )
+    elif by is None:
+        checked = js.read_runs(runs, **reading, **others)
+        with show.progress("fitting") as progress:
+            record = js.fit(chosen, checked, **fitting, progress=progress)
+    else:
+        fitting |= {} if share is None else {"share": arguments.shares(share)}
+        with show.progress("fitting") as progress:
+            record = js.fit_many(chosen, runs, by=by, columns=others, **reading, **fitting, progress=progress)
+    members = arguments.members(record, None)
+    if all(arguments.failed(one) for _, one in members):
+        name, failure = members[0]
+        raise InputError(
+            f"none of the {len(members)} groups could be fitted; the first, {quoted(name)}: {failure.text}"
+        )
+    show.deliver(record, output, as_json)
+    if strict and not all(isinstance(one, js.FitResult) and one.verdict.trustworthy for _, one in members):
+        raise typer.Exit(1)
+
+
+def compare(
+    runs: RunsTable,
+    laws: Annotated[
+        str,
+        option("--laws", "A,B,C", "Laws of `jaxscale laws`, bnsl(breaks=2) or path.py:name (RUNS THE CODE there)."),
+    ],
+    holdout: Annotated[
+        Texts, option("--holdout", "'COL OP VALUE'", "Runs held out, with < <= > >= == or !=; repeat.")
+    ] = None,
+    rolling: Annotated[Text, option("--rolling", "VAR", "Fit the smaller runs, predict the larger, by N, D or C.")] = (
+        None
+    ),
+    cuts: Annotated[str, option("--cuts", "K", "How many cuts of --rolling.")] = "3",
+    leave_out: Annotated[Text, option("--leave-out", "COL", "Hold out each value of a column in turn.")] = None,
+    N: ColumnN = None,
+    D: ColumnD = None,
+    C: ColumnC = None,
+    loss: ColumnLoss = None,
+    col: Columns = None,
+    response: ResponseColumn = None,
+    run_column: RunColumn = None,
+    where: Where = None,
+    on_bad: OnBad = "raise",
+    loss_unit: LossUnit = "nats",
+    objective: ObjectiveKind = "huber",
+    delta: Delta = None,
+    weights: WeightsColumn = None,
+    level: Annotated[str, option("--level", "P", "Coverage of the prediction intervals.")] = "0.9",
+    seed: Seed = "0",
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """See which law predicts runs that it was not fitted to.
+
+    Each law is fitted without the runs held out and judged by them, beside two baselines without a law. The report
+    begins with a recommendation and its reasons.
+    """
+    arguments.check_output(output, runs)
+    entries = [arguments.law_named(text) for text in arguments.law_names(laws)]
+    reading, others = arguments.reading(
+        entries, N=N, D=D, C=C, loss=loss, response=response, run=run_column, weights=weights, col=col, where=where,
+        on_bad=on_bad, loss_unit=loss_unit,
+    )  # fmt: skip
+    if not holdout and rolling is None and leave_out is None:
+        raise arguments.UsageError("say which runs to hold out: --holdout 'C > 1e21', --rolling C or --leave-out COL")
+    with show.progress("fitting") as progress:
+        record = js.compare(
+            runs,
+            entries,
+            holdout=holdout or None,
+            rolling=rolling,
+            cuts=arguments.count(cuts, "--cuts", 1),
+            leave_out=leave_out,
+            objective=arguments.objective(objective, delta),
+            level=arguments.number(level, "--level"),
+            seed=arguments.count(seed, "--seed", 0),
+            columns=others,
+            progress=progress,
+            **reading,
+        )
+    show.deliver(record, output, as_json)
+
+
+def predict(
+    source: FitFile,
+    N: Annotated[Text, option("-N", "X", "Size of the model.")] = None,
+    D: Annotated[Text, option("-D", "X", "Training tokens.")] = None,
+    C: Annotated[Text, option("-C", "X", "Training compute, for laws that take it.")] = None,
+    at: Annotated[list[str] | None, option("--at", "VAR=VALUE", "Another variable of the law; repeat.")] = None,
+    group: Group = None,
+    law: OwnLaw = None,
+    as_json: Json = False,
+) -> None:
+    """Predict one run, with its interval.
+
+    Numbers may be written 70B or 1.4T.
+    """
+    given = {
+        name: arguments.number(text, f"-{name}") for name, text in (("N", N), ("D", D), ("C", C)) if text is not None
+    }
+    for name, value in arguments.numbers(at, "--at", "VAR=VALUE").items():
+        if name in given:
+            raise InputError(f"--at: the value of {quoted(name)} is given twice")
+        given[name] = value
+    members = arguments.members(arguments.record(source, law), group)
+    with show.progress("predicting"):
+        rows = [{"group": name or None, **show.prediction(one, given)} for name, one in members]
+    if as_json:
+        print(show.json_text({"variables": given, "rows": rows}))
+        return
+    sound = [one for _, one in members if not arguments.failed(one)]
+    response = sound[0].law.response if sound else None
+    fits = [one for one in sound if isinstance(one, js.FitResult)]
+    level = f"{100 * fits[0].level:g} % " if fits else ""
+    header = ("fit", response.unit or response.name if response else "", f"{level}interval", "note")
+    cells = tuple(
+        (row["group"] or source, show.value(row["value"]), show.interval(row["interval"], 5), show.caution(row, one))
+        for row, (_, one) in zip(rows, members, strict=True)
+    )
+    notes = [
+        f"{show.source(one.constants)} Published constants have no interval."
+        for one in sound
+        if isinstance(one, js.laws.Instance)
+    ]
+    if any(row["interval"] for row in rows):
+        notes.append("The interval is the error of the law fitted; a single run scatters around it.")
+    if any(row["beyond_runs"] for row in rows):
+        notes.append("Beyond the runs, numbers hold only if the law does.")
+    place = ", ".join(f"{name} = {show.amount(name, value)}" for name, value in given.items())
+    title = f"{response.name if response else 'nothing'} at {place}"
+    show.print_reports(Report(title, blocks=(Table("", header, cells), Lines("", tuple(notes)))))

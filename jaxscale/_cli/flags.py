@@ -1,0 +1,65 @@
+"""The options that several commands share, written once."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jaxscale._cli import arguments
+
+Text = str | None
+Texts = list[str] | None
+RunsTable = Annotated[
+    str, typer.Argument(metavar="RUNS", help="Table of runs: CSV, TSV, JSON lines, Parquet; - is standard input.")
+]
+FitFile = Annotated[
+    str,
+    typer.Argument(metavar="FIT", help="File that `jaxscale fit -o` wrote, or law:instance (chinchilla:besiroglu)."),
+]
+OwnLaw = Annotated[
+    str | None,
+    typer.Option(
+        "--law", metavar="PATH.PY:NAME", help="The law of your own that FIT was made with; RUNS THE CODE in that file."
+    ),
+]
+Group = Annotated[
+    str | None, typer.Option("--group", metavar="NAME", help="Of a file of many fits, use only this group.")
+]
+Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write JSON to FILE.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of the report.")]
+
+
+def option(flag: str, value: str, help: str) -> Any:
+    return typer.Option(flag, metavar=value, help=help)
+
+
+ColumnN = Annotated[Text, option("-N", "COL", "Column of model sizes.")]
+ColumnD = Annotated[Text, option("-D", "COL", "Column of training tokens.")]
+ColumnC = Annotated[Text, option("-C", "COL", "Column of training FLOPs; with -N it gives D = C/6N.")]
+ColumnLoss = Annotated[Text, option("--loss", "COL", "Column of losses.")]
+Columns = Annotated[Texts, option("--col", "VAR=COL", "Column of another variable of the law; repeat.")]
+ResponseColumn = Annotated[Text, option("--response", "COL", "Column of what the law predicts, if not a loss.")]
+RunColumn = Annotated[Text, option("--run-column", "COL", "Which run a row is a checkpoint of.")]
+Where = Annotated[Texts, option("--where", "'COL OP VALUE'", "Rows to keep, with < <= > >= == or !=; repeat.")]
+OnBad = Annotated[str, option("--on-bad", "raise|drop", "What to do with rows that cannot be used.")]
+LossUnit = Annotated[str, option("--loss-unit", "nats|bits", "Unit of the losses; bits become nats.")]
+ObjectiveKind = Annotated[str, option("--objective", "|".join(arguments.OBJECTIVES), "Misfit to minimise.")]
+Delta = Annotated[
+    Text, option("--delta", "X", "Where Huber turns linear, or matched (to the noise).  [default: 0.001]")
+]
+WeightsColumn = Annotated[Text, option("--weights", "COL", "Column of weights of the runs.")]
+Seed = Annotated[str, option("--seed", "K", "Seed of everything random.")]
+Budgets = Annotated[Texts, option("--budget", "C", "What to spend, in the unit of the cost: FLOPs; repeat.")]
+Losses = Annotated[Texts, option("--reach-loss", "L", "Loss to reach at least cost, instead of budgets; repeat.")]
+CostName = Annotated[str, option("--cost", "NAME", "What a run costs.")]
+Served = Annotated[Text, option("--inference-tokens", "T", "Tokens to serve; their compute is part of the cost.")]
+Limits = Annotated[
+    Texts,
+    option(
+        "--limit", "NAME=VALUE", "Keep to a limit: N_max, N_min, D_max, D_min, D_per_N_max, D_per_N_min, U; repeat."
+    ),
+]
+MaxTokens = Annotated[Text, option("--max-tokens", "D", "Most training tokens; --limit D_max.")]
+MaxParams = Annotated[Text, option("--max-params", "N", "Largest model; --limit N_max.")]
+Unique = Annotated[Text, option("--unique-tokens", "U", "Unique tokens there are; others are repetitions.")]
+Level = Annotated[Text, option("--level", "P", "Coverage of the intervals.  [default: as in FIT]")]

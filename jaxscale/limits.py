@@ -73,13 +73,13 @@ class Limit:
             )
 
 
-def evaluate(function: Callable[..., Any], arguments: Iterable[str], logs: Mapping[str, Any]) -> Any:
+def evaluate_limit(function: Callable[..., Any], arguments: Iterable[str], logs: Mapping[str, Any]) -> Any:
     """A limit's formula where `logs` holds the logs of all variables and values by name."""
     return function(*(jnp.exp(logs[a]) if a in logs else logs[a.removeprefix("log_")] for a in arguments))
 
 
 @dataclass(frozen=True)
-class _Bound:
+class _BoundFormula:
     """log (top / bottom / cap), or its negative for a lower end."""
 
     sign: int
@@ -105,10 +105,10 @@ class _Cap:
 _UNITS = {"N": "parameters", "D": "tokens", "U": "tokens"}
 
 
-def _bound(name: str, sign: int, top: str, value: float, bottom: str | None = None) -> Limit:
+def bound(name: str, sign: int, top: str, value: float, bottom: str | None = None) -> Limit:
     below = () if bottom is None else (f"log_{bottom}",)
     unit = _UNITS.get(top, "") if bottom is None else f"{_UNITS.get(top, top)} per {_UNITS.get(bottom, bottom)[:-1]}"
-    return Limit(_Bound(sign), name, {name: value}, name, unit, True, (f"log_{top}", *below, f"log_{name}"))
+    return Limit(_BoundFormula(sign), name, {name: value}, name, unit, True, (f"log_{top}", *below, f"log_{name}"))
 
 
 def at_most(cost: CostModel, value: float, name: str = "") -> Limit:
@@ -190,7 +190,7 @@ def serving_price(
     return at_most(inference(1e6).dollars(accelerator, mfu=mfu, price=price), value, "serving_price")
 
 
-def read(limits: Any) -> tuple[tuple[Limit, ...], float | None]:
+def read_limits(limits: Any) -> tuple[tuple[Limit, ...], float | None]:
     """Limits of any accepted form, and the unique tokens there are, if that is among them.
 
     Raises:
@@ -234,7 +234,7 @@ def _from_key(key: str, value: Any) -> list[Limit]:
     if variable and end in ("max", "min"):
         if "_per_" in variable:
             return _from_key(variable, (None, value) if end == "max" else (value, None))
-        return [_bound(key, 1 if end == "max" else -1, variable, value)]
+        return [bound(key, 1 if end == "max" else -1, variable, value)]
     top, per, bottom = key.partition("_per_")
     if per and top and bottom:
         if isinstance(value, str) or not isinstance(value, Iterable):
@@ -243,7 +243,7 @@ def _from_key(key: str, value: Any) -> list[Limit]:
         if len(ends) != 2:
             raise InputError(f"{key} takes a pair (least, greatest), with None for an open end; got {quoted(value)}")
         return [
-            _bound(f"{key}_{word}", sign, top, given, bottom)
+            bound(f"{key}_{word}", sign, top, given, bottom)
             for word, sign, given in zip(("min", "max"), (-1, 1), ends, strict=True)
             if given is not None
         ]

@@ -26,7 +26,7 @@ from scipy.special import ndtri, stdtrit
 
 import jaxscale as js
 from jaxscale import costs
-from jaxscale._diagnostics.quantity import Quantity, make_quantity
+from jaxscale._diagnostics.quantity import Derived, make_derived
 from jaxscale._fitting.result import problem_of
 from jaxscale._problem.objectives import Objective
 from jaxscale._problem.problem import Problem, make_problem
@@ -36,9 +36,9 @@ from jaxscale._solver.search import search
 from jaxscale._trust.covariance import covariance_of, powell_covariance
 from jaxscale._trust.identification import identify
 from jaxscale._trust.interval_method import choose_method
-from jaxscale._trust.intervals import largest_relative_error, make_intervals, percentiles
+from jaxscale._trust.intervals import largest_relative_error, make_intervals, percentile_ends
 from jaxscale._trust.linearization import Linearization, linearize_all
-from jaxscale._trust.profile_curves import entry, profile
+from jaxscale._trust.profile_curves import entry, profile_curve
 from jaxscale._trust.resampling import bootstrap_draws
 from jaxscale.optim import damped_newton
 
@@ -168,19 +168,19 @@ class Cell:
         return runs if clusters is None else replace(runs, clusters=clusters)
 
     @property
-    def targets(self) -> dict[str, Quantity]:
+    def targets(self) -> dict[str, Derived]:
         """What intervals are of."""
         law = self.law
         names = [n for n in law.parameter_names if n == "E" or n.startswith(("alpha", "beta"))]
-        targets = {n: make_quantity(law, n) for n in names}
+        targets = {n: make_derived(law, n) for n in names}
         if self.planned:
             if {"alpha", "beta"} <= set(law.parameter_names):
-                targets["a"] = make_quantity(law, _share)
-            targets["N*"] = make_quantity(law, "N", budget=BUDGET, cost=costs.six_nd)
-            targets["loss*"] = make_quantity(law, "loss", budget=BUDGET, cost=costs.six_nd)
+                targets["a"] = make_derived(law, _share)
+            targets["N*"] = make_derived(law, "N", budget=BUDGET, cost=costs.six_nd)
+            targets["loss*"] = make_derived(law, "loss", budget=BUDGET, cost=costs.six_nd)
         else:
             far = {"N": 7e10} if len(law.variables) == 1 else {"N": 7e10, "D": 1.4e12}
-            targets["loss far"] = make_quantity(law, at=far)
+            targets["loss far"] = make_derived(law, at=far)
         return targets
 
 
@@ -341,10 +341,10 @@ def _intervals(
     of_parameters = [n for n in targets if n in cell.law.parameter_names]
     if method == "profile":
         rows = np.array([np.eye(len(best))[problem.free_names.index(n)] for n in of_parameters])
-        curves = dict(zip(of_parameters, profile(problem, best, at, entry, rows, LEVEL), strict=True))
+        curves = dict(zip(of_parameters, profile_curve(problem, best, at, entry, rows, LEVEL), strict=True))
         for name, (_, measure, given) in targets.items():
             if name not in curves:
-                (curves[name],) = profile(problem, best, at, measure, given[None], LEVEL)
+                (curves[name],) = profile_curve(problem, best, at, measure, given[None], LEVEL)
         ends = {name: (c.low, c.high) for name, c in curves.items()}
     for name, (_, measure, given) in targets.items():
         value, slope = (np.asarray(x) for x in _measured(measure)(best, given))
@@ -352,7 +352,7 @@ def _intervals(
         if kept is not None:
             values = np.asarray(_mapped(measure)(kept_of_one_shape(kept), given))[: len(kept)]
             values = values[np.isfinite(values)]
-            ends[name] = percentiles(values, value, LEVEL, corrected)
+            ends[name] = percentile_ends(values, value, LEVEL, corrected)
         if name == "N*" and method != "none" and covariance is not None:
             half = ndtri((1 + LEVEL) / 2) * np.sqrt(slope @ covariance.matrix @ slope)
             estimate["N* planned"], ends["N* planned"] = float(value), (float(value - half), float(value + half))

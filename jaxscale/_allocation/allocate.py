@@ -24,23 +24,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxscale._allocation.constrained import OK, solve
+from jaxscale._allocation.constrained import OK, solve_constrained
 from jaxscale._allocation.decision import decide
 from jaxscale._base.errors import InputError
 from jaxscale.costs import CostModel
-from jaxscale.laws import Law, Params
+from jaxscale.laws import Allocation, Law, Params
 from jaxscale.laws._math import floating
-from jaxscale.limits import read as read_limits
+from jaxscale.limits import read_limits as read_limits
 
 _MAX_ITERATIONS = 200  # bisection alone needs about 60
 _FIRST_REACH = 16.0  # longest first step in log N or log D while no bracket is known
-
-
-class Allocation(NamedTuple):
-    """Parameters and tokens that reach the least loss for a budget, in natural units."""
-
-    N: Array
-    D: Array
 
 
 def allocate(
@@ -106,7 +99,7 @@ def allocate(
     raw = {v.name for v in law.variables if v.domain != "positive"}
     given = jnp.stack([*theta, wanted, *(v if name in raw else jnp.log(v) for name, v in more.items())])
     starts = lax.stop_gradient(decision.starts(given))
-    found = solve(decision, given, starts, jnp.ones(len(decision.row_names), dtype))
+    found = solve_constrained(decision, given, starts, jnp.ones(len(decision.row_names), dtype))
     answer = dict(zip(decision.variables, jnp.exp(jnp.where(found.status == OK, found.x, jnp.nan)), strict=True))
     if tuple(answer) == Allocation._fields:
         return Allocation(**answer)
@@ -224,7 +217,7 @@ def _decreasing_root(
     """
     eps = jnp.finfo(start.dtype).eps
 
-    class State(NamedTuple):
+    class _Bracket(NamedTuple):
         t: Array
         low: Array  # largest t seen with a positive value
         high: Array  # smallest t seen with a negative value
@@ -233,7 +226,7 @@ def _decreasing_root(
         iterations: Array
         done: Array
 
-    def advance(state: State) -> State:
+    def advance(state: _Bracket) -> _Bracket:
         t = state.t
         value, slope = function(t)
         low, high = jnp.where(value > 0, t, state.low), jnp.where(value < 0, t, state.high)
@@ -250,7 +243,7 @@ def _decreasing_root(
         stuck = jnp.isnan(value) | (~bracketed & (outside == t) & ~zero)
         following = jnp.where(bracketed, inside, outside)
         following = jnp.where(zero, jnp.where(sound, newton, t), jnp.where(narrow, t, following))
-        return State(
+        return _Bracket(
             t=jnp.where(stuck, jnp.nan, following),
             low=low,
             high=high,
@@ -261,7 +254,7 @@ def _decreasing_root(
         )
 
     infinity = jnp.full_like(start, jnp.inf)
-    first = State(
+    first = _Bracket(
         start,
         -infinity,
         infinity,

@@ -11,7 +11,7 @@ from jax import Array
 
 from jaxscale._allocation.allocate import conditions, optimum
 from jaxscale._allocation.batches import batched, each
-from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK, Solution, correct, solve
+from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK, Solution, correct, solve_constrained
 from jaxscale._allocation.decision import Decision
 
 _LARGEST_IMBALANCE, _LARGEST_VIOLATION = 1e-9, 1e-10  # an answer is certified below both
@@ -42,7 +42,7 @@ def _solve(decision: Decision, settings: tuple, given: Array, on: Array) -> Solu
     """settings: shift of the starts, weight, rho, iterations."""
     shift, weight, rho, iterations = settings
     starts = jax.vmap(decision.starts, in_axes=-1, out_axes=-1)(given) + shift
-    return solve(decision, given, starts, on, weight, rho, iterations)
+    return solve_constrained(decision, given, starts, on, weight, rho, iterations)
 
 
 def _correct(decision: Decision, _: tuple, given: Array) -> Solution:

@@ -26,7 +26,7 @@ def batched(
     their number, it is one compiled program; `function` and `static` must be equal for equal work.
     """
     count = arrays[0].shape[-1]
-    hands, devices = workers(None)
+    worker_count, devices = workers(None)
     on_cpu = devices[0].platform == "cpu"
     lanes, size = _ON_CPU if on_cpu else _ON_ACCELERATOR
     run = _compiled(devices[0].platform)
@@ -47,8 +47,8 @@ def batched(
     alone = 0 if program in _compiled_for else 1
     _compiled_for.add(program)
     parts = [part(start) for start in starts[:alone]]
-    if min(hands, len(starts) - alone) > 1:
-        with ThreadPoolExecutor(hands) as pool:
+    if min(worker_count, len(starts) - alone) > 1:
+        with ThreadPoolExecutor(worker_count) as pool:
             parts += pool.map(part, starts[alone:])
     else:
         parts += map(part, starts[alone:])

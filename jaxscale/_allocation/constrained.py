@@ -44,7 +44,7 @@ _FAR = 0.05  # the correction moves the interior point's answer by no more
 Scalars = tuple[Array, ...]
 
 
-class Problem(Protocol):
+class ConstrainedProblem(Protocol):
     """What to solve. It is static under `jit`: equal problems must be equal, numbers belong into `given`."""
 
     def objective(self, x: Scalars, given: Array) -> Array:
@@ -75,8 +75,8 @@ class Solution(NamedTuple):
     iterations: Array
 
 
-def solve(
-    problem: Problem,
+def solve_constrained(
+    problem: ConstrainedProblem,
     given: Array,
     starts: Array,
     on: Array,
@@ -96,7 +96,7 @@ def solve(
         iterations: most steps of the interior point method.
     """
     if given.ndim == 1:
-        one = solve(problem, given[:, None], starts[..., None], on[:, None], weight, rho, iterations)
+        one = solve_constrained(problem, given[:, None], starts[..., None], on[:, None], weight, rho, iterations)
         return Solution(*(v[..., 0] for v in one))
     settings = [jnp.asarray(v, given.dtype) for v in (weight, rho, iterations)]
     x, multipliers, info = _core(problem, given, starts, on, *settings)
@@ -105,7 +105,7 @@ def solve(
     )
 
 
-def correct(problem: Problem, given: Array, x: Array, multipliers: Array) -> Solution:
+def correct(problem: ConstrainedProblem, given: Array, x: Array, multipliers: Array) -> Solution:
     """The answers to problems much like some whose answers x and `multipliers` are known, with all rows on.
 
     It takes a few steps of Newton's method, fails where the answer is not near, and looks for no other optimum.
@@ -127,7 +127,7 @@ def correct(problem: Problem, given: Array, x: Array, multipliers: Array) -> Sol
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _core(
-    problem: Problem, given: Array, starts: Array, on: Array, weight: Array, rho: Array, iterations: Array
+    problem: ConstrainedProblem, given: Array, starts: Array, on: Array, weight: Array, rho: Array, iterations: Array
 ) -> tuple:
     """(x, multipliers, what else is known). A caller's `vmap` adds lanes, since other axes are slow."""
     solver = custom_vmap(partial(_best_of_starts, problem))
@@ -149,7 +149,7 @@ def _core(
 
 
 def _best_of_starts(
-    problem: Problem, given: Array, starts: Array, on: Array, weight: Array, rho: Array, iterations: Array
+    problem: ConstrainedProblem, given: Array, starts: Array, on: Array, weight: Array, rho: Array, iterations: Array
 ) -> tuple:
     count, n, lanes = starts.shape
     first = tuple(starts.transpose(1, 0, 2).reshape(n, -1))
@@ -174,7 +174,7 @@ def _best_of_starts(
 
 
 @_core.defjvp
-def _core_jvp(problem: Problem, primals: tuple, tangents: tuple) -> tuple:
+def _core_jvp(problem: ConstrainedProblem, primals: tuple, tangents: tuple) -> tuple:
     """The optimality equations stay solved; `_core` is called again inside, so that derivatives of every order
     follow."""
     given = primals[0]
@@ -206,7 +206,7 @@ def _no_tangent(value: Array) -> Any:
 
 
 def _from_starts(
-    problem: Problem, given: Array, x0: Scalars, on: Array, weight: Array, rho: Array, most: Array
+    problem: ConstrainedProblem, given: Array, x0: Scalars, on: Array, weight: Array, rho: Array, most: Array
 ) -> tuple:
     """From one start for each lane."""
     eps = jnp.finfo(given.dtype).eps
@@ -256,7 +256,7 @@ class _Scaling(NamedTuple):
 
 # As functions of their own they are traced once for all who need them, which is most of the time before compilation.
 @partial(jax.jit, static_argnums=0, inline=True)
-def _first_order(problem: Problem, x: Scalars, given: Array) -> _Local:
+def _first_order(problem: ConstrainedProblem, x: Scalars, given: Array) -> _Local:
     def one(x: Scalars, given: Array) -> tuple:
         def both(x: Scalars) -> tuple:
             return problem.objective(x, given), problem.rows(x, given)
@@ -271,7 +271,9 @@ def _first_order(problem: Problem, x: Scalars, given: Array) -> _Local:
 
 
 @partial(jax.jit, static_argnums=0, inline=True)
-def _curvature(problem: Problem, x: Scalars, given: Array, factor: Array, prices: Array) -> list[list[Array]]:
+def _curvature(
+    problem: ConstrainedProblem, x: Scalars, given: Array, factor: Array, prices: Array
+) -> list[list[Array]]:
     """Second derivatives of the Lagrangian: rows that are linear have no part in them, nor in the program."""
 
     def one(x: Scalars, given: Array, factor: Array, prices: Array) -> list:
@@ -288,7 +290,7 @@ def _curvature(problem: Problem, x: Scalars, given: Array, factor: Array, prices
 
 
 @partial(jax.jit, static_argnums=0, inline=True)
-def _value(problem: Problem, x: Scalars, given: Array) -> Array:
+def _value(problem: ConstrainedProblem, x: Scalars, given: Array) -> Array:
     return jax.vmap(problem.objective, in_axes=-1, out_axes=-1)(x, given)
 
 
@@ -320,7 +322,7 @@ class _Interior(NamedTuple):
 
 
 def _interior_point(
-    problem: Problem,
+    problem: ConstrainedProblem,
     given: Array,
     scaling: _Scaling,
     x: Scalars,
@@ -427,7 +429,9 @@ class _Certificate(NamedTuple):
         return (self.kkt < _KKT * eps) & (self.violation < _VIOLATION * eps)
 
 
-def _newton(problem: Problem, given: Array, on: Array, weight: Array, x: Scalars, prices: Array) -> _Certificate:
+def _newton(
+    problem: ConstrainedProblem, given: Array, on: Array, weight: Array, x: Scalars, prices: Array
+) -> _Certificate:
     """Newton's method on the optimality equations, with the rows that hold guessed anew in every step.
 
     They are those whose price outweighs their slack: rows of negative price go and violated ones come (Hintermueller,

@@ -16,8 +16,8 @@ from jaxscale._base.text import quoted
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law, Params, chinchilla, gadre_overtrain, kaplan_nd, muennighoff
 from jaxscale.laws._math import logsumexp
-from jaxscale.laws.data_constrained import _log_worth
-from jaxscale.limits import UNIQUE_TOKENS, Limit, _bound, evaluate
+from jaxscale.laws.data_constrained import log_worth
+from jaxscale.limits import UNIQUE_TOKENS, Limit, bound, evaluate_limit
 
 Goal = Literal["loss", "cost"]
 
@@ -108,7 +108,7 @@ class Decision:
 
     def _row(self, row: Row, logs: dict[str, Any], given: Array) -> Any:
         values = {mine: given[self.names.index(name)] for mine, name in row.names}
-        return jnp.asarray(evaluate(row.function, row.arguments, {**values, **logs}), given.dtype)
+        return jnp.asarray(evaluate_limit(row.function, row.arguments, {**values, **logs}), given.dtype)
 
     def starts(self, given: Array) -> Array:
         """(n_starts, n) points to start from: one if the problem is convex, else several."""
@@ -165,10 +165,10 @@ def decide(
             "limit D_max instead"
         )
     if unique is not None:
-        bound = _bound(UNIQUE_TOKENS, 1, UNIQUE_TOKENS, unique)
+        limit = bound(UNIQUE_TOKENS, 1, UNIQUE_TOKENS, unique)
         if repeated:
-            bound = _bound(UNIQUE_TOKENS, 1, "D", unique, "epochs")
-        limits = (*limits, Limit(bound.function, "U", bound.values, "U", "tokens", True, bound.arguments))
+            limit = bound(UNIQUE_TOKENS, 1, "D", unique, "epochs")
+        limits = (*limits, Limit(limit.function, "U", limit.values, "U", "tokens", True, limit.arguments))
     free = [name for name in known if name not in fixed and not (repeated and name == UNIQUE_TOKENS)]
     everything = [*free, *fixed, *(["epochs"] if repeated else [])]
     if not free:
@@ -201,7 +201,7 @@ def decide(
     ends = {name: _FURTHEST[sign] for name, sign, _, _ in standard} | {"D_per_N_min": 1e-39}
     rows = []
     bounds = [
-        asked.pop(name, None) or _bound(name, sign, top, ends[name], bottom) for name, sign, top, bottom in standard
+        asked.pop(name, None) or bound(name, sign, top, ends[name], bottom) for name, sign, top, bottom in standard
     ]
     limits = (*bounds, *asked.values())
     for limit in limits:
@@ -244,7 +244,7 @@ def _repeated(p: Params, log_N: Any, log_D: Any, log_epochs: Any) -> Any:
     log_G = (jnp.log(p.alpha / p.beta) + p.log_A - p.log_B) / (p.alpha + p.beta)
     log_N_fresh = jnp.minimum(log_N, log_G + (p.beta / p.alpha) * (log_G + log_fresh))
     worth_N, worth_D = (
-        _log_worth(log_N_fresh, log_N, p.R_N_star),
-        _log_worth(log_fresh, log_shown, p.R_D_star) + log_D - log_shown,
+        log_worth(log_N_fresh, log_N, p.R_N_star),
+        log_worth(log_fresh, log_shown, p.R_D_star) + log_D - log_shown,
     )
     return logsumexp(p.log_E, p.log_A - p.alpha * worth_N, p.log_B - p.beta * worth_D)

@@ -7,7 +7,7 @@ from itertools import combinations
 from jaxscale._approaches.envelope import Envelope
 from jaxscale._approaches.isoflop import MISFIT, IsoFlop
 from jaxscale._approaches.law_fit import compute_ratios
-from jaxscale._approaches.side_by_side import Approach, Reason, flops
+from jaxscale._approaches.side_by_side import Approach, Difference, flops
 from jaxscale._approaches.trend import Interval
 from jaxscale._base.text import format_number
 from jaxscale._data.runs import Runs
@@ -42,9 +42,9 @@ def differences_of(
     whole: Envelope | None,
     fitted: FitResult | None,
     budgets: tuple[float, ...],
-) -> tuple[Reason, ...]:
+) -> tuple[Difference, ...]:
     reasons = [
-        Reason("disagree", f"the intervals of {one.name!r} and {other.name!r} have nothing in common.")
+        Difference("disagree", f"the intervals of {one.name!r} and {other.name!r} have nothing in common.")
         for one, other in pairs_apart(rows)
     ]
     by_code = {row.code: row for row in rows if not row.missing}
@@ -54,7 +54,7 @@ def differences_of(
         assert fitted is not None  # a bias is known from the fitted law
         alpha, beta = fitted.params["alpha"], fitted.params["beta"]
         reasons.append(
-            Reason(
+            Difference(
                 "parabola_bias",
                 f"alpha {alpha:.3f} and beta {beta:.3f} differ, so losses along a budget are no parabola: even without "
                 f"noise it would put a off by {parabola.bias_a:+.4f} and D at {flops(furthest)} FLOPs by "
@@ -66,7 +66,7 @@ def differences_of(
         low, high = (format_number(x, 3) for x in ratios)
         times = low if low == high else f"{low} to {high}"
         reasons.append(
-            Reason(
+            Difference(
                 "compute",
                 f"the table's compute is {times} times 6 N D; approaches 1 and 2 go "
                 "by the table, the fit's best sizes by 6 N D.",
@@ -75,11 +75,11 @@ def differences_of(
     profiles = next(iter(isoflops.values())).profiles if isoflops else ()
     centre = _centring(isoflops)
     if centre is not None:
-        reasons.append(Reason("off_centre", centre))
+        reasons.append(Difference("off_centre", centre))
     outside = [flops(p.budget) for p in profiles if p.note]
     if outside:
         reasons.append(
-            Reason(
+            Difference(
                 "optimum_outside",
                 f"the best size of {', '.join(outside)} FLOPs lies outside the runs; approach 2 leaves them out, the "
                 "fit does not.",
@@ -87,11 +87,11 @@ def differences_of(
         )
     used = max((i.N.count for i in isoflops.values()), default=0)
     if 0 < used < _FEW_BUDGETS:
-        reasons.append(Reason("few_budgets", f"a line through {used} budgets says little about its exponent."))
+        reasons.append(Difference("few_budgets", f"a line through {used} budgets says little about its exponent."))
     unbiased = isoflops.get("unbiased")
     if unbiased is not None and unbiased.misfit > MISFIT:
         reasons.append(
-            Reason(
+            Difference(
                 "shape",
                 f"along a budget the losses do not follow the law: it misses them by {unbiased.misfit:.1f} times the "
                 "noise between neighbouring sizes. Runs far from the optimum then pull the unbiased form and the fit; "
@@ -102,13 +102,15 @@ def differences_of(
         low, high = whole.sensitivity.exponent.min(), whole.sensitivity.exponent.max()
         if high - low > 0.05:
             reasons.append(
-                Reason("envelope", f"how the envelope is taken alone moves its exponent from {low:.3f} to {high:.3f}.")
+                Difference(
+                    "envelope", f"how the envelope is taken alone moves its exponent from {low:.3f} to {high:.3f}."
+                )
             )
     far = max((row.decades_beyond[budgets.index(furthest)] for row in by_code.values()), default=0.0)
     if far > _FAR and len(by_code) > 1:
         sizes = [row.N[budgets.index(furthest)][0] for row in by_code.values()]
         reasons.append(
-            Reason(
+            Difference(
                 "extrapolation",
                 f"{flops(furthest)} FLOPs is {far:.1f} decades beyond the largest budget with an optimum: "
                 f"small differences of exponents become a factor of {max(sizes) / min(sizes):.2f} in N there.",

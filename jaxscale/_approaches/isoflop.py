@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.interpolate import Akima1DInterpolator
 
 from jaxscale._approaches.budgets import FEWEST_SIZES, BudgetRuns, by_budget
-from jaxscale._approaches.isoflop_shape import Shape, fit_shape
+from jaxscale._approaches.isoflop_shape import SharedShape, fit_shape
 from jaxscale._approaches.lowest_points import (
     FEWEST_DEVIATIONS,
     akima_lowest,
@@ -18,7 +18,7 @@ from jaxscale._approaches.lowest_points import (
     parabola_lowest,
     window_around,
 )
-from jaxscale._approaches.trend import Trend, check_resampling, percentiles, through, trend_table, words
+from jaxscale._approaches.trend import Trend, check_resampling, percentile_interval, through, trend_table, words
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, plural, quoted
@@ -36,7 +36,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Profile:
+class Budget:
     """One budget: its runs by size, and the optimum found there.
 
     budget: FLOPs. sizes, tokens, loss: (n_sizes,), ascending in size; repeated sizes are averaged in logs, and losses
@@ -75,7 +75,7 @@ class IsoFlop(Reporting):
 
     method: Method
     points: int | None
-    profiles: tuple[Profile, ...]
+    profiles: tuple[Budget, ...]
     N: Trend
     D: Trend
     level: float
@@ -257,7 +257,7 @@ def _by_curve(
     return found
 
 
-def _by_shape(tables: list[BudgetRuns], draws: int, seed: int) -> tuple[Shape, list[_Found]]:
+def _by_shape(tables: list[BudgetRuns], draws: int, seed: int) -> tuple[SharedShape, list[_Found]]:
     offsets = np.array([t.log_per_size for t in tables])
     columns = [(t.log_n, t.log_d, np.exp(t.log_loss)) for t in tables]
     shape = fit_shape(columns, offsets, draws=draws, seed=seed)
@@ -286,8 +286,14 @@ def _end(table: BudgetRuns, log_loss: np.ndarray) -> str:
 
 # --- The record ---
 def _profile(
-    table: BudgetRuns, found: _Found, method: str, points: int | None, shape: Shape | None, index: int, level: float
-) -> Profile:
+    table: BudgetRuns,
+    found: _Found,
+    method: str,
+    points: int | None,
+    shape: SharedShape | None,
+    index: int,
+    level: float,
+) -> Budget:
     log_loss = table.levelled()
     grid = np.linspace(table.log_n[0], table.log_n[-1], 101)
     if shape is not None:
@@ -304,8 +310,8 @@ def _profile(
         grid = np.linspace(table.log_n[window][0], table.log_n[window][-1], 101)
         curve = np.polyval(c, grid - centre)
     size = math.exp(found.log_n)
-    ends = None if found.note else percentiles(found.draws, level)
-    return Profile(
+    ends = None if found.note else percentile_interval(found.draws, level)
+    return Budget(
         budget=math.exp(table.log_budget),
         sizes=np.exp(table.log_n),
         tokens=np.exp(table.log_d),
@@ -320,7 +326,7 @@ def _profile(
     )
 
 
-def _notes(profiles: tuple[Profile, ...], unused: int, shape: Shape | None, misfit: float) -> tuple[str, ...]:
+def _notes(profiles: tuple[Budget, ...], unused: int, shape: SharedShape | None, misfit: float) -> tuple[str, ...]:
     notes = []
     if unused:
         notes.append(f"{plural(unused, 'run')} in no budget of {FEWEST_SIZES} sizes, and not used here.")
@@ -341,7 +347,7 @@ def _notes(profiles: tuple[Profile, ...], unused: int, shape: Shape | None, misf
     return tuple(notes)
 
 
-def _outliers(tables: list[BudgetRuns], shape: Shape | None) -> tuple[str, ...]:
+def _outliers(tables: list[BudgetRuns], shape: SharedShape | None) -> tuple[str, ...]:
     """A sentence on runs far off the shape that all budgets share: least squares lets them pull."""
     if shape is None:
         return ()

@@ -32,7 +32,7 @@ _NO_NOISE = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
-class Shape:
+class SharedShape:
     """alpha, beta; linear: (n_budgets, 3), E_c and the two terms at the pivots; log_best: (n_budgets,) optima in logs.
 
     pivots: (n_budgets, 2), log N and log D that the terms refer to. offsets: (n_budgets,), log N + log D at the budget.
@@ -59,7 +59,7 @@ class Shape:
 
 def fit_shape(
     tables: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], offsets: np.ndarray, *, draws: int, seed: int
-) -> Shape:
+) -> SharedShape:
     """The shared shape of budgets, each (log N, log D, loss) of its runs; `offsets` is log N + log D of each budget."""
     pivots = np.array([[log_n.mean(), log_d.mean()] for log_n, log_d, _ in tables])
     longest = max(len(loss) for *_, loss in tables)
@@ -87,7 +87,7 @@ def fit_shape(
         theirs, their_linear, _ = _robust(u, v, weights, targets, start, _ROUNDS_OF_DRAWS)
         drawn = _lowest(theirs, their_linear, pivots, offsets)
     alpha, beta = np.exp(best[0])
-    return Shape(
+    return SharedShape(
         float(alpha),
         float(beta),
         linear[0],

@@ -53,7 +53,7 @@ class Approach:
 
 
 @dataclass(frozen=True)
-class Reason:
+class Difference:
     """Why approaches disagree, or may: a code that means one thing for ever, and a sentence."""
 
     code: str
@@ -81,7 +81,7 @@ class Approaches(Reporting):
     _columns = 120
 
     rows: tuple[Approach, ...]
-    reasons: tuple[Reason, ...]
+    reasons: tuple[Difference, ...]
     budgets: tuple[float, ...]
     agree: bool
     level: float

@@ -35,7 +35,7 @@ class Trend:
     @property
     def interval(self) -> Interval | None:
         """Percentile interval of the exponent, None where too many draws have no line."""
-        return percentiles(self.draws[:, 1], self.level)
+        return percentile_interval(self.draws[:, 1], self.level)
 
     @property
     def coefficient(self) -> float:
@@ -45,7 +45,7 @@ class Trend:
     def at(self, budget: float) -> tuple[float, Interval | None]:
         """The optimum at a budget in FLOPs, and its interval."""
         log_budget = math.log(budget)
-        ends = percentiles(self.draws @ np.array([1.0, log_budget]), self.level)
+        ends = percentile_interval(self.draws @ np.array([1.0, log_budget]), self.level)
         value = math.exp(self.log_coefficient + self.exponent * log_budget)
         return value, None if ends is None else (math.exp(ends[0]), math.exp(ends[1]))
 
@@ -117,7 +117,7 @@ def _variance(moved: np.ndarray) -> float:
     return float(np.mean(((high - low) / 1.349) ** 2))
 
 
-def percentiles(values: np.ndarray, level: float) -> Interval | None:
+def percentile_interval(values: np.ndarray, level: float) -> Interval | None:
     """The middle `level` of the finite values, None where more than a tenth are missing."""
     finite = values[np.isfinite(values)]
     if not len(values) or len(finite) < (1 - _MOST_LOST) * len(values):

@@ -1,4 +1,5 @@
 """The command line: one command calls one public function.
 
-Read `app` (the commands), `arguments` (words into values), `output` (records into text and files).
+Read `app` (what commands there are), `fit_commands`, `plan_commands`, `catalogue_commands`, `flags` (options that
+they share), `arguments` (words into values), `printing` (records into text and files), `process`.
 """

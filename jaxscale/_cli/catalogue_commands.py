@@ -6,8 +6,7 @@ import typer
 
 import jaxscale as js
 from jaxscale._base.report import Report, Table
-from jaxscale._cli import arguments
-from jaxscale._cli import output as show
+from jaxscale._cli import arguments, printing
 
 
 def models(
@@ -16,7 +15,7 @@ def models(
     ] = "chinchilla:besiroglu",
 ) -> None:
     """Compare known models with the best use of their compute."""
-    show.print_reports(js.reference_models(arguments.members(arguments.record(source, None), None)[0][1]).report())
+    printing.print_reports(js.reference_models(arguments.members(arguments.record(source, None), None)[0][1]).report())
 
 
 def laws(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one law in full.")] = None) -> None:
@@ -29,11 +28,11 @@ def laws(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show
         law = name.partition(":")[0]
         if law not in js.laws.names():  # perhaps constants of one
             law = next((each for each in js.laws.names() if law in js.laws.get(each).constants), law)
-        show.print_reports(show.law_report(js.laws.get(law)))
+        printing.print_reports(printing.law_report(js.laws.get(law)))
         return
     every = [js.laws.get(each) for each in js.laws.names()]
     rows = tuple((law.name, law.formula, ", ".join(law.published) or "–") for law in every)
     note = "`jaxscale laws NAME` shows one in full. Constants go where a fit goes: `frontier chinchilla:besiroglu`."
-    show.print_reports(
+    printing.print_reports(
         Report(f"{len(every)} laws", blocks=(Table("", ("law", "formula", "published constants"), rows, note),))
     )

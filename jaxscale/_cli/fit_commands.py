@@ -8,8 +8,7 @@ import jaxscale as js
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Table
 from jaxscale._base.text import inert, quoted
-from jaxscale._cli import arguments
-from jaxscale._cli import output as show
+from jaxscale._cli import arguments, printing
 from jaxscale._cli.flags import (
     ColumnC,
     ColumnD,
@@ -42,20 +41,20 @@ _DEMO_BUDGETS = (1e21, 1e22, 1e23, 1e24)
 def demo() -> None:
     """Fit, judge and plan on a made-up sweep."""
     runs, truth = js.synthetic.demo_runs(), js.synthetic.demo_truth()
-    with show.progress("fitting the demo set") as progress:
+    with printing.progress("fitting the demo set") as progress:
         result = js.fit(js.laws.get("chinchilla"), runs, progress=progress)
         plan = js.frontier(result, _DEMO_BUDGETS)
     rows = []
     for name, value in result.params.items():
         actual, interval = truth.params[name], result.intervals.params.get(name)
         inside = "–" if interval is None else "yes" if interval[0] <= actual <= interval[1] else "no"
-        rows.append((name, show.plain(actual), show.plain(value), show.interval(interval), inside))
+        rows.append((name, printing.plain(actual), printing.plain(value), printing.interval(interval), inside))
     header = ("parameter", "truth", "estimate", f"{100 * result.level:g} % interval", "inside")
     note = (
         "inside: whether the interval holds the truth. A robust loss limits the bias that bad runs bring, but does not "
         "remove it."
     )
-    show.print_reports(
+    printing.print_reports(
         Report(
             "The demo set is synthetic: a sweep drawn from a known law, with realistic noise and a few bad runs.",
             blocks=(Table("The truth beside what the fit recovered", header, tuple(rows), note),),
@@ -155,7 +154,7 @@ def fit(
             raise InputError(f"{unusable[0]} cannot be used with a chain of laws")
         fitting = {name: value for name, value in fitting.items() if name not in ("starts", "tied")}
         checked = js.read_runs(runs, **reading, **others)
-        with show.progress("fitting") as progress:
+        with printing.progress("fitting") as progress:
             record = js.fit_chain(chosen, checked, joint=joint, **fitting, progress=progress)
     elif joint:
         raise InputError(
@@ -163,11 +162,11 @@ def fit(
         )
     elif by is None:
         checked = js.read_runs(runs, **reading, **others)
-        with show.progress("fitting") as progress:
+        with printing.progress("fitting") as progress:
             record = js.fit(chosen, checked, **fitting, progress=progress)
     else:
         fitting |= {} if share is None else {"share": arguments.shares(share)}
-        with show.progress("fitting") as progress:
+        with printing.progress("fitting") as progress:
             record = js.fit_many(chosen, runs, by=by, columns=others, **reading, **fitting, progress=progress)
     members = arguments.members(record, None)
     if all(arguments.failed(one) for _, one in members):
@@ -175,7 +174,7 @@ def fit(
         raise InputError(
             f"none of the {len(members)} groups could be fitted; the first, {quoted(name)}: {failure.text}"
         )
-    show.deliver(record, output, as_json)
+    printing.deliver(record, output, as_json)
     if strict and not all(isinstance(one, js.FitResult) and one.verdict.trustworthy for _, one in members):
         raise typer.Exit(1)
 
@@ -225,7 +224,7 @@ def compare(
     )  # fmt: skip
     if not holdout and rolling is None and leave_out is None:
         raise arguments.UsageError("say which runs to hold out: --holdout 'C > 1e21', --rolling C or --leave-out COL")
-    with show.progress("fitting") as progress:
+    with printing.progress("fitting") as progress:
         record = js.compare(
             runs,
             entries,
@@ -240,7 +239,7 @@ def compare(
             progress=progress,
             **reading,
         )
-    show.deliver(record, output, as_json)
+    printing.deliver(record, output, as_json)
 
 
 def predict(
@@ -265,10 +264,10 @@ def predict(
             raise InputError(f"--at: the value of {quoted(name)} is given twice")
         given[name] = value
     members = arguments.members(arguments.record(source, law), group)
-    with show.progress("predicting"):
-        rows = [{"group": name or None, **show.prediction(one, given)} for name, one in members]
+    with printing.progress("predicting"):
+        rows = [{"group": name or None, **printing.prediction(one, given)} for name, one in members]
     if as_json:
-        print(show.json_text({"variables": given, "rows": rows}))
+        print(printing.json_text({"variables": given, "rows": rows}))
         return
     sound = [one for _, one in members if not arguments.failed(one)]
     response = sound[0].law.response if sound else None
@@ -276,11 +275,16 @@ def predict(
     level = f"{100 * fits[0].level:g} % " if fits else ""
     header = ("fit", response.unit or response.name if response else "", f"{level}interval", "note")
     cells = tuple(
-        (row["group"] or source, show.value(row["value"]), show.interval(row["interval"], 5), show.caution(row, one))
+        (
+            row["group"] or source,
+            printing.value(row["value"]),
+            printing.interval(row["interval"], 5),
+            printing.caution(row, one),
+        )
         for row, (_, one) in zip(rows, members, strict=True)
     )
     notes = [
-        f"{show.source(one.constants)} Published constants have no interval."
+        f"{printing.source(one.constants)} Published constants have no interval."
         for one in sound
         if isinstance(one, js.laws.Instance)
     ]
@@ -288,6 +292,6 @@ def predict(
         notes.append("The interval is the error of the law fitted; a single run scatters around it.")
     if any(row["beyond_runs"] for row in rows):
         notes.append("Beyond the runs, numbers hold only if the law does.")
-    place = ", ".join(f"{name} = {show.amount(name, value)}" for name, value in given.items())
+    place = ", ".join(f"{name} = {printing.amount(name, value)}" for name, value in given.items())
     title = f"{response.name if response else 'nothing'} at {place}"
-    show.print_reports(Report(title, blocks=(Table("", header, cells), Lines("", tuple(notes)))))
+    printing.print_reports(Report(title, blocks=(Table("", header, cells), Lines("", tuple(notes)))))

@@ -7,8 +7,7 @@ import jaxscale as js
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Report
 from jaxscale._base.text import quoted
-from jaxscale._cli import arguments
-from jaxscale._cli import output as show
+from jaxscale._cli import arguments, printing
 from jaxscale._cli.flags import (
     Budgets,
     CostName,
@@ -58,14 +57,14 @@ def frontier(
         raise InputError(
             f"FIT {quoted(source)} holds {len(members)} fits; a file of a plan is of one: choose it with --group"
         )
-    with show.progress("planning"):
+    with printing.progress("planning"):
         plans: list[tuple[str, Any]] = [
             (name, one if arguments.failed(one) else js.frontier(one, **asked)) for name, one in members
         ]
     if len(plans) == 1 and not arguments.failed(plans[0][1]):
-        show.deliver(plans[0][1], output, as_json)
+        printing.deliver(plans[0][1], output, as_json)
         return
-    show.print_reports(
+    printing.print_reports(
         *(
             Report(f"{name} · no plan", plan.text)
             if arguments.failed(plan)
@@ -117,6 +116,6 @@ def what_if(
         raise InputError(f"FIT {quoted(source)} holds {len(members)} fits; choose one with --group")
     if arguments.failed(members[0][1]):
         raise InputError(members[0][1].text)
-    with show.progress("planning"):
+    with printing.progress("planning"):
         change = js.what_if(js.frontier(members[0][1], **before), **after)
-    show.deliver(change, output, as_json)
+    printing.deliver(change, output, as_json)

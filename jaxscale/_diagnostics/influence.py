@@ -16,9 +16,9 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number
 from jaxscale._data.runs import Runs
-from jaxscale._diagnostics.quantity import Quantity, make_quantity
+from jaxscale._diagnostics.quantity import Derived, make_derived
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
-from jaxscale._problem.arrays import Own, Points, Task
+from jaxscale._problem.arrays import Overrides, Points, Task
 from jaxscale._problem.evaluate import evaluator, predictor
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import Stack
@@ -68,7 +68,7 @@ class Influence(Reporting):
     names: tuple[str, ...]
     rows: np.ndarray
     theta: np.ndarray
-    quantity: Quantity | None
+    quantity: Derived | None
     change: np.ndarray | None
     pull: np.ndarray
     leverage: np.ndarray
@@ -188,7 +188,7 @@ def influence(
     wanted = "N" if quantity is None and budget is not None else quantity
     watched = None
     if wanted is not None or at is not None:
-        watched = make_quantity(result.law, wanted, budget=budget, cost=chosen, at=at)
+        watched = make_derived(result.law, wanted, budget=budget, cost=chosen, at=at)
     labels = runs.clusters if by is None else tuple(map(str, by))
     if labels is not None and len(labels) != runs.count:
         raise InputError(f"by= has {len(labels)} labels for {runs.count} runs")
@@ -202,7 +202,7 @@ def _influence(
     result: FitResult,
     problem: Problem,
     runs: Runs,
-    watched: Quantity | None,
+    watched: Derived | None,
     labels: tuple[str, ...] | None,
     together: int,
     exact: bool | None,
@@ -322,7 +322,7 @@ def _compiled_measure(measure: Callable[[Any, Any], Any]):
     return jax.jit(jax.vmap(measure, (0, None)))
 
 
-def _measured(watched: Quantity, problem: Problem, free: np.ndarray) -> np.ndarray:
+def _measured(watched: Derived, problem: Problem, free: np.ndarray) -> np.ndarray:
     """The quantity (its log where positive) at free values (k, free)."""
     measure, given = watched.of_free(problem)
     return np.asarray(_compiled_measure(measure)(free, given))
@@ -334,7 +334,7 @@ def _refits(problem: Problem, best: np.ndarray, masks: Sequence[np.ndarray]) -> 
     weights = problem.padded(np.array([np.where(mask, 0.0, own) for mask in masks]))
     table, starts = np.zeros(len(masks), int), np.repeat(best[None], len(masks), axis=0)
     free, _, status, _ = solve_stack(
-        Stack.of([problem]), damped_newton(), table, starts, own=Own(weights), damping=NEAR
+        Stack.of([problem]), damped_newton(), table, starts, own=Overrides(weights), damping=NEAR
     )
     return np.where(((status == CONVERGED) | (status == STUCK))[:, None], free, np.nan)
 

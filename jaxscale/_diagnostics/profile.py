@@ -12,10 +12,10 @@ from jaxscale import costs
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._data.runs import Runs
-from jaxscale._diagnostics.quantity import Quantity, make_quantity
+from jaxscale._diagnostics.quantity import Derived, make_derived
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
 from jaxscale._trust.linearization import linearize
-from jaxscale._trust.profile_curves import profile as trace
+from jaxscale._trust.profile_curves import profile_curve
 from jaxscale.costs import CostModel
 
 
@@ -28,7 +28,7 @@ class Profile(Reporting):
     (k, n_parameters): the refits. notes: what to know.
     """
 
-    quantity: Quantity
+    quantity: Derived
     estimate: float
     low: float
     high: float
@@ -100,7 +100,7 @@ def profile(
     level = result.level if level is None else float(level)
     if not 0 < level < 1:
         raise InputError(f"level must lie between 0 and 1 (0.9 is 90 %), got {level!r}")
-    asked = make_quantity(result.law, quantity, budget=budget, cost=_cost(cost), at=at)
+    asked = make_derived(result.law, quantity, budget=budget, cost=_cost(cost), at=at)
     runs = runs_of(result, runs)
     problem = problem_of(result, runs)
     with jax.enable_x64(True):
@@ -109,7 +109,7 @@ def profile(
         if linear.freedom < 1:
             raise InputError(f"{linear.freedom} degrees of freedom: no interval covers; add runs or fix parameters")
         measure, given = asked.of_free(problem)
-        (curve,) = trace(problem, best, linear, measure, given[None], level)
+        (curve,) = profile_curve(problem, best, linear, measure, given[None], level)
     if not np.isfinite(curve.estimate):
         raise InputError(f"{asked.name} does not exist at this fit: the law has no optimum there")
     notes = []

@@ -23,7 +23,7 @@ _PLANNED = {"N": "parameters", "D": "tokens", "tokens_per_param": "tokens per pa
 
 
 @dataclass(frozen=True, eq=False)
-class Quantity:
+class Derived:
     """`function(theta, given)` is the quantity, or its logarithm if `logged`; theta a tuple of scalars, pure JAX.
 
     `given` (k,) holds what may change without a new compilation: a budget, the point of a prediction.
@@ -52,14 +52,14 @@ class Quantity:
         return _of_free(self.function, problem.layout), np.concatenate([problem.pinned, self.given])
 
 
-def make_quantity(
+def make_derived(
     law: Law,
     wanted: str | Callable[..., Any] | None = None,
     *,
     budget: float | str | None = None,
     cost: CostModel | None = None,
     at: Mapping[str, float] | None = None,
-) -> Quantity:
+) -> Derived:
     """The quantity asked for.
 
     Args:
@@ -79,7 +79,7 @@ def make_quantity(
         if budget is not None:
             raise InputError("a function of the parameters takes no budget; use js.allocate inside it")
         name = getattr(wanted, "__name__", "quantity").replace("<lambda>", "your quantity")
-        return Quantity(name, "", False, False, _any(law, wanted), np.empty(0))
+        return Derived(name, "", False, False, _any(law, wanted), np.empty(0))
     if at is not None:
         return _response(law, wanted, at)
     if budget is not None:
@@ -90,7 +90,7 @@ def make_quantity(
             raise InputError(f"at a budget there is {', '.join(_PLANNED)}; got {quoted(wanted)}")
         unit = _PLANNED[wanted] or law.response.unit
         name = f"best {wanted} for {format_number(amount, 3, suffixes=False)} {cost.unit}"
-        return Quantity(name, unit, True, wanted in "ND", _planned(law, cost, wanted), np.array([np.log(amount)]))
+        return Derived(name, unit, True, wanted in "ND", _planned(law, cost, wanted), np.array([np.log(amount)]))
     if wanted not in law.parameter_names:
         raise InputError(
             f"law {law.name!r} has no parameter {quoted(wanted)}; it has {', '.join(law.parameter_names)}. "
@@ -99,8 +99,8 @@ def make_quantity(
     k = law.parameter_names.index(wanted)
     parameter = law.parameters[k]
     if parameter.transform == "logit":
-        return Quantity(wanted, parameter.unit, False, False, _any(law, _Getter(wanted)), np.empty(0))
-    return Quantity(wanted, parameter.unit, parameter.transform == "log", False, _entry(k), np.empty(0))
+        return Derived(wanted, parameter.unit, False, False, _any(law, _Getter(wanted)), np.empty(0))
+    return Derived(wanted, parameter.unit, parameter.transform == "log", False, _entry(k), np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _planned(law: Law, cost: CostModel, wanted: str) -> Callable[[tuple, Array],
     return measure
 
 
-def _response(law: Law, wanted: str | None, at: Mapping[str, float]) -> Quantity:
+def _response(law: Law, wanted: str | None, at: Mapping[str, float]) -> Derived:
     names = [v.name for v in law.variables]
     if wanted not in (None, law.response.name) or set(at) != set(names):
         raise InputError(
@@ -162,7 +162,7 @@ def _response(law: Law, wanted: str | None, at: Mapping[str, float]) -> Quantity
     words = ", ".join(f"{n} = {format_number(x)}" for n, x in zip(names, values, strict=True))
     logged = law.response.domain == "positive"
     name = f"{law.response.name} at {words}"
-    return Quantity(name, law.response.unit, logged, False, _response_of(law), np.array(logs))
+    return Derived(name, law.response.unit, logged, False, _response_of(law), np.array(logs))
 
 
 @lru_cache(maxsize=64)
@@ -171,6 +171,6 @@ def _response_of(law: Law) -> Callable[[tuple, Array], Array]:
 
 
 @lru_cache(maxsize=64)
-def slopes_of(function: Callable[[Array, Array], Array]) -> Callable[[Any, Any], Any]:
+def derived_slopes(function: Callable[[Array, Array], Array]) -> Callable[[Any, Any], Any]:
     """(value, gradient) of a function of the free values, compiled."""
     return jax.jit(jax.value_and_grad(function))

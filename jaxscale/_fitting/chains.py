@@ -24,7 +24,7 @@ from jaxscale._solver.outcome import Starts
 from jaxscale._trust.covariance import Covariance, covariance_of
 from jaxscale._trust.identification import Identification
 from jaxscale._trust.interval_method import FEWEST_CLUSTERS, FEWEST_RUNS_FOR_PAIRS
-from jaxscale._trust.intervals import Intervals, percentiles
+from jaxscale._trust.intervals import Intervals, percentile_ends
 from jaxscale._trust.linearization import linearize
 from jaxscale._trust.resampling import bootstrap_draws
 from jaxscale.laws import Law, Variable, get
@@ -231,7 +231,7 @@ def _with_draws(
     ends = {}
     for k in free:
         parameter = staged.law.parameters[k]
-        low, high = percentiles(kept[:, k], staged.theta[k], level, of_step[k])
+        low, high = percentile_ends(kept[:, k], staged.theta[k], level, of_step[k])
         ends[parameter.name] = (parameter.to_natural(low), parameter.to_natural(high))
     count = len(set(runs.clusters)) if runs.clusters is not None else runs.count
     words = ["bias-corrected percentile" if x else "percentile" for x in corrected]

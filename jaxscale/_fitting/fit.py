@@ -10,7 +10,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.fit_stack import fit_stack
-from jaxscale._fitting.options import Bounds, How, IntervalMethod, weighted
+from jaxscale._fitting.options import Bounds, FitOptions, IntervalMethod, weighted
 from jaxscale._fitting.result import FitResult
 from jaxscale._problem.objectives import Objective
 from jaxscale._problem.problem import Priors
@@ -73,7 +73,9 @@ def fit(
         InputError: the runs lack something the law reads, or an argument cannot be used. A fit that is bad but
             possible is returned with a verdict that says so.
     """
-    how = How.of(law, objective, starts, optimizer, intervals, level, draws, fixed, tied, bounds, priors, seed, devices)
+    how = FitOptions.of(
+        law, objective, starts, optimizer, intervals, level, draws, fixed, tied, bounds, priors, seed, devices
+    )
     read = weighted(runs, weights)
     with jax.enable_x64(True):
         (made,) = fit_stack(Stack.of([how.problem(read)]), [read], how, progress)

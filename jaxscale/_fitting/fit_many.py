@@ -18,7 +18,7 @@ from jaxscale._data.runs import Runs, as_runs
 from jaxscale._data.tables import read_frame
 from jaxscale._fitting.fit_stack import fit_stack, make_result
 from jaxscale._fitting.fits import Entry, Failure, Fits
-from jaxscale._fitting.options import How
+from jaxscale._fitting.options import FitOptions
 from jaxscale._fitting.result import FitResult
 from jaxscale._pooling.sharing import Ratio, fit_together, noise_of
 from jaxscale._problem.problem import Problem
@@ -68,7 +68,7 @@ def fit_many(
         InputError: there is no column `by`, an option is unknown, or a parameter cannot be shared.
     """
     widths = _widths(share)
-    reading, how = _told(law, columns, weights, options)
+    reading, how = _options_of(law, columns, weights, options)
     if widths:
         return _fit_shared(data, by, reading, how, widths, progress)
     chunks = _chunks(data, by, reading, how, progress)
@@ -89,21 +89,21 @@ def fit_stream(
 
     Arguments are those of `fit_many`; give an iterator of (group, runs), so that not all runs are in memory either.
     """
-    reading, how = _told(law, columns, weights, options)
+    reading, how = _options_of(law, columns, weights, options)
     for chunk in _chunks(data, by, reading, how, progress):
         yield Fits(by, tuple(chunk)).to_frame()
 
 
-def _told(
+def _options_of(
     law: Law | str, columns: Mapping[str, str] | None, weights: str | None, options: Mapping[str, Any]
-) -> tuple[dict[str, Any], How]:
+) -> tuple[dict[str, Any], FitOptions]:
     """What a call says about reading tables, and how to fit."""
     reading = {"weights": weights, **dict(columns or {})} | {k: v for k, v in options.items() if k in _READING}
-    return reading, How.of(law, **{k: v for k, v in options.items() if k not in _READING})
+    return reading, FitOptions.of(law, **{k: v for k, v in options.items() if k not in _READING})
 
 
 def _chunks(
-    data: Any, by: str, reading: Mapping[str, Any], how: How, progress: Progress | None
+    data: Any, by: str, reading: Mapping[str, Any], how: FitOptions, progress: Progress | None
 ) -> Iterator[list[tuple[str, Entry]]]:
     """Groups fitted some at a time, in their order."""
     groups = _groups(data, by)
@@ -116,7 +116,7 @@ def _chunks(
             progress(done, total, "groups")
 
 
-def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: How) -> list[tuple[str, Entry]]:
+def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: FitOptions) -> list[tuple[str, Entry]]:
     """Fit each group, side by side with others of its size."""
     entries: dict[int, Entry] = {}
     stacks: dict[tuple[int, int], list[tuple[int, Problem, Runs]]] = {}
@@ -138,8 +138,8 @@ def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: How) -
             return list(zip(indices, fit_stack(Stack.of(problems), tables, how), strict=True))
 
     # In threads, so that one stack of tables is made ready while another is being solved.
-    hands, devices = workers(how.devices)
-    with ThreadPoolExecutor(hands if hands > len(devices) else 1) as pool:
+    worker_count, devices = workers(how.devices)
+    with ThreadPoolExecutor(worker_count if worker_count > len(devices) else 1) as pool:
         for k, made in itertools.chain.from_iterable(pool.map(fitted, parts)):
             entries[k] = Failure("bad_input", str(made)) if isinstance(made, InputError) else cache(made)
     return [(name, entries[k]) for k, (name, *_) in enumerate(groups)]
@@ -156,7 +156,12 @@ def _widths(share: str | Sequence[str] | Mapping[str, float]) -> dict[str, float
 
 
 def _fit_shared(
-    data: Any, by: str, reading: Mapping[str, Any], how: How, widths: Mapping[str, float], progress: Progress | None
+    data: Any,
+    by: str,
+    reading: Mapping[str, Any],
+    how: FitOptions,
+    widths: Mapping[str, float],
+    progress: Progress | None,
 ) -> Fits:
     """All groups in one joint fit."""
     for name in widths:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxscale._base.errors import InputError
 from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs
-from jaxscale._fitting.options import How, float_or_none
+from jaxscale._fitting.options import FitOptions, float_or_none
 from jaxscale._fitting.result import FitResult
 from jaxscale._pooling.sharing import Member
 from jaxscale._problem.arrays import Solutions
@@ -36,7 +36,11 @@ from jaxscale.optim import CONVERGED, NOT_FINITE, damped_newton
 
 
 def fit_stack(
-    stack: Stack, runs: Sequence[Runs], how: How, progress: Progress | None = None, near: np.ndarray | None = None
+    stack: Stack,
+    runs: Sequence[Runs],
+    how: FitOptions,
+    progress: Progress | None = None,
+    near: np.ndarray | None = None,
 ) -> list[Callable[[], FitResult] | InputError]:
     """Fit every table of a stack: what makes its result, or why there is none. Call under float64.
 
@@ -50,7 +54,7 @@ def fit_stack(
     free = _best(stack, searches)
     at = linearize_all(stack, free)
     if how.solver == "damped_newton" and not isinstance(how.starts, (str, int)) and len(stack.stages) == 1:
-        searches = [_with_care(p, s, x, options) for p, s, x in zip(stack.problems, searches, at, strict=True)]
+        searches = [_with_trust_region(p, s, x, options) for p, s, x in zip(stack.problems, searches, at, strict=True)]
         free = _best(stack, searches)
         at = linearize_all(stack, free)
     if stack.first.provisional:
@@ -86,7 +90,7 @@ def _best(stack: Stack, searches: Sequence[Search]) -> np.ndarray:
     return np.array([s.solutions.free[s.best] if np.isfinite(s.lowest) else anywhere for s in searches])
 
 
-def _with_care(problem: Problem, found: Search, at: Linearization, options: Mapping[str, Any]) -> Search:
+def _with_trust_region(problem: Problem, found: Search, at: Linearization, options: Mapping[str, Any]) -> Search:
     """The search with its lowest start run again by a trust region, where it ended in trouble: somebody chose it."""
     best = found.best if np.isfinite(found.lowest) else None
     if best is None or (
@@ -105,7 +109,7 @@ def _with_care(problem: Problem, found: Search, at: Linearization, options: Mapp
 def _fit_at_noise(
     stack: Stack,
     runs: Sequence[Runs],
-    how: How,
+    how: FitOptions,
     progress: Progress | None,
     searches: Sequence[Search],
     free: np.ndarray,
@@ -136,7 +140,7 @@ def _fit_at_noise(
     return [made[k] for k in range(len(stack))]
 
 
-def _nowhere_finite(how: How, found: Search) -> InputError:
+def _nowhere_finite(how: FitOptions, found: Search) -> InputError:
     return InputError(
         f"law {how.law.name!r} is not finite at any of {found.considered} starts; "
         "check the units, or give starts=[{...}]"
@@ -149,7 +153,7 @@ def _refitted(
     free: np.ndarray,
     at: Sequence[Linearization],
     searches: Sequence[Search],
-    how: How,
+    how: FitOptions,
     progress: Progress | None,
 ) -> dict[int, tuple[Intervals, Covariance | None]]:
     """Intervals of those tables that are refitted for them."""
@@ -191,7 +195,7 @@ def make_result(
     at: Linearization,
     refitted: tuple[Intervals, Covariance | None] | None,
     at_noise: tuple[AtNoise, ...],
-    how: How,
+    how: FitOptions,
     member: Member | None = None,
 ) -> FitResult:
     """The record of one fit, with its verdict; of a joint fit, that of one `member`."""

@@ -21,7 +21,7 @@ _DEFAULT_STEPS, _FIRST_ORDER_STEPS = 300, 5000
 
 
 @dataclass(frozen=True, eq=False)
-class How:
+class FitOptions:
     """Everything a fit is told but its runs, checked."""
 
     law: Law
@@ -56,7 +56,7 @@ class How:
         priors: Priors | None = None,
         seed: int = 0,
         devices: Sequence[Any] | None = None,
-    ) -> "How":
+    ) -> "FitOptions":
         """The arguments of `fit`, checked, with their defaults in place."""
         law = get(law) if isinstance(law, str) else law
         _check_options(starts, intervals, level, draws)

@@ -15,7 +15,7 @@ from jaxscale._planning.frontier import frontier
 from jaxscale._planning.plan import Plan, Request
 from jaxscale.costs import check_positive
 from jaxscale.limits import UNIQUE_TOKENS, Limit
-from jaxscale.limits import read as read_limits
+from jaxscale.limits import read_limits as read_limits
 
 _SIGMAS = re.compile(r"([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)\s*sigmas?", re.IGNORECASE)
 _TIMES = re.compile(r"[x*]\s*([0-9.]+(?:e[+-]?[0-9]+)?)", re.IGNORECASE)

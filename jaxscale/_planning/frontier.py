@@ -34,7 +34,7 @@ from jaxscale._planning.prices import shadow_prices
 from jaxscale._planning.uncertainty import covariance_of_source, delta_method, expected_regret, from_draws
 from jaxscale.costs import CostModel, check_positive
 from jaxscale.laws import Law
-from jaxscale.limits import read as read_limits
+from jaxscale.limits import read_limits as read_limits
 
 _STATUS: dict[int, Status] = {OK: "ok", INFEASIBLE: "infeasible", FAILED: "failed", FLAT: "flat"}
 _FLAT_CURVATURE = 1e-10  # of the log loss, in logs of the variables; below it rounding moves the optimum by 0.1 %
@@ -98,7 +98,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     level = 0.9 if chosen is None else float(chosen)
     if not 0 < level < 1:
         raise InputError(f"level must lie between 0 and 1, got {level!r}; write 0.9 for 90 %")
-    decision, values, quiet = decide(
+    decision, values, implicit = decide(
         law, request.cost, request.limits, request.unique, request.goal, request.fixed, request.assumed
     )
     raw = {v.name for v in law.variables if v.domain != "positive"}
@@ -151,7 +151,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
         notes = [*notes, *_moved(decision, answers, matched, second.objective.words)]
 
     ranges = getattr(getattr(source, "record", None), "ranges", None) or {}
-    shown = [name for name in decision.names if name not in quiet]
+    shown = [name for name in decision.names if name not in implicit]
     one_sided = _one_sided(decision, expansions, givens, quantities, combine, shown)
     rows = []
     for i, target in enumerate(targets):
@@ -183,7 +183,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
                 binding=tuple(
                     name for name in touched if answers.multipliers[i, decision.row_names.index(name)] > 1e-9
                 ),
-                shadow_price=shadow_prices(decision, found, logs[i], givens[i], quiet, request)
+                shadow_price=shadow_prices(decision, found, logs[i], givens[i], implicit, request)
                 if found and status == "ok"
                 else {},
                 intervals={} if found is None or ends is None else _present(quantities, ends[:, i], positive),
@@ -208,7 +208,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
                 note=note,
             )
         )
-    kept_names = {row.main for row in decision.limits if row.main and row.main not in quiet}
+    kept_names = {row.main for row in decision.limits if row.main and row.main not in implicit}
     return Plan(
         law=law,
         params={name: float(params[name]) for name in law.parameter_names},
@@ -220,7 +220,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
         label=label,
         notes=tuple(notes),
         limits={name: float(v) for name, v in values.items() if name in kept_names},
-        assumptions={name: float(v) for name, v in values.items() if name not in quiet},
+        assumptions={name: float(v) for name, v in values.items() if name not in implicit},
         per={name: _per(law, name) for name in shown},
         request=request,
     )

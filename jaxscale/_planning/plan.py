@@ -11,7 +11,7 @@ import pandas as pd
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, plural, quoted
-from jaxscale._planning.plan_row import PlanRow, Status, plain
+from jaxscale._planning.plan_row import PlanRow, Status, number_or_none
 from jaxscale._planning.sensitivity import Sensitivity, moved
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
@@ -195,21 +195,23 @@ class Plan(Reporting):
         }
 
     def _row(self, row: PlanRow) -> dict[str, Any]:
-        certificate = {k: v if isinstance(v, bool) else plain(v) for k, v in row.certificate.items()}
+        certificate = {k: v if isinstance(v, bool) else number_or_none(v) for k, v in row.certificate.items()}
         return {
-            "budget": plain(row.budget),
+            "budget": number_or_none(row.budget),
             "status": row.status,
             "conflict": list(row.conflict),
-            **{name: plain(getattr(row, name)) for name in ("N", "D", "loss", "tokens_per_param")},
-            "cost": {self.unit: plain(row.cost)},
+            **{name: number_or_none(getattr(row, name)) for name in ("N", "D", "loss", "tokens_per_param")},
+            "cost": {self.unit: number_or_none(row.cost)},
             "binding": list(row.binding),
             "certificate": certificate,
-            "shadow_price": {k: {"value": plain(p.value), "unit": p.unit} for k, p in row.shadow_price.items()},
-            "intervals": {name: [plain(end) for end in ends] for name, ends in row.intervals.items()},
-            "regret": {name: plain(value) for name, value in row.regret.items()},
-            "decades_beyond_data": plain(row.decades_beyond_data),
-            "variables": {name: plain(value) for name, value in row.variables.items()},
-            "reach_loss": plain(row.reach_loss),
+            "shadow_price": {
+                k: {"value": number_or_none(p.value), "unit": p.unit} for k, p in row.shadow_price.items()
+            },
+            "intervals": {name: [number_or_none(end) for end in ends] for name, ends in row.intervals.items()},
+            "regret": {name: number_or_none(value) for name, value in row.regret.items()},
+            "decades_beyond_data": number_or_none(row.decades_beyond_data),
+            "variables": {name: number_or_none(value) for name, value in row.variables.items()},
+            "reach_loss": number_or_none(row.reach_loss),
             "note": row.note,
         }
 

@@ -62,6 +62,6 @@ class PlanRow:
         return self.note if self.conflict in ((), ("reach_loss",)) else f"{self.note}: {', '.join(self.conflict)}"
 
 
-def plain(value: float | None) -> float | None:
+def number_or_none(value: float | None) -> float | None:
     """The number for JSON: None if there is none."""
     return None if value is None or not math.isfinite(value) else float(value)

@@ -21,7 +21,12 @@ _PLANNERS_UNITS = {
 
 
 def shadow_prices(
-    decision: Decision, found: Expansion, logs: np.ndarray, given: np.ndarray, quiet: frozenset[str], request: Request
+    decision: Decision,
+    found: Expansion,
+    logs: np.ndarray,
+    given: np.ndarray,
+    implicit: frozenset[str],
+    request: Request,
 ) -> dict[str, Price]:
     """What one more unit of each binding limit changes, in words of a planner; relaxing a limit lowers loss or cost."""
     n = len(decision.variables)
@@ -47,7 +52,7 @@ def shadow_prices(
         if j == 0:
             continue
         row = decision.limits[j - 1]
-        if row.main is None or row.main in quiet:
+        if row.main is None or row.main in implicit:
             continue
         value = math.exp(given[decision.names.index(row.main)])
         many, words = _PLANNERS_UNITS.get(row.unit, (1.0, f"unit of {row.name}"))

@@ -15,7 +15,7 @@ from jaxscale._planning.changes import limits_text, rebuilt, with_limits, with_v
 from jaxscale._planning.foretold import first_order_moves, number_or_dash
 from jaxscale._planning.frontier import make_plan
 from jaxscale._planning.plan import Plan
-from jaxscale._planning.plan_row import QUANTITIES, PlanRow, plain
+from jaxscale._planning.plan_row import QUANTITIES, PlanRow, number_or_none
 from jaxscale.costs import CostModel
 
 _UNSET = object()
@@ -68,8 +68,8 @@ class WhatIf(Reporting):
                 {
                     "before": a,
                     "after": b,
-                    "difference": {n: plain(getattr(new, n) - getattr(old, n)) for n in names},
-                    "first_order": {n: plain(foretold.get(n, math.nan) - getattr(old, n)) for n in names},
+                    "difference": {n: number_or_none(getattr(new, n) - getattr(old, n)) for n in names},
+                    "first_order": {n: number_or_none(foretold.get(n, math.nan) - getattr(old, n)) for n in names},
                 }
             )
         return {"format": "jaxscale.what_if/1", "changes": dict(self.changes), "rows": rows}

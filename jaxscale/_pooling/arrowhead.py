@@ -1,4 +1,4 @@
-"""Groups with parameters in common, minimised together: damped Newton on a Hessian in the shape of an arrow.
+"""Groups with parameters in common, minimised together: damped Newton on an arrowhead Hessian.
 
 A group's free values are its own, or lie around a centre that all groups have in common: value = centre + width *
 offset, where offsets weigh as standard normal ones would, and a width of 0 leaves one value for all. A prior of what
@@ -16,12 +16,12 @@ import jax
 import numpy as np
 
 from jaxscale._base.devices import compile_options
-from jaxscale._problem.arrays import Tables, Task
+from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.evaluate import evaluator
 from jaxscale._problem.losses import Prior
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import stacked_rows
-from jaxscale._solver.damped import solve_positive
+from jaxscale._solver.damped import solve_positive_many
 from jaxscale._solver.solve import FAR
 from jaxscale.laws._operations import wide
 from jaxscale.optim import OUTER_SHARE, RUNNING, STEP_LIMIT, weigh
@@ -47,7 +47,7 @@ class Reached(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Arrow:
+class Arrowhead:
     """Problems of one task whose free values `columns` (k,) lie around common centres, `widths` (k,) apart.
 
     noise: what half a squared offset of one weighs in the objective. prior: of the centres, (k,); the problems have
@@ -61,7 +61,7 @@ class Arrow:
     prior: Prior
 
     @classmethod
-    def of(cls, problems: Sequence[Problem], columns: Sequence[int], widths: Any, noise: float) -> "Arrow":
+    def of(cls, problems: Sequence[Problem], columns: Sequence[int], widths: Any, noise: float) -> "Arrowhead":
         """The problems padded to one number of rows; what is one value for all keeps to the bounds of all."""
         widths = np.asarray(widths, np.float64)
         rows = max(stacked_rows(p) for p in problems)
@@ -79,7 +79,7 @@ class Arrow:
         return cls(tuple(p.with_rows(rows) for p in boxed), tuple(columns), widths, float(noise), in_common)
 
     @cached_property
-    def stages(self) -> tuple[Tables, ...]:
+    def stages(self) -> tuple[ProblemArrays, ...]:
         """The tables of all groups, (groups, ...), at each stage of the objective, without priors: see `weighed`."""
         bare = [replace(p, losses=tuple(x._replace(prior=None) for x in p.losses)) for p in self.problems]
         return tuple(
@@ -98,21 +98,21 @@ class Arrow:
     def weighed(self) -> np.ndarray:
         """Curvature (p,) that the weight of the offsets and priors add."""
         prior = self.problems[0].loss.prior
-        return np.where(self.loose, self.noise, 0.0 if prior is None else prior.weight)
+        return np.where(self.partly_pooled, self.noise, 0.0 if prior is None else prior.weight)
 
     @cached_property
     def target(self) -> np.ndarray:
         """Where the coordinates (p,) are pulled by that weight: offsets to zero, others to the centre of their
         prior."""
         prior = self.problems[0].loss.prior
-        return np.where(self.loose | (self.weighed == 0), 0.0, 0.0 if prior is None else prior.centre)
+        return np.where(self.partly_pooled | (self.weighed == 0), 0.0, 0.0 if prior is None else prior.centre)
 
     @cached_property
-    def loose(self) -> np.ndarray:
+    def partly_pooled(self) -> np.ndarray:
         """Which of the p coordinates are offsets that may differ from zero."""
-        loose = np.zeros(len(self.size), bool)
-        loose[list(self.columns)] = self.widths > 0
-        return loose
+        partly_pooled = np.zeros(len(self.size), bool)
+        partly_pooled[list(self.columns)] = self.widths > 0
+        return partly_pooled
 
     @cached_property
     def select(self) -> np.ndarray:
@@ -129,8 +129,8 @@ class Arrow:
         return np.where(self.size > 0, apart / np.where(self.size > 0, self.size, 1.0), 0.0)
 
     def blocks(self, curvature: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The arrow of curvatures (..., groups, p, p): of each group (..., groups, p, p), between groups and centres
-        (..., groups, p, k), of the centres (..., k, k)."""
+        """The arrowhead of curvatures (..., groups, p, p): of each group (..., groups, p, p), between groups and
+        centres (..., groups, p, k), of the centres (..., k, k)."""
         columns = list(self.columns)
         group = curvature * np.outer(self.size, self.size) + np.diag(self.weighed)
         between = curvature[..., columns] * self.size[:, None]
@@ -139,14 +139,14 @@ class Arrow:
 
 
 def minimise(
-    arrow: Arrow,
+    arrowhead: Arrowhead,
     free: np.ndarray,
     centre: np.ndarray,
     *,
     group: np.ndarray | None = None,
     weights: np.ndarray | None = None,
-    lean: np.ndarray | None = None,
-    lean_centre: np.ndarray | None = None,
+    perturbed: np.ndarray | None = None,
+    perturbed_centre: np.ndarray | None = None,
     hold: bool = False,
     damping: float = FAR,
 ) -> Reached:
@@ -164,10 +164,10 @@ def minimise(
         damping: to begin with.
     """
     if group is None:
-        group = np.broadcast_to(np.arange(len(arrow.problems)), free.shape[:2])
+        group = np.broadcast_to(np.arange(len(arrowhead.problems)), free.shape[:2])
     found = None
-    for stage in range(len(arrow.stages)):
-        found = _descend(arrow, stage, free, centre, group, weights, lean, lean_centre, hold, damping)
+    for stage in range(len(arrowhead.stages)):
+        found = _descend(arrowhead, stage, free, centre, group, weights, perturbed, perturbed_centre, hold, damping)
         sound = np.isfinite(found.value)
         free = np.where(sound[:, None, None], found.free, free)
         centre = np.where(sound[:, None], found.centre, centre)
@@ -184,19 +184,19 @@ class _Model(NamedTuple):
     exact: np.ndarray
 
 
-def _descend(arrow, stage, free, centre, group, weights, lean, lean_centre, hold, damping) -> Reached:
-    count, k = len(free), len(arrow.columns)
-    tables = arrow.stages[stage]
+def _descend(arrowhead, stage, free, centre, group, weights, perturbed, perturbed_centre, hold, damping) -> Reached:
+    count, k = len(free), len(arrowhead.columns)
+    tables = arrowhead.stages[stage]
     lower, upper = tables.lower[group], tables.upper[group]
-    tight = arrow.widths == 0
+    tight = arrowhead.widths == 0
     ends = tuple(
-        np.where(tight, x[:, 0][:, list(arrow.columns)], far) for x, far in ((lower, -np.inf), (upper, np.inf))
+        np.where(tight, x[:, 0][:, list(arrowhead.columns)], far) for x, far in ((lower, -np.inf), (upper, np.inf))
     )
-    lean = np.broadcast_to(arrow.target, free.shape) if lean is None else lean
-    prior = arrow.prior if lean_centre is None else arrow.prior._replace(centre=lean_centre)
+    perturbed = np.broadcast_to(arrowhead.target, free.shape) if perturbed is None else perturbed
+    prior = arrowhead.prior if perturbed_centre is None else arrowhead.prior._replace(centre=perturbed_centre)
     prior = Prior(*(np.broadcast_to(x, (count, k)) for x in prior))
     centre = np.clip(centre, *ends)
-    own = arrow.own(np.clip(free, lower, upper), centre)
+    own = arrowhead.own(np.clip(free, lower, upper), centre)
     square = (*free.shape, free.shape[2])
     best = _Model(np.full(count, np.inf), np.zeros(free.shape), np.zeros(square), np.zeros(square))
     point, point_centre = own.copy(), centre.copy()
@@ -207,8 +207,8 @@ def _descend(arrow, stage, free, centre, group, weights, lean, lean_centre, hold
         a = active
         share = np.minimum(OUTER_SHARE, 1e6 * damping[a])
         mine = None if weights is None else weights[a]
-        here = _evaluate(arrow, tables, arrow.free(own[a], centre[a]), group[a], mine, share)
-        pull = 0.5 * np.sum(arrow.weighed * (own[a] - lean[a]) ** 2, axis=(1, 2))
+        here = _evaluate(arrowhead, tables, arrowhead.free(own[a], centre[a]), group[a], mine, share)
+        pull = 0.5 * np.sum(arrowhead.weighed * (own[a] - perturbed[a]) ** 2, axis=(1, 2))
         if not hold:
             pull = pull + Prior(prior.centre[a], prior.weight[a]).penalty(centre[a])
         here = here._replace(value=here.value + pull)
@@ -227,48 +227,50 @@ def _descend(arrow, stage, free, centre, group, weights, lean, lean_centre, hold
             break
         model = _Model(*(x[a] for x in best))
         here_own, here_centre = point[a], point_centre[a]
-        gradient = model.gradient * arrow.size + arrow.weighed * (here_own - lean[a])
-        of_centre = model.gradient.sum(axis=1)[:, list(arrow.columns)] + prior.weight[a] * (
+        gradient = model.gradient * arrowhead.size + arrowhead.weighed * (here_own - perturbed[a])
+        of_centre = model.gradient.sum(axis=1)[:, list(arrowhead.columns)] + prior.weight[a] * (
             here_centre - prior.centre[a]
         )
-        at = arrow.free(here_own, here_centre)
-        held = (arrow.size == 0) | ((at <= lower[a]) & (gradient > 0)) | ((at >= upper[a]) & (gradient < 0))
+        at = arrowhead.free(here_own, here_centre)
+        held = (arrowhead.size == 0) | ((at <= lower[a]) & (gradient > 0)) | ((at >= upper[a]) & (gradient < 0))
         low, high = (x[a] for x in ends)
         held_centre = np.full((len(a), k), hold)
         held_centre |= ((here_centre <= low) & (of_centre > 0)) | ((here_centre >= high) & (of_centre < 0))
-        step, step_centre, curvature, usable = _step(arrow, model, gradient, of_centre, damping[a], held, held_centre)
+        step, step_centre, curvature, usable = _step(
+            arrowhead, model, gradient, of_centre, damping[a], held, held_centre
+        )
         moved_centre = np.clip(here_centre + step_centre, low, high)
-        moved = arrow.own(np.clip(arrow.free(here_own + step, moved_centre), lower[a], upper[a]), moved_centre)
+        moved = arrowhead.own(np.clip(arrowhead.free(here_own + step, moved_centre), lower[a], upper[a]), moved_centre)
         step, step_centre = moved - here_own, moved_centre - here_centre
-        expected = _decrease(arrow, gradient, of_centre, curvature, step, step_centre)
+        expected = _decrease(arrowhead, gradient, of_centre, curvature, step, step_centre)
         usable &= np.isfinite(expected) & (expected > 0)
         own[a] = np.where(usable[:, None, None], moved, here_own)
         centre[a] = np.where(usable[:, None], moved_centre, here_centre)
         damping[a] *= np.where(usable, 1.0, 10.0)
         predicted[a] = np.where(usable, expected, 1.0)
-    return Reached(arrow.free(point, point_centre), point_centre, best.value, status, steps)
+    return Reached(arrowhead.free(point, point_centre), point_centre, best.value, status, steps)
 
 
-def _decrease(arrow, gradient, of_centre, curvature, step, step_centre) -> np.ndarray:
+def _decrease(arrowhead, gradient, of_centre, curvature, step, step_centre) -> np.ndarray:
     """What the quadratic model expects of a step, (starts,)."""
     linear = np.sum(gradient * step, axis=(1, 2)) + np.sum(of_centre * step_centre, axis=1)
-    moved = arrow.free(step, step_centre)
-    bend = np.einsum("sgi,sgij,sgj->s", moved, curvature, moved) + np.sum(arrow.weighed * step**2, axis=(1, 2))
-    bend = bend + np.sum(arrow.prior.weight * step_centre**2, axis=1)
+    moved = arrowhead.free(step, step_centre)
+    bend = np.einsum("sgi,sgij,sgj->s", moved, curvature, moved) + np.sum(arrowhead.weighed * step**2, axis=(1, 2))
+    bend = bend + np.sum(arrowhead.prior.weight * step_centre**2, axis=1)
     return -linear - 0.5 * bend
 
 
-def _step(arrow, model, gradient, of_centre, damping, held, held_centre):
+def _step(arrowhead, model, gradient, of_centre, damping, held, held_centre):
     """The damped step in coordinates and centres, the curvature it was made with, and whether it can be used.
 
     Groups take their exact curvature where it is positive definite. Where the centres have none then, all groups take
     that of Gauss and Newton, which always is.
     """
-    group, _, centres = arrow.blocks(model.gauss_newton)
+    group, _, centres = arrowhead.blocks(model.gauss_newton)
     scale, scale_centre = (_unit(np.diagonal(x, axis1=-2, axis2=-1)) for x in (group, centres))
 
     def solve(curvature: np.ndarray, which: Any):
-        group, between, centres = arrow.blocks(curvature)
+        group, between, centres = arrowhead.blocks(curvature)
         s, c, h, hc = scale[which], scale_centre[which], held[which], held_centre[which]
         group = np.where(h[..., None] | h[..., None, :], 0.0, group * s[..., None] * s[..., None, :])
         group = group + _diagonal(np.where(h, 1.0, damping[which][:, None, None]))
@@ -277,11 +279,11 @@ def _step(arrow, model, gradient, of_centre, damping, held, held_centre):
         centres = centres + _diagonal(np.where(hc, 1.0, damping[which][:, None]))
         right = np.where(h, 0.0, -s * gradient[which])
         right_centre = np.where(hc, 0.0, -c * of_centre[which])
-        solved, sound = solve_positive(group, np.concatenate([right[..., None], between], axis=-1))
+        solved, sound = solve_positive_many(group, np.concatenate([right[..., None], between], axis=-1))
         alone, along = solved[..., 0], solved[..., 1:]
         schur = centres - np.einsum("sgik,sgil->skl", between, along)
         left = right_centre - np.einsum("sgik,sgi->sk", between, alone)
-        moved_centre, joint = solve_positive(schur, left[..., None])
+        moved_centre, joint = solve_positive_many(schur, left[..., None])
         moved_centre = moved_centre[..., 0]
         moved = alone - np.einsum("sgik,sk->sgi", along, moved_centre)
         return s * moved, c * moved_centre, sound, joint
@@ -310,10 +312,10 @@ def _diagonal(values: np.ndarray) -> np.ndarray:
     return values[..., None] * np.eye(values.shape[-1])
 
 
-def _evaluate(arrow, tables, free, group, weights, share) -> _Model:
+def _evaluate(arrowhead, tables, free, group, weights, share) -> _Model:
     """The model at free values (starts, groups, p), some lanes at a time."""
     count, groups, p = free.shape
-    run = _compiled(arrow.problems[0].task)
+    run = _compiled(arrowhead.problems[0].task)
     rows = tables.points.response.shape[1]
     lanes = int(np.clip(_POINTS_AT_ONCE // rows, 8, 256))
     flat, table = free.reshape(-1, p), group.reshape(-1)

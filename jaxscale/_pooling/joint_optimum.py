@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from jaxscale._pooling.arrowhead import Arrow
+from jaxscale._pooling.arrowhead import Arrowhead
 from jaxscale._problem.stack import stacks_of
 from jaxscale._problem.units import in_plain_counts
 from jaxscale._trust.covariance import LEAST_ROOM, bread_weights
@@ -17,10 +17,10 @@ from jaxscale._trust.linearization import Linearization, linearize_all
 class JointOptimum:
     """Everything about a joint fit that follows from where it ended: free values (groups, p), centres (k,)."""
 
-    def __init__(self, arrow: Arrow, free: np.ndarray, centre: np.ndarray):
-        self.arrow, self.free, self.centre = arrow, free, centre
+    def __init__(self, arrowhead: Arrowhead, free: np.ndarray, centre: np.ndarray):
+        self.arrowhead, self.free, self.centre = arrowhead, free, centre
         parts, first = [], 0
-        for stack in stacks_of(arrow.problems):
+        for stack in stacks_of(arrowhead.problems):
             parts += linearize_all(stack, free[first : first + len(stack)])
             first += len(stack)
         self.at: list[Linearization] = parts
@@ -49,13 +49,13 @@ class JointOptimum:
     @cached_property
     def parameters(self) -> float:
         """Parameters fitted in all; an offset counts as much as the runs, and not its width, determine it."""
-        loose = self.arrow.loose
-        if not loose.any():
+        partly_pooled = self.arrowhead.partly_pooled
+        if not partly_pooled.any():
             return float(self.own_parameters)
         inverse, along, schur = self._inverted(self.information(_expected(self._all_runs(self.own_parameters))))
-        variance = np.diagonal(inverse, axis1=1, axis2=2)[:, loose].copy()
-        variance += np.einsum("gik,kl,gil->gi", along[:, loose], np.linalg.inv(schur), along[:, loose])
-        return float(self.own_parameters + np.sum(1 - np.clip(self.arrow.noise * variance, 0, 1)))
+        variance = np.diagonal(inverse, axis1=1, axis2=2)[:, partly_pooled].copy()
+        variance += np.einsum("gik,kl,gil->gi", along[:, partly_pooled], np.linalg.inv(schur), along[:, partly_pooled])
+        return float(self.own_parameters + np.sum(1 - np.clip(self.arrowhead.noise * variance, 0, 1)))
 
     @cached_property
     def noise(self) -> float:
@@ -66,23 +66,23 @@ class JointOptimum:
     @cached_property
     def gradient_norm(self) -> float:
         """As for a fit of its own: the largest cosine between a column and the scores, over groups and centres."""
-        arrow, columns = self.arrow, list(self.arrow.columns)
-        off = arrow.own(self.free, self.centre) - arrow.target
-        off_centre = self.centre - arrow.prior.centre
-        largest, gradient = 0.0, arrow.prior.weight * off_centre
-        size, psi = arrow.prior.weight.copy(), float(arrow.prior.weight @ off_centre**2)
+        arrowhead, columns = self.arrowhead, list(self.arrowhead.columns)
+        off = arrowhead.own(self.free, self.centre) - arrowhead.target
+        off_centre = self.centre - arrowhead.prior.centre
+        largest, gradient = 0.0, arrowhead.prior.weight * off_centre
+        size, psi = arrowhead.prior.weight.copy(), float(arrowhead.prior.weight @ off_centre**2)
         for k, at in enumerate(self.at):
             slope = at.jacobian.T @ at.psi
             norms = np.linalg.norm(at.jacobian, axis=0)
             gradient += slope[columns]
             size += norms[columns] ** 2
-            mine = at.psi @ at.psi + arrow.weighed @ off[k] ** 2
+            mine = at.psi @ at.psi + arrowhead.weighed @ off[k] ** 2
             psi += mine
-            moved = slope * arrow.size + arrow.weighed * off[k]
-            length = np.sqrt((norms * arrow.size) ** 2 + arrow.weighed) * np.sqrt(mine)
-            counts = ~self.held[k] & (arrow.size > 0) & (length > 0)
+            moved = slope * arrowhead.size + arrowhead.weighed * off[k]
+            length = np.sqrt((norms * arrowhead.size) ** 2 + arrowhead.weighed) * np.sqrt(mine)
+            counts = ~self.held[k] & (arrowhead.size > 0) & (length > 0)
             largest = max(largest, float(np.max(np.abs(moved[counts]) / length[counts], initial=0.0)))
-        fixed = self.held[:, columns].all(axis=0) & (arrow.widths == 0)
+        fixed = self.held[:, columns].all(axis=0) & (arrowhead.widths == 0)
         total = np.sqrt(size * psi)
         counts = ~fixed & (total > 0)
         return max(largest, float(np.max(np.abs(gradient[counts]) / total[counts], initial=0.0)))
@@ -99,64 +99,68 @@ class JointOptimum:
         return [np.where(at.held, 0.0, at.jacobian) for at in self.at]
 
     def _inverted(self, information: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of the arrow: inverses of the groups (groups, p, p), those times the sides (groups, p, k), and the Schur
+        """Of the arrowhead: inverses of the groups (groups, p, p), those times the sides (groups, p, k), and the Schur
         complement of the centres (k, k)."""
-        group, between, _ = self.arrow.blocks(information)
-        out = (self.arrow.size == 0) | (self.held & ~self.arrow.loose)
+        group, between, _ = self.arrowhead.blocks(information)
+        out = (self.arrowhead.size == 0) | (self.held & ~self.arrowhead.partly_pooled)
         group = group + np.where(out, 1.0, 0.0)[..., None] * np.eye(group.shape[-1])
         scale = np.sqrt(np.diagonal(group, axis1=1, axis2=2))
         scale = np.where(scale > 0, scale, 1.0)
         inverse = np.linalg.pinv(group / scale[:, :, None] / scale[:, None, :], rcond=1e-13, hermitian=True)
         inverse = inverse / scale[:, :, None] / scale[:, None, :]
         along = inverse @ between
-        schur = self._told(information).sum(axis=0) + np.diag(self.arrow.prior.weight)
+        schur = self._information_on_centres(information).sum(axis=0) + np.diag(self.arrowhead.prior.weight)
         # A centre that a bound holds is known.
-        still = self.held[:, list(self.arrow.columns)].all(axis=0) & (self.arrow.widths == 0)
+        still = self.held[:, list(self.arrowhead.columns)].all(axis=0) & (self.arrowhead.widths == 0)
         schur = np.where(still[:, None] | still, np.diag(np.where(still, 1.0, 0.0)), schur)
         return np.where(out[..., None] | out[:, None, :], 0.0, inverse), along, schur
 
-    def _told(self, information: np.ndarray) -> np.ndarray:
+    def _information_on_centres(self, information: np.ndarray) -> np.ndarray:
         """What each group says of the centres, (groups, k, k): its part of the Schur complement.
 
         K (1 + W K)^-1, where K is what it says of its own values and W how far those lie apart; the arrow itself would
         lose the digits that W and K differ by.
         """
-        columns = list(self.arrow.columns)
-        rest = [c for c in range(len(self.arrow.size)) if c not in columns]
-        own = information[:, rest][:, :, rest] + np.diag(self.arrow.weighed[rest])
+        columns = list(self.arrowhead.columns)
+        rest = [c for c in range(len(self.arrowhead.size)) if c not in columns]
+        own = information[:, rest][:, :, rest] + np.diag(self.arrowhead.weighed[rest])
         inner = np.linalg.pinv(own, rcond=1e-13, hermitian=True)
         side = information[:, rest][:, :, columns]
         known = information[:, columns][:, :, columns] - np.swapaxes(side, 1, 2) @ inner @ side
-        return np.linalg.solve(np.eye(len(columns)) + known @ np.diag(self.arrow.widths**2) / self.arrow.noise, known)
+        return np.linalg.solve(
+            np.eye(len(columns)) + known @ np.diag(self.arrowhead.widths**2) / self.arrowhead.noise, known
+        )
 
     @cached_property
     def covariances(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Sandwich covariance of every group's free values (groups, p, p) and of the centres (k, k), all groups' runs
         counted; the weight of an offset or a prior counts as one observation. None where the centres are not
         determined."""
-        arrow = self.arrow
+        arrowhead = self.arrowhead
         inverse, along, schur = self._inverted(self.information(bread_weights(self.pooled)))
         tight = np.diagonal(schur)
         if not np.all(tight > 0) or not np.linalg.cond(schur / np.sqrt(np.outer(tight, tight))) < 1e12:
             return None
         centres = np.linalg.inv(schur)
-        answer = arrow.size[:, None] * along - arrow.select  # of free values to centres moved back
+        answer = arrowhead.size[:, None] * along - arrowhead.select  # of free values to centres moved back
         psi = [at.psi for at in self.at]
         if not self.pooled.far_below_noise:  # as `powell_covariance` does
             room = (np.maximum(1 - h, LEAST_ROOM) for h in self.leverage)
             psi = [x / np.sqrt(h) for x, h in zip(psi, room, strict=True)]
         pulls = [j * x[:, None] for j, x in zip(self._slopes, psi, strict=True)]
         scores = np.array([pull.T @ pull for pull in pulls])
-        scores = scores + self._dispersion * np.diag(np.where(arrow.loose, 0.0, arrow.weighed))
-        loose = np.flatnonzero(arrow.loose)
+        scores = scores + self._dispersion * np.diag(np.where(arrowhead.partly_pooled, 0.0, arrowhead.weighed))
+        partly_pooled = np.flatnonzero(arrowhead.partly_pooled)
         spread = np.einsum("gik,gij,gjl->gkl", answer, scores, answer)
-        spread += arrow.noise**2 * np.einsum("gjk,gjl->gkl", along[:, loose], along[:, loose])
-        total = spread.sum(axis=0) + self._dispersion * np.diag(arrow.prior.weight)
+        spread += arrowhead.noise**2 * np.einsum("gjk,gjl->gkl", along[:, partly_pooled], along[:, partly_pooled])
+        total = spread.sum(axis=0) + self._dispersion * np.diag(arrowhead.prior.weight)
         others = total - spread
         back = answer @ centres
-        own = inverse * np.outer(arrow.size, arrow.size) + back @ np.swapaxes(answer, 1, 2)
+        own = inverse * np.outer(arrowhead.size, arrowhead.size) + back @ np.swapaxes(answer, 1, 2)
         found = own @ scores @ np.swapaxes(own, 1, 2) + back @ others @ np.swapaxes(back, 1, 2)
-        told = arrow.noise * (arrow.size[:, None] * inverse[:, :, loose] + back @ np.swapaxes(along[:, loose], 1, 2))
+        told = arrowhead.noise * (
+            arrowhead.size[:, None] * inverse[:, :, partly_pooled] + back @ np.swapaxes(along[:, partly_pooled], 1, 2)
+        )
         found += told @ np.swapaxes(told, 1, 2)
         found = np.where(self.held[..., None] | self.held[:, None, :], 0.0, found)
         return (found + np.swapaxes(found, 1, 2)) / 2, centres @ total @ centres
@@ -166,8 +170,8 @@ class JointOptimum:
         """Diagonal of the hat matrix of all runs, offsets and priors, by group, (runs,)."""
         bread = _expected(self.pooled)
         inverse, along, schur = self._inverted(self.information(bread))
-        answer = self.arrow.size[:, None] * along - self.arrow.select
-        own = inverse * np.outer(self.arrow.size, self.arrow.size)
+        answer = self.arrowhead.size[:, None] * along - self.arrowhead.select
+        own = inverse * np.outer(self.arrowhead.size, self.arrowhead.size)
         own = own + answer @ np.linalg.pinv(schur, hermitian=True) @ np.swapaxes(answer, 1, 2)
         each = np.split(bread, np.cumsum([len(at.weights) for at in self.at])[:-1])
         return [b * np.einsum("ni,ij,nj->n", j, o, j) for b, j, o in zip(each, self._slopes, own, strict=True)]
@@ -179,29 +183,29 @@ class JointOptimum:
     @property
     def _dispersion(self) -> float:
         """What the weight of a prior is in its own units, see `Noise`; 0 without priors."""
-        noise = self.arrow.problems[0].noise
+        noise = self.arrowhead.problems[0].noise
         return 0.0 if noise is None else noise.dispersion
 
     @cached_property
     def identifications(self) -> list[Identification]:
         """Of every group, what the others know of the parameters in common counted as further runs."""
-        arrow, columns = self.arrow, list(self.arrow.columns)
+        arrowhead, columns = self.arrowhead, list(self.arrowhead.columns)
         m1, _ = scale_of(self.pooled)
-        each = self._told(self.information(_expected(self.pooled)))
-        one, apart = np.eye(len(columns)), np.diag(arrow.widths**2) / arrow.noise
+        each = self._information_on_centres(self.information(_expected(self.pooled)))
+        one, apart = np.eye(len(columns)), np.diag(arrowhead.widths**2) / arrowhead.noise
         found = []
         for k, at in enumerate(self.at):
-            others = each.sum(axis=0) - each[k] + np.diag(arrow.prior.weight)
+            others = each.sum(axis=0) - each[k] + np.diag(arrowhead.prior.weight)
             others = np.linalg.solve(one + others @ apart, others) / m1
             sizes, directions = np.linalg.eigh((others + others.T) / 2)
-            rows = np.zeros((len(columns), len(arrow.size)))
+            rows = np.zeros((len(columns), len(arrowhead.size)))
             rows[:, columns] = np.sqrt(np.maximum(sizes, 0))[:, None] * directions.T
             more = replace(
                 at,
                 jacobian=np.concatenate([at.jacobian, rows]),
                 weights=np.concatenate([at.weights, np.full(len(columns), 1.0)]),
             )
-            found.append(identify(more, in_plain_counts(arrow.problems[k], self.free[k])))
+            found.append(identify(more, in_plain_counts(arrowhead.problems[k], self.free[k])))
         return found
 
 

@@ -19,9 +19,9 @@ from jaxscale._base.text import format_number
 from jaxscale._base.validation import Progress
 from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._data.runs import Runs
-from jaxscale._pooling.arrowhead import Arrow, minimise
+from jaxscale._pooling.arrowhead import Arrowhead, minimise
 from jaxscale._pooling.joint_optimum import JointOptimum, height_of
-from jaxscale._pooling.joint_search import ROUNDS, Pool, agreeing_starts, lowest_of, search_together, solutions_of
+from jaxscale._pooling.joint_search import ROUNDS, JointPool, agreeing_starts, lowest_of, search_together, solutions_of
 from jaxscale._problem.objectives import Objective
 from jaxscale._problem.problem import Noise, Problem
 from jaxscale._solver.outcome import Search
@@ -186,8 +186,8 @@ def fit_together(
         if by_column.setdefault(column, width) != width:
             raise InputError(f"{name} is tied to another parameter that is shared with another width")
     columns, apart = list(by_column), np.array(list(by_column.values()))
-    alike = Arrow.of(problems, columns, np.zeros(len(columns)), 1.0)
-    pool = Pool.of(alike.problems, seed, starts or ROUNDS[-1])
+    alike = Arrowhead.of(problems, columns, np.zeros(len(columns)), 1.0)
+    pool = JointPool.of(alike.problems, seed, starts or ROUNDS[-1])
     begin = pool.together()
     if near:
         begin = np.concatenate([[[m.free for m in near]], begin])
@@ -195,20 +195,20 @@ def fit_together(
     common = JointOptimum(alike, *lowest_of(reached))
     if test is None:
         test = _test(common, _separately(common, pool))
-    at, arrow = common, alike
+    at, arrowhead = common, alike
     if apart.any():
         for _ in range(_NOISE_ROUNDS):
-            arrow = Arrow.of(problems, columns, apart, at.noise)
-            found = minimise(arrow, at.free[None], at.centre[None], damping=NEAR)
-            at = JointOptimum(arrow, *lowest_of(found))
-            if abs(np.log(at.noise / arrow.noise)) < _NOISE_SETTLED:
+            arrowhead = Arrowhead.of(problems, columns, apart, at.noise)
+            found = minimise(arrowhead, at.free[None], at.centre[None], damping=NEAR)
+            at = JointOptimum(arrowhead, *lowest_of(found))
+            if abs(np.log(at.noise / arrowhead.noise)) < _NOISE_SETTLED:
                 break
-        tried, reached = search_together(arrow, np.concatenate([[at.free], begin]), starts, progress)
-        at = JointOptimum(arrow, *lowest_of(reached))
+        tried, reached = search_together(arrowhead, np.concatenate([[at.free], begin]), starts, progress)
+        at = JointOptimum(arrowhead, *lowest_of(reached))
     words = " and ".join(widths)
     lowest = float(reached.value.min())
-    at_best = int(agreeing_starts(reached.value, arrow).sum())
-    tolerance, used = gradient_tolerance(at.arrow.problems, at.at), int(at.pooled.used.sum())
+    at_best = int(agreeing_starts(reached.value, arrowhead).sum())
+    tolerance, used = gradient_tolerance(at.arrowhead.problems, at.at), int(at.pooled.used.sum())
     reasons = judge_whole(at.gradient_norm, tolerance, len(tried), at_best, used, round(at.parameters))
     if test.p_value is not None and test.p_value < CONTRADICTED:
         reasons += (
@@ -221,7 +221,7 @@ def fit_together(
             ),
         )
     in_common = [at.at[0].names[c] for c in columns]
-    reasons += tuple(contradicted(in_common, at.centre, arrow.prior, problems[0].noise))
+    reasons += tuple(contradicted(in_common, at.centre, arrowhead.prior, problems[0].noise))
     method, why = _method(intervals, at, tables)
     drawn_ = _bootstrap(at, tables, draws, seed, progress) if method == "bootstrap" else None
     members = [
@@ -229,7 +229,7 @@ def fit_together(
     ]
     centres, ends = _centres(at, widths, level, method, drawn_)
     sharing = Sharing(
-        dict(widths), centres, ends, level, lowest, at.gradient_norm, arrow.noise if apart.any() else at.noise,
+        dict(widths), centres, ends, level, lowest, at.gradient_norm, arrowhead.noise if apart.any() else at.noise,
         len(problems), int(at.pooled.used.sum()), at.parameters, len(tried), at_best, *test,
         _words(words, len(problems), test, problems[0].priors), Verdict(reasons),
     )  # fmt: skip
@@ -238,7 +238,7 @@ def fit_together(
 
 def _member(at, k, tried, reached, widths, reasons, method, why, level, drawn_) -> Member:
     """Group number k, with its identification, covariance and intervals."""
-    problem, linear, free = at.arrow.problems[k], at.at[k], at.free[k]
+    problem, linear, free = at.arrowhead.problems[k], at.at[k], at.free[k]
     identification = at.identifications[k]
     covariance = None
     if at.covariances is not None:
@@ -263,7 +263,11 @@ def _member(at, k, tried, reached, widths, reasons, method, why, level, drawn_) 
 
 def _centres(at, widths, level, method, drawn_) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """Natural values of the centres and their intervals, by parameter."""
-    law, slots, columns = at.arrow.problems[0].law, at.arrow.problems[0].layout.slots, list(at.arrow.columns)
+    law, slots, columns = (
+        at.arrowhead.problems[0].law,
+        at.arrowhead.problems[0].layout.slots,
+        list(at.arrowhead.columns),
+    )
     tails = ((1 - level) / 2, (1 + level) / 2)
     ends = None
     if drawn_ is not None:
@@ -313,25 +317,27 @@ def _bootstrap(at: JointOptimum, tables: Sequence[Runs], draws: int, seed: int, 
     offsets and values are pulled to are drawn too, so that the spread of the draws is that around each group's own
     truth (randomize-then-optimize, Bardsley et al. 2014, SIAM J. Sci. Comput. 36(4)).
     """
-    arrow = at.arrow
+    arrowhead = at.arrowhead
     rng = np.random.default_rng(seed)
     groups, p = at.free.shape
     free, centre = np.full((draws, groups, p), np.nan), np.full((draws, len(at.centre)), np.nan)
-    widths = np.where(arrow.loose, 1.0, at.widths_of(arrow.weighed))
+    widths = np.where(arrowhead.partly_pooled, 1.0, at.widths_of(arrowhead.weighed))
     size = max(1, _LANES // groups)
     for first in range(0, draws, size):
         n = min(size, draws - first)
         weights = np.stack(
-            [resampling_weights(q, n, rng, t.clusters) for q, t in zip(arrow.problems, tables, strict=True)], axis=1
+            [resampling_weights(q, n, rng, t.clusters) for q, t in zip(arrowhead.problems, tables, strict=True)], axis=1
         )
-        lean = lean_centre = None
-        if arrow.weighed.any():
-            lean = arrow.target + widths * rng.standard_normal((n, groups, p))
-        if arrow.prior.weight.any():
-            lean_centre = at.widths_of(arrow.prior.weight) * rng.standard_normal((n, len(at.centre)))
-            lean_centre += arrow.prior.centre
+        perturbed = perturbed_centre = None
+        if arrowhead.weighed.any():
+            perturbed = arrowhead.target + widths * rng.standard_normal((n, groups, p))
+        if arrowhead.prior.weight.any():
+            perturbed_centre = at.widths_of(arrowhead.prior.weight) * rng.standard_normal((n, len(at.centre)))
+            perturbed_centre += arrowhead.prior.centre
         begin = (np.broadcast_to(x, (n, *x.shape)) for x in (at.free, at.centre))
-        found = minimise(arrow, *begin, weights=weights, lean=lean, lean_centre=lean_centre, damping=NEAR)
+        found = minimise(
+            arrowhead, *begin, weights=weights, perturbed=perturbed, perturbed_centre=perturbed_centre, damping=NEAR
+        )
         good = np.isin(found.status, (CONVERGED, STUCK))
         free[first : first + n][good], centre[first : first + n][good] = found.free[good], found.centre[good]
         if progress is not None:
@@ -339,13 +345,13 @@ def _bootstrap(at: JointOptimum, tables: Sequence[Runs], draws: int, seed: int, 
     return free, centre
 
 
-def _separately(common: JointOptimum, pool: Pool) -> "JointOptimum | None":
+def _separately(common: JointOptimum, pool: JointPool) -> "JointOptimum | None":
     """Every group at its own optimum with nothing in common; None where a group has too few runs for that."""
     if any(at.freedom < 0 for at in common.at):
         return None
     begin = np.concatenate([[common.free], pool.alone(_SEPARATE_STARTS)])  # (starts, groups, p)
     count, groups, p = begin.shape
-    apart = Arrow.of(common.arrow.problems, (), (), 1.0)
+    apart = Arrowhead.of(common.arrowhead.problems, (), (), 1.0)
     each = np.tile(np.arange(groups), count)
     found = minimise(apart, begin.reshape(-1, 1, p), np.zeros((len(each), 0)), group=each[:, None])
     pick = np.argmin(found.value.reshape(count, groups), axis=0)

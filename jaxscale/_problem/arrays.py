@@ -52,11 +52,11 @@ class Problems(NamedTuple):
     """
 
     tables: Any
-    own: "Own"
+    own: "Overrides"
     table: Any
 
 
-class Own(NamedTuple):
+class Overrides(NamedTuple):
     """What each start has for itself in place of what its table says, (n_starts, ...), or None: weights and response
     of the runs, centre of the priors."""
 
@@ -64,11 +64,11 @@ class Own(NamedTuple):
     response: Any = None
     centre: Any = None
 
-    def rows(self, which: Any) -> "Own":
+    def rows(self, which: Any) -> "Overrides":
         """That of some starts."""
-        return Own(*(None if x is None else x[which] for x in self))
+        return Overrides(*(None if x is None else x[which] for x in self))
 
-    def within(self, tables: "Tables") -> "Tables":
+    def within(self, tables: "ProblemArrays") -> "ProblemArrays":
         """The tables with what is a start's own."""
         points, loss = tables.points, tables.loss
         if self.weights is not None:
@@ -80,7 +80,7 @@ class Own(NamedTuple):
         return tables._replace(points=points, loss=loss)
 
 
-class Tables(NamedTuple):
+class ProblemArrays(NamedTuple):
     """Runs, pinned values, the shape of the misfit and bounds of one table, or of several along a leading axis."""
 
     points: Points

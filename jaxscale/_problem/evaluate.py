@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.lax import optimization_barrier as separate
+from jax.lax import optimization_barrier
 
 from jaxscale._problem.arrays import Layout, Points
 from jaxscale._problem.losses import Loss, Prior
@@ -46,8 +46,8 @@ def value_of(law: Law, layout: Layout, space: Space):
 
     def value(free: Array, pinned: Array, points: Points, loss: Loss) -> Array:
         theta = layout.full(free, pinned)
-        residual = separate(jax.vmap(lambda logs: predict(theta, logs))(points.logs)) - points.response
-        total = jnp.sum(separate(loss.misfit(residual, points.weights)[0]))
+        residual = optimization_barrier(jax.vmap(lambda logs: predict(theta, logs))(points.logs)) - points.response
+        total = jnp.sum(optimization_barrier(loss.misfit(residual, points.weights)[0]))
         return total if loss.prior is None else total + loss.prior.penalty(free)
 
     return value
@@ -94,26 +94,26 @@ def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_ord
 
         prior = loss.prior
         loss = jax.tree.map(lambda x: jnp.reshape(x, (-1, 1)), loss._replace(prior=None))
-        predicted, jac = separate(per_run(value_and_jacobian))
+        predicted, jac = optimization_barrier(per_run(value_and_jacobian))
         residual = predicted - points.response
         contribution, psi, weights = loss.misfit(residual, points.weights)
         inner, slope = loss.curvature(residual, weights, None if outer_share is None else outer_share[:, None])
         lacking = None if slope is inner else slope - inner  # of the exact curvature, where it may be negative
-        contribution, psi, inner = separate((contribution, psi, inner))
+        contribution, psi, inner = optimization_barrier((contribution, psi, inner))
         if not second_order:
-            gradient = jnp.stack([jnp.sum(separate(j * psi), axis=1) for j in jac], axis=1)
+            gradient = jnp.stack([jnp.sum(optimization_barrier(j * psi), axis=1) for j in jac], axis=1)
             return _with_prior(Evaluation(jnp.sum(contribution, axis=1), gradient, None), free, prior)
 
         left = jnp.stack([*(j * inner for j in jac), psi, contribution], axis=1)
         right = jnp.stack([*jac, jnp.ones_like(psi)], axis=1)
-        product = jnp.einsum("bin,bjn->bij", *separate((left, right)))
+        product = jnp.einsum("bin,bjn->bij", *optimization_barrier((left, right)))
         gauss_newton = product[:, :p, :p]
         hessian = gauss_newton
         if exact:
             if lacking is not None:
-                rest = jnp.stack([j * separate(lacking) for j in jac], axis=1)
-                hessian = hessian + jnp.einsum("bin,bjn->bij", *separate((rest, right[:, :p])))
-            rows = separate(jnp.stack(per_run(hessian_rows), axis=1))
+                rest = jnp.stack([j * optimization_barrier(lacking) for j in jac], axis=1)
+                hessian = hessian + jnp.einsum("bin,bjn->bij", *optimization_barrier((rest, right[:, :p])))
+            rows = optimization_barrier(jnp.stack(per_run(hessian_rows), axis=1))
             triangle = jnp.einsum("bkn,bn->bk", rows, psi)
             hessian = hessian + triangle[:, _triangle_index(p)]
         found = Evaluation(product[:, p + 1, p], product[:, p, :p], Curvature(gauss_newton, hessian))

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxscale._base.errors import InputError
 from jaxscale._data.runs import Runs
-from jaxscale._problem.arrays import Layout, Points, Tables, Task, bucket
+from jaxscale._problem.arrays import Layout, Points, ProblemArrays, Task, bucket
 from jaxscale._problem.evaluate import residual_space
 from jaxscale._problem.losses import Loss, Prior
 from jaxscale._problem.objectives import Objective
@@ -91,12 +91,12 @@ class Problem:
         """Whether objective or priors wait for the noise that a fit of this problem shows."""
         return self.noise is None and (self.objective.matched or self.priors)
 
-    def tables(self, stage: int = -1) -> Tables:
+    def tables(self, stage: int = -1) -> ProblemArrays:
         """The numbers of this problem at a stage of the objective, as the solver takes them."""
-        return Tables(self.points, self.pinned, self.losses[stage], self.lower, self.upper)
+        return ProblemArrays(self.points, self.pinned, self.losses[stage], self.lower, self.upper)
 
-    def thinned(self, rows: int) -> "Problem":
-        """The same problem on some of its runs, evenly spread over the response: a cheap likeness, to begin with."""
+    def subsample(self, rows: int) -> "Problem":
+        """The same problem on some of its runs, evenly spread over the response: a cheap subsample, to begin with."""
         used = np.flatnonzero(self.points.weights > 0)
         by_response = used[np.argsort(self.points.response[used], kind="stable")]
         some = np.sort(by_response[np.linspace(0, len(used) - 1, min(rows, len(used))).round().astype(int)])

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from jaxscale._problem.arrays import SMALL_BATCH, Own, Problems, Tables
+from jaxscale._problem.arrays import SMALL_BATCH, Overrides, ProblemArrays, Problems
 from jaxscale._problem.problem import Problem
 
 MOST_STACKED, FEW_STACKED = 256, 16  # tables side by side
-NOTHING = Own()
+NOTHING = Overrides()
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Stack:
     """
 
     problems: tuple[Problem, ...]
-    stages: tuple[Tables, ...]  # of the objective, the last being the one asked for
+    stages: tuple[ProblemArrays, ...]  # of the objective, the last being the one asked for
 
     @classmethod
     def of(cls, problems: Sequence[Problem]) -> "Stack":
@@ -59,16 +59,16 @@ class Stack:
     def relaxed(self, factor: float) -> "Stack":
         """The same problems with residuals counted as squares up to `factor` times further."""
 
-        def wider(tables: Tables) -> Tables:
+        def wider(tables: ProblemArrays) -> ProblemArrays:
             return tables._replace(loss=tables.loss.wider(factor))
 
         return Stack(self.problems, tuple(wider(t) for t in self.stages))
 
-    def thinned(self, rows: int) -> "Stack":
-        """The same problems on some of their runs, see `Problem.thinned`."""
-        return Stack.of([p.thinned(rows) for p in self.problems])
+    def subsample(self, rows: int) -> "Stack":
+        """The same problems on some of their runs, see `Problem.subsample`."""
+        return Stack.of([p.subsample(rows) for p in self.problems])
 
-    def batch(self, table: np.ndarray, stage: int = -1, own: Own = NOTHING) -> Problems:
+    def batch(self, table: np.ndarray, stage: int = -1, own: Overrides = NOTHING) -> Problems:
         """For starts of which number k is fitted to table `table[k]`, with what is its `own`.
 
         Where there are many tables, or few starts, every start is always given its weights: programs are shared.

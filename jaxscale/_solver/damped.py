@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def solve_positive(matrix: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def solve_positive_many(matrix: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Gauss-Jordan solutions (..., n, m) without pivoting, and whether every pivot was positive, (...)."""
     n = matrix.shape[-1]
     work = np.concatenate([matrix, right], axis=-1)

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxscale._base.devices import compile_options
-from jaxscale._problem.arrays import Tables, Task
+from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.evaluate import value_of
 from jaxscale._problem.problem import Problem
 from jaxscale.laws import Law
@@ -100,7 +100,7 @@ def screener(task: Task, linear: tuple[int, ...], many: bool):
     response, value = _response(law, linear), value_of(law, layout, space)
     leaders = [layout.slots.index(k) for k in range(layout.free)]
 
-    def solved_for(theta: Array, table: Tables) -> list[Any]:
+    def solved_for(theta: Array, table: ProblemArrays) -> list[Any]:
         """Theta with its linear parameters at their least-squares values, in relative residuals."""
         values, logs = list(theta), table.points.logs
         if not linear:
@@ -125,15 +125,15 @@ def screener(task: Task, linear: tuple[int, ...], many: bool):
                 values[k] = found[j] / norms[j]
         return values
 
-    def one(theta: Array, table: Tables) -> tuple[Array, Array]:
+    def one(theta: Array, table: ProblemArrays) -> tuple[Array, Array]:
         values = solved_for(theta, table)
         free = jnp.clip(jnp.stack([values[k] for k in leaders]), table.lower, table.upper)
         return free, value(free, table.pinned, table.points, table.loss)
 
-    def run(theta: Array, table: Tables) -> tuple[Array, Array]:
+    def run(theta: Array, table: ProblemArrays) -> tuple[Array, Array]:
         return lax.map(lambda t: one(t, table), theta, batch_size=64)
 
-    def over_tables(theta: Array, tables: Tables) -> tuple[Array, Array]:
+    def over_tables(theta: Array, tables: ProblemArrays) -> tuple[Array, Array]:
         return lax.map(lambda pair: run(*pair), (theta, tables))
 
     return jax.jit(over_tables if many else run, compiler_options=compile_options(wide=wide(task.law)))

@@ -12,7 +12,7 @@ from jaxscale._problem.stack import Stack
 from jaxscale._solver.outcome import CERTAIN_ENOUGH, SAME_OPTIMUM, Search, agreeing, rows_of, undiscovered
 from jaxscale._solver.solve import FAR, NEAR
 from jaxscale._solver.solve_stack import joined, solve_stack
-from jaxscale._solver.starts import LIKENESS_ROWS, Pool, given_points, published_grid, screened
+from jaxscale._solver.starts import SUBSAMPLE_ROWS, Pool, given_points, published_grid, screened
 from jaxscale.optim import CONVERGED, damped_newton
 
 _RELAXED = 5.0  # how much wider the quadratic range of the objective is while starts are far off
@@ -22,7 +22,7 @@ _FIRST_ROUND = 8  # starts that "auto" finishes before it asks whether enough of
 _MOST_FINISHED = 256
 _ENOUGH_AGREEING = 5
 _MOST_SHAKES, _SHAKES, _SHAKEN = 8, 256, 8  # rounds, starts in each, and optima they are placed around
-_SHAKE_LENGTHS = 0.03, 3.0  # in theta
+_PERTURBATIONS = 0.03, 3.0  # in theta
 _IN_VAIN = 3  # rounds in a row that find nothing lower
 
 
@@ -43,10 +43,10 @@ def search(
         InputError: the starts asked for are not to be had.
     """
 
-    few = stack.thinned(LIKENESS_ROWS)
+    subsample = stack.subsample(SUBSAMPLE_ROWS)
 
     def finish(table: np.ndarray, free: np.ndarray) -> Solutions:
-        return _descend(stack, few, table, optimizer, free, max_steps, devices, meet=starts == "auto")
+        return _descend(stack, subsample, table, optimizer, free, max_steps, devices, meet=starts == "auto")
 
     if starts != "auto" and not isinstance(starts, int):
         points = [published_grid(p) if isinstance(starts, str) else given_points(p, starts) for p in stack.problems]
@@ -54,7 +54,7 @@ def search(
         solutions = finish(table, np.concatenate(points))
         return [Search(x, rows_of(solutions, table == k), len(x)) for k, x in enumerate(points)]
 
-    pool = screened(stack, few, seed, starts if isinstance(starts, int) else 0)
+    pool = screened(stack, subsample, seed, starts if isinstance(starts, int) else 0)
     considered = pool.free.shape[1]
     tried: list[list[np.ndarray]] = [[] for _ in range(len(stack))]
     reached: list[list[Solutions]] = [[] for _ in range(len(stack))]
@@ -78,13 +78,13 @@ def search(
     if starts == "auto":
         for k in open_:
             if np.isfinite(found[k].lowest) and _agreement(found[k].solutions, stack.problems[k]) < _ENOUGH_AGREEING:
-                found[k] = _shaken(
+                found[k] = _perturbed(
                     found[k], stack.problems[k], seed, lambda free, k=k: finish(np.full(len(free), k), free)
                 )
     return found
 
 
-def _shaken(found: Search, problem: Problem, seed: int, finish: Callable[[np.ndarray], Solutions]) -> Search:
+def _perturbed(found: Search, problem: Problem, seed: int, finish: Callable[[np.ndarray], Solutions]) -> Search:
     """The search with lower optima added that lie around the lowest ones found, as long as there are any.
 
     Where hardly any starts agree, the lowest of them may be a way short of the bottom (basin hopping, Wales & Doye
@@ -95,7 +95,7 @@ def _shaken(found: Search, problem: Problem, seed: int, finish: Callable[[np.nda
     for _ in range(_MOST_SHAKES):
         lowest = found.solutions.free[np.argsort(found.solutions.value, kind="stable")[:_SHAKEN]]
         around = lowest[rng.integers(len(lowest), size=_SHAKES)]
-        shortest, longest = np.log(_SHAKE_LENGTHS)
+        shortest, longest = np.log(_PERTURBATIONS)
         lengths = np.exp(rng.uniform(shortest, longest, (_SHAKES, 1)))
         begin = np.clip(around + lengths * rng.standard_normal(around.shape), problem.lower, problem.upper)
         reached = finish(begin)
@@ -141,7 +141,7 @@ def _agreement(found: Solutions, problem: Problem) -> int:
 
 def _descend(
     stack: Stack,
-    few: Stack,
+    subsample: Stack,
     table: np.ndarray,
     optimizer: optax.GradientTransformationExtraArgs,
     free: np.ndarray,
@@ -152,10 +152,10 @@ def _descend(
     """Run every start to the end, through each stage of the objective; those that meet (if they may) go on as one."""
     begin, damping, end_of = free, FAR, np.arange(len(free))
     rows = stack.stages[-1].points.response.shape[-1]
-    if optimizer is damped_newton() and len(free) > SMALL_BATCH and (meet or rows >= 2 * LIKENESS_ROWS):
+    if optimizer is damped_newton() and len(free) > SMALL_BATCH and (meet or rows >= 2 * SUBSAMPLE_ROWS):
         # Many starts take their first steps on some of the runs, which costs less.
-        rough, likeness = (_TO_MEET, few.relaxed(_RELAXED)) if meet else (_ROUGH, few)
-        found = solve_stack(likeness, rough, table, begin, stage=0, max_steps=max_steps, devices=devices)
+        rough, rows = (_TO_MEET, subsample.relaxed(_RELAXED)) if meet else (_ROUGH, subsample)
+        found = solve_stack(rows, rough, table, begin, stage=0, max_steps=max_steps, devices=devices)
         begin, damping = np.where(np.isfinite(found.free), found.free, free), NEAR
         if meet:
             distinct, end_of = meeting(table, found)

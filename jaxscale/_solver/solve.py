@@ -16,7 +16,7 @@ from jax import Array, lax
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxscale._base.devices import compile_options, workers
-from jaxscale._problem.arrays import SMALL_BATCH, Own, Problems, Solutions, Tables, Task
+from jaxscale._problem.arrays import SMALL_BATCH, Overrides, ProblemArrays, Problems, Solutions, Task
 from jaxscale._problem.evaluate import evaluator, value_of
 from jaxscale.laws._operations import wide
 from jaxscale.optim import CONVERGED, NOT_FINITE, RUNNING, STEP_LIMIT, DampedState
@@ -61,15 +61,15 @@ def solve(
     queue of its own.
     Batches of up to `smallest` starts share one compiled shape.
     """
-    hands, devices = workers(devices)
+    worker_count, devices = workers(devices)
     rows = problems.tables.points.response.shape[-1]
-    dealt, problems, place, counts = _deal(np.asarray(starts), problems, hands, smallest)
-    run = _compiled(task, optimizer, lanes_for(rows, len(dealt)), max_steps, devices)
-    if hands == len(devices):
+    shuffled, problems, place, counts = _shuffle(np.asarray(starts), problems, worker_count, smallest)
+    run = _compiled(task, optimizer, lanes_for(rows, len(shuffled)), max_steps, devices)
+    if worker_count == len(devices):
         with jax.default_device(devices[0]):
-            found = run(dealt, counts, problems, np.float64(damping))
+            found = run(shuffled, counts, problems, np.float64(damping))
     else:
-        found = _in_threads(run, hands, devices[0], dealt, counts, problems, np.float64(damping))
+        found = _in_threads(run, worker_count, devices[0], shuffled, counts, problems, np.float64(damping))
     return Solutions(*(np.asarray(x)[place] for x in found))
 
 
@@ -77,10 +77,16 @@ _compiled_for: set[tuple[Any, ...]] = set()  # programs and shapes that a thread
 
 
 def _in_threads(
-    run: Any, hands: int, device: Any, starts: np.ndarray, counts: np.ndarray, problems: Problems, damping: Any
+    run: Any,
+    worker_count: int,
+    device: Any,
+    starts: np.ndarray,
+    counts: np.ndarray,
+    problems: Problems,
+    damping: Any,
 ):
-    """`run` for each hand in a thread of its own; the first call of a program compiles before the others start."""
-    each = len(starts) // hands
+    """`run` for each worker in a thread of its own; the first call of a program compiles before the others start."""
+    each = len(starts) // worker_count
 
     def one(k: int) -> tuple[np.ndarray, ...]:
         mine = slice(k * each, (k + 1) * each)
@@ -92,28 +98,28 @@ def _in_threads(
     key = (run, each, shapes)
     first = [] if key in _compiled_for else [one(0)]
     _compiled_for.add(key)
-    with ThreadPoolExecutor(hands) as pool:
-        parts = first + list(pool.map(one, range(len(first), hands)))
+    with ThreadPoolExecutor(worker_count) as pool:
+        parts = first + list(pool.map(one, range(len(first), worker_count)))
     return tuple(np.concatenate(x) for x in zip(*parts, strict=True))
 
 
-def _deal(starts: np.ndarray, problems: Problems, hands: int, smallest: int):
-    """Starts padded to a bucket and dealt out like cards, so that no hand gets all the hard ones.
+def _shuffle(starts: np.ndarray, problems: Problems, worker_count: int, smallest: int):
+    """Starts padded to a bucket and shuffled among the workers, so that none gets all the hard ones.
 
-    Returns the starts in dealt order, the problems in the same order, where each start is found again, and how many
-    each hand has. The counts are data: another number of starts compiles nothing.
+    Returns the starts in shuffled order, the problems in the same order, where each start is found again, and how many
+    each worker has. The counts are data: another number of starts compiles nothing.
     """
     count = len(starts)
-    each = 1 << max(4, (smallest // hands).bit_length() - 1)
-    while each * hands < count:
+    each = 1 << max(4, (smallest // worker_count).bit_length() - 1)
+    while each * worker_count < count:
         each *= 4
-    size = hands * each
-    dealt = np.arange(size).reshape(-1, hands).T.ravel()  # position in a hand -> start
+    size = worker_count * each
+    shuffled = np.arange(size).reshape(-1, worker_count).T.ravel()  # position in a worker's queue -> start
     place = np.empty(size, np.int64)
-    place[dealt] = np.arange(size)
-    source = np.minimum(dealt, count - 1)
+    place[shuffled] = np.arange(size)
+    source = np.minimum(shuffled, count - 1)
     problems = Problems(problems.tables, problems.own.rows(source), np.asarray(problems.table)[source])
-    counts = np.array([len(range(k, count, hands)) for k in range(hands)])
+    counts = np.array([len(range(k, count, worker_count)) for k in range(worker_count)])
     return starts[source], problems, place[:count], counts
 
 
@@ -138,7 +144,7 @@ class _Lanes(NamedTuple):
     """State of the lanes, and the results written so far (one extra row takes what idle lanes write)."""
 
     start: Array  # which start each lane works on
-    owned: tuple[Any, Own]  # tables of the lanes' own, if tables differ, and what else they have for themselves
+    owned: tuple[Any, Overrides]  # tables of the lanes' own, if tables differ, and what else they have for themselves
     trial: Array
     optimizer: Any
     best: Array
@@ -165,7 +171,7 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
 
     # What a lane has of its own is copied to it when it takes a start. Gathered anew in every step it would cost as
     # much as the law itself, since XLA on CPU fuses a gather into its use, one number at a time.
-    def own(start: Array) -> tuple[Any, Own]:
+    def own(start: Array) -> tuple[Any, Overrides]:
         """What a start has for itself."""
         table = jax.tree.map(lambda x: x[problems.table[start]], problems.tables) if many else None
         return table, problems.own.rows(start)
@@ -180,7 +186,7 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
 
         return lax.fori_loop(0, jnp.sum(finished), one, owned)
 
-    def tables_of(owned: tuple) -> Tables:
+    def tables_of(owned: tuple) -> ProblemArrays:
         """The table of each lane; what all share stays without a lane axis."""
         return owned[1].within(owned[0] if many else problems.tables)
 

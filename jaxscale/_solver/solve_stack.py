@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import optax
 
-from jaxscale._problem.arrays import SMALL_BATCH, Own, Solutions
+from jaxscale._problem.arrays import SMALL_BATCH, Overrides, Solutions
 from jaxscale._problem.stack import FEW_STACKED, NOTHING, Stack
 from jaxscale._solver.solve import AT, solve
 from jaxscale.optim import DampedState, damped_newton
@@ -23,7 +23,7 @@ def solve_stack(
     free: np.ndarray,
     *,
     stage: int = -1,
-    own: Own = NOTHING,
+    own: Overrides = NOTHING,
     devices: Sequence[Any] | None = None,
     **options: Any,
 ) -> Solutions:
@@ -36,7 +36,7 @@ def solve_stack(
     if in_float32(devices):
         damped = isinstance(jax.eval_shape(optimizer.init, free[0]), DampedState)
         rough = damped_newton(tolerance=_SINGLE_TOLERANCE) if damped else optimizer
-        single = Own(*(None if x is None else x.astype(np.float32) for x in own))
+        single = Overrides(*(None if x is None else x.astype(np.float32) for x in own))
         found = _in_parts(
             stack.in_single_precision(), rough, table, free.astype(np.float32), stage, single,
             devices=devices, **options,
@@ -57,7 +57,7 @@ def _in_parts(
     table: np.ndarray,
     free: np.ndarray,
     stage: int,
-    own: Own,
+    own: Overrides,
     **options: Any,
 ) -> Solutions:
     at_once = STARTS_AT_ONCE if stack.many or any(x is not None for x in own) else len(free)

@@ -14,7 +14,7 @@ from jaxscale._problem.units import safe_log, unit_shift
 from jaxscale._solver.projection import lengths, linear_indices, screener
 from jaxscale.laws import Law, Parameter
 
-LIKENESS_ROWS = 64  # runs that are enough to rank starts by, and to take first steps on
+SUBSAMPLE_ROWS = 64  # runs that are enough to rank starts by, and to take first steps on
 _DRAWN = (16, 32, 64, 256, 1024, 4096)  # points drawn, by how many parameters cannot be solved for
 _EXPONENTS = (0.02, 3.0)  # where the exponent of a scaling law is looked for
 _WIDEST_LOGIT = 4.0  # shares are looked for between 2 % and 98 %
@@ -60,9 +60,9 @@ class Pool(NamedTuple):
     usable: np.ndarray
 
 
-def drawn(stack: Stack, few: Stack, seed: int, least: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """At least `least` starts of each table, (tables, n, free), and the objective on some of its runs (`few`, a
-    likeness), (tables, n). The k-th start of every table has the same exponents.
+def drawn(stack: Stack, subsample: Stack, seed: int, least: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """At least `least` starts of each table, (tables, n, free), and the objective on a
+    subsample of its runs, (tables, n). The k-th start of every table has the same exponents.
 
     Parameters in which the response is linear are solved for by least squares (variable projection, Golub & Pereyra
     1973), which does better than any grid of them. The others take every combination of the law's published grid,
@@ -77,19 +77,19 @@ def drawn(stack: Stack, few: Stack, seed: int, least: int = 0) -> tuple[np.ndarr
     while count < max(least, 2 * len(grid)):
         count *= 4
     pattern = _pattern(law, count - len(grid), seed)
-    theta = _candidates(few, grid, pattern)
+    theta = _candidates(subsample, grid, pattern)
     if stack.many:
-        room = np.minimum(np.arange(len(few.stages[0].pinned)), len(stack) - 1)
-        found = screener(task, linear, True)(theta[room], few.stages[0])
+        room = np.minimum(np.arange(len(subsample.stages[0].pinned)), len(stack) - 1)
+        found = screener(task, linear, True)(theta[room], subsample.stages[0])
         free, value = (np.asarray(x)[: len(stack)] for x in found)
     else:
-        free, value = (np.asarray(x)[None] for x in screener(task, linear, False)(theta[0], few.stages[0]))
+        free, value = (np.asarray(x)[None] for x in screener(task, linear, False)(theta[0], subsample.stages[0]))
     return free, value
 
 
-def screened(stack: Stack, few: Stack, seed: int, least: int = 0) -> Pool:
+def screened(stack: Stack, subsample: Stack, seed: int, least: int = 0) -> Pool:
     """The points of `drawn`, ordered by the objective on some of the runs of each table."""
-    free, value = drawn(stack, few, seed, least)
+    free, value = drawn(stack, subsample, seed, least)
     count = free.shape[1]
     value = np.where(np.isfinite(value), value, np.inf)
     order = np.argsort(value, axis=1, kind="stable")[:, _ranks(count, seed)]

@@ -1,5 +1,6 @@
 """How sure an optimum is, and whether to believe it.
 
-Read `identification`, `intervals` (which method, and its ends), `profile_curves`, `resampling`, `matched`,
-`residuals`, `judge`. Knows no result.
+Read `linearization` (runs at the optimum, row by row), `identification`, `dispersion`, `covariance`,
+`interval_method` (which, and why), `intervals`, `profile_curves`, `resampling`, `matched` (estimates matched to the
+noise), `residuals`, `judge`. Knows no result.
 """

@@ -10,7 +10,7 @@ from jaxscale._problem.problem import Problem
 from jaxscale._trust.covariance import Covariance, covariance_of, powell_covariance
 from jaxscale._trust.interval_method import FEWEST_RUNS_FOR_PAIRS
 from jaxscale._trust.linearization import Linearization
-from jaxscale._trust.profile_curves import entry, profile
+from jaxscale._trust.profile_curves import entry, profile_curve
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def bias_corrected(draws: np.ndarray, estimate: float, level: float) -> tuple[fl
     return float(low), float(high)
 
 
-def percentiles(draws: np.ndarray, estimate: float, level: float, corrected: bool) -> tuple[float, float]:
+def percentile_ends(draws: np.ndarray, estimate: float, level: float, corrected: bool) -> tuple[float, float]:
     """Percentile interval of draws (n,), corrected for bias or plain."""
     if corrected:
         return bias_corrected(draws, estimate, level)
@@ -101,7 +101,9 @@ def make_intervals(
     corrected = not clustered and freedom is None and at.far_below_noise
     covariance = covariance_of(at.names, kept, corrected)
     ends = {
-        name: percentiles(kept[:, k], best[k], level, corrected) for k, name in enumerate(at.names) if not at.held[k]
+        name: percentile_ends(kept[:, k], best[k], level, corrected)
+        for k, name in enumerate(at.names)
+        if not at.held[k]
     }
     label = "pairs_bias_corrected" if corrected else "cluster_pairs_percentile" if clustered else "pairs_percentile"
     label = label if freedom is None else "joint_pairs_percentile"
@@ -125,7 +127,7 @@ def _profile_intervals(
     if at.freedom < 1:
         return Intervals(level, "none", f"{at.freedom} degrees of freedom; no interval covers"), quick
     free = np.flatnonzero(~at.held)
-    curves = profile(problem, best, at, entry, np.eye(len(best))[free], level, progress)
+    curves = profile_curve(problem, best, at, entry, np.eye(len(best))[free], level, progress)
     ends = {at.names[k]: (c.low, c.high) for k, c in zip(free, curves, strict=True)}
     open_ends = [f"{n} below" for n, (low, _) in ends.items() if np.isinf(low)]
     open_ends += [f"{n} above" for n, (_, high) in ends.items() if np.isinf(high)]

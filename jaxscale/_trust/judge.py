@@ -179,7 +179,7 @@ def _design(e: Evidence) -> Iterator[Reason]:
     yield from _freedom(used, e.at.jacobian.shape[1])
     logs = _scalar_logs(e)
     # What the design cannot separate, a pin, tie or prior may: the conditioning knows of them.
-    known = told(e) if e.identification.condition_number < WARN_CONDITION else ""
+    known = known_beside_runs(e) if e.identification.condition_number < WARN_CONDITION else ""
     severity = "warning" if known else "fatal"
     for name, values in logs.items():
         count = distinct(values)
@@ -207,7 +207,7 @@ def _design(e: Evidence) -> Iterator[Reason]:
             )
 
 
-def told(e: Evidence) -> str:
+def known_beside_runs(e: Evidence) -> str:
     """What is known beside the runs, in words; empty if nothing is."""
     names, slots, prior = e.problem.law.parameter_names, e.problem.layout.slots, e.problem.loss.prior
     fixed = [name for name, slot in zip(names, slots, strict=True) if slot < 0]

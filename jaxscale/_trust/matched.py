@@ -12,7 +12,7 @@ from jaxscale._problem.objectives import Huber, StudentT
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.slopes import slopes_of
 from jaxscale._problem.stack import Stack
-from jaxscale._solver.damped import solve_positive
+from jaxscale._solver.damped import solve_positive_many
 from jaxscale._solver.search import refined
 from jaxscale._solver.solve import NEAR
 from jaxscale._trust.dispersion import scale_of
@@ -126,7 +126,7 @@ def _trial(point, slope, bend, damping, lower, upper) -> tuple[np.ndarray, np.nd
     scale = np.maximum(diagonal, np.maximum(1e-14 * diagonal.max(axis=1, keepdims=True), 1e-300)) ** -0.5
     scaled = np.where(held[:, :, None] | held[:, None, :], 0.0, bend * scale[:, :, None] * scale[:, None, :])
     scaled += np.where(held, 1.0, damping[:, None])[:, :, None] * np.eye(point.shape[1])
-    step, usable = solve_positive(scaled, np.where(held, 0.0, -scale * slope)[..., None])
+    step, usable = solve_positive_many(scaled, np.where(held, 0.0, -scale * slope)[..., None])
     trial = np.clip(point + scale * step[..., 0], lower, upper)
     step = trial - point
     predicted = -np.sum(slope * step, axis=1) - 0.5 * np.einsum("ti,tij,tj->t", step, bend, step)

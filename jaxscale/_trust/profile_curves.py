@@ -64,18 +64,18 @@ def entry(free: Array, row: Array) -> Array:
     return free @ row
 
 
-class _Reached(NamedTuple):
+class _Constrained(NamedTuple):
     """Constrained optima: free values (k, free), the value of the quantity there, and the objective."""
 
     free: np.ndarray
     value: np.ndarray
     objective: np.ndarray
 
-    def joined(self, more: "list[_Reached]") -> "_Reached":
+    def joined(self, more: "list[_Constrained]") -> "_Constrained":
         """With further ones, those left out that could not be had."""
         whole = [np.concatenate(x) for x in zip(self, *more, strict=True)]
         sound = np.isfinite(whole[1]) & np.isfinite(whole[2])
-        return _Reached(*(x[sound] for x in whole))
+        return _Constrained(*(x[sound] for x in whole))
 
 
 class _Wanted(NamedTuple):
@@ -87,7 +87,7 @@ class _Wanted(NamedTuple):
     stiffness: float
 
 
-def profile(
+def profile_curve(
     problem: Problem,
     best: np.ndarray,
     at: Linearization,
@@ -110,17 +110,17 @@ def profile(
     count = len(given)
     stiffness = _STIFFNESS / spread
     ends = [(j, sign) for j in range(count) for sign in (-1.0, 1.0)]
-    first = _Reached(best[None], np.zeros(1), np.array([height]))
+    first = _Constrained(best[None], np.zeros(1), np.array([height]))
     paths = {end: first._replace(value=estimate[[end[0]]]) for end in ends}
 
-    def visit(wanted: list[_Wanted], damping: float) -> list[_Reached]:
+    def visit(wanted: list[_Wanted], damping: float) -> list[_Constrained]:
         """Constrained optima for each, in one batch."""
         index = np.array([w.end[0] for w in wanted])
         starts, targets, stiff = (np.array([w[k] for w in wanted]) for k in (1, 2, 3))
         found = engine.solve(starts, targets, stiff, index, damping)
-        return [_Reached(*(x[[k]] for x in found)) for k in range(len(wanted))]
+        return [_Constrained(*(x[[k]] for x in found)) for k in range(len(wanted))]
 
-    def pulled(reached: _Reached, wanted: _Wanted) -> float:
+    def pulled(reached: _Constrained, wanted: _Wanted) -> float:
         """What `visit` minimises: the objective and the pull towards the target."""
         height = reached.objective[0] + 0.5 * wanted.stiffness * (reached.value[0] - wanted.target) ** 2
         return float(height) if np.isfinite(height) else np.inf
@@ -196,7 +196,7 @@ def profile(
     return curves
 
 
-def _crossing(path: _Reached, sign: float, level: float) -> tuple[int, int] | None:
+def _crossing(path: _Constrained, sign: float, level: float) -> tuple[int, int] | None:
     """Positions of the outermost point within and of the next one beyond; None if nothing lies beyond.
 
     Every point is an upper bound of the profile, one that stuck in a side valley too high a one. So the outermost point
@@ -242,8 +242,8 @@ class _Engine:
         _, value, objective, slope = self._run(starts, np.zeros(count), np.zeros(count), np.arange(count), NEAR, 1)
         return slope, value, float(objective[0])
 
-    def solve(self, starts, targets, stiffness, index, damping: float) -> _Reached:
-        return _Reached(*self._run(starts, targets, stiffness, index, damping, _MOST_STEPS)[:3])
+    def solve(self, starts, targets, stiffness, index, damping: float) -> _Constrained:
+        return _Constrained(*self._run(starts, targets, stiffness, index, damping, _MOST_STEPS)[:3])
 
     def _run(self, starts, targets, stiffness, index, damping: float, steps: int) -> list[np.ndarray]:
         problem, out = self.problem, []
@@ -273,7 +273,7 @@ def _compiled(task: Task, measure: Measure):
         bend = (slope[1:] - slope[0]) / _NUDGE
         return value[0], slope[0], jnp.where(jnp.isfinite(bend), (bend + bend.T) / 2, 0.0)
 
-    class State(NamedTuple):
+    class _Lane(NamedTuple):
         trial: Array
         solver: DampedState
         value: Array  # of the quantity, and below the objective and the slope of the quantity, all at `solver.point`
@@ -282,7 +282,7 @@ def _compiled(task: Task, measure: Measure):
         steps: Array
 
     def run(starts, targets, stiffness, given, pinned, points: Points, loss, lower, upper, damping, most) -> Any:
-        def step(s: State) -> State:
+        def step(s: _Lane) -> _Lane:
             now = evaluate(s.trial, pinned, points, loss, s.solver.outer_share)
             value, slope, bend = jax.vmap(with_slopes)(s.trial, given)
             off = value - targets
@@ -310,12 +310,12 @@ def _compiled(task: Task, measure: Measure):
             taken = going & jnp.all(solver.point == s.trial, axis=1)
             at_point = kept(taken, (value, now.value, slope), (s.value, s.objective, s.slope))
             trial, solver = kept(going, (trial, solver), (s.trial, s.solver))
-            return State(trial, solver, *at_point, steps=s.steps + 1)
+            return _Lane(trial, solver, *at_point, steps=s.steps + 1)
 
         solver = jax.vmap(optimizer.init)(starts)
         solver = solver._replace(damping=jnp.full_like(solver.damping, damping))
         nothing = jnp.full(starts.shape[0], jnp.nan)
-        first = State(starts, solver, nothing, nothing, jnp.full_like(starts, jnp.nan), jnp.asarray(0))
+        first = _Lane(starts, solver, nothing, nothing, jnp.full_like(starts, jnp.nan), jnp.asarray(0))
         last = lax.while_loop(lambda s: (s.steps < most) & jnp.any(s.solver.status == RUNNING), step, first)
         ended = (last.solver.status == CONVERGED) | (last.solver.status == STUCK) | (most == 1)
         sound = jnp.isfinite(last.value) & jnp.isfinite(last.objective) & ended

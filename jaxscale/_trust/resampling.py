@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxscale._base.devices import compile_options
 from jaxscale._base.validation import Progress
-from jaxscale._problem.arrays import SMALL_BATCH, Own, Task
+from jaxscale._problem.arrays import SMALL_BATCH, Overrides, Task
 from jaxscale._problem.evaluate import predictor
 from jaxscale._problem.losses import Prior
 from jaxscale._problem.problem import Problem
@@ -80,15 +80,15 @@ def resampled(
     clusters: tuple[str, ...] | None,
     kind: Kind = "pairs",
     at: Linearization | None = None,
-) -> Own:
+) -> Overrides:
     """What each draw is fitted to: runs resampled, two more than there are where each is independent ("pairs"), and
     priors with their centres drawn anew within their widths. `at` is the fit, for "wild"."""
     if kind == "wild":
         assert at is not None
         response = wild_responses(problem, at, draws, rng, clusters)
-        own = Own(np.repeat(problem.points.weights[None], draws, axis=0), response)
+        own = Overrides(np.repeat(problem.points.weights[None], draws, axis=0), response)
     else:
-        own = Own(resampling_weights(problem, draws, rng, clusters, kind, MORE_PAIRS if clusters is None else 0))
+        own = Overrides(resampling_weights(problem, draws, rng, clusters, kind, MORE_PAIRS if clusters is None else 0))
     prior = problem.loss.prior
     if prior is None or problem.noise is None:
         return own
@@ -131,7 +131,7 @@ def bootstrap_draws(
             resampled(stack.problems[k].with_rows(rows), count, rngs[k], clusters[k], kind, at[k])
             for k, _, count in batch
         ]
-        own = Own(*(None if x[0] is None else np.concatenate(x) for x in zip(*parts, strict=True)))
+        own = Overrides(*(None if x[0] is None else np.concatenate(x) for x in zip(*parts, strict=True)))
         fits = _refit(stack, table, best[table], own, rivals, devices)
         for k, first, count in batch:
             found[k, first : first + count] = fits[table == k]
@@ -156,7 +156,7 @@ def _refit(
     stack: Stack,
     table: np.ndarray,
     start: np.ndarray,
-    own: Own,
+    own: Overrides,
     rivals: list[np.ndarray | None],
     devices: Sequence[Any] | None,
 ) -> np.ndarray:
@@ -186,7 +186,7 @@ def _refit(
     return free
 
 
-def _best_rival(stack: Stack, k: int, rivals: np.ndarray, free: np.ndarray, own: Own):
+def _best_rival(stack: Stack, k: int, rivals: np.ndarray, free: np.ndarray, own: Overrides):
     """For every draw of table k, the lowest of its objective over some other draws' optima, and where."""
     rivals = rivals[np.isfinite(rivals).all(axis=1)]
     if not len(rivals):

@@ -26,20 +26,20 @@ from jaxscale.costs._formulas import (
     Converted,
     Sum,
     Times,
+    device_hours,
     elapsed,
     energy,
-    free_x,
-    hours_x,
+    join_assumption,
     log_context,
     log_deepseek,
     log_inference,
     log_kaplan_total,
     log_moe,
     log_six_nd,
-    part_x,
+    part_of,
     priced,
 )
-from jaxscale.laws._math import floating, logsumexp
+from jaxscale.laws._math import floating
 
 _TYPICAL_MFU = 0.4  # of large dense training runs; Llama 3 reports 0.38 to 0.43
 
@@ -126,7 +126,7 @@ class CostModel:
         if isinstance(mfu, int | float) and not 0 < mfu <= 1:
             raise InputError(f"mfu is a share of the peak, above 0 and up to 1; got {mfu!r}")
         given = {"mfu": mfu, "peak": device.peak.value if peak is None else peak}
-        return self._converted(hours_x, given, "hours", f"hours of one {device.title}")
+        return self._converted(device_hours, given, "hours", f"hours of one {device.title}")
 
     def dollars(
         self,
@@ -174,7 +174,7 @@ class CostModel:
             )
         variables = tuple(dict.fromkeys((*self.variables, *other.variables)))
         taken: dict[str, float] = {}
-        parts = tuple(part_x(model, variables, taken) for model in (self, other))
+        parts = tuple(part_of(model, variables, taken) for model in (self, other))
         return CostModel(
             f"{self.name} + {other.name}",
             Sum(parts),
@@ -209,7 +209,7 @@ class CostModel:
         """This cost times a factor made of new assumptions."""
         mine = tuple(self.assumptions)
         taken = dict(self.assumptions)
-        names = tuple((name, free_x(name, value, taken)) for name, value in given.items())
+        names = tuple((name, join_assumption(name, value, taken)) for name, value in given.items())
         return self._changed(
             name=self.name if self.unit != "FLOPs" else f"({self.name})" if " + " in self.name else self.name,
             log_cost=Converted(self.log_cost, mine, log_factor, names),

@@ -15,9 +15,7 @@ from jaxscale.laws._math import logsumexp
 _HOUR, _DAY = 3600.0, 86400.0
 
 
-# Formulas of composed models are values without numbers in them: two models that differ in assumptions alone are one
-# formula, which JAX compiles once.
-def free_x(name: str, value: float, taken: dict[str, float]) -> str:
+def join_assumption(name: str, value: float, taken: dict[str, float]) -> str:
     """The name under which an assumption joins `taken`: its own, or with a number where that has another value."""
     free, count = name, 1
     while free in taken:
@@ -27,9 +25,9 @@ def free_x(name: str, value: float, taken: dict[str, float]) -> str:
     return free
 
 
-def part_x(model: Any, variables: tuple[str, ...], taken: dict[str, float]) -> tuple:
+def part_of(model: Any, variables: tuple[str, ...], taken: dict[str, float]) -> tuple:
     positions = tuple(variables.index(v) for v in model.variables)
-    names = tuple((name, free_x(name, value, taken)) for name, value in model.assumptions.items())
+    names = tuple((name, join_assumption(name, value, taken)) for name, value in model.assumptions.items())
     return model.log_cost, positions, names
 
 
@@ -66,7 +64,7 @@ class Converted:
         return cost + self.log_factor(**{name: assumptions[here] for name, here in self.names})
 
 
-def hours_x(mfu: Any, peak: Any) -> Any:
+def device_hours(mfu: Any, peak: Any) -> Any:
     return -jnp.log(mfu * peak) - math.log(_HOUR)
 
 

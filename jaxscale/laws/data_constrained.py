@@ -22,7 +22,7 @@ _LLAMA = "Llama team 2024 (arXiv 2407.21783)"
 _U = Variable("U", "tokens", "unique tokens there are; D beyond it are repetitions")
 
 
-def _log_worth(log_fresh: Array, log_all: Array, star: Any) -> Array:
+def log_worth(log_fresh: Array, log_all: Array, star: Any) -> Array:
     """Log of what `all` is worth when it exceeds `fresh`: fresh (1 + star (1 - exp(-(all / fresh - 1) / star))).
 
     Never less than fresh; smooth where both are equal, since its slope there is that of `all` itself.
@@ -43,7 +43,7 @@ def _log_effective(p: Params, log_N: Array, log_D: Array, log_U: Array) -> Effec
     log_G = (jnp.log(p.alpha / p.beta) + p.log_A - p.log_B) / (p.alpha + p.beta)
     log_N_opt = log_G + (p.beta / p.alpha) * (log_G + log_U_D)  # the best size for U_D fresh tokens
     log_U_N = jnp.minimum(log_N, log_N_opt)
-    return Effective(_log_worth(log_U_N, log_N, p.R_N_star), _log_worth(log_U_D, log_D, p.R_D_star))
+    return Effective(log_worth(log_U_N, log_N, p.R_N_star), log_worth(log_U_D, log_D, p.R_D_star))
 
 
 def _log_loss_repeated(p: Params, *, log_N: Array, log_D: Array, log_U: Array) -> Array:

@@ -12,7 +12,7 @@ from random_plans import judge, possible
 from jaxscale import costs, limits
 from jaxscale._allocation.allocate import allocate
 from jaxscale._allocation.answers import _solve_afresh, conflict, evaluate, solve_many
-from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK, solve
+from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK, solve_constrained
 from jaxscale._allocation.decision import decide
 from jaxscale._allocation.per_draw import follow
 from jaxscale._planning.frontier import frontier
@@ -248,7 +248,7 @@ class Flat:
 
 
 def test_a_loss_without_slope_is_called_flat_or_certified_anywhere():
-    found = solve(Flat(), jnp.array([1.0]), jnp.array([[1.0, 1.0]]), jnp.ones(4))
+    found = solve_constrained(Flat(), jnp.array([1.0]), jnp.array([[1.0, 1.0]]), jnp.ones(4))
     assert found.status in (OK, FLAT)
     assert found.value == 1
 
@@ -265,7 +265,7 @@ class Corner:
 
 
 def test_a_corner_is_not_certified_by_mistake():
-    found = solve(Corner(), jnp.array([1.0]), jnp.array([[4.0, 4.0]]), jnp.ones(4))
+    found = solve_constrained(Corner(), jnp.array([1.0]), jnp.array([[4.0, 4.0]]), jnp.ones(4))
     assert found.status == FAILED
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import jaxscale as js
-from jaxscale._cli import app, output
+from jaxscale._cli import app, printing
 
 COMMANDS = ("demo", "fit", "compare", "predict", "frontier", "what-if", "models", "laws")
 CONSTANTS = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}  # Besiroglu et al. 2024
@@ -50,7 +50,7 @@ def folder(tmp_path, monkeypatch):
     """A fresh folder to work in, a terminal wide enough for any table, and no word of progress."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setattr(output, "_SLOW", 60)
+    monkeypatch.setattr(printing, "_SLOW", 60)
     (tmp_path / "runs.csv").write_text(table())
     return tmp_path
 
@@ -223,9 +223,9 @@ class Terminal(io.StringIO):
 
 
 def test_progress_on_a_terminal_is_one_line_that_is_wiped(monkeypatch):
-    monkeypatch.setattr(output, "_SLOW", 0.0)
+    monkeypatch.setattr(printing, "_SLOW", 0.0)
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with output.progress("fitting") as progress:
+    with printing.progress("fitting") as progress:
         time.sleep(0.25)
         progress(1, 4, "groups\x1b[2J")
         time.sleep(0.25)
@@ -239,11 +239,11 @@ def test_progress_on_a_terminal_is_one_line_that_is_wiped(monkeypatch):
 
 def test_progress_elsewhere_is_a_line_after_a_while_and_none_for_quick_work(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    with output.progress("fitting") as progress:
+    with printing.progress("fitting") as progress:
         progress(1, 2, "groups")
     assert sys.stderr.getvalue() == ""
-    monkeypatch.setattr(output, "_SLOW", 0.05)
-    with output.progress("fitting"):
+    monkeypatch.setattr(printing, "_SLOW", 0.05)
+    with printing.progress("fitting"):
         time.sleep(0.5)
     assert sys.stderr.getvalue().startswith("fitting ...")
     assert sys.stderr.getvalue().count("\n") == 1

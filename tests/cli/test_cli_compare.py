@@ -5,7 +5,7 @@ import json
 import pytest
 
 import jaxscale as js
-from jaxscale._cli import output
+from jaxscale._cli import printing
 
 
 @pytest.fixture(autouse=True)
@@ -13,7 +13,7 @@ def folder(tmp_path, monkeypatch):
     """A fresh folder with the demo table under other names, a wide terminal, and no word of progress."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setattr(output, "_SLOW", 600)
+    monkeypatch.setattr(printing, "_SLOW", 600)
     frame = js.synthetic.demo_frame().rename(columns={"loss": "val"}).assign(recipe=["a", "b", "c"] * 18)
     frame.to_csv(tmp_path / "runs.csv", index=False)
     return tmp_path

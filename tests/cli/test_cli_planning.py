@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import jaxscale as js
-from jaxscale._cli import output
+from jaxscale._cli import printing
 
 BESIROGLU = "chinchilla:besiroglu"
 
@@ -16,7 +16,7 @@ def folder(tmp_path, monkeypatch):
     """A fresh folder to work in, a wide terminal, and no word of progress."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setattr(output, "_SLOW", 600)
+    monkeypatch.setattr(printing, "_SLOW", 600)
     return tmp_path
 
 

@@ -156,3 +156,31 @@ def test_the_check_of_imports_sees_every_form(tmp_path):
         ("jaxscale.laws._math", "logsumexp", 6, False),
         ("jaxscale._fitting.fit", "fit", 8, True),
     ]
+
+
+def test_no_private_name_is_taken_from_another_module():
+    taken = [f"{d}:{line} {name}" for d, _, name, line, _ in all_imports() if name and name.startswith("_")]
+    assert [t for t in taken if not t.endswith("__version__")] == []
+
+
+def test_no_import_changes_a_name():
+    usual = {"np", "jnp", "pd", "js"}
+    renamed = [
+        f"{dotted}:{node.lineno} {alias.name} as {alias.asname}"
+        for dotted, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if alias.asname and alias.asname not in usual | {alias.name}
+    ]
+    assert renamed == []
+
+
+def test_one_class_name_is_one_thing():
+    classes = Counter(
+        node.name
+        for path in modules().values()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert [name for name, count in classes.items() if count > 1] == []

@@ -12,7 +12,7 @@ from scipy.stats import t as student
 import jaxscale as js
 from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._problem.problem import make_problem
-from jaxscale._trust.judge import told
+from jaxscale._trust.judge import known_beside_runs
 from jaxscale._trust.residuals import distinct, neighbour_correlation
 from studies import verdicts
 
@@ -204,7 +204,7 @@ def test_what_is_planted_is_found(name):
 def test_what_was_fixed_or_tied_is_named_where_it_alone_separates_effects():
     problem = make_problem(LAW, _one_ray(), js.Huber(), fixed={"E": 1.8}, tied=[("alpha", "beta")])
     evidence = SimpleNamespace(problem=problem, at=SimpleNamespace(names=problem.free_names))
-    assert told(evidence) == "what was fixed (E) and the tie (alpha, beta)"
+    assert known_beside_runs(evidence) == "what was fixed (E) and the tie (alpha, beta)"
 
 
 def test_sound_runs_are_trustworthy_with_nothing_to_say():

@@ -1,4 +1,4 @@
-"""What is said of a fit, and whether to believe it: reasons with a code and a severity."""
+"""What is said of a table or a fit, and whether to believe it: reasons with a code and a severity."""
 
 import re
 from dataclasses import dataclass

@@ -3,27 +3,20 @@
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from jaxscale._base.text import format_number, listed, plural, quoted, some
+from jaxscale._base.verdict import Reason
 from jaxscale._data.cells import is_missing, read_numbers
 from jaxscale._data.columns import MEANINGS, larger_unit
 
-
-class Note(NamedTuple):
-    """Something in a table that looks unintended: a code, a sentence, how bad it is, and the rows it is about.
-
-    An "info" matters only where a fit cannot be trusted.
-    """
-
-    code: str
-    text: str
-    severity: Literal["info", "warning", "fatal"] = "warning"
-    rows: tuple[int, ...] = ()
-
+# The codes of what is noticed.
+SUSPICIOUS_UNITS = "suspicious_units"
+MIXED_CONVENTIONS = "mixed_conventions"
+DUPLICATE_ROWS = "duplicate_rows"
+POSSIBLE_GROUPS = "possible_groups"
 
 # A median below this is hardly a count of parameters, tokens or FLOPs; and what larger units it may be in.
 _LEAST_PLAUSIBLE = {
@@ -54,7 +47,7 @@ def number_notes(
     rows: np.ndarray,
     columns: Mapping[str, str | tuple[str, ...]],
     loss_unit: str,
-) -> Iterator[Note]:
+) -> Iterator[Reason]:
     """Everything in the numbers that looks unintended."""
     in_larger_units = False
     for symbol, (least, factors) in _LEAST_PLAUSIBLE.items():
@@ -64,70 +57,75 @@ def number_notes(
             named = larger_unit(column) if isinstance(column, str) else None
             shown = f"{format_number(median)} {MEANINGS[symbol]}"
             if named:
-                yield Note(
-                    "suspicious_units",
+                yield Reason(
+                    SUSPICIOUS_UNITS,
+                    "fatal",
                     f"{symbol} is not counted one by one: column {quoted(column)} is by its name in units of "
                     f"{named[1]}, and its median reads {shown}; multiply it in the table",
-                    "fatal",
                 )
             else:
-                yield Note(
-                    "suspicious_units",
+                yield Reason(
+                    SUSPICIOUS_UNITS,
+                    "warning",
                     f"{symbol} has a median of {shown}: if column {listed([column])} is in larger units, multiply it "
                     f"in the table by {factors}",
                 )
     if isinstance(source := columns.get("loss"), str):
         median = _median(values["loss"])
         if re.search(r"ppl|perplexity", source, re.IGNORECASE) or median > 12:
-            yield Note(
-                "suspicious_units",
+            yield Reason(
+                SUSPICIOUS_UNITS,
+                "warning",
                 f"column {quoted(source)}, median {format_number(median)}, looks like perplexity: fix the table: "
                 "its natural logarithm is the loss in nats per token",
             )
         elif loss_unit == "nats" and re.search(r"(?<![a-z])(bits?|bp[bctw])(?![a-z])", source, re.IGNORECASE):
-            yield Note(
-                "suspicious_units",
+            yield Reason(
+                SUSPICIOUS_UNITS,
+                "warning",
                 f'column {quoted(source)} looks like bits: loss_unit="bits" (--loss-unit bits) turns them into nats',
             )
     logs = {s: np.log(values[s]) for s in ("N", "D", "C") if s in columns and s in values and _counts(values[s])}
     if {"N", "D"} <= logs.keys():
         median, low, high, odd = _spread(logs["D"] - logs["N"])
         if high > _MOST_SPREAD * low:
-            yield Note(
-                "suspicious_units",
+            yield Reason(
+                SUSPICIOUS_UNITS,
+                "fatal",
                 f"tokens per parameter run from {format_number(low, 3)} to {format_number(high, 3)}; row {rows[odd]} "
                 "is farthest from the rest: some rows count N or D in another unit; fix the table",
-                "fatal",
                 (int(rows[odd]),),
             )
         elif median < _FEWEST_TOKENS and not in_larger_units:
-            yield Note(
-                "suspicious_units",
+            yield Reason(
+                SUSPICIOUS_UNITS,
+                "fatal",
                 f"the median run has {format_number(median, 3)} tokens per parameter, real ones more than one: if "
                 f"columns {listed([columns['N']])} (N) and {listed([columns['D']])} (D) are swapped, or in different "
                 "units, fix the table",
-                "fatal",
             )
     if {"N", "D", "C"} <= logs.keys():
         median, low, high, odd = _spread(logs["C"] - logs["N"] - logs["D"] - math.log(6.0))
         times = f"C is {format_number(median, 3)} times 6 N D in the median"
         span = f"({format_number(low, 3)} to {format_number(high, 3)})"
         if not 1 / _OTHER_UNIT < median < _OTHER_UNIT:
-            yield Note(
-                "mixed_conventions",
+            yield Reason(
+                MIXED_CONVENTIONS,
+                "fatal",
                 f"{times} {span}: N, D or C is not in parameters, tokens or FLOPs; fix the table, or if "
                 "C alone is wrong, read it without (C=False)",
-                "fatal",
             )
         elif abs(median - 1) > 0.3:
-            yield Note(
-                "mixed_conventions",
+            yield Reason(
+                MIXED_CONVENTIONS,
+                "warning",
                 f"{times} {span}: N, D and C may count different things, such as embeddings, "
                 "attention or repeated data",
             )
         elif high > 2 * low:
-            yield Note(
-                "mixed_conventions",
+            yield Reason(
+                MIXED_CONVENTIONS,
+                "warning",
                 f"C / (6 N D) runs from {format_number(low, 3)} to {format_number(high, 3)}; row {rows[odd]} is "
                 "farthest from the rest: the rows may not count N, D or C alike",
                 rows=(int(rows[odd]),),
@@ -152,19 +150,24 @@ def _spread(log_ratio: np.ndarray) -> tuple[float, float, float, int]:
     return median, low, high, int(np.argmax(np.abs(log_ratio - middle)))
 
 
-def duplicate_note(duplicates: tuple[tuple[int, ...], ...]) -> Iterator[Note]:
+def duplicate_note(duplicates: tuple[tuple[int, ...], ...]) -> Iterator[Reason]:
+    """Rows that repeat another, if there are any."""
     if duplicates:
         copies = sum(len(group) - 1 for group in duplicates)
         shown = "; ".join(some(group) for group in duplicates[:5]) + ("; ..." if len(duplicates) > 5 else "")
-        yield Note(
-            "duplicate_rows",
+        yield Reason(
+            DUPLICATE_ROWS,
+            "warning",
             f"{plural(copies, 'row')} repeat{'s' * (copies == 1)} another in all variables and the response: {shown}",
             rows=tuple(row for group in duplicates for row in group),
         )
 
 
-def group_notes(frame: pd.DataFrame, unused: Sequence[str]) -> Iterator[Note]:
-    """Columns of words, with no part in the runs, whose few values may each deserve a fit of their own."""
+def group_notes(frame: pd.DataFrame, unused: Sequence[str]) -> Iterator[Reason]:
+    """Columns of words, with no part in the runs, whose few values may each deserve a fit of their own.
+
+    They are an "info": they matter only where a fit cannot be trusted.
+    """
     for name in unused:
         cells = frame[name]
         if pd.api.types.is_numeric_dtype(cells.dtype) or pd.api.types.is_datetime64_any_dtype(cells.dtype):
@@ -176,9 +179,9 @@ def group_notes(frame: pd.DataFrame, unused: Sequence[str]) -> Iterator[Note]:
         if not 2 <= len(values) <= min(_MOST_GROUPS, len(cells) // _FEWEST_IN_GROUP):
             continue
         if all(isinstance(value, str) for value in values) and read_numbers(pd.Series(values, dtype=object))[1].all():
-            yield Note(
-                "possible_groups",
+            yield Reason(
+                POSSIBLE_GROUPS,
+                "info",
                 f"column {quoted(name)} has {len(values)} values, all in one fit; one fit per group: "
                 f"fit_many(..., by={quoted(name)}) (--by {quoted(name)})",
-                "info",
             )

@@ -12,10 +12,11 @@ import pandas as pd
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import escape_html, format_number, inert, listed, plural, quoted
+from jaxscale._base.verdict import Reason
 from jaxscale._data.cells import DOMAINS, DroppedRow, complete, read_cells
 from jaxscale._data.columns import MEANINGS, Column, choose, where_to_find
 from jaxscale._data.filters import passing
-from jaxscale._data.notes import Note, duplicate_note, group_notes, number_notes, repeated_rows
+from jaxscale._data.notes import DUPLICATE_ROWS, duplicate_note, group_notes, number_notes, repeated_rows
 from jaxscale._data.tables import as_frame, read_frame
 
 MAX_ROWS_IN_FILE = 100_000  # a saved fit carries its rows up to this many
@@ -35,7 +36,7 @@ class RunsRecord:
     filters: tuple[str, ...] = ()
     filtered: int = 0  # rows that the filters left out
     duplicates: tuple[tuple[int, ...], ...] = ()  # row numbers of rows with the same variables and response
-    notes: tuple[Note, ...] = ()  # suspicious_units, mixed_conventions, duplicate_rows, possible_groups
+    notes: tuple[Reason, ...] = ()  # what looks unintended; the codes are those of `notes`
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # symbol: smallest and largest value
     unused: tuple[str, ...] = field(default=(), compare=False)  # columns with no part in the runs; not kept in files
 
@@ -270,7 +271,7 @@ class Runs:
         kept = set(rows.tolist())
         groups = (tuple(row for row in group if row in kept) for group in self.record.duplicates)
         duplicates = tuple(group for group in groups if len(group) > 1)
-        notes = [note for note in self.record.notes if note.code != "duplicate_rows"]
+        notes = [note for note in self.record.notes if note.code != DUPLICATE_ROWS]
         conventions = dict(self.record.conventions)
         if sorted(rows.tolist()) != sorted(self.rows.tolist()):
             conventions["subset"] = f"{len(rows)} of {conventions.get('subset', plural(self.count, 'run'))}"
@@ -305,7 +306,7 @@ class Runs:
             "filtered": record.filtered,
             "dropped": [row._asdict() for row in record.dropped],
             "duplicates": [list(group) for group in record.duplicates],
-            "notes": [{**note._asdict(), "rows": list(note.rows)} for note in record.notes],
+            "notes": [_note_to(note) for note in record.notes],
             "ranges": {symbol: list(limits) for symbol, limits in record.ranges.items()},
             "sha256": self.sha256,
             "data": {name: values.tolist() for name, values in arrays.items()} if whole else None,
@@ -408,11 +409,15 @@ def _one_of(what: str, value: object, choices: Iterable[str]) -> None:
         raise InputError(f"{what} must be one of {', '.join(choices)}; not {quoted(value)}")
 
 
-def _note_from(data: Mapping[str, Any]) -> Note:
+def _note_to(note: Reason) -> dict[str, Any]:
+    return {"code": note.code, "text": note.text, "severity": note.severity, "rows": list(note.rows)}
+
+
+def _note_from(data: Mapping[str, Any]) -> Reason:
     severity = data.get("severity", "warning")
     _one_of("a severity", severity, ("info", "warning", "fatal"))
     rows = tuple(_list_of(data.get("rows", []), int))
-    return Note(_typed(data["code"], str), _typed(data["text"], str), severity, rows)
+    return Reason(_typed(data["code"], str), severity, _typed(data["text"], str), rows)
 
 
 def _typed(value: Any, kind: type[T]) -> T:

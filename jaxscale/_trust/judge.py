@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from jaxscale._base.verdict import Reason, Verdict
+from jaxscale._data.notes import POSSIBLE_GROUPS
 from jaxscale._data.runs import Runs
 from jaxscale._problem.losses import Prior
 from jaxscale._problem.problem import Noise, Problem
@@ -74,7 +75,7 @@ def judge(evidence: Evidence) -> Verdict:
     checks = [c for c in _CHECKS if evidence.whole is None or c not in (_optimum, _design)]
     reasons = [*(evidence.whole or ()), *(r for check in checks for r in check(evidence))]
     if all(r.severity != "fatal" for r in reasons):
-        reasons = [r for r in reasons if r.code != "possible_groups"]
+        reasons = [r for r in reasons if r.code != POSSIBLE_GROUPS]
     order = {"fatal": 0, "warning": 1, "info": 2}
     return Verdict(tuple(sorted(reasons, key=lambda r: order[r.severity])))
 
@@ -402,8 +403,7 @@ def contradicted(names: Sequence[str], values: np.ndarray, prior: Prior, noise: 
 
 
 def _table(e: Evidence) -> Iterator[Reason]:
-    for note in e.runs.record.notes:
-        yield Reason(note.code, note.severity, note.text, note.rows)
+    yield from e.runs.record.notes
 
 
 _CHECKS = (_optimum, _bounds, _design, _conditioning, _decision, _residuals, _priors, _table)

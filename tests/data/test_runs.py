@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from jaxscale._base.errors import InputError
-from jaxscale._data.runs import Note, Runs, RunsRecord
+from jaxscale._base.verdict import Reason
+from jaxscale._data.runs import Runs, RunsRecord
 
 N, D, LOSS = [1e8, 3e8, 1e9, 3e9], [2e9, 1e10, 5e10, 2e11], [3.4, 3.0, 2.7, 2.4]
 
@@ -479,13 +480,19 @@ def test_a_column_of_few_words_may_name_groups(cells: list, noted: bool) -> None
         assert Runs.from_frame(frame, run="corpus", on_bad="drop").record.notes == ()
 
 
+def test_notes_come_back_from_a_file_as_they_were() -> None:
+    runs = Runs.from_frame(table(params=[0.1, 0.3, 1, 3], flops=[9 * n * d for n, d in zip(N, D, strict=True)]))
+    assert [note.severity for note in runs.record.notes] == ["warning", "fatal"]
+    assert Runs.from_data(json.loads(json.dumps(runs.to_data()))).record.notes == runs.record.notes
+
+
 def test_duplicates_follow_a_subset() -> None:
     runs = Runs.from_frame({"N": [1e8, 1e8, 1e9, 1e9, 1e8], "loss": [3, 3, 2, 2, 3]})
     assert runs.record.duplicates == ((1, 2, 5), (3, 4))
     part = runs.subset(np.array([True, False, True, False, True]))
     assert part.record.duplicates == ((1, 5),)
     text = "1 row repeats another in all variables and the response: 1, 5"
-    assert part.record.notes == (Note("duplicate_rows", text, rows=(1, 5)),)
+    assert part.record.notes == (Reason("duplicate_rows", "warning", text, rows=(1, 5)),)
     assert runs.subset([0, 2]).record.notes == ()
 
 

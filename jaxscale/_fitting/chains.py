@@ -24,7 +24,7 @@ from jaxscale._solver.outcome import Starts
 from jaxscale._trust.covariance import Covariance, covariance_of
 from jaxscale._trust.identification import Identification
 from jaxscale._trust.interval_method import FEWEST_CLUSTERS, FEWEST_RUNS_FOR_PAIRS
-from jaxscale._trust.intervals import Intervals, percentile_ends
+from jaxscale._trust.intervals import Intervals, natural_errors, percentile_ends
 from jaxscale._trust.linearization import linearize
 from jaxscale._trust.resampling import bootstrap_draws
 from jaxscale.laws import Law, Variable, get
@@ -167,9 +167,10 @@ def _joined(
             at = end
         covariance = Covariance(labels, matrix, blocks[-1].method)
     ends = {name[p]: e for part, name in zip(parts, names, strict=True) for p, e in part.intervals.params.items()}
-    errors = {
-        name[p]: e for part, name in zip(parts, names, strict=True) for p, e in part.intervals.standard_errors.items()
-    }
+    errors, of_theta = (
+        {name[p]: e for part, name in zip(parts, names, strict=True) for p, e in getattr(part.intervals, kind).items()}
+        for kind in ("standard_errors", "theta_standard_errors")
+    )
     why = last.intervals.why + ("; each step on its own" if covariance is not None else "")
     return replace(
         last,
@@ -188,7 +189,9 @@ def _joined(
             correlations,
             {worst_names[p]: w for p, w in worst.identification.sloppiest.items()},
         ),
-        intervals=replace(last.intervals, why=why, params=ends, standard_errors=errors),
+        intervals=replace(
+            last.intervals, why=why, params=ends, standard_errors=errors, theta_standard_errors=of_theta
+        ),
         covariance=covariance,
         runs=runs,
         record=runs.record,
@@ -240,6 +243,7 @@ def _with_draws(
     else:
         how = ", ".join(f"{word} for {part.law.name}" for word, part in zip(words, parts, strict=True))
     method = ("pairs_bias_corrected" if corrected[0] else "pairs_percentile") if same else "pairs_by_step"
+    errors = dict(zip(names, kept[:, free].std(axis=0, ddof=1).tolist(), strict=True))
     return replace(
         staged,
         covariance=covariance_of(names, kept[:, free], all(corrected)),
@@ -248,8 +252,9 @@ def _with_draws(
             "cluster_pairs_percentile" if clustered else method,
             f"{count} independent runs, every step refitted to the same resampled ones ({how})",
             ends,
-            dict(zip(names, kept[:, free].std(axis=0, ddof=1).tolist(), strict=True)),
+            natural_errors(staged.law, staged.theta, errors),
             len(kept),
+            errors,
         ),
     )
 

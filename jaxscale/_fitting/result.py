@@ -27,7 +27,7 @@ from jaxscale._problem.problem import Noise, Problem, make_problem
 from jaxscale._solver.outcome import Starts
 from jaxscale._trust.covariance import Covariance
 from jaxscale._trust.identification import Identification
-from jaxscale._trust.intervals import Intervals
+from jaxscale._trust.intervals import Intervals, natural_errors
 from jaxscale._trust.matched import AtNoise
 from jaxscale.laws import Law
 
@@ -148,7 +148,8 @@ class FitResult(Reporting):
         return beyond
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each parameter: value, low and high end of the interval, standard error, unit, note."""
+        """One row for each parameter: value, low and high end of the interval, standard error (all in the parameter's
+        unit, see `Intervals`), unit, note."""
         rows = []
         for p in self.law.parameters:
             low, high = self.intervals.params.get(p.name, (np.nan, np.nan))
@@ -283,6 +284,7 @@ class FitResult(Reporting):
                 "why": self.intervals.why,
                 "params": {k: list(v) for k, v in self.intervals.params.items()},
                 "standard_errors": dict(self.intervals.standard_errors),
+                "theta_standard_errors": dict(self.intervals.theta_standard_errors),
                 "draws": self.intervals.draws,
             },
             "identification": {
@@ -425,14 +427,7 @@ def fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
         ),
         verdict=formats.verdict_from(data["verdict"]),
         identification=Identification(condition, files.numbers(i["correlations"]), files.numbers(i["sloppiest"])),
-        intervals=Intervals(
-            files.level(v["level"]),
-            str(v["method"]),
-            str(v["why"]),
-            {str(k): files.interval(*ends) for k, ends in v["params"].items()},
-            {str(k): files.number(x, float("nan")) for k, x in v["standard_errors"].items()},
-            None if v["draws"] is None else int(v["draws"]),
-        ),
+        intervals=_intervals_from(v, law, theta),
         covariance=None if c is None else _covariance_from(c, law),
         runs=runs,
         record=RunsRecord(int(data["runs"]["count"]), ranges=ranges) if runs is None else runs.record,
@@ -448,6 +443,25 @@ def fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
         noise=None if data.get("noise") is None else Noise(**files.numbers(data["noise"])),
         at_noise=_at_noise_from(data["at_noise"] or (), objective, law),
         shared=files.numbers(pins.get("shared", {})),
+    )
+
+
+def _intervals_from(data: Mapping[str, Any], law: Law, theta: np.ndarray) -> Intervals:
+    def errors(kind: str) -> dict[str, float]:
+        return {str(k): files.number(x, float("nan")) for k, x in data[kind].items()}
+
+    # Files of the first weeks have those of theta alone, under the name that those in the parameter's unit have now.
+    of_theta = errors("theta_standard_errors" if "theta_standard_errors" in data else "standard_errors")
+    if not of_theta.keys() <= set(law.parameter_names):
+        raise InputError("its standard errors do not fit its parameters")
+    return Intervals(
+        files.level(data["level"]),
+        str(data["method"]),
+        str(data["why"]),
+        {str(k): files.interval(*ends) for k, ends in data["params"].items()},
+        errors("standard_errors") if "theta_standard_errors" in data else natural_errors(law, theta, of_theta),
+        None if data["draws"] is None else int(data["draws"]),
+        of_theta,
     )
 
 

@@ -1,5 +1,6 @@
 """Uncertainty of an optimum: a quick standard error, and intervals from it, from resampled fits or from profiles."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,16 +12,22 @@ from jaxscale._trust.covariance import Covariance, covariance_of, powell_covaria
 from jaxscale._trust.interval_method import FEWEST_RUNS_FOR_PAIRS
 from jaxscale._trust.linearization import Linearization
 from jaxscale._trust.profile_curves import entry, profile_curve
+from jaxscale.laws import Law
 
 
 @dataclass(frozen=True)
 class Intervals:
     """Intervals of the parameters in natural units, and how they were made.
 
-    `why` says why this method, or why there are none. `standard_errors` are of the natural value for parameters
-    fitted as they are, and of the logarithm (a relative error) for those fitted in logs; of resampled fits they are the
-    spread of all draws, of which there were `draws`, while a plan goes by the central ones (`central_covariance`). An
-    end that the runs do not bound is infinite.
+    level: share of the time that an interval is meant to hold the truth. method, why: how they were made, and why so,
+    or why there are none. params: (low, high) by parameter; an end that the runs do not bound is infinite.
+
+    theta_standard_errors: by parameter, of theta, which is the logarithm of a positive parameter (.0147 is 1.5 %), the
+    log odds of a share and the value itself of others. Of resampled fits they are the spread of all draws, of which
+    there were `draws`, while a plan goes by the central ones (`central_covariance`).
+
+    standard_errors: the same by the delta method in units of the parameter, as `params` are: times the value of a
+    positive parameter, times p (1 - p) of a share p, unchanged for others.
     """
 
     level: float
@@ -29,6 +36,7 @@ class Intervals:
     params: dict[str, tuple[float, float]] = field(default_factory=dict)
     standard_errors: dict[str, float] = field(default_factory=dict)
     draws: int | None = None
+    theta_standard_errors: dict[str, float] = field(default_factory=dict)
 
 
 def bias_corrected(draws: np.ndarray, estimate: float, level: float) -> tuple[float, float]:
@@ -88,7 +96,7 @@ def make_intervals(
         errors = np.sqrt(np.diag(quick.matrix))
         half = stdtrit(max(at.freedom if freedom is None else freedom, 1), (1 + level) / 2) * errors
         ends = {n: (best[k] - half[k], best[k] + half[k]) for k, n in enumerate(quick.names) if not at.held[k]}
-        return _natural_intervals(problem, level, quick.method, why, ends, errors, None), quick
+        return _natural_intervals(problem, best, level, quick.method, why, ends, errors, None), quick
 
     assert drawn is not None
     draws, good = len(drawn), np.isfinite(drawn).all(axis=1)
@@ -107,7 +115,8 @@ def make_intervals(
     }
     label = "pairs_bias_corrected" if corrected else "cluster_pairs_percentile" if clustered else "pairs_percentile"
     label = label if freedom is None else "joint_pairs_percentile"
-    return _natural_intervals(problem, level, label, why, ends, kept.std(axis=0, ddof=1), len(kept)), covariance
+    errors = kept.std(axis=0, ddof=1)
+    return _natural_intervals(problem, best, level, label, why, ends, errors, len(kept)), covariance
 
 
 def largest_relative_error(problem: Problem, best: np.ndarray, at: Linearization) -> float:
@@ -140,7 +149,7 @@ def _profile_intervals(
     errors = np.full(len(best), np.nan) if quick is None else np.sqrt(np.diag(quick.matrix))
     lengths = np.array([c.high - c.low for c in curves])
     covariance = _as_long(quick, free, lengths, level) if at.used.sum() >= FEWEST_RUNS_FOR_PAIRS else quick
-    return _natural_intervals(problem, level, "profile", why, ends, errors, None), covariance
+    return _natural_intervals(problem, best, level, "profile", why, ends, errors, None), covariance
 
 
 def _as_long(quick: Covariance | None, free: np.ndarray, lengths: np.ndarray, level: float) -> Covariance | None:
@@ -160,9 +169,9 @@ def _as_long(quick: Covariance | None, free: np.ndarray, lengths: np.ndarray, le
     return Covariance(quick.names, quick.matrix * np.exp(2 * np.mean(np.log(ratio))), "profile")
 
 
-def _natural_intervals(problem, level, method, why, ends, errors, draws) -> Intervals:
+def _natural_intervals(problem, best, level, method, why, ends, errors, draws) -> Intervals:
     """Intervals by parameter, tied ones alike, from intervals (and standard errors) by free value."""
-    params, standard_errors = {}, {}
+    params, of_theta = {}, {}
     for parameter, slot in zip(problem.law.parameters, problem.layout.slots, strict=True):
         if slot < 0:
             continue
@@ -170,5 +179,12 @@ def _natural_intervals(problem, level, method, why, ends, errors, draws) -> Inte
         natural = tuple(float(x) if np.isinf(x) else parameter.to_natural(x) for x in ends.get(name, ()))
         if natural and (method == "profile" or np.all(np.isfinite(natural))):
             params[parameter.name] = natural
-            standard_errors[parameter.name] = float(errors[slot])
-    return Intervals(level, method, why, params, standard_errors, draws)
+            of_theta[parameter.name] = float(errors[slot])
+    in_units = natural_errors(problem.law, problem.full(best), of_theta)
+    return Intervals(level, method, why, params, in_units, draws, of_theta)
+
+
+def natural_errors(law: Law, theta: np.ndarray, errors: Mapping[str, float]) -> dict[str, float]:
+    """Standard errors in units of the parameters, by the delta method, from those of theta, (n_parameters,)."""
+    places = {p.name: (p, float(t)) for p, t in zip(law.parameters, theta, strict=True)}
+    return {name: error * places[name][0].slope(places[name][1]) for name, error in errors.items()}

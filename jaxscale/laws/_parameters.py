@@ -87,6 +87,13 @@ class Parameter:
         with np.errstate(over="ignore"):
             return float(np.exp(theta)) if self.transform == "log" else float(theta)
 
+    def slope(self, theta: float) -> float:
+        """Derivative of the natural value in theta: the value itself in logs, p (1 - p) of a share p, else 1."""
+        value = self.to_natural(theta)
+        if self.transform == "logit":
+            return value * self.to_natural(-theta)
+        return value if self.transform == "log" else 1.0
+
     def growth(self, of: str, values: Mapping[str, Any]) -> Any:
         """The power of a unit that the parameter grows with: 0 if it does not depend on it; pure JAX.
 

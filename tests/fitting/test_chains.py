@@ -103,7 +103,9 @@ def test_a_planted_truth_is_found_back(runs, joint):
     found = js.fit_chain(CHAIN, runs, joint=joint, draws=200)
     for p in CHAIN.parameters:
         off = p.to_theta(found.params[p.name]) - p.to_theta(TRUTH[p.name])
-        assert abs(off) < 3 * found.intervals.standard_errors[p.name], p.name
+        assert abs(off) < 3 * found.intervals.theta_standard_errors[p.name], p.name
+        in_units = p.slope(p.to_theta(found.params[p.name])) * found.intervals.theta_standard_errors[p.name]
+        assert found.intervals.standard_errors[p.name] == pytest.approx(in_units, rel=1e-9), p.name
     _, (low, high) = found.predict_interval(N=1e11, D=2e12)
     assert low < ERROR.predict(loss=LOSS.predict(N=1e11, D=2e12)) < high
     assert 0 < high - low < 0.05

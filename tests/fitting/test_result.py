@@ -97,6 +97,16 @@ def test_a_fit_comes_back_from_its_file(name, kinds, tmp_path):
     assert (loaded.law is kinds[name].law and loaded.objective == kinds[name].objective) or name == "absolute"
 
 
+@pytest.mark.parametrize("name", ["bootstrap", "quick", "pinned"])
+def test_the_standard_errors_of_an_older_file_are_of_theta(name, kinds, tmp_path):
+    data = kinds[name].to_dict()
+    data["intervals"]["standard_errors"] = data["intervals"].pop("theta_standard_errors")
+    (tmp_path / "old.json").write_text(json.dumps(data))
+    ours, loaded = kinds[name].intervals, js.FitResult.load(tmp_path / "old.json").intervals
+    assert loaded.theta_standard_errors == ours.theta_standard_errors
+    assert loaded.standard_errors == pytest.approx(ours.standard_errors, rel=1e-12)
+
+
 def test_a_loaded_fit_goes_where_a_fit_goes(kinds, tmp_path):
     kinds["bootstrap"].save(tmp_path / "fit.json")
     loaded = js.load(tmp_path / "fit.json")
@@ -210,6 +220,10 @@ DAMAGED = {
     "a covariance that is not square": (_set("covariance", "matrix", value=[[1.0, 2.0]]), ""),
     "a ragged covariance": (_set("covariance", "matrix", value=[[1.0], [1.0, 2.0]]), ""),
     "an interval with one end": (_set("intervals", "params", "alpha", value=[0.3]), ""),
+    "a standard error of another parameter": (
+        _set("intervals", "theta_standard_errors", value={"gamma": 0.1}),
+        "standard errors",
+    ),
     "a run changed": (_set("runs", "data", "loss", 0, value=1.0), "SHA-256"),
     "runs without a hash": (_drop("runs", "sha256"), "sha256"),
     "a count as text": (_set("starts", "count", value="many"), "finite number"),

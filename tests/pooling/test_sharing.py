@@ -167,7 +167,7 @@ def test_draws_of_a_joint_fit_scatter_as_priors_do_that_say_more_than_the_runs(w
     low, high = fits.sharing.intervals["alpha"]
     assert high - low == pytest.approx(2 * 1.645 * 1e-5, rel=0.15)
     for _, one in fits:
-        assert one.intervals.standard_errors["E"] == pytest.approx(1e-5, rel=0.15)
+        assert one.intervals.theta_standard_errors["E"] == pytest.approx(1e-5, rel=0.15)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracles import minimise, table_of
@@ -18,6 +19,7 @@ from jaxscale._trust.interval_method import MORE_PAIRS, choose_method, singular_
 from jaxscale._trust.intervals import bias_corrected
 from jaxscale._trust.linearization import Linearization, linearize
 from jaxscale._trust.resampling import resampled, resampling_weights
+from jaxscale.laws import Parameter, Variable
 from studies import coverage, widths
 
 LAW = js.laws.chinchilla
@@ -45,6 +47,36 @@ def full(runs) -> js.FitResult:
     return js.fit(LAW, runs)
 
 
+# --- the standard error in units of the parameter ---
+
+SHARE = js.Law(
+    "share",
+    lambda p, *, log_N: p.floor + p.A * jnp.exp(-p.decay * log_N),
+    variables=("N",),
+    parameters=(Parameter("floor", "logit"), Parameter("A", "log"), Parameter("decay", "identity")),
+    response=Variable("error", domain="unit"),
+)
+
+
+@pytest.mark.parametrize("intervals", ["quick", "bootstrap", "profile"])
+def test_standard_errors_are_those_of_theta_times_the_slope_of_the_value(intervals):
+    """A share, a positive number and an exponent: by central differences, and by the values of resampled fits."""
+    truth = {"floor": 0.3, "A": 5.0, "decay": 0.25}
+    N = np.geomspace(1e3, 1e7, 60)
+    runs = js.synthetic.observe(SHARE, truth, {"N": N}, noise=2e-3, seed=3)
+    made = js.fit(SHARE, runs, objective=js.SquaredError(space="raw"), intervals=intervals, draws=400)
+    ours = made.intervals
+    assert ours.standard_errors.keys() == ours.theta_standard_errors.keys() == truth.keys()
+    for parameter, theta in zip(SHARE.parameters, made.theta, strict=True):
+        slope = (parameter.to_natural(theta + 1e-6) - parameter.to_natural(theta - 1e-6)) / 2e-6
+        expected = slope * ours.theta_standard_errors[parameter.name]
+        assert ours.standard_errors[parameter.name] == pytest.approx(expected, rel=1e-8)
+    spread = js.bootstrap(made, draws=400, seed=1).to_frame().std(ddof=1)
+    assert ours.standard_errors == pytest.approx(dict(spread), rel=0.2)
+    for name, error in ours.standard_errors.items():
+        assert abs(made.params[name] - truth[name]) < 3 * error, name
+
+
 # --- the quick standard error ---
 
 
@@ -65,7 +97,7 @@ def test_quick_standard_errors_are_powells(runs, quick):
     np.testing.assert_allclose(quick.covariance.matrix, matrix, rtol=1e-5, atol=1e-9 * np.abs(matrix).max())
     assert quick.covariance.names == LAW.parameter_names and quick.covariance.method == "powell_sandwich"
     errors = dict(zip(LAW.parameter_names, np.sqrt(np.diag(matrix)), strict=True))
-    assert quick.intervals.standard_errors == pytest.approx(errors, rel=1e-5)
+    assert quick.intervals.theta_standard_errors == pytest.approx(errors, rel=1e-5)
     half = t.ppf(0.95, 60 - 5)
     for name, middle in zip(LAW.parameter_names, quick.theta, strict=True):
         ends = np.array([middle - half * errors[name], middle + half * errors[name]])
@@ -177,7 +209,7 @@ def test_intervals_are_those_of_the_draws(full):
         ends = bias_corrected(drawn.draws[:, k], full.theta[k], 0.9)
         ends = tuple(np.exp(ends)) if name in ("A", "B", "E") else ends
         assert full.intervals.params[name] == pytest.approx(ends, rel=1e-9)
-        assert full.intervals.standard_errors[name] == pytest.approx(drawn.draws[:, k].std(ddof=1), rel=1e-9)
+        assert full.intervals.theta_standard_errors[name] == pytest.approx(drawn.draws[:, k].std(ddof=1), rel=1e-9)
     np.testing.assert_allclose(full.covariance.matrix, central_covariance(drawn.draws), rtol=1e-9)
     assert full.covariance.method == "central_bootstrap"
 

@@ -159,6 +159,17 @@ def test_powells_standard_errors(runs):
 
 
 @pytest.mark.slow
+def test_standard_errors_are_in_the_units_that_the_notebook_prints(epoch):
+    """Published: E 0.02566, alpha 0.01540, beta 0.02060, and of A and B 124.52 and 1293.28, which are skewed far."""
+    published = LAW.published["besiroglu"].constants.standard_errors
+    for name in ("E", "alpha", "beta"):
+        assert epoch.intervals.standard_errors[name] == pytest.approx(published[name], rel=0.06), name
+    for name in ("A", "B"):
+        assert 0.7 < epoch.intervals.standard_errors[name] / published[name] < 1.1, name
+    assert epoch.intervals.theta_standard_errors["E"] == pytest.approx(0.0147, rel=0.06)
+
+
+@pytest.mark.slow
 def test_four_thousand_resampled_fits(epoch):
     """Standard errors of the notebook (cells 25, 54, 59), and percentiles of an independent study."""
     draws = js.bootstrap(epoch, draws=4000, seed=1)

@@ -368,3 +368,19 @@ def of(label: str, form: str, *args: object) -> object:
 
 def random_params(law: str, seed: int = 0) -> dict[str, np.ndarray]:
     return next(case for case in LAW_CASES if case.law.name == law).random_params(COUNT, seed)
+
+
+def truth(law: str) -> dict[str, float]:
+    """The true parameters of a law's first case."""
+    return dict(next(case for case in LAW_CASES if case.law.name == law).truth)
+
+
+def budgets(seed: int = 1) -> np.ndarray:
+    """A budget for each of `COUNT` parameter sets."""
+    return 10 ** np.random.default_rng(seed).uniform(16, 28, COUNT)
+
+
+def sizes_and_tokens(seed: int = 31) -> dict[str, np.ndarray]:
+    """N and D of a run for each of `COUNT` parameter sets."""
+    rng = np.random.default_rng(seed)
+    return {"N": 10 ** rng.uniform(6, 13, COUNT), "D": 10 ** rng.uniform(8, 14, COUNT)}

@@ -1,55 +1,20 @@
-"""The laws that ship: published figures, exact identities, and numerics at the ends of their ranges."""
+"""The law of Hoffmann et al. and its kin: published figures, tables of three approaches, exact identities."""
 
 import csv
-import inspect
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import COUNT, LAW_CASES, LawCase, as_printed, closed, each_law, of, random_params, respond
-from scipy.optimize import brentq
+from helpers import COUNT, as_printed, budgets, closed, of, random_params, respond
 
 from jaxscale import laws
-from jaxscale.laws import CHINCHILLA_TABLES, PF_DAY
-
-
-def budgets(seed: int = 1) -> np.ndarray:
-    return 10 ** np.random.default_rng(seed).uniform(16, 28, COUNT)
-
+from jaxscale.laws import CHINCHILLA_TABLES
 
 # --- Published figures ---
 
 PREDICTIONS = [
-    ("kaplan_n:kaplan", {"N": 1e8}, "2.82996"),
-    ("kaplan_n:kaplan", {"N": 1e9}, "2.37564"),
-    ("kaplan_n:kaplan", {"N": 1.5e9}, "2.30355"),
-    ("kaplan_d:kaplan", {"D": 1e9}, "2.81564"),
-    ("kaplan_d:kaplan", {"D": 2.29e10}, "2.09119"),
-    ("kaplan_d:kaplan", {"D": 3e11}, "1.63776"),
-    ("kaplan_c:kaplan", {"C": PF_DAY}, "2.57416"),
-    ("kaplan_cmin:kaplan", {"C": 1e-3 * PF_DAY}, "3.75464"),
-    ("kaplan_cmin:kaplan", {"C": PF_DAY}, "2.65808"),
-    ("kaplan_cmin:kaplan", {"C": 1e4 * PF_DAY}, "1.67714"),
-    ("kaplan_nd:kaplan", {"N": 1.5e9, "D": 2.29e10}, "2.310304"),
-    ("kaplan_nd:kaplan", {"N": 1e9, "D": 2e10}, "2.373882"),
-    ("kaplan_nd:kaplan", {"N": 1e9, "D": np.inf}, "2.318834"),
-    ("kaplan_ns:kaplan", {"N": 1e9, "S_min": 1e5}, "2.400514"),
-    ("kaplan_ns:kaplan", {"N": 1e9, "S_min": 2.5e5}, "2.373891"),
-    ("kaplan_ns:kaplan", {"N": 1e8, "S_min": 1e4}, "3.108227"),
-    ("kaplan_bcrit:kaplan_text", {"loss": 4}, "2.71693e5"),
-    ("kaplan_bcrit:kaplan_text", {"loss": 3}, "1.069114e6"),
-    ("kaplan_bcrit:kaplan_text", {"loss": 2}, "7.371465e6"),
-    ("kaplan_bcrit:kaplan_text", {"loss": 1}, "2.000000e8"),
-    ("kaplan_bcrit:kaplan", {"loss": 3}, "1.122570e6"),
-    ("kaplan_alloc:N", {"C": PF_DAY}, "1.300000e9"),
-    ("kaplan_alloc:D", {"C": PF_DAY}, "2.000000e10"),
-    ("kaplan_alloc:B", {"C": PF_DAY}, "2.000000e6"),
-    ("kaplan_alloc:S_min", {"C": PF_DAY}, "5.400000e3"),
-    ("kaplan_alloc:N", {"C": 1e21}, "7.76763e9"),
-    ("kaplan_alloc:D", {"C": 1e21}, "3.87410e10"),
-    ("kaplan_frontier:kaplan", {"C": PF_DAY}, "2.694443"),
     ("chinchilla:hoffmann_rounded", {"N": 1e9, "D": 2e10}, "2.580048"),
     ("chinchilla:hoffmann_rounded", {"N": 70e9, "D": 1.4e12}, "1.936645"),
     ("chinchilla:hoffmann_rounded", {"N": 280e9, "D": 3e11}, "1.993258"),
@@ -129,15 +94,6 @@ CLOSED_FORMS: list[tuple[str, Callable[[], object], str]] = [
     ("7B tokens (sardana)", lambda: of("chinchilla:sardana", "budget_at_size", 7e9) / 6 / 7e9, "2.7644e11"),
     ("13B tokens (sardana)", lambda: of("chinchilla:sardana", "budget_at_size", 13e9) / 6 / 13e9, "5.7649e11"),
     ("70B tokens (sardana)", lambda: of("chinchilla:sardana", "budget_at_size", 70e9) / 6 / 70e9, "4.2547e12"),
-    ("kaplan frontier exponent", lambda: of("kaplan_frontier:kaplan", "exponent"), "0.05245294"),
-    ("kaplan frontier scale", lambda: of("kaplan_frontier:kaplan", "scale"), "1.390849e28"),
-    ("the same in PF-days", lambda: of("kaplan_frontier:kaplan", "scale") / PF_DAY, "1.6098e8"),
-    ("kaplan frontier N", lambda: of("kaplan_frontier:kaplan", "N", PF_DAY), "5.844082e8"),
-    ("kaplan frontier S", lambda: of("kaplan_frontier:kaplan", "S", PF_DAY), "13160.71"),
-    ("kaplan frontier B", lambda: of("kaplan_frontier:kaplan", "B", PF_DAY), "1.872263e6"),
-    ("kaplan stopping", lambda: of("kaplan_frontier:kaplan", "stopping_excess"), "1.101316"),
-    ("kaplan too small", lambda: of("kaplan_frontier:kaplan", "excess_compute", 0.6), "1.16473"),
-    ("kaplan too large", lambda: of("kaplan_frontier:kaplan", "excess_compute", 2.2), "1.20372"),
     ("pearce_song total 1e6", lambda: of("pearce_song:besiroglu", "total_size", 1e6), "5.749100e6"),
     ("pearce_song total 1e8", lambda: of("pearce_song:besiroglu", "total_size", 1e8), "1.220434e8"),
     ("pearce_song total 1e9", lambda: of("pearce_song:besiroglu", "total_size", 1e9), "1.047491e9"),
@@ -159,17 +115,6 @@ CLOSED_FORMS: list[tuple[str, Callable[[], object], str]] = [
 @pytest.mark.parametrize(("value", "printed"), [c[1:] for c in CLOSED_FORMS], ids=[c[0] for c in CLOSED_FORMS])
 def test_published_closed_form(value, printed):
     assert float(value()) == as_printed(printed)
-
-
-def test_kaplan_statements():
-    n, d = (laws.instance(f"kaplan_alloc:{x}").predict(C=PF_DAY) for x in "ND")
-    assert 6 * n * d / PF_DAY == as_printed("1.806")
-    loss = laws.instance("kaplan_n:kaplan").predict(N=np.array([1e9, 2e9]))
-    assert loss[1] / loss[0] == as_printed("0.94868")
-    # The paper's rule D > 5e3 N^0.74 for at most 2 % of excess loss, up to the rounding of its two numbers.
-    rule = 5e3 * 1e9**0.74
-    assert rule == as_printed("2.2854e10")
-    assert of("kaplan_nd:kaplan", "tokens_against_overfitting", 1e9) == pytest.approx(rule, rel=0.1)
 
 
 # --- The tables of Approaches 1, 2 and 3 ---
@@ -297,95 +242,6 @@ def test_objective_of_published_constants(name, printed, data_folder):
     assert huber.sum() == as_printed(printed)
 
 
-# --- Identities of the Kaplan family ---
-
-
-@pytest.mark.parametrize("name", ["kaplan_n", "kaplan_d", "kaplan_c", "kaplan_cmin"])
-def test_kaplan_lines_are_straight_in_logs(name):
-    law, p = laws.get(name), random_params(name)
-    (variable,) = law.variables
-    x = budgets()
-    one, two = (respond(law, p, **{variable.name: f * x}) for f in (1.0, 7.0))
-    np.testing.assert_allclose(np.log(two / one), -p[law.parameter_names[1]] * np.log(7.0), rtol=1e-11)
-
-
-def test_kaplan_nd_limits_and_overfitting():
-    p = random_params("kaplan_nd")
-    size, tokens = 10 ** np.random.default_rng(3).uniform(6, 12, (2, COUNT))
-    endless = respond("kaplan_nd", p, N=size, D=np.inf)
-    np.testing.assert_allclose(endless, respond("kaplan_n", {k: p[k] for k in ("N_c", "alpha_N")}, N=size), rtol=1e-12)
-    data_bound = respond("kaplan_nd", p, N=np.inf, D=tokens)
-    np.testing.assert_allclose(
-        data_bound, respond("kaplan_d", {k: p[k] for k in ("D_c", "alpha_D")}, D=tokens), rtol=1e-12
-    )
-    enough = closed("kaplan_nd", "tokens_against_overfitting", p, size, 0.05)
-    np.testing.assert_allclose(respond("kaplan_nd", p, N=size, D=enough), 1.05 * endless, rtol=1e-12)
-
-
-def test_kaplan_frontier_closes():
-    p, C = random_params("kaplan_frontier"), budgets()
-    size, steps, batch = (closed("kaplan_frontier", form, p, C) for form in "NSB")
-    loss = respond("kaplan_frontier", p, C=C)
-    ns = {k: p[k] for k in ("N_c", "S_c", "alpha_N", "alpha_S")}
-    critical = {k: p[k] for k in ("B_star", "alpha_B")}
-    np.testing.assert_allclose(6 * size * batch * steps, C, rtol=1e-12)
-    np.testing.assert_allclose(respond("kaplan_ns", ns, N=size, S_min=steps), loss, rtol=1e-12)
-    np.testing.assert_allclose(respond("kaplan_bcrit", critical, loss=loss), batch, rtol=1e-11)
-    converged = respond("kaplan_n", {k: p[k] for k in ("N_c", "alpha_N")}, N=size)
-    np.testing.assert_allclose(closed("kaplan_frontier", "stopping_excess", p) * converged, loss, rtol=1e-12)
-
-    def compute(at: np.ndarray) -> np.ndarray:  # what a model of size `at` spends until it reaches the frontier's loss
-        return 6 * at * batch * p["S_c"] * (loss - (p["N_c"] / at) ** p["alpha_N"]) ** (-1 / p["alpha_S"])
-
-    for ratio in (0.8, 0.95, 1.05, 2.2):
-        excess = closed("kaplan_frontier", "excess_compute", p, ratio)
-        np.testing.assert_allclose(compute(ratio * size) / C, excess, rtol=1e-10)
-        assert np.all(excess > 1)
-
-
-def test_kaplan_loss_of_a_run_off_the_frontier():
-    p = random_params("kaplan_frontier")
-    rng = np.random.default_rng(5)
-    size, steps, batch = (10 ** rng.uniform(low, high, COUNT) for low, high in ((4, 13), (2, 8), (3, 9)))
-    loss = closed("kaplan_frontier", "loss_of_run", p, size, steps, batch)
-    critical = {k: p[k] for k in ("B_star", "alpha_B")}
-    fewest = closed("kaplan_bcrit", "minimum_steps", critical, steps, batch, loss)
-    ns = {k: p[k] for k in ("N_c", "S_c", "alpha_N", "alpha_S")}
-    np.testing.assert_allclose(respond("kaplan_ns", ns, N=size, S_min=fewest), loss, rtol=1e-12)
-    # Steps and compute saved are two sides of one trade: C_min = 6 N S_min B_crit.
-    least = closed("kaplan_bcrit", "minimum_compute", critical, 6 * size * steps * batch, batch, loss)
-    np.testing.assert_allclose(least, 6 * size * fewest * respond("kaplan_bcrit", critical, loss=loss), rtol=1e-11)
-    by_bisection = [
-        brentq(lambda x, k=k: _run_residual({n: v[k] for n, v in p.items()}, size[k], steps[k], batch[k], x), -5, 60)
-        for k in range(20)
-    ]
-    np.testing.assert_allclose(np.log(loss[:20]), by_bisection, atol=1e-10)
-
-
-def _run_residual(p, size, steps, batch, log_loss):
-    fewest = steps / (1 + p["B_star"] * np.exp(-log_loss / p["alpha_B"]) / batch)
-    return log_loss - np.log((p["N_c"] / size) ** p["alpha_N"] + (p["S_c"] / fewest) ** p["alpha_S"])
-
-
-def test_kaplan_loss_of_a_run_differentiates_through_its_equation():
-    p = laws.instance("kaplan_frontier:kaplan").params
-    value = laws.kaplan_frontier.closed_forms["loss_of_run"]
-
-    @jax.jit
-    def at(x):
-        return value({**p, "alpha_B": x[3]}, jnp.exp(x[0]), jnp.exp(x[1]), jnp.exp(x[2]))
-
-    with jax.enable_x64(True):
-        x = np.array([np.log(1e9), np.log(1e5), np.log(5e5), p["alpha_B"]])
-        gradient = np.asarray(jax.jit(jax.grad(at))(x))
-        step = 1e-6
-        numeric = [float(at(x + step * e) - at(x - step * e)) / (2 * step) for e in np.eye(4)]
-        batched = np.asarray(jax.jit(jax.vmap(jax.grad(at)))(np.stack([x, x + 0.1])))
-    np.testing.assert_allclose(gradient, numeric, rtol=1e-7)
-    np.testing.assert_allclose(batched[0], gradient, rtol=1e-12)
-    assert np.all(gradient != 0)
-
-
 # --- Identities of the non-embedding law ---
 
 
@@ -425,130 +281,7 @@ def test_pearce_song_without_embeddings_is_chinchilla():
     np.testing.assert_allclose(respond("pearce_song", p, N=size, D=tokens), counted, rtol=1e-13)
 
 
-# --- Power laws ---
-
-
-@pytest.mark.parametrize("variable", ["N", "D", "C", "examples"])
-def test_power_law_in_any_variable(variable):
-    x = np.array([1e6, 1e9, 1e12])
-    floored = laws.power_law(variable).predict({"A": 20.0, "E": 1.5, "alpha": 0.3}, **{variable: x})
-    np.testing.assert_allclose(floored, 1.5 + 20.0 * x**-0.3, rtol=1e-14)
-    bare = laws.power_law(variable, floor=False).predict({"A": 20.0, "alpha": 0.3}, **{variable: x})
-    np.testing.assert_allclose(bare, 20.0 * x**-0.3, rtol=1e-14)
-
-
-def test_power_law_without_a_floor_is_kaplan_n():
-    p = random_params("kaplan_n")
-    ours = {"A": p["N_c"] ** p["alpha_N"], "alpha": p["alpha_N"]}
-    size = budgets()
-    expected = respond("kaplan_n", p, N=size)
-    np.testing.assert_allclose(respond(laws.power_law("N", floor=False), ours, N=size), expected, rtol=1e-12)
-
-
 # --- What holds for every law ---
-
-
-def test_every_law_has_a_case():
-    assert {case.law.name for case in LAW_CASES} == set(laws.names())
-
-
-@each_law
-def test_name_and_options_give_the_law_back(case: LawCase):
-    assert laws.get(case.law.name, **case.law.options) is case.law
-
-
-@each_law
-def test_everything_is_described(case: LawCase):
-    law = case.law
-    assert law.formula
-    assert all(x.meaning for x in (*law.parameters, law.response))
-    assert all(v.meaning for v in law.variables if law.name != "power_law")
-
-
-@each_law
-def test_units_of_the_table_only_rescale_the_parameters(case: LawCase):
-    law, p, variables = case.law, case.random_params(COUNT, 11), case.random_variables(COUNT, 12)
-    response = respond(law, p, **variables)
-    everything = [v for v in (*law.variables, law.response) if v.unit and not v.fixed_unit]
-    declared = {name for parameter in law.parameters for name in parameter.dimension}
-    assert declared <= {v.name for v in (*law.variables, law.response)}
-    for unit in {v.unit for v in everything}:
-        of_unit = [v.name for v in everything if v.unit == unit]
-        assert declared & set(of_unit), f"{of_unit} in no parameter's dimension"
-        s = 1e-3
-        growth = {q.name: sum(q.growth(name, p) for name in of_unit) for q in law.parameters}
-        scaled = {name: p[name] * s**power for name, power in growth.items()}
-        counted = {k: x * s if k in of_unit else x for k, x in variables.items()}
-        expected = response * s if law.response.name in of_unit else response
-        np.testing.assert_allclose(respond(law, scaled, **counted), expected, rtol=2e-11)
-
-
-@each_law
-def test_direction(case: LawCase):
-    """Losses fall with whatever is spent, the critical batch falls with loss, optima grow with compute."""
-    p, variables = case.random_params(COUNT, 13), case.random_variables(COUNT, 14)
-    response = respond(case.law, p, **variables)
-    for v in case.law.variables:
-        x, way = variables[v.name], case.direction(v.name)
-        more = x + 0.1 * (1 - x) if v.domain == "unit" else x + 0.1 * np.abs(x)
-        change = way * (respond(case.law, p, **{**variables, v.name: more}) - response)
-        assert np.isfinite(change).all()
-        if way:
-            assert np.all(change >= -1e-14 * np.abs(response)), v.name  # rounding of an implicit equation
-            assert np.mean(change > 0) > case.felt  # the rest are terms that the other variable's drowns
-
-
-@each_law
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_finite_values_and_gradients_over_the_whole_range(case: LawCase, dtype):
-    law, corners = case.law, case.corners(9 if len(case.law.variables) < 4 else 5)
-    logs = tuple(x.astype(dtype) for x in case.logs(corners))
-    theta = tuple(dtype(t) for t in law.theta(case.truth))
-    with jax.enable_x64(dtype == np.float64):
-        one_run = jax.value_and_grad(law.log_response, argnums=(0, 1))
-        value, gradient = jax.jit(jax.vmap(one_run, in_axes=(None, 0)))(theta, logs)
-        assert value.dtype == dtype
-    for x in jax.tree.leaves((value, gradient)):
-        assert np.isfinite(x).all()
-    natural = {
-        v.name: np.exp(x, dtype=np.float64) if v.domain == "positive" else x
-        for v, x in zip(law.variables, logs, strict=True)
-    }
-    exact = law.predict(case.truth, **natural)
-    exact = np.log(exact) if law.response.domain == "positive" else exact
-    np.testing.assert_allclose(value, exact, rtol=1e-4 if dtype == np.float32 else 1e-11, atol=1e-5)
-
-
-@each_law
-def test_gradient_against_finite_differences(case: LawCase):
-    law, logs = case.law, case.logs(case.random_variables(20, 15))
-    theta = law.theta(case.truth)
-    with jax.enable_x64(True):
-        many = jax.jit(jax.vmap(law.log_response, in_axes=(None, 0)))
-        gradient = jax.jit(jax.vmap(jax.grad(law.log_response), in_axes=(None, 0)))(tuple(theta), logs)
-        for k, ours in enumerate(gradient):
-            step = 1e-5 * np.eye(len(theta))[k]
-            numeric = (many(tuple(theta + step), logs) - many(tuple(theta - step), logs)) / 2e-5
-            np.testing.assert_allclose(ours, numeric, rtol=1e-6, atol=1e-9)
-
-
-@pytest.mark.parametrize("name", laws.names())
-def test_published_constants_are_well_formed(name):
-    law = laws.get(name)
-    assert law.formula
-    for label, constants in law.constants.items():
-        assert constants.source, label
-        assert constants.params, label
-        assert set(constants.params) | set(constants.standard_errors) <= set(law.parameter_names), label
-        assert constants.status == "verified" or constants.note, label
-        instance = laws.instance(f"{name}:{label}")
-        assert instance.label == f"{name}:{label}"
-        if len(constants.params) == len(law.parameter_names):
-            law.theta(constants.params)
-            case = next(case for case in LAW_CASES if case.law.name == name)
-            response = instance.predict(**case.random_variables(20, 16))
-            assert np.isfinite(response).all()
-            assert law.response.domain != "positive" or np.all(response > 0)
 
 
 def test_every_named_chinchilla_instance_is_there():
@@ -570,13 +303,6 @@ def test_every_named_chinchilla_instance_is_there():
     assert [values[k] for k in "EAB"] == [as_printed(x) for x in ("1.6933737", "406.4010", "410.7228")]
     values = laws.instance("chinchilla:muennighoff_c4").params
     assert [values[k] for k in "EAB"] == [as_printed(x) for x in ("1.8691437", "520.82495", "1487.71609")]
-
-
-def test_closed_forms_say_what_they_are():
-    for name in laws.names():
-        for form, function in laws.get(name).closed_forms.items():
-            assert next(iter(inspect.signature(function).parameters)) == "params", form
-            assert inspect.getdoc(function), f"{name}: {form}"
 
 
 def test_closed_forms_follow_the_callers_dtype():

@@ -29,15 +29,14 @@ from jaxscale import costs
 from jaxscale._diagnostics.quantity import Derived, make_derived
 from jaxscale._fitting.result import problem_of
 from jaxscale._problem.objectives import Objective
-from jaxscale._problem.problem import Problem, make_problem
+from jaxscale._problem.problem import make_problem
 from jaxscale._problem.stack import MOST_STACKED, Stack
-from jaxscale._problem.units import in_plain_counts
 from jaxscale._solver.search import search
-from jaxscale._trust.covariance import covariance_of, powell_covariance
-from jaxscale._trust.identification import identify
+from jaxscale._trust.covariance import covariance_of
 from jaxscale._trust.interval_method import choose_method
-from jaxscale._trust.intervals import largest_relative_error, make_intervals, percentile_ends
-from jaxscale._trust.linearization import Linearization, linearize_all
+from jaxscale._trust.intervals import make_intervals, percentile_ends
+from jaxscale._trust.linearization import linearize_all
+from jaxscale._trust.optimum import Optimum
 from jaxscale._trust.profile_curves import entry, profile_curve
 from jaxscale._trust.resampling import bootstrap_draws
 from jaxscale.optim import damped_newton
@@ -305,12 +304,11 @@ def _of_stack(cell: Cell, tables: list[js.Runs], seed: int) -> list[Outcome]:
     stack = Stack.of([make_problem(cell.law, runs, js.Huber()) for runs in tables])
     searches = search(stack, damped_newton(), "auto", seed=0, max_steps=300)
     best = np.array([s.solutions.free[s.best] for s in searches])
-    at = linearize_all(stack, best)
+    optima = [Optimum(*one) for one in zip(stack.problems, best, linearize_all(stack, best), strict=True)]
     methods = [
-        choose_method("auto", at[k], identify(at[k], in_plain_counts(p, best[k])), tables[k].clusters,
-                      largest_relative_error(p, best[k], at[k]))[0]
-        for k, p in enumerate(stack.problems)
-    ]  # fmt: skip
+        choose_method("auto", one.at, one.identification, table.clusters, one.largest_relative_error)[0]
+        for one, table in zip(optima, tables, strict=True)
+    ]
     drawn: dict[int, np.ndarray] = {}
     if chosen := [k for k, method in enumerate(methods) if method == "bootstrap"]:
         part = stack if len(chosen) == len(stack) else Stack.of([stack.problems[k] for k in chosen])
@@ -318,26 +316,23 @@ def _of_stack(cell: Cell, tables: list[js.Runs], seed: int) -> list[Outcome]:
         draws = bootstrap_draws(part, best[chosen], draws=DRAWS, seed=seed, clusters=clusters)
         drawn = dict(zip(chosen, draws, strict=True))
     return [
-        _intervals(cell, p, best[k], at[k], methods[k], drawn.get(k), tables[k].clusters is not None)
-        for k, p in enumerate(stack.problems)
+        _intervals(cell, one, methods[k], drawn.get(k), tables[k].clusters is not None) for k, one in enumerate(optima)
     ]
 
 
-def _intervals(
-    cell: Cell, problem: Problem, best: np.ndarray, at: Linearization, method: str, drawn: np.ndarray | None,
-    clustered: bool,
-) -> Outcome:  # fmt: skip
+def _intervals(cell: Cell, optimum: Optimum, method: str, drawn: np.ndarray | None, clustered: bool) -> Outcome:
+    problem, best, at = optimum.problem, optimum.free, optimum.at
     targets = {name: (q.logged, *q.of_free(problem)) for name, q in cell.targets.items()}
     estimate, ends = {}, {}
     kept = None if drawn is None else drawn[np.isfinite(drawn).all(axis=1)]
     if kept is not None and len(kept) < 0.9 * DRAWS:
         method, kept = "none", None
-    covariance = powell_covariance(at) if kept is None else None
+    covariance = optimum.covariance if kept is None else None
     corrected = at.far_below_noise and not clustered
     if kept is not None:
         covariance = covariance_of(at.names, kept, corrected)
     elif method == "profile":
-        _, covariance = make_intervals(problem, best, at, method=method, why="", level=LEVEL)
+        _, covariance = make_intervals(optimum, method=method, why="", level=LEVEL)
     of_parameters = [n for n in targets if n in cell.law.parameter_names]
     if method == "profile":
         rows = np.array([np.eye(len(best))[problem.free_names.index(n)] for n in of_parameters])

@@ -202,7 +202,7 @@ def _fit_shared(
                 again["test"] = Ratio(sharing.statistic, sharing.constraints, sharing.freedom, sharing.p_value)
         sharing, members, _ = fit_together(problems, tables, widths, intervals=how.intervals, **options, **again)
     for name, runs, m in zip(names, tables, members, strict=True):
-        entries[name] = cache(partial(make_result, m.problem, runs, m.found, m.free, m.at, None, (), how, m))
+        entries[name] = cache(partial(make_result, m.optimum, runs, m.found, None, (), how, m))
     return Fits(by, tuple((name, entries[name]) for name, *_ in groups), sharing)
 
 

@@ -17,20 +17,19 @@ from jaxscale._pooling.sharing import Member
 from jaxscale._problem.arrays import Solutions
 from jaxscale._problem.problem import Noise, Problem
 from jaxscale._problem.stack import MOST_STACKED, Stack
-from jaxscale._problem.units import in_plain_counts
 from jaxscale._solver.outcome import Search, Starts, agreeing, undiscovered, with_lower
 from jaxscale._solver.search import refined, search
 from jaxscale._solver.solve import AT
 from jaxscale._solver.solve_stack import in_float32, solve_stack
 from jaxscale._solver.trust_region import descend
-from jaxscale._trust.covariance import Covariance, powell_covariance
+from jaxscale._trust.covariance import Covariance
 from jaxscale._trust.dispersion import scale_of
-from jaxscale._trust.identification import identify
 from jaxscale._trust.interval_method import choose_method
-from jaxscale._trust.intervals import Intervals, largest_relative_error, make_intervals
+from jaxscale._trust.intervals import Intervals, make_intervals
 from jaxscale._trust.judge import Evidence, gradient_tolerance, judge
 from jaxscale._trust.linearization import Linearization, linearize_all
 from jaxscale._trust.matched import AtNoise, estimates_at_noise
+from jaxscale._trust.optimum import Optimum
 from jaxscale._trust.resampling import bootstrap_draws
 from jaxscale.optim import CONVERGED, NOT_FINITE, damped_newton
 
@@ -59,7 +58,8 @@ def fit_stack(
         at = linearize_all(stack, free)
     if stack.first.provisional:
         return _fit_at_noise(stack, runs, how, progress, searches, free, at)
-    refitted = _refitted(stack, runs, free, at, searches, how, progress)
+    optima = [Optimum(*one) for one in zip(stack.problems, free, at, strict=True)]
+    refitted = _refitted(stack, runs, optima, searches, how, progress)
 
     @cache
     def at_noise() -> dict[int, tuple[AtNoise, ...]]:
@@ -67,9 +67,7 @@ def fit_stack(
             return estimates_at_noise(stack, free, at, how.optimizer, **options)
 
     def result(k: int) -> FitResult:
-        return make_result(
-            stack.problems[k], runs[k], searches[k], free[k], at[k], refitted.get(k), at_noise().get(k, ()), how
-        )
+        return make_result(optima[k], runs[k], searches[k], refitted.get(k), at_noise().get(k, ()), how)
 
     made: list[Callable[[], FitResult] | InputError] = []
     for k, found in enumerate(searches):
@@ -150,8 +148,7 @@ def _nowhere_finite(how: FitOptions, found: Search) -> InputError:
 def _refitted(
     stack: Stack,
     runs: Sequence[Runs],
-    free: np.ndarray,
-    at: Sequence[Linearization],
+    optima: Sequence[Optimum],
     searches: Sequence[Search],
     how: FitOptions,
     progress: Progress | None,
@@ -160,39 +157,44 @@ def _refitted(
     if how.intervals not in ("auto", "bootstrap", "profile"):
         return {}
     methods = {}
-    for k, problem in enumerate(stack.problems):
+    for k, one in enumerate(optima):
         if np.isfinite(searches[k].lowest):
-            conditioning = identify(at[k], in_plain_counts(problem, free[k]))
-            relative = largest_relative_error(problem, free[k], at[k])
-            methods[k] = choose_method(how.intervals, at[k], conditioning, runs[k].clusters, relative)
+            methods[k] = _method(one, runs[k], how)
     chosen = [k for k, (method, _) in methods.items() if method == "bootstrap"]
     made = {}
     for k, (method, why) in methods.items():
         if method == "profile":
             options = {"level": how.level, "clustered": runs[k].clusters is not None, "progress": progress}
-            made[k] = make_intervals(stack.problems[k], free[k], at[k], method=method, why=why, **options)
+            made[k] = make_intervals(optima[k], method=method, why=why, **options)
     for first in range(0, len(chosen), MOST_STACKED):
         some = chosen[first : first + MOST_STACKED]
         part = stack if len(some) == len(stack) else Stack.of([stack.problems[k] for k in some])
         drawn = bootstrap_draws(
-            part, free[some], draws=how.draws, seed=how.seed, clusters=[runs[k].clusters for k in some],
-            progress=progress, devices=how.devices,
-        )  # fmt: skip
+            part,
+            np.array([optima[k].free for k in some]),
+            draws=how.draws,
+            seed=how.seed,
+            clusters=[runs[k].clusters for k in some],
+            progress=progress,
+            devices=how.devices,
+        )
         for k, thetas in zip(some, drawn, strict=True):
             method, why = methods[k]
-            made[k] = make_intervals(
-                stack.problems[k], free[k], at[k], method=method, why=why, level=how.level, drawn=thetas,
-                clustered=runs[k].clusters is not None,
-            )  # fmt: skip
+            options = {"level": how.level, "clustered": runs[k].clusters is not None, "drawn": thetas}
+            made[k] = make_intervals(optima[k], method=method, why=why, **options)
     return made
 
 
+def _method(optimum: Optimum, runs: Runs, how: FitOptions) -> tuple[str, str]:
+    """The method of the intervals of one table and the reason."""
+    relative = optimum.largest_relative_error
+    return choose_method(how.intervals, optimum.at, optimum.identification, runs.clusters, relative)
+
+
 def make_result(
-    problem: Problem,
+    optimum: Optimum,
     runs: Runs,
     found: Search,
-    free: np.ndarray,
-    at: Linearization,
     refitted: tuple[Intervals, Covariance | None] | None,
     at_noise: tuple[AtNoise, ...],
     how: FitOptions,
@@ -200,17 +202,15 @@ def make_result(
 ) -> FitResult:
     """The record of one fit, with its verdict; of a joint fit, that of one `member`."""
     law, solutions = how.law, found.solutions
+    problem, free, at = optimum.problem, optimum.free, optimum.at
     if member is None:
-        identification = identify(at, in_plain_counts(problem, free))
         if refitted is None:
-            relative = largest_relative_error(problem, free, at)
-            method, why = choose_method(how.intervals, at, identification, runs.clusters, relative)
-            refitted = make_intervals(problem, free, at, method=method, why=why, level=how.level)
+            method, why = _method(optimum, runs, how)
+            refitted = make_intervals(optimum, method=method, why=why, level=how.level)
         made, covariance = refitted
-        quick, value, gradient_norm = powell_covariance(at), found.lowest, at.gradient_norm
+        value = found.lowest
     else:
-        identification, made, covariance = member.identification, member.intervals, member.interval_covariance
-        quick, value, gradient_norm = member.covariance, member.value, member.gradient_norm
+        made, covariance, value = member.intervals, member.interval_covariance, member.value
     listed = not isinstance(how.starts, (str, int))
     record = Starts(
         mode=how.starts if isinstance(how.starts, str) else ("given" if listed else "number"),
@@ -228,10 +228,18 @@ def make_result(
     )
     still = np.all(found.tried == solutions.free, axis=0)
     evidence = Evidence(
-        problem, runs, free, at, identification, covariance or quick, record.finished, record.at_best,
-        tuple(n for n, s in zip(problem.free_names, still, strict=True) if s), in_float32(how.devices),
-        member.reasons if member else None,
-    )  # fmt: skip
+        problem=problem,
+        runs=runs,
+        free=free,
+        at=at,
+        identification=optimum.identification,
+        covariance=covariance or optimum.covariance,
+        finished=record.finished,
+        at_best=record.at_best,
+        never_moved=tuple(n for n, s in zip(problem.free_names, still, strict=True) if s),
+        in_float32=in_float32(how.devices),
+        whole=member.reasons if member else None,
+    )
     theta = problem.full(free)
     absolute = how.objective.kind == "absolute"
     return FitResult(
@@ -240,12 +248,12 @@ def make_result(
         theta=theta,
         objective=problem.objective,
         value=float(at.weights @ np.abs(at.residuals)) if absolute else value,
-        gradient_norm=gradient_norm,
+        gradient_norm=optimum.gradient_norm,
         precision="float64",
         sigma=at.sigma,
         starts=record,
         verdict=judge(evidence),
-        identification=identification,
+        identification=optimum.identification,
         intervals=made,
         covariance=None if covariance is None else _of_theta(problem, covariance),
         runs=runs,

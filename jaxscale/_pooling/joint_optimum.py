@@ -1,6 +1,6 @@
 """The optimum of a joint fit of groups: how well the runs determine it, and how sure its values are."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -8,10 +8,11 @@ import numpy as np
 from jaxscale._pooling.arrowhead import Arrowhead
 from jaxscale._problem.stack import stacks_of
 from jaxscale._problem.units import in_plain_counts
-from jaxscale._trust.covariance import LEAST_ROOM, bread_weights
+from jaxscale._trust.covariance import LEAST_ROOM, Covariance, bread_weights
 from jaxscale._trust.dispersion import scale_of
 from jaxscale._trust.identification import Identification, identify
 from jaxscale._trust.linearization import Linearization, linearize_all
+from jaxscale._trust.optimum import Optimum
 
 
 class JointOptimum:
@@ -186,6 +187,11 @@ class JointOptimum:
         noise = self.arrowhead.problems[0].noise
         return 0.0 if noise is None else noise.dispersion
 
+    def group(self, number: int) -> "GroupOptimum":
+        """The part of one group."""
+        problem = self.arrowhead.problems[number]
+        return GroupOptimum(problem, self.free[number], self.at[number], joint=self, number=number)
+
     @cached_property
     def identifications(self) -> list[Identification]:
         """Of every group, what the others know of the parameters in common counted as further runs."""
@@ -207,6 +213,37 @@ class JointOptimum:
             )
             found.append(identify(more, in_plain_counts(arrowhead.problems[k], self.free[k])))
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class GroupOptimum(Optimum):
+    """One group's part of a joint optimum: what follows from it takes the runs of the other groups into account."""
+
+    joint: JointOptimum
+    number: int
+
+    @property
+    def alone(self) -> bool:
+        return False
+
+    @property
+    def freedom(self) -> int:
+        return self.joint.pooled.freedom
+
+    @property
+    def gradient_norm(self) -> float:
+        return self.joint.gradient_norm
+
+    @cached_property
+    def identification(self) -> Identification:
+        return self.joint.identifications[self.number]
+
+    @cached_property
+    def covariance(self) -> Covariance | None:
+        if self.joint.covariances is None:
+            return None
+        label = "powell_sandwich" if self.joint.pooled.far_below_noise else "leverage_sandwich"
+        return Covariance(self.at.names, self.joint.covariances[0][self.number], label)
 
 
 def _expected(runs: Linearization) -> np.ndarray:

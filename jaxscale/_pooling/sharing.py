@@ -20,7 +20,7 @@ from jaxscale._base.validation import Progress
 from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._data.runs import Runs
 from jaxscale._pooling.arrowhead import Arrowhead, minimise
-from jaxscale._pooling.joint_optimum import JointOptimum, height_of
+from jaxscale._pooling.joint_optimum import GroupOptimum, JointOptimum, height_of
 from jaxscale._pooling.joint_search import ROUNDS, JointPool, agreeing_starts, lowest_of, search_together, solutions_of
 from jaxscale._problem.objectives import Objective
 from jaxscale._problem.problem import Noise, Problem
@@ -28,7 +28,6 @@ from jaxscale._solver.outcome import Search
 from jaxscale._solver.solve import NEAR
 from jaxscale._trust.covariance import Covariance
 from jaxscale._trust.dispersion import scale_of
-from jaxscale._trust.identification import Identification
 from jaxscale._trust.interval_method import (
     FEWEST_CLUSTERS,
     FEWEST_DEGREES_OF_FREEDOM,
@@ -111,14 +110,9 @@ class Sharing:
 class Member:
     """One group's part of a joint fit, as its record needs it."""
 
-    problem: Problem
-    free: np.ndarray
-    at: Linearization
+    optimum: GroupOptimum
     found: Search
     value: float
-    gradient_norm: float
-    identification: Identification
-    covariance: Covariance | None
     intervals: Intervals
     interval_covariance: Covariance | None
     widths: Mapping[str, float]
@@ -190,7 +184,7 @@ def fit_together(
     pool = JointPool.of(alike.problems, seed, starts or ROUNDS[-1])
     begin = pool.together()
     if near:
-        begin = np.concatenate([[[m.free for m in near]], begin])
+        begin = np.concatenate([[[m.optimum.free for m in near]], begin])
     tried, reached = search_together(alike, begin, starts, progress)
     common = JointOptimum(alike, *lowest_of(reached))
     if test is None:
@@ -238,27 +232,16 @@ def fit_together(
 
 def _member(at, k, tried, reached, widths, reasons, method, why, level, drawn_) -> Member:
     """Group number k, with its identification, covariance and intervals."""
-    problem, linear, free = at.arrowhead.problems[k], at.at[k], at.free[k]
-    identification = at.identifications[k]
-    covariance = None
-    if at.covariances is not None:
-        label = "powell_sandwich" if at.pooled.far_below_noise else "leverage_sandwich"
-        covariance = Covariance(linear.names, at.covariances[0][k], label)
-    if method not in ("none",) and not identification.condition_number < HOPELESS_CONDITION:
-        condition = identification.condition_number
+    optimum = at.group(k)
+    condition = optimum.identification.condition_number
+    if method != "none" and not condition < HOPELESS_CONDITION:
         method, why = "none", f"condition number {condition:.1e}: the runs do not determine this group's parameters"
     drawn_free = None if drawn_ is None else drawn_[0][:, k]
-    intervals, kept = make_intervals(
-        problem, free, linear, method=method, why=why, level=level, drawn=drawn_free, quick=covariance,
-        freedom=at.pooled.freedom,
-    )  # fmt: skip
-    prior = linear.loss.prior
-    value = height_of(linear) + (0.0 if prior is None else float(prior.penalty(free)))
+    intervals, kept = make_intervals(optimum, method=method, why=why, level=level, drawn=drawn_free)
+    prior = optimum.at.loss.prior
+    value = height_of(optimum.at) + (0.0 if prior is None else float(prior.penalty(optimum.free)))
     found = Search(tried[:, k], solutions_of(reached, k), len(tried))
-    return Member(
-        problem, free, linear, found, value, at.gradient_norm, identification, covariance, intervals, kept, widths,
-        reasons,
-    )  # fmt: skip
+    return Member(optimum, found, value, intervals, kept, widths, reasons)
 
 
 def _centres(at, widths, level, method, drawn_) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:

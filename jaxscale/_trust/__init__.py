@@ -1,6 +1,6 @@
 """How sure an optimum is, and whether to believe it.
 
-Read `linearization` (runs at the optimum, row by row), `identification`, `dispersion`, `covariance`,
-`interval_method` (which, and why), `intervals`, `profile_curves`, `resampling`, `matched` (estimates matched to the
-noise), `residuals`, `judge`. Knows no result.
+Read `linearization` (runs at the optimum, row by row), `identification`, `dispersion`, `covariance`, `optimum` (what
+follows from one, worked out once), `interval_method` (which, and why), `intervals`, `profile_curves`, `resampling`,
+`matched` (estimates matched to the noise), `residuals`, `judge`. Knows no result.
 """

@@ -1,6 +1,7 @@
 """What the runs say at an optimum, row by row: residuals, slopes and scale."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import ndtri
@@ -21,6 +22,7 @@ class Linearization:
 
     residuals: (n_runs,), log predicted - log observed (or the plain difference). jacobian: (n_runs, free).
     psi: derivative of each run's misfit, weights included. weights: (n_runs,), with the factor on overestimates.
+    What follows from these is worked out when first asked for, and kept.
     """
 
     names: tuple[str, ...]
@@ -33,17 +35,17 @@ class Linearization:
     free: np.ndarray | None = None  # (free,) where this is; with it priors are taken into account
     noise: Noise | None = None
 
-    @property
+    @cached_property
     def used(self) -> np.ndarray:
         """Runs that count, (n_runs,)."""
         return self.weights > 0
 
-    @property
+    @cached_property
     def freedom(self) -> int:
         """Runs that count, less the parameters fitted."""
         return int(self.used.sum()) - self.jacobian.shape[1]
 
-    @property
+    @cached_property
     def gradient_norm(self) -> float:
         """Largest cosine between a column of the Jacobian and psi, bounds left out: zero at an optimum, whatever the
         units."""
@@ -55,19 +57,19 @@ class Linearization:
         size = size[~self.held]
         return float(np.max(projected[size > 0] / size[size > 0], initial=0.0))
 
-    @property
+    @cached_property
     def precision(self) -> np.ndarray:
         """What priors add to the curvature of the objective, (free,)."""
         prior = self.loss.prior
         return np.zeros(self.jacobian.shape[1]) if prior is None else np.asarray(prior.weight)
 
-    @property
+    @cached_property
     def rows_of_priors(self) -> np.ndarray:
         """Priors as further rows of the Jacobian, (free, free), as informative as runs of weight one."""
         slope = 1.0 if self.noise is None else self.noise.slope / float(self.weights[self.used].mean())
         return np.diag(np.sqrt(self.precision / slope))
 
-    @property
+    @cached_property
     def leverage(self) -> np.ndarray:
         """Diagonal of the hat matrix of the slopes, 0 to 1, (n_runs,); nan for runs that do not count."""
         used, room = self.used, ~self.held
@@ -79,19 +81,19 @@ class Linearization:
         out[used] = (left[: used.sum(), singular > 1e-10 * singular[0]] ** 2).sum(axis=1)
         return out
 
-    @property
+    @cached_property
     def sigma(self) -> float:
         """Robust scale of the residuals: 1.4826 times their median absolute size, without the p smallest, which a
         nearly absolute fit passes through."""
         size = np.sort(np.abs(self.residuals[self.used]))[self.jacobian.shape[1] :]
         return float(1.4826 * np.median(size)) if len(size) else float("nan")
 
-    @property
+    @cached_property
     def far_below_noise(self) -> bool:
         """Whether the objective makes nearly least absolute deviations of these residuals."""
         return isinstance(self.loss, HuberLoss) and self.loss.size < FAR_BELOW_NOISE * self.sigma
 
-    @property
+    @cached_property
     def curved(self) -> np.ndarray:
         """Runs that the objective is curved at, (n_runs,)."""
         within = np.abs(self.residuals) <= self.loss.delta if isinstance(self.loss, HuberLoss) else True

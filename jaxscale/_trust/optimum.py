@@ -1,0 +1,59 @@
+"""One optimum and what follows from it: how well the runs determine it, and how sure its values are."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from jaxscale._problem.problem import Problem
+from jaxscale._problem.units import in_plain_counts
+from jaxscale._trust.covariance import Covariance, powell_covariance
+from jaxscale._trust.identification import Identification, identify
+from jaxscale._trust.linearization import Linearization
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """Where the search of one table ended. What follows from that is worked out when first asked for, and kept.
+
+    free: (free,), the free values of theta. at: the runs there, row by row.
+    """
+
+    problem: Problem
+    free: np.ndarray
+    at: Linearization
+
+    @property
+    def alone(self) -> bool:
+        """Whether these runs were fitted by themselves, and not as one group of a joint fit."""
+        return True
+
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom that intervals go by: runs that count, less the parameters fitted."""
+        return self.at.freedom
+
+    @property
+    def gradient_norm(self) -> float:
+        """How far the gradient is from zero, as a cosine: see `Linearization.gradient_norm`."""
+        return self.at.gradient_norm
+
+    @cached_property
+    def identification(self) -> Identification:
+        """How well the runs tell the parameters apart, judged in plain counts."""
+        return identify(self.at, in_plain_counts(self.problem, self.free))
+
+    @cached_property
+    def covariance(self) -> Covariance | None:
+        """Quick covariance of the free values, a sandwich; None where the runs do not determine them all."""
+        return powell_covariance(self.at)
+
+    @cached_property
+    def largest_relative_error(self) -> float:
+        """Of the parameters fitted as they are (exponents): quick standard error over value."""
+        if self.covariance is None:
+            return 0.0
+        errors, best = np.sqrt(np.diag(self.covariance.matrix)), self.free
+        pairs = zip(self.problem.law.parameters, self.problem.layout.slots, strict=True)
+        raw = {slot for parameter, slot in pairs if parameter.transform == "identity"}
+        return max((float(errors[s] / abs(best[s])) for s in raw if s >= 0 and best[s] != 0), default=0.0)

@@ -1,0 +1,128 @@
+"""How shipped laws are found: names, options, published constants, and errors that say what there is."""
+
+import subprocess
+import sys
+
+import pytest
+
+from jaxscale import laws
+from jaxscale._base.errors import InputError
+
+
+def test_names_and_get():
+    assert laws.names() == (
+        "chinchilla",
+        "chinchilla_a1",
+        "chinchilla_a2",
+        "porian_alloc",
+        "pearce_song",
+        "kaplan_n",
+        "kaplan_d",
+        "kaplan_c",
+        "kaplan_cmin",
+        "kaplan_nd",
+        "kaplan_ns",
+        "kaplan_bcrit",
+        "kaplan_alloc",
+        "kaplan_frontier",
+        "muennighoff",
+        "gadre_overtrain",
+        "llama3_dopt",
+        "deepseek_alloc",
+        "deepseek_hparams",
+        "step_law",
+        "porian_hparams",
+        "minicpm",
+        "clark_routed",
+        "krajewski_granularity",
+        "abnar_sparsity",
+        "ludziejewski_joint_moe",
+        "tissue_annealing",
+        "multi_power_law",
+        "farseer",
+        "skaling",
+        "hernandez_transfer",
+        "henighan",
+        "henighan_c",
+        "henighan_text",
+        "henighan_text_c",
+        "henighan_alloc",
+        "aghajanyan_mixed",
+        "zhai_vit",
+        "cherti_clip",
+        "domain_alloc",
+        "tao_vocab_size",
+        "tao_alloc",
+        "brown_passk",
+        "snell_exchange",
+        "jones_train_test",
+        "sardana_flops",
+        "sardana_dollar",
+        "parscale",
+        "busbridge_supervised",
+        "busbridge_distill",
+        "scalerl_sigmoid",
+        "gadre_err",
+        "task_accuracy",
+        "llama3_task_loss",
+        "llama3_two_step",
+        "bhagia_two_step",
+        "bhagia_one_step",
+        "power_law",
+        "goyal_filtering",
+        "ye_mixing",
+        "tao_vocab",
+        "kumar_precision_train",
+        "kumar_ptq",
+        "bnsl",
+        "alabdulmohsin_m1",
+        "alabdulmohsin_m2",
+        "alabdulmohsin_m3",
+        "alabdulmohsin_m4",
+    )
+    for name in laws.names():
+        law = laws.get(name)
+        assert law.name == name
+        assert laws.get(law.name, **law.options) is law
+        attribute = getattr(laws, name)
+        assert (attribute() if law.options else attribute) is law
+
+
+def test_options_are_kept_and_give_one_object():
+    law = laws.get("power_law", variable="C", floor=False)
+    assert dict(law.options) == {"variable": "C", "floor": False}
+    assert laws.power_law("C", floor=False) is law
+    assert laws.get("power_law") is laws.power_law("N", True)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: laws.get("chincilla"), ("no law 'chincilla'; did you mean 'chinchilla'",)),
+        (lambda: laws.get("zzz"), ("there are chinchilla", "power_law")),
+        (lambda: laws.get("chinchilla", floor=True), ("takes no options", "floor")),
+        (lambda: laws.get("power_law", variabel="N"), ("'variabel'", "variable, floor")),
+        (lambda: laws.get("power_law", floor="yes"), ("floor=True", "'yes'")),
+        (lambda: laws.get("power_law", variable="my column"), ("'my column'", "variable")),
+        (lambda: laws.get("power_law", variable=3), ("3", "variable")),
+        (lambda: laws.get("power_law", variable="alpha"), ("'alpha' twice",)),
+        (lambda: laws.get("power_law", variable="loss"), ("'loss' twice",)),
+        (lambda: laws.instance("chinchilla:besiroglou"), ("did you mean 'besiroglu' or 'besiroglu_converged'?",)),
+        (lambda: laws.instance("chinchilla"), ("law:instance", "besiroglu")),
+        (lambda: laws.instance("chinchilla:"), ("no instance ''", "besiroglu")),
+        (lambda: laws.instance("chincilla:besiroglu"), ("did you mean 'chinchilla'",)),
+        (lambda: laws.instance("power_law:x"), ("no published constants",)),
+    ],
+)
+def test_registry_errors_say_what_there_is(call, words):
+    with pytest.raises(InputError) as error:
+        call()
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_importing_touches_no_device_and_no_setting():
+    code = (
+        "import jax, jax._src.xla_bridge as bridge; before = dict(jax.config.values); import jaxscale.laws;"
+        "assert not bridge._backends and dict(jax.config.values) == before"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

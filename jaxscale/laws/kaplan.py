@@ -190,6 +190,22 @@ kaplan_bcrit = Law(
     closed_forms={"minimum_steps": _minimum_steps, "minimum_compute": _minimum_compute},
 )
 
+kaplan_alloc = allocation_law(
+    "kaplan_alloc",
+    flops_per_unit=PF_DAY,
+    source=_PAPER,
+    note="6 N D is about 1.8 C: the paper trains at the critical batch, where compute is twice the least.",
+    constants={
+        name: Published({"k": k, "a": a}, f"{_PAPER}, Table 6", note=note)
+        for name, k, a, note in (
+            ("N", 1.3e9, 0.73, "Non-embedding parameters."),
+            ("D", 2e10, 0.27, "Tokens, one epoch. Equation 6.7 of the paper has 4e10 C^0.26 instead."),
+            ("B", 2.0e6, 0.24, "Batch in tokens."),
+            ("S_min", 5.4e3, 0.03, "Steps, a lower bound."),
+        )
+    },
+)
+
 
 def _frontier_exponent(p: Params) -> Any:
     return 1 / (1 / p.alpha_S + 1 / p.alpha_B + 1 / p.alpha_N)
@@ -308,22 +324,5 @@ kaplan_frontier = Law(
         "excess_compute": _excess_compute,
         "stopping_excess": _stopping_excess,
         "loss_of_run": _loss_of_run,
-    },
-)
-
-
-kaplan_alloc = allocation_law(
-    "kaplan_alloc",
-    flops_per_unit=PF_DAY,
-    source=_PAPER,
-    note="6 N D is about 1.8 C: the paper trains at the critical batch, where compute is twice the least.",
-    constants={
-        name: Published({"k": k, "a": a}, f"{_PAPER}, Table 6", note=note)
-        for name, k, a, note in (
-            ("N", 1.3e9, 0.73, "Non-embedding parameters."),
-            ("D", 2e10, 0.27, "Tokens, one epoch. Equation 6.7 of the paper has 4e10 C^0.26 instead."),
-            ("B", 2.0e6, 0.24, "Batch in tokens."),
-            ("S_min", 5.4e3, 0.03, "Steps, a lower bound."),
-        )
     },
 )

@@ -1,5 +1,6 @@
 """What the words of a command line mean: numbers, names, budgets, laws and files, or a sentence about what is wrong."""
 
+import csv
 import os
 import re
 import runpy
@@ -148,6 +149,18 @@ def names(text: str) -> tuple[str, ...]:
     if len(names) < 2 or not all(names):
         raise InputError(f"--tie takes two or more names with commas between them (alpha,beta), got {quoted(text)}")
     return names
+
+
+def by(text: str) -> list[str]:
+    """Columns with commas between them, as in the header of a CSV file: one that has a comma itself is in quotes."""
+    try:
+        (columns,) = csv.reader([text], skipinitialspace=True)
+    except (ValueError, csv.Error):
+        columns = []
+    columns = [column.strip() for column in columns]
+    if not columns or not all(columns):
+        raise InputError(f"--by takes columns with commas between them (corpus,optimizer), got {quoted(text)}")
+    return columns
 
 
 def priors(texts: Iterable[str] | None) -> dict[str, tuple[float, float]]:

@@ -88,7 +88,9 @@ def fit(
     loss: ColumnLoss = None,
     col: Columns = None,
     response: ResponseColumn = None,
-    by: Annotated[Text, option("--by", "COL", "Fit each group of this column on its own.")] = None,
+    by: Annotated[
+        Text, option("--by", "COL[,COL]", "Fit each group of this column, or of several, on its own.")
+    ] = None,
     share: Annotated[
         Texts, option("--share", "A,B", "Of all groups one A and B; A=0.05 lets groups lie that far apart in theta.")
     ] = None,
@@ -167,7 +169,9 @@ def fit(
     else:
         fitting |= {} if share is None else {"share": arguments.shares(share)}
         with printing.progress("fitting") as progress:
-            record = js.fit_many(chosen, runs, by=by, columns=others, **reading, **fitting, progress=progress)
+            record = js.fit_many(
+                chosen, runs, by=arguments.by(by), columns=others, **reading, **fitting, progress=progress
+            )
     members = arguments.members(record, None)
     if all(arguments.failed(one) for _, one in members):
         name, failure = members[0]

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,15 +12,15 @@ import pandas as pd
 
 from jaxscale._base.devices import workers
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import inert, quoted
+from jaxscale._base.text import inert, plural, quoted
 from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs, as_runs
 from jaxscale._data.tables import read_frame
 from jaxscale._fitting.fit_stack import fit_stack, make_result
-from jaxscale._fitting.fits import Entry, Failure, Fits
+from jaxscale._fitting.fits import Entry, Failure, Fits, GroupValue, group_name
 from jaxscale._fitting.options import FitOptions
 from jaxscale._fitting.result import FitResult
-from jaxscale._pooling.sharing import Ratio, fit_together, noise_of
+from jaxscale._pooling.sharing import Ratio, Sharing, fit_together, noise_of
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import MOST_STACKED, Stack, stacked_rows
 from jaxscale.laws import Law
@@ -28,14 +28,22 @@ from jaxscale.laws import Law
 _READING = frozenset({"N", "D", "C", "loss", "response", "run", "where", "on_bad", "loss_unit", "domains"})
 _GROUPS_AT_ONCE = 1024
 
-Group = tuple[str, Any, np.ndarray | None]  # name, runs or a table, row numbers
+
+class Group(NamedTuple):
+    """One group of a table: what it is called, its runs or rows, their numbers in the whole table, and its values in
+    the columns that it is of, where they are several."""
+
+    name: str
+    rows: Any
+    numbers: np.ndarray | None = None
+    values: tuple[GroupValue, ...] = ()
 
 
 def fit_many(
     law: Law | str,
     data: Any,
     *,
-    by: str = "group",
+    by: str | Sequence[str] = "group",
     columns: Mapping[str, str] | None = None,
     share: str | Sequence[str] | Mapping[str, float] = (),
     progress: Progress | None = None,
@@ -51,7 +59,8 @@ def fit_many(
         law: the law, or its name.
         data: a table with a column `by` (anything `read_runs` takes), a mapping of group to `Runs` or tables, or an
             iterator of such pairs. See `fit_stream` for more than fit in memory.
-        by: the column that names the group.
+        by: the column that names the group; or several, ["corpus", "optimizer"], where every combination that occurs
+            is a group ("c4, adamw"), and a mapping has tuples for keys.
         columns: further variables by column, as in `read_runs`.
         share: parameters with one value for all groups, ("alpha", "beta"); or how far apart values may lie around a
             common centre, {"alpha": 0.05}: the standard deviation between groups in theta, which is the logarithm of a
@@ -67,19 +76,18 @@ def fit_many(
     Raises:
         InputError: there is no column `by`, an option is unknown, or a parameter cannot be shared.
     """
-    widths = _widths(share)
+    widths, by = _widths(share), _by(by)
     reading, how = _options_of(law, columns, weights, options)
     if widths:
         return _fit_shared(data, by, reading, how, widths, progress)
-    chunks = _chunks(data, by, reading, how, progress)
-    return Fits(by, tuple(entry for chunk in chunks for entry in chunk))
+    return _fits(by, [pair for chunk in _chunks(data, by, reading, how, progress) for pair in chunk])
 
 
 def fit_stream(
     law: Law | str,
     data: Any,
     *,
-    by: str = "group",
+    by: str | Sequence[str] = "group",
     columns: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     weights: str | None = None,
@@ -89,9 +97,23 @@ def fit_stream(
 
     Arguments are those of `fit_many`; give an iterator of (group, runs), so that not all runs are in memory either.
     """
+    by = _by(by)
     reading, how = _options_of(law, columns, weights, options)
     for chunk in _chunks(data, by, reading, how, progress):
-        yield Fits(by, tuple(chunk)).to_frame()
+        yield _fits(by, chunk).to_frame()
+
+
+def _by(by: str | Sequence[str]) -> str | tuple[str, ...]:
+    """The column that groups are of, or the several."""
+    names = (by,) if isinstance(by, str) else tuple(by)
+    if not names or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"by takes a column, or several that differ (by=['corpus', 'optimizer']), got {by!r}")
+    return names[0] if len(names) == 1 else names
+
+
+def _fits(by: str | tuple[str, ...], pairs: Sequence[tuple[Group, Entry]], sharing: Sharing | None = None) -> Fits:
+    values = () if isinstance(by, str) else tuple(group.values for group, _ in pairs)
+    return Fits(by, tuple((group.name, entry) for group, entry in pairs), sharing, values)
 
 
 def _options_of(
@@ -103,8 +125,12 @@ def _options_of(
 
 
 def _chunks(
-    data: Any, by: str, reading: Mapping[str, Any], how: FitOptions, progress: Progress | None
-) -> Iterator[list[tuple[str, Entry]]]:
+    data: Any,
+    by: str | tuple[str, ...],
+    reading: Mapping[str, Any],
+    how: FitOptions,
+    progress: Progress | None,
+) -> Iterator[list[tuple[Group, Entry]]]:
     """Groups fitted some at a time, in their order."""
     groups = _groups(data, by)
     total = len(groups) if isinstance(groups, list) else 0
@@ -116,14 +142,14 @@ def _chunks(
             progress(done, total, "groups")
 
 
-def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: FitOptions) -> list[tuple[str, Entry]]:
+def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: FitOptions) -> list[tuple[Group, Entry]]:
     """Fit each group, side by side with others of its size."""
     entries: dict[int, Entry] = {}
     stacks: dict[tuple[int, int], list[tuple[int, Problem, Runs]]] = {}
     with jax.enable_x64(True):
-        for k, (_, rows, numbers) in enumerate(groups):
+        for k, group in enumerate(groups):
             try:
-                runs = as_runs(rows, row_numbers=numbers, **reading)
+                runs = as_runs(group.rows, row_numbers=group.numbers, **reading)
                 problem = how.problem(runs)
                 stacks.setdefault((stacked_rows(problem), len(problem.losses)), []).append((k, problem, runs))
             except InputError as error:
@@ -142,7 +168,7 @@ def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: FitOpt
     with ThreadPoolExecutor(worker_count if worker_count > len(devices) else 1) as pool:
         for k, made in itertools.chain.from_iterable(pool.map(fitted, parts)):
             entries[k] = Failure("bad_input", str(made)) if isinstance(made, InputError) else cache(made)
-    return [(name, entries[k]) for k, (name, *_) in enumerate(groups)]
+    return [(group, entries[k]) for k, group in enumerate(groups)]
 
 
 def _widths(share: str | Sequence[str] | Mapping[str, float]) -> dict[str, float]:
@@ -157,7 +183,7 @@ def _widths(share: str | Sequence[str] | Mapping[str, float]) -> dict[str, float
 
 def _fit_shared(
     data: Any,
-    by: str,
+    by: str | tuple[str, ...],
     reading: Mapping[str, Any],
     how: FitOptions,
     widths: Mapping[str, float],
@@ -178,19 +204,19 @@ def _fit_shared(
             "None; leave out optimizer=, and ask for one of these"
         )
     groups = list(_groups(data, by))
-    entries: dict[str, Entry] = {}
-    names, problems, tables = [], [], []
+    entries: dict[int, Entry] = {}
+    fitted, problems, tables = [], [], []
     with jax.enable_x64(True):
-        for name, rows, numbers in groups:
+        for k, group in enumerate(groups):
             try:
-                runs = as_runs(rows, row_numbers=numbers, **reading)
+                runs = as_runs(group.rows, row_numbers=group.numbers, **reading)
                 problems.append(how.problem(runs))
                 tables.append(runs)
-                names.append(name)
+                fitted.append(k)
             except InputError as error:
-                entries[name] = Failure("bad_input", str(error))
+                entries[k] = Failure("bad_input", str(error))
         if not problems:
-            return Fits(by, tuple(entries.items()))
+            return _fits(by, [(group, entries[k]) for k, group in enumerate(groups)])
         options: dict[str, Any] = {"starts": how.starts if isinstance(how.starts, int) else None, "seed": how.seed,
                    "level": how.level, "draws": how.draws, "progress": progress}  # fmt: skip
         again: dict[str, Any] = {}
@@ -201,20 +227,43 @@ def _fit_shared(
             if how.priors:  # of which the test knows nothing
                 again["test"] = Ratio(sharing.statistic, sharing.constraints, sharing.freedom, sharing.p_value)
         sharing, members, _ = fit_together(problems, tables, widths, intervals=how.intervals, **options, **again)
-    for name, runs, m in zip(names, tables, members, strict=True):
-        entries[name] = cache(partial(make_result, m.optimum, runs, m.found, None, (), how, m))
-    return Fits(by, tuple((name, entries[name]) for name, *_ in groups), sharing)
+    for k, runs, m in zip(fitted, tables, members, strict=True):
+        entries[k] = cache(partial(make_result, m.optimum, runs, m.found, None, (), how, m))
+    return _fits(by, [(group, entries[k]) for k, group in enumerate(groups)], sharing)
 
 
-def _groups(data: Any, by: str) -> list[Group] | Iterator[Group]:
-    """Name, rows and row numbers (of the whole table, from 1) of every group, in the order of their first row."""
+def _groups(data: Any, by: str | tuple[str, ...]) -> list[Group] | Iterator[Group]:
+    """Every group, in the order of their first row."""
     if isinstance(data, Mapping) and all(isinstance(v, Runs) or hasattr(v, "columns") for v in data.values()):
-        return [(str(name), rows, None) for name, rows in data.items()]
+        return [_given(key, rows, by) for key, rows in data.items()]
     if isinstance(data, Iterator):
-        return ((str(name), rows, None) for name, rows in data)
+        return (_given(key, rows, by) for key, rows in data)
     frame = read_frame(data)
-    if by not in frame.columns:
-        there = ", ".join(inert(c) for c in frame.columns)
-        raise InputError(f"there is no column {quoted(by)} to group by; the table has {there}")
+    for name in (by,) if isinstance(by, str) else by:
+        if name not in frame.columns:
+            there = ", ".join(inert(c) for c in frame.columns)
+            raise InputError(f"there is no column {quoted(name)} to group by; the table has {there}")
     frame = frame.reset_index(drop=True)
-    return [(str(name), rows, rows.index.to_numpy() + 1) for name, rows in frame.groupby(by, sort=False, dropna=False)]
+    column = by if isinstance(by, str) else list(by)
+    parts = frame.groupby(column, sort=False, dropna=False, observed=True)
+    return [_given(key, rows, by, rows.index.to_numpy() + 1) for key, rows in parts]
+
+
+def _given(key: Any, rows: Any, by: str | tuple[str, ...], numbers: np.ndarray | None = None) -> Group:
+    """A group by what it is called in a mapping or a table."""
+    if isinstance(by, str):
+        return Group(str(key), rows, numbers)
+    if not isinstance(key, tuple) or len(key) != len(by):
+        raise InputError(
+            f"group {quoted(key)} needs a tuple of {plural(len(by), 'value')}, one for each of by={list(by)}"
+        )
+    return Group(group_name(key), rows, numbers, tuple(map(_plain, key)))
+
+
+def _plain(value: Any) -> GroupValue:
+    """A cell as a file can hold it."""
+    if pd.isna(value):
+        return None
+    value = value.item() if isinstance(value, np.generic) else value
+    kept = isinstance(value, str | int) or (isinstance(value, float) and np.isfinite(value))
+    return value if kept else str(value)

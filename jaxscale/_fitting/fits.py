@@ -1,6 +1,6 @@
 """Fits of the groups of a table, those that failed among them, and their file."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,21 +28,31 @@ class Failure:
 
 
 Entry = FitResult | Failure | Callable[[], FitResult]
+GroupValue = str | int | float | bool | None
 
 
 @dataclass(frozen=True, eq=False)
 class Fits(Reporting):
     """Fits of many groups. A group that could not be fitted is a `Failure` with its reason, and disturbs no other.
 
+    by: the column that groups are of, or several. A group of one column is called by its value, as text, one of several
+    by their values with commas between them, as in a CSV file: `fits["c4, adamw"]`, or `fits["c4", "adamw"]`. values:
+    of several columns, those of each group as they are in the table, None where one is missing; empty for one column.
     `entries` may hold what makes a result in place of the result: verdicts are reached when somebody looks.
     `sharing` is the record of the joint fit where groups share parameters.
     """
 
     _columns = 160
 
-    by: str
+    by: str | tuple[str, ...]
     entries: tuple[tuple[str, Entry], ...]
     sharing: Sharing | None = None
+    values: tuple[tuple[GroupValue, ...], ...] = ()
+
+    @property
+    def by_columns(self) -> tuple[str, ...]:
+        """The columns that groups are of."""
+        return (self.by,) if isinstance(self.by, str) else self.by
 
     @property
     def items(self) -> tuple[tuple[str, FitResult | Failure], ...]:
@@ -55,8 +65,9 @@ class Fits(Reporting):
     def __len__(self) -> int:
         return len(self.entries)
 
-    def __getitem__(self, group: str) -> FitResult:
-        """The fit of a group. Raises InputError if there is none, with the reason."""
+    def __getitem__(self, group: str | tuple[GroupValue, ...]) -> FitResult:
+        """The fit of a group, by its name or its values. Raises InputError if there is none, with the reason."""
+        group = group if isinstance(group, str) else group_name(group)
         for name, entry in self.entries:
             if name == group:
                 item = _made(entry)
@@ -66,19 +77,29 @@ class Fits(Reporting):
         raise InputError(f"no group {quoted(group)}; there are {', '.join(inert(n) for n, _ in self.entries[:20])}")
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each group: ok, trustworthy, runs, parameters with their intervals, objective, codes, error."""
+        """One row for each group: the columns it is of (text where it is one), ok, trustworthy, runs, parameters with
+        their intervals, objective, codes, error."""
         rows = []
-        for group, item in self.items:
+        for (_, item), values in zip(self.items, self._values(), strict=True):
+            row: dict[str, Any] = dict(zip(self.by_columns, values, strict=True))
             if isinstance(item, Failure):
-                rows.append({self.by: group, "ok": False, "error": f"{item.code}: {item.text}"})
+                rows.append(row | {"ok": False, "error": f"{item.code}: {item.text}"})
                 continue
-            row = {self.by: group, "ok": True, "trustworthy": item.verdict.trustworthy, "runs": item.record.count}
+            row |= {"ok": True, "trustworthy": item.verdict.trustworthy, "runs": item.record.count}
             for name, value in item.params.items():
                 low, high = item.intervals.params.get(name, (np.nan, np.nan))
                 row |= {name: value, f"{name}_low": low, f"{name}_high": high}
             row |= {"objective": item.value, "codes": " ".join(dict.fromkeys(item.verdict.codes)), "error": ""}
             rows.append(row)
         return pd.DataFrame(rows)
+
+    def _values(self) -> tuple[tuple[GroupValue, ...], ...]:
+        """What each group has in each column that it is of."""
+        return tuple((name,) for name, _ in self.entries) if isinstance(self.by, str) else self.values
+
+    @property
+    def _by_words(self) -> str:
+        return ", ".join(self.by_columns)
 
     def report(self) -> Report:
         """One row for each group, failures with their reason."""
@@ -95,9 +116,9 @@ class Fits(Reporting):
                     (group, state, str(item.record.count), *values, ", ".join(dict.fromkeys(item.verdict.codes)))
                 )
         law = f"{fitted[0].law.name} · " if fitted else ""
-        table = Table("", (self.by, "verdict", "runs", *names, "why"), tuple(rows))
+        table = Table("", (self._by_words, "verdict", "runs", *names, "why"), tuple(rows))
         together = self.sharing.blocks() if self.sharing else ()
-        return Report(f"{law}{len(self.items)} groups by {self.by}", self.summary, (*together, table))
+        return Report(f"{law}{len(self.items)} groups by {self._by_words}", self.summary, (*together, table))
 
     @property
     def summary(self) -> str:
@@ -107,21 +128,22 @@ class Fits(Reporting):
         return f"{good} trustworthy, {len(fitted) - good} not, {len(self.items) - len(fitted)} failed"
 
     def __repr__(self) -> str:
-        return f"<Fits, {len(self.items)} groups by {inert(self.by)}: {self.summary}>"
+        return f"<Fits, {len(self.items)} groups by {inert(self._by_words)}: {self.summary}>"
 
     def to_dict(self) -> dict[str, Any]:
         """All groups in the format `jaxscale.fits/1`."""
         fits = []
-        for group, item in self.items:
+        for (group, item), values in zip(self.items, self._values(), strict=True):
+            named = {"group": group} if isinstance(self.by, str) else {"group": group, "values": list(values)}
             if isinstance(item, Failure):
-                fits.append({"group": group, "ok": False, "fit": None, "error": {"code": item.code, "text": item.text}})
+                fits.append({**named, "ok": False, "fit": None, "error": {"code": item.code, "text": item.text}})
             else:
-                fits.append({"group": group, "ok": True, "fit": item.to_dict(), "error": None})
+                fits.append({**named, "ok": True, "fit": item.to_dict(), "error": None})
         sharing = None if self.sharing is None else _sharing_to(self.sharing)
         return {
             "format": formats.FITS_FORMAT,
             "jaxscale_version": __version__,
-            "by": self.by,
+            "by": self.by if isinstance(self.by, str) else list(self.by),
             "sharing": sharing,
             "fits": fits,
         }
@@ -129,6 +151,17 @@ class Fits(Reporting):
     def save(self, path: str | Path) -> None:
         """Write all groups as JSON; the file is there whole, or not at all."""
         files.save(path, self.to_dict())
+
+
+def group_name(values: Sequence[Any]) -> str:
+    """What the group of several columns is called: its values with commas between them, as in a CSV file, so that no
+    two are called alike."""
+    return ", ".join(_cell(str(value)) for value in values)
+
+
+def _cell(text: str) -> str:
+    plain = text and text.strip() == text and not set(text) & {",", '"'}
+    return text if plain else '"' + text.replace('"', '""') + '"'
 
 
 def _made(entry: Entry) -> FitResult | Failure:
@@ -144,7 +177,17 @@ def fits_from(data: Mapping[str, Any], law: Law | None) -> Fits:
         else:
             items.append((str(entry["group"]), Failure(str(entry["error"]["code"]), str(entry["error"]["text"]))))
     sharing = data.get("sharing")
-    return Fits(str(data["by"]), tuple(items), None if sharing is None else _sharing_from(sharing))
+    together = None if sharing is None else _sharing_from(sharing)
+    if isinstance(data["by"], str):
+        return Fits(data["by"], tuple(items), together)
+    by = tuple(map(str, data["by"]))
+    values = tuple(tuple(entry["values"]) for entry in data["fits"])
+    for of_group in values:
+        if len(of_group) != len(by) or not all(isinstance(v, str | int | float | None) for v in of_group):
+            raise InputError(
+                f"a group has the values {inert(of_group, 60)}, where {', '.join(map(inert, by))} need one each"
+            )
+    return Fits(by, tuple(items), together, values)
 
 
 def _sharing_to(sharing: Sharing) -> dict[str, Any]:

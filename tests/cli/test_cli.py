@@ -477,6 +477,22 @@ def test_predict_and_frontier_use_every_group_or_the_one_named(jaxscale, many):
         assert "--group" in err
 
 
+def test_by_takes_several_columns(jaxscale, folder):
+    lines = table(0).splitlines()
+    rows = [f"{line},{'web' if k % 2 else 'code, raw'},{64 * (1 + k // 2 % 2)}" for k, line in enumerate(lines[1:])]
+    (folder / "wide.csv").write_text("\n".join([lines[0] + ",corpus,width", *rows]).replace("code, raw", '"code, raw"'))
+    status, out, err = jaxscale("fit", "wide.csv", "--by", "corpus, width", "--intervals", "none", "-o", "fits.json")
+    assert (status, out) == (0, "") and "wrote 'fits.json'" in err
+    entries = json.loads((folder / "fits.json").read_text())["fits"]
+    assert [entry["group"] for entry in entries] == ['"code, raw", 64', "web, 64", '"code, raw", 128', "web, 128"]
+    assert entries[0]["values"] == ["code, raw", "64"]
+    status, out, _ = jaxscale("predict", "fits.json", "-N", "1B", "-D", "20B", "--group", "web, 128", "--json")
+    assert status == 0 and json.loads(out)["rows"][0]["group"] == "web, 128"
+    for by, message in (("corpus,depth", "'depth'"), ("corpus,", "--by takes columns"), ("corpus,corpus", "differ")):
+        status, out, err = jaxscale("fit", "wide.csv", "--by", by)
+        assert (status, out) == (2, "") and message in err
+
+
 def test_no_group_that_can_be_fitted_is_bad_input(jaxscale, many, folder):
     before = sorted(folder.iterdir())
     status, out, err = jaxscale("fit", many, "--by", "corpus", "--fix", "gamma=1", "-o", "fits.json")

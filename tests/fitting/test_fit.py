@@ -1,5 +1,6 @@
 """The fit as users meet it: independent of units, order and optimiser, the truth recovered, nothing compiled twice."""
 
+import csv
 import itertools
 import json
 
@@ -14,6 +15,7 @@ from scipy.optimize import least_squares
 from scipy.stats import t as student_t
 
 import jaxscale as js
+from jaxscale._fitting.fits import group_name
 
 LAW = js.laws.chinchilla
 TRUTH = LAW.published["besiroglu"].params
@@ -289,6 +291,81 @@ def test_groups_may_come_as_a_mapping(groups):
 def test_a_table_without_the_column_to_group_by_is_refused(frame):
     with pytest.raises(js.InputError, match=r"no column .corpus. to group by; the table has N, D, loss"):
         js.fit_many("chinchilla", frame, by="corpus")
+
+
+def test_groups_may_be_of_several_columns(groups, tmp_path):
+    """Each combination that occurs is the fit of its rows alone; the frame and the file have its values."""
+    more = groups.assign(width=np.where(np.arange(len(groups)) % 2, 64, 128))
+    more.loc[more["corpus"] == "set 1", "width"] = 64
+    fits = js.fit_many("chinchilla", more, by=["corpus", "width"], intervals=None)
+    kinds = list(dict.fromkeys(zip(more["corpus"], more["width"].tolist(), strict=True)))
+    assert fits.by == fits.by_columns == ("corpus", "width") and fits.values == tuple(kinds) and len(kinds) == 5
+    assert [name for name, _ in fits] == [f"{corpus}, {width}" for corpus, width in kinds]
+    for corpus, width in kinds:
+        rows = more[(more["corpus"] == corpus) & (more["width"] == width)].drop(columns=["corpus", "width"])
+        alone = js.fit("chinchilla", rows, intervals=None)
+        assert fits[corpus, width].params == pytest.approx(alone.params, rel=1e-10)
+        assert fits[f"{corpus}, {width}"] is fits[corpus, width]
+    frame = fits.to_frame()
+    assert list(frame[["corpus", "width"]].itertuples(index=False, name=None)) == kinds
+    assert (
+        frame.merge(more.groupby(["corpus", "width"]).size().rename("count"), on=["corpus", "width"])
+        .eval("runs == count")
+        .all()
+    )
+    assert "corpus, width" in str(fits) and "5 groups by corpus, width" in repr(fits)
+    fits.save(tmp_path / "fits.json")
+    loaded = js.load(tmp_path / "fits.json")
+    pd.testing.assert_frame_equal(loaded.to_frame(), frame)
+    assert loaded.to_dict() == fits.to_dict() and loaded.by == fits.by and loaded.values == fits.values
+    stream = pd.concat(js.fit_stream("chinchilla", more, by=["corpus", "width"], intervals=None))
+    pd.testing.assert_frame_equal(stream, frame)
+    pairs = {kind: more[(more["corpus"] == kind[0]) & (more["width"] == kind[1])] for kind in kinds}
+    mapped = js.fit_many("chinchilla", pairs, by=["corpus", "width"], intervals=None)
+    pd.testing.assert_frame_equal(mapped.to_frame(), frame)
+
+
+def test_groups_of_one_column_in_a_list_are_those_of_the_column(groups):
+    one, listed = (js.fit_many("chinchilla", groups, by=by, intervals=None) for by in ("corpus", ["corpus"]))
+    assert one.to_dict() == listed.to_dict() and listed.by == "corpus"
+
+
+def test_groups_of_several_columns_share_parameters(groups):
+    more = groups.assign(width=np.where(np.arange(len(groups)) % 2, 64, 128))
+    fits = js.fit_many("chinchilla", more, by=["corpus", "width"], share="alpha", intervals=None)
+    assert len({item.params["alpha"] for _, item in fits}) == 1 and len(fits) == 6
+    assert sorted(fits.to_frame()["width"]) == [64] * 3 + [128] * 3
+
+
+@pytest.mark.parametrize("values", [("a, b", "c"), ("a", "b, c"), ("", "a"), (" a", "b"), ('say "a"', "b"), ("a", "b")])
+def test_no_two_groups_are_called_alike(values):
+    """The name of a group is a line of a CSV file, and read as one it gives the values back."""
+    (read,) = csv.reader([group_name(values)], skipinitialspace=True)
+    assert tuple(read) == values
+
+
+def test_a_missing_value_is_a_group_of_its_own(groups):
+    more = groups.assign(width=[None, 1.5] * (len(groups) // 2))
+    frame = js.fit_many("chinchilla", more, by=["corpus", "width"], intervals=None).to_frame()
+    assert len(frame) == 6 and frame["width"].isna().sum() == 3 and frame["ok"].all()
+
+
+@pytest.mark.parametrize(
+    ("by", "message"),
+    [
+        (["corpus", "depth"], r"no column 'depth' to group by; the table has N, D, loss, corpus"),
+        ([], "by takes a column"),
+        (["corpus", "corpus"], "by takes a column, or several that differ"),
+    ],
+)
+def test_columns_that_cannot_be_grouped_by_are_refused(by, message, groups):
+    with pytest.raises(js.InputError, match=message):
+        js.fit_many("chinchilla", groups, by=by)
+
+
+def test_a_mapping_of_groups_of_several_columns_has_tuples_for_keys(groups):
+    with pytest.raises(js.InputError, match=r"group 'c4' needs a tuple of 2 values.*\['corpus', 'width'\]"):
+        js.fit_many("chinchilla", {"c4": groups}, by=["corpus", "width"])
 
 
 # --- recovery of planted truths ---

@@ -46,6 +46,8 @@ def documents() -> dict[str, list[dict]]:
     frames = {name: pd.DataFrame(columns) for name, columns in (("good", table()), ("flat", flat), ("bad", bad))}
     student = replace(plain, objective=js.StudentT(4, 0.005), noise=Noise(0.005, 1.0, 2.5e-5), priors={"E": (1.7, 0.1)})
     many = js.fit_many("chinchilla", frames, intervals=None)
+    rows = pd.concat(frame.assign(corpus=name, width=64) for name, frame in frames.items())
+    crossed = js.fit_many("chinchilla", rows, by=["corpus", "width"], intervals=None)
     shared = js.fit_many(js.laws.power_law("N"), frames, share={"alpha": 0.1, "E": 0}, draws=20)
     made = js.bootstrap(plain, draws=20)
     plans = [
@@ -54,7 +56,7 @@ def documents() -> dict[str, list[dict]]:
     compared = [js.compare(runs, ["chinchilla", "muennighoff"], rolling="C", cuts=2)]
     cards = [fit.card() for fit in (plain, pinned, noted)]
     written = {
-        "fit": [plain, pinned, noted, student], "fits": [many, shared], "draws": [made], "plan": plans,
+        "fit": [plain, pinned, noted, student], "fits": [many, shared, crossed], "draws": [made], "plan": plans,
         "compare": compared, "card": cards,
     }  # fmt: skip
     return {name: [json.loads(json.dumps(r.to_dict(), allow_nan=False)) for r in rs] for name, rs in written.items()}

@@ -1,7 +1,7 @@
 """The verbs `fit_many` and `fit_stream`: every group of a table fitted, side by side or together."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -74,7 +74,8 @@ def fit_many(
         **options: of `read_runs` (N, D, C, loss, ...) and of `fit` (objective, starts, intervals, ...).
 
     Raises:
-        InputError: there is no column `by`, an option is unknown, or a parameter cannot be shared.
+        InputError: there is no column `by`, two groups have one name, an option is unknown, or a parameter cannot be
+            shared.
     """
     widths, by = _widths(share), _by(by)
     reading, how = _options_of(law, columns, weights, options)
@@ -96,6 +97,7 @@ def fit_stream(
     """`fit_many` for more groups than fit in memory: yields `Fits.to_frame` of some groups at a time, forgets them.
 
     Arguments are those of `fit_many`; give an iterator of (group, runs), so that not all runs are in memory either.
+    Only the names are kept. A second group of one name is an InputError when the iterator comes to it.
     """
     by = _by(by)
     reading, how = _options_of(law, columns, weights, options)
@@ -235,9 +237,9 @@ def _fit_shared(
 def _groups(data: Any, by: str | tuple[str, ...]) -> list[Group] | Iterator[Group]:
     """Every group, in the order of their first row."""
     if isinstance(data, Mapping) and all(isinstance(v, Runs) or hasattr(v, "columns") for v in data.values()):
-        return [_given(key, rows, by) for key, rows in data.items()]
+        return list(_distinct(_given(key, rows, by) for key, rows in data.items()))
     if isinstance(data, Iterator):
-        return (_given(key, rows, by) for key, rows in data)
+        return _distinct(_given(key, rows, by) for key, rows in data)
     frame = read_frame(data)
     for name in (by,) if isinstance(by, str) else by:
         if name not in frame.columns:
@@ -246,7 +248,17 @@ def _groups(data: Any, by: str | tuple[str, ...]) -> list[Group] | Iterator[Grou
     frame = frame.reset_index(drop=True)
     column = by if isinstance(by, str) else list(by)
     parts = frame.groupby(column, sort=False, dropna=False, observed=True)
-    return [_given(key, rows, by, rows.index.to_numpy() + 1) for key, rows in parts]
+    return list(_distinct(_given(key, rows, by, rows.index.to_numpy() + 1) for key, rows in parts))
+
+
+def _distinct(groups: Iterable[Group]) -> Iterator[Group]:
+    """The groups, as long as no two have one name: a result is found by it, and 1 and "1" are one name."""
+    names = set()
+    for group in groups:
+        if group.name in names:
+            raise InputError(f"two groups are called {quoted(group.name)}; give each a name of its own, also as text")
+        names.add(group.name)
+        yield group
 
 
 def _given(key: Any, rows: Any, by: str | tuple[str, ...], numbers: np.ndarray | None = None) -> Group:

@@ -363,6 +363,29 @@ def test_columns_that_cannot_be_grouped_by_are_refused(by, message, groups):
         js.fit_many("chinchilla", groups, by=by)
 
 
+@pytest.mark.parametrize("share", [(), "alpha"])
+@pytest.mark.parametrize("kind", ["a table", "a mapping", "an iterator"])
+def test_two_groups_of_one_name_are_refused(kind, share, groups):
+    """1 and "1" are two values of a column and two keys of a mapping, but one name."""
+    part = groups[groups["corpus"] == "set 0"].drop(columns="corpus")
+    several = [(1, part), ("two", part), ("1", part)]
+    data = {
+        "a table": pd.concat(
+            [rows.assign(group=pd.Series([name] * len(rows), rows.index, object)) for name, rows in several]
+        ),
+        "a mapping": dict(several),
+        "an iterator": iter(several),
+    }[kind]
+    with pytest.raises(js.InputError, match=r"two groups are called '1'; give each a name of its own"):
+        js.fit_many("chinchilla", data, share=share, intervals=None)
+
+
+def test_a_stream_stops_at_a_second_group_of_one_name(groups):
+    stream = js.fit_stream("chinchilla", iter([("a", groups), ("a", groups)]), intervals=None)
+    with pytest.raises(js.InputError, match="two groups are called 'a'"):
+        next(stream)
+
+
 def test_a_mapping_of_groups_of_several_columns_has_tuples_for_keys(groups):
     with pytest.raises(js.InputError, match=r"group 'c4' needs a tuple of 2 values.*\['corpus', 'width'\]"):
         js.fit_many("chinchilla", {"c4": groups}, by=["corpus", "width"])

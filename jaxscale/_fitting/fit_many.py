@@ -229,8 +229,8 @@ def _fit_shared(
             if how.priors:  # of which the test knows nothing
                 again["test"] = Ratio(sharing.statistic, sharing.constraints, sharing.freedom, sharing.p_value)
         sharing, members, _ = fit_together(problems, tables, widths, intervals=how.intervals, **options, **again)
-    for k, runs, m in zip(fitted, tables, members, strict=True):
-        entries[k] = cache(partial(make_result, m.optimum, runs, m.found, None, (), how, m))
+    for k, member in zip(fitted, members, strict=True):
+        entries[k] = cache(partial(make_result, member, how))
     return _fits(by, [(group, entries[k]) for k, group in enumerate(groups)], sharing)
 
 

@@ -13,17 +13,17 @@ from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.options import FitOptions, float_or_none
 from jaxscale._fitting.result import FitResult
-from jaxscale._pooling.sharing import Member
 from jaxscale._problem.arrays import Solutions
 from jaxscale._problem.problem import Noise, Problem
 from jaxscale._problem.stack import MOST_STACKED, Stack
-from jaxscale._solver.outcome import Search, Starts, agreeing, undiscovered, with_lower
+from jaxscale._solver.outcome import Search, Starts, with_lower
 from jaxscale._solver.search import refined, search
 from jaxscale._solver.solve import AT
 from jaxscale._solver.solve_stack import in_float32, solve_stack
 from jaxscale._solver.trust_region import descend
 from jaxscale._trust.covariance import Covariance
 from jaxscale._trust.dispersion import scale_of
+from jaxscale._trust.fitted_table import FittedTable
 from jaxscale._trust.interval_method import choose_method
 from jaxscale._trust.intervals import Intervals, make_intervals
 from jaxscale._trust.judge import Evidence, gradient_tolerance, judge
@@ -31,7 +31,7 @@ from jaxscale._trust.linearization import Linearization, linearize_all
 from jaxscale._trust.matched import AtNoise, estimates_at_noise
 from jaxscale._trust.optimum import Optimum
 from jaxscale._trust.resampling import bootstrap_draws
-from jaxscale.optim import CONVERGED, NOT_FINITE, damped_newton
+from jaxscale.optim import CONVERGED, damped_newton
 
 
 def fit_stack(
@@ -67,7 +67,17 @@ def fit_stack(
             return estimates_at_noise(stack, free, at, how.optimizer, **options)
 
     def result(k: int) -> FitResult:
-        return make_result(optima[k], runs[k], searches[k], refitted.get(k), at_noise().get(k, ()), how)
+        intervals, covariance = refitted.get(k) or _without_refits(optima[k], runs[k], how)
+        fitted = FittedTable(
+            optimum=optima[k],
+            runs=runs[k],
+            found=searches[k],
+            value=searches[k].lowest,
+            intervals=intervals,
+            covariance=covariance,
+            at_noise=at_noise().get(k, ()),
+        )
+        return make_result(fitted, how)
 
     made: list[Callable[[], FitResult] | InputError] = []
     for k, found in enumerate(searches):
@@ -185,77 +195,52 @@ def _refitted(
     return made
 
 
+def _without_refits(optimum: Optimum, runs: Runs, how: FitOptions) -> tuple[Intervals, Covariance | None]:
+    """Intervals of one table for which nothing is refitted: quick ones, or none."""
+    method, why = _method(optimum, runs, how)
+    return make_intervals(optimum, method=method, why=why, level=how.level)
+
+
 def _method(optimum: Optimum, runs: Runs, how: FitOptions) -> tuple[str, str]:
     """The method of the intervals of one table and the reason."""
     relative = optimum.largest_relative_error
     return choose_method(how.intervals, optimum.at, optimum.identification, runs.clusters, relative)
 
 
-def make_result(
-    optimum: Optimum,
-    runs: Runs,
-    found: Search,
-    refitted: tuple[Intervals, Covariance | None] | None,
-    at_noise: tuple[AtNoise, ...],
-    how: FitOptions,
-    member: Member | None = None,
-) -> FitResult:
-    """The record of one fit, with its verdict; of a joint fit, that of one `member`."""
-    law, solutions = how.law, found.solutions
-    problem, free, at = optimum.problem, optimum.free, optimum.at
-    if member is None:
-        if refitted is None:
-            method, why = _method(optimum, runs, how)
-            refitted = make_intervals(optimum, method=method, why=why, level=how.level)
-        made, covariance = refitted
-        value = found.lowest
-    else:
-        made, covariance, value = member.intervals, member.interval_covariance, member.value
-    listed = not isinstance(how.starts, (str, int))
-    record = Starts(
-        mode=how.starts if isinstance(how.starts, str) else ("given" if listed else "number"),
-        count=found.considered,
-        screened=0 if listed or how.starts == "paper" else found.considered,
-        finished=len(found.tried),
-        at_best=int(agreeing(solutions.value, found.lowest, problem).sum()),
-        failed=int((solutions.status == NOT_FINITE).sum()),
-        undiscovered=undiscovered(solutions),
-        theta=problem.full(solutions.free),
-        value=solutions.value,
-        status=solutions.status,
-        steps=solutions.steps,
-        names=law.parameter_names,
-    )
-    still = np.all(found.tried == solutions.free, axis=0)
+def make_result(fitted: FittedTable, how: FitOptions) -> FitResult:
+    """The record of one fit, with its verdict."""
+    law, optimum, runs = how.law, fitted.optimum, fitted.runs
+    problem, at = optimum.problem, optimum.at
+    starts = Starts.of(_mode(how), fitted.found, problem)
     evidence = Evidence(
         problem=problem,
         runs=runs,
-        free=free,
+        free=optimum.free,
         at=at,
         identification=optimum.identification,
-        covariance=covariance or optimum.covariance,
-        finished=record.finished,
-        at_best=record.at_best,
-        never_moved=tuple(n for n, s in zip(problem.free_names, still, strict=True) if s),
+        covariance=fitted.covariance or optimum.covariance,
+        finished=starts.finished,
+        at_best=starts.at_best,
+        never_moved=tuple(n for n, still in zip(problem.free_names, fitted.found.still, strict=True) if still),
         in_float32=in_float32(how.devices),
-        whole=member.reasons if member else None,
+        whole=fitted.whole,
     )
-    theta = problem.full(free)
+    theta = problem.full(optimum.free)
     absolute = how.objective.kind == "absolute"
     return FitResult(
         law=law,
         params=law.natural(theta) | dict(how.fixed),
         theta=theta,
         objective=problem.objective,
-        value=float(at.weights @ np.abs(at.residuals)) if absolute else value,
+        value=float(at.weights @ np.abs(at.residuals)) if absolute else fitted.value,
         gradient_norm=optimum.gradient_norm,
         precision="float64",
         sigma=at.sigma,
-        starts=record,
+        starts=starts,
         verdict=judge(evidence),
         identification=optimum.identification,
-        intervals=made,
-        covariance=None if covariance is None else _of_theta(problem, covariance),
+        intervals=fitted.intervals,
+        covariance=None if fitted.covariance is None else _of_theta(problem, fitted.covariance),
         runs=runs,
         record=runs.record,
         runs_sha256=runs.sha256,
@@ -266,9 +251,14 @@ def make_result(
         seed=how.seed,
         priors={name: (float(c), float(w)) for name, (c, w) in how.priors.items()},
         noise=problem.noise,
-        at_noise=at_noise,
-        shared=member.widths if member else {},
+        at_noise=fitted.at_noise,
+        shared=fitted.widths,
     )
+
+
+def _mode(how: FitOptions) -> str:
+    """How starts were made, in one word."""
+    return how.starts if isinstance(how.starts, str) else "number" if isinstance(how.starts, int) else "given"
 
 
 def _of_theta(problem: Problem, covariance: Covariance) -> Covariance:

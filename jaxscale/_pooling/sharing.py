@@ -20,21 +20,21 @@ from jaxscale._base.validation import Progress
 from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._data.runs import Runs
 from jaxscale._pooling.arrowhead import Arrowhead, minimise
-from jaxscale._pooling.joint_optimum import GroupOptimum, JointOptimum, height_of
+from jaxscale._pooling.joint_optimum import JointOptimum, height_of
 from jaxscale._pooling.joint_search import ROUNDS, JointPool, agreeing_starts, lowest_of, search_together, solutions_of
 from jaxscale._problem.objectives import Objective
 from jaxscale._problem.problem import Noise, Problem
 from jaxscale._solver.outcome import Search
 from jaxscale._solver.solve import NEAR
-from jaxscale._trust.covariance import Covariance
 from jaxscale._trust.dispersion import scale_of
+from jaxscale._trust.fitted_table import FittedTable
 from jaxscale._trust.interval_method import (
     FEWEST_CLUSTERS,
     FEWEST_DEGREES_OF_FREEDOM,
     FEWEST_RUNS_FOR_PAIRS,
     HOPELESS_CONDITION,
 )
-from jaxscale._trust.intervals import Intervals, make_intervals
+from jaxscale._trust.intervals import make_intervals
 from jaxscale._trust.judge import contradicted, gradient_tolerance, judge_whole
 from jaxscale._trust.linearization import Linearization
 from jaxscale._trust.resampling import resampling_weights
@@ -106,19 +106,6 @@ class Sharing:
         return f"<Sharing {', '.join(self.widths)}, {self.groups} groups: {self.verdict}>"
 
 
-@dataclass(frozen=True, eq=False)
-class Member:
-    """One group's part of a joint fit, as its record needs it."""
-
-    optimum: GroupOptimum
-    found: Search
-    value: float
-    intervals: Intervals
-    interval_covariance: Covariance | None
-    widths: Mapping[str, float]
-    reasons: tuple[Reason, ...]
-
-
 class Ratio(NamedTuple):
     """Likelihood ratio of one value for all: see `Sharing`, whose fields these are."""
 
@@ -154,10 +141,10 @@ def fit_together(
     intervals: str,
     level: float,
     draws: int,
-    near: Sequence[Member] = (),
+    near: Sequence[FittedTable] = (),
     test: Ratio | None = None,
     progress: Progress | None = None,
-) -> tuple[Sharing, list[Member], Linearization]:
+) -> tuple[Sharing, list[FittedTable], Linearization]:
     """Fit groups with parameters in common, from several starts; call under float64.
 
     Args:
@@ -219,7 +206,8 @@ def fit_together(
     method, why = _method(intervals, at, tables)
     drawn_ = _bootstrap(at, tables, draws, seed, progress) if method == "bootstrap" else None
     members = [
-        _member(at, k, tried, reached, widths, reasons, method, why, level, drawn_) for k in range(len(problems))
+        _member(at, k, tables[k], tried, reached, widths, reasons, method, why, level, drawn_)
+        for k in range(len(problems))
     ]
     centres, ends = _centres(at, widths, level, method, drawn_)
     sharing = Sharing(
@@ -230,7 +218,7 @@ def fit_together(
     return sharing, members, at.pooled
 
 
-def _member(at, k, tried, reached, widths, reasons, method, why, level, drawn_) -> Member:
+def _member(at, k, runs, tried, reached, widths, reasons, method, why, level, drawn_) -> FittedTable:
     """Group number k, with its identification, covariance and intervals."""
     optimum = at.group(k)
     condition = optimum.identification.condition_number
@@ -241,7 +229,16 @@ def _member(at, k, tried, reached, widths, reasons, method, why, level, drawn_) 
     prior = optimum.at.loss.prior
     value = height_of(optimum.at) + (0.0 if prior is None else float(prior.penalty(optimum.free)))
     found = Search(tried[:, k], solutions_of(reached, k), len(tried))
-    return Member(optimum, found, value, intervals, kept, widths, reasons)
+    return FittedTable(
+        optimum=optimum,
+        runs=runs,
+        found=found,
+        value=value,
+        intervals=intervals,
+        covariance=kept,
+        widths=widths,
+        whole=reasons,
+    )
 
 
 def _centres(at, widths, level, method, drawn_) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:

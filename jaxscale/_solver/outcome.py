@@ -10,7 +10,7 @@ import pandas as pd
 from jaxscale._problem.arrays import Solutions
 from jaxscale._problem.problem import Problem
 from jaxscale._solver.solve_stack import joined
-from jaxscale.optim import CONVERGED, STATUS_TEXT
+from jaxscale.optim import CONVERGED, NOT_FINITE, STATUS_TEXT
 
 CERTAIN_ENOUGH = 0.05  # expected share of starts that would lead to an optimum not yet seen
 SAME_OPTIMUM = 1e-6  # optima whose objectives differ by less, relatively, count as one
@@ -30,6 +30,11 @@ class Search(NamedTuple):
         value = self.solutions.value
         finite = np.where(np.isfinite(value), value, np.inf)
         return int(np.flatnonzero(finite <= finite.min() * (1 + 1e-13))[0])
+
+    @property
+    def still(self) -> np.ndarray:
+        """Which free values no start moved, (free,)."""
+        return np.all(self.tried == self.solutions.free, axis=0)
 
     @property
     def lowest(self) -> float:
@@ -78,7 +83,7 @@ def rows_of(solutions: Solutions, which: Any) -> Solutions:
 class Starts:
     """What every start reached. `count` starts were considered, `screened` of them by their objective alone, `finished`
     run to the end (those that meet on the way as one); `at_best` of those reached the best objective (within 1e-9 of
-    it), `failed` never had a formats.finite one.
+    it), `failed` never had a finite one.
     `undiscovered` is the expected share of starts that would lead to an optimum not yet seen (Boender & Rinnooy Kan
     1987); None if it was not kept.
 
@@ -99,9 +104,28 @@ class Starts:
     names: tuple[str, ...]
     undiscovered: float | None = None
 
+    @classmethod
+    def of(cls, mode: str, found: Search, problem: Problem) -> "Starts":
+        """The record of a search of one problem, by mode: "auto", "paper", "number" or "given"."""
+        solutions = found.solutions
+        return cls(
+            mode=mode,
+            count=found.considered,
+            screened=0 if mode in ("given", "paper") else found.considered,
+            finished=len(found.tried),
+            at_best=int(agreeing(solutions.value, found.lowest, problem).sum()),
+            failed=int((solutions.status == NOT_FINITE).sum()),
+            undiscovered=undiscovered(solutions),
+            theta=problem.full(solutions.free),
+            value=solutions.value,
+            status=solutions.status,
+            steps=solutions.steps,
+            names=problem.law.parameter_names,
+        )
+
     def __str__(self) -> str:
         tried = f"{self.screened:,} points screened, " if self.screened else ""
-        lost = f", {self.failed} ended where the law is not formats.finite" if self.failed else ""
+        lost = f", {self.failed} ended where the law is not finite" if self.failed else ""
         share = self.undiscovered
         unseen = "" if share is None or share >= 1 else f"; {100 * share:.2g} % expected to lead to one not yet seen"
         return f"{tried}{self.finished} run to the end, {self.at_best} of them reached this optimum{lost}{unseen}"

@@ -2,5 +2,5 @@
 
 Read `linearization` (runs at the optimum, row by row), `identification`, `dispersion`, `covariance`, `optimum` (what
 follows from one, worked out once), `interval_method` (which, and why), `intervals`, `profile_curves`, `resampling`,
-`matched` (estimates matched to the noise), `residuals`, `judge`. Knows no result.
+`matched` (estimates matched to the noise), `residuals`, `judge`, `fitted_table` (all of it together). Knows no result.
 """

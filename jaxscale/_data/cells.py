@@ -13,6 +13,7 @@ import pandas as pd
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import ACCEPTED_NUMBERS, inert, parse_number, quoted, some
 from jaxscale._data.columns import FIRST, Chosen
+from jaxscale._data.wording import flag, spelt
 
 DOMAINS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
     "positive": ("not above 0", lambda v: v > 0),
@@ -85,8 +86,8 @@ def read_cells(
     if problems and not drop:
         raise InputError(
             "\n".join(problems) + "\nRows count from 1 below the header, and numbers read like "
-            f"{ACCEPTED_NUMBERS}. Mend the cells, filter the rows out "
-            '(where=, --where), or have them dropped and counted: on_bad="drop" (--on-bad drop)'
+            f"{ACCEPTED_NUMBERS}. Mend the cells, filter the rows out (where=, {flag('where')}), or have them dropped "
+            f"and counted: {spelt('on_bad', 'drop')}"
         )
     keep = np.ones(len(frame), dtype=bool)
     keep[list(dropped)] = False
@@ -147,17 +148,17 @@ def _faults(values: np.ndarray, is_text: np.ndarray, domain: str) -> dict[int, s
     return faults
 
 
-def complete(values: dict[str, np.ndarray], conventions: dict[str, str], refused: set[str]) -> None:
-    """Add N or D from C = 6 N D where the other two are there, and put N, D, C, U first."""
+def complete(values: Mapping[str, np.ndarray], refused: set[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The variables with N, D, C, U first, and N or D from C = 6 N D where the other two are there; and which relation
+    was used, by symbol."""
+    completed, conventions = dict(values), {}
     have = {symbol for symbol in ("N", "D", "C") if symbol in values and values[symbol].ndim == 1}
     if have == {"N", "D"} and "C" not in values:
-        conventions["C"] = "6 N D" + (f"; {conventions['C']}" if "C" in conventions else "")
+        conventions["C"] = "6 N D"
     for missing, other in (("D", "N"), ("N", "D")):
         if have == {"C", other} and missing not in refused:
-            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # what is not finite is refused below
-                values[missing] = values["C"] / values[other] / 6.0
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # what is not finite is refused later
+                completed[missing] = values["C"] / values[other] / 6.0
             conventions[missing] = f"C / (6 {other})"
-    ordered = {symbol: values.pop(symbol) for symbol in FIRST if symbol in values}
-    rest = dict(values)
-    values.clear()
-    values.update(ordered | rest)
+    first = {symbol: completed[symbol] for symbol in FIRST if symbol in completed}
+    return first | completed, conventions

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import inert, listed, quoted
+from jaxscale._data.wording import column_of, flag, valued_flag
 
 Column = str | Sequence[str] | Literal[False] | None
 
@@ -46,7 +47,6 @@ ALIASES: dict[str, tuple[frozenset[str], ...]] = {
     }.items()
 }
 FIRST = ("N", "D", "C", "U")
-_FLAGS = {"N": "-N", "D": "-D", "C": "-C", "loss": "--loss"}
 _RESERVED = frozenset(["row", "rows", "run", "weights", "response"])
 
 
@@ -100,13 +100,16 @@ def choose(
     if answer not in found:
         raise InputError(
             f"no column is recognised as the loss; there are {listed(columns)}. "
-            'Name it with loss="..." (--loss), or another response with response="..." (--response)'
+            f'Name it with loss="..." ({flag("loss")}), or another response with response="..." ({flag("response")})'
         )
     symbols = [symbol for symbol in dict.fromkeys([*FIRST, *found]) if symbol in found and symbol != answer]
     if not symbols:
         raise InputError(
             f"no column is recognised as a variable (N, D, C, U); there are {listed(columns)}. "
-            + (_in_larger_units(columns, ("N", "D", "C")) or 'Name them with N="...", D="..." (-N, -D)')
+            + (
+                _in_larger_units(columns, ("N", "D", "C"))
+                or f'Name them with N="...", D="..." ({flag("N")}, {flag("D")})'
+            )
         )
     ordered = {symbol: found[symbol] for symbol in [*symbols, answer]}
     for role, column in (("weights", weights), ("run", run)):
@@ -139,7 +142,7 @@ def _recognise(columns: list[str], symbol: str) -> str | None:
         if found:
             raise InputError(
                 f"columns {listed(found)} could each be {symbol}; choose one with "
-                f'{symbol}="{inert(found[0], 60)}" (on the command line {_flag(symbol)}{quoted(found[0])})'
+                f'{symbol}="{inert(found[0], 60)}" (on the command line {valued_flag(symbol, quoted(found[0]))})'
             )
     return None
 
@@ -148,14 +151,9 @@ def _key(name: str) -> str:
     return re.sub(r"[\s_.\-]", "", name).lower()
 
 
-def _flag(symbol: str) -> str:
-    """How the column of a symbol is named on the command line."""
-    return f"{_FLAGS[symbol]} " if symbol in _FLAGS else f"--col {inert(symbol)}="
-
-
 def where_to_find(symbol: str, unused: Sequence[str]) -> str:
     """What to do about a symbol that no column was recognised as."""
-    hint = _in_larger_units(unused, (symbol,)) or f'Name its column with {inert(symbol)}="..." ({_flag(symbol)}COLUMN)'
+    hint = _in_larger_units(unused, (symbol,)) or f"Name its column with {column_of(symbol)}"
     return hint + (f"; columns not used: {listed(unused)}" if unused else "")
 
 
@@ -184,7 +182,7 @@ def _in_larger_units(columns: Sequence[str], symbols: Sequence[str]) -> str:
             if found and any(_key(found[0]) in rank for rank in ALIASES.get(symbol, ())):
                 sentences.append(
                     f"Column {quoted(column)} may be {symbol}, but by its name it is in units of {found[1]}: "
-                    f'multiply it in the table, then name it with {symbol}="..." ({_flag(symbol)}COLUMN)'
+                    f"multiply it in the table, then name it with {column_of(symbol)}"
                 )
                 break
     return "\n".join(sentences)

@@ -11,6 +11,7 @@ from jaxscale._base.text import format_number, listed, plural, quoted, some
 from jaxscale._base.verdict import Reason
 from jaxscale._data.cells import is_missing, read_numbers
 from jaxscale._data.columns import MEANINGS, larger_unit
+from jaxscale._data.wording import spelt, valued_flag
 
 # The codes of what is noticed.
 SUSPICIOUS_UNITS = "suspicious_units"
@@ -83,7 +84,7 @@ def number_notes(
             yield Reason(
                 SUSPICIOUS_UNITS,
                 "warning",
-                f'column {quoted(source)} looks like bits: loss_unit="bits" (--loss-unit bits) turns them into nats',
+                f"column {quoted(source)} looks like bits: {spelt('loss_unit', 'bits')} turns them into nats",
             )
     logs = {s: np.log(values[s]) for s in ("N", "D", "C") if s in columns and s in values and _counts(values[s])}
     if {"N", "D"} <= logs.keys():
@@ -183,5 +184,5 @@ def group_notes(frame: pd.DataFrame, unused: Sequence[str]) -> Iterator[Reason]:
                 POSSIBLE_GROUPS,
                 "info",
                 f"column {quoted(name)} has {len(values)} values, all in one fit; one fit per group: "
-                f"fit_many(..., by={quoted(name)}) (--by {quoted(name)})",
+                f"fit_many(..., by={quoted(name)}) ({valued_flag('by', quoted(name))})",
             )

@@ -1,73 +1,23 @@
-"""A table becomes `Runs`: checked float64 arrays with a record of what was read, guessed, converted and noticed."""
+"""`Runs`: checked float64 arrays with a record of what was read, guessed, converted and noticed."""
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import escape_html, format_number, inert, listed, plural, quoted
-from jaxscale._base.verdict import Reason
-from jaxscale._data.cells import DOMAINS, DroppedRow, complete, read_cells
-from jaxscale._data.columns import MEANINGS, Column, choose, where_to_find
-from jaxscale._data.filters import passing
-from jaxscale._data.notes import DUPLICATE_ROWS, duplicate_note, group_notes, number_notes, repeated_rows
+from jaxscale._base.text import escape_html, format_number, inert, plural, quoted
+from jaxscale._data.columns import Column, where_to_find
+from jaxscale._data.notes import DUPLICATE_ROWS, duplicate_note
+from jaxscale._data.reading import read_fields
+from jaxscale._data.runs_file import RunsRecord, fields_of, is_of
 from jaxscale._data.tables import as_frame, read_frame
 
 MAX_ROWS_IN_FILE = 100_000  # a saved fit carries its rows up to this many
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class RunsRecord:
-    """How a table became `Runs`. Row numbers count the data rows of the source from 1, without the header."""
-
-    count: int = 0
-    columns: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)  # symbol: source column(s)
-    guessed: tuple[str, ...] = ()  # symbols whose column was recognised by its name
-    conventions: Mapping[str, str] = field(default_factory=dict)  # {"D": "C / (6 N)", "subset": "51 of 54 runs"}
-    dropped: tuple[DroppedRow, ...] = ()
-    filters: tuple[str, ...] = ()
-    filtered: int = 0  # rows that the filters left out
-    duplicates: tuple[tuple[int, ...], ...] = ()  # row numbers of rows with the same variables and response
-    notes: tuple[Reason, ...] = ()  # what looks unintended; the codes are those of `notes`
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # symbol: smallest and largest value
-    unused: tuple[str, ...] = field(default=(), compare=False)  # columns with no part in the runs; not kept in files
-
-    def lines(self) -> list[tuple[str, str]]:
-        """Label and text of each line that is worth a look; harmless to print."""
-        lines = []
-        for symbol, (low, high) in self.ranges.items():
-            ends = [format_number(x, suffixes=symbol in MEANINGS) for x in (low, high)]
-            span = ends[0] if low == high else " to ".join(ends)
-            unit = MEANINGS.get(symbol, "")
-            sources = []
-            if symbol in self.columns:
-                column = self.columns[symbol]
-                sources.append(f"column {quoted(column)}" if isinstance(column, str) else f"columns {listed(column)}")
-            if symbol in self.guessed:
-                sources.append("recognised by its name")
-            if symbol in self.conventions:
-                sources.append(inert(self.conventions[symbol]))
-            source = f"  ({', '.join(sources)})" if sources else ""
-            lines.append((inert(symbol), span + (f" {unit}" if unit else "") + source))
-        for symbol, text in self.conventions.items():
-            if symbol not in self.ranges and text != "nats":
-                lines.append((inert(symbol), inert(text)))
-        if self.filters:
-            left_out = f"{plural(self.filtered, 'row')} left out, kept where "
-            lines.append(("filter", left_out + " and ".join(map(inert, self.filters))))
-        if self.dropped:
-            first = self.dropped[0]
-            example = f"first row {first.row}: {quoted(first.column)} {inert(first.reason)}"
-            lines.append(("dropped", f"{plural(len(self.dropped), 'row')} with a bad cell, {example}"))
-        return lines
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -162,62 +112,11 @@ class Runs:
         Only columns in use are checked. A recognised U, or a recognised C beside N and D, is left out where it has a
         bad cell. Raises InputError.
         """
-        frame = as_frame(frame)
-        rows = np.arange(1, len(frame) + 1) if row_numbers is None else np.asarray(row_numbers, dtype=np.int64)
-        if len(rows) != len(frame):
-            raise InputError(f"row_numbers has {len(rows)} values for {len(frame)} rows")
-        if not len(frame):
-            raise InputError("the table has no rows")
-        _one_of("on_bad", on_bad, ("raise", "drop"))
-        _one_of("loss_unit", loss_unit, ("nats", "bits"))
-        for symbol, domain in (domains or {}).items():
-            _one_of(f"the domain of {quoted(symbol)}", domain, DOMAINS)
-        filters = (where,) if isinstance(where, str) else tuple(where)
-        keep = passing(frame, filters, rows)
-        filtered = int((~keep).sum())
-        if filtered:
-            frame, rows = frame[keep], rows[keep]
-
-        chosen = choose(list(frame.columns), {"N": N, "D": D, "C": C, "loss": loss, **columns}, response, weights, run)
-        cells = read_cells(frame, rows, chosen, domains or {}, drop=on_bad == "drop")
-        values, rows, conventions = cells.values, cells.rows, cells.conventions
-        weights_read = values.pop("weights", None)
-        if weights_read is not None and not weights_read.any():
-            raise InputError(f"column {quoted(weights)} (weights): every weight is 0; at least one must be above 0")
-        for symbol, others in chosen.rivals.items():
-            conventions[symbol] = f"{listed(others, 3)} would also fit" + (
-                f"; {conventions[symbol]}" if symbol in conventions else ""
-            )
-        if "loss" in values:
-            conventions["loss_unit"] = "nats" if loss_unit == "nats" else "bits, times ln 2"
-            values["loss"] = values["loss"] * (1.0 if loss_unit == "nats" else math.log(2.0))
-        elif loss_unit == "bits":
-            raise InputError('loss_unit="bits" needs a column that is the loss; name it with loss="..." (--loss)')
-        answer = values.pop(chosen.response)
-        complete(values, conventions, {symbol for symbol, column in (("N", N), ("D", D)) if column is False})
-        duplicates = repeated_rows([*values.values(), answer], rows)
-        kept_columns = {s: column for s, column in chosen.columns.items() if s not in cells.left_out}
-        used = {
-            name for column in chosen.columns.values() for name in ((column,) if isinstance(column, str) else column)
-        }
-        unused = [name for name in frame.columns if name not in used]
-        notes = [
-            *number_notes({**values, chosen.response: answer}, rows, kept_columns, loss_unit),
-            *duplicate_note(duplicates),
-            *group_notes(frame, unused),
-        ]
-        record = RunsRecord(
-            columns=kept_columns,
-            guessed=tuple(symbol for symbol in kept_columns if symbol in chosen.guessed),
-            conventions=conventions,
-            dropped=cells.dropped,
-            filters=filters,
-            filtered=filtered,
-            duplicates=duplicates,
-            notes=tuple(notes),
-            unused=tuple(unused),
-        )
-        return cls(values, answer, chosen.response, weights_read, cells.clusters, rows, record)
+        fields = read_fields(
+            as_frame(frame), N=N, D=D, C=C, loss=loss, response=response, weights=weights, run=run, where=where,
+            on_bad=on_bad, loss_unit=loss_unit, domains=domains, row_numbers=row_numbers, **columns,
+        )  # fmt: skip
+        return cls(**fields)
 
     @property
     def count(self) -> int:
@@ -293,21 +192,12 @@ class Runs:
 
     def to_data(self, max_rows: int = MAX_ROWS_IN_FILE) -> dict[str, Any]:
         """The `runs` part of a file: plain dicts, lists, numbers and text; `data` is None above `max_rows` runs."""
-        record = self.record
         arrays = {**self.variables, self.response_name: self.response}
         whole = self.count <= max_rows
         return {
             "count": self.count,
             "response": self.response_name,
-            "columns": {symbol: c if isinstance(c, str) else list(c) for symbol, c in record.columns.items()},
-            "guessed": list(record.guessed),
-            "conventions": dict(record.conventions),
-            "filters": list(record.filters),
-            "filtered": record.filtered,
-            "dropped": [row._asdict() for row in record.dropped],
-            "duplicates": [list(group) for group in record.duplicates],
-            "notes": [_note_to(note) for note in record.notes],
-            "ranges": {symbol: list(limits) for symbol, limits in record.ranges.items()},
+            **self.record.to_dict(),
             "sha256": self.sha256,
             "data": {name: values.tolist() for name, values in arrays.items()} if whole else None,
             "weights": self.weights.tolist() if whole and self.weights is not None else None,
@@ -321,46 +211,14 @@ class Runs:
         if isinstance(data, Mapping) and data.get("data", ...) is None:
             raise InputError("the file does not carry its rows (there are too many); give the table again")
         try:
-            runs = cls._from_data(data)
-            intact = _typed(data["sha256"], str) == runs.sha256 and _typed(data["count"], int) == runs.count
+            runs = cls(**fields_of(data))
+            intact = is_of(data, runs.sha256, runs.count)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             reason = f"it has no {error}" if isinstance(error, KeyError) else error
             raise InputError(f"the runs in the file cannot be read: {inert(reason, 200)}") from None
         if not intact:
             raise InputError("the runs in the file are not those it was written with: their SHA-256 or count differs")
         return runs
-
-    @classmethod
-    def _from_data(cls, data: Any) -> Self:
-        arrays = {_typed(name, str): _float_list(name, values) for name, values in _typed(data["data"], dict).items()}
-        response = _typed(data["response"], str)
-        record = RunsRecord(
-            columns={
-                _typed(symbol, str): c if isinstance(c, str) else tuple(_list_of(c, str))
-                for symbol, c in data["columns"].items()
-            },
-            guessed=tuple(_list_of(data["guessed"], str)),
-            conventions={_typed(k, str): _typed(v, str) for k, v in data["conventions"].items()},
-            dropped=tuple(
-                DroppedRow(_typed(d["row"], int), _typed(d["column"], str), _typed(d["reason"], str))
-                for d in _list_of(data["dropped"], dict)
-            ),
-            filters=tuple(_list_of(data["filters"], str)),
-            filtered=_typed(data["filtered"], int),
-            duplicates=tuple(tuple(_list_of(group, int)) for group in _list_of(data["duplicates"], list)),
-            notes=tuple(map(_note_from, _list_of(data["notes"], dict))),
-        )
-        weights, clusters = data["weights"], data["clusters"]
-        answer = arrays.pop(response)
-        return cls(
-            arrays,
-            answer,
-            response,
-            None if weights is None else _float_list("weights", weights),
-            None if clusters is None else tuple(_list_of(clusters, str)),
-            np.array(_list_of(data["rows"], int), dtype=np.int64),
-            record,
-        )
 
     def _lines(self) -> list[tuple[str, str]]:
         return self.record.lines() + [(note.code, inert(note.text)) for note in self.record.notes]
@@ -402,38 +260,3 @@ def _finite(name: str, values: Any) -> np.ndarray:
         )
     array.flags.writeable = False
     return array
-
-
-def _one_of(what: str, value: object, choices: Iterable[str]) -> None:
-    if value not in tuple(choices):
-        raise InputError(f"{what} must be one of {', '.join(choices)}; not {quoted(value)}")
-
-
-def _note_to(note: Reason) -> dict[str, Any]:
-    return {"code": note.code, "text": note.text, "severity": note.severity, "rows": list(note.rows)}
-
-
-def _note_from(data: Mapping[str, Any]) -> Reason:
-    severity = data.get("severity", "warning")
-    _one_of("a severity", severity, ("info", "warning", "fatal"))
-    rows = tuple(_list_of(data.get("rows", []), int))
-    return Reason(_typed(data["code"], str), severity, _typed(data["text"], str), rows)
-
-
-def _typed(value: Any, kind: type[T]) -> T:
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{quoted(value)} where {kind.__name__} is expected")
-    return value
-
-
-def _list_of(values: Any, kind: type[T]) -> list[T]:
-    return [_typed(value, kind) for value in _typed(values, list)]
-
-
-def _float_list(name: str, values: Any) -> np.ndarray:
-    """A list of numbers, or of equally long lists of numbers."""
-    for row in _typed(values, list):
-        for value in row if isinstance(row, list) else [row]:
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise TypeError(f"{quoted(name)} holds {quoted(value)}, not a number")
-    return _finite(name, values)

@@ -14,7 +14,7 @@ from jaxscale._base.report import Report, Reporting, Table
 from jaxscale._base.text import inert, plain
 from jaxscale._base.verdict import Verdict
 from jaxscale._base.version import __version__
-from jaxscale._data.runs import RunsRecord
+from jaxscale._data.runs_file import RunsRecord
 from jaxscale._fitting import formats
 from jaxscale.laws import Law
 

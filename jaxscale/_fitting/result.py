@@ -19,7 +19,8 @@ from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import inert, plain, quoted
 from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._base.version import __version__
-from jaxscale._data.runs import Runs, RunsRecord
+from jaxscale._data.runs import Runs
+from jaxscale._data.runs_file import RunsRecord
 from jaxscale._fitting import formats
 from jaxscale._fitting.card import Card, make_card
 from jaxscale._problem.objectives import OBJECTIVES, Huber, Objective, StudentT

@@ -21,7 +21,8 @@ from hypothesis.extra import numpy as hnp
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.verdict import Reason
-from jaxscale._data.runs import Runs, RunsRecord
+from jaxscale._data.runs import Runs
+from jaxscale._data.runs_file import RunsRecord
 
 N, D, LOSS = [1e8, 3e8, 1e9, 3e9], [2e9, 1e10, 5e10, 2e11], [3.4, 3.0, 2.7, 2.4]
 

@@ -1,0 +1,116 @@
+"""A table becomes the fields of `Runs`: rows that pass, columns that are meant, cells that are numbers."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import listed, quoted
+from jaxscale._base.validation import check_choice
+from jaxscale._data.cells import DOMAINS, complete, read_cells
+from jaxscale._data.columns import Column, choose
+from jaxscale._data.filters import passing
+from jaxscale._data.notes import duplicate_note, group_notes, number_notes, repeated_rows
+from jaxscale._data.runs_file import RunsRecord
+from jaxscale._data.wording import flag
+
+_NAMED = ("N", "D", "C", "loss")  # in this order before other variables
+
+
+def read_fields(
+    frame: pd.DataFrame,
+    *,
+    response: str | None = None,
+    weights: str | None = None,
+    run: str | None = None,
+    where: str | Iterable[str] = (),
+    on_bad: str = "raise",
+    loss_unit: str = "nats",
+    domains: Mapping[str, str] | None = None,
+    row_numbers: Sequence[int] | np.ndarray | None = None,
+    **columns: Column,
+) -> dict[str, Any]:
+    """The fields of `Runs`, for the options of `Runs.from_frame`."""
+    rows = _numbered(frame, row_numbers)
+    _check(on_bad, loss_unit, domains or {})
+    filters = (where,) if isinstance(where, str) else tuple(where)
+    keep = passing(frame, filters, rows)
+    frame, rows = (frame, rows) if keep.all() else (frame[keep], rows[keep])
+
+    asked: dict[str, Column] = {**dict.fromkeys(_NAMED), **columns}
+    chosen = choose(list(frame.columns), asked, response, weights, run)
+    cells = read_cells(frame, rows, chosen, domains or {}, drop=on_bad == "drop")
+    factor, units = _nats("loss" in cells.values, loss_unit)
+    values = {symbol: array * factor if symbol == "loss" else array for symbol, array in cells.values.items()}
+    weights_read = values.pop("weights", None)
+    if weights_read is not None and not weights_read.any():
+        raise InputError(f"column {quoted(weights)} (weights): every weight is 0; at least one must be above 0")
+    answer = values.pop(chosen.response)
+    variables, completed = complete(values, {symbol for symbol in ("N", "D") if asked[symbol] is False})
+
+    rivals = {symbol: f"{listed(others, 3)} would also fit" for symbol, others in chosen.rivals.items()}
+    duplicates = repeated_rows([*variables.values(), answer], cells.rows)
+    kept = {symbol: column for symbol, column in chosen.columns.items() if symbol not in cells.left_out}
+    used = {name for column in chosen.columns.values() for name in ((column,) if isinstance(column, str) else column)}
+    unused = tuple(name for name in frame.columns if name not in used)
+    record = RunsRecord(
+        columns=kept,
+        guessed=tuple(symbol for symbol in kept if symbol in chosen.guessed),
+        conventions=_said(cells.conventions, rivals, units, completed),
+        dropped=cells.dropped,
+        filters=filters,
+        filtered=int((~keep).sum()),
+        duplicates=duplicates,
+        notes=(
+            *number_notes({**variables, chosen.response: answer}, cells.rows, kept, loss_unit),
+            *duplicate_note(duplicates),
+            *group_notes(frame, unused),
+        ),
+        unused=unused,
+    )
+    return {
+        "variables": variables,
+        "response": answer,
+        "response_name": chosen.response,
+        "weights": weights_read,
+        "clusters": cells.clusters,
+        "rows": cells.rows,
+        "record": record,
+    }
+
+
+def _numbered(frame: pd.DataFrame, row_numbers: Sequence[int] | np.ndarray | None) -> np.ndarray:
+    """The row numbers, of a table that has rows."""
+    rows = np.arange(1, len(frame) + 1) if row_numbers is None else np.asarray(row_numbers, dtype=np.int64)
+    if len(rows) != len(frame):
+        raise InputError(f"row_numbers has {len(rows)} values for {len(frame)} rows")
+    if not len(frame):
+        raise InputError("the table has no rows")
+    return rows
+
+
+def _check(on_bad: str, loss_unit: str, domains: Mapping[str, str]) -> None:
+    check_choice("on_bad", on_bad, ("raise", "drop"))
+    check_choice("loss_unit", loss_unit, ("nats", "bits"))
+    for symbol, domain in domains.items():
+        check_choice(f"the domain of {quoted(symbol)}", domain, DOMAINS)
+
+
+def _nats(has_loss: bool, unit: str) -> tuple[float, dict[str, str]]:
+    """What turns the loss into nats per token, and what is to be said of its unit."""
+    if unit == "bits" and not has_loss:
+        raise InputError(f'loss_unit="bits" needs a column that is the loss; name it with loss="..." ({flag("loss")})')
+    factor, said = (1.0, "nats") if unit == "nats" else (math.log(2.0), "bits, times ln 2")
+    return factor, {"loss_unit": said} if has_loss else {}
+
+
+def _said(*sources: Mapping[str, str]) -> dict[str, str]:
+    """All conventions by symbol; of a symbol with two, the later one comes first."""
+    said: dict[str, str] = {}
+    for source in sources:
+        for symbol, text in source.items():
+            said[symbol] = f"{text}; {said[symbol]}" if symbol in said else text
+    return said

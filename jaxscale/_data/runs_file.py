@@ -1,0 +1,144 @@
+"""The record of how a table became runs, and runs as they are written in a file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from jaxscale._base.text import format_number, inert, listed, plural, quoted
+from jaxscale._base.validation import check_choice
+from jaxscale._base.verdict import Reason
+from jaxscale._data.cells import DroppedRow
+from jaxscale._data.columns import MEANINGS
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RunsRecord:
+    """How a table became `Runs`. Row numbers count the data rows of the source from 1, without the header."""
+
+    count: int = 0
+    columns: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)  # symbol: source column(s)
+    guessed: tuple[str, ...] = ()  # symbols whose column was recognised by its name
+    conventions: Mapping[str, str] = field(default_factory=dict)  # {"D": "C / (6 N)", "subset": "51 of 54 runs"}
+    dropped: tuple[DroppedRow, ...] = ()
+    filters: tuple[str, ...] = ()
+    filtered: int = 0  # rows that the filters left out
+    duplicates: tuple[tuple[int, ...], ...] = ()  # row numbers of rows with the same variables and response
+    notes: tuple[Reason, ...] = ()  # what looks unintended; the codes are those of `notes`
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # symbol: smallest and largest value
+    unused: tuple[str, ...] = field(default=(), compare=False)  # columns with no part in the runs; not kept in files
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Label and text of each line that is worth a look; harmless to print."""
+        lines = []
+        for symbol, (low, high) in self.ranges.items():
+            ends = [format_number(x, suffixes=symbol in MEANINGS) for x in (low, high)]
+            span = ends[0] if low == high else " to ".join(ends)
+            unit = MEANINGS.get(symbol, "")
+            sources = []
+            if symbol in self.columns:
+                column = self.columns[symbol]
+                sources.append(f"column {quoted(column)}" if isinstance(column, str) else f"columns {listed(column)}")
+            if symbol in self.guessed:
+                sources.append("recognised by its name")
+            if symbol in self.conventions:
+                sources.append(inert(self.conventions[symbol]))
+            source = f"  ({', '.join(sources)})" if sources else ""
+            lines.append((inert(symbol), span + (f" {unit}" if unit else "") + source))
+        for symbol, text in self.conventions.items():
+            if symbol not in self.ranges and text != "nats":
+                lines.append((inert(symbol), inert(text)))
+        if self.filters:
+            left_out = f"{plural(self.filtered, 'row')} left out, kept where "
+            lines.append(("filter", left_out + " and ".join(map(inert, self.filters))))
+        if self.dropped:
+            first = self.dropped[0]
+            example = f"first row {first.row}: {quoted(first.column)} {inert(first.reason)}"
+            lines.append(("dropped", f"{plural(len(self.dropped), 'row')} with a bad cell, {example}"))
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, numbers and text."""
+        return {
+            "columns": {symbol: c if isinstance(c, str) else list(c) for symbol, c in self.columns.items()},
+            "guessed": list(self.guessed),
+            "conventions": dict(self.conventions),
+            "filters": list(self.filters),
+            "filtered": self.filtered,
+            "dropped": [row._asdict() for row in self.dropped],
+            "duplicates": [list(group) for group in self.duplicates],
+            "notes": [
+                {"code": note.code, "text": note.text, "severity": note.severity, "rows": list(note.rows)}
+                for note in self.notes
+            ],
+            "ranges": {symbol: list(limits) for symbol, limits in self.ranges.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The record that `to_dict` wrote; count and ranges are those of the runs. Raises TypeError and KeyError."""
+        return cls(
+            columns={
+                _typed(symbol, str): c if isinstance(c, str) else tuple(_list_of(c, str))
+                for symbol, c in data["columns"].items()
+            },
+            guessed=tuple(_list_of(data["guessed"], str)),
+            conventions={_typed(k, str): _typed(v, str) for k, v in data["conventions"].items()},
+            dropped=tuple(
+                DroppedRow(_typed(d["row"], int), _typed(d["column"], str), _typed(d["reason"], str))
+                for d in _list_of(data["dropped"], dict)
+            ),
+            filters=tuple(_list_of(data["filters"], str)),
+            filtered=_typed(data["filtered"], int),
+            duplicates=tuple(tuple(_list_of(group, int)) for group in _list_of(data["duplicates"], list)),
+            notes=tuple(map(_note, _list_of(data["notes"], dict))),
+        )
+
+
+def fields_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the runs that a file holds. Raises TypeError and KeyError for what could not have been written."""
+    arrays = {_typed(name, str): _numbers(name, values) for name, values in _typed(data["data"], dict).items()}
+    name = _typed(data["response"], str)
+    return {
+        "response": arrays.pop(name),
+        "response_name": name,
+        "variables": arrays,
+        "weights": None if data["weights"] is None else _numbers("weights", data["weights"]),
+        "clusters": None if data["clusters"] is None else tuple(_list_of(data["clusters"], str)),
+        "rows": np.array(_list_of(data["rows"], int), dtype=np.int64),
+        "record": RunsRecord.from_dict(data),
+    }
+
+
+def is_of(data: Mapping[str, Any], sha256: str, count: int) -> bool:
+    """Whether a file was written with as many runs and with this hash. Raises TypeError and KeyError."""
+    return _typed(data["sha256"], str) == sha256 and _typed(data["count"], int) == count
+
+
+def _note(data: Mapping[str, Any]) -> Reason:
+    severity = data.get("severity", "warning")
+    check_choice("a severity", severity, ("info", "warning", "fatal"))
+    rows = tuple(_list_of(data.get("rows", []), int))
+    return Reason(_typed(data["code"], str), severity, _typed(data["text"], str), rows)
+
+
+def _typed(value: Any, kind: type[T]) -> T:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{quoted(value)} where {kind.__name__} is expected")
+    return value
+
+
+def _list_of(values: Any, kind: type[T]) -> list[T]:
+    return [_typed(value, kind) for value in _typed(values, list)]
+
+
+def _numbers(name: str, values: Any) -> list[Any]:
+    """A list of numbers, or of lists of numbers."""
+    for row in _typed(values, list):
+        for value in row if isinstance(row, list) else [row]:
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise TypeError(f"{quoted(name)} holds {quoted(value)}, not a number")
+    return values

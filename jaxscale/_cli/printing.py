@@ -6,7 +6,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -129,8 +129,9 @@ def interval(interval: Sequence[float] | None, digits: int = 4) -> str:
 class _Progress:
     """Says on standard error how far a slow piece of work is: one changing line on a terminal, else a line at times."""
 
-    def __init__(self, what: str):
-        self._began = self._shown = time.monotonic()
+    def __init__(self, what: str, clock: Callable[[], float]):
+        self._clock = clock
+        self._began = self._shown = clock()
         self._terminal = sys.stderr.isatty()
         first = f"{what} ... (the first time compiles; this takes some seconds)"
         self._waiting = threading.Timer(_SLOW, self._say, [first])
@@ -138,7 +139,7 @@ class _Progress:
         self._waiting.start()
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if done == 0 or now - self._began < _SLOW or now - self._shown < (0.2 if self._terminal else 10):
             return
         rate = done / (now - self._began)
@@ -150,14 +151,15 @@ class _Progress:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
     def _say(self, text: str) -> None:
-        self._shown = time.monotonic()
+        self._shown = self._clock()
         start, end = ("\r\x1b[K", "") if self._terminal else ("", "\n")
         print(start + inert(text), end=end, file=sys.stderr, flush=True)
 
 
 @contextmanager
-def progress(what: str) -> Iterator[_Progress]:
-    progress = _Progress(what)
+def progress(what: str, clock: Callable[[], float] = time.monotonic) -> Iterator[_Progress]:
+    """Progress of a piece of work, called as progress(done, total, what); `clock` gives seconds."""
+    progress = _Progress(what, clock)
     try:
         yield progress
     finally:

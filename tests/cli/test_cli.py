@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-import time
+import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -223,28 +223,47 @@ class Terminal(io.StringIO):
 
 
 def test_progress_on_a_terminal_is_one_line_that_is_wiped(monkeypatch):
-    monkeypatch.setattr(printing, "_SLOW", 0.0)
+    now = 0.0
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with printing.progress("fitting") as progress:
-        time.sleep(0.25)
+    with printing.progress("fitting", clock=lambda: now) as progress:
+        now = 59.0
+        progress(1, 40, "groups")  # not yet slow
+        assert sys.stderr.getvalue() == ""
+        now = 62.0
         progress(1, 4, "groups\x1b[2J")
-        time.sleep(0.25)
+        now = 62.1
+        progress(2, 4, "groups")  # just said
+        now = 64.0
         progress(2, 4, "groups")
     text = sys.stderr.getvalue()
-    assert re.search(r"groups: 2 of 4, \d\S* a second, \d+ s left", text)
+    assert re.findall(r"groups\S*: .* left", text.replace("\r", "\n")) == [
+        "groups\\x1b[2J: 1 of 4, 0.0161 a second, 186 s left",
+        "groups: 2 of 4, 0.0312 a second, 64 s left",
+    ]
     assert "\n" not in text
     assert text.endswith("\r\x1b[K")
     assert "\x1b[2J" not in text
 
 
+class Awaited(io.StringIO):
+    """A stream that one can wait for."""
+
+    def __init__(self):
+        super().__init__()
+        self.spoken = threading.Event()
+
+    def flush(self):
+        self.spoken.set()
+
+
 def test_progress_elsewhere_is_a_line_after_a_while_and_none_for_quick_work(monkeypatch):
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setattr(sys, "stderr", Awaited())
     with printing.progress("fitting") as progress:
         progress(1, 2, "groups")
     assert sys.stderr.getvalue() == ""
-    monkeypatch.setattr(printing, "_SLOW", 0.05)
+    monkeypatch.setattr(printing, "_SLOW", 0.01)
     with printing.progress("fitting"):
-        time.sleep(0.5)
+        assert sys.stderr.spoken.wait(30)
     assert sys.stderr.getvalue().startswith("fitting ...")
     assert sys.stderr.getvalue().count("\n") == 1
 

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxscale import laws
+from jaxscale import Runs, laws, synthetic
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -370,7 +370,7 @@ def random_params(law: str, seed: int = 0) -> dict[str, np.ndarray]:
     return next(case for case in LAW_CASES if case.law.name == law).random_params(COUNT, seed)
 
 
-def truth(law: str) -> dict[str, float]:
+def true_params(law: str) -> dict[str, float]:
     """The true parameters of a law's first case."""
     return dict(next(case for case in LAW_CASES if case.law.name == law).truth)
 
@@ -384,3 +384,37 @@ def sizes_and_tokens(seed: int = 31) -> dict[str, np.ndarray]:
     """N and D of a run for each of `COUNT` parameter sets."""
     rng = np.random.default_rng(seed)
     return {"N": 10 ** rng.uniform(6, 13, COUNT), "D": 10 ** rng.uniform(8, 14, COUNT)}
+
+
+# --- Runs on the Chinchilla law with the constants of Besiroglu et al. 2024 ---
+
+LAW = laws.chinchilla
+BESIROGLU = laws.instance("chinchilla:besiroglu")
+TRUTH = BESIROGLU.params
+
+
+def planted(seed: int = 0, noise: float = 0.003, **variables: np.ndarray) -> Runs:
+    """Runs of these variables, the log of the loss off by `noise`."""
+    loss = LAW.predict(TRUTH, **variables)
+    return Runs(variables, loss * np.exp(noise * np.random.default_rng(seed).standard_normal(len(loss))))
+
+
+def sweep(
+    budgets: int = 6, sizes: int = 10, *, top: float = 1e21, noise: float = 0.005, seed: int = 1, bad: int = 0
+) -> Runs:
+    """Sizes around the optimum of each budget, from 1e18 FLOPs to `top`; `bad` runs are spoiled."""
+    N, D = synthetic.isoflop_design(np.geomspace(1e18, top, budgets), sizes)
+    return synthetic.observe(LAW, TRUTH, {"N": N, "D": D}, noise=noise, bad=bad, seed=seed)
+
+
+def table(seed: int = 0, noise: float = 0.005) -> dict[str, np.ndarray]:
+    """Thirty runs as columns N, D and loss: six sizes by five numbers of tokens."""
+    N, D = (a.ravel() for a in np.meshgrid(np.geomspace(1e8, 1e10, 6), np.geomspace(2e9, 4e11, 5)))
+    return {"N": N, "D": D, "loss": planted(seed, noise, N=N, D=D).response}
+
+
+def table_text(seed: int = 0, group: str | None = None, header: bool = True) -> str:
+    """The same thirty runs as CSV: params, tokens, loss, and perhaps a corpus, the same in each row."""
+    tail = "" if group is None else f',"{group}"'
+    rows = "".join(f"{n:.0f},{d:.0f},{x:.6f}{tail}\n" for n, d, x in zip(*table(seed).values(), strict=True))
+    return ("params,tokens,loss" + ("" if group is None else ",corpus") + "\n") * header + rows

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import COUNT, as_printed, closed, random_params, respond, sizes_and_tokens, truth
+from helpers import COUNT, as_printed, closed, random_params, respond, sizes_and_tokens, true_params
 
 from jaxscale import laws
 
@@ -24,9 +24,9 @@ def test_published_prediction(label, variables, printed):
 
 
 FORMS = [  # laws that ship without constants, at those of a check
-    (laws.busbridge_distill, truth("busbridge_distill"), {"N": 1e9, "D": 2e10, "teacher": 2.0}, "2.276809"),
-    (laws.busbridge_distill, truth("busbridge_distill"), {"N": 1e9, "D": 2e10, "teacher": 2.2}, "2.316951"),
-    (laws.busbridge_distill, truth("busbridge_distill"), {"N": 1e9, "D": 2e10, "teacher": 2.5}, "2.504816"),
+    (laws.busbridge_distill, true_params("busbridge_distill"), {"N": 1e9, "D": 2e10, "teacher": 2.0}, "2.276809"),
+    (laws.busbridge_distill, true_params("busbridge_distill"), {"N": 1e9, "D": 2e10, "teacher": 2.2}, "2.316951"),
+    (laws.busbridge_distill, true_params("busbridge_distill"), {"N": 1e9, "D": 2e10, "teacher": 2.5}, "2.504816"),
 ]
 
 
@@ -70,6 +70,6 @@ def test_a_student_of_a_teacher_far_better_than_itself():
 
 def test_a_stronger_teacher_may_teach_worse():
     """The capacity gap: the student's loss has its least at a teacher between the best and the worst."""
-    p = truth("busbridge_distill") | {"c1": 2.0}
+    p = true_params("busbridge_distill") | {"c1": 2.0}
     losses = laws.busbridge_distill.predict(p, N=1e8, D=1e11, teacher=np.geomspace(1.3, 6, 200))
     assert 0 < np.argmin(losses) < 199

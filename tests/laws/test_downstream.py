@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import COUNT, closed, random_params, respond, sizes_and_tokens, truth
+from helpers import COUNT, closed, random_params, respond, sizes_and_tokens, true_params
 from scipy.special import expit
 
 from jaxscale import laws
@@ -41,7 +41,7 @@ def test_loss_for_error_inverts():
 
 
 def test_two_steps_are_both_steps():
-    p, C, (N, D) = truth("llama3_two_step"), np.geomspace(1e18, 1e26, 9), sizes_and_tokens(45).values()
+    p, C, (N, D) = true_params("llama3_two_step"), np.geomspace(1e18, 1e26, 9), sizes_and_tokens(45).values()
     ends = {k: p[k] for k in ("chance", "ceiling", "k", "x_0")}
     first = laws.llama3_task_loss.predict({k: p[k] for k in ("slope", "C_0")}, C=C)
     np.testing.assert_allclose(first, -0.1 * np.log10(C / 1e31), rtol=1e-12)
@@ -49,7 +49,7 @@ def test_two_steps_are_both_steps():
     second = laws.task_accuracy.predict(ends, task_loss=first)
     np.testing.assert_allclose(second, 0.25 + 0.65 * expit(-4.0 * (first - 0.8)), rtol=1e-13)
     np.testing.assert_allclose(laws.llama3_two_step.predict(p, C=C), second, rtol=1e-13)
-    p = truth("bhagia_two_step")
+    p = true_params("bhagia_two_step")
     first = laws.chinchilla.predict({k: p[k] for k in laws.chinchilla.parameter_names}, N=N, D=D)
     np.testing.assert_allclose(closed("bhagia_two_step", "task_loss", p, N, D), first, rtol=1e-13)
     second = laws.task_accuracy.predict(ends, task_loss=first)

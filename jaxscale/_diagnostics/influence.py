@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from jax import Array
 
 from jaxscale import costs
 from jaxscale._base.devices import compile_options
@@ -18,7 +19,7 @@ from jaxscale._base.text import format_number
 from jaxscale._data.runs import Runs
 from jaxscale._diagnostics.quantity import Derived, make_derived
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
-from jaxscale._problem.arrays import Overrides, Points, Task
+from jaxscale._problem.arrays import Overrides, Points, ProblemArrays, Task
 from jaxscale._problem.evaluate import evaluator, predictor
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import Stack
@@ -274,7 +275,7 @@ def _newton_steps(problem: Problem, best: np.ndarray, linear: Linearization) -> 
     room, curved = ~linear.held, int(linear.curved.sum())
     if curved < 2 * room.sum():
         raise InputError(f"only {curved} runs lie where the objective is curved; use exact=True")
-    hessian, own = _compiled_hessians(problem.task)(best, problem.pinned, problem.points, problem.loss)
+    hessian, own = _compiled_hessians(problem.task)(best, problem.tables())
     hessian = np.asarray(hessian)[np.ix_(room, room)]
     own = np.asarray(own)[: problem.count][:, room][:, :, room]
     scores = (linear.jacobian * linear.psi[:, None])[:, room]
@@ -292,14 +293,15 @@ def _newton_steps(problem: Problem, best: np.ndarray, linear: Linearization) -> 
 @lru_cache(maxsize=64)
 def _compiled_hessians(task: Task):
     """Hessian of the objective, (free, free), and each run's share of it, (n_runs, free, free)."""
-    evaluate = evaluator(task.law, task.layout, task.space, exact=True)
+    evaluate = evaluator(task, exact=True)
 
-    def run(free, pinned, points, loss):
-        loss, prior = loss._replace(prior=None), loss.prior
+    def run(free: Array, tables: ProblemArrays) -> tuple[Array, Array]:
+        points, prior = tables.points, tables.loss.prior
+        bare = tables._replace(loss=tables.loss._replace(prior=None))
 
         def alone(logs, response, weight):
             one = Points(tuple(x[None] for x in logs), response[None], weight[None])
-            found = evaluate(free[None], pinned, one, loss, jnp.zeros(1)).curvature
+            found = evaluate(free[None], bare._replace(points=one), jnp.zeros(1)).curvature
             assert found is not None
             return found.exact[0]
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 import pandas as pd
+from jax import Array
 
 from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
@@ -15,7 +16,7 @@ from jaxscale._data.runs import Runs
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.sensitivity import Sensitivity
-from jaxscale._problem.arrays import Task
+from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.evaluate import value_of
 from jaxscale._problem.problem import Problem
 
@@ -81,11 +82,13 @@ def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
 
 @cache
 def _compiled(task: Task) -> Any:
-    value = value_of(task.law, task.layout, task.space)
+    value = value_of(task)
 
-    def second_derivatives(free, pinned, points, loss):
-        def slope(free, response):
-            return jax.grad(value)(free, pinned, points._replace(response=response), loss)
+    def second_derivatives(free: Array, tables: ProblemArrays) -> tuple[Array, Array]:
+        points = tables.points
+
+        def slope(free: Array, response: Array) -> Array:
+            return jax.grad(value)(free, tables._replace(points=points._replace(response=response)))
 
         return jax.jacfwd(slope)(free, points.response), jax.jacrev(slope, 1)(free, points.response)
 
@@ -94,7 +97,7 @@ def _compiled(task: Task) -> Any:
 
 def _moves(problem: Problem, free: np.ndarray) -> np.ndarray:
     """Derivatives of the free values in each run's response, (free, n_runs); nan where the optimum is singular."""
-    curvature, mixed = map(np.asarray, _compiled(problem.task)(free, problem.pinned, problem.points, problem.loss))
+    curvature, mixed = map(np.asarray, _compiled(problem.task)(free, problem.tables()))
     loose = (free > problem.lower + 1e-9) & (free < problem.upper - 1e-9)
     moves = np.zeros_like(mixed)
     if not loose.any():

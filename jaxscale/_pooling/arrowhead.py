@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from jaxscale._base.devices import compile_options
-from jaxscale._problem.arrays import ProblemArrays, Task
+from jaxscale._problem.arrays import Overrides, ProblemArrays, Task
 from jaxscale._problem.evaluate import evaluator
 from jaxscale._problem.losses import Prior
 from jaxscale._problem.problem import Problem
@@ -323,12 +323,10 @@ def _evaluate(arrowhead, tables, free, group, weights, share) -> _Model:
     parts = []
     for first in range(0, len(flat), lanes):
         lane = np.minimum(np.arange(first, first + lanes), len(flat) - 1)
-        points = jax.tree.map(lambda x, t=table[lane]: x[t], tables.points)
-        if weights is not None:
-            points = points._replace(weights=weights.reshape(-1, rows)[lane])
-        loss = jax.tree.map(lambda x, t=table[lane]: x[t], tables.loss)
+        own = Overrides(None if weights is None else weights.reshape(-1, rows)[lane])
+        mine = own.within(jax.tree.map(lambda x, t=table[lane]: x[t], tables))
         with jax.default_device(jax.local_devices(backend="cpu")[0]):
-            found = run(flat[lane], tables.pinned[table[lane]], points, loss, share[lane])
+            found = run(flat[lane], mine, share[lane])
         parts.append([np.asarray(x)[: len(flat) - first] for x in jax.tree.leaves(found)])
     value, gradient, gauss_newton, exact = (np.concatenate(x) for x in zip(*parts, strict=True))
     shape = (count, groups)
@@ -339,5 +337,4 @@ def _evaluate(arrowhead, tables, free, group, weights, share) -> _Model:
 
 @lru_cache(maxsize=64)
 def _compiled(task: Task):
-    evaluate = evaluator(task.law, task.layout, task.space, exact=True)
-    return jax.jit(evaluate, compiler_options=compile_options("cpu", wide(task.law)))
+    return jax.jit(evaluator(task, exact=True), compiler_options=compile_options("cpu", wide(task.law)))

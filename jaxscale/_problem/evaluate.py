@@ -9,8 +9,8 @@ import numpy as np
 from jax import Array
 from jax.lax import optimization_barrier
 
-from jaxscale._problem.arrays import Layout, Points
-from jaxscale._problem.losses import Loss, Prior
+from jaxscale._problem.arrays import ProblemArrays, Task
+from jaxscale._problem.losses import Prior
 from jaxscale._problem.objectives import Objective, Space
 from jaxscale.laws import Law
 from jaxscale.laws._rewrite import vectorised
@@ -40,12 +40,13 @@ class Evaluation(NamedTuple):
     curvature: Curvature | None
 
 
-def value_of(law: Law, layout: Layout, space: Space):
-    """`value(free, pinned, points, loss)`: the objective of one problem. Leading axes are for the caller's vmap."""
-    predict = predictor(law, space)
+def value_of(task: Task) -> Callable[[Array, ProblemArrays], Array]:
+    """`value(free, tables)`: the objective of one problem. Leading axes are for the caller's vmap."""
+    predict = predictor(task.law, task.space)
 
-    def value(free: Array, pinned: Array, points: Points, loss: Loss) -> Array:
-        theta = layout.full(free, pinned)
+    def value(free: Array, tables: ProblemArrays) -> Array:
+        points, loss = tables.points, tables.loss
+        theta = task.layout.full(free, tables.pinned)
         residual = optimization_barrier(jax.vmap(lambda logs: predict(theta, logs))(points.logs)) - points.response
         total = jnp.sum(optimization_barrier(loss.misfit(residual, points.weights)[0]))
         return total if loss.prior is None else total + loss.prior.penalty(free)
@@ -53,14 +54,14 @@ def value_of(law: Law, layout: Layout, space: Space):
     return value
 
 
-def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_order: bool = True):
-    """`evaluate(free, pinned, points, loss, outer_share)` for many lanes; see `DampedState.outer_share`.
+def evaluator(task: Task, *, exact: bool, second_order: bool = True) -> Callable[..., Evaluation]:
+    """`evaluate(free, tables, outer_share=None)` for many lanes, (lanes, free); see `DampedState.outer_share`.
 
-    Arrays of `points`, `pinned` and `loss` may have a lane axis or be shared. Everything is one pass of elementwise
+    Arrays of `tables` (a `ProblemArrays`) may have a lane axis or be shared. Everything is one pass of elementwise
     work per run, then one batched product; `separate` keeps XLA from fusing the product into the pass, which would
     make it scalar.
     """
-    predict = predictor(law, space)
+    predict, layout = predictor(task.law, task.space), task.layout
 
     def of_free(free: tuple, pinned: Array, logs: tuple) -> Array:
         return predict(layout.full(free, pinned), logs)
@@ -79,9 +80,8 @@ def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_ord
             rows.extend(jax.jvp(along, (free[j],), (jnp.ones_like(free[j]),))[1])
         return rows
 
-    def evaluate(
-        free: Array, pinned: Array, points: Points, loss: Loss, outer_share: Array | None = None
-    ) -> Evaluation:
+    def evaluate(free: Array, tables: ProblemArrays, outer_share: Array | None = None) -> Evaluation:
+        pinned, points = tables.pinned, tables.points
         p = free.shape[1]
         logs_axes = 0 if pinned.ndim == 2 else None
         columns = tuple(free[:, i] for i in range(p))
@@ -92,8 +92,8 @@ def evaluator(law: Law, layout: Layout, space: Space, *, exact: bool, second_ord
 
             return jax.vmap(one_lane, (0, 0 if pinned.ndim == 2 else None, logs_axes))(columns, pinned, points.logs)
 
-        prior = loss.prior
-        loss = jax.tree.map(lambda x: jnp.reshape(x, (-1, 1)), loss._replace(prior=None))
+        prior = tables.loss.prior
+        loss = jax.tree.map(lambda x: jnp.reshape(x, (-1, 1)), tables.loss._replace(prior=None))
         predicted, jac = optimization_barrier(per_run(value_and_jacobian))
         residual = predicted - points.response
         contribution, psi, weights = loss.misfit(residual, points.weights)

@@ -97,7 +97,7 @@ def linear_indices(task: Task, vectors: tuple[int, ...]) -> tuple[int, ...]:
 def screener(task: Task, linear: tuple[int, ...], many: bool):
     """`run(theta (n, n_parameters), tables) -> (free (n, free), objective (n,))`, with an axis of tables if `many`."""
     law, layout, space = task
-    response, value = _response(law, linear), value_of(law, layout, space)
+    response, value = _response(law, linear), value_of(task)
     leaders = [layout.slots.index(k) for k in range(layout.free)]
 
     def solved_for(theta: Array, table: ProblemArrays) -> list[Any]:
@@ -128,7 +128,7 @@ def screener(task: Task, linear: tuple[int, ...], many: bool):
     def one(theta: Array, table: ProblemArrays) -> tuple[Array, Array]:
         values = solved_for(theta, table)
         free = jnp.clip(jnp.stack([values[k] for k in leaders]), table.lower, table.upper)
-        return free, value(free, table.pinned, table.points, table.loss)
+        return free, value(free, table)
 
     def run(theta: Array, table: ProblemArrays) -> tuple[Array, Array]:
         return lax.map(lambda t: one(t, table), theta, batch_size=64)

@@ -161,8 +161,8 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
     dtype = starts.dtype
     probe = jax.eval_shape(optimizer.init, starts[0])
     second_order = isinstance(probe, DampedState)
-    evaluate = evaluator(task.law, task.layout, task.space, exact=True, second_order=second_order)
-    value = value_of(task.law, task.layout, task.space)
+    evaluate = evaluator(task, exact=True, second_order=second_order)
+    value = value_of(task)
     many = problems.tables.points.response.ndim == 2
 
     def begin(x: Array) -> Any:
@@ -201,7 +201,7 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
                 trial,
                 value=value_here,
                 grad=grad,
-                value_fn=lambda x: value(x, table.pinned, table.points, table.loss),
+                value_fn=lambda x: value(x, table),
                 **({"curvature": curvature, **bounds} if second_order else {}),
             )
             return jnp.clip(optax.apply_updates(trial, updates), *bounds.values()), state
@@ -215,7 +215,7 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
         active = s.start < count
         tables = tables_of(s.owned)
         outer_share = s.optimizer.outer_share if second_order else None
-        now = evaluate(s.trial, tables.pinned, tables.points, tables.loss, outer_share)
+        now = evaluate(s.trial, tables, outer_share)
         trial, state = advance(now, s.optimizer, s.trial, tables)
 
         idle = jnp.where(s.value - now.value > _NO_PROGRESS * jnp.abs(now.value), 0, s.idle + 1)

@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxscale._base.devices import compile_options
-from jaxscale._problem.arrays import Points, Task
+from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.evaluate import evaluator
 from jaxscale._problem.problem import Problem
 from jaxscale._solver.solve import FAR, NEAR
@@ -251,9 +251,9 @@ class _Engine:
             rows = np.minimum(np.arange(first, first + _LANES), len(starts) - 1)
             found: tuple[Any, ...] = (starts[rows],)
             for stage in range(len(problem.losses)) if steps > 1 else (-1,):
-                data = problem.pinned, problem.points, problem.losses[stage], problem.lower, problem.upper
                 mine = targets[rows], stiffness[rows], self.given[index[rows]]
-                found = self.run(np.asarray(found[0]), *mine, *data, np.float64(NEAR if stage > 0 else damping), steps)
+                begin = np.float64(NEAR if stage > 0 else damping)
+                found = self.run(np.asarray(found[0]), *mine, problem.tables(stage), begin, steps)
             out.append([np.asarray(a)[: len(starts) - first] for a in found])
         return [np.concatenate(x) for x in zip(*out, strict=True)]
 
@@ -261,7 +261,7 @@ class _Engine:
 @lru_cache(maxsize=64)
 def _compiled(task: Task, measure: Measure):
     """Damped Newton in every lane on the objective plus a quadratic pull of a quantity towards a value."""
-    evaluate = evaluator(task.law, task.layout, task.space, exact=True)
+    evaluate = evaluator(task, exact=True)
     optimizer = damped_newton()
     value_and_slope = jax.value_and_grad(measure)
 
@@ -281,9 +281,11 @@ def _compiled(task: Task, measure: Measure):
         slope: Array
         steps: Array
 
-    def run(starts, targets, stiffness, given, pinned, points: Points, loss, lower, upper, damping, most) -> Any:
+    def run(starts, targets, stiffness, given, tables: ProblemArrays, damping, most) -> Any:
+        lower, upper = tables.lower, tables.upper
+
         def step(s: _Lane) -> _Lane:
-            now = evaluate(s.trial, pinned, points, loss, s.solver.outer_share)
+            now = evaluate(s.trial, tables, s.solver.outer_share)
             value, slope, bend = jax.vmap(with_slopes)(s.trial, given)
             off = value - targets
             square = stiffness[:, None, None] * slope[:, :, None] * slope[:, None, :]

@@ -54,11 +54,8 @@ def test_value_slope_and_curvature_anywhere(name, runs):
     problem = make_problem(js.laws.chinchilla, replace(runs, weights=weights), objective)
     lanes = THETA + 0.05 * np.random.default_rng(1).standard_normal((4, 5))
     with jax.enable_x64(True):
-        task = problem.task
-        evaluate = jax.jit(evaluator(task.law, task.layout, task.space, exact=True))
-        found = evaluate(lanes, problem.pinned, problem.points, problem.loss)
-        value = value_of(task.law, task.layout, task.space)
-        alone = [value(x, problem.pinned, problem.points, problem.loss) for x in lanes]
+        found = jax.jit(evaluator(problem.task, exact=True))(lanes, problem.tables())
+        alone = [value_of(problem.task)(x, problem.tables()) for x in lanes]
     np.testing.assert_allclose(found.value, [table.value(x) for x in lanes], rtol=1e-11)
     np.testing.assert_allclose(alone, found.value, rtol=1e-12)
     for k, x in enumerate(lanes):

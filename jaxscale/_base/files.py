@@ -1,19 +1,42 @@
-"""Plain JSON: what is written is finite, and what is read is checked, part by part."""
+"""Plain JSON: what is written is finite and says its format, and what is read is checked, part by part."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import inert, write_atomic
+from jaxscale._base.version import __version__
+
+# What a file holds, by the first entry in it. A schema of each lies in `schemas`, called by the word in the middle.
+FIT_FORMAT, FITS_FORMAT, DRAWS_FORMAT = "jaxscale.fit/1", "jaxscale.fits/1", "jaxscale.draws/1"
+PLAN_FORMAT, WHAT_IF_FORMAT = "jaxscale.plan/1", "jaxscale.what_if/1"
+COMPARE_FORMAT, CARD_FORMAT = "jaxscale.compare/1", "jaxscale.card/1"
 
 
-def save(path: str | Path, data: Mapping[str, Any]) -> None:
-    """Write a file; it is there whole, or not at all. A number that is not finite is an error: `finite` leaves none."""
-    write_atomic(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
+class Saved:
+    """A record that has a file."""
+
+    _format: ClassVar[str]
+
+    def _document(self, parts: Mapping[str, Any]) -> dict[str, Any]:
+        """The record's parts as plain data, with its format and who wrote it; numbers that are not finite are None."""
+        return finite({"format": self._format, "jaxscale_version": __version__, **parts})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain dicts, lists, numbers and text."""
+        raise NotImplementedError
+
+    def save(self, path: str | Path) -> None:
+        """Write the record as JSON, see `to_dict`; the file is there whole, or not at all.
+
+        Raises:
+            InputError: the file cannot be written there.
+        """
+        write_atomic(path, json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
 
 
 def finite(value: Any) -> Any:

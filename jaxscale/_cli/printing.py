@@ -14,7 +14,7 @@ from typing import Any
 import jaxscale as js
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Table, to_text
-from jaxscale._base.text import format_number, inert, quoted, write_atomic
+from jaxscale._base.text import format_number, inert, quoted
 from jaxscale._cli import arguments
 
 _SLOW = 2.0  # seconds of silence before progress is shown
@@ -86,7 +86,7 @@ def source(constants: Any) -> str:
 def deliver(record: Any, output: Path | None, as_json: bool) -> None:
     """Write or print a finished record as the options ask."""
     if output is not None:
-        write_atomic(output, json_text(record.to_dict()) + "\n")
+        record.save(output)
         verdict = record.report().verdict
         print(f"wrote {quoted(output)}" + (f": {inert(verdict)}" if verdict else ""), file=sys.stderr)
     if as_json:

@@ -3,20 +3,17 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.files import finite, save
+from jaxscale._base.files import COMPARE_FORMAT, Saved
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, listed, plural
-from jaxscale._base.version import __version__
 from jaxscale.laws import Law
 
-COMPARE_FORMAT = "jaxscale.compare/1"
 _MOST_COLUMNS = 4  # of hold-outs side by side
 
 
@@ -89,13 +86,14 @@ class Recommendation:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison(Reporting):
+class Comparison(Reporting, Saved):
     """The outcome of a trial. Frozen; `contenders` are ordered from the least error up, `trials` by law and hold-out.
 
     likelihood: which one the information criteria are of. notes: what to know about the hold-outs.
     """
 
     _columns = 120
+    _format = COMPARE_FORMAT
 
     response: str
     unit: str
@@ -223,9 +221,7 @@ class Comparison(Reporting):
         ]
         holdouts = [{"label": h.label, "trained": h.trained, "rows": list(h.rows)} for h in self.holdouts]
         choice = {"law": self.recommendation.law, "reasons": list(self.recommendation.reasons)}
-        return finite({
-            "format": COMPARE_FORMAT,
-            "jaxscale_version": __version__,
+        return self._document({
             "response": {"name": self.response, "unit": self.unit, "relative": self.relative},
             "level": self.level,
             "objective": self.objective,
@@ -236,10 +232,6 @@ class Comparison(Reporting):
             "recommendation": choice,
             "notes": list(self.notes),
         })  # fmt: skip
-
-    def save(self, path: str | Path) -> None:
-        """Write the comparison as JSON; the file is there whole, or not at all."""
-        save(path, self.to_dict())
 
 
 _TRIAL_FIELDS = (

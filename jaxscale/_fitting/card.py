@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from jaxscale._base.files import CARD_FORMAT, Saved
 from jaxscale._base.report import Lines, Report, Reporting, Table, to_markdown
 from jaxscale._base.text import format_number, inert
 from jaxscale._base.version import __version__
 from jaxscale._problem.objectives import Huber, Objective, SquaredError, StudentT
 
-CARD_FORMAT = "jaxscale.card/1"
 # How often nominal 90 % intervals held the truth in simulations of the Chinchilla law (design and noise varied): the
 # least and the largest mean over parameters and decisions. Of Huber(1e-3), or of what `_STUDIED` names.
 _COVERAGE = {
@@ -33,8 +33,10 @@ _STUDIED: dict[str, tuple[Objective, ...]] = {
 
 
 @dataclass(frozen=True)
-class Card(Reporting):
+class Card(Reporting, Saved):
     """Sections of label and text, in order."""
+
+    _format = CARD_FORMAT
 
     title: str
     verdict: str
@@ -42,13 +44,8 @@ class Card(Reporting):
 
     def to_dict(self) -> dict[str, Any]:
         """The card in the format `jaxscale.card/1`: sections of [label, text] pairs, in order."""
-        return {
-            "format": CARD_FORMAT,
-            "jaxscale_version": __version__,
-            "title": self.title,
-            "verdict": self.verdict,
-            "sections": {name: [list(line) for line in lines] for name, lines in self.sections.items()},
-        }
+        sections = {name: [list(line) for line in lines] for name, lines in self.sections.items()}
+        return self._document({"title": self.title, "verdict": self.verdict, "sections": sections})
 
     def report(self) -> Report:
         """One table for each section."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.report import Report, Reporting, Table
 from jaxscale._base.text import inert, plain
 from jaxscale._base.verdict import Verdict
-from jaxscale._base.version import __version__
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._fitting import formats
 from jaxscale.laws import Law
@@ -30,8 +28,10 @@ _METHODS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Draws(Reporting):
+class Draws(Reporting, files.Saved):
     """Resampled fits: theta of each, (n_draws, n_parameters), beside the point estimate they belong to."""
+
+    _format = files.DRAWS_FORMAT
 
     law: Law
     params: Mapping[str, float]
@@ -83,9 +83,7 @@ class Draws(Reporting):
 
     def to_dict(self) -> dict[str, Any]:
         """The draws in the format `jaxscale.draws/1`."""
-        return files.finite({
-            "format": formats.DRAWS_FORMAT,
-            "jaxscale_version": __version__,
+        return self._document({
             "fit": {
                 "law": self.law.name,
                 "law_options": dict(self.law.options),
@@ -101,10 +99,6 @@ class Draws(Reporting):
             "names": list(self.law.parameter_names),
             "draws": self.draws.tolist(),
         })  # fmt: skip
-
-    def save(self, path: str | Path) -> None:
-        """Write the draws as JSON; the file is there whole, or not at all."""
-        files.save(path, self.to_dict())
 
 
 def draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from jaxscale._base import files
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Report, Reporting, Table
 from jaxscale._base.text import inert, plain, quoted
-from jaxscale._base.version import __version__
 from jaxscale._fitting import formats
 from jaxscale._fitting.result import FitResult, fit_from
 from jaxscale._pooling.sharing import Sharing
@@ -32,7 +30,7 @@ GroupValue = str | int | float | bool | None
 
 
 @dataclass(frozen=True, eq=False)
-class Fits(Reporting):
+class Fits(Reporting, files.Saved):
     """Fits of many groups. A group that could not be fitted is a `Failure` with its reason, and disturbs no other.
 
     by: the column that groups are of, or several. A group of one column is called by its value, as text, one of several
@@ -43,6 +41,7 @@ class Fits(Reporting):
     """
 
     _columns = 160
+    _format = files.FITS_FORMAT
 
     by: str | tuple[str, ...]
     entries: tuple[tuple[str, Entry], ...]
@@ -140,17 +139,13 @@ class Fits(Reporting):
             else:
                 fits.append({**named, "ok": True, "fit": item.to_dict(), "error": None})
         sharing = None if self.sharing is None else _sharing_to(self.sharing)
-        return {
-            "format": formats.FITS_FORMAT,
-            "jaxscale_version": __version__,
-            "by": self.by if isinstance(self.by, str) else list(self.by),
-            "sharing": sharing,
-            "fits": fits,
-        }
-
-    def save(self, path: str | Path) -> None:
-        """Write all groups as JSON; the file is there whole, or not at all."""
-        files.save(path, self.to_dict())
+        return self._document(
+            {
+                "by": self.by if isinstance(self.by, str) else list(self.by),
+                "sharing": sharing,
+                "fits": fits,
+            }
+        )
 
 
 def group_name(values: Sequence[Any]) -> str:

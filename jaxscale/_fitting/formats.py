@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.files import number
+from jaxscale._base.files import DRAWS_FORMAT, FIT_FORMAT, FITS_FORMAT, number
 from jaxscale._base.text import inert, quoted
 from jaxscale._base.verdict import Reason, Verdict
 from jaxscale.laws import Law, get
 
-FIT_FORMAT, FITS_FORMAT, DRAWS_FORMAT = "jaxscale.fit/1", "jaxscale.fits/1", "jaxscale.draws/1"
 _NOUNS = {FIT_FORMAT: "FitResult", FITS_FORMAT: "Fits", DRAWS_FORMAT: "Draws"}
 _LARGEST_FILE = 1 << 30
 T = TypeVar("T")

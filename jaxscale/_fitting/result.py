@@ -18,7 +18,6 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import inert, plain, quoted
 from jaxscale._base.verdict import Reason, Verdict
-from jaxscale._base.version import __version__
 from jaxscale._data.runs import Runs
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._fitting import formats
@@ -47,7 +46,7 @@ _METHODS = {
 
 
 @dataclass(frozen=True, eq=False)
-class FitResult(Reporting):
+class FitResult(Reporting, files.Saved):
     """A law fitted to runs. Frozen; new questions are verbs that take it (`bootstrap`, `frontier`).
 
     params: natural values by name. theta: the same unconstrained, (n_parameters,), in the law's order. value: the
@@ -59,6 +58,8 @@ class FitResult(Reporting):
     shared: parameters fitted together with other groups and how far apart they may lie, see `fit_many`; the gradient,
     the starts and the intervals are then those of the joint fit.
     """
+
+    _format = files.FIT_FORMAT
 
     law: Law
     params: Mapping[str, float]
@@ -239,9 +240,7 @@ class FitResult(Reporting):
         """The fit in the format `jaxscale.fit/1`: plain dicts, lists, numbers and text; what is missing is None."""
         o, s, i, c = self.objective, self.starts, self.identification, self.covariance
         rows = None if self.runs is None else self.runs.to_data()
-        return files.finite({
-            "format": formats.FIT_FORMAT,
-            "jaxscale_version": __version__,
+        return self._document({
             "law": self.law.name,
             "law_options": dict(self.law.options),
             "params": dict(self.params),
@@ -300,14 +299,10 @@ class FitResult(Reporting):
         ranges = {k: list(v) for k, v in self.record.ranges.items()}
         return {"count": self.record.count, "sha256": self.runs_sha256, "data": None, "ranges": ranges}
 
-    def save(self, path: str | Path) -> None:
-        """Write the fit as JSON; the file is there whole, or not at all."""
-        files.save(path, self.to_dict())
-
     @staticmethod
     def load(path: str | Path, law: Law | None = None) -> "FitResult":
         """Read a fit. A law of one's own is passed in. Raises InputError for anything but a fit file."""
-        return formats.read_file(path, law, {formats.FIT_FORMAT: fit_from})
+        return formats.read_file(path, law, {files.FIT_FORMAT: fit_from})
 
 
 @partial(jax.jit, static_argnums=0)

@@ -9,9 +9,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.files import PLAN_FORMAT, Saved
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, plural, quoted
-from jaxscale._planning.plan_row import PlanRow, Status, number_or_none
+from jaxscale._planning.plan_row import PlanRow, Status
 from jaxscale._planning.sensitivity import Sensitivity, moved
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
@@ -43,11 +44,13 @@ UNTRUSTED = "The fit behind this plan is not trustworthy; see its verdict."  # t
 
 
 @dataclass(frozen=True, repr=False)
-class Plan(Reporting):
+class Plan(Reporting, Saved):
     """Best decisions over budgets. `method` says how intervals came about; None: there are none.
 
     `assumptions` are the values of everything the plan rests on beside the law's parameters, by name.
     """
+
+    _format = PLAN_FORMAT
 
     law: Law
     params: Mapping[str, float]
@@ -181,37 +184,35 @@ class Plan(Reporting):
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data in the format jaxscale.plan/1; what is absent is None or empty."""
-        return {
-            "format": "jaxscale.plan/1",
-            "law": self.law.name,
-            "params": dict(self.params),
-            "cost": self.cost,
-            "limits": dict(self.limits),
-            "assumptions": dict(self.assumptions),
-            "level": self.level,
-            "method": self.method,
-            "rows": [self._row(row) for row in self.rows],
-            "notes": list(self.notes),
-        }
+        return self._document(
+            {
+                "law": self.law.name,
+                "params": dict(self.params),
+                "cost": self.cost,
+                "limits": dict(self.limits),
+                "assumptions": dict(self.assumptions),
+                "level": self.level,
+                "method": self.method,
+                "rows": [self._row(row) for row in self.rows],
+                "notes": list(self.notes),
+            }
+        )
 
     def _row(self, row: PlanRow) -> dict[str, Any]:
-        certificate = {k: v if isinstance(v, bool) else number_or_none(v) for k, v in row.certificate.items()}
         return {
-            "budget": number_or_none(row.budget),
+            "budget": row.budget,
             "status": row.status,
             "conflict": list(row.conflict),
-            **{name: number_or_none(getattr(row, name)) for name in ("N", "D", "loss", "tokens_per_param")},
-            "cost": {self.unit: number_or_none(row.cost)},
+            **{name: getattr(row, name) for name in ("N", "D", "loss", "tokens_per_param")},
+            "cost": {self.unit: row.cost},
             "binding": list(row.binding),
-            "certificate": certificate,
-            "shadow_price": {
-                k: {"value": number_or_none(p.value), "unit": p.unit} for k, p in row.shadow_price.items()
-            },
-            "intervals": {name: [number_or_none(end) for end in ends] for name, ends in row.intervals.items()},
-            "regret": {name: number_or_none(value) for name, value in row.regret.items()},
-            "decades_beyond_data": number_or_none(row.decades_beyond_data),
-            "variables": {name: number_or_none(value) for name, value in row.variables.items()},
-            "reach_loss": number_or_none(row.reach_loss),
+            "certificate": dict(row.certificate),
+            "shadow_price": {k: {"value": p.value, "unit": p.unit} for k, p in row.shadow_price.items()},
+            "intervals": {name: list(ends) for name, ends in row.intervals.items()},
+            "regret": dict(row.regret),
+            "decades_beyond_data": row.decades_beyond_data,
+            "variables": dict(row.variables),
+            "reach_loss": row.reach_loss,
             "note": row.note,
         }
 

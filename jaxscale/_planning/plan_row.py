@@ -1,6 +1,5 @@
 """One row of a plan: the decision for one budget, its certificate, prices and slopes."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -60,8 +59,3 @@ class PlanRow:
     def remark(self) -> str:
         """The note, with the limits that contradict each other."""
         return self.note if self.conflict in ((), ("reach_loss",)) else f"{self.note}: {', '.join(self.conflict)}"
-
-
-def number_or_none(value: float | None) -> float | None:
-    """The number for JSON: None if there is none."""
-    return None if value is None or not math.isfinite(value) else float(value)

@@ -9,25 +9,28 @@ import pandas as pd
 
 from jaxscale import costs
 from jaxscale._base.errors import InputError
+from jaxscale._base.files import WHAT_IF_FORMAT, Saved
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, inert, listed
 from jaxscale._planning.changes import limits_text, rebuilt, with_limits, with_value
 from jaxscale._planning.foretold import first_order_moves, number_or_dash
 from jaxscale._planning.frontier import make_plan
 from jaxscale._planning.plan import Plan
-from jaxscale._planning.plan_row import QUANTITIES, PlanRow, number_or_none
+from jaxscale._planning.plan_row import QUANTITIES, PlanRow
 from jaxscale.costs import CostModel
 
 _UNSET = object()
 
 
 @dataclass(frozen=True, repr=False)
-class WhatIf(Reporting):
+class WhatIf(Reporting, Saved):
     """A plan before and after a change, row by row.
 
     first_order: for each row, what the derivatives of the old plan foretell for N, D, tokens_per_param, loss and cost;
     empty where the change is none of a number the old plan rests on (another law or cost model, say).
     """
+
+    _format = WHAT_IF_FORMAT
 
     before: Plan
     after: Plan
@@ -68,11 +71,11 @@ class WhatIf(Reporting):
                 {
                     "before": a,
                     "after": b,
-                    "difference": {n: number_or_none(getattr(new, n) - getattr(old, n)) for n in names},
-                    "first_order": {n: number_or_none(foretold.get(n, math.nan) - getattr(old, n)) for n in names},
+                    "difference": {n: getattr(new, n) - getattr(old, n) for n in names},
+                    "first_order": {n: foretold.get(n, math.nan) - getattr(old, n) for n in names},
                 }
             )
-        return {"format": "jaxscale.what_if/1", "changes": dict(self.changes), "rows": rows}
+        return self._document({"changes": dict(self.changes), "rows": rows})
 
     def report(self) -> Report:
         """Old, new and difference for every row, as text."""

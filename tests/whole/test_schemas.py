@@ -14,7 +14,7 @@ import referencing
 import jaxscale as js
 from jaxscale._problem.problem import Noise
 
-NAMES = ("fit", "fits", "draws", "plan", "compare", "card")
+NAMES = ("fit", "fits", "draws", "plan", "what_if", "compare", "card")
 SCHEMAS = {name: json.loads((files("jaxscale") / "schemas" / f"{name}.json").read_text("utf-8")) for name in NAMES}
 REGISTRY = referencing.Registry().with_resources(
     [(schema["$id"], referencing.Resource.from_contents(schema)) for schema in SCHEMAS.values()]
@@ -33,7 +33,7 @@ def table(seed: int = 0) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def documents() -> dict[str, list[dict]]:
+def documents(tmp_path_factory) -> dict[str, list[dict]]:
     """Real outputs of every format, as they come back from JSON."""
     runs = js.Runs.from_frame(table())
     plain = js.fit("chinchilla", runs, intervals="quick")
@@ -54,12 +54,22 @@ def documents() -> dict[str, list[dict]]:
         js.frontier(source, [1e21, 1e24]) for source in (plain, pinned, made, js.laws.instance("chinchilla:besiroglu"))
     ]
     compared = [js.compare(runs, ["chinchilla", "muennighoff"], rolling="C", cuts=2)]
+    changed = [js.what_if(plans[0], set={"beta": "+1sigma"}), js.what_if(plans[3], limits={"D_max": 1e12})]
     cards = [fit.card() for fit in (plain, pinned, noted)]
     written = {
         "fit": [plain, pinned, noted, student], "fits": [many, shared, crossed], "draws": [made], "plan": plans,
+        "what_if": changed,
         "compare": compared, "card": cards,
     }  # fmt: skip
-    return {name: [json.loads(json.dumps(r.to_dict(), allow_nan=False)) for r in rs] for name, rs in written.items()}
+    folder = tmp_path_factory.mktemp("records")
+    return {name: [saved(record, folder / f"{name}.json") for record in records] for name, records in written.items()}
+
+
+def saved(record, path) -> dict:
+    """What the file of a record holds, which is what the record says of itself."""
+    record.save(path)
+    assert path.read_text("utf-8") == json.dumps(record.to_dict(), indent=1, allow_nan=False) + "\n"
+    return json.loads(path.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -71,6 +81,12 @@ def test_schema_is_a_schema(name):
 def test_what_is_written_is_what_the_schema_says(name, documents):
     for document in documents[name]:
         check(name, document)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_begins_with_its_format_and_what_wrote_it(name, documents):
+    for document in documents[name]:
+        assert list(document.items())[:2] == [("format", f"jaxscale.{name}/1"), ("jaxscale_version", js.__version__)]
 
 
 def test_the_documents_cover_failures_and_missing_numbers(documents):

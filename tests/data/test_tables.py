@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import FOUR, four_runs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,13 +21,6 @@ from jaxscale._base.errors import InputError, JaxscaleError, MissingExtraError
 from jaxscale._data import tables
 from jaxscale._data.runs import Runs, read_runs
 from jaxscale._data.tables import read_frame
-
-N, D, LOSS = [1e8, 3e8, 1e9, 3e9], [2e9, 1e10, 5e10, 2e11], [3.4, 3.0, 2.7, 2.4]
-
-
-def table() -> dict[str, object]:
-    """Four good runs."""
-    return {"params": N, "tokens": D, "loss": LOSS}
 
 
 class Interchange:
@@ -79,7 +73,7 @@ class ArrowStream:
     ],
 )
 def test_every_kind_of_table(make) -> None:
-    assert read_runs(make(pd.DataFrame(table()))).sha256 == Runs.from_frame(table()).sha256
+    assert read_runs(make(pd.DataFrame(four_runs()))).sha256 == Runs.from_frame(four_runs()).sha256
 
 
 @pytest.mark.parametrize(
@@ -106,8 +100,8 @@ def test_what_is_no_table(source: object, message: str) -> None:
 # Files
 
 HEAD = "params,tokens,loss\n"
-CSV = HEAD + "".join(f"{n:.0f},{d:.0f},{loss}\n" for n, d, loss in zip(N, D, LOSS, strict=True))
-ROWS = [{"params": n, "tokens": d, "loss": loss} for n, d, loss in zip(N, D, LOSS, strict=True)]
+CSV = HEAD + "".join(f"{n:.0f},{d:.0f},{loss}\n" for n, d, loss in zip(*FOUR.values(), strict=True))
+ROWS = [{"params": n, "tokens": d, "loss": loss} for n, d, loss in zip(*FOUR.values(), strict=True)]
 LINES = "\n".join(map(json.dumps, ROWS))
 GOOD = {
     "runs.csv": CSV,
@@ -132,8 +126,8 @@ GOOD = {
     "lines": LINES,
     "lines.json": LINES,
     "rows.json": json.dumps(ROWS, indent=1),
-    "columns.json": json.dumps(table()),
-    "pandas.json": pd.DataFrame(table()).to_json(),
+    "columns.json": json.dumps(four_runs()),
+    "pandas.json": pd.DataFrame(four_runs()).to_json(),
     "json": json.dumps(ROWS),
 }
 
@@ -143,7 +137,7 @@ def test_files(name: str, tmp_path: Path) -> None:
     content = GOOD[name]
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    wanted = Runs.from_frame(table()).sha256
+    wanted = Runs.from_frame(four_runs()).sha256
     assert read_runs(path).sha256 == wanted
     assert read_runs(str(path), N="params").sha256 == wanted
     with path.open("rb") as file:
@@ -155,7 +149,7 @@ def test_standard_input(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     content = GOOD[name]
     assert isinstance(content, str)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
-    assert read_runs("-").sha256 == Runs.from_frame(table()).sha256
+    assert read_runs("-").sha256 == Runs.from_frame(four_runs()).sha256
 
 
 def test_standard_input_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,10 +162,10 @@ def test_standard_input_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_parquet(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    frame = pd.DataFrame(table())
+    frame = pd.DataFrame(four_runs())
     frame.to_parquet(tmp_path / "runs.parquet")
     frame.set_index("params").to_parquet(tmp_path / "no_ending")
-    wanted = Runs.from_frame(table()).sha256
+    wanted = Runs.from_frame(four_runs()).sha256
     assert read_runs(tmp_path / "runs.parquet").sha256 == read_runs(tmp_path / "no_ending").sha256 == wanted
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "runs.parquet").read_bytes()[:-20])
     (tmp_path / "text.parquet").write_text(CSV)
@@ -183,7 +177,7 @@ def test_parquet(tmp_path: Path) -> None:
 
 def test_parquet_without_pyarrow_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    for source in (io.BytesIO(b"PAR1xxxxPAR1"), ArrowStream(pd.DataFrame(table()))):
+    for source in (io.BytesIO(b"PAR1xxxxPAR1"), ArrowStream(pd.DataFrame(four_runs()))):
         with pytest.raises(MissingExtraError, match=r"pip install 'jaxscale\[io\]'"):
             read_runs(source)
 
@@ -275,7 +269,7 @@ def test_the_limits_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         with pytest.raises(InputError, match="million cells; keep only"):
             read_runs(io.StringIO(CSV))
     monkeypatch.setattr(tables, "MAX_ROWS", 3)
-    for source in (io.StringIO(CSV), io.StringIO(LINES), pd.DataFrame(table())):
+    for source in (io.StringIO(CSV), io.StringIO(LINES), pd.DataFrame(four_runs())):
         with pytest.raises(InputError, match="million rows"):
             read_runs(source)
 

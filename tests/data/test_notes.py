@@ -1,0 +1,96 @@
+"""What is noticed in a table: units, conventions, duplicates, groups."""
+
+import numpy as np
+import pytest
+from helpers import FOUR, four_runs
+
+from jaxscale._data.runs import Runs
+
+N, D, LOSS = FOUR.values()
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "codes", "words"),
+    [
+        ({}, {}, [], ""),
+        ({"params": [0.1, 0.3, 1, 3]}, {}, ["suspicious_units"], "N has a median of 0.65 parameters"),
+        ({"tokens": [2, 10, 50, 200]}, {}, ["suspicious_units"], "D has a median of 30 tokens"),
+        ({"tokens": None, "flops": [1, 2, 3, 4]}, {}, ["suspicious_units"], "PF-days"),
+        ({"loss": [30, 20, 15, 11]}, {}, ["suspicious_units"], "perplexity"),
+        ({"loss": None, "val_ppl": LOSS}, {"loss": "val_ppl"}, ["suspicious_units"], "perplexity"),
+        ({"loss": None, "loss_bits": LOSS}, {"loss": "loss_bits"}, ["suspicious_units"], 'loss_unit="bits"'),
+        ({"loss": None, "c4_bpb": LOSS}, {"loss": "c4_bpb"}, ["suspicious_units"], 'loss_unit="bits"'),
+        ({"loss": None, "loss_bits": LOSS}, {"loss": "loss_bits", "loss_unit": "bits"}, [], ""),
+        ({"loss": None, "habits": LOSS}, {"loss": "habits"}, [], ""),
+        ({"flops": [6.6 * n * d for n, d in zip(N, D, strict=True)]}, {}, [], ""),
+        ({"flops": [9 * n * d for n, d in zip(N, D, strict=True)]}, {}, ["mixed_conventions"], "1.5 times 6 N D"),
+        (
+            {"flops": [k * n * d for k, n, d in zip([6, 6, 18, 6], N, D, strict=True)]},
+            {},
+            ["mixed_conventions"],
+            "from 1 to 3; row 3 is",
+        ),
+        (
+            {"params": [1e8, 3e9, 1e8, 1e8], "tokens": [1e9] * 4, "loss": [3, 2, 3, 3]},
+            {},
+            ["duplicate_rows"],
+            "2 rows repeat another in all variables and the response: 1, 3, 4",
+        ),
+    ],
+)
+def test_notes(changes: dict, options: dict, codes: list[str], words: str) -> None:
+    record = Runs.from_frame(four_runs(**changes), **options).record
+    assert [note.code for note in record.notes] == codes
+    assert words in "".join(note.text for note in record.notes)
+    assert {note.severity for note in record.notes} <= {"warning"}
+
+
+@pytest.mark.parametrize(
+    ("factor", "severity"), [(9.9, "warning"), (10.1, "fatal"), (0.11, "warning"), (1e-9, "fatal")]
+)
+def test_compute_in_another_unit_is_fatal(factor: float, severity: str) -> None:
+    """C ten times off 6 N D, up or down, is no matter of what is counted."""
+    flops = [factor * 6 * n * d for n, d in zip(N, D, strict=True)]
+    notes = Runs.from_frame(four_runs(flops=flops)).record.notes
+    assert [note.severity for note in notes if note.code == "mixed_conventions"] == [severity]
+
+
+def test_a_column_named_in_a_larger_unit_is_fatal() -> None:
+    """Nobody who reads "(M)" in the name can take such numbers for parameters."""
+    frame = four_runs(**{"params": None, "Model size (M)": [50, 100, 200, 400]})
+    (note,) = Runs.from_frame(frame, N="Model size (M)").record.notes
+    assert (note.code, note.severity) == ("suspicious_units", "fatal")
+    assert note.text == (
+        "N is not counted one by one: column 'Model size (M)' is by its name in units of 1e6, millions, and its median "
+        "reads 150 parameters; multiply it in the table"
+    )
+
+
+def test_rows_of_a_note_are_numbers() -> None:
+    flops = [k * n * d for k, n, d in zip([6, 6, 18, 6], N, D, strict=True)]
+    (note,) = Runs.from_frame(four_runs(flops=flops)).record.notes
+    assert note.rows == (3,)
+    (note,) = Runs.from_frame({"N": [1e8, 1e8, 1e9, 1e8], "loss": [3, 3, 2, 3]}).record.notes
+    assert note.rows == (1, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("cells", "noted"),
+    [
+        (["web", "code", "books"] * 10, True),
+        (["web", "code", None] * 10, True),
+        (["web"] * 30, False),
+        ([f"run{i}" for i in range(30)], False),
+        (["1", "2", "3"] * 10, False),
+        ([1.0, 2.0, 3.0] * 10, False),
+        ([["web"], ["code"], ["books"]] * 10, False),
+    ],
+)
+def test_a_column_of_few_words_may_name_groups(cells: list, noted: bool) -> None:
+    frame = {"params": np.geomspace(1e8, 1e9, 30), "loss": np.linspace(4, 3, 30), "corpus": cells}
+    notes = Runs.from_frame(frame).record.notes
+    assert [(n.code, n.severity) for n in notes] == [("possible_groups", "info")] * noted
+    assert all("'corpus' has" in n.text and "--by 'corpus'" in n.text for n in notes)
+    if noted:  # a part with one value, or a fit that uses the column, has nothing to say
+        assert Runs.from_frame(frame, where="corpus == web").record.notes == ()
+        assert Runs.from_frame(frame, run="corpus", on_bad="drop").record.notes == ()

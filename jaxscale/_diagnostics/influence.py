@@ -272,7 +272,7 @@ def _influence(
 
 def _newton_steps(problem: Problem, best: np.ndarray, linear: Linearization) -> np.ndarray:
     """(n_runs, free): the step that leaves each run out."""
-    room, curved = ~linear.held, int(linear.curved.sum())
+    room, curved = ~linear.held, int(linear.scatter.curved.sum())
     if curved < 2 * room.sum():
         raise InputError(f"only {curved} runs lie where the objective is curved; use exact=True")
     hessian, own = _compiled_hessians(problem.task)(best, problem.tables())

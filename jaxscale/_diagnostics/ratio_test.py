@@ -10,7 +10,6 @@ from jaxscale._base.errors import InputError
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.fit import fit
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
-from jaxscale._trust.dispersion import scale_of
 from jaxscale._trust.linearization import linearize
 
 
@@ -72,7 +71,7 @@ def ratio_test(
         linear = linearize(problem, problem.reduce(result.theta))
     if linear.freedom < 1:
         raise InputError(f"{linear.freedom} degrees of freedom: nothing can be tested; add runs or fix parameters")
-    m1, m2 = scale_of(linear)
+    m1, m2 = linear.scatter.moments
     rise = restricted.value - result.value
     if result.objective.kind == "absolute":  # whose value is a sum of absolute residuals, not of Huber's last stage
         rise *= problem.loss.size

@@ -22,7 +22,6 @@ from jaxscale._solver.solve import AT
 from jaxscale._solver.solve_stack import in_float32, solve_stack
 from jaxscale._solver.trust_region import descend
 from jaxscale._trust.covariance import Covariance
-from jaxscale._trust.dispersion import scale_of
 from jaxscale._trust.fitted_table import FittedTable
 from jaxscale._trust.interval_method import choose_method
 from jaxscale._trust.intervals import Intervals, make_intervals
@@ -141,7 +140,7 @@ def _fit_at_noise(
             replace(stack.problems[k], objective=x, losses=x.losses(1.0)[-1:])
             for k, x in zip(some, shapes, strict=True)
         ]
-        scales = [scale_of(x) for x in linearize_all(Stack.of(bare), near)]
+        scales = [x.scatter.moments for x in linearize_all(Stack.of(bare), near)]
         noises = [Noise(at[k].sigma, *scale) for k, scale in zip(some, scales, strict=True)]
         second = Stack.of([how.problem(table, noise) for table, noise in zip(tables, noises, strict=True)])
         made |= zip(some, fit_stack(second, tables, how, progress, near), strict=True)

@@ -8,8 +8,8 @@ import numpy as np
 from jaxscale._pooling.arrowhead import Arrowhead
 from jaxscale._problem.stack import stacks_of
 from jaxscale._problem.units import in_plain_counts
-from jaxscale._trust.covariance import LEAST_ROOM, Covariance, bread_weights
-from jaxscale._trust.dispersion import scale_of
+from jaxscale._trust.covariance import LEAST_ROOM, Covariance
+from jaxscale._trust.dispersion import Scatter
 from jaxscale._trust.identification import Identification, identify
 from jaxscale._trust.linearization import Linearization, linearize_all
 from jaxscale._trust.optimum import Optimum
@@ -33,18 +33,15 @@ class JointOptimum:
         count, p = self.free.shape
         return len(self.centre) + count * (p - len(self.centre))
 
-    def _all_runs(self, parameters: int) -> Linearization:
-        """All runs side by side. Only the width of its Jacobian can be used."""
+    def _all_runs(self, parameters: int) -> Scatter:
+        """The runs of all groups side by side, with that many parameters fitted to them."""
         parts = zip(*((at.residuals, at.psi, at.weights) for at in self.at), strict=True)
         residuals, psi, weights = (np.concatenate(x) for x in parts)
-        width_alone = np.broadcast_to(0.0, (len(psi), parameters))
-        nothing = np.zeros(parameters, bool)
-        loss = self.at[0].loss._replace(prior=None)
-        return Linearization((), residuals, width_alone, psi, weights, loss, nothing)
+        return Scatter(residuals, psi, weights, self.at[0].loss._replace(prior=None), parameters)
 
     @cached_property
-    def pooled(self) -> Linearization:
-        """All runs side by side, see `_all_runs`."""
+    def pooled(self) -> Scatter:
+        """The runs of all groups side by side."""
         return self._all_runs(round(self.parameters))
 
     @cached_property
@@ -53,7 +50,7 @@ class JointOptimum:
         partly_pooled = self.arrowhead.partly_pooled
         if not partly_pooled.any():
             return float(self.own_parameters)
-        inverse, along, schur = self._inverted(self.information(_expected(self._all_runs(self.own_parameters))))
+        inverse, along, schur = self._inverted(self.information(self._all_runs(self.own_parameters).expected_weights))
         variance = np.diagonal(inverse, axis1=1, axis2=2)[:, partly_pooled].copy()
         variance += np.einsum("gik,kl,gil->gi", along[:, partly_pooled], np.linalg.inv(schur), along[:, partly_pooled])
         return float(self.own_parameters + np.sum(1 - np.clip(self.arrowhead.noise * variance, 0, 1)))
@@ -61,8 +58,7 @@ class JointOptimum:
     @cached_property
     def noise(self) -> float:
         """What half a squared standard normal value weighs in the objective."""
-        m1, m2 = scale_of(self.pooled)
-        return m2 / m1
+        return self.pooled.dispersion
 
     @cached_property
     def gradient_norm(self) -> float:
@@ -138,7 +134,7 @@ class JointOptimum:
         counted; the weight of an offset or a prior counts as one observation. None where the centres are not
         determined."""
         arrowhead = self.arrowhead
-        inverse, along, schur = self._inverted(self.information(bread_weights(self.pooled)))
+        inverse, along, schur = self._inverted(self.information(self.pooled.bread_weights))
         tight = np.diagonal(schur)
         if not np.all(tight > 0) or not np.linalg.cond(schur / np.sqrt(np.outer(tight, tight))) < 1e12:
             return None
@@ -169,7 +165,7 @@ class JointOptimum:
     @property
     def leverage(self) -> list[np.ndarray]:
         """Diagonal of the hat matrix of all runs, offsets and priors, by group, (runs,)."""
-        bread = _expected(self.pooled)
+        bread = self.pooled.expected_weights
         inverse, along, schur = self._inverted(self.information(bread))
         answer = self.arrowhead.size[:, None] * along - self.arrowhead.select
         own = inverse * np.outer(self.arrowhead.size, self.arrowhead.size)
@@ -196,8 +192,8 @@ class JointOptimum:
     def identifications(self) -> list[Identification]:
         """Of every group, what the others know of the parameters in common counted as further runs."""
         arrowhead, columns = self.arrowhead, list(self.arrowhead.columns)
-        m1, _ = scale_of(self.pooled)
-        each = self._information_on_centres(self.information(_expected(self.pooled)))
+        m1, _ = self.pooled.moments
+        each = self._information_on_centres(self.information(self.pooled.expected_weights))
         one, apart = np.eye(len(columns)), np.diag(arrowhead.widths**2) / arrowhead.noise
         found = []
         for k, at in enumerate(self.at):
@@ -244,14 +240,3 @@ class GroupOptimum(Optimum):
             return None
         label = "powell_sandwich" if self.joint.pooled.far_below_noise else "leverage_sandwich"
         return Covariance(self.at.names, self.joint.covariances[0][self.number], label)
-
-
-def _expected(runs: Linearization) -> np.ndarray:
-    """What each run adds to the slope of psi that is expected of the noise, (runs,)."""
-    m1, _ = scale_of(runs)
-    return m1 * runs.weights / runs.weights[runs.used].mean()
-
-
-def height_of(runs: Linearization) -> float:
-    """The objective summed over runs, without the weight of offsets and priors."""
-    return float(np.sum(runs.weights * runs.loss.height(runs.residuals)))

@@ -3,11 +3,11 @@
 A width says how far apart a parameter may lie between groups: 0, one value for all; a number, values spread around a
 common centre like a normal distribution of that standard deviation in theta (partial pooling, Gelman & Hill 2007, ch.
 12); infinite, nothing in common. A robust objective is no likelihood, so it is put in units of its own noise first, as
-for profiles: m2 / m1 of `scale_of` is what half a squared standard normal value weighs.
+for profiles: `Scatter.dispersion` is what half a squared standard normal value weighs.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -20,13 +20,13 @@ from jaxscale._base.validation import Progress
 from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._data.runs import Runs
 from jaxscale._pooling.arrowhead import Arrowhead, minimise
-from jaxscale._pooling.joint_optimum import JointOptimum, height_of
+from jaxscale._pooling.joint_optimum import JointOptimum
 from jaxscale._pooling.joint_search import ROUNDS, JointPool, agreeing_starts, lowest_of, search_together, solutions_of
 from jaxscale._problem.objectives import Objective
 from jaxscale._problem.problem import Noise, Problem
 from jaxscale._solver.outcome import Search
 from jaxscale._solver.solve import NEAR
-from jaxscale._trust.dispersion import scale_of
+from jaxscale._trust.dispersion import Scatter
 from jaxscale._trust.fitted_table import FittedTable
 from jaxscale._trust.interval_method import (
     FEWEST_CLUSTERS,
@@ -36,7 +36,6 @@ from jaxscale._trust.interval_method import (
 )
 from jaxscale._trust.intervals import make_intervals
 from jaxscale._trust.judge import contradicted, gradient_tolerance, judge_whole
-from jaxscale._trust.linearization import Linearization
 from jaxscale._trust.resampling import resampling_weights
 from jaxscale.optim import CONVERGED, STUCK
 
@@ -115,7 +114,7 @@ class Ratio(NamedTuple):
     p_value: float | None = None
 
 
-def noise_of(runs: Linearization, objective: Objective) -> Noise:
+def noise_of(runs: Scatter, objective: Objective) -> Noise:
     """The scatter of all groups around a first joint fit, which objective and priors of the next are matched to.
 
     Raises:
@@ -127,8 +126,7 @@ def noise_of(runs: Linearization, objective: Objective) -> Noise:
         ) else ("priors could be weighed against", "fix parameters instead")  # fmt: skip
         raise InputError(f"the first joint fit leaves no scatter that {what}; {instead}")
     loss = objective.at(runs.sigma).losses(1.0)[-1] if objective.matched else runs.loss
-    psi = runs.weights * loss.score(runs.residuals)
-    return Noise(runs.sigma, *scale_of(replace(runs, loss=loss, psi=psi)))
+    return Noise(runs.sigma, *runs.under(loss).moments)
 
 
 def fit_together(
@@ -144,7 +142,7 @@ def fit_together(
     near: Sequence[FittedTable] = (),
     test: Ratio | None = None,
     progress: Progress | None = None,
-) -> tuple[Sharing, list[FittedTable], Linearization]:
+) -> tuple[Sharing, list[FittedTable], Scatter]:
     """Fit groups with parameters in common, from several starts; call under float64.
 
     Args:
@@ -158,7 +156,7 @@ def fit_together(
         progress: called as progress(done, total, what).
 
     Returns:
-        The record, the groups, and all runs side by side (only the width of its Jacobian can be used).
+        The record, the groups, and the runs of all groups side by side.
     """
     law, layout = problems[0].law, problems[0].layout
     by_column: dict[int, float] = {}
@@ -227,7 +225,7 @@ def _member(at, k, runs, tried, reached, widths, reasons, method, why, level, dr
     drawn_free = None if drawn_ is None else drawn_[0][:, k]
     intervals, kept = make_intervals(optimum, method=method, why=why, level=level, drawn=drawn_free)
     prior = optimum.at.loss.prior
-    value = height_of(optimum.at) + (0.0 if prior is None else float(prior.penalty(optimum.free)))
+    value = optimum.at.scatter.height + (0.0 if prior is None else float(prior.penalty(optimum.free)))
     found = Search(tried[:, k], solutions_of(reached, k), len(tried))
     return FittedTable(
         optimum=optimum,
@@ -343,9 +341,9 @@ def _test(common: JointOptimum, separate: JointOptimum | None) -> Ratio:
     count, k = len(common.at), len(common.centre)
     if count < 2 or separate is None or separate.pooled.freedom < 1:
         return Ratio()
-    m1, m2 = scale_of(separate.pooled)
+    m1, m2 = separate.pooled.moments
     constraints, freedom = k * (count - 1), separate.pooled.freedom
-    statistic = max(0.0, 2 * (height_of(common.pooled) - height_of(separate.pooled)) * m1 / m2)
+    statistic = max(0.0, 2 * (common.pooled.height - separate.pooled.height) * m1 / m2)
     return Ratio(statistic, constraints, freedom, float(fdtrc(constraints, freedom, statistic / constraints)))
 
 

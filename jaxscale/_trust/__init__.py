@@ -1,6 +1,7 @@
 """How sure an optimum is, and whether to believe it.
 
-Read `linearization` (runs at the optimum, row by row), `identification`, `dispersion`, `covariance`, `optimum` (what
-follows from one, worked out once), `interval_method` (which, and why), `intervals`, `profile_curves`, `resampling`,
-`matched` (estimates matched to the noise), `residuals`, `judge`, `fitted_table` (all of it together). Knows no result.
+Read `dispersion` (the scatter of runs), `linearization` (runs row by row), `identification`, `covariance`, `optimum`
+(what follows from one, worked out once), `interval_method` (which, and why), `intervals`, `profile_curves`,
+`resampling`, `matched` (estimates matched to the noise), `residuals`, `judge`, `fitted_table` (all of it together).
+Knows no result.
 """

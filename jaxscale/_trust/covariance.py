@@ -23,19 +23,11 @@ class Covariance:
     method: str
 
 
-def bread_weights(at: Linearization) -> np.ndarray:
-    """What each run adds to the expected slope of psi, (n_runs,), see `Linearization.slopes`."""
-    shares, factor = at.slopes(at.sigma)
-    slopes = np.zeros(len(at.weights))
-    slopes[at.used] = at.weights[at.used] * shares * factor
-    return slopes
-
-
 def powell_covariance(at: Linearization) -> Covariance | None:
     """Sandwich covariance of the free values with Powell's kernel estimate of the slope of psi (Powell 1991).
 
     The usual sandwich counts curvature only where |residual| <= delta, and covers 61 to 90 % of the time when delta is
-    far below the noise; see `Linearization.slopes`. A prior counts as one more observation, whose centre would be off
+    far below the noise; see `Scatter.slopes`. A prior counts as one more observation, whose centre would be off
     by its width. None where the runs do not determine all parameters.
 
     Where psi is not far below the noise it shrinks with the residuals, which a fit draws towards it: its square is then
@@ -48,7 +40,7 @@ def powell_covariance(at: Linearization) -> Covariance | None:
     if at.freedom < 1 or not jacobian.size:
         return None
     precision = at.precision[~at.held]
-    bread = jacobian.T @ (jacobian * bread_weights(at)[used][:, None]) + np.diag(precision)
+    bread = jacobian.T @ (jacobian * at.scatter.bread_weights[used][:, None]) + np.diag(precision)
     scale = np.sqrt(np.maximum(np.diag(bread), 0.0))
     if not np.all(scale > 0) or not np.linalg.cond(bread / np.outer(scale, scale)) < 1e12:
         return None

@@ -1,19 +1,15 @@
-"""What the runs say at an optimum, row by row: residuals, slopes and scale."""
+"""What the runs say at an optimum, row by row: residuals and slopes."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import ndtri
 
-from jaxscale._problem.losses import HuberLoss, Loss
+from jaxscale._problem.losses import Loss
 from jaxscale._problem.problem import Noise, Problem
 from jaxscale._problem.slopes import slopes_of
 from jaxscale._problem.stack import Stack
-
-# Below this many robust standard deviations Huber's delta makes nearly least absolute deviations of it. Measured under
-# Gaussian noise: 7 to 24 % more error of the best N than with a matched delta; under long tails it can be the better.
-FAR_BELOW_NOISE = 0.5
+from jaxscale._trust.dispersion import Scatter
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +32,29 @@ class Linearization:
     noise: Noise | None = None
 
     @cached_property
+    def scatter(self) -> Scatter:
+        """The runs without their slopes."""
+        return Scatter(self.residuals, self.psi, self.weights, self.loss, self.jacobian.shape[1])
+
+    @property
     def used(self) -> np.ndarray:
         """Runs that count, (n_runs,)."""
-        return self.weights > 0
+        return self.scatter.used
 
-    @cached_property
+    @property
     def freedom(self) -> int:
         """Runs that count, less the parameters fitted."""
-        return int(self.used.sum()) - self.jacobian.shape[1]
+        return self.scatter.freedom
+
+    @property
+    def sigma(self) -> float:
+        """Robust scale of the residuals, see `Scatter.sigma`."""
+        return self.scatter.sigma
+
+    @property
+    def far_below_noise(self) -> bool:
+        """Whether the objective makes nearly least absolute deviations of these residuals."""
+        return self.scatter.far_below_noise
 
     @cached_property
     def gradient_norm(self) -> float:
@@ -80,41 +91,6 @@ class Linearization:
         out = np.full(len(used), np.nan)
         out[used] = (left[: used.sum(), singular > 1e-10 * singular[0]] ** 2).sum(axis=1)
         return out
-
-    @cached_property
-    def sigma(self) -> float:
-        """Robust scale of the residuals: 1.4826 times their median absolute size, without the p smallest, which a
-        nearly absolute fit passes through."""
-        size = np.sort(np.abs(self.residuals[self.used]))[self.jacobian.shape[1] :]
-        return float(1.4826 * np.median(size)) if len(size) else float("nan")
-
-    @cached_property
-    def far_below_noise(self) -> bool:
-        """Whether the objective makes nearly least absolute deviations of these residuals."""
-        return isinstance(self.loss, HuberLoss) and self.loss.size < FAR_BELOW_NOISE * self.sigma
-
-    @cached_property
-    def curved(self) -> np.ndarray:
-        """Runs that the objective is curved at, (n_runs,)."""
-        within = np.abs(self.residuals) <= self.loss.delta if isinstance(self.loss, HuberLoss) else True
-        return self.used & within
-
-    def slopes(self, sigma: float) -> tuple[np.ndarray, float]:
-        """Estimated slope of psi at each run used, at weight one, as shares (n_used,) and a factor common to all.
-
-        Where psi is smooth it is the slope itself. Huber's counts only where |residual| <= delta, a handful of runs
-        when delta is far below the noise `sigma`; there the band is Hall and Sheather's (1988), never narrower than
-        delta.
-        """
-        residuals = self.residuals[self.used]
-        if not isinstance(self.loss, HuberLoss):
-            return self.loss.slope(residuals), 1.0
-        if not np.isfinite(self.loss.delta):
-            return np.ones(len(residuals)), 1.0
-        n = len(residuals)
-        h = n ** (-1 / 3) * ndtri(0.975) ** (2 / 3) * (0.75 / np.pi) ** (1 / 3)
-        band = max(float(self.loss.delta), sigma * ndtri(min(0.5 + h, 0.999)))
-        return 1.0 * (np.abs(residuals) < band), min(1.0, float(self.loss.delta) / band)
 
 
 def linearize(problem: Problem, free: np.ndarray) -> Linearization:

@@ -15,7 +15,6 @@ from jaxscale._problem.stack import Stack
 from jaxscale._solver.damped import solve_positive_many
 from jaxscale._solver.search import refined
 from jaxscale._solver.solve import NEAR
-from jaxscale._trust.dispersion import scale_of
 from jaxscale._trust.linearization import Linearization
 from jaxscale.optim import CONVERGED, RUNNING, STUCK, weigh
 
@@ -74,7 +73,7 @@ def _with_priors(loss: Loss, problem: Problem, at: Linearization) -> Loss:
     prior, noise = problem.loss.prior, problem.noise
     if prior is None or noise is None:
         return loss
-    slope, square = scale_of(replace(at, loss=loss, psi=at.weights * loss.score(at.residuals)))
+    slope, square = at.scatter.under(loss).moments
     return loss._replace(prior=prior._replace(weight=prior.weight * square / slope / noise.dispersion))
 
 

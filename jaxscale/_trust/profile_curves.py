@@ -19,7 +19,6 @@ from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.evaluate import evaluator
 from jaxscale._problem.problem import Problem
 from jaxscale._solver.solve import FAR, NEAR
-from jaxscale._trust.dispersion import rise_for, scale_of
 from jaxscale._trust.linearization import Linearization
 from jaxscale.optim import CONVERGED, RUNNING, STUCK, Curvature, DampedState, damped_newton
 
@@ -103,7 +102,7 @@ def profile_curve(
     parabola is a straight line.
     """
     engine = _Engine(problem, measure, given)
-    rise = rise_for(at, level)
+    rise = at.scatter.rise(level)
     slope, estimate, height = engine.around(best)
     direction, spread = _directions(at, slope)
     half = np.sqrt(2 * rise * spread)
@@ -211,7 +210,7 @@ def _crossing(path: _Constrained, sign: float, level: float) -> tuple[int, int] 
 
 def _directions(at: Linearization, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How the free values go with each quantity along its profile (q, free), and 1 / its curvature (q,)."""
-    m1, _ = scale_of(at)
+    m1, _ = at.scatter.moments
     used, room = at.used, ~at.held
     jacobian = at.jacobian[used][:, room] * np.sqrt(at.weights[used])[:, None]
     ratio = m1 / float(at.weights[used].mean())

@@ -12,7 +12,6 @@ from scipy.stats import norm, t
 
 import jaxscale as js
 from jaxscale._fitting.result import problem_of
-from jaxscale._trust.dispersion import rise_for
 from jaxscale._trust.linearization import linearize
 
 LAW = js.laws.chinchilla
@@ -89,7 +88,7 @@ def test_the_rise_is_that_of_the_study(few):
     problem = problem_of(few)
     with jax.enable_x64(True):
         linear = linearize(problem, few.theta)
-    assert rise_for(linear, 0.8) == pytest.approx(rise_by_hand(few, 0.8), rel=1e-9)
+    assert linear.scatter.rise(0.8) == pytest.approx(rise_by_hand(few, 0.8), rel=1e-9)
     delta, sigma = 1e-3, few.sigma  # the Gaussian value is near the study's 2 delta .3989 / sigma while delta is small
     assert 2 * norm.cdf(delta / sigma) - 1 == pytest.approx(2 * delta * 0.3989 / sigma, rel=0.03)
 

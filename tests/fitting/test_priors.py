@@ -13,7 +13,6 @@ from scipy.stats import norm, t
 
 import jaxscale as js
 from jaxscale._problem.problem import make_problem
-from jaxscale._trust.dispersion import scale_of
 from jaxscale._trust.linearization import linearize
 from jaxscale._trust.resampling import resampled
 
@@ -150,7 +149,7 @@ def test_hubers_objective_with_priors_is_scipys():
     alone, result = (js.fit(LINE, runs, priors=x, intervals=None) for x in (None, PRIORS))
     X, y, _ = straight(runs)
     with jax.enable_x64(True):
-        m1, m2 = scale_of(linearize(make_problem(LINE, runs, alone.objective), alone.theta))
+        m1, m2 = linearize(make_problem(LINE, runs, alone.objective), alone.theta).scatter.moments
     assert result.noise.dispersion == pytest.approx(m2 / m1, rel=1e-6)
     second, third = result.at_noise
     delta, width = second.objective.delta, 4 * third.objective.scale**2

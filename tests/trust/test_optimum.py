@@ -9,6 +9,7 @@ import pytest
 
 import jaxscale as js
 from jaxscale._trust.covariance import powell_covariance
+from jaxscale._trust.dispersion import Scatter
 from jaxscale._trust.identification import identify
 from jaxscale._trust.linearization import Linearization
 
@@ -37,9 +38,11 @@ def test_nothing_is_worked_out_twice_in_one_fit(intervals):
     assert made >= 1
     assert seen[identify.__code__] == 1
     assert seen[powell_covariance.__code__] == 1
-    for name in ("used", "sigma", "leverage", "gradient_norm"):
-        assert seen[vars(Linearization)[name].func.__code__] <= made, name
-    assert seen[vars(Linearization)["sigma"].func.__code__] >= 1
+    kept = [(Scatter, ("used", "sigma", "moments")), (Linearization, ("scatter", "leverage", "gradient_norm"))]
+    for owner, names in kept:
+        for name in names:
+            assert seen[vars(owner)[name].func.__code__] <= made, name
+    assert seen[vars(Scatter)["sigma"].func.__code__] >= 1
 
 
 def test_what_is_kept_does_not_follow_a_changed_copy():

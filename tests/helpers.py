@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 
 from jaxscale import Runs, laws, synthetic
@@ -405,6 +406,11 @@ def sweep(
     """Sizes around the optimum of each budget, from 1e18 FLOPs to `top`; `bad` runs are spoiled."""
     N, D = synthetic.isoflop_design(np.geomspace(1e18, top, budgets), sizes)
     return synthetic.observe(LAW, TRUTH, {"N": N, "D": D}, noise=noise, bad=bad, seed=seed)
+
+
+def swept_frame(seed: int = 0, count: int = 60, noise: float = 0.005) -> pd.DataFrame:
+    """The first runs of a sweep as a table of plain columns."""
+    return sweep(seed=seed, noise=noise).to_frame().reset_index(drop=True).iloc[:count]
 
 
 def table(seed: int = 0, noise: float = 0.005) -> dict[str, np.ndarray]:

@@ -3,18 +3,19 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import inert, write_atomic
+from jaxscale._base.text import inert, quoted, write_atomic
 from jaxscale._base.version import __version__
 
 # What a file holds, by the first entry in it. A schema of each lies in `schemas`, called by the word in the middle.
 FIT_FORMAT, FITS_FORMAT, DRAWS_FORMAT = "jaxscale.fit/1", "jaxscale.fits/1", "jaxscale.draws/1"
 PLAN_FORMAT, WHAT_IF_FORMAT = "jaxscale.plan/1", "jaxscale.what_if/1"
 COMPARE_FORMAT, CARD_FORMAT = "jaxscale.compare/1", "jaxscale.card/1"
+T = TypeVar("T")
 
 
 class Saved:
@@ -50,6 +51,27 @@ def finite(value: Any) -> Any:
     if isinstance(value, np.integer):
         return int(value)
     return value
+
+
+def typed(value: Any, kind: type[T]) -> T:
+    """The value, which must be of that kind; true and false are no integers."""
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InputError(f"{quoted(value)} where {kind.__name__} is expected")
+    return value
+
+
+def list_of(values: Any, kind: type[T]) -> list[T]:
+    """A list whose entries are all of that kind."""
+    return [typed(value, kind) for value in typed(values, list)]
+
+
+def rows_of_numbers(name: str, values: Any) -> list[Any]:
+    """A list of numbers, or of lists of numbers, finite or not; `name` is what the error calls it."""
+    for row in typed(values, list):
+        for value in row if isinstance(row, list) else [row]:
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise InputError(f"{quoted(name)} holds {quoted(value)}, not a number")
+    return values
 
 
 def number(value: Any, missing: float | None = None) -> float:

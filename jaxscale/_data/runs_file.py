@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 
+from jaxscale._base import files
 from jaxscale._base.text import format_number, inert, listed, plural, quoted
 from jaxscale._base.validation import check_choice
 from jaxscale._base.verdict import Reason
 from jaxscale._data.cells import DroppedRow
 from jaxscale._data.columns import MEANINGS
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,66 +78,48 @@ class RunsRecord:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The record that `to_dict` wrote; count and ranges are those of the runs. Raises TypeError and KeyError."""
+        """The record that `to_dict` wrote; count and ranges are those of the runs. Raises InputError and KeyError."""
         return cls(
             columns={
-                _typed(symbol, str): c if isinstance(c, str) else tuple(_list_of(c, str))
+                files.typed(symbol, str): c if isinstance(c, str) else tuple(files.list_of(c, str))
                 for symbol, c in data["columns"].items()
             },
-            guessed=tuple(_list_of(data["guessed"], str)),
-            conventions={_typed(k, str): _typed(v, str) for k, v in data["conventions"].items()},
+            guessed=tuple(files.list_of(data["guessed"], str)),
+            conventions={files.typed(k, str): files.typed(v, str) for k, v in data["conventions"].items()},
             dropped=tuple(
-                DroppedRow(_typed(d["row"], int), _typed(d["column"], str), _typed(d["reason"], str))
-                for d in _list_of(data["dropped"], dict)
+                DroppedRow(files.typed(d["row"], int), files.typed(d["column"], str), files.typed(d["reason"], str))
+                for d in files.list_of(data["dropped"], dict)
             ),
-            filters=tuple(_list_of(data["filters"], str)),
-            filtered=_typed(data["filtered"], int),
-            duplicates=tuple(tuple(_list_of(group, int)) for group in _list_of(data["duplicates"], list)),
-            notes=tuple(map(_note, _list_of(data["notes"], dict))),
+            filters=tuple(files.list_of(data["filters"], str)),
+            filtered=files.typed(data["filtered"], int),
+            duplicates=tuple(tuple(files.list_of(group, int)) for group in files.list_of(data["duplicates"], list)),
+            notes=tuple(map(_note, files.list_of(data["notes"], dict))),
         )
 
 
 def fields_of(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of the runs that a file holds. Raises TypeError and KeyError for what could not have been written."""
-    arrays = {_typed(name, str): _numbers(name, values) for name, values in _typed(data["data"], dict).items()}
-    name = _typed(data["response"], str)
+    """The fields of the runs that a file holds. Raises InputError and KeyError for what could not have been written."""
+    held = files.typed(data["data"], dict)
+    arrays = {files.typed(name, str): files.rows_of_numbers(name, values) for name, values in held.items()}
+    name = files.typed(data["response"], str)
     return {
         "response": arrays.pop(name),
         "response_name": name,
         "variables": arrays,
-        "weights": None if data["weights"] is None else _numbers("weights", data["weights"]),
-        "clusters": None if data["clusters"] is None else tuple(_list_of(data["clusters"], str)),
-        "rows": np.array(_list_of(data["rows"], int), dtype=np.int64),
+        "weights": None if data["weights"] is None else files.rows_of_numbers("weights", data["weights"]),
+        "clusters": None if data["clusters"] is None else tuple(files.list_of(data["clusters"], str)),
+        "rows": np.array(files.list_of(data["rows"], int), dtype=np.int64),
         "record": RunsRecord.from_dict(data),
     }
 
 
 def is_of(data: Mapping[str, Any], sha256: str, count: int) -> bool:
-    """Whether a file was written with as many runs and with this hash. Raises TypeError and KeyError."""
-    return _typed(data["sha256"], str) == sha256 and _typed(data["count"], int) == count
+    """Whether a file was written with as many runs and with this hash. Raises InputError and KeyError."""
+    return files.typed(data["sha256"], str) == sha256 and files.typed(data["count"], int) == count
 
 
 def _note(data: Mapping[str, Any]) -> Reason:
     severity = data.get("severity", "warning")
     check_choice("a severity", severity, ("info", "warning", "fatal"))
-    rows = tuple(_list_of(data.get("rows", []), int))
-    return Reason(_typed(data["code"], str), severity, _typed(data["text"], str), rows)
-
-
-def _typed(value: Any, kind: type[T]) -> T:
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{quoted(value)} where {kind.__name__} is expected")
-    return value
-
-
-def _list_of(values: Any, kind: type[T]) -> list[T]:
-    return [_typed(value, kind) for value in _typed(values, list)]
-
-
-def _numbers(name: str, values: Any) -> list[Any]:
-    """A list of numbers, or of lists of numbers."""
-    for row in _typed(values, list):
-        for value in row if isinstance(row, list) else [row]:
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise TypeError(f"{quoted(name)} holds {quoted(value)}, not a number")
-    return values
+    rows = tuple(files.list_of(data.get("rows", []), int))
+    return Reason(files.typed(data["code"], str), severity, files.typed(data["text"], str), rows)

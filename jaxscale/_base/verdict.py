@@ -1,8 +1,12 @@
 """What is said of a table or a fit, and whether to believe it: reasons with a code and a severity."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.files import number
 
 Severity = Literal["info", "warning", "fatal"]
 
@@ -25,6 +29,19 @@ class Reason:
         """The first clause of the text."""
         return re.split(r"[;:] | \(|, so ", self.text, maxsplit=1)[0]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a file."""
+        return {**vars(self), "rows": list(self.rows), "params": list(self.params)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Reason":
+        """What `to_dict` wrote; older files name no rows and no params."""
+        if data["severity"] not in ("info", "warning", "fatal"):
+            raise InputError("its verdict contradicts its reasons")
+        rows = tuple(int(number(row)) for row in data.get("rows", ()))
+        params = tuple(map(str, data.get("params", ())))
+        return cls(str(data["code"]), data["severity"], str(data["text"]), rows, params)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -41,6 +58,18 @@ class Verdict:
     def codes(self) -> tuple[str, ...]:
         """The codes of all reasons."""
         return tuple(r.code for r in self.reasons)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a file."""
+        return {"trustworthy": self.trustworthy, "reasons": [reason.to_dict() for reason in self.reasons]}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Verdict":
+        """What `to_dict` wrote. Raises InputError where it contradicts itself."""
+        verdict = cls(tuple(map(Reason.from_dict, data["reasons"])))
+        if verdict.trustworthy is not data["trustworthy"]:
+            raise InputError("its verdict contradicts its reasons")
+        return verdict
 
     def __str__(self) -> str:
         worst: dict[str, list[str]] = {}

@@ -136,7 +136,6 @@ def _joined(
 ) -> FitResult:
     """One result of the steps' own: a covariance without cross terms, and the reasons of all verdicts."""
     theta = np.concatenate([part.theta for part in parts])
-    size = len(theta)
     reasons = tuple(
         replace(r, text=f"{part.law.name}: {r.text}", params=tuple(name.get(p, p) for p in r.params))
         for part, name in zip(parts, names, strict=True)
@@ -179,10 +178,7 @@ def _joined(
         theta=theta,
         value=sum(part.value for part in parts),
         gradient_norm=max(part.gradient_norm for part in parts),
-        starts=Starts(
-            "auto", **counts, theta=np.empty((0, size)), value=np.empty(0), status=np.empty(0, int),
-            steps=np.empty(0, int), names=chain.parameter_names,
-        ),
+        starts=Starts.summed("auto", counts, chain.parameter_names),
         verdict=Verdict(tuple(sorted(reasons, key=lambda r: order[r.severity]))),
         identification=Identification(
             worst.identification.condition_number,

@@ -92,7 +92,7 @@ class Draws(Reporting, files.Saved):
             },
             "ranges": {k: list(v) for k, v in self.record.ranges.items()},
             "count": self.record.count,
-            "verdict": formats.verdict_to(self.verdict),
+            "verdict": self.verdict.to_dict(),
             "method": self.method,
             "seed": self.seed,
             "level": self.level,
@@ -117,6 +117,6 @@ def draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:
         seed=int(data["seed"]),
         level=files.level(data["level"]),
         record=RunsRecord(int(data["count"]), ranges=files.pairs(data["ranges"])),
-        verdict=formats.verdict_from(data["verdict"]),
+        verdict=Verdict.from_dict(data["verdict"]),
         runs_sha256=str(data["fit"]["runs_sha256"]),
     )

@@ -11,7 +11,7 @@ from jaxscale._base import files
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Report, Reporting, Table
 from jaxscale._base.text import inert, plain, quoted
-from jaxscale._fitting import formats
+from jaxscale._base.verdict import Verdict
 from jaxscale._fitting.result import FitResult, fit_from
 from jaxscale._pooling.sharing import Sharing
 from jaxscale.laws import Law
@@ -188,7 +188,7 @@ def fits_from(data: Mapping[str, Any], law: Law | None) -> Fits:
 def _sharing_to(sharing: Sharing) -> dict[str, Any]:
     named = {k: v for k, v in vars(sharing).items() if k != "verdict"}
     named["intervals"] = {k: list(v) for k, v in sharing.intervals.items()}
-    return files.finite({**named, "verdict": formats.verdict_to(sharing.verdict)})
+    return files.finite({**named, "verdict": sharing.verdict.to_dict()})
 
 
 def _sharing_from(data: Mapping[str, Any]) -> Sharing:
@@ -216,5 +216,5 @@ def _sharing_from(data: Mapping[str, Any]) -> Sharing:
         freedom=maybe("freedom"),
         p_value=files.number_or_none(data["p_value"]),
         test=str(data["test"]),
-        verdict=formats.verdict_from(data["verdict"]),
+        verdict=Verdict.from_dict(data["verdict"]),
     )

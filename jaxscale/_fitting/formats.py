@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.files import DRAWS_FORMAT, FIT_FORMAT, FITS_FORMAT, number
+from jaxscale._base.files import DRAWS_FORMAT, FIT_FORMAT, FITS_FORMAT
 from jaxscale._base.text import inert, quoted
-from jaxscale._base.verdict import Reason, Verdict
 from jaxscale.laws import Law, get
 
 _NOUNS = {FIT_FORMAT: "FitResult", FITS_FORMAT: "Fits", DRAWS_FORMAT: "Draws"}
@@ -65,29 +64,3 @@ def law_of(data: Mapping[str, Any], law: Law | None) -> Law:
         return get(name, **data["law_options"])
     except InputError as error:
         raise InputError(f"{error}; a law of your own is given as law=...") from None
-
-
-def verdict_to(verdict: Verdict) -> dict[str, Any]:
-    reasons = [{**vars(r), "rows": list(r.rows), "params": list(r.params)} for r in verdict.reasons]
-    return {"trustworthy": verdict.trustworthy, "reasons": reasons}
-
-
-def verdict_from(data: Mapping[str, Any]) -> Verdict:
-    verdict = Verdict(
-        tuple(
-            Reason(
-                str(r["code"]),
-                r["severity"],
-                str(r["text"]),
-                tuple(int(number(row)) for row in r.get("rows", ())),
-                tuple(map(str, r.get("params", ()))),
-            )
-            for r in data["reasons"]
-        )
-    )
-    if (
-        any(r.severity not in ("info", "warning", "fatal") for r in verdict.reasons)
-        or verdict.trustworthy is not data["trustworthy"]
-    ):
-        raise InputError("its verdict contradicts its reasons")
-    return verdict

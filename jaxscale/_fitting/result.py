@@ -1,6 +1,6 @@
 """A finished fit: what was found, how sure it is, and whether to believe it; written to and read from plain JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,23 +16,22 @@ from scipy.special import ndtri
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Reporting, Table
-from jaxscale._base.text import inert, plain, quoted
+from jaxscale._base.text import inert, plain
 from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._data.runs import Runs
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._fitting import formats
 from jaxscale._fitting.card import Card, make_card
-from jaxscale._problem.objectives import OBJECTIVES, Huber, Objective, StudentT
+from jaxscale._problem.objectives import Objective, objective_from
 from jaxscale._problem.problem import Noise, Problem, make_problem
 from jaxscale._solver.outcome import Starts
 from jaxscale._trust.covariance import Covariance
 from jaxscale._trust.identification import Identification
-from jaxscale._trust.intervals import Intervals, natural_errors
+from jaxscale._trust.intervals import Intervals
 from jaxscale._trust.matched import AtNoise
 from jaxscale.laws import Law
 
 # What the methods of intervals are called in a report.
-_SHAPES = {"huber": ("delta",), "student": ("scale", "freedom")}  # numbers of an objective that a file holds
 _METHODS = {
     "powell_sandwich": "robust standard errors (sandwich with Powell's kernel)",
     "leverage_sandwich": "robust standard errors (sandwich, residuals corrected for leverage)",
@@ -191,7 +190,7 @@ class FitResult(Reporting, files.Saved):
         draws = f" of {self.intervals.draws} draws" if self.intervals.draws else ""
         parameters = Table(
             "Parameters",
-            ("name", "value", percent, *map(_heading, self.at_noise), "unit", "note"),
+            ("name", "value", percent, *(second.heading for second in self.at_noise), "unit", "note"),
             tuple(rows),
             f"Intervals: {method}{draws}; {self.intervals.why}." + self._other_estimates(),
         )
@@ -221,7 +220,7 @@ class FitResult(Reporting, files.Saved):
         """What the columns beside the intervals are."""
         if not self.at_noise or self.turning_point is None:
             return ""
-        names = " and ".join(map(_heading, self.at_noise))
+        names = " and ".join(second.heading for second in self.at_noise)
         words = " and ".join(second.objective.words for second in self.at_noise)
         return (
             f" {names[0].upper() + names[1:]}: the same runs by {words}. Residuals up to about the typical one count "
@@ -238,61 +237,34 @@ class FitResult(Reporting, files.Saved):
 
     def to_dict(self) -> dict[str, Any]:
         """The fit in the format `jaxscale.fit/1`: plain dicts, lists, numbers and text; what is missing is None."""
-        o, s, i, c = self.objective, self.starts, self.identification, self.covariance
-        rows = None if self.runs is None else self.runs.to_data()
-        return self._document({
-            "law": self.law.name,
-            "law_options": dict(self.law.options),
-            "params": dict(self.params),
-            "theta": dict(zip(self.law.parameter_names, map(float, self.theta), strict=True)),
-            "precision": self.precision,
-            "objective": {
-                "kind": o.kind,
-                "space": o.space,
-                "delta": o.delta,
-                **_shape(o),
-                "overestimate": o.overestimate,
-                "value": self.value,
-                "gradient_norm": self.gradient_norm,
-                "sigma": self.sigma,
-            },
-            "constraints": {
-                "fixed": dict(self.fixed),
-                "tied": [list(t) for t in self.tied],
-                "bounds": {k: list(map(files.number_or_none, v)) for k, v in self.bounds.items()},
-                "priors": {k: list(v) for k, v in self.priors.items()},
-                "shared": dict(self.shared),
-            },
-            "at_noise": [
-                {"kind": x.objective.kind, **_shape(x.objective), "params": dict(x.params)} for x in self.at_noise
-            ],
-            "noise": None if self.noise is None else dict(vars(self.noise)),
-            "optimizer": self.optimizer,
-            "seed": self.seed,
-            "covariance": None
-            if c is None
-            else {"names": list(c.names), "matrix": c.matrix.tolist(), "method": c.method},
-            "runs": self._summary_of_runs() if rows is None else rows,
-            "starts": {
-                k: getattr(s, k)
-                for k in ("mode", "count", "screened", "finished", "at_best", "failed", "undiscovered")
-            },
-            "verdict": formats.verdict_to(self.verdict),
-            "intervals": {
-                "level": self.intervals.level,
-                "method": self.intervals.method,
-                "why": self.intervals.why,
-                "params": {k: list(v) for k, v in self.intervals.params.items()},
-                "standard_errors": dict(self.intervals.standard_errors),
-                "theta_standard_errors": dict(self.intervals.theta_standard_errors),
-                "draws": self.intervals.draws,
-            },
-            "identification": {
-                "condition_number": i.condition_number,
-                "correlations": dict(i.correlations),
-                "sloppiest": dict(i.sloppiest),
-            },
-        })  # fmt: skip
+        at = {"value": self.value, "gradient_norm": self.gradient_norm, "sigma": self.sigma}
+        return self._document(
+            {
+                "law": self.law.name,
+                "law_options": dict(self.law.options),
+                "params": dict(self.params),
+                "theta": dict(zip(self.law.parameter_names, map(float, self.theta), strict=True)),
+                "precision": self.precision,
+                "objective": {**self.objective.to_dict(), **at},
+                "constraints": {
+                    "fixed": dict(self.fixed),
+                    "tied": [list(t) for t in self.tied],
+                    "bounds": {k: list(map(files.number_or_none, v)) for k, v in self.bounds.items()},
+                    "priors": {k: list(v) for k, v in self.priors.items()},
+                    "shared": dict(self.shared),
+                },
+                "at_noise": [second.to_dict() for second in self.at_noise],
+                "noise": None if self.noise is None else self.noise.to_dict(),
+                "optimizer": self.optimizer,
+                "seed": self.seed,
+                "covariance": None if self.covariance is None else self.covariance.to_dict(),
+                "runs": self._summary_of_runs() if self.runs is None else self.runs.to_data(),
+                "starts": self.starts.to_dict(),
+                "verdict": self.verdict.to_dict(),
+                "intervals": self.intervals.to_dict(),
+                "identification": self.identification.to_dict(),
+            }
+        )
 
     def _summary_of_runs(self) -> dict[str, Any]:
         """What is left of runs that were not in the file the fit was read from."""
@@ -366,17 +338,6 @@ def _findings(verdict: Verdict) -> tuple[str, ...]:
     return (*lines, *counted)
 
 
-def _shape(objective: Objective) -> dict[str, float]:
-    """The numbers of an objective matched to the noise, by name."""
-    return {name: getattr(objective, name) for name in _SHAPES.get(objective.kind, ())}
-
-
-def _heading(second: AtNoise) -> str:
-    """Of the column that holds an estimate matched to the noise."""
-    objective = second.objective
-    return f"Student-t({objective.freedom:g})" if isinstance(objective, StudentT) else "noise-matched"
-
-
 def _objective_words(result: FitResult) -> str:
     o, response = result.objective, result.law.response.name
     extra = f", overestimates x {o.overestimate:g}" if o.overestimate != 1 else ""
@@ -386,45 +347,26 @@ def _objective_words(result: FitResult) -> str:
 def fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
     """What `FitResult.to_dict` described."""
     law = formats.law_of(data, law)
-    theta = _theta_from(data["theta"], law)
-    o, s, i, c, v, pins = (
-        data[k] for k in ("objective", "starts", "identification", "covariance", "intervals", "constraints")
-    )
-    if o["kind"] not in OBJECTIVES:
-        raise InputError(f"unknown objective {quoted(o['kind'])}")
-    options = {name: files.number(o[name]) for name in _SHAPES.get(o["kind"], ())}
-    objective = OBJECTIVES[o["kind"]](space=o["space"], overestimate=files.number(o["overestimate"]), **options)
-    params = files.numbers(data["params"])
-    if set(params) != set(law.parameter_names) or not np.allclose(law.theta(params), theta, rtol=1e-9, atol=1e-9):
-        raise InputError("its params and theta contradict each other")
+    names = law.parameter_names
+    params, theta = _values_from(data, law)
+    pins, found, covariance, noise = data["constraints"], data["objective"], data["covariance"], data.get("noise")
+    objective = objective_from(found)
     runs = None if data["runs"].get("data") is None else Runs.from_data(data["runs"])
     ranges = files.pairs(data["runs"]["ranges"])
-    empty = np.empty(0)
-    counts = {k: int(files.number(s[k])) for k in ("count", "screened", "finished", "at_best", "failed")}
-    condition = files.number(i["condition_number"], float("inf"))
     return FitResult(
         law=law,
-        params=law.natural(theta),
+        params=params,
         theta=theta,
         objective=objective,
-        value=files.number(o["value"]),
-        gradient_norm=files.number(o["gradient_norm"]),
+        value=files.number(found["value"]),
+        gradient_norm=files.number(found["gradient_norm"]),
         precision=str(data["precision"]),
-        sigma=files.number(o["sigma"], float("nan")),
-        starts=Starts(
-            str(s["mode"]),
-            **counts,
-            theta=np.empty((0, len(theta))),
-            value=empty,
-            status=empty.astype(int),
-            steps=empty.astype(int),
-            names=law.parameter_names,
-            undiscovered=files.number_or_none(s.get("undiscovered")),
-        ),
-        verdict=formats.verdict_from(data["verdict"]),
-        identification=Identification(condition, files.numbers(i["correlations"]), files.numbers(i["sloppiest"])),
-        intervals=_intervals_from(v, law, theta),
-        covariance=None if c is None else _covariance_from(c, law),
+        sigma=files.number(found["sigma"], float("nan")),
+        starts=Starts.from_dict(data["starts"], names),
+        verdict=Verdict.from_dict(data["verdict"]),
+        identification=Identification.from_dict(data["identification"]),
+        intervals=Intervals.from_dict(data["intervals"], law, theta),
+        covariance=None if covariance is None else Covariance.from_dict(covariance, names),
         runs=runs,
         record=RunsRecord(int(data["runs"]["count"]), ranges=ranges) if runs is None else runs.record,
         runs_sha256=str(data["runs"]["sha256"]),
@@ -436,61 +378,22 @@ def fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
         optimizer=str(data["optimizer"]),
         seed=int(data["seed"]),
         priors=files.pairs(pins.get("priors", {})),
-        noise=None if data.get("noise") is None else Noise(**files.numbers(data["noise"])),
-        at_noise=_at_noise_from(data["at_noise"] or (), objective, law),
+        noise=None if noise is None else Noise.from_dict(noise),
+        at_noise=tuple(AtNoise.from_dict(second, objective, names) for second in data["at_noise"] or ()),
         shared=files.numbers(pins.get("shared", {})),
     )
 
 
-def _intervals_from(data: Mapping[str, Any], law: Law, theta: np.ndarray) -> Intervals:
-    def errors(kind: str) -> dict[str, float]:
-        return {str(k): files.number(x, float("nan")) for k, x in data[kind].items()}
-
-    # Files of the first weeks have those of theta alone, under the name that those in the parameter's unit have now.
-    of_theta = errors("theta_standard_errors" if "theta_standard_errors" in data else "standard_errors")
-    if not of_theta.keys() <= set(law.parameter_names):
-        raise InputError("its standard errors do not fit its parameters")
-    return Intervals(
-        files.level(data["level"]),
-        str(data["method"]),
-        str(data["why"]),
-        {str(k): files.interval(*ends) for k, ends in data["params"].items()},
-        errors("standard_errors") if "theta_standard_errors" in data else natural_errors(law, theta, of_theta),
-        None if data["draws"] is None else int(data["draws"]),
-        of_theta,
-    )
-
-
-def _theta_from(data: Mapping[str, Any], law: Law) -> np.ndarray:
-    theta = np.array([files.number(data[name]) for name in law.parameter_names])
-    if len(data) != len(theta):
+def _values_from(data: Mapping[str, Any], law: Law) -> tuple[dict[str, float], np.ndarray]:
+    """Params and theta, which say the same twice."""
+    given, params = data["theta"], files.numbers(data["params"])
+    theta = np.array([files.number(given[name]) for name in law.parameter_names])
+    if len(given) != len(theta):
         raise InputError(
-            f"theta names {', '.join(map(inert, data))}, but law {law.name!r} has {', '.join(law.parameter_names)}"
+            f"theta names {', '.join(map(inert, given))}, but law {law.name!r} has {', '.join(law.parameter_names)}"
         )
     if beyond := [name for name, value in law.natural(theta).items() if not np.isfinite(value)]:
         raise InputError(f"theta of {beyond[0]} is beyond what a parameter can be")
-    return theta
-
-
-def _at_noise_from(data: Sequence[Mapping[str, Any]], objective: Objective, law: Law) -> tuple[AtNoise, ...]:
-    found = []
-    for entry in data:
-        params, shape = files.numbers(entry["params"]), _SHAPES.get(entry["kind"])
-        if shape is None or not isinstance(objective, Huber) or set(params) != set(law.parameter_names):
-            raise InputError("its noise-matched estimates do not fit its law or objective")
-        options = {name: files.number(entry[name]) for name in shape}
-        made = OBJECTIVES[entry["kind"]](space=objective.space, overestimate=objective.overestimate, **options)
-        found.append(AtNoise(made, params))
-    return tuple(found)
-
-
-def _covariance_from(data: Mapping[str, Any], law: Law) -> Covariance:
-    names = tuple(map(str, data["names"]))
-    matrix = files.matrix(data["matrix"], len(names))
-    if len(matrix) != len(names) or not set(names) <= set(law.parameter_names):
-        raise InputError("its covariance does not fit its parameters")
-    scale = np.abs(matrix).max(initial=0.0)
-    symmetric = np.allclose(matrix, matrix.T, rtol=1e-9, atol=1e-12 * scale)
-    if not symmetric or np.linalg.eigvalsh(matrix).min(initial=0.0) < -1e-9 * max(scale, 1e-300):
-        raise InputError("its covariance is not one: not symmetric, or with a negative variance")
-    return Covariance(names, matrix, str(data["method"]))
+    if set(params) != set(law.parameter_names) or not np.allclose(law.theta(params), theta, rtol=1e-9, atol=1e-9):
+        raise InputError("its params and theta contradict each other")
+    return law.natural(theta), theta

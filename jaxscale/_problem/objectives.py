@@ -1,11 +1,14 @@
 """The objectives a user may choose: what is summed over the runs and minimised."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.files import number
+from jaxscale._base.text import quoted
 from jaxscale._problem.losses import HuberLoss, Loss, StudentLoss
 
 Space = Literal["log", "raw"]
@@ -16,8 +19,27 @@ FIRST_DELTA = 1e-3  # of the Huber fit that shows the noise, where an objective 
 HUBER_AT_NOISE = 1.345
 
 
+class Written:
+    """An objective as it stands in a file."""
+
+    kind: ClassVar[str]
+    numbers: ClassVar[tuple[str, ...]] = ()  # those of its own that a file holds
+    space: Space
+    overestimate: float
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """Its own numbers by name."""
+        return {name: getattr(self, name) for name in self.numbers}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a file, see `objective_from`."""
+        common = {name: getattr(self, name) for name in ("kind", "space", "delta")}
+        return {**common, **self.shape, "overestimate": self.overestimate}
+
+
 @dataclass(frozen=True)
-class Huber:
+class Huber(Written):
     """Sum over runs of w Huber_delta(residual): squares up to delta, straight lines beyond (Hoffmann et al. 2022, Eq.
     3).
 
@@ -30,6 +52,7 @@ class Huber:
     overestimate: float = 1.0
     space: Space = "log"
     kind: ClassVar[str] = "huber"
+    numbers: ClassVar[tuple[str, ...]] = ("delta",)
 
     def __post_init__(self):
         _check(self, "delta", "overestimate")
@@ -56,7 +79,7 @@ class Huber:
 
 
 @dataclass(frozen=True)
-class SquaredError:
+class SquaredError(Written):
     """Half the sum over runs of w residual^2, on logs ("log") or on the response itself ("raw")."""
 
     space: Space = "log"
@@ -79,7 +102,7 @@ class SquaredError:
 
 
 @dataclass(frozen=True)
-class AbsoluteError:
+class AbsoluteError(Written):
     """Sum over runs of w |residual| (least absolute deviations), reached through Huber fits of ever smaller delta.
 
     `delta` is the last one, as a share of the typical response: the optimum of a log loss moves in the fourth digit
@@ -110,7 +133,7 @@ class AbsoluteError:
 
 
 @dataclass(frozen=True)
-class StudentT:
+class StudentT(Written):
     """Misfit of Student's t with v = `freedom` degrees of freedom: sum over runs of w v s^2 / 2 ln(1 + r^2 / (v s^2)).
 
     Squares within the noise, logarithms far beyond it: the score w r / (1 + r^2 / (v s^2)) falls off, so that a run far
@@ -128,6 +151,7 @@ class StudentT:
     overestimate: float = 1.0
     space: Space = "log"
     kind: ClassVar[str] = "student"
+    numbers: ClassVar[tuple[str, ...]] = ("scale", "freedom")
     delta: ClassVar[float] = float("inf")  # straight nowhere
 
     def __post_init__(self):
@@ -157,6 +181,15 @@ class StudentT:
 
 Objective = Huber | SquaredError | AbsoluteError | StudentT
 OBJECTIVES: dict[str, type] = {k.kind: k for k in (Huber, SquaredError, AbsoluteError, StudentT)}
+
+
+def objective_from(data: Mapping[str, Any]) -> Objective:
+    """The objective that `to_dict` described. Raises InputError for a kind that is not known."""
+    made = OBJECTIVES.get(data["kind"])
+    if made is None:
+        raise InputError(f"unknown objective {quoted(data['kind'])}")
+    own = {name: number(data[name]) for name in made.numbers}
+    return made(space=data["space"], overestimate=number(data["overestimate"]), **own)
 
 
 def _check(objective: Any, *names: str) -> None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.files import numbers
 from jaxscale._data.runs import Runs
 from jaxscale._problem.arrays import Layout, Points, ProblemArrays, Task, bucket
 from jaxscale._problem.evaluate import residual_space
@@ -36,6 +38,15 @@ class Noise:
     def dispersion(self) -> float:
         """What one unit of the objective's rise means, see above."""
         return self.square / self.slope
+
+    def to_dict(self) -> dict[str, float]:
+        """Plain data for a file."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Noise":
+        """What `to_dict` wrote."""
+        return cls(**numbers(data))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,18 +1,20 @@
 """What a search found: its optima, the lowest, and how many starts agree."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from jaxscale._base.files import number, number_or_none
 from jaxscale._problem.arrays import Solutions
 from jaxscale._problem.problem import Problem
 from jaxscale._solver.solve_stack import joined
 from jaxscale.optim import CONVERGED, NOT_FINITE, STATUS_TEXT
 
 CERTAIN_ENOUGH = 0.05  # expected share of starts that would lead to an optimum not yet seen
+_COUNTS = ("count", "screened", "finished", "at_best", "failed")
 SAME_OPTIMUM = 1e-6  # optima whose objectives differ by less, relatively, count as one
 
 
@@ -121,6 +123,37 @@ class Starts:
             status=solutions.status,
             steps=solutions.steps,
             names=problem.law.parameter_names,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a file, which does not hold what each start reached."""
+        return {"mode": self.mode, **{k: getattr(self, k) for k in _COUNTS}, "undiscovered": self.undiscovered}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], names: tuple[str, ...]) -> "Starts":
+        """What `to_dict` wrote of a law with parameters of these names."""
+        return cls.summed(
+            str(data["mode"]),
+            {k: int(number(data[k])) for k in _COUNTS},
+            names,
+            number_or_none(data.get("undiscovered")),
+        )
+
+    @classmethod
+    def summed(
+        cls, mode: str, counts: Mapping[str, int], names: tuple[str, ...], undiscovered: float | None = None
+    ) -> "Starts":
+        """A record of counts alone."""
+        nothing = np.empty(0)
+        return cls(
+            mode,
+            **counts,
+            theta=np.empty((0, len(names))),
+            value=nothing,
+            status=nothing.astype(int),
+            steps=nothing.astype(int),
+            names=names,
+            undiscovered=undiscovered,
         )
 
     def __str__(self) -> str:

@@ -1,10 +1,14 @@
 """Covariances of the free values: the sandwich at the optimum, and those of draws."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import gammainc, gammaincinv
 
+from jaxscale._base import files
+from jaxscale._base.errors import InputError
 from jaxscale._trust.linearization import Linearization
 
 LEAST_ROOM = 1e-3  # of 1 - leverage, where residuals are divided by it
@@ -21,6 +25,23 @@ class Covariance:
     names: tuple[str, ...]
     matrix: np.ndarray
     method: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a file."""
+        return {"names": list(self.names), "matrix": self.matrix.tolist(), "method": self.method}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], among: Sequence[str]) -> "Covariance":
+        """What `to_dict` wrote. Raises InputError for names not `among` those, or what is no covariance."""
+        names = tuple(map(str, data["names"]))
+        matrix = files.matrix(data["matrix"], len(names))
+        if len(matrix) != len(names) or not set(names) <= set(among):
+            raise InputError("its covariance does not fit its parameters")
+        scale = np.abs(matrix).max(initial=0.0)
+        symmetric = np.allclose(matrix, matrix.T, rtol=1e-9, atol=1e-12 * scale)
+        if not symmetric or np.linalg.eigvalsh(matrix).min(initial=0.0) < -1e-9 * max(scale, 1e-300):
+            raise InputError("its covariance is not one: not symmetric, or with a negative variance")
+        return cls(names, matrix, str(data["method"]))
 
 
 def powell_covariance(at: Linearization) -> Covariance | None:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from jaxscale._base.files import number, numbers
 from jaxscale._trust.linearization import Linearization
 
 
@@ -19,6 +21,20 @@ class Identification:
     condition_number: float
     correlations: Mapping[str, float]
     sloppiest: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a file."""
+        return {
+            "condition_number": self.condition_number,
+            "correlations": dict(self.correlations),
+            "sloppiest": dict(self.sloppiest),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Identification":
+        """What `to_dict` wrote; a condition number that is missing is infinite."""
+        condition = number(data["condition_number"], float("inf"))
+        return cls(condition, numbers(data["correlations"]), numbers(data["sloppiest"]))
 
 
 def identify(at: Linearization, units: np.ndarray) -> Identification:

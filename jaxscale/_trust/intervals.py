@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
+from jaxscale._base import files
+from jaxscale._base.errors import InputError
 from jaxscale._base.validation import Progress
 from jaxscale._trust.covariance import Covariance, covariance_of
 from jaxscale._trust.interval_method import FEWEST_RUNS_FOR_PAIRS
@@ -36,6 +39,43 @@ class Intervals:
     standard_errors: dict[str, float] = field(default_factory=dict)
     draws: int | None = None
     theta_standard_errors: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a file."""
+        return {
+            "level": self.level,
+            "method": self.method,
+            "why": self.why,
+            "params": {k: list(v) for k, v in self.params.items()},
+            "standard_errors": dict(self.standard_errors),
+            "theta_standard_errors": dict(self.theta_standard_errors),
+            "draws": self.draws,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], law: Law, theta: np.ndarray) -> "Intervals":
+        """What `to_dict` wrote of a law fitted at theta, (n_parameters,).
+
+        Files of the first weeks have standard errors of theta alone, under the name that those in the parameter's unit
+        have now.
+        """
+
+        def errors(kind: str) -> dict[str, float]:
+            return {str(k): files.number(x, float("nan")) for k, x in data[kind].items()}
+
+        old = "theta_standard_errors" not in data
+        of_theta = errors("standard_errors" if old else "theta_standard_errors")
+        if not of_theta.keys() <= set(law.parameter_names):
+            raise InputError("its standard errors do not fit its parameters")
+        return cls(
+            level=files.level(data["level"]),
+            method=str(data["method"]),
+            why=str(data["why"]),
+            params={str(k): files.interval(*ends) for k, ends in data["params"].items()},
+            standard_errors=natural_errors(law, theta, of_theta) if old else errors("standard_errors"),
+            draws=None if data["draws"] is None else int(data["draws"]),
+            theta_standard_errors=of_theta,
+        )
 
 
 def bias_corrected(draws: np.ndarray, estimate: float, level: float) -> tuple[float, float]:

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import optax
 
+from jaxscale._base.errors import InputError
+from jaxscale._base.files import numbers
 from jaxscale._problem.losses import Loss, Prior, StudentLoss
-from jaxscale._problem.objectives import Huber, StudentT
+from jaxscale._problem.objectives import Huber, Objective, StudentT, objective_from
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.slopes import slopes_of
 from jaxscale._problem.stack import Stack
@@ -28,6 +30,26 @@ class AtNoise:
 
     objective: Huber | StudentT
     params: Mapping[str, float]
+
+    @property
+    def heading(self) -> str:
+        """Of a column that holds the estimate."""
+        objective = self.objective
+        return f"Student-t({objective.freedom:g})" if isinstance(objective, StudentT) else "noise-matched"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a file; space and overestimate are those of the fit beside which it stands."""
+        return {"kind": self.objective.kind, **self.objective.shape, "params": dict(self.params)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], beside: Objective, names: Sequence[str]) -> "AtNoise":
+        """What `to_dict` wrote beside a fit with that objective and parameters of these names."""
+        params = numbers(data["params"])
+        if data["kind"] not in ("huber", "student") or not isinstance(beside, Huber) or set(params) != set(names):
+            raise InputError("its noise-matched estimates do not fit its law or objective")
+        made = objective_from({**data, "space": beside.space, "overestimate": beside.overestimate})
+        assert isinstance(made, Huber | StudentT)
+        return cls(made, params)
 
 
 def estimates_at_noise(

@@ -8,6 +8,14 @@ import pytest
 from helpers import LAW, TRUTH, sweep
 
 import jaxscale as js
+from jaxscale._base import files
+from jaxscale._base.verdict import Verdict
+from jaxscale._problem.objectives import objective_from
+from jaxscale._problem.problem import Noise
+from jaxscale._solver.outcome import Starts
+from jaxscale._trust.covariance import Covariance
+from jaxscale._trust.identification import Identification
+from jaxscale._trust.intervals import Intervals
 
 
 def test_a_result_holds_plain_numbers(result):
@@ -88,6 +96,34 @@ def test_the_standard_errors_of_an_older_file_are_of_theta(name, kinds, tmp_path
     ours, loaded = kinds[name].intervals, js.FitResult.load(tmp_path / "old.json").intervals
     assert loaded.theta_standard_errors == ours.theta_standard_errors
     assert loaded.standard_errors == pytest.approx(ours.standard_errors, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_each_part_of_a_fit_writes_and_reads_itself(name, kinds):
+    made = kinds[name]
+    written = json.loads(json.dumps(files.finite(made.intervals.to_dict())))
+    assert Intervals.from_dict(written, made.law, made.theta) == made.intervals
+    assert Verdict.from_dict(made.verdict.to_dict()) == made.verdict
+    assert Starts.from_dict(made.starts.to_dict(), LAW.parameter_names).to_dict() == made.starts.to_dict()
+    assert Identification.from_dict(files.finite(made.identification.to_dict())) == made.identification
+    if made.covariance is not None:
+        again = Covariance.from_dict(made.covariance.to_dict(), made.law.parameter_names)
+        np.testing.assert_array_equal(again.matrix, made.covariance.matrix)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        js.Huber(0.02, 2.0, "raw"),
+        js.SquaredError("raw", 3.0),
+        js.AbsoluteError(overestimate=2.0),
+        js.StudentT(3.0, 0.1),
+    ],
+)
+def test_an_objective_and_its_noise_write_and_read_themselves(objective):
+    assert objective_from(objective.to_dict()) == objective
+    noise = Noise(0.01, 0.5, 2e-5)
+    assert Noise.from_dict(noise.to_dict()) == noise
 
 
 def test_a_loaded_fit_goes_where_a_fit_goes(kinds, tmp_path):

@@ -17,7 +17,7 @@ import pandas as pd
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import PATH_LIMIT, quoted
-from jaxscale._data.runs import Runs
+from jaxscale._data.runs import Runs, read_quietly
 from jaxscale._data.tables import read_frame
 
 __all__ = ["Dataset", "frame", "info", "load", "names", "path"]
@@ -245,7 +245,7 @@ def load(name: str, *, group: str | None = None, **options: Any) -> Runs:
     if "response" in options and "domains" not in options:
         columns.pop("domains", None)
     best = entry.best if options.pop("best", True) else ()
-    runs = Runs.from_frame(table, where=where, **{**columns, **options})
+    runs = read_quietly(table, where=where, **{**columns, **options})
     if not best:
         return runs
     cells = pd.Series(runs.response).groupby([table[column].to_numpy()[runs.rows - 1] for column in best])

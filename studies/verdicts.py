@@ -19,6 +19,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -58,9 +59,11 @@ class Case:
     run: str | None = None  # column of independent runs
 
     def runs(self) -> js.Runs:
-        """The table as a user would read it."""
+        """The table as a user would read it; what is doubtful in it is for the verdict to say."""
         columns = {v.name: v.name for v in self.law.variables}
-        return js.Runs.from_frame(self.frame, **columns, response="loss", run=self.run)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", js.DataWarning)
+            return js.Runs.from_frame(self.frame, **columns, response="loss", run=self.run)
 
     def label(self, result: js.FitResult) -> str:
         """good, bad, or neither; the verdict is not looked at."""

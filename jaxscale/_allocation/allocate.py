@@ -26,7 +26,7 @@ from jax import Array, lax
 
 from jaxscale._allocation.constrained import OK, solve_constrained
 from jaxscale._allocation.decision import decide
-from jaxscale._base.errors import InputError
+from jaxscale._base.errors import InputError, PrecisionWarning, warn
 from jaxscale.costs import CostModel
 from jaxscale.laws import Allocation, Law, Params
 from jaxscale.laws._math import floating
@@ -49,7 +49,8 @@ def allocate(
     """The decision variables of least loss within a budget, or of least cost to reach a loss. Pure JAX.
 
     Works under `jit`, `vmap`, `grad`, `jacfwd` and `hessian`, in every parameter, the budget, the cost's assumptions
-    and the values of limits. Needs no start. Follows the caller's dtype; limits want float64.
+    and the values of limits. Needs no start. Follows the caller's dtype. With limits, other variables or a loss to
+    reach hardly an optimum can be certified in float32: answers are nan, of which a `PrecisionWarning` warns.
 
     Without limits the law must be smooth and fall in both N and D, and the cost must grow in both; the whole budget is
     spent. Where the law has no optimum between the ends (an exponent of zero, say), or the limits cannot all be kept,
@@ -94,6 +95,12 @@ def allocate(
     if decision is None:
         logs = optimum(law, cost.log_cost, False, scalars, more, jnp.log(target))
         return Allocation(*map(jnp.exp, logs))
+    if jnp.finfo(dtype).bits < 64:
+        warn(
+            f"allocate with limits, other variables or a loss to reach needs float64; in {dtype}, as here, answers are "
+            "nan. Call it under jax.enable_x64(True), or first jax.config.update('jax_enable_x64', True)",
+            PrecisionWarning,
+        )
     theta = [jnp.log(scalars[p.name]) if p.transform == "log" else scalars[p.name] for p in law.parameters]
     wanted = target if budget is None and law.response.domain != "positive" else jnp.log(target)
     raw = {v.name for v in law.variables if v.domain != "positive"}

@@ -1,5 +1,8 @@
 """The exceptions and warnings a user can catch."""
 
+import sys
+import warnings
+
 
 class JaxscaleError(Exception):
     """Base of every error jaxscale raises on purpose."""
@@ -18,8 +21,16 @@ class JaxscaleWarning(UserWarning):
 
 
 class DataWarning(JaxscaleWarning):
-    """A table was read, but something in it looks unintended (units, duplicates, mixed conventions)."""
+    """A table was read, but rows were dropped, or something looks unintended (units, duplicates, mixed conventions)."""
 
 
 class PrecisionWarning(JaxscaleWarning):
-    """A computation ran in less than float64."""
+    """A computation ran, or numbers came, in less precision than the answer needs."""
+
+
+def warn(message: str, category: type[JaxscaleWarning]) -> None:
+    """Issue a warning that points at the line outside this package from which it came."""
+    frame, level = sys._getframe(1), 1
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "jaxscale":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level + 1)

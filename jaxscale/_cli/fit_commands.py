@@ -34,6 +34,7 @@ from jaxscale._cli.flags import (
     Where,
     option,
 )
+from jaxscale._cli.process import left_to_the_report
 
 _DEMO_BUDGETS = (1e21, 1e22, 1e23, 1e24)
 
@@ -155,7 +156,8 @@ def fit(
         ]:
             raise InputError(f"{unusable[0]} cannot be used with a chain of laws")
         fitting = {name: value for name, value in fitting.items() if name not in ("starts", "tied")}
-        checked = js.read_runs(runs, **reading, **others)
+        with left_to_the_report(output is None and not as_json):
+            checked = js.read_runs(runs, **reading, **others)
         with printing.progress("fitting") as progress:
             record = js.fit_chain(chosen, checked, joint=joint, **fitting, progress=progress)
     elif joint:
@@ -163,7 +165,8 @@ def fit(
             f"--joint belongs to a chain of laws, such as 'chinchilla >> gadre_err'; {chosen.name} is none"
         )
     elif by is None:
-        checked = js.read_runs(runs, **reading, **others)
+        with left_to_the_report(output is None and not as_json):
+            checked = js.read_runs(runs, **reading, **others)
         with printing.progress("fitting") as progress:
             record = js.fit(chosen, checked, **fitting, progress=progress)
     else:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jaxscale._base.errors import JaxscaleWarning
+from jaxscale._base.errors import DataWarning, JaxscaleWarning
 from jaxscale._base.text import inert
 
 
@@ -23,6 +23,15 @@ def spoken_warnings(debug: bool) -> Iterator[None]:
         warnings.simplefilter("default" if debug else "ignore")
         warnings.simplefilter("always", JaxscaleWarning)
         warnings.showwarning = lambda message, *_, **__: print(f"warning: {inert(message)}", file=sys.stderr)
+        yield
+
+
+@contextmanager
+def left_to_the_report(printed: bool) -> Iterator[None]:
+    """No warning of what is noticed in a table, where a report is printed that says it."""
+    with warnings.catch_warnings():
+        if printed:
+            warnings.simplefilter("ignore", DataWarning)
         yield
 
 

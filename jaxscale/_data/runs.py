@@ -9,8 +9,8 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 
-from jaxscale._base.errors import InputError
-from jaxscale._base.text import escape_html, format_number, inert, plural, quoted
+from jaxscale._base.errors import DataWarning, InputError, PrecisionWarning, warn
+from jaxscale._base.text import escape_html, format_number, inert, listed, plural, quoted
 from jaxscale._data.columns import Column, where_to_find
 from jaxscale._data.notes import DUPLICATE_ROWS, duplicate_note
 from jaxscale._data.reading import read_fields
@@ -110,13 +110,17 @@ class Runs:
         columns      any other variable by its symbol, U="unique_tokens"; a list of columns makes a vector
 
         Only columns in use are checked. A recognised U, or a recognised C beside N and D, is left out where it has a
-        bad cell. Raises InputError.
+        bad cell. Raises InputError. Warns (`DataWarning`) of rows dropped and of what looks unintended, and
+        (`PrecisionWarning`) of columns in float16.
         """
+        table = as_frame(frame)
         fields = read_fields(
-            as_frame(frame), N=N, D=D, C=C, loss=loss, response=response, weights=weights, run=run, where=where,
+            table, N=N, D=D, C=C, loss=loss, response=response, weights=weights, run=run, where=where,
             on_bad=on_bad, loss_unit=loss_unit, domains=domains, row_numbers=row_numbers, **columns,
         )  # fmt: skip
-        return cls(**fields)
+        runs = cls(**fields)
+        _warn(runs.record, table)
+        return runs
 
     @property
     def count(self) -> int:
@@ -245,6 +249,23 @@ def read_runs(source: Any, **options: Any) -> Runs:
 def as_runs(source: Any, **options: Any) -> Runs:
     """Runs as they are, and anything else as `read_runs` reads it."""
     return source if isinstance(source, Runs) else read_runs(source, **options)
+
+
+def read_quietly(source: Any, **options: Any) -> Runs:
+    """`as_runs` without a warning, for tables of which what is noticed is said in another way."""
+    return source if isinstance(source, Runs) else Runs(**read_fields(read_frame(source), **options))
+
+
+def _warn(record: RunsRecord, frame: pd.DataFrame) -> None:
+    if doubts := record.doubts():
+        warn(f"look at the table: {'. '.join(doubts)}", DataWarning)
+    used = [name for c in record.columns.values() for name in ((c,) if isinstance(c, str) else c)]
+    if narrow := [name for name in used if frame[name].dtype == np.float16]:
+        warn(
+            f"column{'s' * (len(narrow) > 1)} {listed(narrow)}: float16 rounds by up to 0.05 %, which may be more than "
+            "what tells laws apart; keep the numbers in float32 or float64 from where they are measured",
+            PrecisionWarning,
+        )
 
 
 def _finite(name: str, values: Any) -> np.ndarray:

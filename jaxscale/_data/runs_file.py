@@ -54,10 +54,18 @@ class RunsRecord:
             left_out = f"{plural(self.filtered, 'row')} left out, kept where "
             lines.append(("filter", left_out + " and ".join(map(inert, self.filters))))
         if self.dropped:
-            first = self.dropped[0]
-            example = f"first row {first.row}: {quoted(first.column)} {inert(first.reason)}"
-            lines.append(("dropped", f"{plural(len(self.dropped), 'row')} with a bad cell, {example}"))
+            lines.append(("dropped", self._dropped_rows()))
         return lines
+
+    def doubts(self) -> tuple[str, ...]:
+        """What a person should look at before the runs are used: rows dropped, and what looks unintended."""
+        dropped = (f"dropped {self._dropped_rows()}",) if self.dropped else ()
+        return (*dropped, *(inert(note.text) for note in self.notes if note.severity != "info"))
+
+    def _dropped_rows(self) -> str:
+        first = self.dropped[0]
+        example = f"first row {first.row}: {quoted(first.column)} {inert(first.reason)}"
+        return f"{plural(len(self.dropped), 'row')} with a bad cell, {example}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, numbers and text."""

@@ -14,7 +14,7 @@ from jaxscale._base.devices import workers
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import inert, plural, quoted
 from jaxscale._base.validation import Progress
-from jaxscale._data.runs import Runs, as_runs
+from jaxscale._data.runs import Runs, read_quietly
 from jaxscale._data.tables import read_frame
 from jaxscale._fitting.fit_stack import fit_stack, make_result
 from jaxscale._fitting.fits import Entry, Failure, Fits, GroupValue, group_name
@@ -151,7 +151,7 @@ def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: FitOpt
     with jax.enable_x64(True):
         for k, group in enumerate(groups):
             try:
-                runs = as_runs(group.rows, row_numbers=group.numbers, **reading)
+                runs = read_quietly(group.rows, row_numbers=group.numbers, **reading)
                 problem = how.problem(runs)
                 stacks.setdefault((stacked_rows(problem), len(problem.losses)), []).append((k, problem, runs))
             except InputError as error:
@@ -211,7 +211,7 @@ def _fit_shared(
     with jax.enable_x64(True):
         for k, group in enumerate(groups):
             try:
-                runs = as_runs(group.rows, row_numbers=group.numbers, **reading)
+                runs = read_quietly(group.rows, row_numbers=group.numbers, **reading)
                 problems.append(how.problem(runs))
                 tables.append(runs)
                 fitted.append(k)

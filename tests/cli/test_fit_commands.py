@@ -90,6 +90,19 @@ def test_bad_rows_are_dropped_only_when_asked_and_counted(jaxscale, folder):
     assert [(row["row"], row["column"]) for row in json.loads(out)["runs"]["dropped"]] == [(31, "tokens")]
 
 
+def test_a_doubtful_table_is_warned_of_where_no_report_says_so(jaxscale, folder):
+    (folder / "gap.csv").write_text(table_text() + "1e9,,3.0\n")
+    flags = ("fit", "gap.csv", "--on-bad", "drop", "--intervals", "none")
+    warning = "warning: look at the table: dropped 1 row with a bad cell, first row 31: 'tokens' missing\n"
+    status, out, err = jaxscale(*flags)
+    assert (status, err) == (0, "")
+    assert "1 row with a bad cell, first row 31: 'tokens' missing" in " ".join(out.split())
+    assert jaxscale(*flags, "--json")[2] == warning
+    assert jaxscale(*flags, "-o", "fit.json")[2].startswith(warning)
+    status, out, err = jaxscale("compare", "gap.csv", "--on-bad", "drop", "--laws", "chinchilla", "--rolling", "D")
+    assert (status, err) == (0, warning) and "bad cell" not in out
+
+
 def test_a_column_of_groups_is_pointed_out_where_the_fit_cannot_be_trusted(jaxscale, folder):
     rows = table_text().splitlines()
     groups = [f"{row},{name}" for row, name in zip(rows, ["corpus", *["web", "code", "books"] * 10], strict=True)]

@@ -8,8 +8,11 @@ import pandas as pd
 import pytest
 from helpers import FOUR, four_runs
 
-from jaxscale._base.errors import InputError
+from jaxscale._base.errors import DataWarning, InputError
 from jaxscale._data.runs import Runs
+
+# Tables of a few made-up rows are doubtful by nature; what is warned of has tests in test_reading.py.
+pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
 
 N, D, LOSS = FOUR.values()
 
@@ -68,7 +71,8 @@ def test_a_bad_cell_is_named_or_dropped(changes: dict, options: dict, column: st
     assert re.search(rf"column '{column}' .* of 4 cells .*row {row} holds '.*', {reason}", message)
     assert 'on_bad="drop" (--on-bad drop)' in message
     if "4 of 4" not in message:
-        runs = Runs.from_frame(four_runs(**changes), **options, on_bad="drop")
+        with pytest.warns(DataWarning, match=rf"dropped 1 row with a bad cell, first row {row}: '{column}' {reason}"):
+            runs = Runs.from_frame(four_runs(**changes), **options, on_bad="drop")
         (dropped,) = runs.record.dropped
         assert dropped.row == row and dropped.column == column and dropped.reason.startswith(reason)
         assert runs.count == runs.record.count == 3
@@ -88,7 +92,8 @@ def test_all_bad_cells_come_in_one_message() -> None:
         "column 'tokens' (D): 2 of 4 cells cannot be used, rows 2, 4; row 2 holds '0', not above"
     )
     assert len(lines) == 3
-    runs = Runs.from_frame(bad, on_bad="drop")
+    with pytest.warns(DataWarning, match="dropped 3 rows"):
+        runs = Runs.from_frame(bad, on_bad="drop")
     assert [(d.row, d.column) for d in runs.record.dropped] == [(1, "params"), (2, "params"), (4, "tokens")]
     with pytest.raises(InputError, match="Every row has a bad cell"):
         Runs.from_frame(four_runs(params=[0, 0, 0, 0]), on_bad="drop")

@@ -11,6 +11,9 @@ import pytest
 from jaxscale._base.errors import InputError
 from jaxscale._data.runs import Runs
 
+# Tables of a few made-up rows are doubtful by nature; what is warned of has tests in test_reading.py.
+pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
+
 
 def named(names: str) -> dict[str, list[float]]:
     """A table of four runs with these columns, no two alike."""

@@ -8,6 +8,9 @@ from helpers import four_runs
 from jaxscale._base.errors import InputError
 from jaxscale._data.runs import Runs
 
+# Tables of a few made-up rows are doubtful by nature; what is warned of has tests in test_reading.py.
+pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
+
 
 @pytest.mark.parametrize(
     ("rule", "rows"),

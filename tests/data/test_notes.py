@@ -6,6 +6,9 @@ from helpers import FOUR, four_runs
 
 from jaxscale._data.runs import Runs
 
+# Tables of a few made-up rows are doubtful by nature; what is warned of has tests in test_reading.py.
+pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
+
 N, D, LOSS = FOUR.values()
 
 

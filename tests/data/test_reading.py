@@ -1,14 +1,18 @@
 """Options of reading a table: units of the loss, weights, vectors, clusters, domains, row numbers."""
 
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from helpers import FOUR, four_runs
 
-from jaxscale._base.errors import InputError
-from jaxscale._data.runs import Runs
+from jaxscale._base.errors import DataWarning, InputError, PrecisionWarning
+from jaxscale._data.runs import Runs, read_quietly, read_runs
+
+# Tables of a few made-up rows are doubtful by nature; what is warned of has tests below.
+pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
 
 N, D, LOSS = FOUR.values()
 
@@ -58,3 +62,35 @@ def test_row_numbers_of_a_part_are_those_of_the_whole() -> None:
     part = frame[frame["group"] == "b"]
     runs = Runs.from_frame(part, row_numbers=np.flatnonzero(frame["group"] == "b") + 1, where="loss < 3")
     assert runs.rows.tolist() == [4]
+
+
+def test_a_doubtful_table_warns_once_at_the_line_that_reads_it() -> None:
+    doubtful = pd.DataFrame(four_runs(params=[0.1, 0.3, 1, 3], tokens=[*D[:3], ""]))
+    for read in (Runs.from_frame, read_runs):
+        with pytest.warns(DataWarning) as caught:
+            read(doubtful, on_bad="drop")
+        (warning,) = caught
+        assert warning.filename == __file__
+        first, second, *_ = str(warning.message).split(". ")
+        assert first == "look at the table: dropped 1 row with a bad cell, first row 4: 'tokens' missing"
+        assert second.startswith("N has a median of 0.3 parameters: if column 'params' is in larger units")
+
+
+def test_what_is_said_elsewhere_does_not_warn() -> None:
+    """By the verdict of each group of `fit_many`, say."""
+    frame = {"params": [0.1, 0.3, 1, 3], "loss": LOSS}
+    with pytest.warns(DataWarning):
+        noted = read_runs(frame)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quiet = read_quietly(frame)
+    assert quiet.record == noted.record and quiet.sha256 == noted.sha256
+    assert read_quietly(quiet) is quiet
+
+
+def test_float16_is_read_with_a_warning() -> None:
+    frame = pd.DataFrame(four_runs()).astype({"loss": np.float16})
+    with pytest.warns(PrecisionWarning, match="column 'loss': float16 rounds by up to 0.05 %"):
+        runs = Runs.from_frame(frame)
+    assert runs.response.tolist() == [float(np.float16(x)) for x in LOSS]
+    assert Runs.from_frame(frame.astype({"loss": np.float32})).count == 4

@@ -17,6 +17,9 @@ from jaxscale._base.verdict import Reason
 from jaxscale._data.runs import Runs
 from jaxscale._data.runs_file import RunsRecord
 
+# Tables of a few made-up rows are doubtful by nature; what is warned of has tests in test_reading.py.
+pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
+
 N, D, LOSS = FOUR.values()
 
 

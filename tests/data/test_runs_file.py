@@ -13,6 +13,9 @@ from hypothesis.extra import numpy as hnp
 from jaxscale._base.errors import InputError
 from jaxscale._data.runs import Runs
 
+# Tables of a few made-up rows are doubtful by nature; what is warned of has tests in test_reading.py.
+pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
+
 N, D, LOSS = FOUR.values()
 
 

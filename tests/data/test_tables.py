@@ -22,6 +22,9 @@ from jaxscale._data import tables
 from jaxscale._data.runs import Runs, read_runs
 from jaxscale._data.tables import read_frame
 
+# Tables of a few made-up rows are doubtful by nature; what is warned of has tests in test_reading.py.
+pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
+
 
 class Interchange:
     """Something with only the interchange protocol."""

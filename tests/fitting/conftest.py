@@ -30,7 +30,8 @@ def full() -> js.FitResult:
     """A fit of a table that was read, so that the record has something to say."""
     frame = sweep().to_frame().rename(columns={"N": "params", "D": "tokens"})
     frame.loc[3, "loss"] = np.nan
-    runs = js.Runs.from_frame(frame, on_bad="drop", where="params > 1e6")
+    with pytest.warns(js.DataWarning, match="dropped 1 row with a bad cell, first row 3: 'loss' missing"):
+        runs = js.Runs.from_frame(frame, on_bad="drop", where="params > 1e6")
     return js.fit("chinchilla", runs)
 
 

@@ -176,6 +176,7 @@ def test_a_bound_that_does_not_bind_changes_nothing(runs):
     assert bound.verdict.codes == free.verdict.codes
 
 
+@pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")  # ten is few parameters
 def test_a_response_that_may_be_negative_is_never_logged():
     law = js.Law.from_loss(
         lambda a, b, *, N: a - b * N**-0.5,

@@ -376,5 +376,6 @@ def test_counts_near_the_largest_number_are_compared_without_overflow():
     }
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", js.DataWarning)
         notes = js.Runs.from_frame(table).record.notes
     assert {"suspicious_units", "mixed_conventions"} <= {n.code for n in notes}

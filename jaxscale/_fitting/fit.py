@@ -81,4 +81,4 @@ def fit(
         (made,) = fit_stack(Stack.of([how.problem(read)]), [read], how, progress)
     if isinstance(made, InputError):
         raise made
-    return made()
+    return made.result

@@ -1,9 +1,9 @@
 """The verbs `fit_many` and `fit_stream`: every group of a table fitted, side by side or together."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +19,7 @@ from jaxscale._data.tables import read_frame
 from jaxscale._fitting.fit_stack import fit_stack, make_result
 from jaxscale._fitting.fits import Entry, Failure, Fits, GroupValue, group_name
 from jaxscale._fitting.options import FitOptions
-from jaxscale._fitting.result import FitResult
+from jaxscale._fitting.pending import Pending
 from jaxscale._pooling.sharing import Ratio, Sharing, fit_together, noise_of
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import MOST_STACKED, Stack, stacked_rows
@@ -160,7 +160,7 @@ def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: FitOpt
         alike[first : first + MOST_STACKED] for alike in stacks.values() for first in range(0, len(alike), MOST_STACKED)
     ]
 
-    def fitted(part: Sequence[tuple[int, Problem, Runs]]) -> list[tuple[int, Callable[[], FitResult] | InputError]]:
+    def fitted(part: Sequence[tuple[int, Problem, Runs]]) -> list[tuple[int, Pending | InputError]]:
         indices, problems, tables = zip(*part, strict=True)
         with jax.enable_x64(True):  # a setting of each thread
             return list(zip(indices, fit_stack(Stack.of(problems), tables, how), strict=True))
@@ -169,7 +169,7 @@ def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: FitOpt
     worker_count, devices = workers(how.devices)
     with ThreadPoolExecutor(worker_count if worker_count > len(devices) else 1) as pool:
         for k, made in itertools.chain.from_iterable(pool.map(fitted, parts)):
-            entries[k] = Failure("bad_input", str(made)) if isinstance(made, InputError) else cache(made)
+            entries[k] = Failure("bad_input", str(made)) if isinstance(made, InputError) else made
     return [(group, entries[k]) for k, group in enumerate(groups)]
 
 
@@ -230,7 +230,7 @@ def _fit_shared(
                 again["test"] = Ratio(sharing.statistic, sharing.constraints, sharing.freedom, sharing.p_value)
         sharing, members, _ = fit_together(problems, tables, widths, intervals=how.intervals, **options, **again)
     for k, member in zip(fitted, members, strict=True):
-        entries[k] = cache(partial(make_result, member, how))
+        entries[k] = Pending(partial(make_result, member, how))
     return _fits(by, [(group, entries[k]) for k, group in enumerate(groups)], sharing)
 
 

@@ -1,6 +1,6 @@
 """Starts x tables -> one batched solve -> the best of each, its intervals and verdict -> results."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -12,6 +12,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.options import FitOptions, float_or_none
+from jaxscale._fitting.pending import Pending
 from jaxscale._fitting.result import FitResult
 from jaxscale._problem.arrays import Solutions
 from jaxscale._problem.problem import Noise, Problem
@@ -39,8 +40,8 @@ def fit_stack(
     how: FitOptions,
     progress: Progress | None = None,
     near: np.ndarray | None = None,
-) -> list[Callable[[], FitResult] | InputError]:
-    """Fit every table of a stack: what makes its result, or why there is none. Call under float64.
+) -> list[Pending | InputError]:
+    """Fit every table of a stack: its fit, or why there is none. Call under float64.
 
     The verdict and the record of each table are made when asked for, with its second estimate, for all tables at once.
     `near`, (tables, free), are further starts, which count only where they end lower than all others.
@@ -78,7 +79,7 @@ def fit_stack(
         )
         return make_result(fitted, how)
 
-    made: list[Callable[[], FitResult] | InputError] = []
+    made: list[Pending | InputError] = []
     for k, found in enumerate(searches):
         wanted = how.starts if isinstance(how.starts, int) else 0
         if not np.isfinite(found.lowest):
@@ -87,7 +88,7 @@ def fit_stack(
             text = f"starts={wanted}, but law {how.law.name!r} is finite at only {len(found.tried)} of the points known"
             made.append(InputError(text))
         else:
-            made.append(partial(result, k))
+            made.append(Pending(partial(result, k)))
     return made
 
 
@@ -121,9 +122,9 @@ def _fit_at_noise(
     searches: Sequence[Search],
     free: np.ndarray,
     at: Sequence[Linearization],
-) -> list[Callable[[], FitResult] | InputError]:
+) -> list[Pending | InputError]:
     """Fit every table by an objective matched to the noise that its first fit shows, and priors weighed against it."""
-    made: dict[int, Callable[[], FitResult] | InputError] = {}
+    made: dict[int, Pending | InputError] = {}
     for k, table in enumerate(runs):
         if not np.isfinite(searches[k].lowest):
             made[k] = _nowhere_finite(how, searches[k])

@@ -1,6 +1,6 @@
 """Fits of the groups of a table, those that failed among them, and their file."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.report import Report, Reporting, Table
 from jaxscale._base.text import inert, plain, quoted
 from jaxscale._base.verdict import Verdict
+from jaxscale._fitting.pending import Pending
 from jaxscale._fitting.result import FitResult, fit_from
 from jaxscale._pooling.sharing import Sharing
 from jaxscale.laws import Law
@@ -25,7 +26,7 @@ class Failure:
     text: str
 
 
-Entry = FitResult | Failure | Callable[[], FitResult]
+Entry = FitResult | Failure | Pending
 GroupValue = str | int | float | bool | None
 
 
@@ -36,7 +37,7 @@ class Fits(Reporting, files.Saved):
     by: the column that groups are of, or several. A group of one column is called by its value, as text, one of several
     by their values with commas between them, as in a CSV file: `fits["c4, adamw"]`, or `fits["c4", "adamw"]`. values:
     of several columns, those of each group as they are in the table, None where one is missing; empty for one column.
-    `entries` may hold what makes a result in place of the result: verdicts are reached when somebody looks.
+    `entries` may hold fits that are `Pending`: their verdicts are reached when somebody looks.
     `sharing` is the record of the joint fit where groups share parameters.
     """
 
@@ -160,7 +161,7 @@ def _cell(text: str) -> str:
 
 
 def _made(entry: Entry) -> FitResult | Failure:
-    return entry if isinstance(entry, FitResult | Failure) else entry()
+    return entry.result if isinstance(entry, Pending) else entry
 
 
 def fits_from(data: Mapping[str, Any], law: Law | None) -> Fits:

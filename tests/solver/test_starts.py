@@ -1,32 +1,25 @@
-"""Where fits start: the published grid, starts in the units of the table, and starts for laws nothing is known of."""
+"""Where fits start: the published grid, screened points, given starts, and what is refused."""
 
 import itertools
 
 import jax
 import numpy as np
 import pytest
+from helpers import LAW, TRUTH, sweep
 from oracles import PAPER_GRID, table_of
 
 import jaxscale as js
-from jaxscale._problem.arrays import Solutions
 from jaxscale._problem.objectives import Huber
 from jaxscale._problem.problem import make_problem
 from jaxscale._problem.stack import Stack
-from jaxscale._solver.outcome import undiscovered
-from jaxscale._solver.projection import linear_parameters
-from jaxscale._solver.search import meeting
 from jaxscale._solver.starts import published_grid, screened
-from jaxscale.optim import CONVERGED, STEP_LIMIT
 
-TRUTH = js.laws.chinchilla.published["besiroglu"].params
-LAW = js.laws.chinchilla
 CLIFF = js.Law.from_loss(lambda E, A, alpha, *, N: E + A * N**-alpha / (alpha < 1.0), name="cliff")
 
 
 @pytest.fixture(scope="module")
 def runs() -> js.Runs:
-    N, D = js.synthetic.isoflop_design(np.geomspace(1e18, 1e21, 6), 10)
-    return js.synthetic.observe(LAW, TRUTH, {"N": N, "D": D}, noise=0.005, seed=1)
+    return sweep()
 
 
 @pytest.fixture(autouse=True)
@@ -147,49 +140,6 @@ def test_starts_that_are_not_finite_are_left_out(runs):
     assert np.all(pool.free[0][usable][:, 2] < 0)  # log alpha
 
 
-def test_linear_parameters_are_found_for_every_law(runs):
-    mine = js.Law.from_loss(lambda A, alpha, E, B, beta, *, N, D: E + A * N**-alpha + B * D**-beta)
-    for law, expected in {
-        LAW: "ABE",
-        mine: "AEB",
-        js.laws.power_law(): "AE",
-        js.laws.kaplan_nd: "",  # of degree one in none alone
-    }.items():
-        assert "".join(linear_parameters(make_problem(law, runs, Huber()))) == expected
-
-
-def test_linear_parameters_are_solved_for(runs):
-    """E, A and B enter linearly: for the exponents drawn they are the least-squares values, by NumPy's own solver."""
-    N, D, loss = runs.variables["N"], runs.variables["D"], runs.response
-    checked = 0
-    for a, b, e, alpha, beta in pool_of(make_problem(LAW, runs, Huber()), least=200):
-        if not (alpha < 1 and beta < 1):
-            continue
-        design = np.stack([N**-alpha, np.ones_like(N), D**-beta], axis=1) / loss[:, None]
-        exact = np.linalg.lstsq(design, np.ones_like(loss), rcond=1e-12)[0]
-        if np.all(exact > 0) and np.linalg.cond(design / np.linalg.norm(design, axis=0)) < 100:
-            np.testing.assert_allclose(np.exp([a, e, b]), exact, rtol=1e-3)
-            checked += 1
-    assert checked >= 3
-
-
-UNSEEN = {  # objectives of converged starts, of others, and w (w + 1) / (n (n - 1))
-    "all agree": ([1.0] * 8, [], 2 / 56),
-    "agree but for rounding": ([1.0, 1.0 + 1e-9] * 4, [], 2 / 56),
-    "two optima": ([1.0] * 5 + [2.0] * 3, [], 6 / 56),
-    "some did not converge": ([1.0] * 5, [3.0, 4.0, np.inf], 20 / 56),
-    "one": ([1.0], [], 1.0),
-}
-
-
-@pytest.mark.parametrize("name", UNSEEN)
-def test_how_much_is_expected_to_be_undiscovered(name):
-    values, others, expected = UNSEEN[name]
-    status = np.array([CONVERGED] * len(values) + [STEP_LIMIT] * len(others))
-    value = np.array(values + others)
-    assert undiscovered(Solutions(np.zeros((len(value), 1)), value, status, status)) == pytest.approx(expected)
-
-
 def test_starts_go_on_until_enough_agree(runs):
     """Sound runs are certain after the first few; where starts disagree all are finished, and the doubt is told."""
     assert js.fit(LAW, runs, intervals=None).starts.finished == 8
@@ -223,17 +173,6 @@ def test_given_starts_are_run_as_given(runs):
     assert pinned.params["E"] == 1.8
 
 
-def test_every_start_has_a_row_that_says_why_it_ended(runs):
-    result = js.fit(LAW, runs, intervals=None)
-    frame = result.starts.to_frame()
-    assert list(frame.columns) == [*LAW.parameter_names, "objective", "steps", "ended"]
-    assert len(frame) == result.starts.finished and frame["objective"].min() == pytest.approx(result.value, rel=1e-12)
-    assert frame["steps"].between(1, 300).all()
-    best = frame.loc[frame["objective"].idxmin()]
-    np.testing.assert_allclose(best[list(LAW.parameter_names)].astype(float), result.theta, rtol=1e-7)
-    assert result.starts.at_best == (frame["objective"] <= result.value * (1 + 1e-9)).sum()
-
-
 CASES = {
     "paper without a grid": (js.laws.power_law(), {"starts": "paper"}, "no published grid"),
     "an unknown word": (LAW, {"starts": "grid"}, "starts must be 'auto', 'paper'"),
@@ -254,12 +193,3 @@ def test_starts_that_cannot_be_used_are_refused(name, runs):
 
 def test_the_oracles_grid_is_the_laws():
     assert list(itertools.product(*(p.grid for p in LAW.parameters))) == list(map(tuple, PAPER_GRID))
-
-
-def test_starts_meet_only_where_they_converge_to_one_point_of_one_table():
-    table = np.array([0, 0, 0, 0, 1, 0])
-    free = np.array([[1.0, 2.0], [1.5, 2.0], [1.0, 2.0 + 1e-7], [1.0, 2.0], [1.0, 2.0], [np.nan, np.nan]])
-    status = np.array([CONVERGED, CONVERGED, CONVERGED, STEP_LIMIT, CONVERGED, STEP_LIMIT])
-    distinct, end_of = meeting(table, Solutions(free, np.zeros(6), status, np.ones(6)))
-    assert sorted(distinct.tolist()) == [0, 1, 3, 4, 5]
-    np.testing.assert_array_equal(distinct[end_of], [0, 1, 0, 3, 4, 5])

@@ -1,17 +1,43 @@
-"""Kinds of bootstrap, on a straight line in logs: every draw of least squares is in closed form."""
+"""Kinds of resampling: weights as they are drawn, and draws of least squares in closed form."""
 
 from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
+from helpers import LAW
 from scipy.optimize import least_squares
 
 import jaxscale as js
 from jaxscale._problem.problem import make_problem
 from jaxscale._problem.stack import Stack
+from jaxscale._trust.interval_method import MORE_PAIRS
 from jaxscale._trust.linearization import linearize
 from jaxscale._trust.resampling import bootstrap_draws, resampled, resampling_weights
+
+
+def test_draws_count_runs_times_their_own_weights(runs):
+    own = np.linspace(0.5, 2.0, runs.count)
+    problem = make_problem(LAW, replace(runs, weights=own), js.Huber())
+    weights = resampling_weights(problem, 50, np.random.default_rng(3), None)
+    times = weights[:, : runs.count] / own
+    np.testing.assert_allclose(times, np.round(times), atol=1e-12)
+    np.testing.assert_allclose(times.sum(axis=1), runs.count)
+    assert weights.shape[1] == problem.points.response.shape[0] and not weights[:, runs.count :].any()
+    np.testing.assert_allclose(times.var(), 1 - 1 / runs.count, rtol=0.05)  # multinomial
+    drawn = resampled(problem, 50, np.random.default_rng(3), None).weights[:, : runs.count] / own
+    np.testing.assert_allclose(drawn.sum(axis=1), runs.count)
+    more = drawn * (runs.count + MORE_PAIRS) / runs.count
+    np.testing.assert_allclose(more, np.round(more), atol=1e-12)
+
+
+def test_clusters_move_whole(runs):
+    clusters = tuple(f"run {k // 6}" for k in range(runs.count))
+    problem = make_problem(LAW, runs, js.Huber())
+    times = resampling_weights(problem, 40, np.random.default_rng(0), clusters)[:, : runs.count].reshape(40, 10, 6)
+    np.testing.assert_array_equal(times, np.repeat(times[:, :, :1], 6, axis=2))
+    np.testing.assert_array_equal(times[:, :, 0].sum(axis=1), 10)
+
 
 LINE = js.laws.power_law("D", floor=False)
 CLUSTERS = tuple(f"run {k // 4}" for k in range(40))
@@ -92,17 +118,3 @@ def test_wild_draws_of_students_t_are_scipys():
             xtol=1e-15, ftol=1e-15, gtol=1e-15, x_scale="jac",
         )  # fmt: skip
         np.testing.assert_allclose(theta, found.x, rtol=1e-6)
-
-
-def test_a_kind_is_refused_where_it_does_not_cover():
-    fitted = squares()
-    near_absolute = replace(fitted, objective=js.Huber(1e-3))
-    for result in (near_absolute, replace(fitted, objective=js.AbsoluteError())):
-        with pytest.raises(js.InputError, match=r"cover 60 to 88 %.*kind='pairs'"):
-            js.bootstrap(result, kind="wild")
-    with pytest.raises(js.InputError, match=r"cover 76 to 86 %.*'wild'"):
-        js.bootstrap(fitted, kind="bayesian")
-    with pytest.raises(js.InputError, match="cannot change signs"):
-        js.bootstrap(replace(fitted, objective=js.SquaredError(overestimate=2)), kind="wild")
-    with pytest.raises(js.InputError, match="kind must be"):
-        js.bootstrap(fitted, kind="parametric")

@@ -75,6 +75,13 @@ def solve_positive(matrix: Array, right: Array) -> tuple[Array, Array]:
     return work[:, p], positive
 
 
+def unit_scale(diagonal: Any, xp: Any = jnp) -> Any:
+    """Scales (..., p) that give a curvature of that diagonal a diagonal of ones, with the functions of `xp`."""
+    largest = xp.max(diagonal, axis=-1, keepdims=True, initial=0.0)
+    curved = xp.maximum(diagonal, xp.maximum(1e-14 * largest, 1e-300))
+    return jax.lax.rsqrt(curved) if xp is jnp else curved**-0.5
+
+
 def _trial_step(hessian: Array, gradient: Array, scale: Array, damping: Array, free: Array, room: tuple[Array, Array]):
     """Step of the model with Marquardt damping, the decrease it predicts, and whether it can be used."""
     scaled = hessian * scale[:, None] * scale[None, :]
@@ -172,8 +179,7 @@ def damped_newton(
 
         free = ~(((point <= lower) & (gradient > 0)) | ((point >= upper) & (gradient < 0)))
         room = (lower - point, upper - point)
-        diagonal = jnp.diagonal(curvature.gauss_newton)
-        scale = jax.lax.rsqrt(jnp.maximum(diagonal, jnp.maximum(1e-14 * jnp.max(diagonal), 1e-300)))
+        scale = unit_scale(jnp.diagonal(curvature.gauss_newton))
         step, predicted, usable = _trial_step(curvature.gauss_newton, gradient, scale, damping, free, room)
         if exact:
             newton, expected, good = _trial_step(curvature.exact, gradient, scale, damping, free, room)

@@ -21,14 +21,13 @@ from jaxscale._problem.evaluate import evaluator
 from jaxscale._problem.losses import Prior
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import stacked_rows
-from jaxscale._solver.damped import solve_positive_many
+from jaxscale._solver.damped import Descents, damped, solve_positive_many
 from jaxscale._solver.solve import FAR
 from jaxscale.laws._operations import wide
-from jaxscale.optim import OUTER_SHARE, RUNNING, STEP_LIMIT, weigh
+from jaxscale.optim import OUTER_SHARE, unit_scale
 
 _POINTS_AT_ONCE = 64 * 256  # rows times lanes of one evaluation
 _MOST_STEPS = 300
-_TOLERANCE = 1e-13
 
 
 class Reached(NamedTuple):
@@ -200,12 +199,9 @@ def _descend(arrowhead, stage, free, centre, group, weights, perturbed, perturbe
     square = (*free.shape, free.shape[2])
     best = _Model(np.full(count, np.inf), np.zeros(free.shape), np.zeros(square), np.zeros(square))
     point, point_centre = own.copy(), centre.copy()
-    damping, predicted, streak = np.full(count, damping), np.ones(count), np.zeros(count)
-    status, steps = np.full(count, RUNNING), np.zeros(count, int)
-    active = np.arange(count)
-    while len(active):
-        a = active
-        share = np.minimum(OUTER_SHARE, 1e6 * damping[a])
+    descents = Descents(count, damping, _MOST_STEPS)
+    while len(a := descents.running):
+        share = np.minimum(OUTER_SHARE, 1e6 * descents.damping[a])
         mine = None if weights is None else weights[a]
         here = _evaluate(arrowhead, tables, arrowhead.free(own[a], centre[a]), group[a], mine, share)
         pull = 0.5 * np.sum(arrowhead.weighed * (own[a] - perturbed[a]) ** 2, axis=(1, 2))
@@ -213,16 +209,11 @@ def _descend(arrowhead, stage, free, centre, group, weights, perturbed, perturbe
             pull = pull + Prior(prior.centre[a], prior.weight[a]).penalty(centre[a])
         here = here._replace(value=here.value + pull)
         finite = np.isfinite(here.value) & np.isfinite(here.gradient).all(axis=(1, 2))
-        with np.errstate(all="ignore"):
-            better, damping[a], streak[a], status[a] = weigh(
-                here.value, best.value[a], predicted[a], damping[a], streak[a], finite, _TOLERANCE, np
-            )
+        better = descents.weigh(a, here.value, finite)
         for kept, new in zip(best, here, strict=True):
             kept[a[better]] = new[better]
         point[a[better]], point_centre[a[better]] = own[a[better]], centre[a[better]]
-        steps[a] += 1
-        status[a] = np.where((status[a] == RUNNING) & (steps[a] >= _MOST_STEPS), STEP_LIMIT, status[a])
-        active = a = a[status[a] == RUNNING]
+        a = descents.running
         if not len(a):
             break
         model = _Model(*(x[a] for x in best))
@@ -237,7 +228,7 @@ def _descend(arrowhead, stage, free, centre, group, weights, perturbed, perturbe
         held_centre = np.full((len(a), k), hold)
         held_centre |= ((here_centre <= low) & (of_centre > 0)) | ((here_centre >= high) & (of_centre < 0))
         step, step_centre, curvature, usable = _step(
-            arrowhead, model, gradient, of_centre, damping[a], held, held_centre
+            arrowhead, model, gradient, of_centre, descents.damping[a], held, held_centre
         )
         moved_centre = np.clip(here_centre + step_centre, low, high)
         moved = arrowhead.own(np.clip(arrowhead.free(here_own + step, moved_centre), lower[a], upper[a]), moved_centre)
@@ -246,9 +237,8 @@ def _descend(arrowhead, stage, free, centre, group, weights, perturbed, perturbe
         usable &= np.isfinite(expected) & (expected > 0)
         own[a] = np.where(usable[:, None, None], moved, here_own)
         centre[a] = np.where(usable[:, None], moved_centre, here_centre)
-        damping[a] *= np.where(usable, 1.0, 10.0)
-        predicted[a] = np.where(usable, expected, 1.0)
-    return Reached(arrowhead.free(point, point_centre), point_centre, best.value, status, steps)
+        descents.promise(a, expected, usable)
+    return Reached(arrowhead.free(point, point_centre), point_centre, best.value, descents.status, descents.steps)
 
 
 def _decrease(arrowhead, gradient, of_centre, curvature, step, step_centre) -> np.ndarray:
@@ -267,16 +257,14 @@ def _step(arrowhead, model, gradient, of_centre, damping, held, held_centre):
     that of Gauss and Newton, which always is.
     """
     group, _, centres = arrowhead.blocks(model.gauss_newton)
-    scale, scale_centre = (_unit(np.diagonal(x, axis1=-2, axis2=-1)) for x in (group, centres))
+    scale, scale_centre = (unit_scale(np.diagonal(x, axis1=-2, axis2=-1), np) for x in (group, centres))
 
     def solve(curvature: np.ndarray, which: Any):
         group, between, centres = arrowhead.blocks(curvature)
         s, c, h, hc = scale[which], scale_centre[which], held[which], held_centre[which]
-        group = np.where(h[..., None] | h[..., None, :], 0.0, group * s[..., None] * s[..., None, :])
-        group = group + _diagonal(np.where(h, 1.0, damping[which][:, None, None]))
+        group = damped(group, s, damping[which][:, None, None], h)
         between = np.where(h[..., None] | hc[:, None, None, :], 0.0, between * s[..., None] * c[:, None, None, :])
-        centres = np.where(hc[..., None] | hc[..., None, :], 0.0, centres * c[..., None] * c[..., None, :])
-        centres = centres + _diagonal(np.where(hc, 1.0, damping[which][:, None]))
+        centres = damped(centres, c, damping[which][:, None], hc)
         right = np.where(h, 0.0, -s * gradient[which])
         right_centre = np.where(hc, 0.0, -c * of_centre[which])
         solved, sound = solve_positive_many(group, np.concatenate([right[..., None], between], axis=-1))
@@ -300,16 +288,6 @@ def _step(arrowhead, model, gradient, of_centre, damping, held, held_centre):
             step[poor], step_centre[poor], sound[poor], joint[poor] = solve(curvature[poor], poor)
     usable = sound.all(axis=1) & joint & np.isfinite(step).all(axis=(1, 2)) & np.isfinite(step_centre).all(axis=1)
     return np.where(usable[:, None, None], step, 0.0), np.where(usable[:, None], step_centre, 0.0), curvature, usable
-
-
-def _unit(diagonal: np.ndarray) -> np.ndarray:
-    """Scales (..., n) that give a curvature a diagonal of ones."""
-    largest = diagonal.max(axis=-1, keepdims=True, initial=0.0)
-    return np.maximum(diagonal, np.maximum(1e-14 * largest, 1e-300)) ** -0.5
-
-
-def _diagonal(values: np.ndarray) -> np.ndarray:
-    return values[..., None] * np.eye(values.shape[-1])
 
 
 def _evaluate(arrowhead, tables, free, group, weights, share) -> _Model:

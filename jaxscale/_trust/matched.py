@@ -14,14 +14,13 @@ from jaxscale._problem.objectives import Huber, Objective, StudentT, objective_f
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.slopes import slopes_of
 from jaxscale._problem.stack import Stack
-from jaxscale._solver.damped import solve_positive_many
+from jaxscale._solver.damped import Descents, newton_step
 from jaxscale._solver.search import refined
 from jaxscale._solver.solve import NEAR
 from jaxscale._trust.linearization import Linearization
-from jaxscale.optim import CONVERGED, RUNNING, STUCK, weigh
+from jaxscale.optim import CONVERGED, STUCK
 
 _MOST_STEPS = 200
-_TOLERANCE = 1e-13
 
 
 @dataclass(frozen=True)
@@ -113,13 +112,12 @@ def _by_student(stack: Stack, losses: Mapping[int, Any], free: np.ndarray) -> tu
         prior.centre[k], prior.weight[k] = (0.0, 0.0) if one.prior is None else one.prior
     loss = StudentLoss(scale, freedom, None)  # of all; `weights` know of overestimates
     lower, upper = (np.array([getattr(p, end) for p in stack.problems]) for end in ("lower", "upper"))
-    point, trial, value = free.copy(), free.copy(), np.full(count, np.inf)
+    point, trial = free.copy(), free.copy()
     slope, bend = np.zeros(free.shape), np.zeros((*free.shape, free.shape[1]))
-    damping, predicted, streak = np.full(count, NEAR), np.ones(count), np.zeros(count)
-    status = np.full(count, CONVERGED)
-    status[list(losses)] = RUNNING
+    descents = Descents(count, NEAR, _MOST_STEPS)
+    descents.status[np.setdiff1d(np.arange(count), list(losses))] = CONVERGED
     with np.errstate(all="ignore"):  # what is not finite is not better, and tables that have ended are no longer read
-        for _ in range(_MOST_STEPS):
+        while len(some := descents.running):
             residuals, jacobian, _, weights = slopes_of(stack, trial)
             here = (weights * loss.height(residuals)).sum(axis=1) + prior.penalty(trial)
             psi, inner = weights * loss.score(residuals), weights * np.maximum(loss.slope(residuals), 0.0)
@@ -127,29 +125,15 @@ def _by_student(stack: Stack, losses: Mapping[int, Any], free: np.ndarray) -> tu
             curvature = np.einsum("tni,tn,tnj->tij", jacobian, inner, jacobian)
             curvature += prior.weight[:, None] * np.eye(free.shape[1])
             finite = np.isfinite(here) & np.isfinite(gradient).all(axis=1) & np.isfinite(curvature).all(axis=(1, 2))
-            better, damping, streak, now = weigh(here, value, predicted, damping, streak, finite, _TOLERANCE, np)
-            better &= status == RUNNING
-            status = np.where(status == RUNNING, now, status)
-            point[better], value[better], slope[better], bend[better] = (
-                x[better] for x in (trial, here, gradient, curvature)
-            )
-            if not np.any(status == RUNNING):
-                break
-            trial, predicted, usable = _trial(point, slope, bend, damping, lower, upper)
-            damping = np.where(usable, damping, 10.0 * damping)
-    return point, np.isfinite(value) & np.isin(status, (CONVERGED, STUCK))
-
-
-def _trial(point, slope, bend, damping, lower, upper) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where the damped model is lowest within the bounds, (tables, free), by how much, and whether it is (tables,)."""
-    held = ((point <= lower) & (slope > 0)) | ((point >= upper) & (slope < 0))
-    diagonal = np.diagonal(bend, axis1=1, axis2=2)
-    scale = np.maximum(diagonal, np.maximum(1e-14 * diagonal.max(axis=1, keepdims=True), 1e-300)) ** -0.5
-    scaled = np.where(held[:, :, None] | held[:, None, :], 0.0, bend * scale[:, :, None] * scale[:, None, :])
-    scaled += np.where(held, 1.0, damping[:, None])[:, :, None] * np.eye(point.shape[1])
-    step, usable = solve_positive_many(scaled, np.where(held, 0.0, -scale * slope)[..., None])
-    trial = np.clip(point + scale * step[..., 0], lower, upper)
-    step = trial - point
-    predicted = -np.sum(slope * step, axis=1) - 0.5 * np.einsum("ti,tij,tj->t", step, bend, step)
-    usable &= np.isfinite(trial).all(axis=1) & (predicted > 0)
-    return np.where(usable[:, None], trial, point), np.where(usable, predicted, 1.0), usable
+            better = some[descents.weigh(some, here[some], finite[some])]
+            point[better], slope[better], bend[better] = trial[better], gradient[better], curvature[better]
+            a = descents.running
+            held = ((point[a] <= lower[a]) & (slope[a] > 0)) | ((point[a] >= upper[a]) & (slope[a] < 0))
+            step, usable = newton_step(bend[a], slope[a], descents.damping[a], held)
+            moved = np.clip(point[a] + step, lower[a], upper[a])
+            step = moved - point[a]
+            expected = -np.sum(slope[a] * step, axis=1) - 0.5 * np.einsum("ti,tij,tj->t", step, bend[a], step)
+            usable &= np.isfinite(moved).all(axis=1) & (expected > 0)
+            trial[a] = np.where(usable[:, None], moved, point[a])
+            descents.promise(a, expected, usable)
+    return point, np.isfinite(descents.value) & np.isin(descents.status, (CONVERGED, STUCK))

@@ -1,7 +1,7 @@
 """The verb `fit`: one table."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import optax
@@ -10,7 +10,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.fit_stack import fit_stack
-from jaxscale._fitting.options import Bounds, FitOptions, IntervalMethod, weighted
+from jaxscale._fitting.options import Bounds, FitOptions, IntervalMethod, StartsOption, weighted
 from jaxscale._fitting.result import FitResult
 from jaxscale._problem.objectives import Objective
 from jaxscale._problem.problem import Priors
@@ -23,7 +23,7 @@ def fit(
     runs: Runs | Any,
     *,
     objective: Objective | None = None,
-    starts: Literal["auto", "paper"] | int | Sequence[Mapping[str, float]] = "auto",
+    starts: StartsOption = "auto",
     optimizer: optax.GradientTransformation | None = None,
     intervals: IntervalMethod | None = "auto",
     level: float = 0.9,
@@ -74,7 +74,19 @@ def fit(
             possible is returned with a verdict that says so.
     """
     how = FitOptions.of(
-        law, objective, starts, optimizer, intervals, level, draws, fixed, tied, bounds, priors, seed, devices
+        law,
+        objective=objective,
+        starts=starts,
+        optimizer=optimizer,
+        intervals=intervals,
+        level=level,
+        draws=draws,
+        fixed=fixed,
+        tied=tied,
+        bounds=bounds,
+        priors=priors,
+        seed=seed,
+        devices=devices,
     )
     read = weighted(runs, weights)
     with jax.enable_x64(True):

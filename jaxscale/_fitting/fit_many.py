@@ -219,8 +219,13 @@ def _fit_shared(
                 entries[k] = Failure("bad_input", str(error))
         if not problems:
             return _fits(by, [(group, entries[k]) for k, group in enumerate(groups)])
-        options: dict[str, Any] = {"starts": how.starts if isinstance(how.starts, int) else None, "seed": how.seed,
-                   "level": how.level, "draws": how.draws, "progress": progress}  # fmt: skip
+        options: dict[str, Any] = {
+            "starts": how.starts if isinstance(how.starts, int) else None,
+            "seed": how.seed,
+            "level": how.level,
+            "draws": how.draws,
+            "progress": progress,
+        }
         again: dict[str, Any] = {}
         if problems[0].provisional:
             sharing, near, pooled = fit_together(problems, tables, widths, intervals="none", **options)

@@ -47,9 +47,9 @@ def fit_stack(
     `near`, (tables, free), are further starts, which count only where they end lower than all others.
     """
     options: dict[str, Any] = {"max_steps": how.max_steps, "devices": how.devices}
-    searches = search(stack, how.optimizer, how.starts, seed=how.seed, **options)
+    searches = search(stack, how.minimiser, how.starts, seed=how.seed, **options)
     if near is not None:
-        searches = with_lower(searches, near, refined(stack, how.optimizer, near, **options))
+        searches = with_lower(searches, near, refined(stack, how.minimiser, near, **options))
     free = _best(stack, searches)
     at = linearize_all(stack, free)
     if how.solver == "damped_newton" and not isinstance(how.starts, (str, int)) and len(stack.stages) == 1:
@@ -64,7 +64,7 @@ def fit_stack(
     @cache
     def at_noise() -> dict[int, tuple[AtNoise, ...]]:
         with jax.enable_x64(True):
-            return estimates_at_noise(stack, free, at, how.optimizer, **options)
+            return estimates_at_noise(stack, free, at, how.minimiser, **options)
 
     def result(k: int) -> FitResult:
         intervals, covariance = refitted.get(k) or _without_refits(optima[k], runs[k], how)

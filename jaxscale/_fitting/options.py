@@ -1,8 +1,9 @@
 """Everything a fit is told beside its runs, checked once."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any, Literal, get_args
 
 import numpy as np
 import optax
@@ -16,66 +17,85 @@ from jaxscale.laws import Law, get
 from jaxscale.optim import damped_newton
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
+StartsOption = Literal["auto", "paper"] | int | Sequence[Mapping[str, float]]
 IntervalMethod = Literal["auto", "quick", "bootstrap", "profile", "none"]
 _DEFAULT_STEPS, _FIRST_ORDER_STEPS = 300, 5000
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class FitOptions:
-    """Everything a fit is told but its runs, checked."""
+    """Everything a fit is told but its runs, with what holds where nothing is said; `fit` says what each means.
+
+    optimizer: None for the damped Newton of `jaxscale.optim`.
+
+    Raises:
+        InputError: an option cannot be used, alone or beside the others.
+    """
 
     law: Law
-    objective: Objective
-    starts: Any
-    optimizer: optax.GradientTransformationExtraArgs
-    solver: str
-    max_steps: int
-    intervals: Any
-    level: float
-    draws: int
-    fixed: Mapping[str, float]
-    tied: tuple[tuple[str, ...], ...]
-    bounds: Bounds
-    priors: Priors
-    seed: int
-    devices: Sequence[Any] | None
+    objective: Objective = field(default_factory=Huber)
+    starts: StartsOption = "auto"
+    optimizer: optax.GradientTransformation | None = None
+    intervals: IntervalMethod = "auto"
+    level: float = 0.9
+    draws: int = 1000
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    tied: tuple[tuple[str, ...], ...] = ()
+    bounds: Bounds = field(default_factory=dict)
+    priors: Priors = field(default_factory=dict)
+    seed: int = 0
+    devices: Sequence[Any] | None = None
+
+    def __post_init__(self):
+        if isinstance(self.starts, str) and self.starts not in ("auto", "paper"):
+            raise InputError(
+                f"starts must be 'auto', 'paper', a number or a list of mappings, got {quoted(self.starts)}"
+            )
+        if isinstance(self.starts, int) and self.starts < 1:
+            raise InputError(f"starts must be at least 1, got {self.starts}")
+        if self.intervals not in get_args(IntervalMethod):
+            raise InputError(
+                f"intervals must be 'auto', 'quick', 'bootstrap', 'profile' or None, got {quoted(self.intervals)}"
+            )
+        if not 0 < self.level < 1:
+            raise InputError(f"level must lie between 0 and 1 (0.9 is 90 %), got {self.level!r}")
+        check_draws(self.draws)
+        for name in ("fixed", "bounds", "priors"):  # so that they stay what they are, whatever their owner does
+            object.__setattr__(self, name, dict(getattr(self, name)))
+        read_priors(self.law, pins(self.law, self.fixed, self.tied, self.bounds)[1], self.priors)
 
     @classmethod
-    def of(
-        cls,
-        law: Law | str,
-        objective: Objective | None = None,
-        starts: Any = "auto",
-        optimizer: optax.GradientTransformation | None = None,
-        intervals: Any = "auto",
-        level: float = 0.9,
-        draws: int = 1000,
-        fixed: Mapping[str, float] | None = None,
-        tied: Iterable[Sequence[str]] = (),
-        bounds: Bounds | None = None,
-        priors: Priors | None = None,
-        seed: int = 0,
-        devices: Sequence[Any] | None = None,
-    ) -> "FitOptions":
-        """The arguments of `fit`, checked, with their defaults in place."""
-        law = get(law) if isinstance(law, str) else law
-        _check_options(starts, intervals, level, draws)
-        fixed, bounds, tied = dict(fixed or {}), dict(bounds or {}), tuple(tuple(group) for group in tied)
-        priors = dict(priors or {})
-        read_priors(law, pins(law, fixed, tied, bounds)[1], priors)
-        if optimizer is None:
-            chosen, solver, steps = damped_newton(), "damped_newton", _DEFAULT_STEPS
-        else:
-            chosen, solver, steps = optax.with_extra_args_support(optimizer), "given", _FIRST_ORDER_STEPS
-        return cls(
-            law, Huber() if objective is None else objective, starts, chosen, solver, steps,
-            intervals or "none", level, draws, fixed, tied, bounds, priors, seed, devices,
-        )  # fmt: skip
+    def of(cls, law: Law | str, **options: Any) -> "FitOptions":
+        """The options of `fit` by name. None is what holds where nothing is said, and no intervals for `intervals`."""
+        known = [f.name for f in fields(cls) if f.name != "law"]
+        if unknown := [name for name in options if name not in known]:
+            raise InputError(f"a fit has no option {quoted(unknown[0])}; it has {', '.join(known)}")
+        given = {name: value for name, value in options.items() if value is not None}
+        if options.get("intervals", "") is None:
+            given["intervals"] = "none"
+        if "tied" in given:
+            given["tied"] = tuple(map(tuple, given["tied"]))
+        return cls(law=get(law) if isinstance(law, str) else law, **given)
+
+    @cached_property  # compiled programs are kept by it
+    def minimiser(self) -> optax.GradientTransformationExtraArgs:
+        """What takes the steps."""
+        return damped_newton() if self.optimizer is None else optax.with_extra_args_support(self.optimizer)
+
+    @property
+    def solver(self) -> str:
+        """What a record calls it."""
+        return "damped_newton" if self.optimizer is None else "given"
+
+    @property
+    def max_steps(self) -> int:
+        """After how many steps a start is given up: first-order transformations take more."""
+        return _DEFAULT_STEPS if self.optimizer is None else _FIRST_ORDER_STEPS
 
     def problem(self, runs: Runs, noise: Noise | None = None) -> Problem:
         """The problem these runs pose, see `make_problem`."""
-        pins = {"fixed": self.fixed, "tied": self.tied, "bounds": self.bounds, "priors": self.priors}
-        return make_problem(self.law, runs, self.objective, **pins, noise=noise)
+        told = {"fixed": self.fixed, "tied": self.tied, "bounds": self.bounds, "priors": self.priors}
+        return make_problem(self.law, runs, self.objective, **told, noise=noise)
 
 
 def weighted(runs: Any, weights: Any) -> Runs:
@@ -89,18 +109,6 @@ def weighted(runs: Any, weights: Any) -> Runs:
             f"these runs were read already; give the column at reading: read_runs(..., weights={weights!r})"
         )
     return read_runs(runs, weights=weights)
-
-
-def _check_options(starts: Any, intervals: Any, level: float, draws: int) -> None:
-    if isinstance(starts, str) and starts not in ("auto", "paper"):
-        raise InputError(f"starts must be 'auto', 'paper', a number or a list of mappings, got {quoted(starts)}")
-    if isinstance(starts, int) and starts < 1:
-        raise InputError(f"starts must be at least 1, got {starts}")
-    if intervals not in (None, "auto", "quick", "bootstrap", "profile", "none"):
-        raise InputError(f"intervals must be 'auto', 'quick', 'bootstrap', 'profile' or None, got {quoted(intervals)}")
-    if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1 (0.9 is 90 %), got {level!r}")
-    check_draws(draws)
 
 
 def check_draws(draws: int) -> None:

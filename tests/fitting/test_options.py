@@ -1,10 +1,45 @@
-"""Options of a fit that cannot be used."""
+"""Options of a fit: what holds where nothing is said, and those that cannot be used."""
+
+import inspect
+from dataclasses import FrozenInstanceError, fields
 
 import numpy as np
+import optax
 import pytest
 from helpers import LAW, TRUTH
 
 import jaxscale as js
+from jaxscale._fitting.options import FitOptions
+
+
+def test_what_holds_where_nothing_is_said_is_what_fit_says():
+    said = {
+        name: parameter.default
+        for name, parameter in inspect.signature(js.fit).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and name not in ("weights", "progress")
+    }
+    assert list(said) == [f.name for f in fields(FitOptions) if f.name != "law"]
+    one, other = FitOptions.of("chinchilla"), FitOptions.of(LAW, **said)
+    assert vars(one) == vars(other) and one.objective == js.Huber(1e-3) and one.intervals == "auto"
+    assert (one.solver, one.max_steps) == ("damped_newton", 300)
+
+
+def test_options_keep_what_they_were_told():
+    """Whatever becomes of the mappings they were told."""
+    fixed, tied = {"E": 1.8}, [["alpha", "beta"]]
+    options = FitOptions.of("chinchilla", fixed=fixed, tied=tied, intervals=None)
+    fixed["E"], tied[0][0] = 2.0, "E"
+    assert options.fixed == {"E": 1.8} and options.tied == (("alpha", "beta"),) and options.intervals == "none"
+    with pytest.raises(FrozenInstanceError):
+        options.seed = 1
+    given = FitOptions.of("chinchilla", optimizer=optax.adam(0.1))
+    assert (given.solver, given.max_steps) == ("given", 5000) and given.minimiser is given.minimiser
+
+
+def test_an_option_that_is_not_known_is_refused_by_name():
+    with pytest.raises(js.InputError, match="a fit has no option 'huber_delta'; it has objective, starts, optimizer,"):
+        js.fit_many("chinchilla", {}, huber_delta=1e-3)
+
 
 REFUSED = {
     "an unknown law": (("chincilla",), {}, "chinchilla"),

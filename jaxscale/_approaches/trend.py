@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from jaxscale._base.errors import InputError
 from jaxscale._base.report import Table
+from jaxscale._base.validation import check_draws, check_level
 
 Interval = tuple[float, float]
 
@@ -150,7 +150,5 @@ def trend_table(trends: Sequence[Trend]) -> Table:
 
 def check_resampling(level: float, draws: int) -> None:
     """Raises InputError for a level or a number of draws that cannot be used."""
-    if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1 (0.9 is 90 %), got {level!r}")
-    if draws and draws < 20:
-        raise InputError(f"draws must be 0 (no intervals) or at least 20, got {draws}")
+    check_level(level)
+    check_draws(draws, optional=True)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import plural, quoted
-from jaxscale._base.validation import Progress
+from jaxscale._base.validation import Progress, check_level
 from jaxscale._comparison.best_sizes import budget_groups
 from jaxscale._comparison.comparison import Comparison, Contender, Holdout, Trial
 from jaxscale._comparison.holdouts import holdout_masks
@@ -18,7 +18,8 @@ from jaxscale._comparison.trials import BASELINES, Fitted, attempts_of, baseline
 from jaxscale._data.runs import Runs, read_runs
 from jaxscale._data.tables import read_frame
 from jaxscale._problem.objectives import Huber, Objective
-from jaxscale.laws import Law, get, label_of
+from jaxscale.laws import Law, label_of
+from jaxscale.laws._registry import as_law
 
 Entry = Law | str | tuple[Law | str, Mapping[str, Any]]
 
@@ -76,8 +77,7 @@ def compare(
     holdouts = tuple(
         Holdout(name, int(runs.count - mask.sum()), tuple(map(int, runs.rows[mask]))) for name, mask in masks
     )
-    if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1 (0.9 is 90 %), got {level!r}")
+    check_level(level)
     budgets = budget_groups(runs)
     relative = first.response.domain == "positive"
     total, done = len(entries) * (len(masks) + 1), 0
@@ -127,9 +127,7 @@ def _entries(laws: Any) -> list[tuple[str, Law, dict[str, Any]]]:
     entries = []
     for name, entry in named:
         law, options = entry if isinstance(entry, tuple) else (entry, {})
-        law = get(law) if isinstance(law, str) else law
-        if not isinstance(law, Law):
-            raise InputError(f"laws takes laws or their names, got {quoted(law)}")
+        law = as_law(law)
         entries.append((str(name) if name is not None else label_of(law), law, dict(options)))
     if not entries:
         raise InputError("there is no law to compare; give at least one, such as laws=['chinchilla', 'kaplan_nd']")

@@ -185,11 +185,10 @@ def influence(
     """
     runs = runs_of(result, runs)
     problem = problem_of(result, runs)
-    chosen = costs.get(cost) if isinstance(cost, str) else cost
     wanted = "N" if quantity is None and budget is not None else quantity
     watched = None
     if wanted is not None or at is not None:
-        watched = make_derived(result.law, wanted, budget=budget, cost=chosen, at=at)
+        watched = make_derived(result.law, wanted, budget=budget, cost=costs.as_cost(cost), at=at)
     labels = runs.clusters if by is None else tuple(map(str, by))
     if labels is not None and len(labels) != runs.count:
         raise InputError(f"by= has {len(labels)} labels for {runs.count} runs")

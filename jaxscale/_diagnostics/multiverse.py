@@ -21,7 +21,8 @@ from jaxscale._planning.frontier import frontier
 from jaxscale._problem.objectives import AbsoluteError, Huber, Objective, SquaredError
 from jaxscale._trust.judge import FAR_OFF_IN_SIGMA
 from jaxscale.costs import CostModel
-from jaxscale.laws import Law, get
+from jaxscale.laws import Law
+from jaxscale.laws._registry import as_law
 
 DECISIONS = ("N", "D", "loss")
 _MOST_FITS = 500
@@ -184,10 +185,10 @@ def multiverse(
     """
     readings = dict(runs) if isinstance(runs, Mapping) and all(isinstance(r, Runs) for r in runs.values()) else None
     readings = readings or {"as given": as_runs(runs)}
-    chosen = [get(law) if isinstance(law, str) else law for law in laws]
+    chosen = [as_law(law) for law in laws]
     if not chosen:
         raise InputError("laws is empty; give at least one")
-    cost = costs.get(cost) if isinstance(cost, str) else cost
+    cost = costs.as_cost(cost)
     usual = fit(chosen[0], next(iter(readings.values())), intervals=None, seed=seed)
     if objectives is None:
         objectives = {"Huber 0.001": Huber()}

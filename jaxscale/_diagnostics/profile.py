@@ -11,6 +11,7 @@ import pandas as pd
 from jaxscale import costs
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Reporting, Table
+from jaxscale._base.validation import check_level
 from jaxscale._data.runs import Runs
 from jaxscale._diagnostics.quantity import Derived, make_derived
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
@@ -97,10 +98,8 @@ def profile(
     Raises:
         InputError: the quantity is none, the runs are missing, or they leave no degrees of freedom.
     """
-    level = result.level if level is None else float(level)
-    if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1 (0.9 is 90 %), got {level!r}")
-    asked = make_derived(result.law, quantity, budget=budget, cost=_cost(cost), at=at)
+    level = result.level if level is None else check_level(level)
+    asked = make_derived(result.law, quantity, budget=budget, cost=costs.as_cost(cost), at=at)
     runs = runs_of(result, runs)
     problem = problem_of(result, runs)
     with jax.enable_x64(True):
@@ -137,7 +136,3 @@ def profile(
         result.label,
         tuple(notes),
     )
-
-
-def _cost(cost: CostModel | str) -> CostModel:
-    return costs.get(cost) if isinstance(cost, str) else cost

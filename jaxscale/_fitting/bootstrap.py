@@ -8,10 +8,9 @@ import numpy as np
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted
-from jaxscale._base.validation import Progress
+from jaxscale._base.validation import Progress, check_draws
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.draws import Draws
-from jaxscale._fitting.options import check_draws
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import Stack

@@ -27,8 +27,9 @@ from jaxscale._trust.interval_method import FEWEST_CLUSTERS, FEWEST_RUNS_FOR_PAI
 from jaxscale._trust.intervals import Intervals, natural_errors, percentile_ends
 from jaxscale._trust.linearization import linearize
 from jaxscale._trust.resampling import bootstrap_draws
-from jaxscale.laws import Law, Variable, get
+from jaxscale.laws import Law, Variable
 from jaxscale.laws._parameters import Params
+from jaxscale.laws._registry import as_law
 
 _ABOUT_PARAMETERS = ("gradient_not_zero", "at_bound", "never_moved", "ill_conditioned", "weakly_identified")
 
@@ -69,7 +70,7 @@ def fit_chain(
     Raises:
         InputError: the law is no chain, or the runs lack a step's response.
     """
-    chain = get(chain) if isinstance(chain, str) else chain
+    chain = as_law(chain)
     steps = _steps(chain)
     if len(steps) < 2:
         raise InputError(f"law {chain.name!r} is no chain; join two laws, as in chinchilla >> gadre_err, or use fit")

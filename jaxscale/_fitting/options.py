@@ -10,10 +10,12 @@ import optax
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted
+from jaxscale._base.validation import check_draws, check_level
 from jaxscale._data.runs import Runs, as_runs, read_runs
 from jaxscale._problem.objectives import Huber, Objective
 from jaxscale._problem.problem import Noise, Priors, Problem, make_problem, pins, read_priors
-from jaxscale.laws import Law, get
+from jaxscale.laws import Law
+from jaxscale.laws._registry import as_law
 from jaxscale.optim import damped_newton
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
@@ -57,8 +59,7 @@ class FitOptions:
             raise InputError(
                 f"intervals must be 'auto', 'quick', 'bootstrap', 'profile' or None, got {quoted(self.intervals)}"
             )
-        if not 0 < self.level < 1:
-            raise InputError(f"level must lie between 0 and 1 (0.9 is 90 %), got {self.level!r}")
+        check_level(self.level)
         check_draws(self.draws)
         for name in ("fixed", "bounds", "priors"):  # so that they stay what they are, whatever their owner does
             object.__setattr__(self, name, dict(getattr(self, name)))
@@ -75,7 +76,7 @@ class FitOptions:
             given["intervals"] = "none"
         if "tied" in given:
             given["tied"] = tuple(map(tuple, given["tied"]))
-        return cls(law=get(law) if isinstance(law, str) else law, **given)
+        return cls(law=as_law(law), **given)
 
     @cached_property  # compiled programs are kept by it
     def minimiser(self) -> optax.GradientTransformationExtraArgs:
@@ -109,12 +110,6 @@ def weighted(runs: Any, weights: Any) -> Runs:
             f"these runs were read already; give the column at reading: read_runs(..., weights={weights!r})"
         )
     return read_runs(runs, weights=weights)
-
-
-def check_draws(draws: int) -> None:
-    """Refuse fewer draws than an interval can be read from."""
-    if draws < 20:
-        raise InputError(f"draws must be at least 20, got {draws}")
 
 
 def float_or_none(end: float | None) -> float | None:

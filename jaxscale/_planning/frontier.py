@@ -27,7 +27,7 @@ from jaxscale._allocation.decision import Decision, decide
 from jaxscale._allocation.derivatives import Expansion, expand, sides
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import parse_number, quoted
-from jaxscale._base.validation import Progress
+from jaxscale._base.validation import Progress, check_level
 from jaxscale._planning.plan import UNTRUSTED, Plan, Request
 from jaxscale._planning.plan_row import QUANTITIES, PlanRow, Status
 from jaxscale._planning.prices import shadow_prices
@@ -74,13 +74,7 @@ def frontier(
             'give the result of fit, or something like laws.chinchilla.published["besiroglu"]'
         )
     check_params(law, params)
-    if isinstance(cost, str):
-        cost = costs.get(cost)
-    if not isinstance(cost, CostModel):
-        raise InputError(
-            f"cost must be a CostModel or one of {', '.join(costs.names())}, got {quoted(cost)}"
-            + ("; call it" if callable(cost) else "")
-        )
+    cost = costs.as_cost(cost)
     if (budgets is None) == (reach_loss is None):
         raise InputError("give budgets or reach_loss, one of the two")
     kept, unique = read_limits(limits)
@@ -95,9 +89,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     source, law, params = request.source, request.source.law, request.source.params
     label = getattr(source, "label", None) or law.name
     chosen = getattr(source, "level", None) if request.level is None else request.level
-    level = 0.9 if chosen is None else float(chosen)
-    if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1, got {level!r}; write 0.9 for 90 %")
+    level = 0.9 if chosen is None else check_level(chosen)
     decision, values, implicit = decide(
         law, request.cost, request.limits, request.unique, request.goal, request.fixed, request.assumed
     )

@@ -132,7 +132,7 @@ def what_if(
         request = rebuilt(request, source=source)
         changes["source"] = str(getattr(source, "label", None) or getattr(source.law, "name", "another"))
     if cost is not None:
-        model = costs.get(cost) if isinstance(cost, str) else cost
+        model = costs.as_cost(cost)
         request = rebuilt(request, cost=model)
         changes["cost"] = model.name
     if limits is not _UNSET:

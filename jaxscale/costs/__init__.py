@@ -373,6 +373,18 @@ def get(name: str) -> CostModel:
     return _ALL[name]()
 
 
+def as_cost(cost: Any) -> CostModel:
+    """A cost model as it is, or the one of that name. Raises InputError for anything else."""
+    if isinstance(cost, str):
+        return get(cost)
+    if not isinstance(cost, CostModel):
+        raise InputError(
+            f"cost must be a CostModel or one of {', '.join(names())}, got {quoted(cost)}"
+            + ("; call it" if callable(cost) else "")
+        )
+    return cost
+
+
 __all__ = [
     "CostModel",
     "Shape",

@@ -104,6 +104,18 @@ def get(name: str, **options: Any) -> Law:
     return _MADE_BY_A_CALL[name](**options)
 
 
+def as_law(law: Any) -> Law:
+    """A law as it is, or the one of that name. Raises InputError for anything else."""
+    if isinstance(law, str):
+        return get(law)
+    if not isinstance(law, Law):
+        raise InputError(
+            f"law must be a Law or the name of one, got {quoted(law)}"
+            + ("; call it" if any(law is maker for maker in _MADE_BY_A_CALL.values()) else "")
+        )
+    return law
+
+
 def _options(text: str) -> dict[str, Any]:
     """`breaks=2, variable=C` as a mapping; whole numbers, true and false are read as such."""
     options: dict[str, Any] = {}

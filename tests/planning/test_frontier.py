@@ -320,7 +320,7 @@ def test_a_response_that_is_not_positive_keeps_its_scale():
         (BESIROGLU, 1e21, {"fixed": {"N": 1e9, "D": 1e10}}, "nothing to plan"),
         (BESIROGLU, 1e21, {"reach_loss": 2.0}, "give budgets or reach_loss"),
         (BESIROGLU, 1e21, {"cost": costs.kaplan}, "cost must be a CostModel .* call it"),
-        (BESIROGLU, 1e21, {"level": 90}, "level must lie between 0 and 1, got 90"),
+        (BESIROGLU, 1e21, {"level": 90}, r"level must lie between 0 and 1 \(0.9 is 90 %\), got 90"),
         (chinchilla, 1e21, {}, "made from a fit, draws or a law with published constants, got 'Law'"),
         ("chinchilla:besiroglu", 1e21, {}, "got 'str'"),
         (chinchilla.published["minicpm_avg"], 1e21, {}, "law chinchilla misses A, B, E"),

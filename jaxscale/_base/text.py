@@ -116,17 +116,6 @@ def escape_html(text: object) -> str:
     return html.escape(inert(text), quote=True)
 
 
-def spreadsheet_safe(text: str) -> str:
-    """`text` for a CSV cell, with a quote in front where a spreadsheet would run it as a formula; numbers stay."""
-    if not text.lstrip().startswith(("=", "+", "-", "@")):
-        return text
-    try:
-        float(text)
-    except ValueError:
-        return "'" + text
-    return text
-
-
 def write_atomic(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` to `path` as UTF-8 so that the file is there whole or, on failure, as it was before.
 

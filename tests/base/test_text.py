@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import escape_html, format_number, inert, parse_number, quoted, spreadsheet_safe, write_atomic
+from jaxscale._base.text import escape_html, format_number, inert, parse_number, quoted, write_atomic
 
 
 @pytest.mark.parametrize(
@@ -137,24 +137,6 @@ def test_inert_cuts_long_text() -> None:
 
 def test_escape_html() -> None:
     assert escape_html("<b onclick='x'>&\"\x1b") == "&lt;b onclick=&#x27;x&#x27;&gt;&amp;&quot;\\x1b"
-
-
-@pytest.mark.parametrize(
-    ("text", "safe"),
-    [
-        ("=1+1", "'=1+1"),
-        ("@x", "'@x"),
-        ("+cmd", "'+cmd"),
-        (" -cmd", "' -cmd"),
-        ("\t=1", "'\t=1"),
-        ("-1.5", "-1.5"),
-        ("+3e4", "+3e4"),
-        ("a=1", "a=1"),
-        ("", ""),
-    ],
-)
-def test_spreadsheet_safe(text: str, safe: str) -> None:
-    assert spreadsheet_safe(text) == safe
 
 
 def test_write_atomic_writes_exactly_the_text_and_nothing_else(tmp_path: Path) -> None:

@@ -122,6 +122,11 @@ def _options_of(
     law: Law | str, columns: Mapping[str, str] | None, weights: str | None, options: Mapping[str, Any]
 ) -> tuple[dict[str, Any], FitOptions]:
     """What a call says about reading tables, and how to fit."""
+    if unknown := [name for name in options if name not in {*_READING, *FitOptions.names()}]:
+        raise InputError(
+            f"there is no option {quoted(unknown[0])}; a fit has {', '.join(FitOptions.names())}, and a table is read "
+            f"with {', '.join(sorted(_READING))}"
+        )
     reading = {"weights": weights, **dict(columns or {})} | {k: v for k, v in options.items() if k in _READING}
     return reading, FitOptions.of(law, **{k: v for k, v in options.items() if k not in _READING})
 

@@ -68,15 +68,17 @@ class FitOptions:
     @classmethod
     def of(cls, law: Law | str, **options: Any) -> "FitOptions":
         """The options of `fit` by name. None is what holds where nothing is said, and no intervals for `intervals`."""
-        known = [f.name for f in fields(cls) if f.name != "law"]
-        if unknown := [name for name in options if name not in known]:
-            raise InputError(f"a fit has no option {quoted(unknown[0])}; it has {', '.join(known)}")
         given = {name: value for name, value in options.items() if value is not None}
         if options.get("intervals", "") is None:
             given["intervals"] = "none"
         if "tied" in given:
             given["tied"] = tuple(map(tuple, given["tied"]))
         return cls(law=as_law(law), **given)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The options of `fit` but the law."""
+        return tuple(f.name for f in fields(cls) if f.name != "law")
 
     @cached_property  # compiled programs are kept by it
     def minimiser(self) -> optax.GradientTransformationExtraArgs:

@@ -1,7 +1,7 @@
 """What is said of a table or a fit, and whether to believe it: reasons with a code and a severity."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +9,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.files import number
 
 Severity = Literal["info", "warning", "fatal"]
+_WORST_FIRST: tuple[Severity, ...] = ("fatal", "warning", "info")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Reason:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Reason":
         """What `to_dict` wrote; older files name no rows and no params."""
-        if data["severity"] not in ("info", "warning", "fatal"):
+        if data["severity"] not in _WORST_FIRST:
             raise InputError("its verdict contradicts its reasons")
         rows = tuple(int(number(row)) for row in data.get("rows", ()))
         params = tuple(map(str, data.get("params", ())))
@@ -48,6 +49,11 @@ class Verdict:
     """Trustworthy unless a reason is fatal."""
 
     reasons: tuple[Reason, ...] = ()
+
+    @classmethod
+    def of(cls, reasons: Iterable[Reason]) -> "Verdict":
+        """The verdict for reasons in any order: the worst first, those of one severity as they came."""
+        return cls(tuple(sorted(reasons, key=lambda reason: _WORST_FIRST.index(reason.severity))))
 
     @property
     def trustworthy(self) -> bool:

@@ -142,7 +142,6 @@ def _joined(
         for part, name in zip(parts, names, strict=True)
         for r in part.verdict.reasons
     )
-    order = {"fatal": 0, "warning": 1, "info": 2}
     worst, worst_names = max(zip(parts, names, strict=True), key=lambda pair: pair[0].identification.condition_number)
     correlations = {
         ",".join(name[p] for p in pair.split(",")): value
@@ -180,7 +179,7 @@ def _joined(
         value=sum(part.value for part in parts),
         gradient_norm=max(part.gradient_norm for part in parts),
         starts=Starts.summed("auto", counts, chain.parameter_names),
-        verdict=Verdict(tuple(sorted(reasons, key=lambda r: order[r.severity]))),
+        verdict=Verdict.of(reasons),
         identification=Identification(
             worst.identification.condition_number,
             correlations,
@@ -306,14 +305,13 @@ def _fit_jointly(
     found = fit(law, stacked, starts=[{**staged.params}], **options)
     mine = tuple(r for r in found.verdict.reasons if r.code in _ABOUT_PARAMETERS)
     others = tuple(r for r in staged.verdict.reasons if r.code not in _ABOUT_PARAMETERS)
-    order = {"fatal": 0, "warning": 1, "info": 2}
     return replace(
         found,
         law=chain,
         at_noise=(),
         sigma=parts[-1].sigma,
         starts=staged.starts,
-        verdict=Verdict(tuple(sorted((*mine, *others), key=lambda r: order[r.severity]))),
+        verdict=Verdict.of((*mine, *others)),
         runs=runs,
         record=runs.record,
         runs_sha256=runs.sha256,

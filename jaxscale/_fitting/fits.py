@@ -11,7 +11,6 @@ from jaxscale._base import files
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Report, Reporting, Table
 from jaxscale._base.text import inert, plain, quoted
-from jaxscale._base.verdict import Verdict
 from jaxscale._fitting.pending import Pending
 from jaxscale._fitting.result import FitResult, fit_from
 from jaxscale._pooling.sharing import Sharing
@@ -139,7 +138,7 @@ class Fits(Reporting, files.Saved):
                 fits.append({**named, "ok": False, "fit": None, "error": {"code": item.code, "text": item.text}})
             else:
                 fits.append({**named, "ok": True, "fit": item.to_dict(), "error": None})
-        sharing = None if self.sharing is None else _sharing_to(self.sharing)
+        sharing = None if self.sharing is None else self.sharing.to_dict()
         return self._document(
             {
                 "by": self.by if isinstance(self.by, str) else list(self.by),
@@ -173,7 +172,7 @@ def fits_from(data: Mapping[str, Any], law: Law | None) -> Fits:
         else:
             items.append((str(entry["group"]), Failure(str(entry["error"]["code"]), str(entry["error"]["text"]))))
     sharing = data.get("sharing")
-    together = None if sharing is None else _sharing_from(sharing)
+    together = None if sharing is None else Sharing.from_dict(sharing)
     if isinstance(data["by"], str):
         return Fits(data["by"], tuple(items), together)
     by = tuple(map(str, data["by"]))
@@ -184,38 +183,3 @@ def fits_from(data: Mapping[str, Any], law: Law | None) -> Fits:
                 f"a group has the values {inert(of_group, 60)}, where {', '.join(map(inert, by))} need one each"
             )
     return Fits(by, tuple(items), together, values)
-
-
-def _sharing_to(sharing: Sharing) -> dict[str, Any]:
-    named = {k: v for k, v in vars(sharing).items() if k != "verdict"}
-    named["intervals"] = {k: list(v) for k, v in sharing.intervals.items()}
-    return files.finite({**named, "verdict": sharing.verdict.to_dict()})
-
-
-def _sharing_from(data: Mapping[str, Any]) -> Sharing:
-    def count(name: str) -> int:
-        return int(files.number(data[name]))
-
-    def maybe(name: str) -> int | None:
-        return None if data[name] is None else count(name)
-
-    return Sharing(
-        widths=files.numbers(data["widths"]),
-        centres=files.numbers(data["centres"]),
-        intervals=files.pairs(data["intervals"]),
-        level=files.level(data["level"]),
-        value=files.number(data["value"]),
-        gradient_norm=files.number(data["gradient_norm"]),
-        noise=files.number(data["noise"]),
-        groups=count("groups"),
-        runs=count("runs"),
-        parameters=files.number(data["parameters"]),
-        finished=count("finished"),
-        at_best=count("at_best"),
-        statistic=files.number_or_none(data["statistic"]),
-        constraints=maybe("constraints"),
-        freedom=maybe("freedom"),
-        p_value=files.number_or_none(data["p_value"]),
-        test=str(data["test"]),
-        verdict=Verdict.from_dict(data["verdict"]),
-    )

@@ -8,11 +8,12 @@ for profiles: `Scatter.dispersion` is what half a squared standard normal value 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import fdtrc, stdtrit
 
+from jaxscale._base import files
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Table
 from jaxscale._base.text import format_number
@@ -97,6 +98,42 @@ class Sharing:
         lines += [f"{r.severity}, {r.code}: {r.text}" for r in self.verdict.reasons]
         note = "Apart by: standard deviation between groups, in theta." if any(self.widths.values()) else ""
         return Table(title, header, tuple(rows), note), Lines("Joint fit", tuple(lines))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a file."""
+        intervals = {k: list(ends) for k, ends in self.intervals.items()}
+        return {**vars(self), "intervals": intervals, "verdict": self.verdict.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Sharing":
+        """What `to_dict` wrote."""
+
+        def count(name: str) -> int:
+            return int(files.number(data[name]))
+
+        def maybe(name: str) -> int | None:
+            return None if data[name] is None else count(name)
+
+        return cls(
+            widths=files.numbers(data["widths"]),
+            centres=files.numbers(data["centres"]),
+            intervals=files.pairs(data["intervals"]),
+            level=files.level(data["level"]),
+            value=files.number(data["value"]),
+            gradient_norm=files.number(data["gradient_norm"]),
+            noise=files.number(data["noise"]),
+            groups=count("groups"),
+            runs=count("runs"),
+            parameters=files.number(data["parameters"]),
+            finished=count("finished"),
+            at_best=count("at_best"),
+            statistic=files.number_or_none(data["statistic"]),
+            constraints=maybe("constraints"),
+            freedom=maybe("freedom"),
+            p_value=files.number_or_none(data["p_value"]),
+            test=str(data["test"]),
+            verdict=Verdict.from_dict(data["verdict"]),
+        )
 
     def __str__(self) -> str:
         return self.test

@@ -76,8 +76,7 @@ def judge(evidence: Evidence) -> Verdict:
     reasons = [*(evidence.whole or ()), *(r for check in checks for r in check(evidence))]
     if all(r.severity != "fatal" for r in reasons):
         reasons = [r for r in reasons if r.code != POSSIBLE_GROUPS]
-    order = {"fatal": 0, "warning": 1, "info": 2}
-    return Verdict(tuple(sorted(reasons, key=lambda r: order[r.severity])))
+    return Verdict.of(reasons)
 
 
 def gradient_tolerance(problems: Sequence[Problem], at: Sequence[Linearization]) -> float:

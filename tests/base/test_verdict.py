@@ -1,5 +1,8 @@
 """A verdict and its reasons."""
 
+import pytest
+
+from jaxscale._base.errors import InputError
 from jaxscale._base.verdict import Reason, Verdict
 
 
@@ -11,3 +14,25 @@ def test_a_verdict_is_trustworthy_unless_a_reason_is_fatal():
     assert [Verdict(r).trustworthy for r in ((), (info,), (warning,), (fatal,), (warning, fatal))] == [True] * 3 + [
         False
     ] * 2
+
+
+def test_the_worst_reason_comes_first_and_equals_keep_their_order():
+    kinds = ("info", "fatal", "warning", "fatal", "info", "warning")
+    reasons = [Reason(f"code_{k}", kind, "text") for k, kind in enumerate(kinds)]
+    assert [int(code[-1]) for code in Verdict.of(reasons).codes] == [1, 3, 2, 5, 0, 4]
+
+
+def test_a_verdict_comes_back_from_plain_data_and_not_where_it_contradicts_itself():
+    verdict = Verdict.of([Reason("a", "warning", "one", (3, 1), ("E",)), Reason("b", "fatal", "two")])
+    data = verdict.to_dict()
+    assert data["trustworthy"] is False and data["reasons"][0]["code"] == "b"
+    assert Verdict.from_dict(data) == verdict
+    older = [{k: v for k, v in reason.items() if k not in ("rows", "params")} for reason in data["reasons"]]
+    assert Verdict.from_dict(data | {"reasons": older}).codes == verdict.codes
+    for odd in (
+        {"trustworthy": True},
+        {"trustworthy": None},
+        {"reasons": [{**data["reasons"][0], "severity": "dire"}]},
+    ):
+        with pytest.raises(InputError, match="contradicts"):
+            Verdict.from_dict(data | odd)

@@ -1,8 +1,7 @@
 """One function over many problems: a few lanes at once, batches that bound memory, all cores or devices."""
 
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial, wraps
+from functools import partial, wraps
 from typing import Any
 
 import jax
@@ -11,6 +10,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxscale._base.devices import compile_options, workers
+from jaxscale._base.programs import Program, kept
 
 # Lanes at once, and problems in a batch. What a core works on must stay in its cache, and a lane waits for the slowest
 # of its fellows; an accelerator wants many.
@@ -29,29 +29,21 @@ def batched(
     worker_count, devices = workers(None)
     on_cpu = devices[0].platform == "cpu"
     lanes, size = _ON_CPU if on_cpu else _ON_ACCELERATOR
-    run = _compiled(devices[0].platform)
-    starts = range(0, count, size)
+    run = _compiled(devices[0].platform, function, static, lanes)
     common = tuple(np.asarray(v, np.float64) for v in shared)
 
-    def part(start: int) -> list[np.ndarray]:
+    def part(k: int) -> list[np.ndarray]:
+        start = k * size
         here = min(size, count - start)
         filling = ((0, 0), (0, size - here))  # with copies of the last problem
         some = [np.pad(np.asarray(a[:, start : start + here], np.float64), filling, "edge") for a in arrays]
-        device = devices[0] if on_cpu else devices[start // size % len(devices)]
+        device = devices[0] if on_cpu else devices[k % len(devices)]
         with jax.enable_x64(True), jax.default_device(device):  # settings of each thread
-            outputs = run(function, static, lanes, here, common, *some)
+            outputs = run(here, common, *some)
             return [np.asarray(output)[..., :here] for output in outputs]
 
-    # The first call of a program compiles it, and the others wait for that.
-    program = (function, static, tuple(a.shape[:-1] for a in arrays), tuple(v.shape for v in common))
-    alone = 0 if program in _compiled_for else 1
-    _compiled_for.add(program)
-    parts = [part(start) for start in starts[:alone]]
-    if min(worker_count, len(starts) - alone) > 1:
-        with ThreadPoolExecutor(worker_count) as pool:
-            parts += pool.map(part, starts[alone:])
-    else:
-        parts += map(part, starts[alone:])
+    shapes = (tuple(a.shape[:-1] for a in arrays), tuple(v.shape for v in common))
+    parts = run.in_threads(part, -(-count // size), worker_count, shapes)
     return [np.concatenate(some, axis=-1) for some in zip(*parts, strict=True)]
 
 
@@ -65,16 +57,16 @@ def each(function: Callable[..., Any]) -> Callable[..., Any]:
     return over_lanes
 
 
-_compiled_for: set[tuple[Any, ...]] = set()  # programs and shapes that a thread need not wait for
+@kept
+def _compiled(platform: str, function: Callable[..., Any], static: Hashable, lanes: int) -> Program:
+    def run(count: Array, shared: Any, *arrays: Array) -> Any:
+        return _run(partial(function, static, shared), lanes, count, arrays)
+
+    return Program(jax.jit(run, compiler_options=compile_options(platform)))
 
 
-@cache
-def _compiled(platform: str) -> Callable[..., Any]:
-    return jax.jit(_run, static_argnums=(0, 1, 2), compiler_options=compile_options(platform))
-
-
-def _run(function: Callable[..., Any], static: Any, lanes: int, count: Array, shared: Any, *arrays: Array) -> Any:
-    over_lanes = partial(function, static, shared)
+def _run(over_lanes: Callable[..., Any], lanes: int, count: Array, arrays: Sequence[Array]) -> Any:
+    """`over_lanes(*arrays)` for the first `count` problems, as many at once as there are lanes."""
 
     def some(k: Array, results: Any) -> Any:
         found = over_lanes(*(lax.dynamic_slice_in_dim(a, k * lanes, lanes, -1) for a in arrays))

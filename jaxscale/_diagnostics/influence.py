@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -14,6 +13,7 @@ from jax import Array
 from jaxscale import costs
 from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
+from jaxscale._base.programs import kept
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number
 from jaxscale._data.runs import Runs
@@ -289,7 +289,7 @@ def _newton_steps(problem: Problem, best: np.ndarray, linear: Linearization) -> 
     return steps
 
 
-@lru_cache(maxsize=64)
+@kept
 def _compiled_hessians(task: Task):
     """Hessian of the objective, (free, free), and each run's share of it, (n_runs, free, free)."""
     evaluate = evaluator(task, exact=True)
@@ -312,13 +312,13 @@ def _compiled_hessians(task: Task):
     return jax.jit(run, compiler_options=compile_options())
 
 
-@lru_cache(maxsize=64)
+@kept
 def _compiled_predictions(task: Task):
     predict = predictor(task.law, task.space)
     return jax.jit(jax.vmap(lambda theta, logs: predict(tuple(theta), logs)))
 
 
-@lru_cache(maxsize=64)
+@kept
 def _compiled_measure(measure: Callable[[Any, Any], Any]):
     return jax.jit(jax.vmap(measure, (0, None)))
 

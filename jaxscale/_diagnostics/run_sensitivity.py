@@ -1,7 +1,6 @@
 """How a plan answers to the loss of each run behind it, through the fit's own optimality."""
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 import jax
@@ -11,6 +10,7 @@ from jax import Array
 
 from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
+from jaxscale._base.programs import kept
 from jaxscale._base.text import format_number
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
@@ -80,7 +80,7 @@ def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
     )
 
 
-@cache
+@kept
 def _compiled(task: Task) -> Any:
     value = value_of(task)
 

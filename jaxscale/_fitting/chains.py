@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import jax
@@ -11,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.programs import kept
 from jaxscale._base.validation import Progress
 from jaxscale._base.verdict import Verdict
 from jaxscale._data.runs import Runs
@@ -255,7 +255,7 @@ def _with_draws(
     )
 
 
-@cache
+@kept
 def _joint_law(chain: Law) -> Law:
     """All steps as one law of stacked rows: `step` says which response a row holds, `scale` what it is multiplied
     with."""

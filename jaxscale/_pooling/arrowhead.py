@@ -9,13 +9,14 @@ complement). Written for many starts side by side.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxscale._base.devices import compile_options
+from jaxscale._base.programs import kept
 from jaxscale._problem.arrays import Overrides, ProblemArrays, Task
 from jaxscale._problem.evaluate import evaluator
 from jaxscale._problem.losses import Prior
@@ -210,8 +211,8 @@ def _descend(arrowhead, stage, free, centre, group, weights, perturbed, perturbe
         here = here._replace(value=here.value + pull)
         finite = np.isfinite(here.value) & np.isfinite(here.gradient).all(axis=(1, 2))
         better = descents.weigh(a, here.value, finite)
-        for kept, new in zip(best, here, strict=True):
-            kept[a[better]] = new[better]
+        for old, new in zip(best, here, strict=True):
+            old[a[better]] = new[better]
         point[a[better]], point_centre[a[better]] = own[a[better]], centre[a[better]]
         a = descents.running
         if not len(a):
@@ -313,6 +314,6 @@ def _evaluate(arrowhead, tables, free, group, weights, share) -> _Model:
     return _Model(total, gradient.reshape(*shape, p), *(x.reshape(*shape, p, p) for x in (gauss_newton, exact)))
 
 
-@lru_cache(maxsize=64)
+@kept
 def _compiled(task: Task):
     return jax.jit(evaluator(task, exact=True), compiler_options=compile_options("cpu", wide(task.law)))

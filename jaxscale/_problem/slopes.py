@@ -1,18 +1,17 @@
 """Residuals of every run and their slopes in the free values, for a stack of problems."""
 
-from functools import cache
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxscale._base.devices import compile_options
+from jaxscale._base.programs import kept
 from jaxscale._problem.arrays import Task
 from jaxscale._problem.evaluate import predictor
 from jaxscale._problem.stack import Stack
 
 
-@cache
+@kept
 def _compiled(task: Task, many: bool):
     predict = predictor(task.law, task.space)
 

@@ -1,7 +1,6 @@
 """Variable projection: which parameters a law is linear in, and starts with those solved for."""
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -10,6 +9,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxscale._base.devices import compile_options
+from jaxscale._base.programs import kept
 from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.evaluate import value_of
 from jaxscale._problem.problem import Problem
@@ -45,7 +45,7 @@ def lengths(problem: Problem) -> tuple[int, ...]:
     return tuple(np.shape(x)[1] if np.ndim(x) == 2 else 0 for x in problem.points.logs)
 
 
-@lru_cache(maxsize=256)
+@kept
 def linear_indices(task: Task, vectors: tuple[int, ...]) -> tuple[int, ...]:
     """Indices of free, untied parameters in which the response is jointly linear.
 
@@ -93,7 +93,7 @@ def linear_indices(task: Task, vectors: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(able[k] for k in chosen)
 
 
-@lru_cache(maxsize=256)
+@kept
 def screener(task: Task, linear: tuple[int, ...], many: bool):
     """`run(theta (n, n_parameters), tables) -> (free (n, free), objective (n,))`, with an axis of tables if `many`."""
     law, layout, space = task

@@ -4,8 +4,6 @@ A lane that finishes writes its result and takes the next start in the same iter
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +14,7 @@ from jax import Array, lax
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxscale._base.devices import compile_options, workers
+from jaxscale._base.programs import Program, kept
 from jaxscale._problem.arrays import SMALL_BATCH, Overrides, ProblemArrays, Problems, Solutions, Task
 from jaxscale._problem.evaluate import evaluator, value_of
 from jaxscale.laws._operations import wide
@@ -73,11 +72,8 @@ def solve(
     return Solutions(*(np.asarray(x)[place] for x in found))
 
 
-_compiled_for: set[tuple[Any, ...]] = set()  # programs and shapes that a thread need not wait for
-
-
 def _in_threads(
-    run: Any,
+    program: Program,
     worker_count: int,
     device: Any,
     starts: np.ndarray,
@@ -85,21 +81,17 @@ def _in_threads(
     problems: Problems,
     damping: Any,
 ):
-    """`run` for each worker in a thread of its own; the first call of a program compiles before the others start."""
+    """The program for each worker in a thread of its own."""
     each = len(starts) // worker_count
 
     def one(k: int) -> tuple[np.ndarray, ...]:
         mine = slice(k * each, (k + 1) * each)
         part = Problems(problems.tables, problems.own.rows(mine), problems.table[mine])
         with jax.enable_x64(True), jax.default_device(device):  # settings of each thread
-            return tuple(np.asarray(x) for x in run(starts[mine], counts[k : k + 1], part, damping))
+            return tuple(np.asarray(x) for x in program(starts[mine], counts[k : k + 1], part, damping))
 
     shapes = tuple((np.shape(x), np.asarray(x).dtype) for x in jax.tree.leaves(problems))
-    key = (run, each, shapes)
-    first = [] if key in _compiled_for else [one(0)]
-    _compiled_for.add(key)
-    with ThreadPoolExecutor(worker_count) as pool:
-        parts = first + list(pool.map(one, range(len(first), worker_count)))
+    parts = program.in_threads(one, worker_count, worker_count, (each, shapes))
     return tuple(np.concatenate(x) for x in zip(*parts, strict=True))
 
 
@@ -123,8 +115,8 @@ def _shuffle(starts: np.ndarray, problems: Problems, worker_count: int, smallest
     return starts[source], problems, place[:count], counts
 
 
-@lru_cache(maxsize=256)
-def _compiled(task: Task, optimizer, lanes: int, max_steps: int, devices: tuple[Any, ...]):
+@kept
+def _compiled(task: Task, optimizer, lanes: int, max_steps: int, devices: tuple[Any, ...]) -> Program:
     def run(starts: Array, counts: Array, problems: Problems, damping: Array):
         return _work_off(task, optimizer, starts, counts[0], problems, damping, lanes, max_steps)
 
@@ -136,8 +128,8 @@ def _compiled(task: Task, optimizer, lanes: int, max_steps: int, devices: tuple[
         sharded = jax.shard_map(
             run, mesh=mesh, in_specs=(split, split, Problems(*specs), whole), out_specs=split, check_vma=False
         )
-        return jax.jit(sharded, compiler_options=options)
-    return jax.jit(run, compiler_options=options)
+        return Program(jax.jit(sharded, compiler_options=options))
+    return Program(jax.jit(run, compiler_options=options))
 
 
 class _Lanes(NamedTuple):

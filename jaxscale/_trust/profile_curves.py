@@ -6,7 +6,6 @@ optimum.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +14,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxscale._base.devices import compile_options
+from jaxscale._base.programs import kept
 from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.evaluate import evaluator
 from jaxscale._problem.problem import Problem
@@ -257,7 +257,7 @@ class _Engine:
         return [np.concatenate(x) for x in zip(*out, strict=True)]
 
 
-@lru_cache(maxsize=64)
+@kept
 def _compiled(task: Task, measure: Measure):
     """Damped Newton in every lane on the objective plus a quadratic pull of a quantity towards a value."""
     evaluate = evaluator(task, exact=True)

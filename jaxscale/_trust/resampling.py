@@ -1,13 +1,13 @@
 """Resampled fits: what each draw is fitted to, and its own optimum, all draws in one batch."""
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import Any, Literal
 
 import jax
 import numpy as np
 
 from jaxscale._base.devices import compile_options
+from jaxscale._base.programs import kept
 from jaxscale._base.validation import Progress
 from jaxscale._problem.arrays import SMALL_BATCH, Overrides, Task
 from jaxscale._problem.evaluate import predictor
@@ -209,7 +209,7 @@ def _best_rival(stack: Stack, k: int, rivals: np.ndarray, free: np.ndarray, own:
     return padded[pick], heights[np.arange(len(free)), pick]
 
 
-@cache
+@kept
 def _contributions(task: Task):
     """`run(free (n, free), table) -> (n, rows)`: each run's share of the objective, at weight one."""
     predict = predictor(task.law, task.space)
@@ -227,7 +227,7 @@ def _part(first: int, count: int) -> np.ndarray:
     return np.minimum(np.arange(first, first + _AT_ONCE), count - 1)
 
 
-@cache
+@kept
 def _contributions_of(task: Task):
     """`run(free (rivals, free), table, weights (n, rows), response (n, rows)) -> (n, rivals)`: the objective of each
     rival for draws that have responses of their own, without priors."""

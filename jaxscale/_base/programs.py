@@ -1,0 +1,44 @@
+"""Compiled programs: how many are kept, and who waits while one is compiled."""
+
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Maker = TypeVar("Maker", bound=Callable[..., Any])
+
+MOST_KEPT = 256  # of each kind
+
+
+def kept(make: Maker) -> Maker:
+    """Keep what `make` made of its last `MOST_KEPT` arguments, and release what is older with its compiled code.
+
+    Laws are equal to themselves alone: without a bound, a process that fits one new law after another would grow for
+    ever. What is made must hold the law itself, not take it as a static argument, which JAX keeps for its own reasons.
+    """
+    return lru_cache(maxsize=MOST_KEPT)(make)  # pyright: ignore[reportReturnType]
+
+
+class Program:
+    """A function that is compiled for each set of shapes it is first called with."""
+
+    def __init__(self, run: Callable[..., Any]):
+        self.run = run
+        self._compiled_for: set[Hashable] = set()
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.run(*arguments)
+
+    def in_threads(self, part: Callable[[int], T], count: int, threads: int, shapes: Hashable) -> list[T]:
+        """`part(k)` for every k below `count`, each of which calls this program with arguments of these shapes.
+
+        Where they are new, the first part compiles the program before the others start.
+        """
+        done = [part(k) for k in range(0 if shapes in self._compiled_for else min(count, 1))]
+        self._compiled_for.add(shapes)
+        rest = range(len(done), count)
+        if min(threads, len(rest)) > 1:
+            with ThreadPoolExecutor(threads) as pool:
+                return done + list(pool.map(part, rest))
+        return done + [part(k) for k in rest]

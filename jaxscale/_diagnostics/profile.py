@@ -15,9 +15,11 @@ from jaxscale._base.validation import check_level
 from jaxscale._data.runs import Runs
 from jaxscale._diagnostics.quantity import Derived, make_derived
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
+from jaxscale._problem.units import naturals
 from jaxscale._trust.linearization import linearize
 from jaxscale._trust.profile_curves import profile_curve
 from jaxscale.costs import CostModel
+from jaxscale.laws import Law
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,7 @@ class Profile(Reporting):
     (k, n_parameters): the refits. notes: what to know.
     """
 
+    law: Law
     quantity: Derived
     estimate: float
     low: float
@@ -51,8 +54,9 @@ class Profile(Reporting):
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each value looked at: value, rise, and the parameters refitted there (theta)."""
-        return pd.DataFrame({"value": self.values, "rise": self.rise})
+        """One row for each value looked at: value, rise, and in natural units each parameter refitted there."""
+        parameters = pd.DataFrame(naturals(self.law, self.theta), columns=pd.Index(self.law.parameter_names))
+        return pd.concat([pd.DataFrame({"value": self.values, "rise": self.rise}), parameters], axis=1)
 
     def report(self) -> Report:
         """The estimate and its interval, then what to know."""
@@ -125,14 +129,15 @@ def profile(
     if linear.freedom < 10:
         notes.append(f"{linear.freedom} degrees of freedom.")
     return Profile(
-        asked,
-        float(asked.natural(curve.estimate)),
-        float(asked.natural(curve.low)),
-        float(asked.natural(curve.high)),
-        level,
-        np.asarray(asked.natural(curve.values)),
-        np.maximum(curve.objective - curve.start, 0) / curve.rise,
-        problem.full(curve.free),
-        result.label,
-        tuple(notes),
+        law=result.law,
+        quantity=asked,
+        estimate=float(asked.natural(curve.estimate)),
+        low=float(asked.natural(curve.low)),
+        high=float(asked.natural(curve.high)),
+        level=level,
+        values=np.asarray(asked.natural(curve.values)),
+        rise=np.maximum(curve.objective - curve.start, 0) / curve.rise,
+        theta=problem.full(curve.free),
+        label=result.label,
+        notes=tuple(notes),
     )

@@ -149,7 +149,11 @@ def test_ends_of_a_decision_are_where_scipys_profile_crosses(few):
     ratio = js.profile(few, lambda p: p["beta"] / (p["alpha"] + p.beta))
     exponent = few.params["beta"] / (few.params["alpha"] + few.params["beta"])
     assert ratio.low < ratio.estimate < ratio.high and ratio.estimate == pytest.approx(exponent, rel=1e-12)
-    assert {"value", "rise"} == set(found.to_frame()) and found.to_frame()["rise"].min() == 0
+    rows = found.to_frame()
+    assert list(rows) == ["value", "rise", *few.law.parameter_names] and rows["rise"].min() == 0
+    A, B, alpha, beta = (rows[name] for name in ("A", "B", "alpha", "beta"))
+    closed = np.exp((np.log(alpha * A / (beta * B)) + beta * np.log(budget / 6)) / (alpha + beta))
+    np.testing.assert_allclose(closed, rows["value"], rtol=1e-6)  # each row's parameters have its best N
 
 
 @pytest.mark.slow

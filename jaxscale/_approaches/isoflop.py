@@ -69,8 +69,8 @@ class IsoFlop(Reporting):
 
     exponents, misfit: (alpha, beta) of the shape that all budgets share, where the method has one, and how far it
     misses the losses, in units of the noise between neighbouring sizes; typical: its typical residual as a share of the
-    loss. None and nan elsewhere. points: sizes that each
-    parabola goes through, None for all. unused: runs that belong to no budget.
+    loss. None and nan elsewhere. points: sizes that each parabola goes through, None for all. unused: runs that belong
+    to no budget.
     """
 
     method: Method

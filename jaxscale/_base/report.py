@@ -1,7 +1,7 @@
 """Turns a finished record into text, HTML and Markdown; knows nothing of how the record was made.
 
-A record describes itself as a `Report`: plain sentences and tables of strings. The three functions here write it
-out. They assume that any string may come from somebody's table, so every one is made harmless for where it goes.
+A record describes itself as a `Report`: plain sentences and tables of strings. The three functions here write it out.
+They assume that any string may come from somebody's table, so every one is made harmless for where it goes.
 """
 
 import re

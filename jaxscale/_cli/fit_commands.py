@@ -82,7 +82,7 @@ def fit(
     law: Annotated[
         str,
         option("--law", "NAME", "One of `jaxscale laws`, 'first >> second', or path.py:name (RUNS THE CODE there)."),
-    ] = ("chinchilla"),
+    ] = "chinchilla",
     N: ColumnN = None,
     D: ColumnD = None,
     C: ColumnC = None,
@@ -195,9 +195,9 @@ def compare(
     holdout: Annotated[
         Texts, option("--holdout", "'COL OP VALUE'", "Runs held out, with < <= > >= == or !=; repeat.")
     ] = None,
-    rolling: Annotated[Text, option("--rolling", "VAR", "Fit the smaller runs, predict the larger, by N, D or C.")] = (
-        None
-    ),
+    rolling: Annotated[
+        Text, option("--rolling", "VAR", "Fit the smaller runs, predict the larger, by N, D or C.")
+    ] = None,
     cuts: Annotated[str, option("--cuts", "K", "How many cuts of --rolling.")] = "3",
     leave_out: Annotated[Text, option("--leave-out", "COL", "Hold out each value of a column in turn.")] = None,
     N: ColumnN = None,

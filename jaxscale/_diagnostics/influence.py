@@ -31,9 +31,7 @@ from jaxscale.costs import CostModel
 from jaxscale.optim import CONVERGED, STUCK, damped_newton
 
 _SHOWN = 10
-_MOST_REFITS = (
-    1000  # runs up to which each is refitted without, unless asked otherwise: it takes a fraction of a second
-)
+_MOST_REFITS = 1000  # of single runs left out, unless asked otherwise: they take a fraction of a second
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,9 @@ def posterior(
     """Sample the posterior of a law's parameters by NUTS (Hoffman & Gelman 2014, JMLR 15) in four chains.
 
     The residuals follow Student's t with `freedom` degrees of freedom and an unknown scale (Lange, Little & Taylor
-    1989, JASA 84), each run counted by its weight. Priors are weak: the scale lies within a factor of e of the
-    fit's typical residual (one standard deviation); theta has a unit-information prior (Kass & Wasserman 1995, JASA
-    90), Gaussian around the fit and as wide as if one run had been seen; priors that the fit was given come on top.
+    1989, JASA 84), each run counted by its weight. Priors are weak: the scale lies within a factor of e of the fit's
+    typical residual (one standard deviation); theta has a unit-information prior (Kass & Wasserman 1995, JASA 90),
+    Gaussian around the fit and as wide as if one run had been seen; priors that the fit was given come on top.
     Pins, ties and bounds are those of the fit. Needs numpyro: `pip install 'jaxscale[bayes]'`.
 
     Args:

@@ -12,6 +12,7 @@ import pandas as pd
 from jaxscale import costs
 from jaxscale._base.errors import InputError, MissingExtraError
 from jaxscale._base.report import Lines, Report, Reporting, Table
+from jaxscale._base.robust import HUBER_TURN
 from jaxscale._base.text import format_number, inert
 from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs, as_runs
@@ -193,7 +194,7 @@ def multiverse(
     if objectives is None:
         objectives = {"Huber 0.001": Huber()}
         if usual.sigma > 0:
-            matched = float(f"{1.345 * usual.sigma:.3g}")
+            matched = float(f"{HUBER_TURN * usual.sigma:.3g}")
             objectives[f"Huber, noise-matched ({matched:g})"] = Huber(matched)
         objectives |= {"least squares": SquaredError(), "least absolute": AbsoluteError()}
     options: dict[str, dict[str, Any]] = {

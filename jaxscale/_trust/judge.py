@@ -146,7 +146,7 @@ def _bounds(e: Evidence) -> Iterator[Reason]:
         if not e.at.held[k]:
             continue
         members = [p.name for p, s in zip(e.problem.law.parameters, e.problem.layout.slots, strict=True) if s == k]
-        side = "lower" if e.free[k] <= e.problem.lower[k] + 1e-9 else "upper"
+        side = "lower" if e.problem.at_lower(e.free)[k] else "upper"
         if e.problem.asked & set(members):
             text = f"{name} sits on its {side} bound; widen the bound, or fix {name} if you are sure of it"
         elif dict(e.problem.law.parameters[e.problem.law.parameter_names.index(name)].dimension) == {

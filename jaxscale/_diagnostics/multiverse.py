@@ -21,7 +21,7 @@ from jaxscale._fitting.fit import fit
 from jaxscale._fitting.result import FitResult
 from jaxscale._planning.frontier import frontier
 from jaxscale._problem.objectives import AbsoluteError, Huber, Objective, SquaredError
-from jaxscale._trust.judge import FAR_OFF_IN_SIGMA
+from jaxscale._trust.judge_residuals import FAR_OFF_IN_SIGMA
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
 from jaxscale.laws._registry import as_law

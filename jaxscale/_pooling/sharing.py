@@ -36,7 +36,9 @@ from jaxscale._trust.interval_method import (
     HOPELESS_CONDITION,
 )
 from jaxscale._trust.intervals import make_intervals
-from jaxscale._trust.judge import contradicted, gradient_tolerance, judge_whole
+from jaxscale._trust.judge import judge_whole
+from jaxscale._trust.judge_optimum import gradient_tolerance
+from jaxscale._trust.judge_parameters import contradicted
 from jaxscale._trust.resampling import resampling_weights
 from jaxscale.optim import settled
 

@@ -22,11 +22,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
+from jax.core import Tracer
 
 from jaxscale._allocation.constrained import OK, solve_constrained
-from jaxscale._allocation.decision import decide
-from jaxscale._base.errors import InputError, PrecisionWarning, warn
+from jaxscale._allocation.decision import Decision, decide, is_plain
+from jaxscale._base.errors import InputError
 from jaxscale.costs import CostModel
 from jaxscale.laws import Allocation, Law, Params
 from jaxscale.laws._math import floating
@@ -46,11 +48,14 @@ def allocate(
     fixed: Mapping[str, Any] | None = None,
     reach_loss: Any = None,
 ) -> Any:
-    """The decision variables of least loss within a budget, or of least cost to reach a loss. Pure JAX.
+    """The decision variables of the best response within a budget, or of least cost to reach one. Pure JAX.
 
     Works under `jit`, `vmap`, `grad`, `jacfwd` and `hessian`, in every parameter, the budget, the cost's assumptions
-    and the values of limits. Needs no start. Follows the caller's dtype. With limits, other variables or a loss to
-    reach hardly an optimum can be certified in float32: answers are nan, of which a `PrecisionWarning` warns.
+    and the values of limits. Needs no start. N and D within a budget alone follow the caller's dtype. All else is
+    computed in float64: in a program without it numbers are widened inside and the answer comes back in the caller's
+    dtype; what is traced there cannot be widened, and is refused with words.
+
+    The best response is the lowest, or the highest where the law says that higher is better (an accuracy).
 
     Without limits the law must be smooth and fall in both N and D, and the cost must grow in both; the whole budget is
     spent. Where the law has no optimum between the ends (an exponent of zero, say), or the limits cannot all be kept,
@@ -63,16 +68,16 @@ def allocate(
         budget: in the unit of `cost`, a scalar, may be traced.
         limits: see `jaxscale.limits`; values may be traced.
         fixed: variables held at a value.
-        reach_loss: the loss to reach, instead of a budget.
+        reach_loss: the response to reach, instead of a budget: at most a loss or an error, at least an accuracy.
 
     Returns:
         A named tuple of the law's decision variables in natural units: `Allocation(N, D)` for laws of these two.
 
     Raises:
-        InputError: the law, cost and limits do not belong together, a parameter is missing or unknown, or something is
-            not a scalar.
+        InputError: the law, cost and limits do not belong together, a parameter is missing or unknown, something is not
+            a scalar, or limits are traced without float64.
     """
-    check_params(law, params)
+    law.check(params)
     if (budget is None) == (reach_loss is None):
         raise InputError("give a budget or the loss to reach, one of the two")
     plain = limits is None and not fixed and reach_loss is None and is_plain(law, cost)
@@ -81,8 +86,8 @@ def allocate(
     decision, more = None, {name: floating(value) for name, value in cost.assumptions.items()}
     if not plain:
         kept, unique = read_limits(limits)
-        decision, more, _ = decide(law, cost, kept, unique, "loss" if reach_loss is None else "cost", fixed)
-        more = {name: floating(value) for name, value in more.items()}
+        decision, values = decide(law, cost, kept, unique, "loss" if reach_loss is None else "cost", fixed)
+        more = {name: floating(value) for name, value in values.natural.items()}
     for name, value in {**scalars, **more, "reach_loss" if budget is None else "budget": target}.items():
         if jnp.ndim(value):
             raise InputError(
@@ -90,42 +95,42 @@ def allocate(
                 "use jax.vmap for many"
             )
     dtype = jnp.result_type(*scalars.values(), target)
-    scalars, more = ({k: jnp.asarray(v, dtype) for k, v in values.items()} for values in (scalars, more))
-    target = jnp.asarray(target, dtype)
     if decision is None:
-        logs = optimum(law, cost.log_cost, False, scalars, more, jnp.log(target))
-        return Allocation(*map(jnp.exp, logs))
-    if jnp.finfo(dtype).bits < 64:
-        warn(
-            f"allocate with limits, other variables or a loss to reach needs float64; in {dtype}, as here, answers are "
-            "nan. Call it under jax.enable_x64(True), or first jax.config.update('jax_enable_x64', True)",
-            PrecisionWarning,
+        scalars, more = ({k: jnp.asarray(v, dtype) for k, v in values.items()} for values in (scalars, more))
+        return Allocation(
+            *map(jnp.exp, optimum(law, cost.log_cost, False, scalars, more, jnp.log(jnp.asarray(target, dtype))))
         )
-    theta = [jnp.log(scalars[p.name]) if p.transform == "log" else scalars[p.name] for p in law.parameters]
-    wanted = target if budget is None and law.response.domain != "positive" else jnp.log(target)
-    raw = {v.name for v in law.variables if v.domain != "positive"}
-    given = jnp.stack([*theta, wanted, *(v if name in raw else jnp.log(v) for name, v in more.items())])
-    starts = lax.stop_gradient(decision.starts(given))
-    found = solve_constrained(decision, given, starts, jnp.ones(len(decision.row_names), dtype))
-    answer = dict(zip(decision.variables, jnp.exp(jnp.where(found.status == OK, found.x, jnp.nan)), strict=True))
+    if jnp.result_type(float) == jnp.float64:
+        answer = {name: x.astype(dtype) for name, x in _within_limits(decision, scalars, more, target).items()}
+    elif any(isinstance(x, Tracer) for x in (*scalars.values(), *more.values(), target)):
+        raise InputError(
+            f"allocate with limits, other variables or a loss to reach needs float64, and {dtype} is traced here; "
+            "call it inside `with jax.enable_x64(True):`, or set jax_enable_x64 when the program starts"
+        )
+    else:
+        with jax.enable_x64(True):
+            found = _within_limits(decision, scalars, more, target)
+            wide = {name: np.asarray(value) for name, value in found.items()}
+        answer = {name: jnp.asarray(value, dtype) for name, value in wide.items()}
     if tuple(answer) == Allocation._fields:
         return Allocation(**answer)
     return namedtuple("Allocation", answer)(**answer)
 
 
-def is_plain(law: Law, cost: CostModel) -> bool:
-    """Whether law and cost are of N and D, which one equation in one unknown decides while there are no limits."""
-    two = sorted(v.name for v in law.variables) == ["D", "N"] and all(v.domain == "positive" for v in law.variables)
-    return two and cost.variables == ("N", "D")
-
-
-def check_params(law: Law, params: Mapping[str, Any]) -> None:
-    """Raise InputError unless these are all of the law's parameters."""
-    missing = [name for name in law.parameter_names if name not in params]
-    unknown = [name for name in params if name not in law.parameter_names]
-    if missing or unknown:
-        problem = f"misses {', '.join(missing)}" if missing else f"does not know {', '.join(unknown)}"
-        raise InputError(f"law {law.name} {problem}; it takes all of {', '.join(law.parameter_names)}")
+def _within_limits(
+    decision: Decision, params: Mapping[str, Any], more: Mapping[str, Any], target: Any
+) -> dict[str, Array]:
+    """Natural values of the decision variables, in float64; `more` is what is given beside params and target."""
+    law = decision.law
+    wide = {name: jnp.asarray(value, jnp.float64) for name, value in {**params, **more}.items()}
+    wanted = jnp.asarray(target, jnp.float64)
+    wanted = wanted if decision.goal == "cost" and not law.response.logged else jnp.log(wanted)
+    raw = {v.name for v in law.variables if not v.logged}
+    rest = (wide[name] if name in raw else jnp.log(wide[name]) for name in more)
+    given = jnp.stack([*law.theta_of(wide), wanted, *rest])
+    starts = lax.stop_gradient(decision.starts(given))
+    found = solve_constrained(decision, given, starts, jnp.ones(len(decision.row_names)))
+    return dict(zip(decision.variables, jnp.exp(jnp.where(found.status == OK, found.x, jnp.nan)), strict=True))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))

@@ -185,9 +185,9 @@ def conflict(decision: Decision, given: np.ndarray, blame: np.ndarray) -> tuple[
 
 @each
 def _evaluate(decision: Decision, _: tuple, x: Array, given: Array) -> tuple[Array, Array]:
-    return decision.response(tuple(x), given), decision.log_cost(tuple(x), given)
+    return decision.lowered(tuple(x), given), decision.log_cost(tuple(x), given)
 
 
 def evaluate(decision: Decision, x: np.ndarray, givens: np.ndarray) -> np.ndarray:
-    """Log response and log cost of every x with what is given, (b, 2)."""
+    """`Decision.lowered` and log cost of every x with what is given, (b, 2)."""
     return np.stack(batched(_evaluate, decision, [x.T, givens.T]), axis=-1)

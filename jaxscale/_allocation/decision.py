@@ -6,7 +6,7 @@ A `Decision` is static; every number in it (parameters, prices, demand, budget, 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -14,18 +14,14 @@ from jax import Array
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted
 from jaxscale.costs import CostModel
-from jaxscale.laws import Law, Params, chinchilla, gadre_overtrain, kaplan_nd, muennighoff
-from jaxscale.laws._math import logsumexp
-from jaxscale.laws.data_constrained import log_worth
+from jaxscale.laws import Law
+from jaxscale.laws._constants import Repetition
 from jaxscale.limits import UNIQUE_TOKENS, Limit, bound, evaluate_limit
 
 Goal = Literal["loss", "cost"]
 
 _FURTHEST = {1: 1e39, -1: 1.0}  # a variable's range where no limit says otherwise
 _STARTS = {"N": 20.7, "D": 25.3, "epochs": 0.5}  # 1e9 parameters, 1e11 tokens
-_REPETITION = ("R_D_star", "R_N_star")
-# Log loss is convex in the logs of the variables for laws that are sums of powers.
-_SUMS_OF_POWERS = frozenset({chinchilla.function, gadre_overtrain.function, kaplan_nd.function})
 
 
 @dataclass(frozen=True)
@@ -42,8 +38,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Decision:
-    """Least loss within a budget, or least cost to reach a loss, within limits; a `Problem` of the constrained
-    solver."""
+    """The best response within a budget, or the least cost to reach one, within limits: a `ConstrainedProblem`."""
 
     law: Law
     goal: Goal
@@ -52,10 +47,15 @@ class Decision:
     cost_names: tuple[tuple[str, str], ...]
     limits: tuple[Row, ...]
     fixed: tuple[str, ...]
-    repeated: bool
+    repeated: Repetition | None
     convex: bool
     names: tuple[str, ...]  # of `given`
-    plain: bool  # N and D within a budget and no limits: see `_allocate.optimum`
+    plain: bool  # N and D within a budget and no limits: see `allocate.optimum`
+
+    @property
+    def sign(self) -> float:
+        """What the response is multiplied by to be the lower the better."""
+        return -1.0 if self.law.response.better == "higher" else 1.0
 
     @property
     def target(self) -> str:
@@ -71,7 +71,7 @@ class Decision:
     def variables(self) -> tuple[str, ...]:
         """Of x: the law's variables that are free, and epochs where data is repeated."""
         mine = tuple(v.name for v in self.law.variables if v.name not in self.fixed)
-        return (*(v for v in mine if v != UNIQUE_TOKENS), "epochs") if self.repeated else mine
+        return (*(v for v in mine if v != UNIQUE_TOKENS), "epochs") if self.repeated is not None else mine
 
     def logs(self, x: tuple, given: Array) -> dict[str, Any]:
         """Logs of all variables by name; those whose domain is not positive as they are."""
@@ -82,12 +82,16 @@ class Decision:
         """Log of what the law predicts."""
         logs = self.logs(x, given)
         values = {name: given[self.names.index(name)] for name in self.law.parameter_names}
-        if not self.repeated:
+        if self.repeated is None:
             params = self.law.params_of_theta(values)
             return self.law.function(params, **{v.argument: logs[v.name] for v in self.law.variables})
-        logged = [p.name for p in self.law.parameters if p.transform == "log"]
-        values |= {name: given[self.names.index(name)] for name in _REPETITION}
-        return _repeated(Params(values, {*logged, *_REPETITION}), logs["N"], logs["D"], logs["epochs"])
+        constants = {name: given[self.names.index(name)] for name in self.repeated.constants}
+        params = self.law.params_of_theta(values, constants)
+        return self.repeated.function(params, logs["N"], logs["D"], logs["epochs"])
+
+    def lowered(self, x: tuple, given: Array) -> Array:
+        """Log of the response (or the response itself), turned so that lower is better."""
+        return self.sign * self.response(x, given)
 
     def log_cost(self, x: tuple, given: Array) -> Array:
         """Log of what is spent."""
@@ -96,13 +100,14 @@ class Decision:
         return self.cost(*(logs[v] for v in self.cost_variables), **assumptions)
 
     def objective(self, x: tuple, given: Array) -> Array:
-        """Log loss or log cost."""
-        return self.response(x, given) if self.goal == "loss" else self.log_cost(x, given)
+        """What is least at the best decision: `lowered`, or log cost."""
+        return self.lowered(x, given) if self.goal == "loss" else self.log_cost(x, given)
 
     def rows(self, x: tuple, given: Array) -> tuple:
         """The target first, then the limits; each at most zero where it is kept."""
-        reached = self.log_cost(x, given) if self.goal == "loss" else self.response(x, given)
-        first = reached - given[self.names.index(self.target)]
+        target = given[self.names.index(self.target)]
+        spends = self.goal == "loss"
+        first = self.log_cost(x, given) - target if spends else self.sign * (self.response(x, given) - target)
         logs = self.logs(x, given)
         return (first, *(self._row(row, logs, given) for row in self.limits))
 
@@ -122,6 +127,14 @@ class Decision:
         return jnp.stack([x + t * tilt for t in tilts])
 
 
+class Values(NamedTuple):
+    """What is given beside the law's parameters and the target: natural values by name, and which of the names nobody
+    asked for (the ends of the variables' ranges)."""
+
+    natural: dict[str, Any]
+    implicit: frozenset[str]
+
+
 def decide(
     law: Law,
     cost: CostModel,
@@ -130,55 +143,28 @@ def decide(
     goal: Goal = "loss",
     fixed: Mapping[str, Any] | None = None,
     assumed: Mapping[str, float] | None = None,
-) -> tuple[Decision, dict[str, Any], frozenset[str]]:
-    """The decision, the natural values of all that is given beside the law's parameters and the target, and which of
-    them nobody asked for (the ends of the variables' ranges). `assumed` takes the place of published constants of
+) -> tuple[Decision, Values]:
+    """The decision, and the values of all that is given with it. `assumed` takes the place of published constants of
     repetition, where the law has none of its own.
 
     Raises:
         InputError: law, cost and limits do not belong together.
     """
     fixed = dict(fixed or {})
+    _check(law, fixed)
+    repeated = _repetition(law, unique, fixed)
+    values = dict(repeated.constants) | dict(assumed or {}) if repeated else {}
+    requested = limits if unique is None else (*limits, _unique_limit(unique, repeated is not None))
     known = [v.name for v in law.variables]
-    strange = [name for name in fixed if name not in known]
-    if strange:
-        raise InputError(f"law {law.name} has no variable {quoted(strange[0])} to hold; it has {', '.join(known)}")
-    for variable in law.variables:
-        if variable.domain != "positive" and variable.name not in fixed:
-            raise InputError(
-                f"{variable.name} of law {law.name} is not positive, so a plan cannot choose it; hold it with "
-                f"fixed={{'{variable.name}': ...}}"
-            )
-    repeated, law_has_U = False, UNIQUE_TOKENS in known
-    values: dict[str, Any] = {}
-    if law.function is muennighoff.function:
-        repeated = UNIQUE_TOKENS not in fixed
-        if repeated and unique is None:
-            raise InputError(f"law {law.name} needs to know how many unique tokens there are: limits={{'U': 1e12}}")
-    elif unique is not None and law.function is chinchilla.function:
-        repeated = True
-        values |= {k: v for k, v in muennighoff.constants["muennighoff_c4"].params.items() if k in _REPETITION}
-        values |= assumed or {}
-    elif unique is not None and not law_has_U:
-        raise InputError(
-            f"how much repeated tokens are worth is known for laws chinchilla and muennighoff, not for {law.name}; "
-            "limit D_max instead"
-        )
-    if unique is not None:
-        limit = bound(UNIQUE_TOKENS, 1, UNIQUE_TOKENS, unique)
-        if repeated:
-            limit = bound(UNIQUE_TOKENS, 1, "D", unique, "epochs")
-        limits = (*limits, Limit(limit.function, "U", limit.values, "U", "tokens", True, limit.arguments))
     free = [name for name in known if name not in fixed and not (repeated and name == UNIQUE_TOKENS)]
-    everything = [*free, *fixed, *(["epochs"] if repeated else [])]
-    if not free:
+    free += ["epochs"] if repeated else []
+    if not set(free) - {"epochs"}:
         raise InputError("everything is held fixed, so there is nothing to plan; leave a variable free")
-    missing = [v for v in cost.variables if v not in everything]
-    if missing:
+    everything = [*free, *fixed]
+    if [v for v in cost.variables if v not in everything]:
         raise InputError(
             f"cost {cost.name} is one of {', '.join(cost.variables)}, but law {law.name} has {', '.join(known)}; "
-            "choose a "
-            "law and a cost of the same variables"
+            "choose a law and a cost of the same variables"
         )
     taken = {*law.parameter_names, *fixed, *values, "budget", "reach_loss"}
     values |= fixed
@@ -190,21 +176,9 @@ def decide(
         return free_name
 
     cost_names = tuple((name, join("cost", name, value)) for name, value in cost.assumptions.items())
-    # Every plan has the rows that bound its variables, at the ends of the range where no limit is asked for: whichever
-    # are, it is one compiled program.
-    requested = limits
-    asked = {limit.name: limit for limit in limits}
-    variables = [*free, *(["epochs"] if repeated else [])]
-    standard = [(f"{v}_{end}", sign, v, None) for v in variables for end, sign in (("max", 1), ("min", -1))]
-    if "N" in free and "D" in free:
-        standard += [("D_per_N_min", -1, "D", "N"), ("D_per_N_max", 1, "D", "N")]
-    ends = {name: _FURTHEST[sign] for name, sign, _, _ in standard} | {"D_per_N_min": 1e-39}
+    kept, implicit = _with_ranges(requested, free)
     rows = []
-    bounds = [
-        asked.pop(name, None) or bound(name, sign, top, ends[name], bottom) for name, sign, top, bottom in standard
-    ]
-    limits = (*bounds, *asked.values())
-    for limit in limits:
+    for limit in kept:
         limit.check(everything)
         names = tuple((name, join(limit.name, name, value)) for name, value in limit.values.items())
         main = dict(names).get(limit.main or "")
@@ -218,33 +192,73 @@ def decide(
         limits=tuple(rows),
         fixed=tuple(fixed),
         repeated=repeated,
-        convex=law.function in _SUMS_OF_POWERS
-        and not repeated
-        and cost.convex
-        and all(limit.convex for limit in limits),
+        convex=law.convex and repeated is None and cost.convex and all(limit.convex for limit in kept),
         names=(*law.parameter_names, "budget" if goal == "loss" else "reach_loss", *values),
-        plain=goal == "loss"
-        and not requested
-        and sorted(free) == ["D", "N"]
-        and not (fixed or repeated)
-        and cost.variables == ("N", "D"),
+        plain=goal == "loss" and not (requested or fixed or repeated) and is_plain(law, cost),
     )
-    return decision, values, frozenset(name for name, *_ in standard) - {limit.name for limit in requested}
+    return decision, Values(values, implicit)
 
 
-def _repeated(p: Params, log_N: Any, log_D: Any, log_epochs: Any) -> Any:
-    """Log loss where each token is seen `epochs` >= 1 times: law `muennighoff` with U = D / epochs.
+def is_plain(law: Law, cost: CostModel) -> bool:
+    """Whether law and cost are of N and D, which one equation in one unknown decides while there are no limits."""
+    two = sorted(v.name for v in law.variables) == ["D", "N"] and all(v.logged for v in law.variables)
+    return two and law.response.better == "lower" and cost.variables == ("N", "D")
 
-    The law itself takes the smaller of U and D, which has a corner where they are equal. Here that corner is an end of
-    the range of epochs, and the loss is smooth in it.
+
+def _check(law: Law, fixed: Mapping[str, Any]) -> None:
+    """Raise InputError for a law that says nothing of what is better, or that a plan cannot choose the variables of."""
+    known = [v.name for v in law.variables]
+    if law.response.better == "neither":
+        raise InputError(
+            f"law {law.name} predicts {law.response.name} ({law.response.meaning}), of which neither more nor less is "
+            "better, so there is nothing to plan; use predict"
+        )
+    strange = [name for name in fixed if name not in known]
+    if strange:
+        raise InputError(f"law {law.name} has no variable {quoted(strange[0])} to hold; it has {', '.join(known)}")
+    for variable in law.variables:
+        if not variable.logged and variable.name not in fixed:
+            raise InputError(
+                f"{variable.name} of law {law.name} is not positive, so a plan cannot choose it; hold it with "
+                f"fixed={{'{variable.name}': ...}}"
+            )
+
+
+def _repetition(law: Law, unique: Any, fixed: Mapping[str, Any]) -> Repetition | None:
+    """The law's form in epochs where data is repeated, or None where it is not."""
+    if UNIQUE_TOKENS in [v.name for v in law.variables]:
+        if law.repeated is None or UNIQUE_TOKENS in fixed:
+            return None
+        if unique is None:
+            raise InputError(f"law {law.name} needs to know how many unique tokens there are: limits={{'U': 1e12}}")
+        return law.repeated
+    if unique is not None and law.repeated is None:
+        raise InputError(
+            f"how much repeated tokens are worth is known for laws chinchilla and muennighoff, not for {law.name}; "
+            "limit D_max instead"
+        )
+    return law.repeated if unique is not None else None
+
+
+def _unique_limit(unique: Any, repeated: bool) -> Limit:
+    """Unique tokens as a limit: on U itself, or on D over epochs."""
+    top, bottom = ("D", "epochs") if repeated else (UNIQUE_TOKENS, None)
+    limit = bound(UNIQUE_TOKENS, 1, top, unique, bottom)
+    return Limit(limit.function, "U", limit.values, "U", "tokens", True, limit.arguments)
+
+
+def _with_ranges(requested: tuple[Limit, ...], free: list[str]) -> tuple[tuple[Limit, ...], frozenset[str]]:
+    """The limits with the ends of the range of every variable where none is asked for, and the names of those ends.
+
+    Every plan has these rows: whichever limits are asked for, it is one compiled program.
     """
-    log_fresh = log_D - log_epochs
-    # Fewer than one epoch is visited on the way: D' is continued as a mirror image, smoothly since it is level there.
-    log_shown = log_fresh + jnp.where(log_epochs >= 0, log_epochs, -log_epochs)
-    log_G = (jnp.log(p.alpha / p.beta) + p.log_A - p.log_B) / (p.alpha + p.beta)
-    log_N_fresh = jnp.minimum(log_N, log_G + (p.beta / p.alpha) * (log_G + log_fresh))
-    worth_N, worth_D = (
-        log_worth(log_N_fresh, log_N, p.R_N_star),
-        log_worth(log_fresh, log_shown, p.R_D_star) + log_D - log_shown,
-    )
-    return logsumexp(p.log_E, p.log_A - p.alpha * worth_N, p.log_B - p.beta * worth_D)
+    asked = {limit.name: limit for limit in requested}
+    standard = [(f"{v}_{end}", sign, v, None) for v in free for end, sign in (("max", 1), ("min", -1))]
+    if "N" in free and "D" in free:
+        standard += [("D_per_N_min", -1, "D", "N"), ("D_per_N_max", 1, "D", "N")]
+    ends = {name: _FURTHEST[sign] for name, sign, _, _ in standard} | {"D_per_N_min": 1e-39}
+    bounds = [
+        asked.pop(name, None) or bound(name, sign, top, ends[name], bottom) for name, sign, top, bottom in standard
+    ]
+    implicit = frozenset(name for name, *_ in standard) - {limit.name for limit in requested}
+    return (*bounds, *asked.values()), implicit

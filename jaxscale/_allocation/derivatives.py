@@ -15,7 +15,6 @@ from jaxscale._allocation.decision import Decision
 _STEP = 1e-5  # in a log, from a kink to where all is smooth
 
 
-# --- Derivatives of an answer ----------------------------------------------------------------------------------------
 @each
 def _expand(decision: Decision, _: tuple, x: Array, multipliers: Array, given: Array) -> tuple[Array, ...]:
     """Values, slopes and the Lagrangian's curvature in (x, given): (2 + m,), (2 + m, n + k), (n, n + k)."""
@@ -28,7 +27,7 @@ def _expand(decision: Decision, _: tuple, x: Array, multipliers: Array, given: A
 
     def lagrangian(z: Array) -> Array:
         values = functions(z)
-        return values[0 if decision.goal == "loss" else 1] + multipliers @ values[2:]
+        return (decision.sign * values[0] if decision.goal == "loss" else values[1]) + multipliers @ values[2:]
 
     z = jnp.concatenate([x, given])
     return functions(z), jax.jacfwd(functions)(z), jax.jacfwd(jax.grad(lagrangian))(z)[:n]
@@ -94,7 +93,8 @@ def _expansions(decision: Decision, answers: Answers, givens: np.ndarray) -> tup
     # One epoch is an end of its range where the loss is level, so that nothing changes there.
     smooth = np.array([name == "epochs_min" for name in decision.row_names])
     touched = (touching & ~priced & ~smooth).any(axis=1)
-    gradient = slopes[:, goal, :n] + np.einsum("bm,bmn->bn", answers.multipliers, rows[:, :, :n])
+    sign = decision.sign if decision.goal == "loss" else 1.0
+    gradient = sign * slopes[:, goal, :n] + np.einsum("bm,bmn->bn", answers.multipliers, rows[:, :, :n])
     held, basis = _independent(rows, priced, n)
     across = np.einsum("bin,bij->bnj", basis, basis)  # projects on the slopes of the rows that are held
     along = np.eye(n) - across

@@ -15,13 +15,12 @@ from jaxscale._allocation.decision import Decision
 TARGETS = 32  # of draws, at once
 
 
-# --- Many draws ------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Followed:
     """Every draw planned for itself, for each target: x is (targets, n, draws), all else (targets, draws).
 
-    price: multiplier of the budget; worse: log response lost by keeping to the plan of the point; sound: whether there
-    is an answer.
+    value: of what is least there, see `Decision.objective`; price: multiplier of the budget; worse: how much higher
+    `Decision.lowered` is if the plan of the point is kept to; sound: whether there is an answer.
     """
 
     x: np.ndarray
@@ -73,7 +72,7 @@ def _follow(decision: Decision, shared: tuple, theta: Array) -> tuple[Array, ...
         given = jnp.concatenate([theta, jnp.broadcast_to(wanted[k], (1, lanes)), others])
         found = correct(decision, given, guess[:n], guess[n:])
         away = jnp.where(found.status == OK, jnp.concatenate([found.x, found.multipliers]) - plan[k], 0.0)
-        kept = decision.response(tuple(plan[k, :n]), given)
+        kept = decision.lowered(tuple(plan[k, :n]), given)
         new = found.x, found.value, found.multipliers[0], kept - found.value, found.status == OK
         results = jax.tree.map(lambda all_, v: lax.dynamic_update_index_in_dim(all_, v, k, 0), results, new)
         return results, away, jnp.where(k > 0, away - near, 0.0)

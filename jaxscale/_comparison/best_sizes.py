@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from jaxscale._data.runs import Runs
+from jaxscale.laws import Variable
 
 BUDGET_GAP, _BUDGET_WIDTH = 0.03, 0.2  # in log C: runs of one budget lie closer than the first, all within the second
 _FEWEST_SIZES = 5  # of one budget, for a parabola
@@ -20,20 +21,23 @@ def budget_groups(runs: Runs) -> list[np.ndarray]:
     return [g for g in groups if np.ptp(log_C[g]) <= _BUDGET_WIDTH]
 
 
-def best_size_factor(runs: Runs, predicted: np.ndarray, budgets: list[np.ndarray], relative: bool) -> tuple[float, int]:
+def best_size_factor(
+    runs: Runs, predicted: np.ndarray, budgets: list[np.ndarray], response: Variable
+) -> tuple[float, int]:
     """Geometric mean over budgets of the factor between the best sizes by the runs and by the predictions.
 
     Both are vertices of least-squares parabolas in log N through the same runs, so that the parabola's own bias
-    cancels. Budgets whose runs show no minimum between their smallest and largest model are left out; nan if the
-    predictions show none where the runs do.
+    cancels: the lowest points, or the highest of a `response` of which higher is better. Budgets whose runs show none
+    between their smallest and largest model are left out; nan if the predictions show none where the runs do.
     """
-    misses = []
+    misses, turned = [], -1.0 if response.better == "higher" else 1.0
     for group in budgets:
         log_N = np.log(runs.variables["N"][group])
         if len(np.unique(np.round(log_N, 2))) < _FEWEST_SIZES:
             continue
         observed, foretold = (
-            _vertex(log_N, np.log(y[group]) if relative else y[group]) for y in (runs.response, predicted)
+            _vertex(log_N, turned * (np.log(y[group]) if response.logged else y[group]))
+            for y in (runs.response, predicted)
         )
         if not log_N.min() < observed < log_N.max():
             continue

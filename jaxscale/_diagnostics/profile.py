@@ -15,7 +15,6 @@ from jaxscale._base.validation import check_level
 from jaxscale._data.runs import Runs
 from jaxscale._diagnostics.quantity import Derived, make_derived
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
-from jaxscale._problem.units import naturals
 from jaxscale._trust.linearization import linearize
 from jaxscale._trust.profile_curves import profile_curve
 from jaxscale.costs import CostModel
@@ -55,7 +54,7 @@ class Profile(Reporting):
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each value looked at: value, rise, and in natural units each parameter refitted there."""
-        parameters = pd.DataFrame(naturals(self.law, self.theta), columns=pd.Index(self.law.parameter_names))
+        parameters = pd.DataFrame(self.law.naturals(self.theta), columns=pd.Index(self.law.parameter_names))
         return pd.concat([pd.DataFrame({"value": self.values, "rise": self.rise}), parameters], axis=1)
 
     def report(self) -> Report:

@@ -91,12 +91,12 @@ def make_derived(
         unit = _PLANNED[wanted] or law.response.unit
         name = f"best {wanted} for {format_number(amount, 3, suffixes=False)} {cost.unit}"
         return Derived(name, unit, True, wanted in "ND", _planned(law, cost, wanted), np.array([np.log(amount)]))
-    if wanted not in law.parameter_names:
-        raise InputError(
-            f"law {law.name!r} has no parameter {quoted(wanted)}; it has {', '.join(law.parameter_names)}. "
-            "N, D and loss want a budget, loss of one run wants at={'N': ..., 'D': ...}"
-        )
-    k = law.parameter_names.index(wanted)
+    wanted = str(wanted)
+    try:
+        k = law.index(wanted)
+    except InputError as error:
+        more = "N, D and loss want a budget, loss of one run wants at={'N': ..., 'D': ...}"
+        raise InputError(f"{error}. {more}") from None
     parameter = law.parameters[k]
     if parameter.transform == "logit":
         return Derived(wanted, parameter.unit, False, False, _any(law, _Getter(wanted)), np.empty(0))

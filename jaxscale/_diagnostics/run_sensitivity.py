@@ -44,7 +44,7 @@ def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
     Raises:
         InputError: the plan was not made from a fit, or its runs are missing.
     """
-    result = None if plan.request is None else plan.request.source
+    result = None if plan.request is None else plan.request.source.record
     if not isinstance(result, FitResult):
         raise InputError("only a plan made from a fit answers to runs; make it with frontier(fit(...), ...)")
     runs = runs_of(result, runs)
@@ -53,10 +53,15 @@ def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
         moves = _moves(problem, problem.reduce(result.theta))
     # Of theta, (n_parameters, n_runs): tied parameters move together, pinned ones stay.
     moves = np.stack([moves[s] if s >= 0 else 0 * moves[0] for s in problem.layout.slots])
+    # A plan's slopes are per unit of a share, and those of theta per unit of its log odds.
+    scales = [
+        p.slope(x) if p.transform == "logit" else 1.0 for p, x in zip(plan.law.parameters, result.theta, strict=True)
+    ]
     tables = []
     for row in plan.rows:
         slopes = {
-            quantity: np.array([by_name[name] for name in plan.law.parameter_names]) @ moves
+            quantity: np.array([by_name[p.name] * scale for p, scale in zip(plan.law.parameters, scales, strict=True)])
+            @ moves
             for quantity, by_name in row.sensitivities.items()
         }
         table = pd.DataFrame({"budget": row.budget, "row": runs.rows, "observed": np.asarray(runs.response)} | slopes)
@@ -98,7 +103,7 @@ def _compiled(task: Task) -> Any:
 def _moves(problem: Problem, free: np.ndarray) -> np.ndarray:
     """Derivatives of the free values in each run's response, (free, n_runs); nan where the optimum is singular."""
     curvature, mixed = map(np.asarray, _compiled(problem.task)(free, problem.tables()))
-    loose = ~problem.at_bound(free)
+    loose = (free > problem.lower + 1e-9) & (free < problem.upper - 1e-9)
     moves = np.zeros_like(mixed)
     if not loose.any():
         return moves[:, : problem.count]

@@ -11,7 +11,7 @@ from jax import Array
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.programs import kept
-from jaxscale._base.validation import Progress, enough_of
+from jaxscale._base.validation import Progress
 from jaxscale._base.verdict import Verdict
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.fit import fit
@@ -77,8 +77,7 @@ def fit_chain(
     if runs.response_name != chain.response.name and runs.response_name in runs.variables:
         raise InputError(f"the runs' response is {runs.response_name}, the chain predicts {chain.response.name}")
     for name in (*(fixed or {}), *(bounds or {}), *(priors or {})):
-        if name not in chain.parameter_names:
-            raise InputError(f"law {chain.name!r} has no parameter {name!r}; it has {', '.join(chain.parameter_names)}")
+        chain.index(name)  # names it where there is none
     objective = Huber() if objective is None else objective
     tables = [_table(step, runs, last=step is steps[-1]) for step in steps]
     names = _names(chain, steps)
@@ -218,7 +217,7 @@ def _with_draws(
             far.append(linearize(problem, problem.reduce(part.theta)).far_below_noise)
     theta = np.concatenate(drawn, axis=1)
     kept = theta[np.isfinite(theta).all(axis=1)]
-    if not enough_of(len(kept), draws):
+    if len(kept) < max(20, 0.9 * draws):
         return replace(
             staged, intervals=Intervals(level, "none", f"only {len(kept)} of {draws} resampled fits converged")
         )

@@ -14,7 +14,6 @@ from jaxscale._base.text import inert, plain
 from jaxscale._base.verdict import Verdict
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._fitting import formats
-from jaxscale._fitting.result import FitResult
 from jaxscale.laws import Law
 
 _METHODS = {
@@ -45,22 +44,6 @@ class Draws(Reporting, files.Saved):
     verdict: Verdict
     runs_sha256: str
 
-    @classmethod
-    def of(cls, result: FitResult, draws: np.ndarray, method: str, seed: int) -> "Draws":
-        """Draws of theta, (n_draws, n_parameters), of a finished fit."""
-        return cls(
-            law=result.law,
-            params=result.params,
-            theta=result.theta,
-            draws=draws,
-            method=method,
-            seed=seed,
-            level=result.level,
-            record=result.record,
-            verdict=result.verdict,
-            runs_sha256=result.runs_sha256,
-        )
-
     @property
     def label(self) -> str:
         """The law's name."""
@@ -68,17 +51,13 @@ class Draws(Reporting, files.Saved):
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each draw, natural values."""
-        columns = zip(self.law.parameters, self.draws.T, strict=True)
-        return pd.DataFrame({p.name: [p.to_natural(x) for x in column] for p, column in columns})
+        return pd.DataFrame(self.law.naturals(self.draws), columns=list(self.law.parameter_names))
 
     def interval(self, name: str, level: float | None = None) -> tuple[float, float]:
         """Percentile interval of a parameter in natural units."""
-        if name not in self.law.parameter_names:
-            raise InputError(
-                f"law {self.law.name!r} has no parameter {name!r}; it has {', '.join(self.law.parameter_names)}"
-            )
+        column = self.law.naturals(self.draws)[:, self.law.index(name)]
         level = self.level if level is None else level
-        low, high = np.quantile(self.to_frame()[name], [(1 - level) / 2, (1 + level) / 2])
+        low, high = np.quantile(column, [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
 
     def report(self) -> Report:
@@ -100,24 +79,22 @@ class Draws(Reporting, files.Saved):
 
     def to_dict(self) -> dict[str, Any]:
         """The draws in the format `jaxscale.draws/1`."""
-        return self._document(
-            {
-                "fit": {
-                    "law": self.law.name,
-                    "law_options": dict(self.law.options),
-                    "params": dict(self.params),
-                    "runs_sha256": self.runs_sha256,
-                },
-                "ranges": {k: list(v) for k, v in self.record.ranges.items()},
-                "count": self.record.count,
-                "verdict": self.verdict.to_dict(),
-                "method": self.method,
-                "seed": self.seed,
-                "level": self.level,
-                "names": list(self.law.parameter_names),
-                "draws": self.draws.tolist(),
-            }
-        )
+        return self._document({
+            "fit": {
+                "law": self.law.name,
+                "law_options": dict(self.law.options),
+                "params": dict(self.params),
+                "runs_sha256": self.runs_sha256,
+            },
+            "ranges": {k: list(v) for k, v in self.record.ranges.items()},
+            "count": self.record.count,
+            "verdict": self.verdict.to_dict(),
+            "method": self.method,
+            "seed": self.seed,
+            "level": self.level,
+            "names": list(self.law.parameter_names),
+            "draws": self.draws.tolist(),
+        })  # fmt: skip
 
 
 def draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:

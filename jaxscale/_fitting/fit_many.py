@@ -198,9 +198,9 @@ def _fit_shared(
 ) -> Fits:
     """All groups in one joint fit."""
     for name in widths:
-        if name not in how.law.parameter_names or name in how.fixed:
-            known = ", ".join(n for n in how.law.parameter_names if n not in how.fixed)
-            raise InputError(f"law {how.law.name!r} has no parameter {quoted(name)} to share; it fits {known}")
+        how.law.index(name)  # names it where there is none
+        if name in how.fixed:
+            raise InputError(f"{name} is fixed, so there is nothing of it to share; leave out one of the two")
     if (
         how.solver != "damped_newton"
         or how.intervals == "profile"

@@ -2,16 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jax import Array
-from scipy.special import ndtri
 
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
@@ -113,26 +108,7 @@ class FitResult(Reporting, files.Saved):
 
         The interval is the error of the law fitted, not the scatter of a run around it.
         """
-        value = self.predict(**variables)
-        if np.ndim(value):
-            raise InputError("predict_interval takes one run; give numbers, not arrays")
-        if self.covariance is None:
-            return value, None
-        law, names = self.law, self.law.parameter_names
-        chosen = [names.index(n) for n in self.covariance.names]
-        positive = law.response.domain == "positive"
-        with jax.enable_x64(True):
-            logs = tuple(
-                jnp.log(float(variables[v.name])) if v.domain == "positive" else jnp.asarray(variables[v.name], float)
-                for v in law.variables
-            )
-            slope = np.asarray(_slope(law, jnp.asarray(self.theta), logs))[chosen]
-        variance = slope @ self.covariance.matrix @ slope
-        if not 0 <= variance < np.inf:
-            return value, None
-        half = ndtri((1 + self.level) / 2) * np.sqrt(variance)
-        low, high = (value * np.exp(-half), value * np.exp(half)) if positive else (value - half, value + half)
-        return value, (float(low), float(high))
+        return self.law.predict_interval(self.params, self.covariance, level=self.level, **variables)
 
     def beyond_runs(self, **variables: float) -> dict[str, float]:
         """How far one run lies outside the runs fitted, by variable: above 1, its value over the largest; below 1, its
@@ -275,12 +251,6 @@ class FitResult(Reporting, files.Saved):
     def load(path: str | Path, law: Law | None = None) -> "FitResult":
         """Read a fit. A law of one's own is passed in. Raises InputError for anything but a fit file."""
         return formats.read_file(path, law, {files.FIT_FORMAT: fit_from})
-
-
-@partial(jax.jit, static_argnums=0)
-def _slope(law: Law, theta: Array, logs: tuple[Array, ...]) -> Array:
-    """Derivatives of the law's (log) response in theta, (n_parameters,)."""
-    return jax.grad(lambda t: law.log_response(tuple(t), logs))(theta)
 
 
 def runs_of(result: FitResult, runs: Runs | None = None) -> Runs:

@@ -1,21 +1,16 @@
 """A plan's request with one assumption changed."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
-
-import numpy as np
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import format_number, parse_number, quoted
-from jaxscale._planning.frontier import frontier
+from jaxscale._planning.frontier import request_of
 from jaxscale._planning.plan import Plan, Request
 from jaxscale.costs import check_positive
-from jaxscale.limits import UNIQUE_TOKENS, Limit
-from jaxscale.limits import read_limits as read_limits
+from jaxscale.limits import UNIQUE_TOKENS, Limit, read_limits
 
 _SIGMAS = re.compile(r"([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)\s*sigmas?", re.IGNORECASE)
 _TIMES = re.compile(r"[x*]\s*([0-9.]+(?:e[+-]?[0-9]+)?)", re.IGNORECASE)
@@ -23,32 +18,22 @@ _TIMES = re.compile(r"[x*]\s*([0-9.]+(?:e[+-]?[0-9]+)?)", re.IGNORECASE)
 
 def rebuilt(request: Request, **changes: Any) -> Request:
     """The request that `frontier` would make of other targets, source or cost, checked as it checks them."""
-    if "source" in changes or "cost" in changes:
-        request = replace(request, **changes)
     own: dict[str, Any] = {"budgets" if request.goal == "loss" else "reach_loss": request.targets}
     targets = {k: v for k, v in changes.items() if k in ("budgets", "reach_loss")} or own
     unique = {} if request.unique is None else {UNIQUE_TOKENS: request.unique}
-    checked = frontier(
-        without_uncertainty(request.source),
-        cost=request.cost,
+    return request_of(
+        changes.get("source", request.source),
+        cost=changes.get("cost", request.cost),
         limits=[*request.limits, unique],
         fixed=request.fixed,
         level=request.level,
+        assumed=request.assumed,
         **targets,
-    ).request
-    assert checked is not None
-    return replace(checked, source=request.source, assumed=request.assumed)
-
-
-def without_uncertainty(source: Any) -> Any:
-    """The source's law and point estimate alone."""
-    if not hasattr(source, "law") or not hasattr(source, "params"):
-        return source
-    kept = {name: getattr(source, name) for name in ("law", "params", "theta", "label") if hasattr(source, name)}
-    return SimpleNamespace(**kept)
+    )
 
 
 def with_limits(request: Request, limits: Any) -> Request:
+    """The request with limits that come in, go, or take the place of those of the same name."""
     if limits is None:
         return replace(request, limits=(), unique=None)
     came, unique = read_limits(limits)
@@ -63,6 +48,7 @@ def with_limits(request: Request, limits: Any) -> Request:
 
 
 def limits_text(limits: Any) -> str:
+    """Limits for people: \"D_max 1e+12\"."""
     if limits is None:
         return "none"
     items = [limits] if isinstance(limits, Mapping | Limit) else list(limits)
@@ -77,23 +63,16 @@ def with_value(plan: Plan, request: Request, name: str, value: Any) -> Request:
     """The request with one number of the plan changed."""
     law, source = request.source.law, request.source
     if name in law.parameter_names:
-        theta = getattr(source, "theta", None)
-        theta = np.array(law.theta(source.params) if theta is None else theta, dtype=np.float64)
-        k = law.parameter_names.index(name)
+        k = law.index(name)
         match = _SIGMAS.fullmatch(value.strip()) if isinstance(value, str) else None
         if match:
-            theta[k] += float(match[1]) * standard_error(source, name)
+            theta = float(source.theta[k]) + float(match[1]) * source.standard_error(name)
         else:
-            theta[k] = law.parameters[k].to_theta(_new(name, value, float(source.params[name])))
-        shift = theta - (law.theta(source.params) if getattr(source, "theta", None) is None else source.theta)
-        moved = without_uncertainty(source)
-        moved.theta, moved.params = theta, {**source.params, name: law.parameters[k].to_natural(theta[k])}
-        for extra in ("level", "record", "verdict", "covariance"):
-            if getattr(source, extra, None) is not None:
-                setattr(moved, extra, getattr(source, extra))
-        if getattr(source, "draws", None) is not None:
-            moved.draws = np.asarray(source.draws) + shift  # the cloud moves with its centre
-        return replace(request, source=moved)
+            theta = law.parameters[k].to_theta(_new(name, value, float(source.params[name])))
+        return replace(request, source=source.moved(name, theta))
+    if name == ("budget" if request.goal == "loss" else "reach_loss"):
+        targets = [_new(name, value, target) for target in request.targets]
+        return rebuilt(request, **{"budgets" if name == "budget" else name: targets})
     old = plan.assumptions.get(name)
     if old is None:
         raise InputError(f"the plan rests on nothing called {quoted(name)}; it rests on {', '.join(plan.per)}")
@@ -123,13 +102,3 @@ def _new(name: str, value: Any, old: float) -> float:
     if _SIGMAS.fullmatch(value.strip()):
         raise InputError(f"{name} is no fitted parameter, so it has no sigma; give a value, or a factor such as x1.1")
     return parse_number(value)
-
-
-def standard_error(source: Any, name: str) -> float:
-    covariance, draws = getattr(source, "covariance", None), getattr(source, "draws", None)
-    if covariance is not None and name in covariance.names:
-        k = list(covariance.names).index(name)
-        return math.sqrt(np.asarray(covariance.matrix)[k][k])
-    if draws is not None:
-        return float(np.asarray(draws)[:, source.law.parameter_names.index(name)].std(ddof=1))
-    raise InputError(f"the standard error of {name} is not known here; give a value, or a factor such as x1.1")

@@ -17,12 +17,13 @@ def first_order_moves(plan: Plan, after: Plan, structural: bool) -> tuple[dict[s
     for name in plan.per:
         if name in old and name in new and old[name] != new[name]:
             moves[name] = new[name] - old[name] if plan.per[name] == "raw" else math.log(new[name] / old[name])
-    positive = plan.law.response.domain == "positive"
+    positive = plan.law.response.logged
     foretold = []
     for row, changed in zip(plan.rows, after.rows, strict=True):
         steps = dict(moves)
         if row.reach_loss is not None and changed.reach_loss is not None:
-            steps["reach_loss"] = math.log(changed.reach_loss / row.reach_loss)
+            new, old = changed.reach_loss, row.reach_loss
+            steps["reach_loss"] = math.log(new / old) if positive else new - old
         elif changed.reach_loss is None:
             steps["budget"] = math.log(changed.budget / row.budget)
         values = {}

@@ -14,6 +14,7 @@ from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, plural, quoted
 from jaxscale._planning.plan_row import PlanRow, Status
 from jaxscale._planning.sensitivity import Sensitivity, moved
+from jaxscale._planning.source import Source
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
 from jaxscale.limits import Limit
@@ -29,7 +30,7 @@ _TROUBLES: dict[Status, tuple[str, str]] = {  # said of one row, and of more
 class Request:
     """What was asked: enough to ask again with something changed."""
 
-    source: Any
+    source: Source
     targets: tuple[float, ...]
     goal: Literal["loss", "cost"]
     cost: CostModel
@@ -149,7 +150,7 @@ class Plan(Reporting, Saved):
         Printed, it says by how many per cent N, D, D/N and loss move with 1 % more. `to_frame()` has one row per budget
         and assumption, those that matter most first. Its columns N, D, tokens_per_param, loss (and cost, where a loss
         is to be reached) hold the derivative of the log of each (of a response that need not be positive, its own) in
-        the log of the assumption (per "log": an elasticity) or in the assumption itself (per "raw").
+        the log of the assumption (per "log": an elasticity) or in the assumption itself (per "raw": exponents, shares).
 
         Raises:
             InputError: the plan rests on nothing of that name.
@@ -274,7 +275,8 @@ class Plan(Reporting, Saved):
         if regrets:
             largest = " (the largest of all rows)" if len(regrets) > 1 else ""
             cost = format_number(max(regrets), 2)
-            notes.append(f"Following this plan if another draw is the truth costs {cost} in loss on average{largest}.")
+            cost += f" in {self.law.response.name}"
+            notes.append(f"Following this plan if another draw is the truth costs {cost} on average{largest}.")
         beyond = [(row.decades_beyond_data, row.target) for row in self.rows if row.decades_beyond_data]
         if beyond:
             most, target = max(beyond)

@@ -30,7 +30,7 @@ def shadow_prices(
 ) -> dict[str, Price]:
     """What one more unit of each binding limit changes, in words of a planner; relaxing a limit lowers loss or cost."""
     n = len(decision.variables)
-    positive = decision.law.response.domain == "positive"
+    positive = decision.law.response.logged
     loss = math.exp(logs[n]) if positive else 1.0
     spent, unit = math.exp(logs[n + 1]), request.cost.unit
     word = decision.law.response.unit or decision.law.response.name
@@ -62,7 +62,7 @@ def shadow_prices(
             continue
         prices[row.name] = Price(change, f"{word} per {words}")
         per_unit = slopes["budget"] / math.exp(given[decision.names.index("budget")])
-        if per_unit < 0 and math.isfinite(change):
+        if decision.sign * per_unit < 0 and math.isfinite(change):
             prices[f"{row.name} in {unit}"] = Price(
                 float(change / -per_unit), f"{unit} of budget per {words}, at equal loss"
             )

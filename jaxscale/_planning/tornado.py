@@ -9,7 +9,7 @@ import pandas as pd
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted
-from jaxscale._planning.changes import standard_error, with_value, without_uncertainty
+from jaxscale._planning.changes import with_value
 from jaxscale._planning.foretold import first_order_moves, number_or_dash
 from jaxscale._planning.frontier import make_plan
 from jaxscale._planning.plan import Plan
@@ -35,8 +35,10 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
     request = plan.request
     if request is None:
         raise InputError("this plan was not made by frontier, so it cannot be made again")
-    names = getattr(getattr(request.source, "covariance", None), "names", ())
-    known = [name for name in names if standard_error(request.source, name) > 0]  # the others are held by a bound
+    source, law = request.source, request.source.law
+    names = () if source.covariance is None else source.covariance.names
+    known = [name for name in names if source.standard_error(name) > 0]  # the others are held by a bound
+    shares = {p.name: p for p in law.parameters if p.transform == "logit"}
     tables: list[list[dict[str, Any]]] = [[] for _ in plan.rows]
     for name in plan.per:
         if name in ("budget", "reach_loss"):
@@ -45,9 +47,13 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
         else:
             sigma = name in plan.params and name in known
             step = "1 sigma" if sigma else f"{100 * change:g} %"
-            values = ("-1sigma", "+1sigma") if sigma else (f"x{1 - change!r}", f"x{1 + change!r}")
+            values: tuple[Any, Any] = ("-1sigma", "+1sigma") if sigma else (f"x{1 - change!r}", f"x{1 + change!r}")
+            if name in shares and not sigma:  # a share may not leave its range
+                at, step = float(source.theta[law.index(name)]), f"{100 * change:g} % of the odds"
+                low, high = (shares[name].to_natural(at + math.log(k)) for k in (1 - change, 1 + change))
+                values = low, high
             ends = [with_value(plan, request, name, value) for value in values]
-        plans = [make_plan(replace(r, source=without_uncertainty(r.source))) for r in ends]
+        plans = [make_plan(replace(r, source=r.source.without_uncertainty())) for r in ends]
         foretold = [first_order_moves(plan, p, False) for p in plans]
         for i, row in enumerate(plan.rows):
             low, high = (getattr(p.rows[i], quantity) for p in plans)

@@ -1,8 +1,8 @@
 """Intervals and regrets of a plan, from draws or from a covariance."""
 
 import math
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 
@@ -11,25 +11,54 @@ from jaxscale._allocation.constrained import FLAT, OK
 from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import Expansion
 from jaxscale._allocation.per_draw import TARGETS, Followed, follow
-from jaxscale._base.errors import InputError
 from jaxscale._base.validation import Progress
-from jaxscale.laws import Law
+from jaxscale._planning.posed import Posed
+from jaxscale._planning.source import Source
 
 _PROBLEMS_AT_ONCE = 2**17  # a bound on memory where every draw is planned for every budget
 
 
-def covariance_of_source(law: Law, covariance: Any) -> tuple[list[str], np.ndarray]:
-    names, matrix = list(covariance.names), np.asarray(covariance.matrix, dtype=np.float64)
-    strange = [name for name in names if name not in law.parameter_names]
-    if strange or matrix.shape != (len(names), len(names)):
-        raise InputError(
-            f"the covariance names {', '.join(names)} and has shape {matrix.shape}; it must be square, one row "
-            f"for each name, and the names among {', '.join(law.parameter_names)}"
-        )
-    return names, matrix
+@dataclass(frozen=True)
+class Uncertainty:
+    """How sure the rows of a plan are: ends (2, n_targets, q) of intervals in logs or None, regrets of each target, how
+    they came about (None: there are none), and what to know."""
+
+    ends: np.ndarray | None
+    regrets: list[dict[str, float]]
+    method: str | None
+    notes: list[str]
 
 
-def delta_method(points: np.ndarray, slopes: np.ndarray, matrix: np.ndarray, level: float) -> np.ndarray:
+def uncertainty_of(
+    source: Source, posed: Posed, answers: Answers, expansions: list[Expansion | None], level: float,
+    progress: Progress | None,
+) -> Uncertainty:  # fmt: skip
+    """From draws as percentiles, each draw planned for itself, else from the covariance by the delta method."""
+    nothing: list[dict[str, float]] = [{} for _ in posed.targets]
+    if source.draws is not None:
+        ends, regrets, notes = _from_draws(posed, source.draws, answers, level, progress)
+        return Uncertainty(ends, regrets, f"percentiles of {len(source.draws)} draws", notes)
+    if source.covariance is None:
+        note = f"No intervals: {source.label} carries neither a covariance nor draws."
+        return Uncertainty(None, nothing, None, [note])
+    index = [source.law.index(name) for name in source.covariance.names]
+    matrix = np.asarray(source.covariance.matrix, dtype=np.float64)
+    if not np.all(np.isfinite(matrix)):
+        return Uncertainty(None, nothing, None, ["No intervals: the covariance has entries that are not finite."])
+    slopes = np.full((len(posed.targets), len(posed.quantities), len(index)), np.nan)
+    for i, expansion in enumerate(expansions):
+        if expansion is not None:
+            slopes[i] = (posed.combine @ expansion.slopes)[:, index]
+    logs = posed.logs(expansions)
+    ends = _delta_method(logs @ posed.combine.T, slopes, matrix, level)
+    regrets = [
+        _expected_regret(posed.decision, e, index, matrix, values, target)
+        for e, values, target in zip(expansions, logs, posed.targets, strict=True)
+    ]
+    return Uncertainty(ends, regrets, f"delta method, covariance by {source.covariance.method.replace('_', ' ')}", [])
+
+
+def _delta_method(points: np.ndarray, slopes: np.ndarray, matrix: np.ndarray, level: float) -> np.ndarray:
     """(2, n_targets, q) ends in logs, nan where there are none."""
     variance = np.einsum("bqi,ij,bqj->bq", slopes, matrix, slopes)
     rounding = 1e-12 * np.einsum("bqi,ij,bqj->bq", np.abs(slopes), np.abs(matrix), np.abs(slopes))
@@ -38,7 +67,7 @@ def delta_method(points: np.ndarray, slopes: np.ndarray, matrix: np.ndarray, lev
     return np.stack([points - reach, points + reach])
 
 
-def expected_regret(
+def _expected_regret(
     decision: Decision,
     expansion: Expansion | None,
     index: list[int],
@@ -51,24 +80,17 @@ def expected_regret(
         return {}
     moves = expansion.curved_moves[np.ix_(index, index)]
     in_log = 0.5 * float(np.sum(moves * matrix))
-    per_budget = -float(expansion.slopes[-2, decision.names.index("budget")])
-    loss = math.exp(logs[-2]) if decision.law.response.domain == "positive" else 1.0
+    per_budget = -decision.sign * float(expansion.slopes[-2, decision.names.index("budget")])
+    loss = math.exp(logs[-2]) if decision.law.response.logged else 1.0
     compute = target * -math.expm1(-in_log / per_budget) if per_budget > 1e-12 else math.nan
     return {"loss": float(loss * in_log), "compute": float(compute)}
 
 
-def from_draws(
-    decision: Decision,
-    draws: np.ndarray,
-    wanted: np.ndarray,
-    rest: np.ndarray,
-    point: Answers,
-    targets: np.ndarray,
-    combine: np.ndarray,
-    level: float,
-    progress: Progress | None,
+def _from_draws(
+    posed: Posed, draws: np.ndarray, point: Answers, level: float, progress: Progress | None
 ) -> tuple[np.ndarray, list[dict[str, float]], list[str]]:
     """Each draw planned for itself: percentiles (2, n_targets, q) in logs, regrets, and what to know."""
+    decision, targets, wanted, rest, combine = posed.decision, posed.targets, posed.wanted, posed.rest, posed.combine
     count = len(draws)
     ends = np.full((2, len(targets), len(combine)), np.nan)
     regrets: list[dict[str, float]] = []
@@ -77,7 +99,8 @@ def from_draws(
         some = slice(first, first + block)
         part = point[some]
         found = follow(decision, draws, wanted[some], rest, part)
-        response, cost = found.value, np.zeros_like(found.value)  # the cost is told where it is what is minimised
+        # The cost is told where it is what is minimised.
+        response, cost = decision.sign * found.value, np.zeros_like(found.value)
         if decision.goal == "cost":
             response, cost = np.broadcast_to(wanted[some, None], cost.shape), found.value
         points = combine @ np.concatenate([found.x, response[:, None], cost[:, None]], axis=1)
@@ -113,7 +136,9 @@ def _regrets(
     if decision.goal == "cost":
         return [{} for _ in targets]
     worse = np.maximum(found.worse, 0.0)
-    loss = np.exp(found.value) * np.expm1(worse) if decision.law.response.domain == "positive" else worse
+    loss = worse
+    if decision.law.response.logged:
+        loss = np.exp(decision.sign * found.value) * decision.sign * np.expm1(decision.sign * worse)
     with np.errstate(divide="ignore", invalid="ignore"):
         compute = np.where(found.price > 1e-12, -np.expm1(-worse / found.price), np.nan) * targets[:, None]
     both = np.stack([loss, compute])

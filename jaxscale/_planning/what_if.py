@@ -117,9 +117,9 @@ def what_if(
         cost: another cost model.
         limits: limits that come in, or take the place of those of the same name; None for a name takes one away,
             and limits=None takes all away.
-        set: new values by name, of a parameter of the law, a limit, a price, a demand. A number is the value itself,
-            "+1sigma" moves a parameter by standard errors, those behind the plan's intervals (of its log, for those
-            fitted in logs), "x1.1" multiplies.
+        set: new values by name, of a parameter of the law, a limit, a price, a demand, or of every budget (response)
+            to reach. A number is the value itself, "+1sigma" moves a parameter by standard errors, those behind the
+            plan's intervals (of its log, for those fitted in logs, and of its log odds, for shares), "x1.1" multiplies.
 
     Raises:
         InputError: the plan rests on nothing of that name, or a change cannot be read.
@@ -130,7 +130,7 @@ def what_if(
     changes: dict[str, str] = {}
     if source is not _UNSET:
         request = rebuilt(request, source=source)
-        changes["source"] = str(getattr(source, "label", None) or getattr(source.law, "name", "another"))
+        changes["source"] = request.source.label
     if cost is not None:
         model = costs.as_cost(cost)
         request = rebuilt(request, cost=model)
@@ -151,5 +151,5 @@ def what_if(
     if not changes:
         raise InputError('nothing was changed; give cost, limits, budgets, source or set={"beta": "+1sigma"}')
     after = make_plan(request)
-    structural = cost is not None or (source is not _UNSET and source.law is not plan.law)
+    structural = cost is not None or (source is not _UNSET and request.source.law is not plan.law)
     return WhatIf(plan, after, changes, first_order_moves(plan, after, structural))

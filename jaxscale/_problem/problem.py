@@ -18,7 +18,6 @@ from jaxscale.laws import Law
 Priors = Mapping[str, tuple[float, float]]
 
 _THETA_LIMIT = 300.0  # a logged parameter beyond exp(+-300) has left float64's useful range
-_ON_BOUND = 1e-9  # of theta
 _VANISHING_FLOOR = 1e-6  # a floor below this share of the least response can no longer be told from none
 
 
@@ -92,14 +91,6 @@ class Problem:
         """Free values (..., free) of theta (..., n_parameters); of tied parameters the first counts."""
         slots = self.layout.slots
         return np.asarray(theta)[..., [slots.index(k) for k in range(self.layout.free)]]
-
-    def at_lower(self, free: np.ndarray) -> np.ndarray:
-        """Which free values (free,) lie on their lower bound, but for rounding."""
-        return free <= self.lower + _ON_BOUND
-
-    def at_bound(self, free: np.ndarray) -> np.ndarray:
-        """Which free values (free,) a bound holds, but for rounding."""
-        return self.at_lower(free) | (free >= self.upper - _ON_BOUND)
 
     @property
     def loss(self) -> Loss:
@@ -183,8 +174,7 @@ def pins(
         InputError: a pin, tie or bound names no parameter, or nothing is left to fit.
     """
     for name in (*fixed, *bounds, *(n for group in tied for n in group)):
-        if name not in law.parameter_names:
-            raise InputError(f"law {law.name!r} has no parameter {name!r}; it has {', '.join(law.parameter_names)}")
+        law.index(name)  # names it where there is none
     pinned = np.full(len(law.parameters), np.nan)
     for i, parameter in enumerate(law.parameters):
         if parameter.name in fixed:
@@ -203,9 +193,7 @@ def read_priors(law: Law, layout: Layout, priors: Priors) -> tuple[np.ndarray, n
     """
     weighted, precision = np.zeros(layout.free), np.zeros(layout.free)
     for name, prior in priors.items():
-        if name not in law.parameter_names:
-            raise InputError(f"law {law.name!r} has no parameter {name!r}; it has {', '.join(law.parameter_names)}")
-        k = law.parameter_names.index(name)
+        k = law.index(name)
         if layout.slots[k] < 0:
             raise InputError(f"{name} is fixed, so a prior of it changes nothing; leave out one of the two")
         try:

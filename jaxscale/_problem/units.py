@@ -2,10 +2,8 @@
 parameters."""
 
 import numpy as np
-from scipy.special import expit
 
 from jaxscale._problem.problem import Problem
-from jaxscale.laws import Law
 
 _THOUSAND = np.log(1000.0)
 # Tables whose median lies outside these ranges are counted in thousands, millions, billions, ...; the second number
@@ -33,7 +31,7 @@ def unit_shift(problem: Problem, theta: np.ndarray) -> np.ndarray:
         middle = float(np.median(values[real])) if real.any() else np.log(typical)
         if np.log(low) <= middle <= np.log(high):
             continue
-        values_of = values_of or dict(zip(law.parameter_names, naturals(law, theta).T, strict=True))
+        values_of = values_of or dict(zip(law.parameter_names, law.naturals(theta).T, strict=True))
         units = _THOUSAND * np.round((middle - np.log(typical)) / _THOUSAND)
         for k, parameter in enumerate(law.parameters):
             if parameter.transform == "log":
@@ -57,12 +55,3 @@ def in_plain_counts(problem: Problem, free: np.ndarray) -> np.ndarray:
 def safe_log(values: np.ndarray) -> np.ndarray:
     """Log, and 0 where there is none."""
     return np.log(np.where(values > 0, values, 1.0))
-
-
-def naturals(law: Law, theta: np.ndarray) -> np.ndarray:
-    """Natural values of theta, both (n, n_parameters)."""
-    columns = []
-    for parameter, values in zip(law.parameters, np.moveaxis(np.asarray(theta), -1, 0), strict=True):
-        natural = {"log": np.exp, "logit": expit}.get(parameter.transform)
-        columns.append(values if natural is None else natural(values))
-    return np.stack(columns, axis=-1)

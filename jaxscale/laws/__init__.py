@@ -1,8 +1,8 @@
 """Every law jaxscale ships, by name, and what is needed to write one's own."""
 
+from jaxscale.laws._constants import Published as Published
 from jaxscale.laws._law import Instance as Instance
 from jaxscale.laws._law import Law as Law
-from jaxscale.laws._law import Published as Published
 from jaxscale.laws._math import log as log
 from jaxscale.laws._math import logsumexp as logsumexp
 from jaxscale.laws._parameters import Parameter as Parameter

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
+from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -18,26 +19,22 @@ import numpy as np
 from jax import Array
 
 from jaxscale._base.errors import InputError
+from jaxscale.laws._constants import GivenCovariance, Published, Repetition, covariance_of
+from jaxscale.laws._convexity import bend_of
 from jaxscale.laws._math import floating, log
-from jaxscale.laws._parameters import LOSS, D, N, Parameter, Params, Power, Variable, variable_of
-
-Status = Literal["verified", "recomputed", "unverified"]
-
-
-@dataclass(frozen=True)
-class Published:
-    """Constants somebody published for a law: values by name in natural units, where they come from, how far they
-    were checked.
-
-    `status`: "verified" was read in the primary source, "recomputed" follows from public data or other verified
-    constants, "unverified" was neither. Parameters that were not published are absent.
-    """
-
-    params: Mapping[str, float]
-    source: str
-    status: Status = "verified"
-    standard_errors: Mapping[str, float] = field(default_factory=dict)
-    note: str = ""
+from jaxscale.laws._parameters import (
+    LOSS,
+    D,
+    N,
+    Parameter,
+    Params,
+    Power,
+    Variable,
+    natural,
+    unconstrained,
+    variable_of,
+)
+from jaxscale.laws._rewrite import vectorised
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +44,7 @@ class Law:
     Args:
         name: short lower-case name.
         function: the formula. Its first argument is a `Params`; variables come by keyword, logged ones as `log_N`,
-        others
-            under their own name. It returns the log of the response where the response is positive, else the response.
+            others under their own name. It returns the log of the response where that is positive, else the response.
         variables: `Variable`s or names.
         parameters: `Parameter`s or names (a bare name is a positive parameter, fitted in logs).
         response: what is predicted.
@@ -56,6 +52,7 @@ class Law:
         formula, source, note: for people.
         published: named constants, see `Published`. `law.published["name"]` is an `Instance`.
         closed_forms: exact results by name, functions `f(params, ...)` of natural values, pure JAX.
+        repeated: its form where data is repeated, or None if no such form is known.
         steps: the two laws that `first >> second` is made of, else none.
     """
 
@@ -71,6 +68,7 @@ class Law:
     constants: Mapping[str, Published] = field(default_factory=dict, repr=False)
     closed_forms: Mapping[str, Callable[..., Any]] = field(default_factory=dict, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
+    repeated: Repetition | None = field(default=None, repr=False)
     steps: "tuple[Law, ...]" = field(default=(), repr=False)
 
     def __post_init__(self):
@@ -131,11 +129,15 @@ class Law:
         )
 
         def function(params: Params, **logs: Array) -> Array:
-            natural = {
-                v.name: jnp.exp(logs[v.argument]) if v.domain == "positive" else logs[v.argument] for v in law.variables
-            }
-            value = loss(*(params[p.name] for p in law.parameters), **natural)
-            return log(value) if law.response.domain == "positive" else value
+            def formula(raw: Mapping[str, Any], logs: Mapping[str, Any]) -> Any:
+                own = params.of(raw)
+                given = ((v, logs[v.argument]) for v in law.variables)
+                values = {v.name: jnp.exp(x) if v.logged else x for v, x in given}
+                value = loss(*(own[p.name] for p in law.parameters), **values)
+                return log(value) if law.response.logged else value
+
+            # Logarithms that are known are not taken again, wherever the law is evaluated.
+            return vectorised(formula)(params.raw, {v.argument: logs[v.argument] for v in law.variables})
 
         return replace(law, function=function)
 
@@ -161,15 +163,69 @@ class Law:
         """Names of the parameters, in the order of theta."""
         return tuple(p.name for p in self.parameters)
 
+    def index(self, name: str) -> int:
+        """Where a parameter stands in theta.
+
+        Raises:
+            InputError: the law has no parameter of that name; the message lists those it has.
+        """
+        if name not in self.parameter_names:
+            known = ", ".join(self.parameter_names)
+            raise InputError(f"law {self.name!r} has no parameter {name!r}; it has {known}")
+        return self.parameter_names.index(name)
+
+    @cached_property
+    def convex(self) -> bool:
+        """Whether its objective, the log of the response (or the response that need not be positive, with its sign
+        turned where higher is better), is convex in the logs of its variables, whatever the parameters: then a plan has
+        one optimum. Found by taking the formula apart; what cannot be shown is taken for not convex. Variables that are
+        not positive count as held.
+        """
+        chosen = [v.logged for v in self.variables]
+        if any(v.domain == "vector" for v in self.variables):
+            return False
+
+        def formula(held: tuple, free: tuple) -> Any:
+            theta, others, logs = held[: len(self.parameters)], iter(held[len(self.parameters) :]), iter(free)
+            return self.log_response(theta, [next(logs) if is_free else next(others) for is_free in chosen])
+
+        bend = bend_of(formula, len(self.parameters) + chosen.count(False), chosen.count(True))
+        return bend in ("constant", "affine", "concave" if self.response.better == "higher" else "convex")
+
     @property
     def published(self) -> "Mapping[str, Instance]":
         """The named constants, each with this law attached: it can be predicted and planned with like a fit."""
         return MappingProxyType({name: Instance(self, name, c) for name, c in self.constants.items()})
 
-    def params_of_theta(self, values: Mapping[str, Any]) -> Params:
-        """What the law's function takes, from unconstrained values by name; pure JAX."""
+    def at(
+        self, *, standard_errors: Mapping[str, float] | None = None, covariance: Any = None, **params: float
+    ) -> "Instance":
+        """The law with constants of one's own: they go wherever published ones, or a fit, go.
+
+        `chinchilla.at(E=1.9, A=310, B=1200, alpha=.33, beta=.31)`. Numbers are data: other ones compile nothing.
+
+        Args:
+            standard_errors: by name, in the parameters' own units; then predictions and plans have intervals. A
+                parameter without one is taken as known.
+            covariance: instead of standard errors, (n_parameters, n_parameters) in the parameters' own units and in
+                their order, or a data frame with their names as rows and columns.
+            **params: every parameter's value in its own unit.
+
+        Raises:
+            InputError: a parameter is missing, unknown or outside its range, or a covariance is none.
+        """
+        self.theta(params)  # each value is checked to lie in its range
+        values = {name: float(params[name]) for name in self.parameter_names}
+        found = covariance_of(self.parameters, values, standard_errors, covariance)
+        errors = dict(standard_errors or {})
+        return Instance(self, "own", Published(values, "given by the user", "own", errors), found)
+
+    def params_of_theta(self, values: Mapping[str, Any], logs: Mapping[str, Any] | None = None) -> Params:
+        """What the law's function takes, from unconstrained values by name, with the logarithms of further positive
+        constants if there are any; pure JAX."""
         logged, logits = ([p.name for p in self.parameters if p.transform == kind] for kind in ("log", "logit"))
-        return Params(values, logged, logits)
+        more = dict(logs or {})
+        return Params({**values, **more}, {*logged, *more}, logits)
 
     def log_response(self, theta: Iterable[Any], logs: Iterable[Any]) -> Array:
         """Log response (or response, if its domain is not positive) of one run; pure JAX.
@@ -191,7 +247,7 @@ class Law:
         self._check_names("variable", variables, [v.name for v in self.variables])
         logs = {v.argument: _in_logs(v, variables[v.name]) for v in self.variables}
         value = self.function(Params(params), **logs)
-        return jnp.exp(value) if self.response.domain == "positive" else value
+        return jnp.exp(value) if self.response.logged else value
 
     def predict(self, params: Mapping[str, float], **variables: Any) -> Any:
         """The response in natural units, computed in float64: a float, or a NumPy array of the variables' common shape.
@@ -226,14 +282,52 @@ class Law:
             value = np.asarray(_response(self, {k: np.float64(x) for k, x in params.items()}, runs))[:count]
         return float(value[0]) if shape == () else value.reshape(shape)
 
-    def theta(self, params: Mapping[str, float]) -> np.ndarray:
-        """Unconstrained values, shape (n_parameters,), of natural ones."""
+    def predict_interval(
+        self, params: Mapping[str, float], covariance: Any, *, level: float = 0.9, **variables: Any
+    ) -> tuple[float, tuple[float, float] | None]:
+        """The response for one run, and its interval by the delta method from a covariance of theta (None without one).
+
+        The interval is the error of the law, not the scatter of a run around it.
+        """
+        value = self.predict(params, **variables)
+        if np.ndim(value):
+            raise InputError("predict_interval takes one run; give numbers, not arrays")
+        if covariance is None:
+            return value, None
+        with jax.enable_x64(True):
+            logs = tuple(_in_logs(v, np.float64(variables[v.name])) for v in self.variables)
+            slope = np.asarray(_slope(self, jnp.asarray(self.theta(params)), logs))
+        slope = slope[[self.index(name) for name in covariance.names]]
+        variance = slope @ covariance.matrix @ slope
+        if not 0 <= variance < np.inf:
+            return value, None
+        half = NormalDist().inv_cdf((1 + level) / 2) * float(np.sqrt(variance))
+        ends = (value * np.exp(-half), value * np.exp(half)) if self.response.logged else (value - half, value + half)
+        return value, (float(ends[0]), float(ends[1]))
+
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Raise InputError unless these are all of the law's parameters, by name."""
         self._check_names("parameter", params, self.parameter_names)
+
+    def theta(self, params: Mapping[str, float]) -> np.ndarray:
+        """Unconstrained values, shape (n_parameters,), of natural ones, each checked to lie in its range."""
+        self.check(params)
         return np.array([p.to_theta(params[p.name]) for p in self.parameters], dtype=np.float64)
+
+    def theta_of(self, params: Mapping[str, Any]) -> tuple[Array, ...]:
+        """Unconstrained values of natural ones in the order of `parameters`: pure JAX, nothing is checked."""
+        return tuple(unconstrained(p.transform, jnp.asarray(params[p.name]), jnp) for p in self.parameters)
 
     def natural(self, theta: Iterable[float]) -> dict[str, float]:
         """Natural values by name of unconstrained ones, shape (n_parameters,)."""
         return {p.name: p.to_natural(t) for p, t in zip(self.parameters, theta, strict=True)}
+
+    def naturals(self, theta: np.ndarray) -> np.ndarray:
+        """Natural values of theta, both (..., n_parameters)."""
+        columns = np.moveaxis(np.asarray(theta, np.float64), -1, 0)
+        with np.errstate(over="ignore"):
+            values = [natural(p.transform, x, np) for p, x in zip(self.parameters, columns, strict=True)]
+        return np.stack(values, axis=-1)
 
     def _check_names(self, what: str, given: Iterable[str], wanted: Iterable[str]) -> None:
         given, wanted = list(given), list(wanted)
@@ -307,13 +401,23 @@ def _response(law: Law, params: Mapping[str, Any], runs: Mapping[str, Any]) -> A
     return jax.vmap(lambda run: law(params, **run))(runs)
 
 
+@partial(jax.jit, static_argnums=0)
+def _slope(law: Law, theta: Array, logs: tuple[Array, ...]) -> Array:
+    """Derivatives of the law's (log) response in theta, (n_parameters,)."""
+    return jax.grad(lambda t: law.log_response(tuple(t), logs))(theta)
+
+
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """A law with published constants; goes where a fit goes (`predict`, `frontier`)."""
+    """A law with constants, published or one's own; goes where a fit goes (`predict`, `frontier`).
+
+    `covariance` is of theta, where somebody said how sure the constants are.
+    """
 
     law: Law
     name: str
     constants: Published
+    covariance: GivenCovariance | None = field(default=None, repr=False)
 
     @property
     def params(self) -> dict[str, float]:
@@ -331,6 +435,11 @@ class Instance:
         if missing:
             raise InputError(f"{self.label} was published without {', '.join(missing)}, so it cannot predict")
         return self.law.predict(self.params, **variables)
+
+    def predict_interval(self, *, level: float = 0.9, **variables: Any) -> tuple[float, tuple[float, float] | None]:
+        """The response for one run, and its interval by the delta method (None where nobody said how sure the constants
+        are)."""
+        return self.law.predict_interval(self.params, self.covariance, level=level, **variables)
 
     def __repr__(self) -> str:
         values = ", ".join(f"{k}={v:g}" for k, v in self.constants.params.items())

@@ -23,6 +23,7 @@ class Variable:
     `domain` says which values are possible. Only "positive" variables are logged before a law sees them; a "vector" has
     its own axis last. A variable without a unit is a pure number. `fixed_unit`: the law holds in this unit alone, since
     another one would do more than rescale parameters (where logs of two variables are multiplied, for instance).
+    `better` is about a response: "lower" (a loss, an error, a bill), "higher" (an accuracy) or "neither" (a best size).
     """
 
     name: str
@@ -30,11 +31,17 @@ class Variable:
     meaning: str = ""
     domain: Domain = "positive"
     fixed_unit: bool = False
+    better: Literal["lower", "higher", "neither"] = "lower"
+
+    @property
+    def logged(self) -> bool:
+        """Whether its logarithm is taken before a law sees it: of positive variables."""
+        return self.domain == "positive"
 
     @property
     def argument(self) -> str:
         """The keyword under which a law's function receives it: `log_N` if it is logged, `epochs` if not."""
-        return f"log_{self.name}" if self.domain == "positive" else self.name
+        return f"log_{self.name}" if self.logged else self.name
 
 
 N = Variable("N", "parameters", "size of the model")
@@ -68,24 +75,27 @@ class Parameter:
     grid: tuple[float, ...] = ()
     dimension: Mapping[str, Power] = field(default_factory=dict)
 
+    @property
+    def range(self) -> str:
+        """Which natural values are possible, for people."""
+        return {"log": "positive", "logit": "between 0 and 1", "identity": "real"}[self.transform]
+
     def to_theta(self, value: float) -> float:
-        """The unconstrained value of a natural one."""
-        if self.transform == "identity":
-            return float(value)
-        if self.transform == "logit":
-            if not 0 < value < 1:
-                raise InputError(f"parameter {self.name} must lie between 0 and 1, got {value!r}")
-            return float(np.log(value) - np.log1p(-value))
-        if not value > 0:
+        """The unconstrained value of a natural one.
+
+        Raises:
+            InputError: the value is outside the parameter's range.
+        """
+        if self.transform == "logit" and not 0 < value < 1:
+            raise InputError(f"parameter {self.name} must lie between 0 and 1, got {value!r}")
+        if self.transform == "log" and not value > 0:
             raise InputError(f"parameter {self.name} must be positive, got {value!r}")
-        return float(np.log(value))
+        return float(unconstrained(self.transform, value, np))
 
     def to_natural(self, theta: float) -> float:
         """The natural value of an unconstrained one; infinite where that is beyond float64."""
-        if self.transform == "logit":
-            return float(np.exp(-np.logaddexp(0.0, -theta)))
         with np.errstate(over="ignore"):
-            return float(np.exp(theta)) if self.transform == "log" else float(theta)
+            return float(natural(self.transform, theta, np))
 
     def slope(self, theta: float) -> float:
         """Derivative of the natural value in theta: the value itself in logs, p (1 - p) of a share p, else 1."""
@@ -111,6 +121,20 @@ class Parameter:
         return 1 / values[power[2:]] if power.startswith("1/") else values[power]
 
 
+def unconstrained(transform: Transform, value: Any, xp: Any) -> Any:
+    """Theta of natural values, elementwise, with the functions of `xp`: jax.numpy or NumPy. No value is checked."""
+    if transform == "log":
+        return xp.log(value)
+    return xp.log(value) - xp.log1p(-value) if transform == "logit" else value
+
+
+def natural(transform: Transform, theta: Any, xp: Any) -> Any:
+    """Natural values of theta: the inverse of `unconstrained`."""
+    if transform == "log":
+        return xp.exp(theta)
+    return xp.exp(-xp.logaddexp(0.0, -theta)) if transform == "logit" else theta
+
+
 class Params:
     """A law's parameters by name, as its formula wants them: `p.A` is the natural value, `p.log_A` its logarithm.
 
@@ -126,6 +150,13 @@ class Params:
         self._logits = frozenset(logits)
 
     def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            text = f"this law has no parameter {name!r}; it has {', '.join(self._values)}"
+            raise AttributeError(text) from None
+
+    def __getitem__(self, name: str) -> Any:
         if name in self._values:
             value = self._values[name]
             if name in self._logits:
@@ -137,13 +168,16 @@ class Params:
             if bare in self._logits:
                 return jax.nn.log_sigmoid(value)
             return value if bare in self._logged else log(jnp.asarray(value))
-        raise AttributeError(f"this law has no parameter {name!r}; it has {', '.join(self._values)}")
+        raise KeyError(f"this law has no parameter {name!r}; it has {', '.join(self._values)}")
 
-    def __getitem__(self, name: str) -> Any:
-        try:
-            return getattr(self, name)
-        except AttributeError as error:
-            raise KeyError(str(error)) from None
+    @property
+    def raw(self) -> dict[str, Any]:
+        """The values as they were given: natural, or unconstrained where they are known as logarithms or logits."""
+        return dict(self._values)
+
+    def of(self, raw: Mapping[str, Any]) -> "Params":
+        """Other values of the same kind, by the same names."""
+        return Params(raw, self._logged, self._logits)
 
     def renamed(self, names: Mapping[str, str]) -> "Params":
         """Some of the parameters under other names: `names` maps the new ones to those here."""

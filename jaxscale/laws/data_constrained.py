@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale.laws._law import Law, Published
+from jaxscale.laws._constants import Published, Repetition
+from jaxscale.laws._law import Law
 from jaxscale.laws._math import logsumexp
 from jaxscale.laws._parameters import D, N, Parameter, Params, Variable
+from jaxscale.laws._repetition import REPETITIONS, in_epochs, log_worth
 from jaxscale.laws.hoffmann import chinchilla
 from jaxscale.laws.power import allocation_law
 
@@ -20,15 +22,6 @@ _LLAMA = "Llama team 2024 (arXiv 2407.21783)"
 # --- Repeated data ---
 
 _U = Variable("U", "tokens", "unique tokens there are; D beyond it are repetitions")
-
-
-def log_worth(log_fresh: Array, log_all: Array, star: Any) -> Array:
-    """Log of what `all` is worth when it exceeds `fresh`: fresh (1 + star (1 - exp(-(all / fresh - 1) / star))).
-
-    Never less than fresh; smooth where both are equal, since its slope there is that of `all` itself.
-    """
-    excess = jnp.expm1(log_all - log_fresh)
-    return log_fresh + jnp.log1p(-star * jnp.expm1(-excess / star))
 
 
 class Effective(NamedTuple):
@@ -79,10 +72,11 @@ muennighoff = Law(
     ),
     constants={
         "muennighoff_c4": Published(
-            {**chinchilla.constants["muennighoff_c4"].params, "R_D_star": 15.387756, "R_N_star": 5.309743},
+            {**chinchilla.constants["muennighoff_c4"].params, **REPETITIONS},
             f"{_MUENNIGHOFF}, C4, authors' repository",
         ),
     },
+    repeated=Repetition(in_epochs),
     closed_forms={"effective": _effective},
 )
 

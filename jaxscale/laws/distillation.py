@@ -6,7 +6,8 @@ Busbridge et al. 2025, "Distillation Scaling Laws" (arXiv 2502.08606).
 import jax
 from jax import Array
 
-from jaxscale.laws._law import Law, Published
+from jaxscale.laws._constants import Published
+from jaxscale.laws._law import Law
 from jaxscale.laws._math import logsumexp
 from jaxscale.laws._parameters import LOSS, D, N, Parameter, Params, Variable
 from jaxscale.laws.hoffmann import chinchilla

@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale.laws._law import Law, Published
+from jaxscale.laws._constants import Published
+from jaxscale.laws._law import Law
 from jaxscale.laws._math import logsumexp
 from jaxscale.laws._parameters import LOSS, C, D, N, Parameter, Params, Variable
 
 _ERROR = Variable("error", "", "average share of wrong answers", "unit")
-_ACCURACY = Variable("accuracy", "", "share of right answers", "unit")
+_ACCURACY = Variable("accuracy", "", "share of right answers", "unit", better="higher")
 _TASK_LOSS = Variable("task_loss", "loss of the answer", "loss on the right answer, per byte or normalised", "real")
 
 # --- Loss to error ---

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale.laws._law import Law, Published
+from jaxscale.laws._constants import Published, Repetition
+from jaxscale.laws._law import Law
 from jaxscale.laws._math import logsumexp
 from jaxscale.laws._parameters import D, N, Parameter, Params
+from jaxscale.laws._repetition import REPETITIONS, in_epochs
 from jaxscale.laws.power import allocation_law
 
 _PAPER = "Hoffmann et al. 2022 (arXiv 2203.15556)"
@@ -196,6 +198,7 @@ chinchilla = Law(
             note=f"{_SECOND_HAND} Average over evaluation sets; loss there is per byte, so no prefactors are given.",
         ),
     },
+    repeated=Repetition(in_epochs, REPETITIONS),
     closed_forms={
         "G": _balance,
         "exponents": _exponents,

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from jax import Array
 
-from jaxscale.laws._law import Law, Published
+from jaxscale.laws._constants import Published
+from jaxscale.laws._law import Law
 from jaxscale.laws._parameters import D, N, Parameter, Params, Variable
 from jaxscale.laws.power import allocation_law
 
@@ -59,7 +60,7 @@ deepseek_hparams = allocation_law(
 
 # --- Functions of size and tokens ---
 
-_OPTIMUM = Variable("optimum", "as the instance says", "best learning rate or batch")
+_OPTIMUM = Variable("optimum", "as the instance says", "best learning rate or batch", better="neither")
 
 
 def _optimum_law(

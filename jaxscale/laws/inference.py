@@ -9,7 +9,8 @@ from jax import Array
 from scipy.special import gammaln
 
 from jaxscale._base.errors import InputError
-from jaxscale.laws._law import Law, Published
+from jaxscale.laws._constants import Published
+from jaxscale.laws._law import Law
 from jaxscale.laws._math import log, logsumexp
 from jaxscale.laws._parameters import D, N, Parameter, Params, Variable
 
@@ -51,7 +52,7 @@ brown_passk = Law(
     "brown_passk",
     _coverage,
     variables=(Variable("k", "samples", "answers tried for each problem"),),
-    response=Variable("coverage", "", "share of problems with at least one right answer", "unit"),
+    response=Variable("coverage", "", "share of problems with at least one right answer", "unit", better="higher"),
     parameters=(
         Parameter("a", meaning="minus the log of the coverage of one answer", dimension={"k": "b"}),
         Parameter("b", meaning="exponent of k"),
@@ -78,7 +79,9 @@ snell_exchange = Law(
         Variable("M", "", "times that the other model is larger, at least 1"),
         Variable("R", "", "tokens answered with over tokens trained on"),
     ),
-    response=Variable("k", "", "times as many tokens the small model may answer with at the same compute"),
+    response=Variable(
+        "k", "", "times as many tokens the small model may answer with at the same compute", better="neither"
+    ),
     parameters=(Parameter("training", meaning="FLOPs to train on a token over FLOPs to generate one"),),
     formula="k = M + training (M - 1) / R",
     source="Snell et al. 2024 (arXiv 2408.03314)",

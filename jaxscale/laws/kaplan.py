@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxscale.laws._law import Law, Published
+from jaxscale.laws._constants import Published
+from jaxscale.laws._law import Law
 from jaxscale.laws._math import logsumexp
 from jaxscale.laws._parameters import LOSS, C, D, N, Parameter, Params, Variable
 from jaxscale.laws.power import allocation_law
@@ -29,7 +30,9 @@ _N = replace(N, meaning="non-embedding parameters")
 _C = replace(C, meaning="non-embedding training compute")
 _C_MIN = replace(C, meaning="non-embedding training compute, had the batch been far below the critical one")
 _S_MIN = Variable("S_min", "steps", "optimizer steps, had the batch been far above the critical one")
-_B_CRIT = Variable("B", "tokens", "critical batch: it costs twice the least compute and twice the least steps")
+_B_CRIT = Variable(
+    "B", "tokens", "critical batch: it costs twice the least compute and twice the least steps", better="neither"
+)
 
 
 def _scale(name: str, variable: Variable, exponent: str, unit: str = "") -> Parameter:

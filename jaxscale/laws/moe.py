@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale.laws._law import Law, Published
+from jaxscale.laws._constants import Published
+from jaxscale.laws._law import Law
 from jaxscale.laws._math import log, logsumexp
 from jaxscale.laws._parameters import LOSS, D, N, Parameter, Params, Variable
 from jaxscale.laws.hoffmann import Allocation, chinchilla

@@ -7,7 +7,8 @@ from functools import cache
 from jax import Array
 
 from jaxscale._base.errors import InputError
-from jaxscale.laws._law import Law, Published
+from jaxscale.laws._constants import Published
+from jaxscale.laws._law import Law
 from jaxscale.laws._math import logsumexp
 from jaxscale.laws._parameters import C, Parameter, Params, Variable, variable_of
 
@@ -73,7 +74,9 @@ def allocation_law(
         name,
         log_optimum,
         variables=(C,),
-        response=Variable("optimum", "as the instance says", "compute-optimal parameters, tokens, batch or steps"),
+        response=Variable(
+            "optimum", "as the instance says", "compute-optimal parameters, tokens, batch or steps", better="neither"
+        ),
         parameters=(
             Parameter("k", meaning="optimum at one unit of compute", dimension={"optimum": 1, "C": "-a"}),
             Parameter("a", "identity", meaning="exponent of compute"),

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxscale._base.errors import InputError
-from jaxscale.laws._law import Law, Published
+from jaxscale.laws._constants import Published
+from jaxscale.laws._law import Law
 from jaxscale.laws._math import log, logsumexp, newton_root
 from jaxscale.laws._parameters import D, N, Parameter, Params, Variable
 

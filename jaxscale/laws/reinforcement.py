@@ -20,7 +20,7 @@ scalerl_sigmoid = Law(
     "scalerl_sigmoid",
     _reward,
     variables=(Variable("gpu_hours", "GPU-hours", "compute spent on reinforcement learning", "count"),),
-    response=Variable("pass_rate", "", "share of answers that pass", "unit"),
+    response=Variable("pass_rate", "", "share of answers that pass", "unit", better="higher"),
     parameters=(
         Parameter("R0", "logit", meaning="pass rate before"),
         Parameter("A", "logit", meaning="pass rate that endless compute would reach"),

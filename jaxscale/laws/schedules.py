@@ -8,7 +8,8 @@ warm-up adds to the area under the schedule and to nothing else.
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale.laws._law import Law, Published
+from jaxscale.laws._constants import Published
+from jaxscale.laws._law import Law
 from jaxscale.laws._math import log
 from jaxscale.laws._parameters import Parameter, Params, Variable
 

@@ -7,14 +7,15 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale.laws._law import Law, Published
+from jaxscale.laws._constants import Published
+from jaxscale.laws._law import Law
 from jaxscale.laws._parameters import N, Parameter, Params, Variable
 
 _PAPER = "Hernandez et al. 2021 (arXiv 2102.01293)"
 _SECOND_HAND = "As quoted in public notes; not read in the paper itself."
 
 _D_F = Variable("D_F", "characters", "data fine-tuned on")
-_D_T = Variable("D_T", "characters", "data transferred: what pre-training saves of fine-tuning data")
+_D_T = Variable("D_T", "characters", "data transferred: what pre-training saves of fine-tuning data", better="higher")
 
 
 def _log_transferred(p: Params, *, log_D_F: Array, log_N: Array) -> Array:

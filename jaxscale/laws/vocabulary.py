@@ -5,6 +5,7 @@ in characters, since a larger vocabulary makes fewer tokens of the same text.
 """
 
 import math
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,7 +13,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxscale._base.errors import InputError
-from jaxscale.laws._law import Law, Published
+from jaxscale.laws._constants import Published
+from jaxscale.laws._law import Law
 from jaxscale.laws._math import floating, logsumexp
 from jaxscale.laws._parameters import Parameter, Params, Variable
 from jaxscale.laws.power import allocation_law
@@ -130,7 +132,7 @@ tao_vocab_size = Law(
     "tao_vocab_size",
     _log_best_vocabulary,
     variables=(_N_NV, _WIDTH),
-    response=_V,
+    response=replace(_V, better="neither"),
     parameters=(
         Parameter(
             "k",

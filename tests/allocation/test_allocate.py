@@ -345,15 +345,15 @@ def test_float32_where_nothing_can_be_certified_warns(more):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda p: allocate(chinchilla, {"A": 1.0}, costs.six_nd, 1e21), "misses B, E, alpha, beta"),
-        (lambda p: allocate(chinchilla, {**p, "gamma": 1.0}, costs.six_nd, 1e21), "does not know gamma"),
+        (lambda p: allocate(chinchilla, {"A": 1.0}, costs.six_nd, 1e21), "misses parameter B, E, alpha, beta"),
+        (lambda p: allocate(chinchilla, {**p, "gamma": 1.0}, costs.six_nd, 1e21), "has no parameter gamma"),
         (lambda p: allocate(chinchilla, p, costs.six_nd, jnp.ones(3)), r"budget has shape \(3,\); use jax.vmap"),
         (lambda p: allocate(chinchilla, {**p, "E": jnp.ones(2)}, costs.six_nd, 1e21), r"E has shape \(2,\)"),
         (lambda p: allocate(chinchilla, p, costs.six_nd, 1e21, limits={"N": 1e9}), "there is no limit 'N'"),
         (lambda p: allocate(chinchilla, p, costs.six_nd), "give a budget or the loss to reach"),
         (
             lambda p: allocate(Law.from_loss(lambda A, a, *, N: A * N**-a), p, costs.six_nd, 1e21),
-            "misses a|is one of N, D",
+            "misses parameter a|is one of N, D",
         ),
     ],
 )

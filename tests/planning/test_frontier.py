@@ -323,7 +323,7 @@ def test_a_response_that_is_not_positive_keeps_its_scale():
         (BESIROGLU, 1e21, {"level": 90}, r"level must lie between 0 and 1 \(0.9 is 90 %\), got 90"),
         (chinchilla, 1e21, {}, "made from a fit, draws or a law with published constants, got 'Law'"),
         ("chinchilla:besiroglu", 1e21, {}, "got 'str'"),
-        (chinchilla.published["minicpm_avg"], 1e21, {}, "law chinchilla misses A, B, E"),
+        (chinchilla.published["minicpm_avg"], 1e21, {}, "law 'chinchilla' misses parameter A, B, E"),
         (next(iter(kaplan_n.published.values())), 1e21, {}, "cost six_nd is one of N, D, but law kaplan_n has N"),
         (fit_like(names=("a", "b", "c", "d", "e")), 1e21, {}, "the covariance names a, b, c, d, e"),
         (fit_like(COVARIANCE[:4]), 1e21, {}, "must be square"),

@@ -342,8 +342,8 @@ def test_a_group_that_cannot_be_read_disturbs_no_other():
 
 
 REFUSED = {
-    "an unknown parameter": ("beta", {}, "no parameter 'beta' to share; it fits A, E, alpha"),
-    "a fixed parameter": ("alpha", {"fixed": {"alpha": 0.3}}, "no parameter 'alpha' to share"),
+    "an unknown parameter": ("beta", {}, "no parameter 'beta'; it has A, E, alpha"),
+    "a fixed parameter": ("alpha", {"fixed": {"alpha": 0.3}}, "alpha is fixed, so there is nothing of it to share"),
     "a negative width": ({"alpha": -1.0}, {}, "a width from 0 on"),
     "a width that is none": ({"alpha": True}, {}, "a width from 0 on"),
     "profiles": ("alpha", {"intervals": "profile"}, "a joint fit has its own"),

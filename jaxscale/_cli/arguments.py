@@ -92,18 +92,18 @@ def plan_cost(cost: str, inference_tokens: str | None) -> Any:
 
 def plan_request(
     budget: Sequence[str] | None,
-    reach_loss: Sequence[str] | None,
+    reach: Sequence[str] | None,
     cost: str,
     inference_tokens: str | None,
     limits: dict[str, float],
     level: str | None,
 ) -> dict[str, Any]:
     """What `frontier` is called with."""
-    if bool(budget) == bool(reach_loss):
-        raise UsageError("give --budget or --reach-loss, one of the two")
+    if bool(budget) == bool(reach):
+        raise UsageError("give --budget or --reach, one of the two")
     return {
         "budgets": [_budget(text) for text in budget] if budget else None,
-        "reach_loss": [number(text, "--reach-loss") for text in reach_loss] if reach_loss else None,
+        "reach_loss": [number(text, "--reach") for text in reach] if reach else None,
         "cost": plan_cost(cost, inference_tokens),
         "limits": limits,
         "level": None if level is None else number(level, "--level"),
@@ -233,15 +233,44 @@ def law_named(text: str) -> Any:
     return found[name]
 
 
-def record(source: str, law: str | None) -> Any:
-    """What FIT names: the record in a file, or a law with published constants."""
+def constants(texts: Iterable[str] | None) -> tuple[dict[str, float], dict[str, float]]:
+    """Values of --at by name, several in one text with commas between them, and standard errors of those written
+    1.9+-0.03."""
+    given = pairs([pair for text in texts or () for pair in text.split(",")], "--at", "NAME=VALUE,NAME=VALUE")
+    values, errors = {}, {}
+    for name, text in given.items():
+        value, *error = re.split(r"±|\+/?-", text, maxsplit=1)
+        values[name] = number(value, f"--at {name}")
+        if error:
+            errors[name] = number(error[0], f"--at {name}")
+    return values, errors
+
+
+def law_alone(source: str, law: str | None) -> Any:
+    """The law that FIT names, where it names no more than a law; else None."""
+    if law is not None:
+        return law_named(law)
+    return js.laws.get(source) if not Path(source).is_file() and source.partition("(")[0] in js.laws.names() else None
+
+
+def record(source: str, law: str | None, at: Iterable[str] | None = None) -> Any:
+    """What FIT names: the record in a file, a law with published constants, or a law with those of --at."""
+    if at:
+        alone = None if Path(source).is_file() else law_alone(source, law)
+        if alone is None:
+            raise InputError(
+                f"--at gives the constants of a law, and FIT {quoted(source)} is not the name of one; give a law such "
+                "as chinchilla, or leave --at out"
+            )
+        values, errors = constants(at)
+        return alone.at(**values, standard_errors=errors or None)
     if Path(source).is_file():
         return js.load(source, law=None if law is None else law_named(law))
     if law is not None or not (source in js.laws.names() or (":" in source and not source.endswith(".json"))):
         problem = "a folder, not a file" if Path(source).is_dir() else "not a file that exists"
         raise InputError(
             f"FIT {quoted(source)} is {problem}; give one that `jaxscale fit -o` wrote, or law:instance"
-            " such as chinchilla:besiroglu"
+            " such as chinchilla:besiroglu, or a law with --at NAME=VALUE,..."
         )
     return js.laws.instance(source)
 

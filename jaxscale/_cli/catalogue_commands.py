@@ -7,15 +7,19 @@ import typer
 import jaxscale as js
 from jaxscale._base.report import Report, Table
 from jaxscale._cli import arguments, printing
+from jaxscale._cli.flags import Constants
 
 
 def models(
     source: Annotated[
-        str, typer.Argument(metavar="[FIT]", help="What to judge them by: a fit, or law:instance.")
+        str, typer.Argument(metavar="[FIT]", help="What to judge them by: a fit, law:instance, or a law with --at.")
     ] = "chinchilla:besiroglu",
+    at: Constants = None,
 ) -> None:
     """Compare known models with the best use of their compute."""
-    printing.print_reports(js.reference_models(arguments.members(arguments.record(source, None), None)[0][1]).report())
+    printing.print_reports(
+        js.reference_models(arguments.members(arguments.record(source, None, at), None)[0][1]).report()
+    )
 
 
 def laws(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one law in full.")] = None) -> None:

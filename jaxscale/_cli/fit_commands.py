@@ -254,7 +254,10 @@ def predict(
     N: Annotated[Text, option("-N", "X", "Size of the model.")] = None,
     D: Annotated[Text, option("-D", "X", "Training tokens.")] = None,
     C: Annotated[Text, option("-C", "X", "Training compute, for laws that take it.")] = None,
-    at: Annotated[list[str] | None, option("--at", "VAR=VALUE", "Another variable of the law; repeat.")] = None,
+    at: Annotated[
+        Texts,
+        option("--at", "NAME=VALUE,...", "Other variables of the law, and constants of your own for a law; repeat."),
+    ] = None,
     group: Group = None,
     law: OwnLaw = None,
     as_json: Json = False,
@@ -266,11 +269,15 @@ def predict(
     given = {
         name: arguments.number(text, f"-{name}") for name, text in (("N", N), ("D", D), ("C", C)) if text is not None
     }
-    for name, value in arguments.numbers(at, "--at", "VAR=VALUE").items():
+    alone = arguments.law_alone(source, law) if at else None
+    own = [pair for text in at or () for pair in text.split(",")]
+    own = [pair for pair in own if alone is not None and pair.partition("=")[0].strip() in alone.parameter_names]
+    rest = [pair for text in at or () for pair in text.split(",") if pair not in own]
+    for name, value in arguments.numbers(rest, "--at", "NAME=VALUE").items():
         if name in given:
             raise InputError(f"--at: the value of {quoted(name)} is given twice")
         given[name] = value
-    members = arguments.members(arguments.record(source, law), group)
+    members = arguments.members(arguments.record(source, law, own), group)
     with printing.progress("predicting"):
         rows = [{"group": name or None, **printing.prediction(one, given)} for name, one in members]
     if as_json:
@@ -278,8 +285,8 @@ def predict(
         return
     sound = [one for _, one in members if not arguments.failed(one)]
     response = sound[0].law.response if sound else None
-    fits = [one for one in sound if isinstance(one, js.FitResult)]
-    level = f"{100 * fits[0].level:g} % " if fits else ""
+    fits = [one for one in sound if getattr(one, "covariance", None) is not None]
+    level = f"{100 * getattr(fits[0], 'level', 0.9):g} % " if fits else ""
     header = ("fit", response.unit or response.name if response else "", f"{level}interval", "note")
     cells = tuple(
         (
@@ -291,9 +298,9 @@ def predict(
         for row, (_, one) in zip(rows, members, strict=True)
     )
     notes = [
-        f"{printing.source(one.constants)} Published constants have no interval."
+        f"{printing.source(one.constants)} Constants without standard errors have no interval."
         for one in sound
-        if isinstance(one, js.laws.Instance)
+        if isinstance(one, js.laws.Instance) and one.covariance is None
     ]
     if any(row["interval"] for row in rows):
         notes.append("The interval is the error of the law fitted; a single run scatters around it.")

@@ -14,7 +14,10 @@ RunsTable = Annotated[
 ]
 FitFile = Annotated[
     str,
-    typer.Argument(metavar="FIT", help="File that `jaxscale fit -o` wrote, or law:instance (chinchilla:besiroglu)."),
+    typer.Argument(
+        metavar="FIT",
+        help="File that `jaxscale fit -o` wrote, law:instance (chinchilla:besiroglu), or a law with --at.",
+    ),
 ]
 OwnLaw = Annotated[
     str | None,
@@ -50,7 +53,18 @@ Delta = Annotated[
 WeightsColumn = Annotated[Text, option("--weights", "COL", "Column of weights of the runs.")]
 Seed = Annotated[str, option("--seed", "K", "Seed of everything random.")]
 Budgets = Annotated[Texts, option("--budget", "C", "What to spend, in the unit of the cost: FLOPs; repeat.")]
-Losses = Annotated[Texts, option("--reach-loss", "L", "Loss to reach at least cost, instead of budgets; repeat.")]
+Reached = Annotated[
+    Texts,
+    typer.Option(
+        "--reach",
+        "--reach-loss",
+        metavar="X",
+        help="Loss or error to reach, or accuracy to reach at least, at least cost, instead of budgets; repeat.",
+    ),
+]
+Constants = Annotated[
+    Texts, option("--at", "NAME=VALUE,...", "Constants of your own for the law that FIT names, all of them; repeat.")
+]
 CostName = Annotated[str, option("--cost", "NAME", "What a run costs.")]
 Served = Annotated[Text, option("--inference-tokens", "T", "Tokens to serve; their compute is part of the cost.")]
 Limits = Annotated[

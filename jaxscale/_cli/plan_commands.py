@@ -10,17 +10,18 @@ from jaxscale._base.text import quoted
 from jaxscale._cli import arguments, printing
 from jaxscale._cli.flags import (
     Budgets,
+    Constants,
     CostName,
     FitFile,
     Group,
     Json,
     Level,
     Limits,
-    Losses,
     MaxParams,
     MaxTokens,
     Output,
     OwnLaw,
+    Reached,
     Served,
     Texts,
     Unique,
@@ -30,8 +31,9 @@ from jaxscale._cli.flags import (
 
 def frontier(
     source: FitFile,
+    at: Constants = None,
     budget: Budgets = None,
-    reach_loss: Losses = None,
+    reach: Reached = None,
     cost: CostName = "six_nd",
     inference_tokens: Served = None,
     limit: Limits = None,
@@ -51,8 +53,8 @@ def frontier(
     """
     arguments.check_output(output, source)
     limits = arguments.plan_limits(limit, max_tokens, max_params, unique_tokens)
-    asked = arguments.plan_request(budget, reach_loss, cost, inference_tokens, limits, level)
-    members = arguments.members(arguments.record(source, law), group)
+    asked = arguments.plan_request(budget, reach, cost, inference_tokens, limits, level)
+    members = arguments.members(arguments.record(source, law, at), group)
     if len(members) > 1 and (as_json or output is not None):
         raise InputError(
             f"FIT {quoted(source)} holds {len(members)} fits; a file of a plan is of one: choose it with --group"
@@ -76,8 +78,9 @@ def frontier(
 
 def what_if(
     source: FitFile,
+    at: Constants = None,
     budget: Budgets = None,
-    reach_loss: Losses = None,
+    reach: Reached = None,
     set_: Annotated[
         Texts,
         option("--set", "NAME=VALUE", "Change a parameter, limit, price or demand: 0.3, x1.1 or +1sigma; repeat."),
@@ -104,14 +107,14 @@ def what_if(
     limits = arguments.plan_limits(limit, max_tokens, max_params, unique_tokens)
     # --set changes what the plan already has, so with it limits and demand belong to the plan before.
     before = arguments.plan_request(
-        budget, reach_loss, cost, inference_tokens if changes else None, limits if changes else {}, level
+        budget, reach, cost, inference_tokens if changes else None, limits if changes else {}, level
     )
     after: dict[str, Any] = {"set": changes} if changes else {}
     if not changes and limits:
         after["limits"] = limits
     if not changes and inference_tokens is not None:
         after["cost"] = arguments.plan_cost(cost, inference_tokens)
-    members = arguments.members(arguments.record(source, law), group)
+    members = arguments.members(arguments.record(source, law, at), group)
     if len(members) != 1:
         raise InputError(f"FIT {quoted(source)} holds {len(members)} fits; choose one with --group")
     if arguments.failed(members[0][1]):

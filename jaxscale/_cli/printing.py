@@ -28,7 +28,7 @@ def prediction(one: Any, given: dict[str, float]) -> dict[str, Any]:
     if not hasattr(one, "predict"):
         raise InputError("FIT holds draws, which serve `jaxscale frontier`; predict with the fit they came from")
     fitted = isinstance(one, js.FitResult)
-    value, interval = one.predict_interval(**given) if fitted else (one.predict(**given), None)
+    value, interval = one.predict_interval(**given)
     if fitted:
         row |= {"trustworthy": one.verdict.trustworthy, "beyond_runs": one.beyond_runs(**given)}
     if not math.isfinite(value):
@@ -60,9 +60,7 @@ def law_report(law: Any) -> Report:
     blocks: list[Table | Lines] = [Lines("", tuple(text for text in (law.formula, law.note, law.source) if text))]
     variables = tuple((v.name, v.unit, v.domain, v.meaning) for v in (law.response, *law.variables))
     blocks.append(Table("Response and variables", ("name", "unit", "domain", "meaning"), variables))
-    parameters = tuple(
-        (p.name, p.unit, "positive" if p.transform == "log" else "real", p.meaning) for p in law.parameters
-    )
+    parameters = tuple((p.name, p.unit, p.range, p.meaning) for p in law.parameters)
     blocks.append(Table("Parameters", ("name", "unit", "domain", "meaning"), parameters))
     if law.constants:
         names = law.parameter_names

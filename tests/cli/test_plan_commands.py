@@ -75,7 +75,7 @@ def test_what_if_by_flags_and_by_set(jaxscale):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("frontier", NAMED), "give --budget or --reach-loss"),
+        (("frontier", NAMED), "give --budget or --reach"),
         (("frontier", NAMED, "--budget", "1e24", "--reach-loss", "2"), "one of the two"),
         (("frontier", NAMED, "--budget", "1e24", "--limit", "speed=3"), "there is no limit 'speed'"),
         (("frontier", NAMED, "--budget", "1e24", "--limit", "N_max"), "--limit takes NAME=VALUE"),

@@ -31,6 +31,11 @@ OUTER_SHARE = 0.3
 _LARGEST_DAMPING, _SMALLEST_DAMPING = 1e10, 1e-12
 
 
+def settled(status: Any) -> Any:
+    """Whether descents of these status codes ended at an optimum: converged, or no step lowers the objective."""
+    return (status == CONVERGED) | (status == STUCK)
+
+
 class Curvature(NamedTuple):
     """Second-order information at a point, each (n_parameters, n_parameters).
 

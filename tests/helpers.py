@@ -416,7 +416,7 @@ def swept_frame(seed: int = 0, count: int = 60, noise: float = 0.005) -> pd.Data
 def table(seed: int = 0, noise: float = 0.005) -> dict[str, np.ndarray]:
     """Thirty runs as columns N, D and loss: six sizes by five numbers of tokens."""
     N, D = (a.ravel() for a in np.meshgrid(np.geomspace(1e8, 1e10, 6), np.geomspace(2e9, 4e11, 5)))
-    return {"N": N, "D": D, "loss": planted(seed, noise, N=N, D=D).response}
+    return {"N": N, "D": D, "loss": np.array(planted(seed, noise, N=N, D=D).response)}
 
 
 def table_text(seed: int = 0, group: str | None = None, header: bool = True) -> str:

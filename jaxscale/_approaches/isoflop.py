@@ -21,6 +21,7 @@ from jaxscale._approaches.lowest_points import (
 from jaxscale._approaches.trend import Trend, check_resampling, percentile_interval, through, trend_table, words
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Reporting, Table
+from jaxscale._base.robust import sigma_of_sizes
 from jaxscale._base.text import format_number, plural, quoted
 from jaxscale._data.runs import Runs, as_runs
 
@@ -195,7 +196,7 @@ def isoflop(
     if method == "unbiased":
         shape, found = _by_shape(tables, draws, seed)
         if len(noise) >= FEWEST_DEVIATIONS:
-            misfit = shape.typical / (1.4826 * float(np.median(np.abs(noise))) + _ROUNDING)
+            misfit = shape.typical / (float(sigma_of_sizes(np.abs(noise))) + _ROUNDING)
     else:
         found = _by_curve(tables, method, points, noise, draws, seed)
     profiles = tuple(

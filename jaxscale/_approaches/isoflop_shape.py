@@ -23,10 +23,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jaxscale._base.robust import HUBER_TURN, sigma_of_sizes
+
 _START = (0.12, 0.35, 0.9)
 _LEAST, _MOST = math.log(0.02), math.log(3.0)
 _STEPS, _STILL = 60, 1e-10
-_TURN = 1.345  # typical residuals where squares turn into lines: 95 % efficient for Gaussian noise
 _ROUNDS, _ROUNDS_OF_DRAWS, _STEPS_PER_ROUND = 40, 5, 3
 _NO_NOISE = 1e-10
 
@@ -102,7 +103,7 @@ def fit_shape(
 
 def _typical(residual: np.ndarray, ones: np.ndarray) -> np.ndarray:
     """Robust standard deviation of each row of residuals (rows, n_budgets, k), as (rows, 1, 1)."""
-    return 1.4826 * np.median(np.abs(residual[:, ones > 0]), axis=1)[:, None, None]
+    return sigma_of_sizes(np.abs(residual[:, ones > 0]), axis=1)[:, None, None]
 
 
 def _robust(
@@ -114,7 +115,7 @@ def _robust(
     for _ in range(rounds):
         logs, _ = _descend(u, v, weights * shares, targets * shares, logs, _STEPS_PER_ROUND)
         residual = _project(u, v, weights * shares, targets * shares, logs)[0] / np.where(shares > 0, shares, 1.0)
-        turn = _TURN * np.maximum(_typical(residual, ones), _NO_NOISE)
+        turn = HUBER_TURN * np.maximum(_typical(residual, ones), _NO_NOISE)
         before, shares = shares, ones * np.sqrt(turn / np.maximum(np.abs(residual), turn))
         if np.abs(shares - before).max() < _STILL:
             break

@@ -26,6 +26,11 @@ def check_draws(draws: int, *, optional: bool = False) -> None:
         raise InputError(f"draws must be {'0 (no intervals) or ' * optional}at least {FEWEST_DRAWS}, got {draws}")
 
 
+def enough_of(count: int, draws: int) -> bool:
+    """Whether an interval can be read from the `count` of `draws` resampled fits that converged."""
+    return count >= max(FEWEST_DRAWS, 0.9 * draws)
+
+
 def check_choice(what: str, value: object, choices: Iterable[str]) -> None:
     """Refuse what is not one of the choices."""
     if value not in tuple(choices):

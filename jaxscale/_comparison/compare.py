@@ -14,7 +14,7 @@ from jaxscale._comparison.best_sizes import budget_groups
 from jaxscale._comparison.comparison import Comparison, Contender, Holdout, Trial
 from jaxscale._comparison.holdouts import holdout_masks
 from jaxscale._comparison.recommend import recommend
-from jaxscale._comparison.trials import BASELINES, Fitted, attempts_of, baseline_trial, judge_trial
+from jaxscale._comparison.trials import BASELINES, Fitted, Split, attempts_of, baseline_trial, judge_trial
 from jaxscale._data.runs import Runs, read_runs
 from jaxscale._data.tables import read_frame
 from jaxscale._problem.objectives import Huber, Objective
@@ -80,6 +80,7 @@ def compare(
     check_level(level)
     budgets = budget_groups(runs)
     relative = first.response.logged
+    splits = [Split(name, runs, mask, budgets, first.response) for name, mask in masks]
     total, done = len(entries) * (len(masks) + 1), 0
     trials: list[Trial] = []
     contenders: list[Contender] = []
@@ -88,10 +89,10 @@ def compare(
         options = {"objective": objective, "starts": starts, "seed": seed, **options}
         whole, *attempts = attempts_of(law, runs, [np.zeros(runs.count, bool), *(mask for _, mask in masks)], options)
         mine = [
-            Trial(label, name, attempt)
+            Trial(label, split.holdout, attempt)
             if isinstance(attempt, str)
-            else judge_trial(label, name, attempt, runs, mask, budgets, level, first.response)
-            for attempt, (name, mask) in zip(attempts, masks, strict=True)
+            else judge_trial(label, split, attempt, level)
+            for attempt, split in zip(attempts, splits, strict=True)
         ]
         done += len(masks) + 1
         if progress is not None:
@@ -99,7 +100,7 @@ def compare(
         trials += mine
         contenders.append(_contender(label, law, whole, mine, likelihood))
     for label in BASELINES:
-        mine = [baseline_trial(label, name, entries, runs, mask, budgets, first.response) for name, mask in masks]
+        mine = [baseline_trial(label, split, [law for _, law, _ in entries]) for split in splits]
         trials += mine
         contenders.append(Contender(label, None, 0, **_means(mine)))
     ordered = tuple(sorted(contenders, key=lambda c: c.error if math.isfinite(c.error) else math.inf))
@@ -113,9 +114,18 @@ def compare(
         + "; they take the runs for independent."
     )
     return Comparison(
-        first.response.name, first.response.unit, relative, level, _words(objective), words, holdouts, ordered,
-        tuple(trials), recommend(ordered, trials, holdouts, runs, level, relative), _notes(runs, masks),
-    )  # fmt: skip
+        response=first.response.name,
+        unit=first.response.unit,
+        relative=relative,
+        level=level,
+        objective=_words(objective),
+        likelihood=words,
+        holdouts=holdouts,
+        contenders=ordered,
+        trials=tuple(trials),
+        recommendation=recommend(ordered, trials, holdouts, runs, level=level, relative=relative),
+        notes=_notes(runs, masks),
+    )
 
 
 # What is compared, on what -------------------------------------------------------------------------------------------

@@ -13,9 +13,14 @@ _FEWEST_BLOCKS = 5  # of held-out runs, for a standard error
 
 
 def recommend(
-    ordered: Sequence[Contender], trials: Sequence[Trial], holdouts: Sequence[Holdout], runs: Runs, level: float,
+    ordered: Sequence[Contender],
+    trials: Sequence[Trial],
+    holdouts: Sequence[Holdout],
+    runs: Runs,
+    *,
+    level: float,
     relative: bool,
-) -> Recommendation:  # fmt: skip
+) -> Recommendation:
     """The law of fewest parameters among those not told from the best, unless a baseline does as well.
 
     Args:
@@ -66,8 +71,11 @@ def recommend(
     better = [c for c in ordered if c.law is None and c.error <= choice.error]
     if better:
         names = " and ".join(f"{c.label} ({size(c.error)})" for c in better)
-        reasons.insert(0, f"{names} does at least as well as the best choice among the laws, {choice.label} "
-                          f"({size(choice.error)}): none of them adds anything on these hold-outs.")  # fmt: skip
+        reasons.insert(
+            0,
+            f"{names} does at least as well as the best choice among the laws, {choice.label} "
+            f"({size(choice.error)}): none of them adds anything on these hold-outs.",
+        )
         return Recommendation(None, tuple(reasons))
     baseline = min((c for c in ordered if c.law is None), key=lambda c: c.error)
     reasons.append(f"Without a law, {baseline.label} errs by {size(baseline.error)}.")

@@ -26,6 +26,21 @@ BASELINES = (NEAREST, LOG_LINEAR)
 
 # One law without one hold-out ----------------------------------------------------------------------------------------
 @dataclass(frozen=True, eq=False)
+class Split:
+    """One hold-out, and how errors on it are measured.
+
+    holdout: its label. mask (n_runs,): the runs held out. budgets: positions of the runs of each budget with a best
+    size. response: what the laws predict; errors are relative where it is positive.
+    """
+
+    holdout: str
+    runs: Runs
+    mask: np.ndarray
+    budgets: Sequence[np.ndarray]
+    response: Variable
+
+
+@dataclass(frozen=True, eq=False)
 class Fitted:
     """A fit to the runs that were not held out, and its linearization at all runs."""
 
@@ -63,13 +78,12 @@ def _fitted(law: Law, runs: Runs, result: FitResult, options: Mapping[str, Any])
     return Fitted(result, problem, at, value)
 
 
-def judge_trial(
-    label: str, holdout: str, it: Fitted, runs: Runs, mask: np.ndarray, budgets: list[np.ndarray], level: float,
-    response: Variable,
-) -> Trial:  # fmt: skip
-    low, high = _prediction_interval(it, mask, runs.count, level)
-    inside = (low <= runs.response[mask]) & (runs.response[mask] <= high)
-    trial = _measured(label, holdout, it.response, runs, mask, budgets, response)
+def judge_trial(label: str, split: Split, it: Fitted, level: float) -> Trial:
+    """The errors of a fitted law, whether its intervals hold the runs held out, and its verdict."""
+    low, high = _prediction_interval(it, split.mask, split.runs.count, level)
+    held = split.runs.response[split.mask]
+    inside = (low <= held) & (held <= high)
+    trial = _measured(label, split, it.response)
     return replace(
         trial,
         covered=float(inside.mean()) if np.isfinite(low).all() else math.nan,
@@ -81,18 +95,16 @@ def judge_trial(
     )
 
 
-def _measured(
-    label: str, holdout: str, predicted: np.ndarray, runs: Runs, mask: np.ndarray, budgets: list[np.ndarray],
-    response: Variable,
-) -> Trial:  # fmt: skip
+def _measured(label: str, split: Split, predicted: np.ndarray) -> Trial:
     """Errors of predictions (n_runs,) on the runs held out and on the others."""
+    runs, mask, response = split.runs, split.mask, split.response
     used = np.ones(runs.count, bool) if runs.weights is None else runs.weights > 0
     off = predicted / runs.response - 1 if response.logged else predicted - runs.response
-    factor, count = best_size_factor(runs, predicted, [b[mask[b]] for b in budgets], response)
+    factor, count = best_size_factor(runs, predicted, [b[mask[b]] for b in split.budgets], response)
     nothing = np.full(int(mask.sum()), math.nan)
     return Trial(
         label,
-        holdout,
+        split.holdout,
         error=float(np.abs(off[mask]).mean()),
         bias=float(off[mask].mean()),
         worst=float(np.abs(off[mask]).max()),
@@ -123,12 +135,10 @@ def _prediction_interval(it: Fitted, mask: np.ndarray, count: int, level: float)
         return (np.exp(low), np.exp(high)) if it.problem.task.space == "log" else (low, high)
 
 
-def baseline_trial(
-    label: str, holdout: str, entries: list[tuple[str, Law, dict[str, Any]]], runs: Runs, mask: np.ndarray,
-    budgets: list[np.ndarray], response: Variable,
-) -> Trial:  # fmt: skip
+def baseline_trial(label: str, split: Split, laws: Sequence[Law]) -> Trial:
     """What anyone can do without a law, from the variables that the laws read."""
-    names = list(dict.fromkeys(v for _, law, _ in entries for v in law.variables))
+    runs, mask, response = split.runs, split.mask, split.response
+    names = list(dict.fromkeys(v for law in laws for v in law.variables))
     have = {v.name for v in names}
     columns = []
     for v in names:
@@ -140,7 +150,7 @@ def baseline_trial(
             continue  # the law that wants it says so
         columns.append(np.log(values) if v.domain == "positive" else values)
     if not columns:
-        return Trial(label, holdout, "the runs have none of the laws' variables")
+        return Trial(label, split.holdout, "the runs have none of the laws' variables")
     x = np.concatenate(columns, axis=1)
     y = np.log(runs.response) if response.logged else runs.response
     weights = np.ones(runs.count) if runs.weights is None else runs.weights
@@ -154,4 +164,4 @@ def baseline_trial(
         design = np.column_stack([np.ones(runs.count), x])
         root = np.sqrt(weights[known])
         value = design @ np.linalg.lstsq(design[known] * root[:, None], y[known] * root, rcond=None)[0]
-    return _measured(label, holdout, np.exp(value) if response.logged else value, runs, mask, budgets, response)
+    return _measured(label, split, np.exp(value) if response.logged else value)

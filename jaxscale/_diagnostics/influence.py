@@ -28,7 +28,7 @@ from jaxscale._solver.solve_stack import solve_stack
 from jaxscale._trust.covariance import powell_covariance
 from jaxscale._trust.linearization import Linearization, linearize
 from jaxscale.costs import CostModel
-from jaxscale.optim import CONVERGED, STUCK, damped_newton
+from jaxscale.optim import damped_newton, settled
 
 _SHOWN = 10
 _MOST_REFITS = 1000  # of single runs left out, unless asked otherwise: they take a fraction of a second
@@ -335,7 +335,7 @@ def _refits(problem: Problem, best: np.ndarray, masks: Sequence[np.ndarray]) -> 
     free, _, status, _ = solve_stack(
         Stack.of([problem]), damped_newton(), table, starts, own=Overrides(weights), damping=NEAR
     )
-    return np.where(((status == CONVERGED) | (status == STUCK))[:, None], free, np.nan)
+    return np.where(settled(status)[:, None], free, np.nan)
 
 
 def _sets(score: np.ndarray, together: int, one_way: bool) -> tuple[list[np.ndarray], list[str]]:

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 from jaxscale import costs
 from jaxscale._base.errors import InputError, MissingExtraError
 from jaxscale._base.report import Lines, Report, Reporting, Table
+from jaxscale._base.robust import HUBER_TURN
 from jaxscale._base.text import format_number, inert
 from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs, as_runs
@@ -19,7 +21,7 @@ from jaxscale._fitting.fit import fit
 from jaxscale._fitting.result import FitResult
 from jaxscale._planning.frontier import frontier
 from jaxscale._problem.objectives import AbsoluteError, Huber, Objective, SquaredError
-from jaxscale._trust.judge import FAR_OFF_IN_SIGMA
+from jaxscale._trust.judge_residuals import FAR_OFF_IN_SIGMA
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
 from jaxscale.laws._registry import as_law
@@ -190,53 +192,65 @@ def multiverse(
         raise InputError("laws is empty; give at least one")
     cost = costs.as_cost(cost)
     usual = fit(chosen[0], next(iter(readings.values())), intervals=None, seed=seed)
-    if objectives is None:
-        objectives = {"Huber 0.001": Huber()}
-        if usual.sigma > 0:
-            matched = float(f"{1.345 * usual.sigma:.3g}")
-            objectives[f"Huber, noise-matched ({matched:g})"] = Huber(matched)
-        objectives |= {"least squares": SquaredError(), "least absolute": AbsoluteError()}
     options: dict[str, dict[str, Any]] = {
         "law": {law.name: law for law in chosen},
-        "objective": dict(objectives),
+        "objective": dict(_objectives(usual) if objectives is None else objectives),
         "runs": readings,
         "outliers": {"all runs": False} | ({"without outliers": True} if outliers and _far_off(usual).any() else {}),
         "weights": dict(weights or {"as given": None}),
         "fixed": {label: dict(pins) for label, pins in (fixed or {"nothing": {}}).items()},
     }
-    kept = {name: option for name, option in options.items() if len(option) > 1}
-    if not kept:
-        raise InputError("there is nothing to choose; give several laws, objectives, readings of the runs or weights")
-    combinations = list(itertools.product(*(options[name] for name in options)))
-    if len(combinations) > _MOST_FITS:
-        counts = " x ".join(f"{len(o)} {name}" for name, o in kept.items())
-        raise InputError(f"{counts} are {len(combinations)} combinations; {_MOST_FITS} at most")
-    far: dict[str, np.ndarray] = {}
+    choices, combinations = _combinations(options)
+
+    @cache
+    def without_outliers(reading: str) -> np.ndarray:
+        return ~_far_off(fit(chosen[0], readings[reading], intervals=None, seed=seed))
+
     rows = []
     for k, labels in enumerate(combinations):
         of = dict(zip(options, labels, strict=True))
         law, objective, table, drop, weight, pins = (options[name][of[name]] for name in options)
         answer: dict[str, Any] = dict.fromkeys(DECISIONS, math.nan) | {"trustworthy": False, "why": ""}
         try:
-            keep = np.ones(table.count, bool)
-            if drop:
-                if of["runs"] not in far:
-                    far[of["runs"]] = _far_off(fit(chosen[0], table, intervals=None, seed=seed))
-                keep = ~far[of["runs"]]
-            options_of_fit = {"fixed": pins, "seed": seed, "intervals": None}
-            if weight is not None:
-                options_of_fit["weights"] = np.asarray(weight, np.float64)[keep]
-            result = fit(law, table.subset(keep), objective=objective, **options_of_fit)
+            keep = without_outliers(of["runs"]) if drop else np.ones(table.count, bool)
+            given = None if weight is None else np.asarray(weight, np.float64)[keep]
+            result = fit(
+                law, table.subset(keep), objective=objective, fixed=pins, weights=given, seed=seed, intervals=None
+            )
             row = frontier(result, budget, cost=cost).rows[0]
             answer |= {"trustworthy": result.verdict.trustworthy, "why": row.note}
             answer |= {name: getattr(row, name) for name in DECISIONS if row.status == "ok"}
         except InputError as error:
             answer["why"] = str(error)
-        rows.append({name: of[name] for name in kept} | answer)
+        rows.append({name: of[name] for name in choices} | answer)
         if progress is not None:
             progress(k + 1, len(combinations), "fits")
-    labels = {name: tuple(option) for name, option in kept.items()}
-    return Multiverse(float(budget), cost.unit, chosen[0].response.unit, labels, pd.DataFrame(rows))
+    return Multiverse(float(budget), cost.unit, chosen[0].response.unit, choices, pd.DataFrame(rows))
+
+
+def _objectives(usual: FitResult) -> dict[str, Objective]:
+    """What residuals may be judged by, where the caller does not say; one is matched to the noise of the usual fit."""
+    matched = float(f"{HUBER_TURN * usual.sigma:.3g}") if usual.sigma > 0 else None
+    return {
+        "Huber 0.001": Huber(),
+        **({} if matched is None else {f"Huber, noise-matched ({matched:g})": Huber(matched)}),
+        "least squares": SquaredError(),
+        "least absolute": AbsoluteError(),
+    }
+
+
+def _combinations(
+    options: Mapping[str, Mapping[str, Any]],
+) -> tuple[dict[str, tuple[str, ...]], list[tuple[str, ...]]]:
+    """The choices that have several options, with their labels; and every combination of labels of all choices."""
+    choices = {name: tuple(option) for name, option in options.items() if len(option) > 1}
+    if not choices:
+        raise InputError("there is nothing to choose; give several laws, objectives, readings of the runs or weights")
+    combinations = list(itertools.product(*options.values()))
+    if len(combinations) > _MOST_FITS:
+        counts = " x ".join(f"{len(labels)} {name}" for name, labels in choices.items())
+        raise InputError(f"{counts} are {len(combinations)} combinations; {_MOST_FITS} at most")
+    return choices, combinations
 
 
 def _far_off(result: FitResult) -> np.ndarray:

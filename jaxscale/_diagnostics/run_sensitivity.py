@@ -103,7 +103,7 @@ def _compiled(task: Task) -> Any:
 def _moves(problem: Problem, free: np.ndarray) -> np.ndarray:
     """Derivatives of the free values in each run's response, (free, n_runs); nan where the optimum is singular."""
     curvature, mixed = map(np.asarray, _compiled(problem.task)(free, problem.tables()))
-    loose = (free > problem.lower + 1e-9) & (free < problem.upper - 1e-9)
+    loose = ~problem.at_bound(free)
     moves = np.zeros_like(mixed)
     if not loose.any():
         return moves[:, : problem.count]

@@ -65,25 +65,20 @@ def bootstrap(
     _check_honest(kind, result, problem)
     with jax.enable_x64(True):
         (drawn,) = bootstrap_draws(
-            Stack.of([problem]), problem.reduce(result.theta)[None], draws=draws, seed=seed,
-            clusters=[runs.clusters], kind=kind, progress=progress, devices=devices,
-        )  # fmt: skip
+            Stack.of([problem]),
+            problem.reduce(result.theta)[None],
+            draws=draws,
+            seed=seed,
+            clusters=[runs.clusters],
+            kind=kind,
+            progress=progress,
+            devices=devices,
+        )
     kept = drawn[np.isfinite(drawn).all(axis=1)]
     if len(kept) < 0.9 * draws:
         raise InputError(f"only {len(kept)} of {draws} resampled fits converged; the runs do not determine this law")
     method = kind if runs.clusters is None else f"cluster_{kind}"
-    return Draws(
-        result.law,
-        result.params,
-        result.theta,
-        problem.full(kept),
-        method,
-        seed,
-        result.level,
-        result.record,
-        result.verdict,
-        result.runs_sha256,
-    )
+    return Draws.of(result, problem.full(kept), method, seed)
 
 
 def _check_honest(kind: Kind, result: FitResult, problem: Problem) -> None:

@@ -4,16 +4,26 @@ It answers what surveys of scaling-law papers find missing: how parameters and c
 which range, what was minimised, from how many starts, and what was not checked.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from jaxscale._base.files import CARD_FORMAT, Saved
 from jaxscale._base.report import Lines, Report, Reporting, Table, to_markdown
 from jaxscale._base.text import format_number, inert
+from jaxscale._base.verdict import Verdict
 from jaxscale._base.version import __version__
+from jaxscale._data.runs import Runs
+from jaxscale._data.runs_file import RunsRecord
 from jaxscale._problem.objectives import Huber, Objective, SquaredError, StudentT
+from jaxscale._problem.problem import Noise
+from jaxscale._solver.outcome import Starts
+from jaxscale._trust.identification import Identification
+from jaxscale._trust.intervals import Intervals
+from jaxscale._trust.matched import AtNoise
+from jaxscale.laws import Law
 
 # How often nominal 90 % intervals held the truth in simulations of the Chinchilla law (design and noise varied): the
 # least and the largest mean over parameters and decisions. Of Huber(1e-3), or of what `_STUDIED` names.
@@ -57,7 +67,60 @@ class Card(Reporting, Saved):
         return to_markdown(self.report())
 
 
-def make_card(result: Any, objective: str) -> Card:
+class Finished(Protocol):
+    """What a card reads of a `FitResult`, which stands above it."""
+
+    @property
+    def law(self) -> Law: ...
+    @property
+    def params(self) -> Mapping[str, float]: ...
+    @property
+    def objective(self) -> Objective: ...
+    @property
+    def value(self) -> float: ...
+    @property
+    def gradient_norm(self) -> float: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def sigma(self) -> float: ...
+    @property
+    def turning_point(self) -> float | None: ...
+    @property
+    def starts(self) -> Starts: ...
+    @property
+    def verdict(self) -> Verdict: ...
+    @property
+    def identification(self) -> Identification: ...
+    @property
+    def intervals(self) -> Intervals: ...
+    @property
+    def runs(self) -> Runs | None: ...
+    @property
+    def record(self) -> RunsRecord: ...
+    @property
+    def runs_sha256(self) -> str: ...
+    @property
+    def fixed(self) -> Mapping[str, float]: ...
+    @property
+    def tied(self) -> tuple[tuple[str, ...], ...]: ...
+    @property
+    def bounds(self) -> Mapping[str, tuple[float | None, float | None]]: ...
+    @property
+    def optimizer(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def priors(self) -> Mapping[str, tuple[float, float]]: ...
+    @property
+    def noise(self) -> Noise | None: ...
+    @property
+    def at_noise(self) -> tuple[AtNoise, ...]: ...
+    @property
+    def shared(self) -> Mapping[str, float]: ...
+
+
+def make_card(result: Finished, objective: str) -> Card:
     """The card of a `FitResult`, whose `objective` is given in words."""
     law, record, starts, intervals = result.law, result.record, result.starts, result.intervals
     sections = {
@@ -91,7 +154,7 @@ def make_card(result: Any, objective: str) -> Card:
     return Card(f"{law.name} · {record.count} runs", str(result.verdict), sections)
 
 
-def _law(result: Any) -> tuple[tuple[str, str], ...]:
+def _law(result: Finished) -> tuple[tuple[str, str], ...]:
     law = result.law
     lines = [("name", law.name), ("formula", law.formula or "not given"), ("source", law.source or "not given")]
     if law.note:
@@ -117,7 +180,7 @@ def _law(result: Any) -> tuple[tuple[str, str], ...]:
     return tuple(lines)
 
 
-def _definitions(result: Any) -> tuple[tuple[str, str], ...]:
+def _definitions(result: Finished) -> tuple[tuple[str, str], ...]:
     lines, record = [], result.record
     for v in (*result.law.variables, result.law.response):
         column = record.columns.get(v.name)
@@ -136,7 +199,7 @@ def _definitions(result: Any) -> tuple[tuple[str, str], ...]:
     return tuple(lines)
 
 
-def _runs(result: Any) -> tuple[tuple[str, str], ...]:
+def _runs(result: Finished) -> tuple[tuple[str, str], ...]:
     record, runs = result.record, result.runs
     lines = [("count", str(record.count))]
     lines += [
@@ -159,18 +222,18 @@ def _runs(result: Any) -> tuple[tuple[str, str], ...]:
     return tuple(lines)
 
 
-def _used(result: Any) -> int:
+def _used(result: Finished) -> int:
     runs = result.runs
     return result.record.count if runs is None or runs.weights is None else int((runs.weights > 0).sum())
 
 
-def _freedom(result: Any) -> str:
+def _freedom(result: Finished) -> str:
     if result.shared:
         return f"of a joint fit: {', '.join(result.shared)} were fitted together with other groups"
     return str(_used(result) - len(result.law.parameters) + len(result.fixed) + _shared(result))
 
 
-def _shared(result: Any) -> int:
+def _shared(result: Finished) -> int:
     """Parameters that ties take away."""
     groups: list[set[str]] = []
     for tie in result.tied:
@@ -179,7 +242,7 @@ def _shared(result: Any) -> int:
     return sum(len(g) - 1 for g in groups)
 
 
-def _delta(result: Any) -> str:
+def _delta(result: Finished) -> str:
     share = result.turning_point
     if share is None:
         return "no delta"
@@ -188,12 +251,12 @@ def _delta(result: Any) -> str:
     return f"{share:.2g}"
 
 
-def _matched(result: Any) -> tuple[tuple[str, str], ...]:
+def _matched(result: Finished) -> tuple[tuple[str, str], ...]:
     noise = result.noise
     return () if noise is None else (("matched to", f"the scatter of a first fit, {noise.sigma:.3g}"),)
 
 
-def _at_noise(result: Any) -> tuple[tuple[str, str], ...]:
+def _at_noise(result: Finished) -> tuple[tuple[str, str], ...]:
     return tuple(
         (
             f"noise-matched estimate ({second.objective.words})",
@@ -203,7 +266,7 @@ def _at_noise(result: Any) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _coverage(result: Any) -> str:
+def _coverage(result: Finished) -> str:
     known = _COVERAGE.get(result.intervals.method)
     if known is None:
         return "not measured"
@@ -216,7 +279,7 @@ def _coverage(result: Any) -> str:
     return f"{words}; not measured for this {' and '.join(others)}" if others else words
 
 
-def _not_checked(result: Any) -> tuple[tuple[str, str], ...]:
+def _not_checked(result: Finished) -> tuple[tuple[str, str], ...]:
     lines = [
         ("held-out runs", "none were held out by this fit"),
         ("training recipe", "learning rate, schedule, batch size and data of the runs are not in the table"),

@@ -11,7 +11,7 @@ from jax import Array
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.programs import kept
-from jaxscale._base.validation import Progress
+from jaxscale._base.validation import Progress, enough_of
 from jaxscale._base.verdict import Verdict
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.fit import fit
@@ -217,7 +217,7 @@ def _with_draws(
             far.append(linearize(problem, problem.reduce(part.theta)).far_below_noise)
     theta = np.concatenate(drawn, axis=1)
     kept = theta[np.isfinite(theta).all(axis=1)]
-    if len(kept) < max(20, 0.9 * draws):
+    if not enough_of(len(kept), draws):
         return replace(
             staged, intervals=Intervals(level, "none", f"only {len(kept)} of {draws} resampled fits converged")
         )

@@ -14,6 +14,7 @@ from jaxscale._base.text import inert, plain
 from jaxscale._base.verdict import Verdict
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._fitting import formats
+from jaxscale._fitting.result import FitResult
 from jaxscale.laws import Law
 
 _METHODS = {
@@ -43,6 +44,22 @@ class Draws(Reporting, files.Saved):
     record: RunsRecord
     verdict: Verdict
     runs_sha256: str
+
+    @classmethod
+    def of(cls, result: FitResult, draws: np.ndarray, method: str, seed: int) -> "Draws":
+        """Draws of theta, (n_draws, n_parameters), of a finished fit."""
+        return cls(
+            law=result.law,
+            params=result.params,
+            theta=result.theta,
+            draws=draws,
+            method=method,
+            seed=seed,
+            level=result.level,
+            record=result.record,
+            verdict=result.verdict,
+            runs_sha256=result.runs_sha256,
+        )
 
     @property
     def label(self) -> str:
@@ -79,22 +96,24 @@ class Draws(Reporting, files.Saved):
 
     def to_dict(self) -> dict[str, Any]:
         """The draws in the format `jaxscale.draws/1`."""
-        return self._document({
-            "fit": {
-                "law": self.law.name,
-                "law_options": dict(self.law.options),
-                "params": dict(self.params),
-                "runs_sha256": self.runs_sha256,
-            },
-            "ranges": {k: list(v) for k, v in self.record.ranges.items()},
-            "count": self.record.count,
-            "verdict": self.verdict.to_dict(),
-            "method": self.method,
-            "seed": self.seed,
-            "level": self.level,
-            "names": list(self.law.parameter_names),
-            "draws": self.draws.tolist(),
-        })  # fmt: skip
+        return self._document(
+            {
+                "fit": {
+                    "law": self.law.name,
+                    "law_options": dict(self.law.options),
+                    "params": dict(self.params),
+                    "runs_sha256": self.runs_sha256,
+                },
+                "ranges": {k: list(v) for k, v in self.record.ranges.items()},
+                "count": self.record.count,
+                "verdict": self.verdict.to_dict(),
+                "method": self.method,
+                "seed": self.seed,
+                "level": self.level,
+                "names": list(self.law.parameter_names),
+                "draws": self.draws.tolist(),
+            }
+        )
 
 
 def draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:

@@ -23,10 +23,12 @@ from jaxscale._solver.solve import AT
 from jaxscale._solver.solve_stack import in_float32, solve_stack
 from jaxscale._solver.trust_region import descend
 from jaxscale._trust.covariance import Covariance
+from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.fitted_table import FittedTable
 from jaxscale._trust.interval_method import choose_method
 from jaxscale._trust.intervals import Intervals, make_intervals
-from jaxscale._trust.judge import Evidence, gradient_tolerance, judge
+from jaxscale._trust.judge import judge
+from jaxscale._trust.judge_optimum import gradient_tolerance
 from jaxscale._trust.linearization import Linearization, linearize_all
 from jaxscale._trust.matched import AtNoise, estimates_at_noise
 from jaxscale._trust.optimum import Optimum

@@ -71,9 +71,13 @@ def posterior(
         at = linearize(problem, best)
         potential, place = _potential(result, problem, at, best, freedom)
         chains = infer.MCMC(
-            infer.NUTS(potential_fn=potential), num_warmup=_WARMUP, num_samples=-(-draws // (_CHAINS * _PARTS)),
-            num_chains=_CHAINS, chain_method="vectorized", progress_bar=False,
-        )  # fmt: skip
+            infer.NUTS(potential_fn=potential),
+            num_warmup=_WARMUP,
+            num_samples=-(-draws // (_CHAINS * _PARTS)),
+            num_chains=_CHAINS,
+            chain_method="vectorized",
+            progress_bar=False,
+        )
         begin = 0.5 * np.random.default_rng(seed).standard_normal((_CHAINS, len(best) + 1))
         chains.warmup(jax.random.key(seed), init_params=jnp.asarray(begin))
         parts = []
@@ -92,10 +96,7 @@ def posterior(
             "or fix or tie what the runs do not determine"
         )
     free = place(z.reshape(-1, z.shape[-1])[:, :-1])[:draws]
-    return Draws(
-        result.law, result.params, result.theta, problem.full(free), "nuts", seed, result.level, result.record,
-        result.verdict, result.runs_sha256,
-    )  # fmt: skip
+    return Draws.of(result, problem.full(free), "nuts", seed)
 
 
 def _potential(result: FitResult, problem: Problem, at: Linearization, best: np.ndarray, freedom: float) -> Any:

@@ -41,6 +41,11 @@ class Reached(NamedTuple):
     status: np.ndarray
     steps: np.ndarray
 
+    @classmethod
+    def joined(cls, parts: Sequence["Reached"]) -> "Reached":
+        """One after the other."""
+        return cls(*(np.concatenate(x) for x in zip(*parts, strict=True)))
+
     def of(self, which: Any) -> "Reached":
         """Some of the starts."""
         return Reached(*(x[which] for x in self))

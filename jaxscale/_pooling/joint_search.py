@@ -65,7 +65,7 @@ def search_together(
         if goal == taken or _certain(reached, arrowhead):
             break
         fresh = minimise(arrowhead, free[taken:goal], centre[taken:goal])
-        reached = _exchanged(arrowhead, Reached(*(np.concatenate(x) for x in zip(reached, fresh, strict=True))))
+        reached = _exchanged(arrowhead, Reached.joined([reached, fresh]))
         taken = goal
         if progress is not None:
             progress(taken, taken, "starts of the joint fit")

@@ -36,9 +36,11 @@ from jaxscale._trust.interval_method import (
     HOPELESS_CONDITION,
 )
 from jaxscale._trust.intervals import make_intervals
-from jaxscale._trust.judge import contradicted, gradient_tolerance, judge_whole
+from jaxscale._trust.judge import judge_whole
+from jaxscale._trust.judge_optimum import gradient_tolerance
+from jaxscale._trust.judge_parameters import contradicted
 from jaxscale._trust.resampling import resampling_weights
-from jaxscale.optim import CONVERGED, STUCK
+from jaxscale.optim import settled
 
 CONTRADICTED = 0.01  # p-value below which a verdict says that the runs speak against one value for all
 _SEPARATE_STARTS = 8
@@ -353,7 +355,7 @@ def _bootstrap(at: JointOptimum, tables: Sequence[Runs], draws: int, seed: int, 
         found = minimise(
             arrowhead, *begin, weights=weights, perturbed=perturbed, perturbed_centre=perturbed_centre, damping=NEAR
         )
-        good = np.isin(found.status, (CONVERGED, STUCK))
+        good = settled(found.status)
         free[first : first + n][good], centre[first : first + n][good] = found.free[good], found.centre[good]
         if progress is not None:
             progress(first + n, draws, "bootstrap draws")

@@ -1,5 +1,6 @@
 """What a solver works on, as arrays: tables of runs, what a start has for itself, and what was reached."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,6 +98,17 @@ class Solutions(NamedTuple):
     value: np.ndarray
     status: np.ndarray
     steps: np.ndarray
+
+    @classmethod
+    def joined(cls, parts: Sequence["Solutions"]) -> "Solutions":
+        """One after the other."""
+        if not parts:
+            return cls(np.empty((0, 0)), np.empty(0), np.empty(0, np.int32), np.empty(0, np.int32))
+        return cls(*(np.concatenate(x) for x in zip(*parts, strict=True)))
+
+    def of(self, which: Any) -> "Solutions":
+        """Those of some of the starts."""
+        return Solutions(*(x[which] for x in self))
 
 
 class Task(NamedTuple):

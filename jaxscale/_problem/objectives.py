@@ -8,15 +8,13 @@ import numpy as np
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import number
+from jaxscale._base.robust import HUBER_TURN
 from jaxscale._base.text import quoted
 from jaxscale._problem.losses import HuberLoss, Loss, StudentLoss
 
 Space = Literal["log", "raw"]
 Matched = Literal["matched"]
 FIRST_DELTA = 1e-3  # of the Huber fit that shows the noise, where an objective is matched to it
-# Where Huber's estimator turns linear, in standard deviations: 95 % efficient under Gaussian noise (Huber 1981, sec.
-# 4.2).
-HUBER_AT_NOISE = 1.345
 
 
 class Written:
@@ -64,7 +62,7 @@ class Huber(Written):
 
     def at(self, sigma: float) -> "Huber":
         """The objective for residuals of that (robust) standard deviation."""
-        return replace(self, delta=HUBER_AT_NOISE * sigma) if self.matched else self
+        return replace(self, delta=HUBER_TURN * sigma) if self.matched else self
 
     @property
     def words(self) -> str:

@@ -18,6 +18,7 @@ from jaxscale.laws import Law
 Priors = Mapping[str, tuple[float, float]]
 
 _THETA_LIMIT = 300.0  # a logged parameter beyond exp(+-300) has left float64's useful range
+_ON_BOUND = 1e-9  # of theta
 _VANISHING_FLOOR = 1e-6  # a floor below this share of the least response can no longer be told from none
 
 
@@ -91,6 +92,14 @@ class Problem:
         """Free values (..., free) of theta (..., n_parameters); of tied parameters the first counts."""
         slots = self.layout.slots
         return np.asarray(theta)[..., [slots.index(k) for k in range(self.layout.free)]]
+
+    def at_lower(self, free: np.ndarray) -> np.ndarray:
+        """Which free values (free,) lie on their lower bound, but for rounding."""
+        return free <= self.lower + _ON_BOUND
+
+    def at_bound(self, free: np.ndarray) -> np.ndarray:
+        """Which free values (free,) a bound holds, but for rounding."""
+        return self.at_lower(free) | (free >= self.upper - _ON_BOUND)
 
     @property
     def loss(self) -> Loss:

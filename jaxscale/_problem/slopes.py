@@ -32,8 +32,5 @@ def _compiled(task: Task, many: bool):
 def slopes_of(stack: Stack, free: np.ndarray) -> list[np.ndarray]:
     """Residuals (len(stack), rows), Jacobians (len(stack), rows, free), psi and weights of all problems, padding with
     them, at free values (len(stack), free); call under float64."""
-    tables = stack.stages[-1]
-    if stack.many:
-        room = np.minimum(np.arange(len(tables.pinned)), len(stack) - 1)
-        return [np.asarray(x)[: len(stack)] for x in _compiled(stack.first.task, True)(free[room], tables)]
-    return [np.asarray(x)[None] for x in _compiled(stack.first.task, False)(free[0], tables)]
+    run = _compiled(stack.first.task, stack.many)
+    return [stack.each(x) for x in run(stack.filled(free), stack.stages[-1])]

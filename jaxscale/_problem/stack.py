@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -51,6 +52,22 @@ class Stack:
     def first(self) -> Problem:
         """One of the problems: all agree in law, layout, space and number of stages."""
         return self.problems[0]
+
+    def one(self, k: int, stage: int = -1) -> ProblemArrays:
+        """The arrays of one problem, as they are in the stack."""
+        tables = self.stages[stage]
+        return jax.tree.map(lambda x: x[k], tables) if self.many else tables
+
+    def filled(self, values: np.ndarray) -> np.ndarray:
+        """Values of every problem, (len(self), ...), as a program of the stack takes them: one problem's without the
+        axis, those of many repeated to fill it up."""
+        if not self.many:
+            return values[0]
+        return values[np.minimum(np.arange(len(self.stages[-1].pinned)), len(self) - 1)]
+
+    def each(self, values: Any) -> np.ndarray:
+        """Of every problem, (len(self), ...), what a program of the stack gave, or what the stack holds."""
+        return np.asarray(values)[: len(self)] if self.many else np.asarray(values)[None]
 
     def in_single_precision(self) -> "Stack":
         """The same problems in float32."""

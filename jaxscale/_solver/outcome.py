@@ -10,7 +10,6 @@ import pandas as pd
 from jaxscale._base.files import number, number_or_none
 from jaxscale._problem.arrays import Solutions
 from jaxscale._problem.problem import Problem
-from jaxscale._solver.solve_stack import joined
 from jaxscale.optim import CONVERGED, NOT_FINITE, STATUS_TEXT
 
 CERTAIN_ENOUGH = 0.05  # expected share of starts that would lead to an optimum not yet seen
@@ -72,13 +71,9 @@ def with_lower(searches: Sequence[Search], near: np.ndarray, found: Solutions) -
     for k, one in enumerate(out):
         if found.value[k] < one.lowest * (1 - SAME_OPTIMUM):
             mine = slice(k, k + 1)
-            more = joined([one.solutions, rows_of(found, mine)])
+            more = Solutions.joined([one.solutions, found.of(mine)])
             out[k] = Search(np.concatenate([one.tried, near[mine]]), more, one.considered)
     return out
-
-
-def rows_of(solutions: Solutions, which: Any) -> Solutions:
-    return Solutions(*(x[which] for x in solutions))
 
 
 @dataclass(frozen=True, eq=False)

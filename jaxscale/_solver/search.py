@@ -9,9 +9,9 @@ import optax
 from jaxscale._problem.arrays import SMALL_BATCH, Solutions
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import Stack
-from jaxscale._solver.outcome import CERTAIN_ENOUGH, SAME_OPTIMUM, Search, agreeing, rows_of, undiscovered
+from jaxscale._solver.outcome import CERTAIN_ENOUGH, SAME_OPTIMUM, Search, agreeing, undiscovered
 from jaxscale._solver.solve import FAR, NEAR
-from jaxscale._solver.solve_stack import joined, solve_stack
+from jaxscale._solver.solve_stack import solve_stack
 from jaxscale._solver.starts import SUBSAMPLE_ROWS, Pool, given_points, published_grid, screened
 from jaxscale.optim import CONVERGED, damped_newton
 
@@ -52,7 +52,7 @@ def search(
         points = [published_grid(p) if isinstance(starts, str) else given_points(p, starts) for p in stack.problems]
         table = np.repeat(np.arange(len(stack)), [len(x) for x in points])
         solutions = finish(table, np.concatenate(points))
-        return [Search(x, rows_of(solutions, table == k), len(x)) for k, x in enumerate(points)]
+        return [Search(x, solutions.of(table == k), len(x)) for k, x in enumerate(points)]
 
     pool = screened(stack, subsample, seed, starts if isinstance(starts, int) else 0)
     considered = pool.free.shape[1]
@@ -70,11 +70,14 @@ def search(
         for k in open_:
             mine = table == k
             tried[k].append(free[mine])
-            reached[k].append(rows_of(solutions, mine))
+            reached[k].append(solutions.of(mine))
         taken, goal = goal, min(2 * goal, most)
-        open_ = np.array([k for k in open_ if not _certain(joined(reached[k]), stack.problems[k])], np.int64)
+        open_ = np.array([k for k in open_ if not _certain(Solutions.joined(reached[k]), stack.problems[k])], np.int64)
     empty = np.empty((0, stack.first.layout.free))
-    found = [Search(np.concatenate([empty, *x]), joined(r), considered) for x, r in zip(tried, reached, strict=True)]
+    found = [
+        Search(np.concatenate([empty, *x]), Solutions.joined(r), considered)
+        for x, r in zip(tried, reached, strict=True)
+    ]
     if starts == "auto":
         for k in open_:
             if np.isfinite(found[k].lowest) and _agreement(found[k].solutions, stack.problems[k]) < _ENOUGH_AGREEING:
@@ -106,7 +109,7 @@ def _perturbed(found: Search, problem: Problem, seed: int, finish: Callable[[np.
                 break
             continue
         in_vain = 0
-        better = joined([found.solutions, rows_of(reached, slice(best, best + 1))])
+        better = Solutions.joined([found.solutions, reached.of(slice(best, best + 1))])
         found = Search(np.concatenate([found.tried, begin[best : best + 1]]), better, found.considered)
     return found
 
@@ -167,7 +170,7 @@ def _descend(
         )
         begin, damping = np.where(np.isfinite(solutions.free), solutions.free, begin), NEAR
     assert solutions is not None  # an objective has at least one stage
-    return rows_of(solutions, end_of)
+    return solutions.of(end_of)
 
 
 def meeting(table: np.ndarray, found: Solutions) -> tuple[np.ndarray, np.ndarray]:

@@ -67,11 +67,4 @@ def _in_parts(
         part = slice(first, first + at_once)
         batch = stack.batch(table[part], stage, own.rows(part))
         parts.append(solve(stack.first.task, optimizer, free[part], batch, smallest=smallest, **options))
-    return joined(parts)
-
-
-def joined(parts: Sequence[Solutions]) -> Solutions:
-    """Solutions one after the other."""
-    if not parts:
-        return Solutions(np.empty((0, 0)), np.empty(0), np.empty(0, np.int32), np.empty(0, np.int32))
-    return Solutions(*(np.concatenate(x) for x in zip(*parts, strict=True)))
+    return Solutions.joined(parts)

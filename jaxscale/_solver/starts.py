@@ -78,13 +78,8 @@ def drawn(stack: Stack, subsample: Stack, seed: int, least: int = 0) -> tuple[np
         count *= 4
     pattern = _pattern(law, count - len(grid), seed)
     theta = _candidates(subsample, grid, pattern)
-    if stack.many:
-        room = np.minimum(np.arange(len(subsample.stages[0].pinned)), len(stack) - 1)
-        found = screener(task, linear, True)(theta[room], subsample.stages[0])
-        free, value = (np.asarray(x)[: len(stack)] for x in found)
-    else:
-        free, value = (np.asarray(x)[None] for x in screener(task, linear, False)(theta[0], subsample.stages[0]))
-    return free, value
+    free, value = screener(task, linear, stack.many)(subsample.filled(theta), subsample.stages[0])
+    return subsample.each(free), subsample.each(value)
 
 
 def screened(stack: Stack, subsample: Stack, seed: int, least: int = 0) -> Pool:
@@ -171,7 +166,7 @@ def _from_data(stack: Stack, pattern: _Pattern) -> np.ndarray:
     lows, highs = [], []
     for variable, values in zip(law.variables, stack.stages[0].points.logs, strict=True):
         x = values if variable.domain == "positive" else safe_log(np.abs(values))
-        x = (x if stack.many else x[None])[: len(stack)].reshape(len(stack), -1)  # padding repeats a run
+        x = stack.each(x).reshape(len(stack), -1)  # padding repeats a run
         lows.append(x.min(axis=1) - margin)
         highs.append(x.max(axis=1) + margin)
     columns = [_draw(p, k, pattern, np.array(lows).T, np.array(highs).T) for k, p in enumerate(law.parameters)]

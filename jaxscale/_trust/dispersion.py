@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
+from jaxscale._base.robust import sigma_of_sizes
 from jaxscale._problem.losses import HuberLoss, Loss
 
 # Below this many robust standard deviations Huber's delta makes nearly least absolute deviations of it. Measured under
@@ -43,7 +44,7 @@ class Scatter:
         """Robust scale of the residuals: 1.4826 times their median absolute size, without the p smallest, which a
         nearly absolute fit passes through."""
         size = np.sort(np.abs(self.residuals[self.used]))[self.parameters :]
-        return float(1.4826 * np.median(size)) if len(size) else float("nan")
+        return float(sigma_of_sizes(size)) if len(size) else float("nan")
 
     @cached_property
     def far_below_noise(self) -> bool:
@@ -99,7 +100,7 @@ class Scatter:
         typical = float(weights.mean())
         if np.isinf(self.loss.size) or not sigma > 0:
             return typical, m2
-        shares, factor = self.slopes(1.4826 * float(np.median(np.abs(self.residuals[used]))))
+        shares, factor = self.slopes(float(sigma_of_sizes(np.abs(self.residuals[used]))))
         counted = max(float(shares.sum()) - p, 1) / max(n - p, 1) * factor
         return float(typical * np.sqrt(counted * self.loss.gaussian_slope(sigma))), m2
 

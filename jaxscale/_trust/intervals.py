@@ -9,7 +9,7 @@ from scipy.special import ndtr, ndtri, stdtrit
 
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
-from jaxscale._base.validation import Progress
+from jaxscale._base.validation import Progress, enough_of
 from jaxscale._trust.covariance import Covariance, covariance_of
 from jaxscale._trust.interval_method import FEWEST_RUNS_FOR_PAIRS
 from jaxscale._trust.optimum import Optimum
@@ -133,7 +133,7 @@ def make_intervals(
 
     assert drawn is not None
     draws, good = len(drawn), np.isfinite(drawn).all(axis=1)
-    if good.sum() < max(20, 0.9 * draws):
+    if not enough_of(good.sum(), draws):
         return Intervals(level, "none", f"only {good.sum()} of {draws} resampled fits converged"), None
     kept = drawn[good]
     if lost := int(draws - good.sum()):

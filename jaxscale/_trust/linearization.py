@@ -104,7 +104,7 @@ def linearize_all(stack: Stack, free: np.ndarray) -> list[Linearization]:
     found = []
     for k, (problem, at) in enumerate(zip(stack.problems, free, strict=True)):
         residuals, jacobian, psi, weights = (x[k, : problem.count] for x in arrays)
-        held = (at <= problem.lower + 1e-9) | (at >= problem.upper - 1e-9)
+        held = problem.at_bound(at)
         found.append(
             Linearization(problem.free_names, residuals, jacobian, psi, weights, problem.loss, held, at, problem.noise)
         )

@@ -18,7 +18,7 @@ from jaxscale._solver.damped import Descents, newton_step
 from jaxscale._solver.search import refined
 from jaxscale._solver.solve import NEAR
 from jaxscale._trust.linearization import Linearization
-from jaxscale.optim import CONVERGED, STUCK
+from jaxscale.optim import CONVERGED, settled
 
 _MOST_STEPS = 200
 
@@ -81,7 +81,7 @@ def estimates_at_noise(
         else:
             reached = refined(Stack.of(problems), optimizer, free, max_steps=max_steps, devices=devices)
             found = reached.free
-            ended = np.isfinite(reached.value) & np.isin(reached.status, (CONVERGED, STUCK))
+            ended = np.isfinite(reached.value) & settled(reached.status)
         for k in far:
             if ended[k]:
                 params = problems[k].law.natural(problems[k].full(found[k]))
@@ -136,4 +136,4 @@ def _by_student(stack: Stack, losses: Mapping[int, Any], free: np.ndarray) -> tu
             usable &= np.isfinite(moved).all(axis=1) & (expected > 0)
             trial[a] = np.where(usable[:, None], moved, point[a])
             descents.promise(a, expected, usable)
-    return point, np.isfinite(descents.value) & np.isin(descents.status, (CONVERGED, STUCK))
+    return point, np.isfinite(descents.value) & settled(descents.status)

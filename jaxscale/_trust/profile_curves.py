@@ -20,7 +20,7 @@ from jaxscale._problem.evaluate import evaluator
 from jaxscale._problem.problem import Problem
 from jaxscale._solver.solve import FAR, NEAR
 from jaxscale._trust.linearization import Linearization
-from jaxscale.optim import CONVERGED, RUNNING, STUCK, Curvature, DampedState, damped_newton
+from jaxscale.optim import RUNNING, Curvature, DampedState, damped_newton, settled
 
 Measure = Callable[[Array, Array], Array]
 _LANES = 32
@@ -318,7 +318,7 @@ def _compiled(task: Task, measure: Measure):
         nothing = jnp.full(starts.shape[0], jnp.nan)
         first = _Lane(starts, solver, nothing, nothing, jnp.full_like(starts, jnp.nan), jnp.asarray(0))
         last = lax.while_loop(lambda s: (s.steps < most) & jnp.any(s.solver.status == RUNNING), step, first)
-        ended = (last.solver.status == CONVERGED) | (last.solver.status == STUCK) | (most == 1)
+        ended = settled(last.solver.status) | (most == 1)
         sound = jnp.isfinite(last.value) & jnp.isfinite(last.objective) & ended
         return last.solver.point, last.value, jnp.where(sound, last.objective, jnp.inf), last.slope
 

@@ -19,7 +19,7 @@ from jaxscale._solver.solve_stack import STARTS_AT_ONCE, solve_stack
 from jaxscale._trust.covariance import LEAST_ROOM
 from jaxscale._trust.interval_method import MORE_PAIRS
 from jaxscale._trust.linearization import Linearization, linearize_all
-from jaxscale.optim import CONVERGED, STUCK, damped_newton, levenberg_marquardt
+from jaxscale.optim import damped_newton, levenberg_marquardt, settled
 
 Kind = Literal["pairs", "bayesian", "wild"]
 
@@ -175,14 +175,14 @@ def _refit(
             mine = table == k
             rivals[k] = free[mine][:_RIVALS] if rivals[k] is None else rivals[k]
             rival[mine], height[mine] = _best_rival(stack, k, rivals[k], free[mine], own.rows(mine))
-        again = np.flatnonzero((height < value * (1 - 1e-9)) | ((status != CONVERGED) & (status != STUCK)))
+        again = np.flatnonzero((height < value * (1 - 1e-9)) | ~settled(status))
         if not len(again):
             break
         fresh = solve_stack(stack, damped_newton(), table[again], rival[again], own=own.rows(again), **near)
         better = fresh.value < value[again]
         kept = again[better]
         free[kept], value[kept], status[kept] = fresh.free[better], fresh.value[better], fresh.status[better]
-    free[(status != CONVERGED) & (status != STUCK)] = np.nan
+    free[~settled(status)] = np.nan
     return free
 
 
@@ -192,8 +192,7 @@ def _best_rival(stack: Stack, k: int, rivals: np.ndarray, free: np.ndarray, own:
     if not len(rivals):
         return free, np.full(len(free), np.inf)
     padded = rivals[np.minimum(np.arange(_RIVALS), len(rivals) - 1)]
-    tables = stack.stages[-1]
-    one = jax.tree.map(lambda x: x[k], tables) if stack.many else tables
+    one = stack.one(k)
     if own.response is None:
         contributions = np.asarray(_contributions(stack.first.task)(padded, one))  # (rivals, rows), at weight one
         heights = own.weights @ contributions.T

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial import KDTree
 from scipy.special import stdtr
 
+from jaxscale._base.robust import HUBER_TURN, sigma_of_sizes
 from jaxscale._trust.linearization import Linearization
 
 FEWEST_RUNS_FOR_TRENDS = 20
@@ -125,8 +126,8 @@ def _at_noise(
     off = np.broadcast_to(residuals, columns.shape[:2])
     found, w, bread = np.zeros((count, k)), off, columns
     for _ in range(10):
-        sigma = 1.4826 * np.median(np.sort(np.abs(off), axis=1)[:, k:], axis=1, keepdims=True)
-        w = weights * np.minimum(1.0, 1.345 * sigma / np.maximum(np.abs(off), 1e-300))
+        sigma = sigma_of_sizes(np.sort(np.abs(off), axis=1)[:, k:], axis=1, keepdims=True)
+        w = weights * np.minimum(1.0, HUBER_TURN * sigma / np.maximum(np.abs(off), 1e-300))
         weighed = np.swapaxes(columns * w[:, :, None], 1, 2)
         bread = np.linalg.pinv(weighed @ columns, hermitian=True)
         found = np.squeeze(bread @ (weighed @ residuals[:, None]), 2)

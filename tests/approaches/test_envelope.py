@@ -1,16 +1,16 @@
 """Approach 1: the lower envelope of training curves, on planted curves and on real ones."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import LAW, TRUTH, planted
 from scipy.spatial import ConvexHull
 
 import jaxscale as js
 from jaxscale import datasets
 
-LAW = js.laws.chinchilla
-TRUTH = LAW.published["besiroglu"].params
 A_TRUE = TRUTH["beta"] / (TRUTH["alpha"] + TRUTH["beta"])
 
 
@@ -18,9 +18,8 @@ def curves(sizes=60, checkpoints=60, noise=0.0, seed=0, named=True) -> js.Runs:
     """Models of 10M to 10B parameters, each seen from 0.3 to 1,000 tokens per parameter."""
     N = np.repeat(np.geomspace(1e7, 1e10, sizes), checkpoints)
     D = N * np.tile(np.geomspace(0.3, 1000, checkpoints), sizes)
-    loss = LAW.predict(TRUTH, N=N, D=D) * np.exp(noise * np.random.default_rng(seed).standard_normal(len(N)))
     names = tuple(f"run {k // checkpoints}" for k in range(len(N)))
-    return js.Runs({"N": N, "D": D}, loss, clusters=names if named else None)
+    return replace(planted(seed, noise, N=N, D=D), clusters=names if named else None)
 
 
 def test_a_dense_family_of_curves_gives_the_true_frontier():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxscale as js
-from jaxscale._base.validation import check_draws, check_level
+from jaxscale._base.validation import check_draws, check_level, enough_of
 from jaxscale.costs import as_cost
 from jaxscale.laws._registry import as_law
 
@@ -37,3 +37,8 @@ def test_laws_and_costs_go_by_name_or_as_they_are():
     for verb in (js.profile, js.influence):
         with pytest.raises(js.InputError, match="cost must be a CostModel or one of six_nd"):
             verb(js.fit("chinchilla", runs, intervals=None), "N", budget=1e24, cost=6)
+
+
+def test_an_interval_is_read_from_nine_tenths_of_the_draws_and_twenty_at_least():
+    assert [enough_of(count, 1000) for count in (899, 900, 1000)] == [False, True, True]
+    assert [enough_of(count, 20) for count in (18, 19, 20)] == [False, False, True]

@@ -5,24 +5,22 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import TRUTH, sweep
 from oracles import minimise, table_of
 from scipy import stats
 
 import jaxscale as js
 from jaxscale._comparison.trials import LOG_LINEAR, NEAREST
 
-TRUTH = js.synthetic.demo_truth().params
 
-
-def sweep(noise: float, seed: int = 0, **more) -> js.Runs:
+def six_budgets(noise: float, seed: int = 0) -> js.Runs:
     """Six budgets of nine sizes on the Chinchilla law."""
-    N, D = js.synthetic.isoflop_design(np.geomspace(1e18, 3e20, 6), 9)
-    return js.synthetic.observe(js.laws.chinchilla, TRUTH, {"N": N, "D": D}, noise=noise, seed=seed, **more)
+    return sweep(6, 9, top=3e20, noise=noise, seed=seed)
 
 
 @pytest.fixture(scope="module")
 def runs() -> js.Runs:
-    return sweep(0.004)
+    return six_budgets(0.004)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +91,7 @@ def test_information_criteria_are_those_of_the_density_named(runs, objective, de
 
 
 def test_without_noise_the_true_law_misses_nothing():
-    found = js.compare(sweep(0.0), ["chinchilla", "kaplan_nd"], rolling="C", cuts=2)
+    found = js.compare(six_budgets(0.0), ["chinchilla", "kaplan_nd"], rolling="C", cuts=2)
     for holdout in found.holdouts:
         trial = found["chinchilla", holdout.label]
         assert trial.error < 1e-7
@@ -110,7 +108,9 @@ def test_the_factor_of_the_best_size_is_found_back():
         lambda k, *, N, D: TRUTH["E"] + TRUTH["A"] * k * 1.5 * N ** -TRUTH["alpha"] + TRUTH["B"] * D ** -TRUTH["beta"],
         name="moved",
     )
-    found = js.compare(sweep(0.0), {"moved": (moved, {"bounds": {"k": (0.9999999, 1.0000001)}})}, holdout="C > 1e20")
+    found = js.compare(
+        six_budgets(0.0), {"moved": (moved, {"bounds": {"k": (0.9999999, 1.0000001)}})}, holdout="C > 1e20"
+    )
     expected = 1.5 ** (1 / (TRUTH["alpha"] + TRUTH["beta"]))
     assert found["moved", "C > 1e20"].optimum_factor == pytest.approx(expected, rel=0.05)  # by parabolas
 
@@ -118,7 +118,7 @@ def test_the_factor_of_the_best_size_is_found_back():
 def test_intervals_hold_as_many_runs_as_they_promise():
     """Twelve tables of a planted law, one fit each: 324 held-out runs, promised 90 %, standard error 1.7 %, more since
     those of one table share a fit."""
-    held = [js.compare(sweep(0.005, seed), "chinchilla", holdout="C > 2e19").contenders for seed in range(12)]
+    held = [js.compare(six_budgets(0.005, seed), "chinchilla", holdout="C > 2e19").contenders for seed in range(12)]
     covered = [c.covered for cs in held for c in cs if c.law is not None]
     assert np.mean(covered) == pytest.approx(0.9, abs=0.06)
 
@@ -219,7 +219,7 @@ def test_what_cannot_be_compared_is_refused(name, runs):
 
 
 def test_shared_runs_of_checkpoints_are_said():
-    runs = sweep(0.004)
+    runs = six_budgets(0.004)
     clustered = js.Runs(runs.variables, runs.response, clusters=tuple(f"run {k % 9}" for k in range(runs.count)))
     found = js.compare(clustered, "chinchilla", rolling="D", cuts=1)
     assert "have rows on both sides" in found.notes[0]

@@ -4,18 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import LAW, sweep
 from oracles import minimise, table_of
 
 import jaxscale as js
 
-LAW = js.laws.chinchilla
-TRUTH = LAW.published["besiroglu"].params
-
 
 @pytest.fixture(scope="module")
 def runs() -> js.Runs:
-    N, D = js.synthetic.isoflop_design(np.geomspace(1e18, 1e21, 6), 10)
-    return js.synthetic.observe(LAW, TRUTH, {"N": N, "D": D}, noise=0.005, seed=1)
+    return sweep()
 
 
 @pytest.fixture(scope="module")

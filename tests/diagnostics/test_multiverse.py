@@ -4,16 +4,15 @@ import itertools
 
 import numpy as np
 import pytest
+from helpers import LAW, sweep
 
 import jaxscale as js
 
 pytestmark = pytest.mark.slow  # every pin is another program to compile
-LAW = js.laws.chinchilla
 
 
 def table(spoiled: bool) -> js.Runs:
-    N, D = js.synthetic.isoflop_design(np.geomspace(1e18, 1e21, 5), 8)
-    runs = js.synthetic.observe(LAW, LAW.published["besiroglu"].params, {"N": N, "D": D}, noise=0.004, seed=2)
+    runs = sweep(5, 8, noise=0.004, seed=2)
     loss = np.array(runs.response)
     loss[[3, 30]] *= 1.2 if spoiled else 1.0
     return js.Runs(runs.variables, loss)

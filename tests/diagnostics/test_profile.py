@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from helpers import LAW, TRUTH, sweep
 from oracles import minimise, table_of
 from scipy.optimize import brentq, minimize
 from scipy.stats import f as f_distribution
@@ -14,14 +15,7 @@ import jaxscale as js
 from jaxscale._fitting.result import problem_of
 from jaxscale._trust.linearization import linearize
 
-LAW = js.laws.chinchilla
-TRUTH = LAW.published["besiroglu"].params
 LINE = js.laws.power_law("C", floor=False)
-
-
-def sweep(budgets: int, sizes: int, seed: int = 1, noise: float = 0.005) -> js.Runs:
-    N, D = js.synthetic.isoflop_design(np.geomspace(1e18, 1e21, budgets), sizes)
-    return js.synthetic.observe(LAW, TRUTH, {"N": N, "D": D}, noise=noise, seed=seed)
 
 
 def narrow(times: float) -> js.Runs:

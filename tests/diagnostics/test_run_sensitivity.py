@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import sweep
 from sources import BESIROGLU
 
 import jaxscale as js
@@ -15,9 +16,7 @@ NUDGE = 1e-4
 
 @pytest.fixture(scope="module")
 def fitted():
-    truth = js.synthetic.demo_truth()
-    N, D = js.synthetic.isoflop_design(np.geomspace(1e18, 1e21, 5), 8)
-    runs = js.synthetic.observe(truth.law, truth.params, {"N": N, "D": D}, noise=0.003, seed=4)
+    runs = sweep(5, 8, noise=0.003, seed=4)
     return runs, js.fit("chinchilla", runs, intervals=None)
 
 

@@ -4,15 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import LAW, table
 
 import jaxscale as js
 
-LAW = js.laws.chinchilla
-
 
 def frame(count: int = 30) -> dict[str, np.ndarray]:
-    N, D = (a.ravel() for a in np.meshgrid(np.geomspace(1e8, 1e10, 6), np.geomspace(2e9, 4e11, 5)))
-    loss = LAW.published["besiroglu"].predict(N=N, D=D) * np.exp(0.004 * np.random.default_rng(0).standard_normal(30))
+    N, D, loss = table(noise=0.004).values()
     return {"n_par|ams": N[:count], "tokens": D[:count], "loss": loss[:count], "seed": np.arange(count)}
 
 

@@ -4,15 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import BESIROGLU
 
 from jaxscale import costs, limits
 from jaxscale._base.errors import InputError
 from jaxscale._planning.frontier import frontier
-from jaxscale.laws import chinchilla
 
 pytestmark = pytest.mark.slow  # every limit is a program to compile
-
-BESIROGLU = chinchilla.published["besiroglu"]
 
 
 def the_row(asked, budget=1e24, **options):

@@ -12,7 +12,7 @@ from scipy.stats import t as student
 
 import jaxscale as js
 from jaxscale._problem.problem import make_problem
-from jaxscale._trust.judge import known_beside_runs
+from jaxscale._trust.judge_design import known_beside_runs
 from studies import verdicts
 
 NOISE = 0.003

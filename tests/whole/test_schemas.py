@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import referencing
+from helpers import table
 
 import jaxscale as js
 from jaxscale._problem.problem import Noise
@@ -23,13 +24,6 @@ REGISTRY = referencing.Registry().with_resources(
 
 def check(name: str, document: dict) -> None:
     jsonschema.Draft202012Validator(SCHEMAS[name], registry=REGISTRY).validate(document)
-
-
-def table(seed: int = 0) -> dict[str, np.ndarray]:
-    """Thirty noisy runs on the Chinchilla law with the constants of Besiroglu et al."""
-    N, D = (a.ravel() for a in np.meshgrid(np.geomspace(1e8, 1e10, 6), np.geomspace(2e9, 4e11, 5)))
-    loss = js.laws.get("chinchilla").published["besiroglu"].predict(N=N, D=D)
-    return {"N": N, "D": D, "loss": loss * np.exp(0.005 * np.random.default_rng(seed).standard_normal(len(N)))}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,37 @@
+"""What a fit is judged by."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from jaxscale._base.verdict import Reason
+from jaxscale._data.runs import Runs
+from jaxscale._problem.problem import Problem
+from jaxscale._trust.covariance import Covariance
+from jaxscale._trust.identification import Identification
+from jaxscale._trust.linearization import Linearization
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Everything the checks look at."""
+
+    problem: Problem
+    runs: Runs
+    free: np.ndarray  # (free,) the optimum
+    at: Linearization
+    identification: Identification
+    covariance: Covariance | None  # of the free values, the best there is
+    finished: int
+    at_best: int
+    never_moved: tuple[str, ...]
+    in_float32: bool = False  # whether the first steps were
+    whole: tuple[Reason, ...] | None = None  # of one group of a joint fit: what `judge_whole` found
+
+    @cached_property
+    def scalar_logs(self) -> dict[str, np.ndarray]:
+        """The law's scalar variables at the runs used, (n_used,), logged where positive."""
+        rows = np.flatnonzero(self.at.used)
+        pairs = zip(self.problem.law.variables, self.problem.points.logs, strict=True)
+        return {v.name: np.asarray(x)[rows] for v, x in pairs if np.ndim(x) == 1}

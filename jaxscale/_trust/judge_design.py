@@ -1,0 +1,68 @@
+"""Whether the runs are enough, and vary what the law reads."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from jaxscale._base.verdict import Reason
+from jaxscale._trust.evidence import Evidence
+from jaxscale._trust.interval_method import FEWEST_DEGREES_OF_FREEDOM, WARN_CONDITION
+from jaxscale._trust.residuals import distinct
+
+ONE_RAY = 0.02  # spread of the variables across their common direction, as a share of that along it
+
+
+def too_few_runs(used: int, parameters: int) -> Iterator[Reason]:
+    freedom = used - parameters
+    if freedom < FEWEST_DEGREES_OF_FREEDOM:
+        yield Reason(
+            "too_few_runs",
+            "fatal",
+            f"{used} runs cannot determine {parameters} parameters; add runs or fix parameters"
+            if freedom < 1
+            else f"{used} runs leave only {freedom} degrees of freedom for {parameters} parameters; "
+            "add runs or fix parameters",
+        )
+
+
+def design_checks(e: Evidence) -> Iterator[Reason]:
+    used = int(e.at.used.sum())
+    yield from too_few_runs(used, e.at.jacobian.shape[1])
+    logs = e.scalar_logs
+    # What the design cannot separate, a pin, tie or prior may: the conditioning knows of them.
+    known = known_beside_runs(e) if e.identification.condition_number < WARN_CONDITION else ""
+    severity = "warning" if known else "fatal"
+    for name, values in logs.items():
+        count = distinct(values)
+        if count < 3:
+            many = "one value" if count == 1 else f"{count} values"
+            yield Reason(
+                "few_distinct_sizes",
+                severity,
+                f"{name} takes only {many} in these runs, so "
+                + (f"its effect is known from {known} alone" if known else "its effect cannot be separated")
+                + f"; vary {name}",
+            )
+    if len(logs) >= 2 and used >= 3 and all(distinct(v) >= 3 for v in logs.values()):
+        stacked = np.stack([(v - v.mean()) / v.std() for v in logs.values()])
+        singular = np.linalg.svd(stacked, compute_uv=False)
+        if singular[-1] < ONE_RAY * singular[0]:
+            first, *_, last = logs
+            such_as = " (a fixed D/N, or a single compute budget)" if {"N", "D"} <= set(logs) else ""
+            yield Reason(
+                "one_ray",
+                severity,
+                f"{' and '.join(logs)} lie on one line in all runs{such_as}, so "
+                + (f"{known} alone tells their effects apart" if known else "their effects cannot be separated")
+                + f"; vary {first} at fixed {last}, or {last} at fixed {first}",
+            )
+
+
+def known_beside_runs(e: Evidence) -> str:
+    """What is known beside the runs, in words; empty if nothing is."""
+    names, slots, prior = e.problem.law.parameter_names, e.problem.layout.slots, e.problem.loss.prior
+    fixed = [name for name, slot in zip(names, slots, strict=True) if slot < 0]
+    tied = [name for name, slot in zip(names, slots, strict=True) if slot >= 0 and slots.count(slot) > 1]
+    believed = [] if prior is None else [name for name, w in zip(e.at.names, prior.weight, strict=True) if w > 0]
+    parts = ("what was fixed", fixed), ("the tie", tied), ("the prior", believed)
+    return " and ".join(f"{what} ({', '.join(of)})" for what, of in parts if of)

@@ -20,7 +20,9 @@ from jaxscale._fitting.fit_stack import fit_stack, make_result
 from jaxscale._fitting.fits import Entry, Failure, Fits, GroupValue, group_name
 from jaxscale._fitting.options import FitOptions
 from jaxscale._fitting.pending import Pending
-from jaxscale._pooling.sharing import Ratio, Sharing, fit_together, noise_of
+from jaxscale._pooling.fit_together import fit_together, noise_of
+from jaxscale._pooling.one_value import Ratio
+from jaxscale._pooling.sharing import Sharing
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import MOST_STACKED, Stack, stacked_rows
 from jaxscale.laws import Law

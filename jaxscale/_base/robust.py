@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-# Where Huber's estimator turns linear, in standard deviations: 95 % efficient under Gaussian noise (Huber 1981, section
-# 4.2).
+# Where Huber's estimator turns linear, in standard deviations: 95 % efficient under Gaussian noise (Huber 1981,
+# section 4.2).
 HUBER_TURN = 1.345
 _MEDIAN_TO_SIGMA = 1.4826  # 1 over the median absolute size of a standard normal value
 

@@ -159,12 +159,12 @@ def minimise(
     float64.
 
     Args:
-        arrow: what is minimised.
+        arrowhead: what is minimised.
         free, centre: where each start begins.
         group: which table each group of each start is, (starts, groups); all in their order by default.
         weights: of the runs, (starts, groups, rows), in place of their own.
-        lean: coordinates (starts, groups, p) that weigh nothing, in place of `Arrow.target`.
-        lean_centre: centres (starts, k) that weigh nothing, in place of those of their priors.
+        perturbed: where coordinates are pulled to, (starts, groups, p), in place of `Arrowhead.target`.
+        perturbed_centre: where centres are pulled to, (starts, k), in place of the centres of their priors.
         hold: leave the centres where they are; their priors are then left out of the value.
         damping: to begin with.
     """

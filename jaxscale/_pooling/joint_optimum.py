@@ -113,10 +113,10 @@ class JointOptimum:
         return np.where(out[..., None] | out[:, None, :], 0.0, inverse), along, schur
 
     def _information_on_centres(self, information: np.ndarray) -> np.ndarray:
-        """What each group says of the centres, (groups, k, k): its part of the Schur complement.
+        """The information on the centres that each group's runs hold, (groups, k, k): its part of the Schur complement.
 
-        K (1 + W K)^-1, where K is what it says of its own values and W how far those lie apart; the arrow itself would
-        lose the digits that W and K differ by.
+        K (1 + W K)^-1, where K is what it says of its own values and W how far those lie apart; the arrowhead itself
+        would lose the digits that W and K differ by.
         """
         columns = list(self.arrowhead.columns)
         rest = [c for c in range(len(self.arrowhead.size)) if c not in columns]

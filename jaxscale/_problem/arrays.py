@@ -48,8 +48,8 @@ SMALL_BATCH = 1024  # batches up to this size share one compiled shape
 class Problems(NamedTuple):
     """What a batch of starts is fitted to.
 
-    `tables` are the `Tables` of one table, or have a leading axis of tables, and `table` says which each start uses,
-    (n_starts,). `own` is what starts have for themselves.
+    `tables` are the `ProblemArrays` of one table, or have a leading axis of tables, and `table` says which each start
+    uses, (n_starts,). `own` is what starts have for themselves.
     """
 
     tables: Any
@@ -58,8 +58,10 @@ class Problems(NamedTuple):
 
 
 class Overrides(NamedTuple):
-    """What each start has for itself in place of what its table says, (n_starts, ...), or None: weights and response
-    of the runs, centre of the priors."""
+    """Numbers of each start's own, which override those of the table it is fitted to, as bootstrap draws have them.
+
+    Each (n_starts, ...), or None where the table's hold: weights and response of the runs, centre of the priors.
+    """
 
     weights: Any = None
     response: Any = None

@@ -18,7 +18,7 @@ from jaxscale.optim import Curvature
 
 
 def residual_space(law: Law, objective: Objective) -> Space:
-    """ "log" only where the response has a logarithm."""
+    """The space of the residuals: logs where the objective asks for them and the response has a logarithm."""
     return objective.space if law.response.domain == "positive" else "raw"
 
 

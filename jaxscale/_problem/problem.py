@@ -169,9 +169,19 @@ def make_problem(
         if priors:
             losses = tuple(x._replace(prior=Prior(centre, noise.dispersion * precision)) for x in losses)
     return Problem(
-        law, objective, task, points, pinned, lower, upper, len(response), frozenset(bounds), losses, noise,
-        bool(priors),
-    )  # fmt: skip
+        law=law,
+        objective=objective,
+        task=task,
+        points=points,
+        pinned=pinned,
+        lower=lower,
+        upper=upper,
+        count=len(response),
+        asked=frozenset(bounds),
+        losses=losses,
+        noise=noise,
+        priors=bool(priors),
+    )
 
 
 def pins(

@@ -18,7 +18,8 @@ SAME_OPTIMUM = 1e-6  # optima whose objectives differ by less, relatively, count
 
 
 class Search(NamedTuple):
-    """What was tried for one table: starts run to the end, (n, free), what each reached, how many were considered."""
+    """The search for the lowest optimum of one table: where each start that was run to the end began, (n, free), where
+    it ended, and how many starts were considered."""
 
     tried: np.ndarray
     solutions: Solutions

@@ -20,8 +20,8 @@ from jaxscale._problem.evaluate import evaluator, value_of
 from jaxscale.laws._operations import wide
 from jaxscale.optim import CONVERGED, NOT_FINITE, RUNNING, STEP_LIMIT, DampedState
 
-# A lane's working set must stay in the second-level cache of a core: about this many points over all lanes (perf: 64
-# x 240).
+# A lane's working set must stay in the second-level cache of a core: about this many points over all lanes, measured
+# with 64 lanes of 240.
 _POINTS_IN_FLIGHT = 64 * 256
 FEW_LANES = 16
 # Damping to begin with, relative to the curvature: for starts of a grid, beside an optimum, and at one but for rounding
@@ -55,10 +55,8 @@ def solve(
     fails.
 
     `damping` is what a damped solver begins with: `FAR` from the optimum, `NEAR` it or `AT` it. Other optimizers ignore
-    it.
-    The starts are dealt out to `devices` (all of this process, or every core, by default), each of which works off a
-    queue of its own.
-    Batches of up to `smallest` starts share one compiled shape.
+    it. The starts are dealt out to `devices` (all of this process, or every core, by default), each of which works off
+    a queue of its own. Batches of up to `smallest` starts share one compiled shape.
     """
     worker_count, devices = workers(devices)
     rows = problems.tables.points.response.shape[-1]

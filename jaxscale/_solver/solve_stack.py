@@ -37,10 +37,9 @@ def solve_stack(
         damped = isinstance(jax.eval_shape(optimizer.init, free[0]), DampedState)
         rough = damped_newton(tolerance=_SINGLE_TOLERANCE) if damped else optimizer
         single = Overrides(*(None if x is None else x.astype(np.float32) for x in own))
-        found = _in_parts(
-            stack.in_single_precision(), rough, table, free.astype(np.float32), stage, single,
-            devices=devices, **options,
-        ).free.astype(np.float64)  # fmt: skip
+        begin, options_there = free.astype(np.float32), options | {"devices": devices}
+        reached = _in_parts(stack.in_single_precision(), rough, table, begin, stage, single, **options_there)
+        found = reached.free.astype(np.float64)
         free = np.where(np.isfinite(found), found, free)
         devices, options = jax.local_devices(backend="cpu"), options | {"damping": AT}
     return _in_parts(stack, optimizer, table, free, stage, own, devices=devices, **options)

@@ -8,9 +8,8 @@ from jaxscale._trust.identification import Identification
 from jaxscale._trust.linearization import Linearization
 
 Method = Literal["auto", "quick", "bootstrap", "profile", "none"]
-FEWEST_RUNS_FOR_PAIRS = (
-    20  # below, a resample keeps too few distinct runs (measured: 12 % singular at 9 runs, none at 20)
-)
+# Below, a resample keeps too few distinct runs (measured: 12 % singular at 9 runs, none at 20).
+FEWEST_RUNS_FOR_PAIRS = 20
 # A draw of as many runs as there are holds 63 % of them, and its fit then spreads too widely where runs are few. On the
 # designs that this was set on, 20 to 30 runs, 90 to 94 % of intervals held the truth, with two more a draw 88 to 93 %;
 # where runs are many it changes little.

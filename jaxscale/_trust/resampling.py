@@ -187,7 +187,8 @@ def _refit(
 
 
 def _best_rival(stack: Stack, k: int, rivals: np.ndarray, free: np.ndarray, own: Overrides):
-    """For every draw of table k, the lowest of its objective over some other draws' optima, and where."""
+    """Optima of other draws, tried on every draw of table k: the one where its own objective is least, (n, free), and
+    the objective there, (n,)."""
     rivals = rivals[np.isfinite(rivals).all(axis=1)]
     if not len(rivals):
         return free, np.full(len(free), np.inf)

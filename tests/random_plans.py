@@ -278,7 +278,7 @@ class Verdict:
 def judge(kind: str, count: int, seed: int) -> Verdict:
     """Random problems of one of `KINDS` by jaxscale's solver and by the independent one."""
     law, cost, asked = KINDS[kind]
-    decision, values, _ = decide(law, cost, *limits.read(asked))
+    decision, values, _ = decide(law, cost, *limits.read_limits(asked))
     many = cost.log_cost is _log_cost
     problems = Separable.random(count, seed, len(law.variables)) if many else Problems.random(count, seed)
     givens = problems.givens(decision, values)

@@ -8,7 +8,6 @@ import pytest
 from helpers import LAW, TRUTH, sweep
 from oracles import minimise, table_of
 from scipy.optimize import brentq, minimize
-from scipy.stats import f as f_distribution
 from scipy.stats import norm, t
 
 import jaxscale as js
@@ -171,21 +170,6 @@ def test_held_parameters_have_no_profile_and_tied_ones_share_it():
     tied = js.fit(LAW, runs, tied=[("alpha", "beta")], fixed={"E": 1.8}, intervals="profile")
     assert set(tied.intervals.params) == {"A", "B", "alpha", "beta"}
     assert tied.intervals.params["alpha"] == tied.intervals.params["beta"]
-
-
-@pytest.mark.slow
-def test_a_pin_or_a_tie_is_tested_by_the_ratio_of_sums_of_squares(line, few):
-    theta, covariance = straight(line)
-    found = js.ratio_test(line, fixed={"alpha": 0.048})
-    z = (theta[1] - 0.048) / np.sqrt(covariance[1, 1])
-    assert found.statistic == pytest.approx(z**2, rel=1e-6)
-    assert found.p_value == pytest.approx(2 * t.sf(abs(z), 13), rel=1e-6)
-    both = js.ratio_test(few, fixed={"E": 1.7}, tied=[("alpha", "beta")])
-    assert both.constraints == 2 and both.freedom == 7 and "E = 1.7 and alpha = beta" in str(both)
-    assert both.p_value == pytest.approx(f_distribution.sf(both.statistic / 2, 2, 7), rel=1e-9)
-    assert both.restricted.params["alpha"] == both.restricted.params["beta"]
-    with pytest.raises(js.InputError, match="nothing is restricted"):
-        js.ratio_test(few)
 
 
 @pytest.mark.slow

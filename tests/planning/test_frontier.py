@@ -1,7 +1,5 @@
-"""Plans: points, intervals by two routes, what is absent, what is refused, how it is shown."""
+"""Plans for budgets: published points, rows that fail or lie far from the data, and what is refused."""
 
-import json
-from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
 
 import jax
@@ -10,11 +8,9 @@ import pytest
 from helpers import compilations
 from sources import BESIROGLU, COVARIANCE, draws_like, fit_like
 
-from jaxscale import Huber, costs
+from jaxscale import costs
 from jaxscale._base.errors import InputError
-from jaxscale._planning.frontier import QUANTITIES, frontier
-from jaxscale._planning.sensitivity import moved
-from jaxscale._trust.matched import AtNoise
+from jaxscale._planning.frontier import frontier
 from jaxscale.laws import Instance, Law, Published, Variable, chinchilla, kaplan_n
 
 # --- points -----------------------------------------------------------------------------------------------------------
@@ -49,16 +45,6 @@ def test_forms_of_one_budget(given):
     np.testing.assert_allclose(row.N, frontier(BESIROGLU, 1e24).rows[0].N, rtol=1e-6)
 
 
-def test_a_plan_says_how_the_estimate_at_the_noise_would_move_it():
-    """Of a known fit, by the closed form: N = G (C / 6)^a."""
-    params = dict(BESIROGLU.params) | {"A": 1.2 * BESIROGLU.params["A"]}
-    plan = frontier(fit_like(at_noise=(AtNoise(Huber(0.006), params),)), [1e21, 1e24])
-    move = 100 * (1.2 ** (1 / (params["alpha"] + params["beta"])) - 1)
-    assert f"(Huber 0.006) this plan moves: N by {move:+.2g} %, D by {100 * (1 / (1 + move / 100) - 1):+.2g} %" in str(
-        plan.notes
-    )
-
-
 @pytest.mark.parametrize("count", [1, 8, 9, 5000])
 def test_any_number_of_budgets_in_order(count):
     budgets = 10 ** np.linspace(18, 27, count)
@@ -80,129 +66,6 @@ def test_a_second_plan_compiles_nothing():
     assert compilations() == before
 
 
-def test_sensitivity_against_closed_form():
-    budgets = np.array([1e21, 1e24])
-    p = BESIROGLU.params
-    total = p["alpha"] + p["beta"]
-    log_N = np.array([np.log(row.N) for row in frontier(BESIROGLU, budgets).rows])
-    exact = {  # derivatives of log N* = (log(alpha A / (beta B)) + beta log(C / 6)) / (alpha + beta)
-        "A": 1 / total + 0 * log_N,
-        "B": -1 / total + 0 * log_N,
-        "E": 0 * log_N,
-        "alpha": (1 / p["alpha"] - log_N) / total,
-        "beta": (np.log(budgets / 6) - 1 / p["beta"] - log_N) / total,
-        "budget": p["beta"] / total + 0 * log_N,
-    }
-    plan = frontier(BESIROGLU, budgets)
-    for name, derivative in exact.items():
-        frame = plan.sensitivity(name).to_frame()
-        np.testing.assert_allclose(frame["N"], derivative, rtol=1e-10, atol=1e-12)
-        np.testing.assert_allclose(frame["tokens_per_param"], frame["D"] - frame["N"], rtol=1e-12, atol=1e-12)
-        assert set(frame["per"]) == {"raw" if name in ("alpha", "beta") else "log"}
-    answers = plan.sensitivity()
-    text = str(answers)
-    for heading, row in zip(("budget 1e21 FLOPs", "budget 1e24 FLOPs"), range(2), strict=True):
-        lines = [line.split() for line in text.split(heading)[1].splitlines()]
-        printed = {line[0]: line for line in lines[:9] if line}
-        assert float(printed["B"][2]) == pytest.approx(exact["B"][row], rel=0.01)
-        assert float(printed["beta"][2]) == pytest.approx(p["beta"] * exact["beta"][row], rel=0.01)
-        assert printed["beta"][1] == "0.3672" and float(printed["budget"][1]) > 0
-    assert repr(answers) == f"<Sensitivity what 1 % more of one assumption changes · {plan.label}: 12 answers>"
-    assert "<h4>budget 1e24 FLOPs</h4>" in answers._repr_html_()
-    everything = answers.to_frame()
-    assert len(everything) == 2 * 6
-    # Envelope: at the optimum, the loss answers to E as if nothing else moved.
-    loss_per_E = everything.query("parameter == 'E'")["loss"]
-    np.testing.assert_allclose(loss_per_E, [p["E"] / row.loss for row in plan.rows], rtol=1e-10)
-    with pytest.raises(
-        InputError, match="no parameter 'gamma' in chinchilla; choose one of A, B, E, alpha, beta, budget"
-    ):
-        plan.sensitivity("gamma")
-
-
-# --- intervals --------------------------------------------------------------------------------------------------------
-
-
-def test_delta_method_against_gaussian_draws_of_a_small_covariance():
-    small = COVARIANCE / 400
-    budgets = [1e21, 5.76e23, 1e26]
-    delta = frontier(fit_like(small, level=0.8), budgets)
-    drawn = frontier(draws_like(20_000, small, level=0.8), budgets)
-    assert delta.method == "delta method, covariance by bootstrap"
-    assert drawn.method == "percentiles of 20000 draws"
-    for one, other in zip(delta.rows, drawn.rows, strict=True):
-        assert one.N == other.N
-        for name in QUANTITIES:
-            low, high = np.log(one.intervals[name])
-            assert low < np.log(getattr(one, name)) < high
-            # A 10 % quantile of 20,000 draws has a standard error of 1 % of the half width.
-            np.testing.assert_allclose(np.log(other.intervals[name]), [low, high], atol=0.03 * (high - low))
-
-
-def test_intervals_of_the_240_epoch_runs():
-    # Known: 80 % interval of D/N at 5.76e23 (11.0, 30.8) from Gaussian draws; the delta method is a little narrower.
-    delta = frontier(fit_like(), 5.76e23, level=0.8).rows[0].intervals["tokens_per_param"]
-    drawn = frontier(draws_like(20_000), 5.76e23, level=0.8).rows[0].intervals["tokens_per_param"]
-    np.testing.assert_allclose(delta, [10.7, 29.9], rtol=0.01)
-    np.testing.assert_allclose(drawn, [11.0, 30.8], rtol=0.05)
-
-
-def test_level_comes_from_the_source_unless_given():
-    assert frontier(BESIROGLU, 1e21).level == 0.9
-    wide, narrow = (frontier(fit_like(level=0.5), 1e24, level=level) for level in (0.95, None))
-    assert (wide.level, narrow.level) == (0.95, 0.5)
-    widths = [np.diff(np.log(plan.rows[0].intervals["N"]))[0] for plan in (wide, narrow)]
-    np.testing.assert_allclose(widths[0] / widths[1], 1.959963985 / 0.674489750, rtol=1e-8)  # normal quantiles
-
-
-def test_parameters_without_a_row_in_the_covariance_are_exact():
-    order = [3, 0]
-    names = tuple(chinchilla.parameter_names[i] for i in order)
-    part = COVARIANCE[np.ix_(order, order)]
-    padded = np.zeros((5, 5))
-    padded[np.ix_(order, order)] = part
-    few, all_five = frontier(fit_like(part, names), 1e24), frontier(fit_like(padded), 1e24)
-    np.testing.assert_allclose(few.rows[0].intervals["D"], all_five.rows[0].intervals["D"], rtol=1e-12)
-
-
-def test_no_uncertainty_in_what_no_parameter_moves():
-    only_E = frontier(fit_like(np.array([[0.01]]), ("E",)), 1e24).rows[0]
-    np.testing.assert_allclose(only_E.intervals["N"], only_E.N, rtol=1e-9)
-    low, high = only_E.intervals["loss"]
-    share = BESIROGLU.params["E"] / only_E.loss
-    np.testing.assert_allclose(np.log(high / low), 2 * 1.644853627 * 0.1 * share, rtol=1e-8)
-
-
-@pytest.mark.parametrize("broken", [np.full((5, 5), np.nan), -COVARIANCE])
-def test_a_broken_covariance_gives_no_interval(broken):
-    assert frontier(fit_like(broken), 1e24).rows[0].intervals == {}
-
-
-def test_draws_without_an_optimum_are_left_out_and_counted():
-    source = draws_like(100)
-    source.draws[:5, 3] = -0.1  # alpha
-    source.draws[5, 0] = np.nan
-    plan = frontier(source, 1e24)
-    assert "6 of 100 draws have no best N and D" in plan.notes[0]
-    kept = SimpleNamespace(**{**vars(source), "draws": source.draws[6:]})
-    assert plan.rows[0].intervals == frontier(kept, 1e24).rows[0].intervals
-    source.draws[:11, 3] = -0.1  # more than the tails hold
-    assert frontier(source, 1e24).rows[0].intervals == {}
-
-
-def test_theta_is_taken_from_the_source_where_it_has_one():
-    # A floor that vanished in the fit: its log is -inf, its natural value 0.
-    params = {**BESIROGLU.params, "E": 0.0}
-    theta = chinchilla.theta(BESIROGLU.params)
-    theta[2] = -np.inf
-    source = fit_like(theta=theta)
-    source.params = params
-    (row,), (with_floor,) = frontier(source, 1e24).rows, frontier(BESIROGLU, 1e24).rows
-    np.testing.assert_allclose(row.N, with_floor.N, rtol=1e-12)
-    np.testing.assert_allclose(row.loss, with_floor.loss - BESIROGLU.params["E"], rtol=1e-12)
-    assert set(row.intervals) == set(QUANTITIES)
-
-
 # --- what a row says --------------------------------------------------------------------------------------------------
 
 
@@ -214,17 +77,6 @@ def test_distance_from_the_data():
     assert "1 of 2 budgets needs N or D beyond the largest run, 5.76e23 by 1.9 decades" in str(
         frontier(fit_like(record=runs), [1e18, 5.76e23])
     )
-
-
-def test_a_plan_says_first_that_its_fit_is_not_trustworthy():
-    plan = frontier(fit_like(verdict=SimpleNamespace(trustworthy=False)), 1e24)
-    assert str(plan).splitlines()[1] == "THE FIT BEHIND THIS PLAN IS NOT TRUSTWORTHY"
-    assert plan.notes[0] == "The fit behind this plan is not trustworthy; see its verdict."
-    assert "NOT TRUSTWORTHY" in repr(plan)
-    sound = frontier(fit_like(verdict=SimpleNamespace(trustworthy=True)), 1e24)
-    assert "trustworthy" not in str(sound).lower()
-    (row,) = sound.rows
-    assert repr(sound) == f"<Plan chinchilla, 1 row: N {row.N / 1e9:.4g}B and D {row.D / 1e12:.4g}T>"
 
 
 def test_no_interior_optimum_is_a_failed_row():
@@ -247,34 +99,6 @@ def test_an_optimum_in_a_corner_of_the_law_is_found_and_named():
     assert row.status == "ok"
     np.testing.assert_allclose([row.N, row.D], [1e24 / 6e11, 1e11], rtol=1e-11)
     assert "corner" in row.note
-
-
-def test_a_fit_not_to_be_trusted_is_named():
-    source = fit_like(verdict=SimpleNamespace(trustworthy=False))
-    assert "not trustworthy" in frontier(source, 1e24).notes[0]
-
-
-def test_frame_dictionary_and_text():
-    plan = frontier(fit_like(label="<b>mine</b>\x1b[31m"), [1e21, 1e24])
-    frame = plan.to_frame()
-    assert list(frame["budget"]) == [1e21, 1e24]
-    for name in QUANTITIES:
-        assert (frame[f"{name}_lo"] < frame[name]).all()
-        assert (frame[f"{name}_hi"] > frame[name]).all()
-    plain = plan.to_dict()
-    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-    assert plain["format"] == "jaxscale.plan/1"
-    promised = ["budget", "status", "conflict", "N", "D", "loss", "tokens_per_param", "cost", "binding", "certificate"]
-    promised += ["shadow_price", "intervals", "regret", "decades_beyond_data", "variables", "reach_loss", "note"]
-    assert list(plain["rows"][0]) == promised
-    assert plain["rows"][1]["cost"]["FLOPs"] == pytest.approx(1e24)
-    text = str(plan)
-    assert "90 %" in text
-    assert "delta method" in text
-    assert "\x1b" not in text
-    assert "<b>" not in plan._repr_html_()
-    with pytest.raises(FrozenInstanceError):
-        plan.level = 0.5  # pyright: ignore
 
 
 def test_a_response_that_is_not_positive_keeps_its_scale():
@@ -342,26 +166,3 @@ def test_what_cannot_be_planned(source, budgets, options, message):
 
 def test_cost_by_name():
     assert frontier(BESIROGLU, 1e21, cost="kaplan").cost == "kaplan"
-
-
-@pytest.mark.parametrize(
-    ("slope", "step", "logged", "text"),
-    [
-        (1.4, 0.01, True, "+1.4 %"),
-        (-1.4, 1e-4, True, "-0.014 %"),
-        (1e9, 0.01, True, "+1e+09 %"),  # beside a loss that cannot be reached
-        (-30.0, 0.01, False, "-0.3"),
-        (1e-12, 0.01, True, "0 %"),
-        (np.nan, 0.01, True, "-"),
-    ],
-)
-def test_a_step_moves_logs_by_per_cent(slope, step, logged, text):
-    assert moved(slope, step, logged) == text
-
-
-def test_tables_of_a_plan_that_cannot_be_say_why():
-    plan = frontier(BESIROGLU, [1e20, 1e24], limits={"N_min": 1e9, "D_min": 1e13})
-    text = str(plan.sensitivity())
-    assert "1 of 2 budgets cannot keep to all limits" in text
-    first, second = text.split("budget 1e24 FLOPs")
-    assert "N_min" in first.split("budget 1e20 FLOPs")[1] and "alpha" not in first and "alpha" in second

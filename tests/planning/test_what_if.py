@@ -1,4 +1,4 @@
-"""What if: the plan made again, what derivatives foretold, tornado tables, and what cannot be changed."""
+"""Plans after a change: the plan that would be made afresh, what differs, and what cannot be changed."""
 
 import json
 from importlib.resources import files
@@ -11,7 +11,6 @@ from sources import BESIROGLU, draws_like, fit_like
 
 from jaxscale import costs
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import format_number
 from jaxscale._planning.frontier import frontier
 from jaxscale._planning.tornado import tornado
 from jaxscale._planning.what_if import what_if
@@ -21,15 +20,6 @@ from jaxscale.laws import chinchilla
 @pytest.fixture(scope="module")
 def plan():
     return frontier(fit_like(), [1e22, 1e24], cost=costs.six_nd.with_inference(tokens=2e12), limits={"N_max": 7e10})
-
-
-def test_small_changes_are_foretold(plan):
-    step = 1 + 1e-4
-    change = what_if(plan, set={"A": f"x{step}", "inference_tokens": f"x{step}", "N_max": f"x{step}"})
-    for (old, new), foretold in zip(change.rows, change.first_order, strict=True):
-        for name in ("N", "D", "tokens_per_param", "loss"):
-            moved, expected = getattr(new, name) - getattr(old, name), foretold[name] - getattr(old, name)
-            np.testing.assert_allclose(moved, expected, rtol=2e-3, atol=1e-12 * getattr(old, name))
 
 
 def test_a_sigma_moves_theta_by_a_standard_error(plan):
@@ -91,22 +81,6 @@ def test_a_limit_that_comes_in_and_contradicts(plan):
     assert "N_max, N_min" in str(change)
 
 
-def test_tornado_is_sorted_and_re_optimised(plan):
-    found = tornado(plan, "tokens_per_param")
-    table, text = found.to_frame(), str(found)
-    first = table[table["budget"] == 1e22]
-    assert (np.diff(first["swing"]) <= 0).all()
-    beta = first[first["assumption"] == "beta"].iloc[0]
-    again = what_if(plan, set={"beta": "+1sigma"}).after.rows[0].tokens_per_param
-    np.testing.assert_allclose(beta["high"], again, rtol=1e-10)
-    assert beta["step"] == "1 sigma"
-    assert abs(beta["first_order_high"] - again) / again < 0.1
-    assert first[first["assumption"] == "inference_tokens"].iloc[0]["step"] == "10 %"
-    assert text.startswith("what moves D/N most") and "budget 1e22 FLOPs" in text
-    printed = next(line for line in text.splitlines() if line.split()[:1] == ["beta"])
-    assert format_number(again) in printed and f"{100 * beta['swing']:.3g} %" in printed
-
-
 @pytest.mark.slow
 def test_worth_of_repetition_can_be_changed():
     plan = frontier(BESIROGLU, 1e24, limits={"U": 2e11})
@@ -161,11 +135,3 @@ def test_written_as_the_schema_says(plan):
 def test_what_cannot_be_changed(plan, options, message):
     with pytest.raises(InputError, match=message):
         what_if(plan, **options)
-
-
-def test_what_has_no_sigma_and_no_tornado():
-    plan = frontier(BESIROGLU, 1e24)
-    with pytest.raises(InputError, match="standard error of beta is not known"):
-        what_if(plan, set={"beta": "+1sigma"})
-    with pytest.raises(InputError, match="there is no quantity 'speed'"):
-        tornado(plan, "speed")

@@ -82,7 +82,8 @@ def request_of(
     if (budgets is None) == (reach_loss is None):
         raise InputError("give budgets or reach_loss, one of the two")
     kept, unique = read_limits(limits)
-    held = {name: check_positive("fixed", name, value) for name, value in (fixed or {}).items()}
+    positive = {v.name for v in read.law.variables if v.logged}
+    held = {k: check_positive("fixed", k, v) if k in positive else _finite(k, v) for k, v in (fixed or {}).items()}
     goal = "loss" if reach_loss is None else "cost"
     response = read.law.response
     targets = (
@@ -299,6 +300,17 @@ def _present(quantities: tuple[str, ...], ends: np.ndarray, logged_response: boo
 def _decades_beyond(ranges: Mapping[str, tuple[float, float]], optimum: Mapping[str, float]) -> float | None:
     decades = [math.log10(value / ranges[name][1]) for name, value in optimum.items() if name in ranges]
     return max(0.0, *decades) if decades else None
+
+
+def _finite(name: str, value: Any) -> float:
+    """A value to hold a variable at that need not be positive."""
+    try:
+        number = parse_number(value) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"fixed: {name} is not a number: {quoted(value)}") from None
+    if not math.isfinite(number):
+        raise InputError(f"fixed: {name} must be finite, got {quoted(value)}")
+    return number
 
 
 def _read_numbers(given: Any, what: str, positive: bool = True) -> np.ndarray:

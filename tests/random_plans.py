@@ -278,10 +278,10 @@ class Verdict:
 def judge(kind: str, count: int, seed: int) -> Verdict:
     """Random problems of one of `KINDS` by jaxscale's solver and by the independent one."""
     law, cost, asked = KINDS[kind]
-    decision, values, _ = decide(law, cost, *limits.read_limits(asked))
+    decision, values = decide(law, cost, *limits.read_limits(asked))
     many = cost.log_cost is _log_cost
     problems = Separable.random(count, seed, len(law.variables)) if many else Problems.random(count, seed)
-    givens = problems.givens(decision, values)
+    givens = problems.givens(decision, values.natural)
     answers = solve_many(decision, givens)
     wrong, distances, feasible, errors = {}, [], 0, []
     size = decision.variables.index("N")

@@ -49,10 +49,10 @@ def test_a_vertex_at_the_kink_of_repetition(budget, status):
     # More parameters than are best for the data there is, and just enough tokens to use it once: a true corner. With
     # the larger budget more parameters are worth nothing that float64 could see.
     U = 1e9
-    decision, values, _ = decide(muennighoff, costs.six_nd, *limits.read_limits({"U": U, "N_min": 1e8, "D_max": U}))
+    decision, values = decide(muennighoff, costs.six_nd, *limits.read_limits({"U": U, "N_min": 1e8, "D_max": U}))
     params = muennighoff.published["muennighoff_c4"].params
     given = np.array(
-        [*muennighoff.theta(params), *(np.log({**values, "budget": budget}[k]) for k in decision.names[7:])]
+        [*muennighoff.theta(params), *(np.log({**values.natural, "budget": budget}[k]) for k in decision.names[7:])]
     )
     answers = solve_many(decision, given[None])
     assert answers.status[0] == status

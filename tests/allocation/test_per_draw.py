@@ -25,8 +25,8 @@ def test_draws_followed_from_budget_to_budget_are_planned_as_by_interior_points(
     # Five limits, one after the other of which binds, up to a corner where three of them meet.
     asked = {"N_max": 1e11, "D_max": 5e12, "D_per_N": (12, 40)}
     days = limits.days(6 * 1e11 * 4e12 / (4096 * 989e12 * 0.4 * 86400), 4096, mfu=0.4, peak=989e12)
-    decision, values, _ = decide(chinchilla, costs.six_nd, *limits.read_limits([asked, days]))
-    theta, rest = chinchilla.theta(chinchilla.published["besiroglu"].params), np.log(list(values.values()))
+    decision, values = decide(chinchilla, costs.six_nd, *limits.read_limits([asked, days]))
+    theta, rest = chinchilla.theta(chinchilla.published["besiroglu"].params), np.log(list(values.natural.values()))
     draws = theta + np.random.default_rng(3).normal(0, [0.25, 0.4, 0.015, 0.015, 0.02], (40, 5))
 
     def givens(thetas, budgets):

@@ -32,7 +32,7 @@ from jaxscale._base.errors import InputError
 from jaxscale.costs import CostModel
 from jaxscale.laws import Allocation, Law, Params
 from jaxscale.laws._math import floating
-from jaxscale.limits import read_limits as read_limits
+from jaxscale.limits import read_limits
 
 _MAX_ITERATIONS = 200  # bisection alone needs about 60
 _FIRST_REACH = 16.0  # longest first step in log N or log D while no bracket is known

@@ -8,7 +8,7 @@ data.
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, partial
+from functools import cached_property
 from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any, Literal
@@ -19,6 +19,7 @@ import numpy as np
 from jax import Array
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.programs import kept
 from jaxscale.laws._constants import GivenCovariance, Published, Repetition, covariance_of
 from jaxscale.laws._convexity import bend_of
 from jaxscale.laws._math import floating, log
@@ -279,7 +280,7 @@ class Law:
         index = np.minimum(np.arange(1 << max(4, (count - 1).bit_length())), count - 1)
         runs = {k: np.broadcast_to(x, shape + tails[k]).reshape(count, *tails[k])[index] for k, x in natural.items()}
         with jax.enable_x64(True):
-            value = np.asarray(_response(self, {k: np.float64(x) for k, x in params.items()}, runs))[:count]
+            value = np.asarray(_response(self)({k: np.float64(x) for k, x in params.items()}, runs))[:count]
         return float(value[0]) if shape == () else value.reshape(shape)
 
     def predict_interval(
@@ -296,7 +297,7 @@ class Law:
             return value, None
         with jax.enable_x64(True):
             logs = tuple(_in_logs(v, np.float64(variables[v.name])) for v in self.variables)
-            slope = np.asarray(_slope(self, jnp.asarray(self.theta(params)), logs))
+            slope = np.asarray(_slope(self)(jnp.asarray(self.theta(params)), logs))
         slope = slope[[self.index(name) for name in covariance.names]]
         variance = slope @ covariance.matrix @ slope
         if not 0 <= variance < np.inf:
@@ -341,7 +342,7 @@ class Law:
         return f"Law({self.name}: {self.response.name}({variables}); {parameters})"
 
 
-@cache
+@kept
 def _chain(first: Law, then: Law) -> Law:
     between = first.response
     if [v.name for v in then.variables] != [between.name]:
@@ -396,15 +397,16 @@ def _in_logs(variable: Variable, value: Any) -> Any:
     return log(jnp.asarray(floating(value))) if variable.domain == "positive" else jnp.asarray(floating(value))
 
 
-@partial(jax.jit, static_argnums=0)
-def _response(law: Law, params: Mapping[str, Any], runs: Mapping[str, Any]) -> Array:
-    return jax.vmap(lambda run: law(params, **run))(runs)
+@kept
+def _response(law: Law) -> Callable[..., Array]:
+    """Compiled: the response of many runs at parameters by name."""
+    return jax.jit(lambda params, runs: jax.vmap(lambda run: law(params, **run))(runs))
 
 
-@partial(jax.jit, static_argnums=0)
-def _slope(law: Law, theta: Array, logs: tuple[Array, ...]) -> Array:
-    """Derivatives of the law's (log) response in theta, (n_parameters,)."""
-    return jax.grad(lambda t: law.log_response(tuple(t), logs))(theta)
+@kept
+def _slope(law: Law) -> Callable[..., Array]:
+    """Compiled: derivatives of the (log) response of one run in theta, (n_parameters,)."""
+    return jax.jit(jax.grad(lambda theta, logs: law.log_response(tuple(theta), logs)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -70,9 +70,9 @@ if TYPE_CHECKING:
     from jaxscale._fitting.load import load as load
     from jaxscale._fitting.posterior import posterior as posterior
     from jaxscale._fitting.result import FitResult as FitResult
-    from jaxscale._planning.frontier import Plan as Plan
     from jaxscale._planning.frontier import frontier as frontier
     from jaxscale._planning.known_models import reference_models as reference_models
+    from jaxscale._planning.plan import Plan as Plan
     from jaxscale._planning.sensitivity import Sensitivity as Sensitivity
     from jaxscale._planning.tornado import tornado as tornado
     from jaxscale._planning.what_if import WhatIf as WhatIf
@@ -110,7 +110,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "costs": ("CostModel",),
     "limits": ("Limit",),
     "_allocation.allocate": ("allocate",),
-    "_planning.frontier": ("Plan", "frontier"),
+    "_planning.frontier": ("frontier",),
+    "_planning.plan": ("Plan",),
     "_planning.known_models": ("reference_models",),
     "_planning.sensitivity": ("Sensitivity",),
     "_planning.tornado": ("tornado",),

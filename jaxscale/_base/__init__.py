@@ -1,5 +1,6 @@
 """What every wing stands on: errors, words, reports, files, devices. No law, no run, no fit.
 
 Read `errors`, `text` (numbers and names in sentences), `report` (what a record prints), `verdict`, `files` (checked
-plain JSON), `validation`, `robust` (scale of residuals), `devices`, `programs` (compiled ones, kept).
+plain JSON, and the names of its formats), `validation`, `robust` (scales that bad runs do not move), `devices` (who
+shares the work), `programs` (compiled ones, and how many are kept), `version`.
 """

@@ -13,7 +13,7 @@ from jaxscale._base.report import Report, Reporting, Table
 from jaxscale._base.text import inert, plain
 from jaxscale._base.verdict import Verdict
 from jaxscale._data.runs_file import RunsRecord
-from jaxscale._fitting import formats
+from jaxscale._fitting import read_file
 from jaxscale._fitting.result import FitResult
 from jaxscale.laws import Law
 
@@ -118,7 +118,7 @@ class Draws(Reporting, files.Saved):
 
 def draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:
     """What `Draws.to_dict` described."""
-    law = formats.law_of(data["fit"], law)
+    law = read_file.law_of(data["fit"], law)
     if tuple(data["names"]) != law.parameter_names:
         found = ", ".join(map(inert, data["names"]))
         raise InputError(f"its draws are of {found}, law {law.name!r} has {', '.join(law.parameter_names)}")

@@ -5,7 +5,7 @@ from pathlib import Path
 from jaxscale._base.files import DRAWS_FORMAT, FIT_FORMAT, FITS_FORMAT
 from jaxscale._fitting.draws import Draws, draws_from
 from jaxscale._fitting.fits import Fits, fits_from
-from jaxscale._fitting.formats import read_file
+from jaxscale._fitting.read_file import read_file
 from jaxscale._fitting.result import FitResult, fit_from
 from jaxscale.laws import Law
 

@@ -17,8 +17,7 @@ from jaxscale._fitting.result import FitResult, problem_of, runs_of
 from jaxscale._problem.evaluate import predictor
 from jaxscale._problem.problem import Problem, read_priors
 from jaxscale._problem.units import in_plain_counts
-from jaxscale._trust.identification import identify
-from jaxscale._trust.interval_method import HOPELESS_CONDITION
+from jaxscale._trust.identification import HOPELESS_CONDITION, identify
 from jaxscale._trust.linearization import Linearization, linearize
 
 _CHAINS, _WARMUP, _PARTS = 4, 500, 5

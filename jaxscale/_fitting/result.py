@@ -15,7 +15,7 @@ from jaxscale._base.text import inert, plain
 from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._data.runs import Runs
 from jaxscale._data.runs_file import RunsRecord
-from jaxscale._fitting import formats
+from jaxscale._fitting import read_file
 from jaxscale._fitting.card import Card, make_card
 from jaxscale._problem.objectives import Objective, objective_from
 from jaxscale._problem.problem import Noise, Problem, make_problem
@@ -250,7 +250,7 @@ class FitResult(Reporting, files.Saved):
     @staticmethod
     def load(path: str | Path, law: Law | None = None) -> "FitResult":
         """Read a fit. A law of one's own is passed in. Raises InputError for anything but a fit file."""
-        return formats.read_file(path, law, {files.FIT_FORMAT: fit_from})
+        return read_file.read_file(path, law, {files.FIT_FORMAT: fit_from})
 
 
 def runs_of(result: FitResult, runs: Runs | None = None) -> Runs:
@@ -316,7 +316,7 @@ def _objective_words(result: FitResult) -> str:
 
 def fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
     """What `FitResult.to_dict` described."""
-    law = formats.law_of(data, law)
+    law = read_file.law_of(data, law)
     names = law.parameter_names
     params, theta = _values_from(data, law)
     pins, found, covariance, noise = data["constraints"], data["objective"], data["covariance"], data.get("noise")

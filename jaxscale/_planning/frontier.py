@@ -17,7 +17,7 @@ from jaxscale._base.validation import Progress, check_level
 from jaxscale._planning.plan import UNTRUSTED, Plan, Request
 from jaxscale._planning.plan_row import QUANTITIES, PlanRow, Status
 from jaxscale._planning.posed import Posed
-from jaxscale._planning.prices import shadow_prices
+from jaxscale._planning.shadow_prices import shadow_prices
 from jaxscale._planning.source import source_of
 from jaxscale._planning.uncertainty import Uncertainty, uncertainty_of
 from jaxscale.costs import CostModel, check_positive

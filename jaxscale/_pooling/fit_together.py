@@ -26,12 +26,8 @@ from jaxscale._solver.outcome import Search
 from jaxscale._solver.solve import NEAR
 from jaxscale._trust.dispersion import Scatter
 from jaxscale._trust.fitted_table import FittedTable
-from jaxscale._trust.interval_method import (
-    FEWEST_CLUSTERS,
-    FEWEST_DEGREES_OF_FREEDOM,
-    FEWEST_RUNS_FOR_PAIRS,
-    HOPELESS_CONDITION,
-)
+from jaxscale._trust.identification import HOPELESS_CONDITION
+from jaxscale._trust.interval_method import FEWEST_CLUSTERS, FEWEST_DEGREES_OF_FREEDOM, FEWEST_RUNS_FOR_PAIRS
 from jaxscale._trust.intervals import make_intervals
 from jaxscale._trust.judge import judge_whole
 from jaxscale._trust.judge_optimum import gradient_tolerance

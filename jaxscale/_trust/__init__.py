@@ -1,7 +1,8 @@
 """How sure an optimum is, and whether to believe it.
 
-Read `dispersion` (the scatter of runs), `linearization` (runs row by row), `identification`, `covariance`, `optimum`
-(what follows from one, worked out once), `interval_method` (which, and why), `intervals`, `profile_curves`,
-`resampling`, `matched` (estimates matched to the noise), `residuals`, `evidence`, `judge` (and a file of checks for the
-optimum, the design, the parameters, the residuals), `fitted_table` (all of it together). Knows no result.
+Read `linearization` (runs at the optimum, row by row), `identification` (how well they tell the parameters apart, and
+from where on that is called weak), `optimum`, `dispersion`, `covariance`, `interval_method` (which, and why),
+`intervals`, `profile_curves`, `resampling`, `matched` (estimates matched to the noise), `residuals`. The verdict:
+`evidence` (what it looks at), `judge`, and its checks `judge_optimum`, `judge_design`, `judge_parameters`,
+`judge_residuals`; `fitted_table` holds all of it for one table. Knows no result.
 """

@@ -9,6 +9,15 @@ import numpy as np
 from jaxscale._base.files import number, numbers
 from jaxscale._trust.linearization import Linearization
 
+# Measured on simulated designs of the Chinchilla law: sound ones have condition numbers of 3.6e4 to 9.4e4 and relative
+# errors of an exponent of .05 to .16; too narrow ones 1.5e6 and more.
+WARN_CONDITION, HOPELESS_CONDITION = 3e5, 1e9
+WEAK_RELATIVE_ERROR = 0.25
+# Where a warning becomes fatal was set on the tuning seeds of studies/verdicts.py. Sound tables reach the first
+# number, tables whose decision is wrong begin at the second:
+HOPELESS_RELATIVE_ERROR = 0.5  # .44, .53: standard error of an exponent
+NOISY = 0.2  # .07, .25: typical residual over the spread of what the law explains; then WEAK_RELATIVE_ERROR is fatal
+
 
 @dataclass(frozen=True)
 class Identification:

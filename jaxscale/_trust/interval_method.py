@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from jaxscale._trust.identification import Identification
+from jaxscale._trust.identification import HOPELESS_CONDITION, WARN_CONDITION, WEAK_RELATIVE_ERROR, Identification
 from jaxscale._trust.linearization import Linearization
 
 Method = Literal["auto", "quick", "bootstrap", "profile", "none"]
@@ -17,10 +17,6 @@ MORE_PAIRS = 2
 FEWEST_DEGREES_OF_FREEDOM = 4
 _MOST_SINGULAR = 0.02  # share of draws that hardly determine the parameters, beyond which runs are not resampled
 FEWEST_CLUSTERS = 8
-# Measured on simulated designs of the Chinchilla law: sound ones have condition numbers of 3.6e4 to 9.4e4 and relative
-# errors of an exponent of .05 to .16; too narrow ones 1.5e6 and more.
-WARN_CONDITION, HOPELESS_CONDITION = 3e5, 1e9
-WEAK_RELATIVE_ERROR = 0.25
 
 
 def singular_share(at: Linearization) -> float:

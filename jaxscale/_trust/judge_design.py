@@ -6,7 +6,8 @@ import numpy as np
 
 from jaxscale._base.verdict import Reason
 from jaxscale._trust.evidence import Evidence
-from jaxscale._trust.interval_method import FEWEST_DEGREES_OF_FREEDOM, WARN_CONDITION
+from jaxscale._trust.identification import WARN_CONDITION
+from jaxscale._trust.interval_method import FEWEST_DEGREES_OF_FREEDOM
 from jaxscale._trust.residuals import distinct
 
 ONE_RAY = 0.02  # spread of the variables across their common direction, as a share of that along it

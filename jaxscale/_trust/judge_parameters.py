@@ -10,14 +10,18 @@ from jaxscale._problem.losses import Prior
 from jaxscale._problem.problem import Noise
 from jaxscale._solver.projection import linear_parameters
 from jaxscale._trust.evidence import Evidence
-from jaxscale._trust.interval_method import HOPELESS_CONDITION, WARN_CONDITION, WEAK_RELATIVE_ERROR
+from jaxscale._trust.identification import (
+    HOPELESS_CONDITION,
+    HOPELESS_RELATIVE_ERROR,
+    NOISY,
+    WARN_CONDITION,
+    WEAK_RELATIVE_ERROR,
+)
 from jaxscale.laws import chinchilla
 
 FAR_FROM_PRIOR = 2.0  # widths: beyond, 5 % of the time even were the runs to say nothing
-# Where a warning becomes fatal was set on the tuning seeds of studies/verdicts.py. Sound tables reach the first
-# number, tables whose decision is wrong begin at the second:
-HOPELESS_RELATIVE_ERROR = 0.5  # .44, .53: standard error of an exponent
-NOISY = 0.2  # .07, .25: typical residual over the spread of what the law explains; then WEAK_RELATIVE_ERROR is fatal
+# Set as the thresholds of `identification` were: sound tables reach the first number behind each, wrong decisions begin
+# at the second.
 SIZE_BEYOND = 0.26, 0.4  # .35, .5: standard error of log N*, warned of and fatal
 LOSS_BEYOND = 0.006, 0.0085  # .0075, .0094: standard error of the log of the least loss
 BEYOND = 10.0

@@ -48,6 +48,10 @@ _FAMILIES = (
     distillation,
     reinforcement,
     downstream,
+    power,
+    data_quality,
+    precision,
+    curves,
 )
 _PLAIN: Mapping[str, Law] = MappingProxyType(
     {law.name: law for family in _FAMILIES for law in vars(family).values() if isinstance(law, Law)}

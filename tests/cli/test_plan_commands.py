@@ -93,3 +93,58 @@ def test_what_cannot_be_asked(jaxscale, arguments, message):
     status, out, err = jaxscale(*arguments)
     assert (status, out) == (2, "")
     assert message in err
+
+
+CONSTANTS = "E=1.8172,A=482.01,B=2085.43,alpha=0.3478,beta=0.3658"
+
+
+def test_constants_of_ones_own_go_where_published_ones_go(jaxscale):
+    shipped = jaxscale("frontier", NAMED, "--budget", "1e24", "--json")
+    own = jaxscale("frontier", "chinchilla", "--at", CONSTANTS, "--budget", "1e24", "--json")
+    apart = [part for pair in CONSTANTS.split(",") for part in ("--at", pair)]
+    again = jaxscale("frontier", "chinchilla", *apart, "--budget", "1e24", "--json")
+    assert own[0] == 0 and own[1] == again[1]
+    assert json.loads(own[1])["rows"][0]["N"] == json.loads(shipped[1])["rows"][0]["N"]
+    models = [jaxscale("models", NAMED)[1], jaxscale("models", "chinchilla", "--at", CONSTANTS)[1]]
+    assert models[0].replace(NAMED, "chinchilla:own") == models[1]
+
+
+def test_errors_of_ones_own_constants_give_intervals(jaxscale):
+    status, out, _ = jaxscale(
+        "frontier", "chinchilla", "--at", CONSTANTS.replace("1.8172", "1.8172+-0.03"), "--budget", "1e24", "--json"
+    )
+    (row,) = json.loads(out)["rows"]
+    assert status == 0
+    low, high = row["intervals"]["loss"]
+    # E alone is in doubt: the loss moves by as much as E does.
+    assert (high - low) / 2 == pytest.approx(1.6448536 * 0.03, rel=1e-3)
+    doubted = CONSTANTS.replace(",A", "±0.03,A")
+    status, out, _ = jaxscale("predict", "chinchilla", "--at", doubted, "-N", "70B", "-D", "1T", "--json")
+    (one,) = json.loads(out)["rows"]
+    assert status == 0 and (one["interval"][1] - one["interval"][0]) / 2 == pytest.approx(1.6448536 * 0.03, rel=1e-3)
+
+
+def test_accuracies_are_reached_by_either_name_of_the_flag(jaxscale):
+    constants = "E=0.4,A=8,B=20,alpha=.2,beta=.25,chance=.25,ceiling=.9,k=4,x_0=.8"
+    outputs = [
+        jaxscale("frontier", "bhagia_two_step", "--at", constants, flag, "0.6", "--json")
+        for flag in ("--reach", "--reach-loss")
+    ]
+    assert outputs[0] == outputs[1] and outputs[0][0] == 0
+    (row,) = json.loads(outputs[0][1])["rows"]
+    assert row["status"] == "ok" and row["loss"] == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("chinchilla", "--at", "E=1.9"), "misses parameter A, B, alpha, beta"),
+        (("chinchilla", "--at", CONSTANTS + ",gamma=1"), "has no parameter gamma"),
+        (("chinchilla", "--at", "E"), "--at"),
+        (("chinchilla", "--at", CONSTANTS.replace("1.8172", "much")), "--at E"),
+        ((NAMED, "--at", CONSTANTS), "is not the name of one; give a law such as chinchilla"),
+    ],
+)
+def test_what_are_no_constants_of_ones_own(jaxscale, arguments, message):
+    status, out, err = jaxscale("frontier", *arguments, "--budget", "1e24")
+    assert (status, out) == (2, "") and message in err

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
 
@@ -126,3 +128,14 @@ def test_importing_touches_no_device_and_no_setting():
         "assert not bridge._backends and dict(jax.config.values) == before"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_every_law_that_a_family_defines_is_listed():
+    """A law added to a file of laws that the registry does not know would be missing from `jaxscale laws`."""
+    families = [
+        import_module(f"jaxscale.laws.{info.name}")
+        for info in iter_modules(laws.__path__)
+        if not info.name.startswith("_")
+    ]
+    defined = {law.name for family in families for law in vars(family).values() if isinstance(law, laws.Law)}
+    assert len(families) >= 19 and defined <= set(laws.names())

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 from collections import Counter
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -156,6 +157,16 @@ def test_the_check_of_imports_sees_every_form(tmp_path):
         ("jaxscale.laws._math", "logsumexp", 6, False),
         ("jaxscale._fitting.fit", "fit", 8, True),
     ]
+
+
+def test_the_face_of_a_wing_names_every_file_in_it():
+    for folder in sorted(PACKAGE.glob("_*/")):
+        if folder.name == "__pycache__":
+            continue
+        face = (folder / "__init__.py").read_text(encoding="utf-8")
+        files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+        named = set(re.findall(r"`(\w+)`", face))
+        assert files <= named, f"{folder.name}: {sorted(files - named)} are not named in __init__.py"
 
 
 def test_no_private_name_is_taken_from_another_module():

@@ -11,13 +11,19 @@ from pathlib import Path
 
 from jaxscale._base.errors import InputError
 
-_POWER_OF_TEN = {"": 0, "k": 3, "m": 6, "b": 9, "g": 9, "t": 12, "q": 15}
+_POWER_OF_TEN = {"": 0, "k": 3, "m": 6, "b": 9, "bn": 9, "g": 9, "t": 12, "tn": 12, "q": 15}
+_SPACES = "\u00a0\u2007\u2009\u202f"  # no-break, figure, thin and narrow: what separates thousands in print
 _NUMBER = re.compile(
-    r"""(?P<sign>[+-]?)
-        (?P<digits>(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+(?:_[0-9]+)*)(?:\.[0-9]*)?|\.[0-9]+)
-        (?:[eE](?P<exponent>[+-]?[0-9]+)|[ ]?(?P<suffix>[kKmMbBgGtTqQ]))?""",
-    re.VERBOSE,
+    rf"""(?P<sign>[+-]?)
+        (?P<digits>(?:[1-9][0-9]{{0,2}}(?P<mark>[,'’{_SPACES}])[0-9]{{3}}(?:(?P=mark)[0-9]{{3}})*
+                     |[0-9]+(?:_[0-9]+)*)(?:\.[0-9]*)?
+                 |\.[0-9]+)
+        (?:(?:[eE]|[ ]?[×x*][ ]?10\^)(?P<exponent>[+-]?[0-9]+)|[ {_SPACES}]?(?P<suffix>bn|tn|[kmbgtq]))?""",
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
+_POWER = re.compile(r"(?P<sign>[+-]?)10\^(?P<exponent>[+-]?[0-9]+)", re.ASCII)
+_RAISED = re.compile("[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_LOWERED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻−", "0123456789+--")
 PATH_LIMIT = 300  # characters of a path in a message; its end is what tells files apart
 ACCEPTED_NUMBERS = "70B, 1.4T, 400M, 12k, 5.76e23, 1_000 or 1,000"
 
@@ -25,14 +31,20 @@ ACCEPTED_NUMBERS = "70B, 1.4T, 400M, 12k, 5.76e23, 1_000 or 1,000"
 def parse_number(text: str) -> float:
     """The finite number that `text` stands for.
 
-    A suffix, in either case, multiplies: K 1e3, M 1e6, B or G 1e9, T 1e12, Q 1e15. It does not follow an exponent, and
-    a comma only separates thousands: `1e3B` and `1,5` mean different things to different readers. The result is the
-    float64 nearest to what is written. Raises InputError, naming the text and the accepted forms.
+    A suffix, in either case, multiplies: K 1e3, M 1e6, B, Bn or G 1e9, T or Tn 1e12, Q 1e15. It does not follow an
+    exponent, which may be written as a power of ten, `5.76x10^23`, `5.76×10²³` or `10^21`. A comma only separates
+    thousands, as an apostrophe or a thin or no-break space does: `1e3B` and `1,5` mean different things to different
+    readers. The result is the float64 nearest to what is written. Raises InputError, naming the text and the accepted
+    forms.
     """
-    match = _NUMBER.fullmatch(text.strip())
+    plain = _RAISED.sub(lambda raised: f"^{raised[0]}", text.strip()).translate(_LOWERED)
+    match = _NUMBER.fullmatch(plain)
+    power = match is None and _POWER.fullmatch(plain)
+    if power:
+        match = _NUMBER.fullmatch(f"{power['sign']}1e{power['exponent']}")
     if match is None:
         raise InputError(f"{quoted(text)} is not a number; write it like {ACCEPTED_NUMBERS}")
-    digits = match["digits"].replace(",", "").replace("_", "")
+    digits = re.sub(f"[,_'’{_SPACES}]", "", match["digits"])
     exponent = match["exponent"] or _POWER_OF_TEN[(match["suffix"] or "").lower()]
     value = float(f"{match['sign']}{digits}e{exponent}")
     if not math.isfinite(value):

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import ACCEPTED_NUMBERS, inert, parse_number, quoted, some
+from jaxscale._base.text import ACCEPTED_NUMBERS, inert, plural, quoted, some
 from jaxscale._data.columns import FIRST, Chosen
+from jaxscale._data.quantities import UNITS, parse_quantity
 from jaxscale._data.wording import flag, spelt
 
 DOMAINS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
@@ -42,16 +43,25 @@ class Cells:
     conventions: dict[str, str]
     dropped: tuple[DroppedRow, ...]
     left_out: frozenset[str]  # recognised columns that nobody asked for and that have bad cells
+    said: dict[str, str]  # how cells of a symbol were read, where that is not plain
+    units: dict[str, str]  # the unit that cells of a symbol name
 
 
 def read_cells(
-    frame: pd.DataFrame, rows: np.ndarray, chosen: Chosen, domains: Mapping[str, str], *, drop: bool
+    frame: pd.DataFrame,
+    rows: np.ndarray,
+    chosen: Chosen,
+    domains: Mapping[str, str],
+    *,
+    drop: bool,
 ) -> Cells:
     """Numbers out of the chosen columns, and every bad cell of all of them in one error or in the record."""
     values: dict[str, np.ndarray] = {}
     conventions: dict[str, str] = {}
     dropped: dict[int, DroppedRow] = {}
     problems: list[str] = []
+    said: dict[str, str] = {}
+    units: dict[str, str] = {}
     labels: list[str] | None = None
     for symbol, source in chosen.columns.items():
         domain = "count" if symbol == "weights" else domains.get(symbol, "positive")
@@ -64,9 +74,12 @@ def read_cells(
                 labels = ["" if is_missing(cell) else str(cell).strip() for cell in frame[name]]
                 faults = {i: "missing" for i, label in enumerate(labels) if not label}
             else:
-                numbers_read, is_text = read_numbers(frame[name])
-                faults = _faults(numbers_read, is_text, domain)
-                parts.append(numbers_read)
+                read = read_column(frame[name])
+                if read.units:
+                    units.setdefault(symbol, next(iter(read.units.values())))
+                faults = dict(sorted((_faults(read, domain) | _of_another_unit(read.units, symbol)).items()))
+                parts.append(read.values)
+                said |= {symbol: text} if (text := _said(read, domain)) else {}
             if not faults:
                 continue
             first = next(iter(faults))
@@ -100,15 +113,30 @@ def read_cells(
         conventions=conventions,
         dropped=tuple(dropped[i] for i in sorted(dropped)),
         left_out=frozenset(conventions),
+        said={symbol: text for symbol, text in said.items() if symbol not in conventions},
+        units=units,
     )
 
 
-def read_numbers(cells: Any) -> tuple[np.ndarray, np.ndarray]:
-    """float64 values of a column, nan where there is none, and a mask of the cells that hold something else."""
+class Column(NamedTuple):
+    """What one column holds: float64 values, nan where there is none, and what its cells of text say."""
+
+    values: np.ndarray
+    is_text: np.ndarray  # mask of the cells that hold something else than a number
+    faults: dict[int, str]  # what is wrong with some of those
+    units: dict[int, str]  # the unit that a cell names
+    percent: list[int]  # cells in per cent, as they stand
+    errors: int  # cells with a measurement error after the number
+
+
+def read_column(cells: Any) -> Column:
+    """The numbers of a column."""
     is_text = np.zeros(len(cells), dtype=bool)
     if pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_complex_dtype(cells.dtype):
-        return cells.to_numpy(dtype=np.float64, na_value=np.nan), is_text
+        return Column(cells.to_numpy(dtype=np.float64, na_value=np.nan), is_text, {}, {}, [], 0)
     values = np.full(len(cells), np.nan)
+    read = Column(values, is_text, {}, {}, [], 0)
+    errors = 0
     for i, cell in enumerate(cells.tolist()):
         try:
             values[i] = float(cell) if isinstance(cell, (str, numbers.Real, Decimal)) else math.nan
@@ -117,11 +145,31 @@ def read_numbers(cells: Any) -> tuple[np.ndarray, np.ndarray]:
             values[i] = math.inf
         except ValueError:
             if not is_missing(cell):
-                try:
-                    values[i] = parse_number(str(cell))
-                except InputError:
-                    is_text[i] = True
-    return values, is_text
+                errors += _read_text(str(cell), i, read)
+    return read._replace(errors=errors)
+
+
+def _read_text(text: str, i: int, read: Column) -> bool:
+    """Enters cell `i` into what was read; whether it has a measurement error."""
+    try:
+        quantity = parse_quantity(text)
+    except InputError:
+        read.is_text[i] = True
+        return False
+    read.values[i] = quantity.value
+    if quantity.unit:
+        read.units[i] = quantity.unit
+    if quantity.percent:
+        read.percent.append(i)
+    return quantity.has_error
+
+
+def read_numbers(cells: Any) -> tuple[np.ndarray, np.ndarray]:
+    """float64 values of a column, nan where there is none, and a mask of the cells that hold something else."""
+    read = read_column(cells)
+    if read.percent:  # whether shares of one or of a hundred are compared with is not known
+        read.is_text[read.percent], read.values[read.percent] = True, np.nan
+    return read.values, read.is_text
 
 
 def is_missing(cell: Any) -> bool:
@@ -130,22 +178,44 @@ def is_missing(cell: Any) -> bool:
     return cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, (float, np.floating)) and cell != cell)
 
 
-def _faults(values: np.ndarray, is_text: np.ndarray, domain: str) -> dict[int, str]:
-    """Position of each cell outside the domain: what is wrong with it."""
+def _faults(read: Column, domain: str) -> dict[int, str]:
+    """Position of each cell outside the domain: what is wrong with it. Shares in per cent become shares of one."""
     words, inside = DOMAINS[domain]
+    values = read.values
     faults = {}
-    for i in np.flatnonzero(~(np.isfinite(values) & inside(values))):
+    if read.percent and domain == "unit":
+        values[read.percent] /= 100.0
+    else:
+        faults = {i: f"in per cent, and no share is meant here: write {values[i] / 100.0:.6g}" for i in read.percent}
+    for i in map(int, np.flatnonzero(~(np.isfinite(values) & inside(values)))):
         value = values[i]
-        faults[int(i)] = (
-            "not a number"
-            if is_text[i]
+        faults.setdefault(
+            i,
+            read.faults.get(i, "not a number")
+            if read.is_text[i]
             else "missing"
             if math.isnan(value)
             else "not finite"
             if math.isinf(value)
-            else words
+            else words,
         )
     return faults
+
+
+def _of_another_unit(units: Mapping[int, str], symbol: str) -> dict[int, str]:
+    """Cells that name another unit than the symbol has, or than the first cell that names one."""
+    expected = UNITS.get(symbol) or next(iter(units.values()), "")
+    return {i: f"which is in {unit}, not in {expected}" for i, unit in units.items() if unit != expected}
+
+
+def _said(read: Column, domain: str) -> str:
+    """How the cells of a column were read, where that is not plain."""
+    said = []
+    if read.percent and domain == "unit":
+        said.append("per cent, divided by 100")
+    if read.errors:
+        said.append(f"the error after \u00b1 is not used ({plural(read.errors, 'cell')})")
+    return ", ".join(said)
 
 
 def complete(values: Mapping[str, np.ndarray], refused: set[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -43,6 +43,10 @@ def read_fields(
     asked: dict[str, Column] = {**dict.fromkeys(_NAMED), **columns}
     chosen = choose(list(frame.columns), asked, response, weights, run)
     cells = read_cells(frame, rows, chosen, domains or {}, drop=on_bad == "drop")
+    if loss_unit == "bits" and cells.units.get("loss") == "nats":
+        raise InputError(
+            f"cells of column {listed([chosen.columns['loss']])} say nats: leave {flag('loss_unit')} bits out"
+        )
     factor, units = _nats("loss" in cells.values, loss_unit)
     values = {symbol: array * factor if symbol == "loss" else array for symbol, array in cells.values.items()}
     weights_read = values.pop("weights", None)
@@ -59,7 +63,7 @@ def read_fields(
     record = RunsRecord(
         columns=kept,
         guessed=tuple(symbol for symbol in kept if symbol in chosen.guessed),
-        conventions=_said(cells.conventions, rivals, units, completed),
+        conventions=_said(cells.conventions, rivals, units, completed, cells.said),
         dropped=cells.dropped,
         filters=filters,
         filtered=int((~keep).sum()),

@@ -1,0 +1,48 @@
+"""What a cell of text says besides its number: a unit in words, a measurement error, a per cent sign."""
+
+import re
+from typing import NamedTuple
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import parse_number
+
+UNITS = {"N": "parameters", "D": "tokens", "U": "tokens", "C": "FLOPs", "loss": "nats"}
+_WORD = re.compile(r"(?<=[0-9.\skmbgtqnKMBGTQN²³¹⁰⁴-⁹])\s*(?P<word>tokens?|params?|parameters?|flops?|nats?)$", re.I)
+_UNIT_OF = {"tok": "tokens", "par": "parameters", "flo": "FLOPs", "nat": "nats"}  # by how the word begins
+_ERROR = re.compile(r"\s*(?:±|\+/-|\+-)\s*")
+_SPACED = re.compile(r"([+-]?[1-9][0-9]{0,2})((?: [0-9]{3}){2,})(?![0-9])", re.ASCII)
+
+
+class Quantity(NamedTuple):
+    """A number, the unit named after it (or ""), whether it is in per cent and whether an error stands behind it."""
+
+    value: float
+    unit: str = ""
+    percent: bool = False
+    has_error: bool = False
+
+
+def split_error(text: str) -> list[str]:
+    """A cell, or the number and the error of a cell that has both."""
+    return _ERROR.split(text)
+
+
+def parse_quantity(text: str) -> Quantity:
+    """A cell as people write it: `1.4T tokens`, `4.283 ± 0.003`, `4.283 +/- 0.003 nats`, `72.8%`, `1 000 000`.
+
+    The value is the number as it stands, so 72.8 of the last but one, and without the error. Spaces separate thousands
+    only from a million on: `1 000` may be two numbers. Raises InputError.
+    """
+    text = text.strip()
+    word = _WORD.search(text[-40:])
+    number, *errors = split_error(text[: -len(word[0])] if word else text)
+    percent = number.endswith("%") or (bool(errors) and errors[-1].endswith("%"))
+    if percent:
+        number, errors = number.removesuffix("%"), [error.removesuffix("%") for error in errors]
+    if len(errors) > 1 or (word and percent) or (errors and not parse_number(errors[0]) >= 0):
+        raise InputError("not one number with one error and one unit")
+    spaced = _SPACED.match(number)
+    if spaced:
+        number = number[: spaced.end()].replace(" ", "") + number[spaced.end() :]
+    unit = _UNIT_OF[word["word"][:3].lower()] if word else ""
+    return Quantity(parse_number(number), unit, percent, bool(errors))

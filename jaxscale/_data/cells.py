@@ -118,7 +118,7 @@ def read_cells(
     )
 
 
-class Column(NamedTuple):
+class ReadColumn(NamedTuple):
     """What one column holds: float64 values, nan where there is none, and what its cells of text say."""
 
     values: np.ndarray
@@ -129,13 +129,13 @@ class Column(NamedTuple):
     errors: int  # cells with a measurement error after the number
 
 
-def read_column(cells: Any) -> Column:
+def read_column(cells: Any) -> ReadColumn:
     """The numbers of a column."""
     is_text = np.zeros(len(cells), dtype=bool)
     if pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_complex_dtype(cells.dtype):
-        return Column(cells.to_numpy(dtype=np.float64, na_value=np.nan), is_text, {}, {}, [], 0)
+        return ReadColumn(cells.to_numpy(dtype=np.float64, na_value=np.nan), is_text, {}, {}, [], 0)
     values = np.full(len(cells), np.nan)
-    read = Column(values, is_text, {}, {}, [], 0)
+    read = ReadColumn(values, is_text, {}, {}, [], 0)
     errors = 0
     for i, cell in enumerate(cells.tolist()):
         try:
@@ -149,7 +149,7 @@ def read_column(cells: Any) -> Column:
     return read._replace(errors=errors)
 
 
-def _read_text(text: str, i: int, read: Column) -> bool:
+def _read_text(text: str, i: int, read: ReadColumn) -> bool:
     """Enters cell `i` into what was read; whether it has a measurement error."""
     try:
         quantity = parse_quantity(text)
@@ -178,7 +178,7 @@ def is_missing(cell: Any) -> bool:
     return cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, (float, np.floating)) and cell != cell)
 
 
-def _faults(read: Column, domain: str) -> dict[int, str]:
+def _faults(read: ReadColumn, domain: str) -> dict[int, str]:
     """Position of each cell outside the domain: what is wrong with it. Shares in per cent become shares of one."""
     words, inside = DOMAINS[domain]
     values = read.values
@@ -208,7 +208,7 @@ def _of_another_unit(units: Mapping[int, str], symbol: str) -> dict[int, str]:
     return {i: f"which is in {unit}, not in {expected}" for i, unit in units.items() if unit != expected}
 
 
-def _said(read: Column, domain: str) -> str:
+def _said(read: ReadColumn, domain: str) -> str:
     """How the cells of a column were read, where that is not plain."""
     said = []
     if read.percent and domain == "unit":

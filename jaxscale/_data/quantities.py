@@ -13,7 +13,7 @@ _ERROR = re.compile(r"\s*(?:±|\+/-|\+-)\s*")
 _SPACED = re.compile(r"([+-]?[1-9][0-9]{0,2})((?: [0-9]{3}){2,})(?![0-9])", re.ASCII)
 
 
-class Quantity(NamedTuple):
+class ReadCell(NamedTuple):
     """A number, the unit named after it (or ""), whether it is in per cent and whether an error stands behind it."""
 
     value: float
@@ -27,7 +27,7 @@ def split_error(text: str) -> list[str]:
     return _ERROR.split(text)
 
 
-def parse_quantity(text: str) -> Quantity:
+def parse_quantity(text: str) -> ReadCell:
     """A cell as people write it: `1.4T tokens`, `4.283 ± 0.003`, `4.283 +/- 0.003 nats`, `72.8%`, `1 000 000`.
 
     The value is the number as it stands, so 72.8 of the last but one, and without the error. Spaces separate thousands
@@ -45,4 +45,4 @@ def parse_quantity(text: str) -> Quantity:
     if spaced:
         number = number[: spaced.end()].replace(" ", "") + number[spaced.end() :]
     unit = _UNIT_OF[word["word"][:3].lower()] if word else ""
-    return Quantity(parse_number(number), unit, percent, bool(errors))
+    return ReadCell(parse_number(number), unit, percent, bool(errors))

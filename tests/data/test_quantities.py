@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxscale._base.errors import InputError
-from jaxscale._data.quantities import Quantity, parse_quantity
+from jaxscale._data.quantities import ReadCell, parse_quantity
 from jaxscale._data.runs import Runs
 
 # Tables of a few made-up rows are doubtful by nature; what is warned of has tests in test_reading.py.
@@ -16,28 +16,28 @@ pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
 @pytest.mark.parametrize(
     ("text", "quantity"),
     [
-        ("1.4T tokens", Quantity(1.4e12, "tokens")),
-        ("1B token", Quantity(1e9, "tokens")),
-        ("70 bn params", Quantity(70e9, "parameters")),
-        ("70bn", Quantity(70e9)),
-        ("7B Parameters", Quantity(7e9, "parameters")),
-        ("5.76×10^23 FLOPs", Quantity(5.76e23, "FLOPs")),
-        ("10²¹ FLOPs", Quantity(1e21, "FLOPs")),
-        ("5 GFLOPs", Quantity(5e9, "FLOPs")),
-        ("3.144nats", Quantity(3.144, "nats")),
-        ("4.283 ± 0.003", Quantity(4.283, has_error=True)),
-        ("4.283±0.003 nats", Quantity(4.283, "nats", has_error=True)),
-        ("4.283 +/- 0.003", Quantity(4.283, has_error=True)),
-        ("4.283 +- .003", Quantity(4.283, has_error=True)),
-        ("72.8%", Quantity(72.8, percent=True)),
-        ("72.8 % ± 0.3 %", Quantity(72.8, percent=True, has_error=True)),
-        ("1 000 000 000", Quantity(1e9)),
-        ("1 000 000.5", Quantity(1000000.5)),
-        ("20\u202f000\u202f000", Quantity(20e6)),
-        ("20'000'000 tokens", Quantity(20e6, "tokens")),
+        ("1.4T tokens", ReadCell(1.4e12, "tokens")),
+        ("1B token", ReadCell(1e9, "tokens")),
+        ("70 bn params", ReadCell(70e9, "parameters")),
+        ("70bn", ReadCell(70e9)),
+        ("7B Parameters", ReadCell(7e9, "parameters")),
+        ("5.76×10^23 FLOPs", ReadCell(5.76e23, "FLOPs")),
+        ("10²¹ FLOPs", ReadCell(1e21, "FLOPs")),
+        ("5 GFLOPs", ReadCell(5e9, "FLOPs")),
+        ("3.144nats", ReadCell(3.144, "nats")),
+        ("4.283 ± 0.003", ReadCell(4.283, has_error=True)),
+        ("4.283±0.003 nats", ReadCell(4.283, "nats", has_error=True)),
+        ("4.283 +/- 0.003", ReadCell(4.283, has_error=True)),
+        ("4.283 +- .003", ReadCell(4.283, has_error=True)),
+        ("72.8%", ReadCell(72.8, percent=True)),
+        ("72.8 % ± 0.3 %", ReadCell(72.8, percent=True, has_error=True)),
+        ("1 000 000 000", ReadCell(1e9)),
+        ("1 000 000.5", ReadCell(1000000.5)),
+        ("20\u202f000\u202f000", ReadCell(20e6)),
+        ("20'000'000 tokens", ReadCell(20e6, "tokens")),
     ],
 )
-def test_a_cell_is_read(text: str, quantity: Quantity) -> None:
+def test_a_cell_is_read(text: str, quantity: ReadCell) -> None:
     assert parse_quantity(text) == quantity
 
 

@@ -5,6 +5,7 @@ import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import ACCEPTED_NUMBERS, inert, plural, quoted, some
 from jaxscale._data.columns import FIRST, Chosen
+from jaxscale._data.decimals import COMMA, POINT, both_ways, is_open, with_points
 from jaxscale._data.quantities import UNITS, parse_quantity
 from jaxscale._data.wording import flag, spelt
 
@@ -54,8 +56,12 @@ def read_cells(
     domains: Mapping[str, str],
     *,
     drop: bool,
+    marks: Mapping[str, str] = MappingProxyType({}),
 ) -> Cells:
-    """Numbers out of the chosen columns, and every bad cell of all of them in one error or in the record."""
+    """Numbers out of the chosen columns, and every bad cell of all of them in one error or in the record.
+
+    `marks` are the decimal marks of the columns that do not plainly have points.
+    """
     values: dict[str, np.ndarray] = {}
     conventions: dict[str, str] = {}
     dropped: dict[int, DroppedRow] = {}
@@ -74,12 +80,13 @@ def read_cells(
                 labels = ["" if is_missing(cell) else str(cell).strip() for cell in frame[name]]
                 faults = {i: "missing" for i, label in enumerate(labels) if not label}
             else:
-                read = read_column(frame[name])
+                mark = marks.get(name, "")
+                read = read_column(frame[name], mark or POINT)
                 if read.units:
                     units.setdefault(symbol, next(iter(read.units.values())))
                 faults = dict(sorted((_faults(read, domain) | _of_another_unit(read.units, symbol)).items()))
                 parts.append(read.values)
-                said |= {symbol: text} if (text := _said(read, domain)) else {}
+                said |= {symbol: text} if (text := _said(read, domain, mark, frame[name])) else {}
             if not faults:
                 continue
             first = next(iter(faults))
@@ -129,8 +136,8 @@ class ReadColumn(NamedTuple):
     errors: int  # cells with a measurement error after the number
 
 
-def read_column(cells: Any) -> ReadColumn:
-    """The numbers of a column."""
+def read_column(cells: Any, mark: str = POINT) -> ReadColumn:
+    """The numbers of a column whose decimal mark is `mark`."""
     is_text = np.zeros(len(cells), dtype=bool)
     if pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_complex_dtype(cells.dtype):
         return ReadColumn(cells.to_numpy(dtype=np.float64, na_value=np.nan), is_text, {}, {}, [], 0)
@@ -138,6 +145,14 @@ def read_column(cells: Any) -> ReadColumn:
     read = ReadColumn(values, is_text, {}, {}, [], 0)
     errors = 0
     for i, cell in enumerate(cells.tolist()):
+        if mark != POINT and isinstance(cell, str) and ("," in cell or "." in cell):
+            if is_open(cell, mark):
+                is_text[i], read.faults[i] = True, both_ways(cell)
+                continue
+            cell = with_points(cell) if mark == COMMA else cell
+            if "," in cell:  # float() takes no commas, and what is left of them separates thousands
+                errors += _read_text(cell, i, read)
+                continue
         try:
             values[i] = float(cell) if isinstance(cell, (str, numbers.Real, Decimal)) else math.nan
             is_text[i] = values[i] != values[i] and not is_missing(cell)
@@ -164,9 +179,9 @@ def _read_text(text: str, i: int, read: ReadColumn) -> bool:
     return quantity.has_error
 
 
-def read_numbers(cells: Any) -> tuple[np.ndarray, np.ndarray]:
+def read_numbers(cells: Any, mark: str = POINT) -> tuple[np.ndarray, np.ndarray]:
     """float64 values of a column, nan where there is none, and a mask of the cells that hold something else."""
-    read = read_column(cells)
+    read = read_column(cells, mark)
     if read.percent:  # whether shares of one or of a hundred are compared with is not known
         read.is_text[read.percent], read.values[read.percent] = True, np.nan
     return read.values, read.is_text
@@ -208,9 +223,13 @@ def _of_another_unit(units: Mapping[int, str], symbol: str) -> dict[int, str]:
     return {i: f"which is in {unit}, not in {expected}" for i, unit in units.items() if unit != expected}
 
 
-def _said(read: ReadColumn, domain: str) -> str:
+def _said(read: ReadColumn, domain: str, mark: str, cells: pd.Series) -> str:
     """How the cells of a column were read, where that is not plain."""
-    said = []
+    said = ["commas separate thousands"] if mark == POINT else []
+    if mark == COMMA:
+        marks = {c for cell in cells.tolist() if isinstance(cell, str) for c in ".," if c in cell}
+        roles = ((",", "commas are decimal marks"), (".", "points separate thousands"))
+        said = [role for c, role in roles if c in marks]
     if read.percent and domain == "unit":
         said.append("per cent, divided by 100")
     if read.errors:

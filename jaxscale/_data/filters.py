@@ -10,6 +10,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.text import parse_number, quoted
 from jaxscale._data.cells import MISSING, is_missing, read_numbers
 from jaxscale._data.columns import existing
+from jaxscale._data.decimals import POINT, table_marks
 
 _COMPARISONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "<=": np.less_equal,
@@ -38,7 +39,7 @@ def holds(frame: pd.DataFrame, text: str, rows: np.ndarray, what: str = "filter"
     """
     column, operator, value = _comparison(text, list(frame.columns), what)
     operand, literal = None, _unquoted(value)
-    values, is_text = read_numbers(frame[column])
+    values, is_text = read_numbers(frame[column], table_marks(frame).get(column, POINT))
     if literal == value:
         literal = "" if value.lower() in MISSING else value
         try:

@@ -12,6 +12,7 @@ from jaxscale._base.text import listed, quoted
 from jaxscale._base.validation import check_choice
 from jaxscale._data.cells import DOMAINS, complete, read_cells
 from jaxscale._data.columns import Column, choose
+from jaxscale._data.decimals import table_marks
 from jaxscale._data.filters import passing
 from jaxscale._data.notes import duplicate_note, group_notes, number_notes, repeated_rows
 from jaxscale._data.runs_file import RunsRecord
@@ -36,13 +37,14 @@ def read_fields(
     """The fields of `Runs`, for the options of `Runs.from_frame`."""
     rows = _numbered(frame, row_numbers)
     _check(on_bad, loss_unit, domains or {})
+    marks = table_marks(frame)
     filters = (where,) if isinstance(where, str) else tuple(where)
     keep = passing(frame, filters, rows)
     frame, rows = (frame, rows) if keep.all() else (frame[keep], rows[keep])
 
     asked: dict[str, Column] = {**dict.fromkeys(_NAMED), **columns}
     chosen = choose(list(frame.columns), asked, response, weights, run)
-    cells = read_cells(frame, rows, chosen, domains or {}, drop=on_bad == "drop")
+    cells = read_cells(frame, rows, chosen, domains or {}, drop=on_bad == "drop", marks=marks)
     if loss_unit == "bits" and cells.units.get("loss") == "nats":
         raise InputError(
             f"cells of column {listed([chosen.columns['loss']])} say nats: leave {flag('loss_unit')} bits out"

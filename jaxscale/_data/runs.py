@@ -109,8 +109,8 @@ class Runs:
         row_numbers  row numbers of the source, where `frame` is a part of it; by default 1, 2, ...
         columns      any other variable by its symbol, U="unique_tokens"; a list of columns makes a vector
 
-        Cells of text are read as people write them (`70B`, `1.4T tokens`, `5.76×10^23`, `4.283 ± 0.003`); how is in
-        the record.
+        Cells of text are read as people write them (`70B`, `1.4T tokens`, `5.76×10^23`, `4.283 ± 0.003`), with the
+        decimal mark that the whole table shows; how is in the record, and what may be read in two ways is refused.
         Only columns in use are checked. A recognised U, or a recognised C beside N and D, is left out where it has a
         bad cell. Raises InputError. Warns (`DataWarning`) of rows dropped and of what looks unintended, and
         (`PrecisionWarning`) of columns in float16.

@@ -19,6 +19,7 @@ import pandas as pd
 
 from jaxscale._base.errors import InputError, MissingExtraError
 from jaxscale._base.text import PATH_LIMIT, inert, listed, parse_number, plural, quoted, some
+from jaxscale._data.decimals import MARKS, table_marks
 
 MAX_BYTES, MAX_JSON_BYTES = 1024**3, 256 * 1024**2  # JSON takes some twenty times its size while it is read
 MAX_ROWS, MAX_CELLS = 20_000_000, 20_000_000  # a cell of text takes about 130 bytes
@@ -118,6 +119,7 @@ def _table(data: bytes, kind: str, shown: str) -> pd.DataFrame:
         frame = _delimited(data, first, kind, shown)
     if not len(frame):
         raise InputError(f"{shown} has a header but no rows")
+    frame.attrs[MARKS] = table_marks(frame)
     return frame
 
 

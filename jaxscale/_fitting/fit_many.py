@@ -14,6 +14,7 @@ from jaxscale._base.devices import workers
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import inert, plural, quoted
 from jaxscale._base.validation import Progress
+from jaxscale._data.decimals import MARKS, table_marks
 from jaxscale._data.runs import Runs, read_quietly
 from jaxscale._data.tables import read_frame
 from jaxscale._fitting.fit_stack import fit_stack, make_result
@@ -258,6 +259,7 @@ def _groups(data: Any, by: str | tuple[str, ...]) -> list[Group] | Iterator[Grou
             there = ", ".join(inert(c) for c in frame.columns)
             raise InputError(f"there is no column {quoted(name)} to group by; the table has {there}")
     frame = frame.reset_index(drop=True)
+    frame.attrs[MARKS] = table_marks(frame)  # groups are read alike
     column = by if isinstance(by, str) else list(by)
     parts = frame.groupby(column, sort=False, dropna=False, observed=True)
     return list(_distinct(_given(key, rows, by, rows.index.to_numpy() + 1) for key, rows in parts))

@@ -1,0 +1,143 @@
+"""Which mark of a column is the decimal one: found from whole columns and the whole table, never from one cell."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxscale._data.quantities import split_error
+
+SEPARATOR, MARKS = "jaxscale.separator", "jaxscale.marks"  # what `attrs` of a frame says of its file and its columns
+POINT, COMMA = ".", ","
+UNSETTLED = "?"  # a comma before three digits may be either mark; so may a point
+SOME_COMMAS = "?,"  # points are decimal marks, but a comma before three digits may be either mark
+
+# What cells show. A comma or a point before the last three digits, as in 3,144, can be either mark: OPEN_COMMA and
+# OPEN_POINT. GROUPED beside a mark: the other one separates thousands for certain, as in 1,000,000.
+_OPEN_COMMA, _OPEN_POINT, _GROUPED = "open comma", "open point", "grouped "
+_CELL = re.compile(
+    r"""[+−-]?(?P<digits>[0-9]*(?:[.,][0-9]+)+)
+        (?P<exponent>[eE][+-]?[0-9]+|[ ]?[×x*][ ]?10[\^⁺⁻⁰¹²³⁴-⁹].*)?
+        (?:\s?(?:bn|tn|[kmbgtq]))?\s*(?:%|tokens?|params?|parameters?|flops?|nats?)?""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_SPACES = re.compile("(?<=[0-9])[ '’\u00a0\u2007\u2009\u202f](?=[0-9]{3})")
+_SWAPPED = str.maketrans(".,", ",.")
+
+
+def table_marks(frame: pd.DataFrame) -> Mapping[str, str]:
+    """The decimal mark of each column whose cells do not plainly have points.
+
+    COMMA, POINT (every comma could be either mark, and other columns settle that it separates thousands), UNSETTLED or
+    SOME_COMMAS. A column alone decides where it can; then the rest of the table; then semicolons between the cells of
+    the file, which go with decimal commas. A frame that was cut out of another keeps the marks of the whole.
+    """
+    if isinstance(kept := frame.attrs.get(MARKS), Mapping):
+        return kept
+    if not any(_odd(cell) for name in frame.columns if not _typed(frame[name]) for cell in frame[name].tolist()):
+        return {}
+    signs = {name: _signs(frame[name].tolist()) for name in frame.columns if not _typed(frame[name])}
+    marks = {name: mark for name, shown in signs.items() if (mark := _of_column(shown))}
+    strong = {mark for mark in marks.values() if mark in (POINT, COMMA)}
+    strong |= {POINT for name in frame.columns if _has_fractions(frame[name])}
+    strong |= {POINT, COMMA} if SOME_COMMAS in marks.values() else set()
+    semicolons = frame.attrs.get(SEPARATOR) == ";"
+    some_points = any(shown == {_OPEN_POINT} for shown in signs.values())
+    settled = {name: mark for name, mark in marks.items() if mark != POINT}
+    for name, shown in signs.items():
+        if shown == {_OPEN_COMMA}:
+            settled[name] = _of_open_commas(strong, semicolons, some_points)
+        elif shown == {_OPEN_POINT} and COMMA in strong:
+            settled[name] = UNSETTLED if POINT in strong else COMMA
+    return settled
+
+
+def _of_column(shown: set[str]) -> str:
+    """The mark that the cells of one column settle, or "" where they do not."""
+    marks = {sign.removeprefix(_GROUPED) for sign in shown} & {POINT, COMMA}
+    if marks == {COMMA}:
+        return SOME_COMMAS if _OPEN_POINT in shown and _GROUPED + COMMA not in shown else COMMA
+    if marks == {POINT}:
+        return SOME_COMMAS if _OPEN_COMMA in shown and _GROUPED + POINT not in shown else POINT
+    return SOME_COMMAS if marks or {_OPEN_COMMA, _OPEN_POINT} <= shown else ""
+
+
+def _of_open_commas(strong: set[str], semicolons: bool, some_points: bool) -> str:
+    """The mark of a column in which every comma could be either, by what else there is."""
+    points = POINT in strong or (some_points and COMMA not in strong)
+    commas = COMMA in strong or (semicolons and not strong) or (semicolons and points)
+    return UNSETTLED if points == commas else POINT if points else COMMA
+
+
+def _signs(cells: Iterable[Any]) -> set[str]:
+    """What the cells of a column show of its decimal mark."""
+    cells = list(cells)
+    texts = {cell for cell in cells if isinstance(cell, str)}
+    numbers_too = any(
+        isinstance(cell, (int, float)) and cell == cell for cell in cells
+    )  # read by somebody, with points
+    return ({POINT} if numbers_too else set()) | {
+        sign for cell in texts for part in split_error(cell) if (sign := _sign(part))
+    }
+
+
+def _sign(text: str) -> str:
+    """What one number shows: a mark, with or without _GROUPED, an open one, or nothing."""
+    match = _CELL.fullmatch(_SPACES.sub("", text.strip()))
+    if match is None:
+        return ""
+    head, *groups = re.split("[.,]", match["digits"])
+    marks = [c for c in match["digits"] if c in ".,"]
+    other = {POINT: COMMA, COMMA: POINT}
+    starts = 1 <= len(head) <= 3 and head[0] != "0"
+    if len(marks) == 1:
+        if starts and len(groups[0]) == 3 and not match["exponent"]:
+            return _OPEN_COMMA if marks == [COMMA] else _OPEN_POINT
+        return marks[0]
+    last = other[marks[0]]  # the decimal mark, where there is one
+    thousands = groups[:-1] if marks[-1] == last else groups
+    if not starts or set(marks[:-1]) != {marks[0]} or any(len(group) != 3 for group in thousands):
+        return ""
+    return _GROUPED + last
+
+
+def is_open(text: str, mark: str) -> bool:
+    """Whether a cell may be read in two ways, in a column with this mark."""
+    open_ones = {UNSETTLED: {_OPEN_COMMA, _OPEN_POINT}, SOME_COMMAS: {_OPEN_COMMA}}.get(mark, set())
+    return bool(open_ones) and bool(open_ones & {_sign(part) for part in split_error(text)})
+
+
+def with_points(text: str) -> str:
+    """A cell with decimal commas, its marks exchanged."""
+    return text.translate(_SWAPPED)
+
+
+def both_ways(text: str) -> str:
+    """What is wrong with a cell that may be read in two ways, and how to mend it."""
+    mark, name = (",", "comma") if "," in text else (".", "point")
+    decimal, whole = text.strip()[:30].replace(mark, "."), text.strip()[:30].replace(mark, "")
+    return f"whose {name} may be a decimal mark or separate thousands: write {decimal} or {whole}, in the whole column"
+
+
+def _odd(cell: Any) -> bool:
+    return isinstance(cell, str) and ("," in cell or cell.count(".") > 1)
+
+
+def _typed(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_datetime64_any_dtype(column.dtype)
+
+
+def _has_fractions(column: pd.Series) -> bool:
+    """Whether a column holds floats that are not whole: whoever made them read points."""
+    if _typed(column):
+        values = (
+            column.to_numpy(dtype=np.float64, na_value=np.nan) if pd.api.types.is_float_dtype(column.dtype) else 0.0
+        )
+        return bool(np.any(np.isfinite(values) & (values != np.round(values))))
+    return any(isinstance(cell, float) and cell == cell and not _whole(cell) for cell in column.tolist())
+
+
+def _whole(cell: Any) -> bool:
+    return cell in (float("inf"), float("-inf")) or cell == int(cell)

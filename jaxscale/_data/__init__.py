@@ -1,7 +1,7 @@
 """A table becomes checked `Runs`, with a record of how.
 
-Read `tables` (any file becomes a frame), `columns` (which column means what), `cells` (numbers, and what is wrong
-with them), `quantities` (units and errors in cells), `decimals` (commas and points), `filters`, `notes` (what looks
-odd), `reading` (all of these in their order), `runs`, `runs_file` (the record, and runs in a file). `wording` spells
-options for messages. Knows no law.
+Read `tables` (any file becomes a frame: `encodings`, `separators`), `columns` (which column means what), `cells`
+(numbers, and what is wrong with them), `quantities` (units and errors in cells), `decimals` (commas and points),
+`filters`, `notes` (what looks odd), `reading` (all of these in their order), `runs`, `runs_file` (the record, and runs
+in a file). `wording` spells options for messages. Knows no law.
 """

@@ -16,6 +16,7 @@ from jaxscale._data.decimals import table_marks
 from jaxscale._data.filters import passing
 from jaxscale._data.notes import duplicate_note, group_notes, number_notes, repeated_rows
 from jaxscale._data.runs_file import RunsRecord
+from jaxscale._data.separators import LAYOUT
 from jaxscale._data.wording import flag
 
 _NAMED = ("N", "D", "C", "loss")  # in this order before other variables
@@ -38,6 +39,7 @@ def read_fields(
     rows = _numbered(frame, row_numbers)
     _check(on_bad, loss_unit, domains or {})
     marks = table_marks(frame)
+    layout = {"layout": str(frame.attrs[LAYOUT])} if LAYOUT in frame.attrs else {}
     filters = (where,) if isinstance(where, str) else tuple(where)
     keep = passing(frame, filters, rows)
     frame, rows = (frame, rows) if keep.all() else (frame[keep], rows[keep])
@@ -65,7 +67,7 @@ def read_fields(
     record = RunsRecord(
         columns=kept,
         guessed=tuple(symbol for symbol in kept if symbol in chosen.guessed),
-        conventions=_said(cells.conventions, rivals, units, completed, cells.said),
+        conventions=_said(cells.conventions, rivals, units, completed, cells.said, layout),
         dropped=cells.dropped,
         filters=filters,
         filtered=int((~keep).sum()),

@@ -9,8 +9,8 @@ import os
 import sys
 import warnings
 import zlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,15 @@ import numpy as np
 import pandas as pd
 
 from jaxscale._base.errors import InputError, MissingExtraError
-from jaxscale._base.text import PATH_LIMIT, inert, listed, parse_number, plural, quoted, some
-from jaxscale._data.decimals import MARKS, table_marks
+from jaxscale._base.text import PATH_LIMIT, inert, quoted
+from jaxscale._data.decimals import MARKS, SEPARATOR, table_marks
+from jaxscale._data.encodings import as_utf8
+from jaxscale._data.separators import LAYOUT, TableLayout, header_of, layout_of, row_of, unframed, unique
 
 MAX_BYTES, MAX_JSON_BYTES = 1024**3, 256 * 1024**2  # JSON takes some twenty times its size while it is read
 MAX_ROWS, MAX_CELLS = 20_000_000, 20_000_000  # a cell of text takes about 130 bytes
 _ROWS_AT_ONCE = 65_536
+_ENOUGH_FOR_LAYOUT = 2**18
 
 _KINDS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".json": "json", ".jsonl": "lines", ".ndjson": "lines"}
 _KINDS |= {".parquet": "parquet", ".pq": "parquet"}
@@ -33,8 +36,10 @@ def read_frame(source: Any) -> pd.DataFrame:
     """The table in a file, on standard input ("-") or in a file object; a frame passes through.
 
     CSV, TSV, JSON lines, JSON (a list of rows, or columns) and Parquet (extra `io`), each also gzipped, by the ending
-    of the name or else by the content. Text cells stay as written; nothing is taken for a number or for missing here.
-    A pandas index without a name (an empty first column name) may stay. At most 1 GiB (256 MiB of JSON), 20 million
+    of the name or else by the content. Cells of text may be separated by commas, tabs, semicolons or pipes (Markdown
+    tables too), below comment lines, in UTF-8, UTF-16 or cp1252; `attrs` says what was found. They stay as written:
+    nothing is taken for a number or for missing here. A pandas index without a name (an empty first column name) may
+    stay. At most 1 GiB (256 MiB of JSON), 20 million
     rows and 20 million cells, which takes some 3 GB while it is read. Raises InputError, and MissingExtraError for
     Parquet without pyarrow.
     """
@@ -95,17 +100,8 @@ def _table(data: bytes, kind: str, shown: str) -> pd.DataFrame:
         return _parquet(data, shown)
     if data[:2] == b"PK":
         raise InputError(f"{shown} is an Excel workbook or another zip archive; save the sheet as CSV")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(f"{shown} is UTF-16 text; save it as UTF-8")
-    if b"\0" in data:
-        raise InputError(f"{shown} is binary, not a table of text; CSV, TSV, JSON lines and Parquet can be read")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{shown} is not UTF-8 text: byte 0x{data[error.start]:02x} in line {line}; save it as UTF-8"
-        ) from None
+    data, encoding = as_utf8(data, shown)
+    text = data.decode("utf-8-sig")
     if not text.strip():
         raise InputError(f"{shown} is empty")
     is_json = kind in ("json", "lines") or (not kind and text[:1000].lstrip()[:1] in ("[", "{"))
@@ -114,20 +110,24 @@ def _table(data: bytes, kind: str, shown: str) -> pd.DataFrame:
     if is_json:
         frame = _json(text, kind, shown)
     else:
-        first = text[: 2**20].lstrip("\r\n").splitlines()[0]
+        layout = layout_of(text[:_ENOUGH_FOR_LAYOUT], kind, shown, cut=len(text) > _ENOUGH_FOR_LAYOUT)
         del text  # a second copy of a large file
-        frame = _delimited(data, first, kind, shown)
+        frame = _delimited(data, layout, shown)
+        frame.attrs |= {SEPARATOR: layout.separator} | ({LAYOUT: layout.said} if layout.said else {})
+    frame.attrs[MARKS] = table_marks(frame)
+    if encoding:
+        frame.attrs[LAYOUT] = ", ".join([*filter(None, [frame.attrs.get(LAYOUT)]), f"read as {encoding}"])
     if not len(frame):
         raise InputError(f"{shown} has a header but no rows")
-    frame.attrs[MARKS] = table_marks(frame)
     return frame
 
 
-def _delimited(data: bytes, first: str, kind: str, shown: str) -> pd.DataFrame:
-    """The table in UTF-8 text, cell by cell, with its first line for a hint of the separator."""
-    delimiter = "\t" if kind == "tsv" or ("," not in first and "\t" in first) else ","
+def _delimited(data: bytes, layout: TableLayout, shown: str) -> pd.DataFrame:
+    """The table in UTF-8 text, cell by cell."""
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
-    reader = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=True)
+    above = sum(1 for _ in islice(text, layout.skipped))
+    quoting = csv.QUOTE_NONE if layout.framed else csv.QUOTE_MINIMAL
+    reader = csv.reader(text, delimiter=layout.separator, strict=True, skipinitialspace=True, quoting=quoting)
     header: list[str] = []
     rows: list[list[str]] = []
     parts: list[np.ndarray] = []  # lists of lists take three times the memory
@@ -136,14 +136,12 @@ def _delimited(data: bytes, first: str, kind: str, shown: str) -> pd.DataFrame:
         for cells in reader:
             if not cells or (len(cells) == 1 and not cells[0].strip()):
                 continue
-            if not header:
-                header = _header(cells, shown)
+            if (kept := unframed(cells, layout, bool(header) and not count)) is None:
                 continue
-            if len(cells) != len(header):
-                raise InputError(
-                    f"{shown}: line {reader.line_num} has {plural(len(cells), 'cell')} where the header has "
-                    f"{len(header)}; put quotes around a cell that holds the separator, or fill the row up"
-                )
+            if not header:
+                header = header_of(kept, shown)
+                continue
+            cells = row_of(kept, header, above + reader.line_num, shown)
             rows.append(cells)
             count += 1
             if count > MAX_ROWS or count * len(header) > MAX_CELLS:
@@ -152,36 +150,9 @@ def _delimited(data: bytes, first: str, kind: str, shown: str) -> pd.DataFrame:
                 parts.append(np.array(rows, dtype=object))
                 rows = []
     except csv.Error as error:
-        raise InputError(f"{shown}: line {reader.line_num} cannot be read: {inert(error)}") from None
+        raise InputError(f"{shown}: line {above + reader.line_num} cannot be read: {inert(error)}") from None
     parts.append(np.array(rows, dtype=object).reshape(len(rows), len(header)))
     return pd.DataFrame(np.concatenate(parts), columns=pd.Index(header))
-
-
-def _header(cells: list[str], shown: str) -> list[str]:
-    names = [cell.strip() for cell in cells]
-    if len(names) == 1 and ";" in names[0]:
-        raise InputError(f"{shown}: columns seem to be separated by ';'; save it with commas or tabs")
-    empty = [i + 1 for i, name in enumerate(names) if not name and i]
-    if empty or names == [""]:
-        raise InputError(f"{shown}: column{'s' * (len(empty) > 1)} {some(empty or [1])} of the header has no name")
-    if all(_is_number(name) for name in names):
-        raise InputError(f"{shown}: the first line holds numbers ({listed(names, 3)}); it must name the columns")
-    _unique(names, shown)
-    return names
-
-
-def _is_number(text: str) -> bool:
-    try:
-        parse_number(text)
-    except InputError:
-        return False
-    return True
-
-
-def _unique(names: Sequence[str], shown: str) -> None:
-    repeated = [name for name, times in Counter(names).items() if times > 1]
-    if repeated:
-        raise InputError(f"{shown} has more than one column called {listed(repeated)}; give each its own name")
 
 
 def _json(text: str, kind: str, shown: str) -> pd.DataFrame:
@@ -227,7 +198,7 @@ def _json_lines(text: str, shown: str) -> list[Any]:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    _unique([name for name, _ in pairs], "a JSON object")
+    unique([name for name, _ in pairs], "a JSON object")
     return dict(pairs)
 
 
@@ -290,7 +261,7 @@ def as_frame(table: Any) -> pd.DataFrame:
     if len(frame) > MAX_ROWS:
         raise InputError(_too_many(kind))
     labels = [str(label) for label in frame.columns]
-    _unique(labels, kind)
+    unique(labels, kind)
     return frame if all(isinstance(label, str) for label in frame.columns) else frame.set_axis(labels, axis=1)
 
 

@@ -1,0 +1,177 @@
+"""How a table of text is laid out: what separates its cells, where its header is, and which cells are only frame."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import listed, parse_number, plural, some
+
+_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "pipes"}
+_SAMPLED = 30  # records by which the separator is found
+_DECLARED = re.compile(r"sep=([,;\t|])\s*", re.IGNORECASE)  # the first line of some spreadsheets
+LAYOUT = "jaxscale.layout"  # what `attrs` of a frame says of its file
+_RULE = re.compile(r"\s*:?-+:?\s*")
+
+
+@dataclass(frozen=True)
+class TableLayout:
+    """The separator of a table, the lines before its header, whether pipes frame its rows, and what is said of it."""
+
+    separator: str
+    skipped: int = 0
+    framed: bool = False
+    said: str = ""
+
+
+def layout_of(text: str, kind: str, shown: str, *, cut: bool = False) -> TableLayout:
+    """The layout of a table by the first part of its text, `cut` where there is more; `kind` is what the name of the
+    file says, or empty.
+
+    Lines before the header that begin with "#" are comments, unless the last of them is the header itself: as many
+    cells as the line after it, which holds a number. Raises InputError where two separators would do.
+    """
+    lines = list(io.StringIO(text, newline=""))  # the lines that are counted when it is read
+    lines = lines[:-1] if cut and len(lines) > 1 else lines
+    start = 0
+    while start < len(lines) - 1 and not lines[start].strip():
+        start += 1
+    declared = _DECLARED.fullmatch(lines[start]) if start < len(lines) - 1 else None
+    first = start + 1 if declared else start
+    while first < len(lines) - 1 and (not lines[first].strip() or lines[first].startswith("#")):
+        first += 1
+    comments = [i for i in range(start, first) if lines[i].startswith("#")]
+    if comments:
+        header, row = ([_shape(line, c) for c in _SEPARATORS] for line in (lines[comments[-1]], lines[first]))
+        if any(a == b > 1 for a, b in zip(header, row, strict=True)) and _holds_number(lines[first]):
+            first = comments.pop()
+    said = [plural(len(comments), "comment line") + " before the header"] if comments else []
+    body = lines[first:]
+    framed = body[0].strip().startswith("|") and body[0].strip().endswith("|") and body[0].strip() != "|"
+    separator = "|" if framed else declared[1] if declared else _separator(body, kind, shown)
+    if separator == "|":
+        ruled = len(body) > 1 and bool(re.fullmatch(r"[\s|:-]*-[\s|:-]*", body[1]))
+        said.append("a Markdown table" if framed or ruled else "separated by pipes")
+    elif separator == ";":
+        said.append("separated by semicolons")
+    return TableLayout(separator, first, framed, ", ".join(said))
+
+
+def _separator(lines: Sequence[str], kind: str, shown: str) -> str:
+    """The separator that cuts the first records into equally many cells."""
+    if kind == "tsv":
+        return "\t"
+    widths = {c: width for c in _SEPARATORS if (width := _width(lines, c)) > 1}
+    usual = "\t" if "," not in lines[0] and "\t" in lines[0] else ","
+    if usual in widths:
+        wider = [c for c, width in widths.items() if width > widths[usual]]
+        if wider:
+            raise InputError(
+                f"{shown}: its cells may be separated by {_SEPARATORS[usual]} ({plural(widths[usual], 'column')}) or "
+                f"by {_SEPARATORS[wider[0]]} ({widths[wider[0]]}); put quotes around cells that hold either, or save "
+                "it with tabs under a name that ends in .tsv"
+            )
+        return usual
+    if len(widths) == 1:
+        return next(iter(widths))
+    if widths:
+        raise InputError(
+            f"{shown}: its cells may be separated by {' or '.join(_SEPARATORS[c] for c in widths)}; save it with commas"
+        )
+    spaced = [len(line.split()) for line in lines[:_SAMPLED] if line.strip()]
+    if len(spaced) > 1 and len(set(spaced)) == 1 and spaced[0] > 1 and not any(c in lines[0] for c in _SEPARATORS):
+        raise InputError(f"{shown}: columns seem to be separated by spaces; save it with commas or tabs")
+    if usual not in lines[0]:
+        return max(";|", key=lines[0].count) if any(c in lines[0] for c in ";|") else usual
+    return usual
+
+
+def _width(lines: Sequence[str], separator: str) -> int:
+    """How many cells each of the first records has, up to trailing empty ones; 0 where they differ."""
+    try:
+        records = list(islice(_records(lines, TableLayout(separator)), _SAMPLED))
+    except csv.Error:
+        return 0
+    records = [cells for cells in records if any(cell.strip() for cell in cells)]
+    if len(records) > 2 and all(map(_RULE.fullmatch, records[1])):
+        del records[1]
+    widths = set(map(_used, records[:1]))
+    widths |= {len(cells) for cells in records[1:] if len(cells) < max(widths) or _used(cells) > max(widths)}
+    return widths.pop() if len(widths) == 1 else 0
+
+
+def _used(cells: Sequence[str]) -> int:
+    """How many cells there are up to the last that is not blank."""
+    return max((i + 1 for i, cell in enumerate(cells) if cell.strip()), default=0)
+
+
+def _shape(line: str, separator: str) -> int:
+    return line.count(separator) + 1
+
+
+def _holds_number(line: str) -> bool:
+    return any(is_number(cell) for cell in re.split(r"[,;\t|]", line))
+
+
+def _records(lines: Sequence[str], layout: TableLayout) -> Iterator[list[str]]:
+    yield from csv.reader(lines, delimiter=layout.separator, strict=True, skipinitialspace=True)
+
+
+def unframed(cells: list[str], layout: TableLayout, below_header: bool) -> list[str] | None:
+    """The cells of a record without the frame of a Markdown table; None for the rule below its header."""
+    if layout.separator != "|":
+        return cells
+    cells = [cell.strip() for cell in cells]
+    if layout.framed:
+        cells = cells[1:] if not cells[0] else cells
+        cells = cells[:-1] if cells and not cells[-1] else cells
+    return None if below_header and cells and all(map(_RULE.fullmatch, cells)) else cells
+
+
+def header_of(cells: list[str], shown: str) -> list[str]:
+    """The names of the columns, without trailing ones that are empty. Raises InputError."""
+    names = [cell.strip() for cell in cells]
+    names = names[: max(_used(names), 1)]
+    empty = [i + 1 for i, name in enumerate(names) if not name and i]
+    if empty or names == [""]:
+        several = len(empty) > 1
+        raise InputError(
+            f"{shown}: column{'s' * several} {some(empty or [1])} of the header {'have' if several else 'has'} no name"
+        )
+    if all(map(is_number, names)):
+        raise InputError(f"{shown}: the first line holds numbers ({listed(names, 3)}); it must name the columns")
+    unique(names, shown)
+    return names
+
+
+def row_of(cells: list[str], header: Sequence[str], line: int, shown: str) -> list[str]:
+    """The cells of a row, as many as the header has names; blank ones beyond it are left out. Raises InputError."""
+    width = len(header)
+    if len(cells) == width:
+        return cells
+    if len(cells) > width >= _used(cells):
+        return cells[:width]
+    raise InputError(
+        f"{shown}: line {line} has {plural(len(cells), 'cell')} where the header has "
+        f"{width}; put quotes around a cell that holds the separator, or fill the row up"
+    )
+
+
+def unique(names: Sequence[str], shown: str) -> None:
+    """Raises InputError where two columns have one name."""
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    if repeated:
+        raise InputError(f"{shown} has more than one column called {listed(repeated)}; give each its own name")
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell is a number as `parse_number` reads it."""
+    try:
+        parse_number(text)
+    except InputError:
+        return False
+    return True

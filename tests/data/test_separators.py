@@ -1,0 +1,130 @@
+"""Layouts of tables of text: separators, Markdown, comment lines, trailing columns; and all of them together."""
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxscale._base.errors import InputError
+from jaxscale._data import tables
+from jaxscale._data.runs import Runs, read_runs
+from jaxscale._data.separators import LAYOUT, layout_of
+from jaxscale._data.tables import read_frame
+
+# Tables of a few made-up rows are doubtful by nature; what is warned of has tests in test_reading.py.
+pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
+
+
+@pytest.mark.parametrize(
+    ("text", "cells", "said"),
+    [
+        ("a,b\n1,2\n", [["1", "2"]], ""),
+        ("a;b\n1,5;2\n", [["1,5", "2"]], "separated by semicolons"),
+        ("a|b\n1|2\n", [["1", "2"]], "separated by pipes"),
+        ("a|b\n---|---\n1|2\n", [["1", "2"]], "a Markdown table"),
+        ("| a | b |\n|:--|--:|\n| 1 | 2 |\n| - | |\n", [["1", "2"], ["-", ""]], "a Markdown table"),
+        ('\n\n  | a | b |\n  |---|---|\n  | 1 | "2 |\n', [["1", '"2']], "a Markdown table"),
+        ("sep=;\na;b\n1;2\n", [["1", "2"]], "separated by semicolons"),
+        ("# note\na,b\n1,2\n", [["1", "2"]], "1 comment line before the header"),
+        ("# x, y\n# z\n\na,b\n1,2\n", [["1", "2"]], "2 comment lines before the header"),
+        ("a,b,,\n1,2,,\n3,4, ,\n", [["1", "2"], ["3", "4"]], ""),
+        ("a,b\n1,2,\n", [["1", "2"]], ""),
+        ("a\tb (x, y)\n1\t2\n", [["1", "2"]], ""),
+        ("a;b, c\n1;2\n", [["1", "2"]], "separated by semicolons"),
+        ("a,b|c\n1,2\n", [["1", "2"]], ""),
+        ("a\n1\n", [["1"]], ""),
+        ('a,b\n"1\n# no comment",2\n', [["1\n# no comment", "2"]], ""),
+    ],
+)
+def test_layouts(text: str, cells: list[list[str]], said: str) -> None:
+    for ends in ("\n", "\r\n"):
+        frame = read_frame(io.BytesIO(text.replace("\n", ends).encode()))
+        assert frame.to_numpy().tolist() == [[cell.replace("\n", ends) for cell in row] for row in cells]
+        assert frame.attrs.get(LAYOUT, "") == said
+
+
+def test_a_header_that_begins_with_the_mark_of_comments_stays_the_header() -> None:
+    assert list(read_frame(io.StringIO("#,loss\n1,3.0\n")).columns) == ["#", "loss"]
+    assert list(read_frame(io.StringIO("# made by hand\n# N,loss\n1,3.0\n")).columns) == ["# N", "loss"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b;c;d\n1,2;3;4\n", r"separated by commas \(2 columns\) or by semicolons \(3\); put quotes around"),
+        ("a;b|c\n1;2|3\n", "separated by semicolons or pipes; save it with commas"),
+        ("a  b\n1  2\n", "separated by spaces; save it with commas or tabs"),
+        ("a,b,,\n1,2,,3\n", "line 2 has 4 cells where the header has 2"),
+        ("# note\n\na,b\n1,2,3\n", "line 4 has 3 cells where the header has 2"),
+        ("a;b\n1;2;3\n", "line 2 has 3 cells where the header has 2"),
+        ("| a | b |\n|---|---|\n| 1 |\n", "line 3 has 1 cell where the header has 2"),
+        ("a,,,b\n1,2,3,4\n", "columns 2, 3 of the header have no name"),
+        (",,\n1,2,3\n", "column 1 of the header has no name"),
+        ("| a | b |\n|---|---|\n", "has a header but no rows"),
+        ("sep=;\n", "has a header but no rows"),
+        ("sep=;\na;b\n", "has a header but no rows"),
+        ("sep=;\n\n#\n", "has a header but no rows"),
+        ("# only notes\n# and more\n", "has a header but no rows"),
+    ],
+)
+def test_what_is_no_table_is_named(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_frame(io.StringIO(text))
+
+
+def test_a_large_table_is_judged_by_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "# note\na;b\n" + "1,5;2\n" * 100
+    for enough in range(30, 60):
+        monkeypatch.setattr(tables, "_ENOUGH_FOR_LAYOUT", enough)
+        assert read_frame(io.StringIO(text)).shape == (100, 2)
+
+
+@given(st.text(alphabet='#,;|\t -:"ab1\n\r', max_size=60))
+def test_any_text_has_a_layout_or_a_sentence(text: str) -> None:
+    try:
+        assert layout_of("sep=;\n" * text.startswith("a") + text + "x", "", "file").separator in ",;|\t"
+    except InputError as error:
+        assert str(error).startswith("file")  # noqa: PT017 - a layout may also come out
+
+
+_VALUES = [(1.5e8, 2e9, 3.1445), (2.5e8, 4e9, 2.9), (1.25e9, 8e9, 2.8), (7e10, 1.4e12, 1.9995)]
+_SEPARATED = [
+    (",", "."),
+    ("\t", "."),
+    (";", "."),
+    ("|", "."),
+    ("\t", ","),
+    (";", ","),
+    ("|", ","),
+    ("md", "."),
+    ("md", ","),
+]
+
+
+@given(
+    st.sampled_from(_SEPARATED),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
+    st.sampled_from(["", "'", "\u00a0"]),
+    st.sampled_from(["", " tokens"]),
+    st.sampled_from(["", " nats", " ± 0{}004"]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.integers(0, 2),
+    st.booleans(),
+)
+def test_every_layout_mark_encoding_and_unit_gives_the_same_runs(
+    separated: tuple[str, str], encoding: str, thousands: str, tokens: str, nats: str, end: str, notes: int, empty: bool
+) -> None:
+    separator, decimal = separated
+    rows = [["params", "tokens", "loss", "±SE"]]
+    for n, d, loss in _VALUES:
+        counts = [f"{x:,.0f}".replace(",", thousands) for x in (n, d)]
+        rows.append([counts[0], counts[1] + tokens, f"{loss}".replace(".", decimal) + nats.format(decimal), "café"])
+    if separator == "md":
+        lines = [f"| {' | '.join(row)} |" for row in rows]
+        lines.insert(1, "|---|---|---:|---|")
+    else:
+        lines = [separator.join(row + ["", ""] * empty) for row in rows]
+    text = "".join(line + end for line in ["# made up"] * notes + lines)
+    wanted = Runs.from_frame({name: [row[i] for row in _VALUES] for i, name in enumerate(["params", "tokens", "loss"])})
+    assert read_runs(io.BytesIO(text.encode(encoding))).sha256 == wanted.sha256

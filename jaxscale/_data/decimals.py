@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from jaxscale._data.quantities import split_error
@@ -41,7 +40,6 @@ def table_marks(frame: pd.DataFrame) -> Mapping[str, str]:
     signs = {name: _signs(frame[name].tolist()) for name in frame.columns if not _typed(frame[name])}
     marks = {name: mark for name, shown in signs.items() if (mark := _of_column(shown))}
     strong = {mark for mark in marks.values() if mark in (POINT, COMMA)}
-    strong |= {POINT for name in frame.columns if _has_fractions(frame[name])}
     strong |= {POINT, COMMA} if SOME_COMMAS in marks.values() else set()
     semicolons = frame.attrs.get(SEPARATOR) == ";"
     some_points = any(shown == {_OPEN_POINT} for shown in signs.values())
@@ -75,12 +73,10 @@ def _signs(cells: Iterable[Any]) -> set[str]:
     """What the cells of a column show of its decimal mark."""
     cells = list(cells)
     texts = {cell for cell in cells if isinstance(cell, str)}
-    numbers_too = any(
-        isinstance(cell, (int, float)) and cell == cell for cell in cells
-    )  # read by somebody, with points
-    return ({POINT} if numbers_too else set()) | {
-        sign for cell in texts for part in split_error(cell) if (sign := _sign(part))
-    }
+    signs = {sign for cell in texts for part in split_error(cell) if (sign := _sign(part))}
+    if signs and any(isinstance(cell, (int, float)) and cell == cell for cell in cells):
+        signs.add(POINT)  # whoever made numbers of these left the others as they are
+    return signs
 
 
 def _sign(text: str) -> str:
@@ -127,17 +123,3 @@ def _odd(cell: Any) -> bool:
 
 def _typed(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_datetime64_any_dtype(column.dtype)
-
-
-def _has_fractions(column: pd.Series) -> bool:
-    """Whether a column holds floats that are not whole: whoever made them read points."""
-    if _typed(column):
-        values = (
-            column.to_numpy(dtype=np.float64, na_value=np.nan) if pd.api.types.is_float_dtype(column.dtype) else 0.0
-        )
-        return bool(np.any(np.isfinite(values) & (values != np.round(values))))
-    return any(isinstance(cell, float) and cell == cell and not _whole(cell) for cell in column.tolist())
-
-
-def _whole(cell: Any) -> bool:
-    return cell in (float("inf"), float("-inf")) or cell == int(cell)

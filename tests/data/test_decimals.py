@@ -1,5 +1,8 @@
 """Decimal commas and thousands: whole columns and whole tables decide, and what stays open is refused."""
 
+import io
+import json
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -8,7 +11,7 @@ from hypothesis import strategies as st
 from jaxscale._base.errors import InputError
 from jaxscale._data.decimals import COMMA, POINT, SEPARATOR, SOME_COMMAS, UNSETTLED, is_open, table_marks
 from jaxscale._data.quantities import parse_quantity
-from jaxscale._data.runs import Runs
+from jaxscale._data.runs import Runs, read_runs
 
 # Tables of a few made-up rows are doubtful by nature; what is warned of has tests in test_reading.py.
 pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
@@ -65,6 +68,9 @@ def test_a_column_or_its_table_settles_the_mark(
         (["3,144", "2.933", "2.845"], {}, ""),
         (["3,144", "2.9", "2.845"], {}, ""),
         (["3,144", 2.9, 2.8], {}, ""),
+        (["3,144", "2,933", "2,845"], {"lr": [0.1, 0.2, 0.3]}, ""),
+        (["3,144", "2,933", "2,845"], {"n": pd.Series([1e8, 2e8, 1.5], dtype=object)}, ""),
+        (["3,144", "2,933", "2,845"], {"n": pd.Series([1.5, "70B", None], dtype=object)}, ""),
         (pd.Categorical(["3,144", "2,933", "2,845"]), {}, ""),
         (["3.144", "2.933", "2.845"], {"lr": ["0.1"] * 3, "wd": ["0,1"] * 3}, ""),
     ],
@@ -85,6 +91,12 @@ def test_a_part_of_a_table_is_read_like_the_whole() -> None:
     frame = pd.DataFrame(PLAIN | {"loss": ["3,1", "2,933", "2,845"]})
     assert Runs.from_frame(frame, where="loss < 3").response.tolist() == [2.933, 2.845]
     assert table_marks(frame) == {"loss": COMMA}
+
+
+def test_numbers_of_json_say_nothing_of_its_text() -> None:
+    rows = [{"params": 1e8, "lr": 0.1, "loss": "3,144"}, {"params": 2e8, "lr": 0.2, "loss": "2,933"}]
+    with pytest.raises(InputError, match="whose comma may be a decimal mark"):
+        read_runs(io.StringIO(json.dumps(rows)))
 
 
 def test_marks_of_columns() -> None:

@@ -27,6 +27,7 @@ def reading(
     where: Sequence[str] | None,
     on_bad: str,
     loss_unit: str,
+    unit: Sequence[str] | None,
     **columns: str | None,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """What `read_runs` is called with for some laws: its own options, and the columns of further variables."""
@@ -46,6 +47,8 @@ def reading(
     reading["where"] = tuple(where or ())
     reading["on_bad"] = _choice(on_bad, "--on-bad", ("raise", "drop"))
     reading["loss_unit"] = _choice(loss_unit, "--loss-unit", ("nats", "bits"))
+    if factors := numbers(unit, "--unit", "VAR=FACTOR, such as N=1e6"):
+        reading["units"] = factors
     return reading, others
 
 

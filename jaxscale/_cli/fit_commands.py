@@ -30,6 +30,7 @@ from jaxscale._cli.flags import (
     Seed,
     Text,
     Texts,
+    Units,
     WeightsColumn,
     Where,
     option,
@@ -99,6 +100,7 @@ def fit(
     where: Where = None,
     on_bad: OnBad = "raise",
     loss_unit: LossUnit = "nats",
+    unit: Units = None,
     objective: ObjectiveKind = "huber",
     delta: Delta = None,
     weights: WeightsColumn = None,
@@ -134,7 +136,7 @@ def fit(
     chosen = arguments.law_named(law)
     reading, others = arguments.reading(
         [chosen], N=N, D=D, C=C, loss=loss, response=response, run=run_column, weights=weights, col=col, where=where,
-        on_bad=on_bad, loss_unit=loss_unit,
+        on_bad=on_bad, loss_unit=loss_unit, unit=unit,
     )  # fmt: skip
     fitting = {
         "objective": arguments.objective(objective, delta),
@@ -210,6 +212,7 @@ def compare(
     where: Where = None,
     on_bad: OnBad = "raise",
     loss_unit: LossUnit = "nats",
+    unit: Units = None,
     objective: ObjectiveKind = "huber",
     delta: Delta = None,
     weights: WeightsColumn = None,
@@ -227,7 +230,7 @@ def compare(
     entries = [arguments.law_named(text) for text in arguments.law_names(laws)]
     reading, others = arguments.reading(
         entries, N=N, D=D, C=C, loss=loss, response=response, run=run_column, weights=weights, col=col, where=where,
-        on_bad=on_bad, loss_unit=loss_unit,
+        on_bad=on_bad, loss_unit=loss_unit, unit=unit,
     )  # fmt: skip
     if not holdout and rolling is None and leave_out is None:
         raise arguments.UsageError("say which runs to hold out: --holdout 'C > 1e21', --rolling C or --leave-out COL")

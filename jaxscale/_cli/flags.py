@@ -46,6 +46,10 @@ RunColumn = Annotated[Text, option("--run-column", "COL", "Which run a row is a 
 Where = Annotated[Texts, option("--where", "'COL OP VALUE'", "Rows to keep, with < <= > >= == or !=; repeat.")]
 OnBad = Annotated[str, option("--on-bad", "raise|drop", "What to do with rows that cannot be used.")]
 LossUnit = Annotated[str, option("--loss-unit", "nats|bits", "Unit of the losses; bits become nats.")]
+Units = Annotated[
+    Texts,
+    option("--unit", "VAR=FACTOR", "Factor of the cells of N, D, C, ...; overrules the header's unit; repeat."),
+]
 ObjectiveKind = Annotated[str, option("--objective", "|".join(arguments.OBJECTIVES), "Misfit to minimise.")]
 Delta = Annotated[
     Text, option("--delta", "X", "Where Huber turns linear, or matched (to the noise).  [default: 0.001]")

@@ -10,7 +10,7 @@ import pandas as pd
 from jaxscale._base.text import format_number, listed, plural, quoted, some
 from jaxscale._base.verdict import Reason
 from jaxscale._data.cells import is_missing, read_numbers
-from jaxscale._data.columns import MEANINGS, larger_unit
+from jaxscale._data.columns import MEANINGS
 from jaxscale._data.wording import spelt, valued_flag
 
 # The codes of what is noticed.
@@ -55,22 +55,12 @@ def number_notes(
         if symbol in columns and symbol in values and (median := _median(values[symbol])) < least:
             in_larger_units = True
             column = columns[symbol]
-            named = larger_unit(column) if isinstance(column, str) else None
-            shown = f"{format_number(median)} {MEANINGS[symbol]}"
-            if named:
-                yield Reason(
-                    SUSPICIOUS_UNITS,
-                    "fatal",
-                    f"{symbol} is not counted one by one: column {quoted(column)} is by its name in units of "
-                    f"{named[1]}, and its median reads {shown}; multiply it in the table",
-                )
-            else:
-                yield Reason(
-                    SUSPICIOUS_UNITS,
-                    "warning",
-                    f"{symbol} has a median of {shown}: if column {listed([column])} is in larger units, multiply it "
-                    f"in the table by {factors}",
-                )
+            yield Reason(
+                SUSPICIOUS_UNITS,
+                "warning",
+                f"{symbol} has a median of {format_number(median)} {MEANINGS[symbol]}: if column {listed([column])} is "
+                f"in larger units, multiply it in the table by {factors}",
+            )
     if isinstance(source := columns.get("loss"), str):
         median = _median(values["loss"])
         if re.search(r"ppl|perplexity", source, re.IGNORECASE) or median > 12:

@@ -10,10 +10,11 @@ import pandas as pd
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import listed, quoted
 from jaxscale._base.validation import check_choice
-from jaxscale._data.cells import DOMAINS, complete, read_cells
+from jaxscale._data.cells import DOMAINS, complete, read_cells, read_column
 from jaxscale._data.columns import Column, choose
-from jaxscale._data.decimals import table_marks
+from jaxscale._data.decimals import POINT, table_marks
 from jaxscale._data.filters import passing
+from jaxscale._data.header_units import checked, factors_said
 from jaxscale._data.notes import duplicate_note, group_notes, number_notes, repeated_rows
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._data.separators import LAYOUT
@@ -32,6 +33,7 @@ def read_fields(
     on_bad: str = "raise",
     loss_unit: str = "nats",
     domains: Mapping[str, str] | None = None,
+    units: Mapping[str, float] | None = None,
     row_numbers: Sequence[int] | np.ndarray | None = None,
     **columns: Column,
 ) -> dict[str, Any]:
@@ -45,14 +47,23 @@ def read_fields(
     frame, rows = (frame, rows) if keep.all() else (frame[keep], rows[keep])
 
     asked: dict[str, Column] = {**dict.fromkeys(_NAMED), **columns}
-    chosen = choose(list(frame.columns), asked, response, weights, run)
+    asked_units = checked(units)
+
+    def look(name: str) -> tuple[np.ndarray, np.ndarray]:
+        read = read_column(frame[name], marks.get(name, "") or POINT)
+        return read.values, read.is_text
+
+    chosen = choose(list(frame.columns), asked, response, weights, run, look, asked_units)
     cells = read_cells(frame, rows, chosen, domains or {}, drop=on_bad == "drop", marks=marks)
     if loss_unit == "bits" and cells.units.get("loss") == "nats":
         raise InputError(
             f"cells of column {listed([chosen.columns['loss']])} say nats: leave {flag('loss_unit')} bits out"
         )
-    factor, units = _nats("loss" in cells.values, loss_unit)
-    values = {symbol: array * factor if symbol == "loss" else array for symbol, array in cells.values.items()}
+    factor, loss_said = _nats("loss" in cells.values, loss_unit)
+    factors, units_said = factors_said(chosen.columns, cells.values, asked_units)
+    factors["loss"] = factor
+    with np.errstate(over="ignore"):  # what is not finite is refused later
+        values = {symbol: array * factors.get(symbol, 1.0) for symbol, array in cells.values.items()}
     weights_read = values.pop("weights", None)
     if weights_read is not None and not weights_read.any():
         raise InputError(f"column {quoted(weights)} (weights): every weight is 0; at least one must be above 0")
@@ -67,7 +78,7 @@ def read_fields(
     record = RunsRecord(
         columns=kept,
         guessed=tuple(symbol for symbol in kept if symbol in chosen.guessed),
-        conventions=_said(cells.conventions, rivals, units, completed, cells.said, layout),
+        conventions=_said(cells.conventions, units_said, loss_said, completed, cells.said, rivals, layout),
         dropped=cells.dropped,
         filters=filters,
         filtered=int((~keep).sum()),

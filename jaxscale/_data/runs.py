@@ -90,6 +90,7 @@ class Runs:
         on_bad: Literal["raise", "drop"] = "raise",
         loss_unit: Literal["nats", "bits"] = "nats",
         domains: Mapping[str, str] | None = None,
+        units: Mapping[str, float] | None = None,
         row_numbers: Sequence[int] | np.ndarray | None = None,
         **columns: Column,
     ) -> Self:
@@ -106,6 +107,8 @@ class Runs:
         on_bad       "raise": a bad cell is an error; "drop": its row is left out, and the record says so
         loss_unit    "bits" multiplies the loss by ln 2
         domains      symbol -> "positive" (the default), "real", "unit" (0 to 1) or "count" (at least 0)
+        units        symbol -> factor of its cells, {"N": 1e6}; overrules the unit that a header such as "params (M)"
+                     gives, which is applied where the cells agree with it; 1 leaves them as they are
         row_numbers  row numbers of the source, where `frame` is a part of it; by default 1, 2, ...
         columns      any other variable by its symbol, U="unique_tokens"; a list of columns makes a vector
 
@@ -118,7 +121,7 @@ class Runs:
         table = as_frame(frame)
         fields = read_fields(
             table, N=N, D=D, C=C, loss=loss, response=response, weights=weights, run=run, where=where,
-            on_bad=on_bad, loss_unit=loss_unit, domains=domains, row_numbers=row_numbers, **columns,
+            on_bad=on_bad, loss_unit=loss_unit, domains=domains, units=units, row_numbers=row_numbers, **columns,
         )  # fmt: skip
         runs = cls(**fields)
         _warn(runs.record, table)

@@ -88,3 +88,13 @@ def test_laws_are_told_apart_by_commas_outside_brackets_and_take_options(monkeyp
         "chinchilla", "bnsl(breaks=2, variable=C)", "power_law(floor=False)",
     ]  # fmt: skip
     assert asked[1] is js.laws.bnsl(2, "C")
+
+
+def test_a_unit_overrules_the_header(jaxscale, folder, asked):
+    text = table_text().replace("params,tokens,loss", "params (M),tokens,loss")
+    (folder / "odd.csv").write_text(text)
+    status, _, err = jaxscale("fit", "odd.csv")
+    assert status == 2 and "--unit N=1)" in err
+    jaxscale("fit", "odd.csv", "--unit", "N=1")
+    [(_, runs, _)] = asked
+    assert runs.record.conventions["N"] == "read as it is, as asked"

@@ -1,5 +1,7 @@
 """Which column is what: recognised by name, named, not clear, missing."""
 
+import csv
+import itertools
 import json
 import os
 import subprocess
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from jaxscale._base.errors import InputError
+from jaxscale._data.names import meaning_of
 from jaxscale._data.runs import Runs
 
 # Tables of a few made-up rows are doubtful by nature; what is warned of has tests in test_reading.py.
@@ -16,8 +19,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
 
 
 def named(names: str) -> dict[str, list[float]]:
-    """A table of four runs with these columns, no two alike."""
-    return {name: [1e9 * (i + j + 1) for j in range(4)] for i, name in enumerate(names.split())}
+    """A table of four runs with these columns, no two alike; losses are no counts."""
+    scale = [0.5 if "loss" in name.lower() else 1e9 for name in names.split()]
+    return {name: [scale[i] * (i + j + 1) for j in range(4)] for i, name in enumerate(names.split())}
 
 
 @pytest.mark.parametrize(
@@ -69,14 +73,18 @@ def test_columns_are_named(names: str, options: dict, columns: dict, guessed: se
     [
         ("params_total params_non_embedding loss", {}, "'params_total', 'params_non_embedding' could each be N.*-N"),
         ("N params loss", {}, "'N', 'params' could each be N"),
-        ("params val_loss eval_loss", {}, "'val_loss', 'eval_loss' could each be loss.*--loss 'val_loss'"),
-        ("params U unique_tokens loss", {}, "could each be U.*--col U='U'"),
+        (
+            "params val_loss eval_loss",
+            {},
+            "'val_loss', 'eval_loss' could each be loss.*--loss val_loss or --loss eval_loss",
+        ),
+        ("params U unique_tokens loss", {}, "could each be U.*--col U=U"),
         ("params tokens", {}, "no column is recognised as the loss; there are 'params', 'tokens'"),
         ("loss a b", {}, "no column is recognised as a variable.*'loss', 'a', 'b'"),
         (
             "params_b tokens_b loss",
             {},
-            r"'params_b' may be N,.* billions.*\n.*'tokens_b' may be D,",
+            r"'params_b' may be N,.* billions, .*contradict.*\{\"N\": 1\}.*--unit N=1\)",
         ),
         ("params loss", {"D": "token"}, r"no column 'token' \(D\); there are 'params', 'loss'"),
         ("params tokens loss", {"D": "tokns"}, "did you mean 'tokens'"),
@@ -132,15 +140,6 @@ def test_columns_that_would_also_fit_are_mentioned(names: str, symbol: str, othe
 @pytest.mark.parametrize(
     ("names", "symbol", "words"),
     [
-        (
-            "params_b tokens_b flops loss",
-            "N",
-            "'params_b' may be N, .* in units of 1e9, billions: multiply it .*-N COL",
-        ),
-        ("params_b tokens_b flops loss", "D", "'tokens_b' may be D.*; columns not used: 'params_b', 'tokens_b'"),
-        ("N(M) tokens loss", "N", "units of 1e6, millions"),
-        ("model_size_millions tokens loss", "N", "units of 1e6, millions"),
-        ("tokens[T] params loss", "D", "units of 1e12, trillions"),
         ("model_b tokens loss", "N", r'Name its column with N="..." \(-N COLUMN\); columns not used: .model_b'),
         ("params tokens loss", "S", r'Name its column with S="..." \(--col S=COLUMN\)$'),
     ],
@@ -148,3 +147,250 @@ def test_columns_that_would_also_fit_are_mentioned(names: str, symbol: str, othe
 def test_a_missing_variable_is_looked_for_among_the_other_columns(names: str, symbol: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         Runs.from_frame(named(names)).variable(symbol)
+
+
+# 143 names of columns of public tables of runs: what each one is, its unit, and a number for the table it is of.
+with (Path(__file__).parent / "columns.csv").open(encoding="utf-8", newline="") as file:
+    PUBLIC = list(csv.DictReader(file))
+CELLS = {
+    "N": [1e8, 3e8, 1e9, 3.1e9],
+    "D": [2e9, 9e9, 2e10, 1e11],
+    "C": [1.2e18, 1.6e19, 1.3e20, 1.9e21],
+    "U": [1e9, 2e9, 1e10, 3e10],
+    "loss": [3.4, 3.1, 2.7, 2.5],
+    "train": [3.3, 3.0, 2.6, 2.4],
+    "perplexity": [30, 22, 15, 12.5],
+    "label": ["100M", "300M", "1000M", "3100M"],
+    "-": [0.5, 12, 300, 4e4],
+}
+PLAIN = {"N": "params", "D": "tokens", "loss": "loss"}
+
+
+def cells_of(row: dict[str, str], times: float = 1.0) -> list:
+    cells = CELLS[row["variable"]]
+    return [x * times / float(row["factor"]) for x in cells] if row["variable"] != "label" else cells
+
+
+@pytest.mark.parametrize("row", PUBLIC, ids=[f"{row['name']}|{row['table']}" for row in PUBLIC])
+def test_public_names_are_read_as_what_they_are(row: dict[str, str]) -> None:
+    """A column that is N, D, C or the loss, in the place of the plain name; another beside the plain names."""
+    name, variable = row["name"], {"train": "loss", "label": "N"}.get(row["variable"], row["variable"])
+    named = {symbol: column for symbol, column in PLAIN.items() if symbol != variable}
+    table = {column: CELLS[symbol] for symbol, column in named.items()} | {name: cells_of(row)}
+    runs = Runs.from_frame(table)
+    if variable in ("-", "perplexity"):
+        assert runs.record.columns == named
+        assert not [text for text in runs.record.conventions.values() if name in text]
+        return
+    assert runs.record.columns == {**named, variable: name}
+    values = runs.response if variable == "loss" else runs.variables[variable]
+    assert values == pytest.approx(CELLS[row["variable"]] if variable != "N" else CELLS["N"], rel=1e-12)
+    factor = float(row["factor"])
+    said = runs.record.conventions.get(variable, "")
+    assert ("multiplied by" in said) == (factor != 1) and (factor == 1 or f"{name}: multiplied by 1e" in said)
+
+
+def refusal(table: dict, told: dict) -> str:
+    try:
+        Runs.from_frame(table, **told)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("number", sorted({row["table"] for row in PUBLIC}, key=int))
+def test_public_tables_are_read_right_or_refused_with_flags(number: str) -> None:
+    """All columns of one table, no two alike: each variable is a column that is it, or the choice is named."""
+    rows = {row["name"]: row for row in PUBLIC if row["table"] == number}
+    table = {name: cells_of(row, 1 + i / 7) for i, (name, row) in enumerate(rows.items())}
+    kinds = {row["variable"] for row in rows.values()}
+    table |= {column: CELLS[symbol] for symbol, column in PLAIN.items() if symbol not in kinds}
+    told = {}
+    while refused := refusal(table, told):
+        symbol = refused.split("could each be ")[1].split(";")[0]
+        able = [name for name in table if f'{symbol}="{name}"' in refused]
+        assert len(able) > 1 and symbol not in told
+        flag = {"loss": "--loss"}.get(symbol, f"-{symbol}")
+        assert all(f"{flag} {name}" in refused or f"{flag} '{name}'" in refused for name in able)
+        told[symbol] = able[0]
+    record = Runs.from_frame(table, **told).record
+    for symbol, name in record.columns.items():
+        kind = rows[name]["variable"] if name in rows else symbol
+        assert kind == symbol or (kind, symbol) in {("label", "N"), ("train", "loss")}
+        assert kind != "train" or "loss" not in kinds
+    assert {"N", "D", "C", "loss"} & kinds <= record.columns.keys()
+
+
+PREFIXES = ((), ("config",), ("summary",), ("hyperparameters",), ("params",), ("metrics",), ("config", "model"))
+SEPARATORS = ("/", ".", "_", "-", " ", "__", "camel")
+CASES = (str.lower, str.upper, str.title)
+KINDS = {
+    "N": ("params", "n params", "total params", "non embedding params", "model size", "active parameters"),
+    "D": ("tokens", "train tokens", "tokens seen", "num tokens"),
+    "C": ("flops", "total flops", "training compute", "compute budget"),
+    "U": ("unique tokens", "num unique tokens"),
+    "loss": ("loss", "val loss", "eval c4 loss", "final loss", "test cross entropy", "validation loss", "train loss"),
+    "": (
+        "steps", "train steps", "num iterations", "batch size tokens", "tokens per step", "vocab size", "num heads",
+        "embedding params", "num embeddings", "learning rate", "train time sec", "val accuracy", "loss scale",
+        "flops per token", "num layers", "eval accuracy", "grad norm", "val loss std", "lm head params", "runtime",
+        "label smoothing", "tokens per param", "max seq length", "tokens per second", "weight decay", "run id",
+    ),
+}  # fmt: skip
+UNITS = {
+    "": 1,
+    " (M)": 1e6,
+    " (B)": 1e9,
+    "(T)": 1e12,
+    "_millions": 1e6,
+    "_B": 1e9,
+    " in billions": 1e9,
+    " (1E21)": 1e21,
+}
+
+
+def written(words: list[str], separator: str, case) -> str:
+    if separator == "camel":
+        return words[0].lower() + "".join(word.title() for word in words[1:])
+    return separator.join(case(word) for word in words)
+
+
+@pytest.mark.parametrize("symbol", KINDS)
+def test_prefixes_separators_case_and_units_change_nothing_of_the_meaning(symbol: str) -> None:
+    for kind, prefix, separator, case in itertools.product(KINDS[symbol], PREFIXES, SEPARATORS, CASES):
+        name = written([*prefix, *kind.split()], separator, case)
+        for unit, factor in UNITS.items() if symbol not in ("", "loss") else [("", 1)]:
+            found = meaning_of(name + unit)
+            assert (found.symbol if found else "") == symbol, (name + unit, found)
+            assert found is None or (found.factor or 1) == factor, (name + unit, found)
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol", "factor"),
+    [
+        ("compute (PF-days)", "C", 8.64e19),
+        ("PFLOP/s-days", "C", 8.64e19),
+        ("gflops", "C", 1e9),
+        ("total_GFLOPs", "C", 1e9),
+        ("ExaFLOPs", "C", 1e18),
+        ("FLOPs (10^21)", "C", 1e21),
+        ("bparams", "N", 1e9),
+        ("numparams", "N", None),
+        ("trainingtokens", "D", None),
+        ("val/bpb", "loss", None),
+        ("bits per byte", "loss", None),
+        ("eval loss (nats/token)", "loss", None),
+        ("total_flos", "C", None),
+        ("Training data (B tokens)", "D", 1e9),
+        ("C (FLOPs)", "C", None),
+        ("config/N", "N", None),
+    ],
+)
+def test_units_and_words_that_run_together(name: str, symbol: str, factor: float | None) -> None:
+    found = meaning_of(name)
+    assert found is not None and (found.symbol, found.factor) == (symbol, factor)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tflops/s",
+        "bits",
+        "weight_bits",
+        "val loss %",
+        "N_emb",
+        "n_embd",
+        "max_tokens",
+        "val_tokens",
+        "ppl",
+        "habits",
+        "tokenizer",
+        "z_loss",
+        "loss_weight",
+        "optimizer/params_lr",
+        "experts/params",
+        "gpu_hours",
+        "D/N",
+        "flops/token",
+        "tokens/param",
+        "best_loss_step",
+        "target_loss",
+        "loss_kind",
+    ],
+)
+def test_names_that_look_like_a_variable_and_are_none(name: str) -> None:
+    assert meaning_of(name) is None
+
+
+def test_the_unit_of_a_header_is_applied_or_overruled() -> None:
+    table = {"Params (M)": [100, 300, 1000, 3000], "tokens": CELLS["D"], "loss": CELLS["loss"]}
+    runs = Runs.from_frame(table)
+    assert runs.variables["N"].tolist() == [1e8, 3e8, 1e9, 3e9]
+    assert runs.record.conventions["N"] == "Params (M): multiplied by 1e6, by its name"
+    assert Runs.from_frame(table, N="Params (M)").variables["N"].tolist() == [1e8, 3e8, 1e9, 3e9]
+    assert Runs.from_frame(table, units={"N": 1e9}).variables["N"].tolist() == [1e11, 3e11, 1e12, 3e12]
+    overruled = Runs.from_frame(table, units={"N": 1})
+    assert overruled.variables["N"].tolist() == table["Params (M)"]
+    assert overruled.record.conventions["N"] == "read as it is, as asked"
+
+
+@pytest.mark.parametrize("unit", ["(K)", "(M)", "(B)", "(T)"])
+@pytest.mark.parametrize(("symbol", "name"), [("N", "params"), ("D", "tokens")])
+def test_a_header_that_its_cells_contradict_is_refused(symbol: str, name: str, unit: str) -> None:
+    """Plain counts below a header that says millions are not multiplied twice."""
+    column = f"{name} {unit}"
+    table = {column: CELLS[symbol], "flops": CELLS["C"], "loss": CELLS["loss"]}
+    with pytest.raises(InputError, match=rf"contradict each other.*units=.*--unit {symbol}=1\)"):
+        Runs.from_frame(table)
+    assert Runs.from_frame(table, units={symbol: 1}).variables[symbol].tolist() == CELLS[symbol]
+
+
+@pytest.mark.parametrize("units", [{"N": 0}, {"N": "1e6"}, {"N": float("nan")}, {"loss": 2}, {"Q": 2}, 7])
+def test_units_that_are_none(units) -> None:
+    with pytest.raises(InputError, match="unit"):
+        Runs.from_frame({"params": CELLS["N"], "loss": CELLS["loss"]}, units=units)
+
+
+def test_cells_decide_where_names_do_not() -> None:
+    """Words are no count, whole numbers in the thousands no loss, half-empty columns still a loss."""
+    table = {
+        "params": list("abcd"),
+        "n_params": CELLS["N"],
+        "loss": [1000, 2000, 3000, 4000],
+        "val_loss": CELLS["loss"],
+    }
+    assert Runs.from_frame(table).record.columns == {"N": "n_params", "loss": "val_loss"}
+    logged = {"tokens": CELLS["D"], "train_loss": [3.3, 3.1, None, None], "val_loss": [None, None, 3.4, 3.2]}
+    runs = Runs.from_frame(logged, on_bad="drop")
+    assert runs.record.columns["loss"] == "val_loss"
+    assert runs.record.conventions["loss"] == "'train_loss' would also fit"
+
+
+@pytest.mark.parametrize("names", ["params active_params", "total_params active_params", "n_params activated_params"])
+def test_total_and_active_parameters_are_a_question(names: str) -> None:
+    first, second = names.split()
+    flags = f'choose one with N="{first}" or N="{second}" .*-N {first} or -N {second}'
+    with pytest.raises(InputError, match=flags):
+        Runs.from_frame(named(names + " loss"))
+
+
+def test_two_names_of_the_same_numbers_are_no_question() -> None:
+    """A label such as 12M beside what it stands for, and one count in two units."""
+    label = {"Params": ["12M", "124M", "1.3B"], "N": [12047168, 124475904, 1313722368], "loss": [4, 3, 2.5]}
+    assert Runs.from_frame(label).variables["N"].tolist() == label["N"]
+    units = {"n_params": CELLS["N"], "parameters (M)": [x / 1e6 for x in CELLS["N"]], "loss": CELLS["loss"]}
+    assert Runs.from_frame(units).variables["N"] == pytest.approx(CELLS["N"])
+    totals = {"total_params": CELLS["N"], "non_embedding_params": [0.97 * x for x in CELLS["N"]], "loss": CELLS["loss"]}
+    with pytest.raises(InputError, match="could each be N"):
+        Runs.from_frame(totals)
+
+
+@pytest.mark.parametrize("name", ["tokens" + " 1e99" * 5, "tokens (0e5)", "a/" * 10_000 + "tokens", "params" * 9_000])
+def test_names_that_nobody_writes_do_no_harm(name: str) -> None:
+    record = Runs.from_frame({"n_params": CELLS["N"], "loss": CELLS["loss"], name: CELLS["D"]}).record
+    assert "multiplied" not in str(record.conventions)
+
+
+def test_perplexity_is_no_loss_and_said() -> None:
+    with pytest.raises(InputError, match="'C4 Eval PPL' looks like perplexity: its natural logarithm"):
+        Runs.from_frame({"params": CELLS["N"], "C4 Eval PPL": CELLS["perplexity"]})

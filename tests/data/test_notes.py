@@ -58,15 +58,12 @@ def test_compute_in_another_unit_is_fatal(factor: float, severity: str) -> None:
     assert [note.severity for note in notes if note.code == "mixed_conventions"] == [severity]
 
 
-def test_a_column_named_in_a_larger_unit_is_fatal() -> None:
-    """Nobody who reads "(M)" in the name can take such numbers for parameters."""
-    frame = four_runs(**{"params": None, "Model size (M)": [50, 100, 200, 400]})
-    (note,) = Runs.from_frame(frame, N="Model size (M)").record.notes
-    assert (note.code, note.severity) == ("suspicious_units", "fatal")
-    assert note.text == (
-        "N is not counted one by one: column 'Model size (M)' is by its name in units of 1e6, millions, and its median "
-        "reads 150 parameters; multiply it in the table"
-    )
+def test_a_count_that_stays_small_in_the_unit_of_its_header_is_noted() -> None:
+    """The unit is applied; what it gives is no more plausible than without."""
+    frame = four_runs(**{"params": None, "Model size (K)": [0.1, 0.2, 0.4, 0.8]})
+    (note,) = Runs.from_frame(frame, N="Model size (K)").record.notes
+    assert (note.code, note.severity) == ("suspicious_units", "warning")
+    assert note.text.startswith("N has a median of 300 parameters: if column 'Model size (K)' is in larger units")
 
 
 def test_rows_of_a_note_are_numbers() -> None:

@@ -1,0 +1,122 @@
+"""The columns that could be N, D, C, U or the loss, ranked by their names and their cells: a winner, or a question."""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import inert, listed
+from jaxscale._data.names import TRAINING, is_perplexity, meaning_of, words_of
+from jaxscale._data.unit_words import unit_named
+from jaxscale._data.wording import valued_flag
+
+# The numbers of a column, nan where a cell holds none, and which cells hold something else.
+Look = Callable[[str], tuple[np.ndarray, np.ndarray]]
+
+_LABEL = 0.06  # a size written short, 12M for 12,047,168, is off by less
+_LEAST_BUDGET = 1e12  # what is called only "budget" is FLOPs from here on, and dollars below
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    column: str
+    rank: int
+    factor: float | None
+
+
+def recognised(
+    columns: Sequence[str], wanted: set[str], look: Look, units: Mapping[str, float]
+) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """The column of each wanted symbol that has one, and the others that its name would fit, by symbol.
+
+    Raises InputError, with the flags that settle it, where several are as likely.
+    """
+    look = cache(look)
+    candidates: dict[str, list[_Candidate]] = {}
+    for column in columns:
+        if (found := meaning_of(column)) is not None and found.symbol in wanted:
+            candidates.setdefault(found.symbol, []).append(_Candidate(column, found.rank, found.factor))
+    taken: dict[str, str] = {}
+    rivals: dict[str, list[str]] = {}
+    for symbol in ("N", "D", "C", "U", "loss"):
+        able = _able(symbol, candidates.get(symbol, []), look)
+        if not able:
+            continue
+        winner = _winner(symbol, able, look, units)
+        taken[symbol] = winner.column
+        others = [one.column for one in able if one != winner]
+        if symbol == "loss" and winner.rank == TRAINING:
+            others += [column for column in columns if is_perplexity(column)]
+        if others:
+            rivals[symbol] = others
+    return taken, rivals
+
+
+def _able(symbol: str, candidates: list[_Candidate], look: Look) -> list[_Candidate]:
+    """Those whose cells can be what their names say; a name that says just that is left to the reader of cells."""
+    able = [one for one in candidates if _cells_fit(symbol, one.column, *look(one.column))]
+    return able or [one for one in candidates if one.rank == 0][:1]
+
+
+def _cells_fit(symbol: str, column: str, cells: np.ndarray, is_text: np.ndarray) -> bool:
+    """Whether most cells that are not empty are numbers, and such as the symbol can be."""
+    numbers = cells[np.isfinite(cells)]
+    if not len(numbers) or len(numbers) < int(is_text.sum()):
+        return len(cells) == 0
+    middle = float(np.median(numbers / 2.0)) * 2.0
+    if symbol == "loss":
+        return not (middle > 100 and bool(np.all(numbers == np.round(numbers))))
+    return middle >= _LEAST_BUDGET or {word for part in words_of(column) for word in part} != {"budget"}
+
+
+def _winner(symbol: str, able: list[_Candidate], look: Look, units: Mapping[str, float]) -> _Candidate:
+    """The one of the best rank, if there is one, or if those in it say the same."""
+    best = min(one.rank for one in able)
+    first = [one for one in able if one.rank == best]
+    if symbol == "N" and any(_active(one) for one in able):
+        first = [one for one in able if one.rank <= 1]  # of experts, total and active counts are both usual
+    if len(first) == 1:
+        return first[0]
+    precise = max(first, key=lambda one: (len(np.unique(look(one.column)[0])), not _short(look(one.column)[0])))
+    if all(_same(symbol, look(precise.column)[0], look(one.column)[0], precise, one) for one in first):
+        return precise
+    options = " or ".join(valued_flag(symbol, shlex.quote(inert(one.column, 200))) for one in first[:4])
+    python = " or ".join(f'{symbol}="{inert(one.column, 200)}"' for one in first[:4])
+    raise InputError(
+        f"columns {listed([one.column for one in first])} could each be {symbol}; choose one with {python} "
+        f"(on the command line {options})" + _unit_hint(symbol, first, units)
+    )
+
+
+def _active(one: _Candidate) -> bool:
+    return any("active" in part for part in words_of(one.column))
+
+
+def _same(symbol: str, left: np.ndarray, right: np.ndarray, one: _Candidate, other: _Candidate) -> bool:
+    """Whether two columns hold the same numbers, up to their units and to what a label such as 12M leaves out."""
+    if one == other:
+        return True
+    here = np.isfinite(left) & (left > 0)
+    if not here.any() or bool((here != (np.isfinite(right) & (right > 0))).any()):
+        return False
+    left, right = left[here], right[here]
+    label = symbol == "N" and one.rank == other.rank == 0 and _short(right)
+    ratio = np.log(left) - np.log(right) + np.log((one.factor or 1.0) / (other.factor or 1.0))
+    return bool(np.all(np.abs(ratio) < (_LABEL if label else 1e-9)))
+
+
+def _short(cells: np.ndarray) -> bool:
+    """Whether three digits write every number, as in 12M."""
+    return all(x == float(f"{x:.2e}") for x in cells[np.isfinite(cells)][:1000].tolist())
+
+
+def _unit_hint(symbol: str, first: list[_Candidate], units: Mapping[str, float]) -> str:
+    """The units of the candidates whose headers give one."""
+    named = [one for one in first if one.factor is not None and symbol not in units]
+    if not named:
+        return ""
+    said = ", ".join(f"'{inert(one.column, 60)}' in {unit_named(one.factor or 1.0)}" for one in named[:4])
+    return f"; by their names {said}: it is applied"

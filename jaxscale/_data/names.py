@@ -1,0 +1,221 @@
+"""What the name of a column says: its words, and which of N, D, C, U and the loss they mean."""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from jaxscale._data.unit_words import PF_DAYS, split_unit, words_of_units
+
+# Words with one meaning, by what they are read as.
+_SAME = {
+    word: meaning
+    for meaning, words in {
+        "params": "param parameter parameters",
+        "tokens": "token tok toks",
+        "flops": "flop flos glops",  # GLOPs is a misprint that public tables have
+        "loss": "losses",
+        "train": "training trained trn pretrain pretraining pretrained",
+        "eval": "val valid validation evaluation test heldout dev",
+        "emb": "embed embedding embeddings embd embeds",
+        "non": "no without wo excl excluding exclude ex",
+        "with": "w incl including include",
+        "total": "all",
+        "active": "activated act",
+        "n": "num number",
+        "unique": "distinct",
+        "approx": "approximate est estimated",
+        "goal": "target planned",
+        "bpb": "bpc bpt bpw",
+        "bits": "bit",
+        "ppl": "perplexity ppx",
+        "entropy": "xent nll crossentropy",
+        "avg": "mean average macro micro global overall",
+    }.items()
+    for word in (meaning, *words.split())
+}
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+# Words that leave the meaning of a count what it is: of parameters, of tokens, of FLOPs, of data in other units.
+_PLAIN = _set("n of count in the model run")
+_COUNTED = _PLAIN | _set("params total active non emb with size trainable precise exact vision text language")
+_SEEN = _PLAIN | _set("total train so far seen processed consumed used cumulative pre goal budget max")
+_SPENT = _SEEN - {"max"} | _set("non emb with spent actual theoretical approx final 6nd c6nd iso")
+_SIZES = _SEEN | _set("data dataset size subjects examples samples tokens")
+# Words of a loss that name no corpus.
+_GENERIC = _PLAIN | _set(
+    """loss entropy cross ce eval train bits bpb avg final held out smoothed per tokens byte word lm language last best
+    min minimum so far set step epoch value total reported nats nat"""
+)
+# In the name of a loss these say that it is something else: a rate, a time, a term of an objective, a spread, a label.
+_NO_LOSS = _set(
+    """lr rate acc accuracy score time sec secs second seconds ms hour hours minute minutes day days weight weights
+    scale scaler aux auxiliary balance balancing load router z kl std stderr se sd sem var variance ci error err count
+    grad gradient norm delta diff difference gap ratio fraction slope id kind type name function fn unit goal spike
+    spikes epochs iteration iterations mask coef coefficient reg regularization regularizer percent pct opt optimal
+    predicted prediction pred fit fitted lower upper improvement reward policy params flops compute budget ppl unique
+    rank seed exponent threshold patience window steps margin sigma bound bounds increase drop change
+    initial init irreducible reducible excess floor goal baseline reference teacher"""
+)
+# Leading words that say where a value was kept, not what it is.
+_CONTAINERS = _set(
+    """config summary hyper hyperparameters hyperparams hparams params metrics args cfg model data run runs stats wandb
+    history info scaling throughput perf trainer optim system results result performance"""
+)
+# A slash that divides: D/N, FLOPs/token, tokens/s.
+_RATE = re.compile(
+    r"(?<=\b[NDC])\s*/\s*(?=[NDC](?![A-Za-z]))"
+    r"|/\s*(?=(?:tok|token|param|parameter|byte|char|word|step|s|sec|second|gpu|expert|layer|batch|sample)(?![a-z_]))",
+    re.IGNORECASE,
+)
+# Leading parts of a path that change what is counted.
+_CHANGES = _set("emb head heads vocab expert experts layer layers eval batch per lr attention optimizer")
+_LEXICON = frozenset(_SAME) | _COUNTED | _SPENT | _SIZES | _GENERIC | _CONTAINERS | _set("compute c4 thousand million")
+_LEXICON |= _set("millions billion billions trillion trillions giga exa peta tera zetta")
+_LEXICON -= _set("in of w no wo ex so ce lm")
+_HEADS = _set("params tokens flops loss compute size emb entropy")
+
+
+_LONGEST = 300  # characters of a name that is looked at
+TRAINING = 5  # the rank of a training loss, after all others
+
+
+class Meaning(NamedTuple):
+    """What a name means: a symbol, how surely (0: it says just that), and the factor of its unit, None without one."""
+
+    symbol: str
+    rank: int
+    factor: float | None = None
+
+
+def words_of(name: str) -> list[list[str]]:
+    """The words of a name in lower case and in one spelling, part by part of a path.
+
+    Slash, point, underscore, hyphen, space and camelCase separate; run-together words that are known come apart.
+    """
+    text = _RATE.sub(" per ", words_of_units(name))
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[0-9])(?=[A-Z][a-z])", " ", text)
+    parts = [re.findall(r"[a-z0-9%]+(?:(?<=[0-9])\.[0-9]+e[0-9]+)?", part.lower()) for part in re.split(r"[/.]", text)]
+    return [[_SAME.get(w, w) for word in part for w in _apart(word)] for part in parts if part]
+
+
+def _apart(word: str) -> list[str]:
+    """The known words that a word is made of (`numparams`, `valloss`, `mparams`), or the word."""
+    if word in _LEXICON or len(word) < 5 or len(word) > 40:
+        return [word]
+    best: list[list[str] | None] = [[], *[None] * len(word)]
+    for end in range(1, len(word) + 1):
+        for start in range(max(0, end - 15), end):
+            before, piece = best[start], word[start:end]
+            if before is None:
+                continue
+            letter = len(piece) == 1 and (
+                (piece == "n" and start == 0) or re.match("(param|token|flop)", word[end:]) is not None
+            )
+            if (letter or (len(piece) > 1 and piece in _LEXICON)) and (
+                best[end] is None or len(before) + 1 < len(best[end] or ())
+            ):
+                best[end] = [*before, piece]
+    found = best[-1]
+    known = found is not None and any(_SAME.get(w, w) in _HEADS for w in found)
+    return found if found is not None and known else [word]
+
+
+@lru_cache(maxsize=4096)
+def meaning_of(name: str) -> Meaning | None:
+    """What a column of that name holds, or None where the name says nothing of N, D, C, U or a loss."""
+    if name in ("N", "D", "C", "U"):
+        return Meaning(name, 0)
+    if len(name) > _LONGEST:
+        return None
+    parts = words_of(name)
+    for first in range(len(parts)):
+        left_out = [word for part in parts[:first] for word in part]
+        changed = first > 0 and bool(_CHANGES.intersection(left_out))
+        words = [word for part in parts[first:] for word in part]
+        while words:
+            if found := _count(words, name) or _loss(words):
+                evaluated = found.symbol == "N" and _CHANGES.intersection(left_out) == {"eval"}
+                return found if not changed or evaluated else None
+            if words[0] not in _CONTAINERS:
+                break
+            words = words[1:]
+    return None
+
+
+def is_perplexity(name: str) -> bool:
+    """Whether the name says that a column holds perplexities."""
+    return any("ppl" in part for part in words_of(name))
+
+
+def key(name: str) -> str:
+    """A name in lower case without spaces and punctuation."""
+    return re.sub(r"[\s_.\-]", "", name).lower()
+
+
+def _count(words: list[str], name: str) -> Meaning | None:
+    """N, D, C or U, of words all of which belong to it."""
+    plain, factor = split_unit(words, name)
+    rest = set(plain)
+    if "emb" in rest and not {"non", "with"} & rest:
+        return None
+    if {"6", "nd"} <= rest:
+        rest = (rest - {"6", "nd"}) | {"6nd"}
+    if "%" in name or not rest:
+        return Meaning("C", 1, factor) if not rest and factor == PF_DAYS else None
+    letter = plain[0] if plain[0] in ("n", "d", "c", "u") and len(plain) == 1 else ""
+    if letter:
+        return Meaning(letter.upper(), 1, factor) if len(words) == 1 or "(" in name or "[" in name else None
+    weak = bool(rest & {"goal", "budget", "max", "approx", "6nd", "c6nd"})
+    if "params" in rest and rest <= _COUNTED:
+        return Meaning("N", _rank(plain, "params", rest, {"vision", "text", "language"}), factor)
+    if rest <= _COUNTED and ({"model", "size"} <= rest or ("emb" in rest and "non" in rest) or plain[0] == "n"):
+        qualified = {"model", "size"} <= rest or "emb" in rest or bool(rest & {"total", "active", "params"})
+        return Meaning("N", 1, factor) if qualified else None
+    if "unique" in rest and "tokens" in rest and rest - {"unique", "tokens"} <= _SEEN:
+        return Meaning("U", 0 if len(plain) == 2 else 1, factor)
+    if "tokens" in rest and rest - {"tokens"} <= _SEEN and ("max" not in rest or rest & {"budget", "train"}):
+        return Meaning("D", 2 if weak else _rank(plain, "tokens", rest, set()), factor)
+    if rest <= _SIZES and ({"data", "size"} <= rest or {"dataset", "size"} <= rest or rest in ({"n", "data"},)):
+        return Meaning("D", 2, factor)
+    if {"data", "tokens"} <= rest <= _SEEN | {"data", "tokens"}:
+        return Meaning("D", 1, factor)
+    if plain[0] == "d" and rest - {"d"} <= {"train", "total", "tokens"}:
+        return Meaning("D", 1, factor)
+    if rest & {"flops", "compute"} and rest - {"flops", "compute", "c"} <= _SPENT:
+        return Meaning("C", 2 if weak or "emb" in rest else _rank(plain, "flops", rest, set()), factor)
+    if (rest <= _SPENT | {"c"} and rest & {"c", "c6nd"} and rest - {"c"} <= _SPENT - set(_PLAIN)) or plain == [
+        "budget"
+    ]:
+        return Meaning("C", 2, factor)
+    return Meaning("C", 1, factor) if factor == PF_DAYS and rest <= _SPENT else None
+
+
+def _rank(words: list[str], head: str, rest: set[str], parts: set[str]) -> int:
+    return 0 if words == [head] else 2 if rest & parts else 1
+
+
+def _loss(words: list[str]) -> Meaning | None:
+    """A loss: its word, and none that makes it something else; other words are taken for the name of a corpus."""
+    while len(words) > 1 and words[0] in _CONTAINERS:
+        words = words[1:]
+    rest = set(words)
+    if words == ["l"]:
+        return Meaning("loss", 4)
+    if words == ["objective", "to", "minimize"]:
+        return Meaning("loss", 3)
+    bits = "bpb" in rest or ("bits" in rest and bool(rest & {"per", "loss"}))
+    if not bits and not rest & {"loss", "entropy", "ce"}:
+        return None
+    if rest & _NO_LOSS or "%" in "".join(words) or ("tokens" in rest and "per" not in rest):
+        return None
+    if words[-1] in ("step", "epoch") and rest & {"best", "min", "minimum"}:
+        return None
+    if "train" in rest:
+        return Meaning("loss", TRAINING)
+    if words == ["loss"]:
+        return Meaning("loss", 0)
+    return Meaning("loss", 3 if bits else 1 if rest <= _GENERIC or "avg" in rest else 2)

@@ -41,7 +41,7 @@ def read_fields(
     rows = _numbered(frame, row_numbers)
     _check(on_bad, loss_unit, domains or {})
     marks = table_marks(frame)
-    layout = {"layout": str(frame.attrs[LAYOUT])} if LAYOUT in frame.attrs else {}
+    layout = {"layout": str(frame.attrs[LAYOUT])} if frame.attrs.get(LAYOUT) else {}
     filters = (where,) if isinstance(where, str) else tuple(where)
     keep = passing(frame, filters, rows)
     frame, rows = (frame, rows) if keep.all() else (frame[keep], rows[keep])

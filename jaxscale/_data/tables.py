@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from jaxscale._base.errors import InputError, MissingExtraError
-from jaxscale._base.text import PATH_LIMIT, inert, quoted
+from jaxscale._base.text import PATH_LIMIT, inert, plural, quoted
 from jaxscale._data.decimals import MARKS, SEPARATOR, table_marks
 from jaxscale._data.encodings import as_utf8
 from jaxscale._data.separators import LAYOUT, TableLayout, header_of, layout_of, row_of, unframed, unique
@@ -113,7 +113,6 @@ def _table(data: bytes, kind: str, shown: str) -> pd.DataFrame:
         layout = layout_of(text[:_ENOUGH_FOR_LAYOUT], kind, shown, cut=len(text) > _ENOUGH_FOR_LAYOUT)
         del text  # a second copy of a large file
         frame = _delimited(data, layout, shown)
-        frame.attrs |= {SEPARATOR: layout.separator} | ({LAYOUT: layout.said} if layout.said else {})
     frame.attrs[MARKS] = table_marks(frame)
     if encoding:
         frame.attrs[LAYOUT] = ", ".join([*filter(None, [frame.attrs.get(LAYOUT)]), f"read as {encoding}"])
@@ -152,7 +151,14 @@ def _delimited(data: bytes, layout: TableLayout, shown: str) -> pd.DataFrame:
     except csv.Error as error:
         raise InputError(f"{shown}: line {above + reader.line_num} cannot be read: {inert(error)}") from None
     parts.append(np.array(rows, dtype=object).reshape(len(rows), len(header)))
-    return pd.DataFrame(np.concatenate(parts), columns=pd.Index(header))
+    table = np.concatenate(parts)
+    full = len(table)
+    while full and not any(cell.strip() for cell in table[full - 1]):  # what spreadsheets leave below a table
+        full -= 1
+    frame = pd.DataFrame(table[:full], columns=pd.Index(header))
+    blank = [f"{plural(len(table) - full, 'blank row')} at the end left out"] if full < len(table) else []
+    frame.attrs |= {SEPARATOR: layout.separator, LAYOUT: ", ".join([*filter(None, [layout.said]), *blank])}
+    return frame
 
 
 def _json(text: str, kind: str, shown: str) -> pd.DataFrame:

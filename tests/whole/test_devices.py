@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import jaxscale as js
-from jaxscale._fitting import fit
-from jaxscale._problem import stack
+from jaxscale._fitting import fit_stack
+from jaxscale._solver import solve_stack
 
 # JAX makes several devices of one CPU only if it is told before it starts.
 PROGRAM = """
@@ -63,9 +63,9 @@ def test_devices_without_float64_are_helped_by_the_host(monkeypatch):
         precisions.append((starts.dtype, problems.tables.points.response.dtype))
         return in_float64(task, optimizer, starts, problems, **options)
 
-    in_float64 = stack.solve
-    monkeypatch.setattr(stack, "solve", solve)
-    for module in (stack, fit):
+    in_float64 = solve_stack.solve
+    monkeypatch.setattr(solve_stack, "solve", solve)
+    for module in (solve_stack, fit_stack):
         monkeypatch.setattr(module, "in_float32", lambda devices: True)
     helped = js.fit(truth.law, runs, draws=20)
     # The fit, the estimate matched to the noise, and the draws.

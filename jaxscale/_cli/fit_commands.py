@@ -135,9 +135,20 @@ def fit(
         raise InputError(f"--bootstrap {inert(bootstrap)} contradicts --intervals {inert(intervals)}; give one of them")
     chosen = arguments.law_named(law)
     reading, others = arguments.reading(
-        [chosen], N=N, D=D, C=C, loss=loss, response=response, run=run_column, weights=weights, col=col, where=where,
-        on_bad=on_bad, loss_unit=loss_unit, unit=unit,
-    )  # fmt: skip
+        [chosen],
+        N=N,
+        D=D,
+        C=C,
+        loss=loss,
+        response=response,
+        run=run_column,
+        weights=weights,
+        col=col,
+        where=where,
+        on_bad=on_bad,
+        loss_unit=loss_unit,
+        unit=unit,
+    )
     fitting = {
         "objective": arguments.objective(objective, delta),
         "starts": starts if starts in ("auto", "paper") else arguments.count(starts, "--starts", 1, "auto, paper or"),
@@ -229,9 +240,20 @@ def compare(
     arguments.check_output(output, runs)
     entries = [arguments.law_named(text) for text in arguments.law_names(laws)]
     reading, others = arguments.reading(
-        entries, N=N, D=D, C=C, loss=loss, response=response, run=run_column, weights=weights, col=col, where=where,
-        on_bad=on_bad, loss_unit=loss_unit, unit=unit,
-    )  # fmt: skip
+        entries,
+        N=N,
+        D=D,
+        C=C,
+        loss=loss,
+        response=response,
+        run=run_column,
+        weights=weights,
+        col=col,
+        where=where,
+        on_bad=on_bad,
+        loss_unit=loss_unit,
+        unit=unit,
+    )
     if not holdout and rolling is None and leave_out is None:
         raise arguments.UsageError("say which runs to hold out: --holdout 'C > 1e21', --rolling C or --leave-out COL")
     with printing.progress("fitting") as progress:

@@ -120,9 +120,22 @@ class Runs:
         """
         table = as_frame(frame)
         fields = read_fields(
-            table, N=N, D=D, C=C, loss=loss, response=response, weights=weights, run=run, where=where,
-            on_bad=on_bad, loss_unit=loss_unit, domains=domains, units=units, row_numbers=row_numbers, **columns,
-        )  # fmt: skip
+            table,
+            N=N,
+            D=D,
+            C=C,
+            loss=loss,
+            response=response,
+            weights=weights,
+            run=run,
+            where=where,
+            on_bad=on_bad,
+            loss_unit=loss_unit,
+            domains=domains,
+            units=units,
+            row_numbers=row_numbers,
+            **columns,
+        )
         runs = cls(**fields)
         _warn(runs.record, table)
         return runs

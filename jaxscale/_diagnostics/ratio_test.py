@@ -61,9 +61,15 @@ def ratio_test(
     runs = runs_of(result, runs)
     problem = problem_of(result, runs)
     restricted = fit(
-        result.law, runs, objective=result.objective, intervals=None, seed=result.seed,
-        fixed={**result.fixed, **fixed}, tied=(*result.tied, *tied), bounds=result.bounds,
-    )  # fmt: skip
+        result.law,
+        runs,
+        objective=result.objective,
+        intervals=None,
+        seed=result.seed,
+        fixed={**result.fixed, **fixed},
+        tied=(*result.tied, *tied),
+        bounds=result.bounds,
+    )
     constraints = problem.layout.free - problem_of(restricted, runs).layout.free
     if constraints < 1:
         raise InputError("nothing is restricted; give fixed={...} or tied=[...] that the fit does not have already")

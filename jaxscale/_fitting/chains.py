@@ -87,16 +87,34 @@ def fit_chain(
         intervals = "bootstrap" if enough else "quick"
     each = {"objective": objective, "level": level, "seed": seed}
     first = [
-        fit(step, table, intervals=None if intervals != "quick" or joint else "quick",
-            fixed=_own(fixed, name), bounds=_own(bounds, name), priors=_own(priors, name), **each)
+        fit(
+            step,
+            table,
+            intervals=None if intervals != "quick" or joint else "quick",
+            fixed=_own(fixed, name),
+            bounds=_own(bounds, name),
+            priors=_own(priors, name),
+            **each,
+        )
         for step, table, name in zip(steps, tables, names, strict=True)
-    ]  # fmt: skip
+    ]
     staged = _joined(chain, runs, first, names, dict(fixed or {}), dict(bounds or {}))
     staged = replace(staged, priors=dict(priors or {}), noise=None)
     if joint:
         pins = {"fixed": fixed, "bounds": bounds, "priors": priors}
-        return _fit_jointly(chain, steps, tables, staged, first, runs, draws=draws, intervals=intervals,
-                            progress=progress, **pins, **each)  # fmt: skip
+        return _fit_jointly(
+            chain,
+            steps,
+            tables,
+            staged,
+            first,
+            runs,
+            draws=draws,
+            intervals=intervals,
+            progress=progress,
+            **pins,
+            **each,
+        )
     if intervals != "bootstrap":
         return staged
     return _with_draws(staged, first, tables, runs, draws=draws, level=level, seed=seed, progress=progress)
@@ -184,9 +202,7 @@ def _joined(
             correlations,
             {worst_names[p]: w for p, w in worst.identification.sloppiest.items()},
         ),
-        intervals=replace(
-            last.intervals, why=why, params=ends, standard_errors=errors, theta_standard_errors=of_theta
-        ),
+        intervals=replace(last.intervals, why=why, params=ends, standard_errors=errors, theta_standard_errors=of_theta),
         covariance=covariance,
         runs=runs,
         record=runs.record,
@@ -195,13 +211,20 @@ def _joined(
         bounds=bounds,
         at_noise=(),
         optimizer=f"{last.optimizer}, {len(parts)} stages",
-    )  # fmt: skip
+    )
 
 
 def _with_draws(
-    staged: FitResult, parts: Sequence[FitResult], tables: Sequence[Runs], runs: Runs, *, draws: int, level: float,
-    seed: int, progress: Progress | None,
-) -> FitResult:  # fmt: skip
+    staged: FitResult,
+    parts: Sequence[FitResult],
+    tables: Sequence[Runs],
+    runs: Runs,
+    *,
+    draws: int,
+    level: float,
+    seed: int,
+    progress: Progress | None,
+) -> FitResult:
     """The same with intervals and a covariance from refits of every step to the same resampled runs."""
     drawn, far = [], []
     with jax.enable_x64(True):
@@ -210,9 +233,13 @@ def _with_draws(
             problem = make_problem(part.law, table, part.objective, **pins, noise=part.noise)
             # One seed and as many rows (or clusters) for every step: draw k resamples the same runs in each.
             (free,) = bootstrap_draws(
-                Stack.of([problem]), problem.reduce(part.theta)[None], draws=draws, seed=seed,
-                clusters=[table.clusters], progress=progress,
-            )  # fmt: skip
+                Stack.of([problem]),
+                problem.reduce(part.theta)[None],
+                draws=draws,
+                seed=seed,
+                clusters=[table.clusters],
+                progress=progress,
+            )
             drawn.append(problem.full(free))
             far.append(linearize(problem, problem.reduce(part.theta)).far_below_noise)
     theta = np.concatenate(drawn, axis=1)
@@ -282,9 +309,14 @@ def _joint_law(chain: Law) -> Law:
 
 
 def _fit_jointly(
-    chain: Law, steps: Sequence[Law], tables: Sequence[Runs], staged: FitResult, parts: Sequence[FitResult], runs: Runs,
+    chain: Law,
+    steps: Sequence[Law],
+    tables: Sequence[Runs],
+    staged: FitResult,
+    parts: Sequence[FitResult],
+    runs: Runs,
     **options: Any,
-) -> FitResult:  # fmt: skip
+) -> FitResult:
     scales = [parts[0].sigma / part.sigma for part in parts]
     if not np.all(np.isfinite(scales)) or min(scales) <= 0:
         raise InputError("a step fits its runs without error, so steps cannot be weighed; fit with joint=False")
@@ -297,9 +329,13 @@ def _fit_jointly(
     variables |= {"step": np.repeat(np.arange(float(count)), runs.count), "scale": np.repeat(scales, runs.count)}
     labels = runs.clusters or tuple(map(str, runs.rows))
     stacked = Runs(
-        variables, np.concatenate(responses), "stacked",
-        None if runs.weights is None else np.tile(runs.weights, count), labels * count, np.tile(runs.rows, count),
-    )  # fmt: skip
+        variables,
+        np.concatenate(responses),
+        "stacked",
+        None if runs.weights is None else np.tile(runs.weights, count),
+        labels * count,
+        np.tile(runs.rows, count),
+    )
     law = _joint_law(chain)
     found = fit(law, stacked, starts=[{**staged.params}], **options)
     mine = tuple(r for r in found.verdict.reasons if r.code in _ABOUT_PARAMETERS)

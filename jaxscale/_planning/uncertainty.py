@@ -30,9 +30,13 @@ class Uncertainty:
 
 
 def uncertainty_of(
-    source: Source, posed: Posed, answers: Answers, expansions: list[Expansion | None], level: float,
+    source: Source,
+    posed: Posed,
+    answers: Answers,
+    expansions: list[Expansion | None],
+    level: float,
     progress: Progress | None,
-) -> Uncertainty:  # fmt: skip
+) -> Uncertainty:
     """From draws as percentiles, each draw planned for itself, else from the covariance by the delta method."""
     nothing: list[dict[str, float]] = [{} for _ in posed.targets]
     if source.draws is not None:

@@ -25,9 +25,15 @@ class Descents:
         """Take note of trials of some descents, with the objective there, and say which are better."""
         with np.errstate(all="ignore"):
             better, self.damping[which], self.streak[which], status = weigh(
-                value, self.value[which], self.predicted[which], self.damping[which], self.streak[which], finite,
-                _TOLERANCE, np,
-            )  # fmt: skip
+                value,
+                self.value[which],
+                self.predicted[which],
+                self.damping[which],
+                self.streak[which],
+                finite,
+                _TOLERANCE,
+                np,
+            )
         self.steps[which] += 1
         too_many = (status == RUNNING) & (self.steps[which] >= self.most_steps)
         self.status[which] = np.where(too_many, STEP_LIMIT, status)

@@ -40,8 +40,15 @@ def descend(problem: Problem, start: np.ndarray) -> np.ndarray:
     try:
         with np.errstate(all="ignore"):  # trials may overflow
             return least_squares(
-                lambda free: at(free)[0], start, lambda free: at(free)[1], bounds=(problem.lower, problem.upper),
-                x_scale="jac", xtol=_TOLERANCE, ftol=_TOLERANCE, gtol=_TOLERANCE, max_nfev=_MOST_STEPS,
-            ).x  # fmt: skip
+                lambda free: at(free)[0],
+                start,
+                lambda free: at(free)[1],
+                bounds=(problem.lower, problem.upper),
+                x_scale="jac",
+                xtol=_TOLERANCE,
+                ftol=_TOLERANCE,
+                gtol=_TOLERANCE,
+                max_nfev=_MOST_STEPS,
+            ).x
     except (ValueError, np.linalg.LinAlgError):  # the law or its slopes are not finite there
         return start

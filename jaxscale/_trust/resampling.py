@@ -198,10 +198,12 @@ def _best_rival(stack: Stack, k: int, rivals: np.ndarray, free: np.ndarray, own:
         contributions = np.asarray(_contributions(stack.first.task)(padded, one))  # (rivals, rows), at weight one
         heights = own.weights @ contributions.T
     else:
-        heights = np.concatenate([
-            np.asarray(_contributions_of(stack.first.task)(padded, one, *own.rows(_part(first, len(free)))[:2]))
-            for first in range(0, len(free), _AT_ONCE)
-        ])[: len(free)]  # fmt: skip
+        heights = np.concatenate(
+            [
+                np.asarray(_contributions_of(stack.first.task)(padded, one, *own.rows(_part(first, len(free)))[:2]))
+                for first in range(0, len(free), _AT_ONCE)
+            ]
+        )[: len(free)]
     if own.centre is not None and one.loss.prior is not None:
         heights += Prior(own.centre[:, None], one.loss.prior.weight).penalty(padded)
     heights = np.nan_to_num(heights, nan=np.inf)

@@ -20,6 +20,14 @@ def test_laws_lists_all_and_shows_one(jaxscale):
     assert jaxscale("laws", "besiroglu") == jaxscale("laws", "chinchilla:besiroglu") == jaxscale("laws", "chinchilla")
 
 
+def test_the_range_of_a_parameter_is_told(jaxscale):
+    """Shares were called real."""
+    lines = [line.split() for line in jaxscale("laws", "task_accuracy")[1].splitlines()]
+    told = {words[0]: " ".join(words[1:]) for words in lines if words}
+    assert told["chance"].startswith("between 0 and 1") and told["ceiling"].startswith("between 0 and 1")
+    assert told["k"].startswith("positive") and told["x_0"].startswith("real")
+
+
 def test_known_models(jaxscale):
     status, out, _ = jaxscale("models")
     assert status == 0

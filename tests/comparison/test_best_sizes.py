@@ -1,9 +1,16 @@
-"""The factor between best sizes is found back."""
+"""The factor between best sizes is found back: of losses by the lowest point, of accuracies by the highest."""
 
+import math
+
+import numpy as np
 import pytest
 from helpers import TRUTH, sweep
 
 import jaxscale as js
+from jaxscale._comparison.best_sizes import best_size_factor, budget_groups
+from jaxscale.laws import Variable
+
+LOWER, HIGHER = Variable("error", domain="unit"), Variable("accuracy", domain="unit", better="higher")
 
 
 def six_budgets(noise: float, seed: int = 0) -> js.Runs:
@@ -23,3 +30,16 @@ def test_the_factor_of_the_best_size_is_found_back():
     )
     expected = 1.5 ** (1 / (TRUTH["alpha"] + TRUTH["beta"]))
     assert found["moved", "C > 1e20"].optimum_factor == pytest.approx(expected, rel=0.05)  # by parabolas
+
+
+@pytest.mark.parametrize("response", [LOWER, HIGHER], ids=lambda response: response.better)
+def test_the_best_is_the_lowest_or_the_highest(response):
+    """Parabolas in log N with vertices a factor of 1.5 apart, turned the way the response is better."""
+    sign = -1.0 if response.better == "higher" else 1.0
+    N = np.geomspace(1e8, 1e9, 7)
+    observed, predicted = (0.5 + sign * 0.05 * (np.log(N) - math.log(best)) ** 2 for best in (3e8, 4.5e8))
+    runs = js.Runs({"N": N, "D": 1e20 / 6 / N}, observed, response.name)
+    factor, count = best_size_factor(runs, predicted, budget_groups(runs), response)
+    assert count == 1 and factor == pytest.approx(1.5, rel=1e-9)
+    upside_down = LOWER if response is HIGHER else HIGHER
+    assert best_size_factor(runs, predicted, budget_groups(runs), upside_down)[1] == 0

@@ -6,6 +6,7 @@ kept to the range of the law's case. Optima are compared with a dense scan, slop
 
 import itertools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -249,6 +250,25 @@ def test_accuracies_are_planned_for_the_best_and_reached():
     assert reached.cost == pytest.approx(1e24, rel=1e-6)
     (never,) = js.frontier(source, reach_loss=ceiling + 0.01).rows
     assert never.status == "infeasible" and "no model reaches an accuracy so high" in never.note
+
+
+def test_the_regret_of_an_accuracy_is_what_is_lost_of_it():
+    """Each draw planned for itself, and the plan of the point kept to, by the law itself."""
+    law, truth = SHARE.law, SHARE.truth
+    rng = np.random.default_rng(4)
+    draws = law.theta(truth) + 0.01 * rng.standard_normal((40, len(law.parameters)))
+    source = SimpleNamespace(law=law, params=truth, draws=draws)
+    (row,) = js.frontier(source, 1e21, limits={"N_max": 1e12, "D_max": 1e14}).rows
+    lost = []
+    for theta in draws:
+        params = law.natural(theta)
+        (own,) = js.frontier(law.at(**params), 1e21, limits={"N_max": 1e12, "D_max": 1e14}).rows
+        lost.append(own.loss - law.predict(params, N=row.N, D=row.D))
+    assert min(lost) > -1e-12 and np.mean(lost) > 0
+    assert row.regret["loss"] == pytest.approx(np.mean(lost), rel=1e-5)
+    assert row.regret["compute"] > 0
+    low, high = row.intervals["loss"]
+    assert low < row.loss < high
 
 
 def test_every_budget_of_a_plan_can_be_changed_by_its_name():

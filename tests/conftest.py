@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 
@@ -19,6 +20,10 @@ def _cache_folder() -> Path:
 # JAX reads these when it is imported; unlike jax.config, they also reach the processes that tests start.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache_folder() / "jaxscale" / "xla"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+# A busy machine is no failure of a test.
+hypothesis.settings.register_profile("jaxscale", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("jaxscale")
 
 _DATA = os.environ.get("JAXSCALE_DATA")
 if _DATA:

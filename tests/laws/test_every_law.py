@@ -29,6 +29,23 @@ def test_everything_is_described(case: LawCase):
     assert all(v.meaning for v in law.variables if law.name != "power_law")
 
 
+@pytest.mark.parametrize("case", LAW_CASES, ids=lambda case: case.label)
+def test_the_maps_between_values_and_theta_agree(case: LawCase):
+    """NumPy, JAX, many at once, and there and back: one map, whichever way it is asked for."""
+    law = case.law
+    drawn = case.random_params(5, seed=8)
+    theta = np.array([law.theta({name: float(values[k]) for name, values in drawn.items()}) for k in range(5)])
+    natural = np.stack([drawn[name] for name in law.parameter_names], axis=1)
+    np.testing.assert_allclose(law.naturals(theta), natural, rtol=1e-13)
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(np.stack(law.theta_of(drawn), axis=1), theta, rtol=1e-13, atol=1e-15)
+    for k, p in enumerate(law.parameters):
+        step = 1e-6
+        slope = (p.to_natural(theta[0, k] + step) - p.to_natural(theta[0, k] - step)) / (2 * step)
+        assert p.slope(theta[0, k]) == pytest.approx(slope, rel=1e-7)
+        assert law.index(p.name) == k
+
+
 @each_law
 def test_units_of_the_table_only_rescale_the_parameters(case: LawCase):
     law, p, variables = case.law, case.random_params(COUNT, 11), case.random_variables(COUNT, 12)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import hypothesis
@@ -20,6 +21,9 @@ def _cache_folder() -> Path:
 # JAX reads these when it is imported; unlike jax.config, they also reach the processes that tests start.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache_folder() / "jaxscale" / "xla"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+# What a test itself compiles is compiled as the package compiles its own programs, see `compile_options`.
+if version("jax").startswith("0.10."):
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 # A busy machine is no failure of a test.
 hypothesis.settings.register_profile("jaxscale", hypothesis.settings.default, deadline=None)

@@ -16,6 +16,9 @@ from jaxscale._base.programs import Program, kept
 # of its fellows; an accelerator wants many.
 _ON_CPU, _ON_ACCELERATOR = (128, 1024), (16384, 16384)
 
+# From so many problems on, a program that runs faster is worth compiling for longer.
+_OFTEN = 200_000
+
 
 def batched(
     function: Callable[..., Sequence[Array]], static: Hashable, arrays: Sequence[np.ndarray], shared: Sequence[Any] = ()
@@ -23,13 +26,14 @@ def batched(
     """`function(static, shared, *arrays)` in float64, over the last axis of all arrays, (any, count), a few at once.
 
     `shared` holds numbers and arrays that are the same for all. What comes out has the problems last too. Whatever
-    their number, it is one compiled program; `function` and `static` must be equal for equal work.
+    their number, it is one compiled program, and another for hundreds of thousands; `function` and `static` must be
+    equal for equal work.
     """
     count = arrays[0].shape[-1]
     worker_count, devices = workers(None)
     on_cpu = devices[0].platform == "cpu"
     lanes, size = _ON_CPU if on_cpu else _ON_ACCELERATOR
-    run = _compiled(devices[0].platform, function, static, lanes)
+    run = _compiled(devices[0].platform, function, static, lanes, count >= _OFTEN)
     common = tuple(np.asarray(v, np.float64) for v in shared)
 
     def part(k: int) -> list[np.ndarray]:
@@ -58,11 +62,11 @@ def each(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @kept
-def _compiled(platform: str, function: Callable[..., Any], static: Hashable, lanes: int) -> Program:
+def _compiled(platform: str, function: Callable[..., Any], static: Hashable, lanes: int, often: bool) -> Program:
     def run(count: Array, shared: Any, *arrays: Array) -> Any:
         return _run(partial(function, static, shared), lanes, count, arrays)
 
-    return Program(jax.jit(run, compiler_options=compile_options(platform)))
+    return Program(jax.jit(run, compiler_options=compile_options(platform, often=often)))
 
 
 def _run(over_lanes: Callable[..., Any], lanes: int, count: Array, arrays: Sequence[Array]) -> Any:

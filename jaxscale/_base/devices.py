@@ -20,9 +20,19 @@ def workers(devices: Sequence[Any] | None) -> tuple[int, tuple[Any, ...]]:
     return (cores if devices is None else len(given)), given[:1]
 
 
-def compile_options(platform: str | None = None, wide: bool = False) -> dict[str, Any] | None:
-    """XLA options that only CPUs know: no threads inside the small batched products, and wide vectors (10 to 25 %
-    faster) for a program that uses nothing but what they are known to get right, see `laws._operations.wide`."""
+def compile_options(platform: str | None = None, wide: bool = False, often: bool = False) -> dict[str, Any] | None:
+    """XLA options that only CPUs know.
+
+    No threads inside the small batched products. Wide vectors (10 to 25 % faster) for a program that uses nothing but
+    what they are known to get right, see `laws._operations.wide`. And kernels made the plain way, which halves the time
+    that XLA compiles for; only a program that runs for seconds gains more from the newer way (`often`: the planner's
+    loop is 1.6 times faster by it, fits are not).
+    """
     if (platform or jax.default_backend()) != "cpu":
         return None
-    return {"xla_cpu_multi_thread_eigen": False} | ({"xla_cpu_prefer_vector_width": 512} if wide else {})
+    options: dict[str, Any] = {"xla_cpu_multi_thread_eigen": False}
+    if wide:
+        options["xla_cpu_prefer_vector_width"] = 512
+    if not often and jax.__version_info__ < (0, 11):  # later ones know only the newer way
+        options["xla_cpu_use_fusion_emitters"] = False
+    return options

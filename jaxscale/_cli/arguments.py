@@ -236,10 +236,13 @@ def law_named(text: str) -> Any:
     return found[name]
 
 
-def constants(texts: Iterable[str] | None) -> tuple[dict[str, float], dict[str, float]]:
-    """Values of --at by name, several in one text with commas between them, and standard errors of those written
-    1.9+-0.03."""
-    given = pairs([pair for text in texts or () for pair in text.split(",")], "--at", "NAME=VALUE,NAME=VALUE")
+def _at(texts: Iterable[str] | None) -> dict[str, str]:
+    """What --at gives by name, several in one text with commas between them."""
+    return pairs([pair for text in texts or () for pair in text.split(",")], "--at", "NAME=VALUE,NAME=VALUE")
+
+
+def _constants(given: dict[str, str]) -> tuple[dict[str, float], dict[str, float]]:
+    """Values of --at by name, and standard errors of those written 1.9+-0.03."""
     values, errors = {}, {}
     for name, text in given.items():
         value, *error = re.split(r"±|\+/?-", text, maxsplit=1)
@@ -249,23 +252,38 @@ def constants(texts: Iterable[str] | None) -> tuple[dict[str, float], dict[str, 
     return values, errors
 
 
-def law_alone(source: str, law: str | None) -> Any:
+def _law_alone(source: str, law: str | None) -> Any:
     """The law that FIT names, where it names no more than a law; else None."""
+    if Path(source).is_file():
+        return None
     if law is not None:
         return law_named(law)
-    return js.laws.get(source) if not Path(source).is_file() and source.partition("(")[0] in js.laws.names() else None
+    return js.laws.get(source) if source.partition("(")[0] in js.laws.names() else None
 
 
 def record(source: str, law: str | None, at: Iterable[str] | None = None) -> Any:
     """What FIT names: the record in a file, a law with published constants, or a law with those of --at."""
-    if at:
-        alone = None if Path(source).is_file() else law_alone(source, law)
+    given = _at(at)
+    return _record(source, law, _law_alone(source, law) if given else None, given)
+
+
+def record_at(source: str, law: str | None, at: Iterable[str] | None) -> tuple[Any, dict[str, float]]:
+    """What FIT names, as in `record`, and by name those numbers of --at that are no constants of its law."""
+    given = _at(at)
+    alone = _law_alone(source, law) if given else None
+    own = {name: text for name, text in given.items() if alone is not None and name in alone.parameter_names}
+    rest = {name: number(text, f"--at {inert(name)}") for name, text in given.items() if name not in own}
+    return _record(source, law, alone, own), rest
+
+
+def _record(source: str, law: str | None, alone: Any, constants: dict[str, str]) -> Any:
+    if constants:
         if alone is None:
             raise InputError(
                 f"--at gives the constants of a law, and FIT {quoted(source)} is not the name of one; give a law such "
                 "as chinchilla, or leave --at out"
             )
-        values, errors = constants(at)
+        values, errors = _constants(constants)
         return alone.at(**values, standard_errors=errors or None)
     if Path(source).is_file():
         return js.load(source, law=None if law is None else law_named(law))

@@ -294,15 +294,12 @@ def predict(
     given = {
         name: arguments.number(text, f"-{name}") for name, text in (("N", N), ("D", D), ("C", C)) if text is not None
     }
-    alone = arguments.law_alone(source, law) if at else None
-    own = [pair for text in at or () for pair in text.split(",")]
-    own = [pair for pair in own if alone is not None and pair.partition("=")[0].strip() in alone.parameter_names]
-    rest = [pair for text in at or () for pair in text.split(",") if pair not in own]
-    for name, value in arguments.numbers(rest, "--at", "NAME=VALUE").items():
+    record, others = arguments.record_at(source, law, at)
+    for name, value in others.items():
         if name in given:
             raise InputError(f"--at: the value of {quoted(name)} is given twice")
         given[name] = value
-    members = arguments.members(arguments.record(source, law, own), group)
+    members = arguments.members(record, group)
     with printing.progress("predicting"):
         rows = [{"group": name or None, **printing.prediction(one, given)} for name, one in members]
     if as_json:

@@ -273,6 +273,17 @@ def test_a_law_of_ones_own_is_fitted_saved_and_predicted_with(jaxscale, folder):
 # --- predict ---
 
 
+def test_predict_runs_the_file_of_a_law_once(jaxscale, folder):
+    """It ran twice where --at gave constants."""
+    (folder / "law.py").write_text(LAW + "\nprint('running', file=open('ran.txt', 'a'))\n")
+    status, out, _ = jaxscale(
+        "predict", "mine", "--law", "law.py:mine", "--at", "E=1,A=2,alpha=.5", "--at", "N=100", "--json"
+    )
+    assert status == 0 and json.loads(out)["variables"] == {"N": 100}
+    assert json.loads(out)["rows"][0]["value"] == pytest.approx(1 + 2 * 100**-0.5)
+    assert (folder / "ran.txt").read_text() == "running\n"
+
+
 def test_predict_is_the_formula(jaxscale):
     arguments = ("predict", "chinchilla:besiroglu", "-N", "70B", "-D", "1.4T")
     row = json.loads(jaxscale(*arguments, "--json")[1])["rows"][0]

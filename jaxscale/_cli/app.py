@@ -19,6 +19,7 @@ import jaxscale as js
 from jaxscale._base.errors import JaxscaleError
 from jaxscale._base.text import inert
 from jaxscale._cli import arguments, catalogue_commands, fit_commands, plan_commands
+from jaxscale._cli.groups import spread
 from jaxscale._cli.process import cache_folder, fail, spoken_warnings
 
 app = typer.Typer(
@@ -45,14 +46,18 @@ def _jaxscale(
         raise typer.Exit(2)
 
 
-app.command()(fit_commands.demo)
-app.command()(fit_commands.fit)
-app.command()(fit_commands.compare)
-app.command()(fit_commands.predict)
-app.command()(plan_commands.frontier)
-app.command("what-if")(plan_commands.what_if)
-app.command()(catalogue_commands.models)
-app.command()(catalogue_commands.laws)
+_COMMANDS = {
+    "demo": fit_commands.demo,
+    "fit": fit_commands.fit,
+    "compare": fit_commands.compare,
+    "predict": fit_commands.predict,
+    "frontier": plan_commands.frontier,
+    "what-if": plan_commands.what_if,
+    "models": catalogue_commands.models,
+    "laws": catalogue_commands.laws,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(spread(_command))
 
 
 def run(words: Sequence[str]) -> int:

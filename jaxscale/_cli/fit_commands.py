@@ -10,31 +10,20 @@ from jaxscale._base.report import Lines, Report, Table
 from jaxscale._base.text import inert, quoted
 from jaxscale._cli import arguments, printing
 from jaxscale._cli.flags import (
-    ColumnC,
-    ColumnD,
-    ColumnLoss,
-    ColumnN,
-    Columns,
     Delta,
     FitFile,
     Group,
     Json,
-    LossUnit,
     ObjectiveKind,
-    OnBad,
     Output,
     OwnLaw,
-    ResponseColumn,
-    RunColumn,
     RunsTable,
     Seed,
     Text,
     Texts,
-    Units,
-    WeightsColumn,
-    Where,
     option,
 )
+from jaxscale._cli.groups import TableOptions
 from jaxscale._cli.process import left_to_the_report
 
 _DEMO_BUDGETS = (1e21, 1e22, 1e23, 1e24)
@@ -80,30 +69,20 @@ def demo() -> None:
 
 def fit(
     runs: RunsTable,
+    *,
     law: Annotated[
         str,
         option("--law", "NAME", "One of `jaxscale laws`, 'first >> second', or path.py:name (RUNS THE CODE there)."),
     ] = "chinchilla",
-    N: ColumnN = None,
-    D: ColumnD = None,
-    C: ColumnC = None,
-    loss: ColumnLoss = None,
-    col: Columns = None,
-    response: ResponseColumn = None,
     by: Annotated[
         Text, option("--by", "COL[,COL]", "Fit each group of this column, or of several, on its own.")
     ] = None,
     share: Annotated[
         Texts, option("--share", "A,B", "Of all groups one A and B; A=0.05 lets groups lie that far apart in theta.")
     ] = None,
-    run_column: RunColumn = None,
-    where: Where = None,
-    on_bad: OnBad = "raise",
-    loss_unit: LossUnit = "nats",
-    unit: Units = None,
+    table: TableOptions,
     objective: ObjectiveKind = "huber",
     delta: Delta = None,
-    weights: WeightsColumn = None,
     starts: Annotated[
         str, option("--starts", "auto|paper|K", "Screened, the whole published grid, or K points.")
     ] = "auto",
@@ -134,21 +113,7 @@ def fit(
     if bootstrap is not None and (intervals or "bootstrap").lower() != "bootstrap":
         raise InputError(f"--bootstrap {inert(bootstrap)} contradicts --intervals {inert(intervals)}; give one of them")
     chosen = arguments.law_named(law)
-    reading, others = arguments.reading(
-        [chosen],
-        N=N,
-        D=D,
-        C=C,
-        loss=loss,
-        response=response,
-        run=run_column,
-        weights=weights,
-        col=col,
-        where=where,
-        on_bad=on_bad,
-        loss_unit=loss_unit,
-        unit=unit,
-    )
+    reading, others = table.reading([chosen])
     fitting = {
         "objective": arguments.objective(objective, delta),
         "starts": starts if starts in ("auto", "paper") else arguments.count(starts, "--starts", 1, "auto, paper or"),
@@ -201,6 +166,7 @@ def fit(
 
 def compare(
     runs: RunsTable,
+    *,
     laws: Annotated[
         str,
         option("--laws", "A,B,C", "Laws of `jaxscale laws`, bnsl(breaks=2) or path.py:name (RUNS THE CODE there)."),
@@ -213,20 +179,9 @@ def compare(
     ] = None,
     cuts: Annotated[str, option("--cuts", "K", "How many cuts of --rolling.")] = "3",
     leave_out: Annotated[Text, option("--leave-out", "COL", "Hold out each value of a column in turn.")] = None,
-    N: ColumnN = None,
-    D: ColumnD = None,
-    C: ColumnC = None,
-    loss: ColumnLoss = None,
-    col: Columns = None,
-    response: ResponseColumn = None,
-    run_column: RunColumn = None,
-    where: Where = None,
-    on_bad: OnBad = "raise",
-    loss_unit: LossUnit = "nats",
-    unit: Units = None,
+    table: TableOptions,
     objective: ObjectiveKind = "huber",
     delta: Delta = None,
-    weights: WeightsColumn = None,
     level: Annotated[str, option("--level", "P", "Coverage of the prediction intervals.")] = "0.9",
     seed: Seed = "0",
     output: Output = None,
@@ -239,21 +194,7 @@ def compare(
     """
     arguments.check_output(output, runs)
     entries = [arguments.law_named(text) for text in arguments.law_names(laws)]
-    reading, others = arguments.reading(
-        entries,
-        N=N,
-        D=D,
-        C=C,
-        loss=loss,
-        response=response,
-        run=run_column,
-        weights=weights,
-        col=col,
-        where=where,
-        on_bad=on_bad,
-        loss_unit=loss_unit,
-        unit=unit,
-    )
+    reading, others = table.reading(entries)
     if not holdout and rolling is None and leave_out is None:
         raise arguments.UsageError("say which runs to hold out: --holdout 'C > 1e21', --rolling C or --leave-out COL")
     with printing.progress("fitting") as progress:

@@ -8,40 +8,16 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.report import Report
 from jaxscale._base.text import quoted
 from jaxscale._cli import arguments, printing
-from jaxscale._cli.flags import (
-    Budgets,
-    Constants,
-    CostName,
-    FitFile,
-    Group,
-    Json,
-    Level,
-    Limits,
-    MaxParams,
-    MaxTokens,
-    Output,
-    OwnLaw,
-    Reached,
-    Served,
-    Texts,
-    Unique,
-    option,
-)
+from jaxscale._cli.flags import Constants, FitFile, Group, Json, Output, OwnLaw, Texts, option
+from jaxscale._cli.groups import PlanOptions
 
 
 def frontier(
     source: FitFile,
+    *,
     at: Constants = None,
-    budget: Budgets = None,
-    reach: Reached = None,
-    cost: CostName = "six_nd",
-    inference_tokens: Served = None,
-    limit: Limits = None,
-    max_tokens: MaxTokens = None,
-    max_params: MaxParams = None,
-    unique_tokens: Unique = None,
+    asked: PlanOptions,
     group: Group = None,
-    level: Level = None,
     law: OwnLaw = None,
     output: Output = None,
     as_json: Json = False,
@@ -52,8 +28,7 @@ def frontier(
     what one more unit of each would change.
     """
     arguments.check_output(output, source)
-    limits = arguments.plan_limits(limit, max_tokens, max_params, unique_tokens)
-    asked = arguments.plan_request(budget, reach, cost, inference_tokens, limits, level)
+    request = asked.request()
     members = arguments.members(arguments.record(source, law, at), group)
     if len(members) > 1 and (as_json or output is not None):
         raise InputError(
@@ -61,7 +36,7 @@ def frontier(
         )
     with printing.progress("planning"):
         plans: list[tuple[str, Any]] = [
-            (name, one if arguments.failed(one) else js.frontier(one, **asked)) for name, one in members
+            (name, one if arguments.failed(one) else js.frontier(one, **request)) for name, one in members
         ]
     if len(plans) == 1 and not arguments.failed(plans[0][1]):
         printing.deliver(plans[0][1], output, as_json)
@@ -78,21 +53,14 @@ def frontier(
 
 def what_if(
     source: FitFile,
+    *,
     at: Constants = None,
-    budget: Budgets = None,
-    reach: Reached = None,
+    asked: PlanOptions,
     set_: Annotated[
         Texts,
         option("--set", "NAME=VALUE", "Change a parameter, limit, price or demand: 0.3, x1.1 or +1sigma; repeat."),
     ] = None,
-    cost: CostName = "six_nd",
-    inference_tokens: Served = None,
-    limit: Limits = None,
-    max_tokens: MaxTokens = None,
-    max_params: MaxParams = None,
-    unique_tokens: Unique = None,
     group: Group = None,
-    level: Level = None,
     law: OwnLaw = None,
     output: Output = None,
     as_json: Json = False,
@@ -104,16 +72,9 @@ def what_if(
     """
     arguments.check_output(output, source)
     changes = arguments.pairs(set_, "--set", "NAME=VALUE")
-    limits = arguments.plan_limits(limit, max_tokens, max_params, unique_tokens)
     # --set changes what the plan already has, so with it limits and demand belong to the plan before.
-    before = arguments.plan_request(
-        budget, reach, cost, inference_tokens if changes else None, limits if changes else {}, level
-    )
-    after: dict[str, Any] = {"set": changes} if changes else {}
-    if not changes and limits:
-        after["limits"] = limits
-    if not changes and inference_tokens is not None:
-        after["cost"] = arguments.plan_cost(cost, inference_tokens)
+    before = asked.request(changed=not changes)
+    after: dict[str, Any] = {"set": changes} if changes else asked.change()
     members = arguments.members(arguments.record(source, law, at), group)
     if len(members) != 1:
         raise InputError(f"FIT {quoted(source)} holds {len(members)} fits; choose one with --group")

@@ -28,6 +28,7 @@ def reading(
     on_bad: str,
     loss_unit: str,
     unit: Sequence[str] | None,
+    decimal: str | None = None,
     **columns: str | None,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """What `read_runs` is called with for some laws: its own options, and the columns of further variables."""
@@ -49,6 +50,8 @@ def reading(
     reading["loss_unit"] = _choice(loss_unit, "--loss-unit", ("nats", "bits"))
     if factors := numbers(unit, "--unit", "VAR=FACTOR, such as N=1e6"):
         reading["units"] = factors
+    if decimal is not None:
+        reading["decimal"] = _choice(decimal, "--decimal", (".", ","))
     return reading, others
 
 

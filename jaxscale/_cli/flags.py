@@ -50,6 +50,7 @@ Units = Annotated[
     Texts,
     option("--unit", "VAR=FACTOR", "Factor of the cells of N, D, C, ...; overrules the header's unit; repeat."),
 ]
+Decimal = Annotated[Text, option("--decimal", ".|,", "Decimal mark of the cells.  [default: found from the table]")]
 ObjectiveKind = Annotated[str, option("--objective", "|".join(arguments.OBJECTIVES), "Misfit to minimise.")]
 Delta = Annotated[
     Text, option("--delta", "X", "Where Huber turns linear, or matched (to the noise).  [default: 0.001]")

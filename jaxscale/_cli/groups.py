@@ -15,6 +15,7 @@ from jaxscale._cli.flags import (
     ColumnN,
     Columns,
     CostName,
+    Decimal,
     Level,
     Limits,
     LossUnit,
@@ -47,6 +48,7 @@ class TableOptions:
     on_bad: OnBad = "raise"
     loss_unit: LossUnit = "nats"
     unit: Units = None
+    decimal: Decimal = None
     weights: WeightsColumn = None
 
     def reading(self, laws: Sequence[Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -58,6 +60,7 @@ class TableOptions:
             on_bad=self.on_bad,
             loss_unit=self.loss_unit,
             unit=self.unit,
+            decimal=self.decimal,
             N=self.N,
             D=self.D,
             C=self.C,

@@ -225,10 +225,11 @@ def _of_another_unit(units: Mapping[int, str], symbol: str) -> dict[int, str]:
 
 def _said(read: ReadColumn, domain: str, mark: str, cells: pd.Series) -> str:
     """How the cells of a column were read, where that is not plain."""
-    said = ["commas separate thousands"] if mark == POINT else []
-    if mark == COMMA:
+    said = []
+    if mark in (COMMA, POINT):
         marks = {c for cell in cells.tolist() if isinstance(cell, str) for c in ".," if c in cell}
         roles = ((",", "commas are decimal marks"), (".", "points separate thousands"))
+        roles = roles if mark == COMMA else ((",", "commas separate thousands"),)
         said = [role for c, role in roles if c in marks]
     if read.percent and domain == "unit":
         said.append("per cent, divided by 100")

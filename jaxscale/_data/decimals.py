@@ -6,7 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import quoted
 from jaxscale._data.quantities import split_error
+from jaxscale._data.wording import spelt
 
 SEPARATOR, MARKS = "jaxscale.separator", "jaxscale.marks"  # what `attrs` of a frame says of its file and its columns
 POINT, COMMA = ".", ","
@@ -29,9 +32,10 @@ _SWAPPED = str.maketrans(".,", ",.")
 def table_marks(frame: pd.DataFrame) -> Mapping[str, str]:
     """The decimal mark of each column whose cells do not plainly have points.
 
-    COMMA, POINT (every comma could be either mark, and other columns settle that it separates thousands), UNSETTLED or
-    SOME_COMMAS. A column alone decides where it can; then the rest of the table; then semicolons between the cells of
-    the file, which go with decimal commas. A frame that was cut out of another keeps the marks of the whole.
+    COMMA, POINT (every comma could be either mark, and other columns have commas that separate thousands for certain),
+    UNSETTLED or SOME_COMMAS. A column alone decides where it can; then the rest of the table; then semicolons between
+    the cells of the file, which go with decimal commas. Points in other columns settle nothing: a program may write
+    3.144 and a person 3,144 beside it. A frame that was cut out of another keeps the marks of the whole.
     """
     if isinstance(kept := frame.attrs.get(MARKS), Mapping):
         return kept
@@ -43,10 +47,11 @@ def table_marks(frame: pd.DataFrame) -> Mapping[str, str]:
     strong |= {POINT, COMMA} if SOME_COMMAS in marks.values() else set()
     semicolons = frame.attrs.get(SEPARATOR) == ";"
     some_points = any(shown == {_OPEN_POINT} for shown in signs.values())
+    thousands = any(_GROUPED + POINT in shown for name, shown in signs.items() if marks.get(name) == POINT)
     settled = {name: mark for name, mark in marks.items() if mark != POINT}
     for name, shown in signs.items():
         if shown == {_OPEN_COMMA}:
-            settled[name] = _of_open_commas(strong, semicolons, some_points)
+            settled[name] = _of_open_commas(strong, semicolons, some_points, thousands)
         elif shown == {_OPEN_POINT} and COMMA in strong:
             settled[name] = UNSETTLED if POINT in strong else COMMA
     return settled
@@ -62,11 +67,10 @@ def _of_column(shown: set[str]) -> str:
     return SOME_COMMAS if marks or {_OPEN_COMMA, _OPEN_POINT} <= shown else ""
 
 
-def _of_open_commas(strong: set[str], semicolons: bool, some_points: bool) -> str:
+def _of_open_commas(strong: set[str], semicolons: bool, some_points: bool, thousands: bool) -> str:
     """The mark of a column in which every comma could be either, by what else there is."""
-    points = POINT in strong or (some_points and COMMA not in strong)
-    commas = COMMA in strong or (semicolons and not strong) or (semicolons and points)
-    return UNSETTLED if points == commas else POINT if points else COMMA
+    commas = strong == {COMMA} or (semicolons and not strong and not some_points)
+    return COMMA if commas else POINT if thousands and strong == {POINT} and not semicolons else UNSETTLED
 
 
 def _signs(cells: Iterable[Any]) -> set[str]:
@@ -114,7 +118,19 @@ def both_ways(text: str) -> str:
     """What is wrong with a cell that may be read in two ways, and how to mend it."""
     mark, name = (",", "comma") if "," in text else (".", "point")
     decimal, whole = text.strip()[:30].replace(mark, "."), text.strip()[:30].replace(mark, "")
-    return f"whose {name} may be a decimal mark or separate thousands: write {decimal} or {whole}, in the whole column"
+    return (
+        f"whose {name} may be a decimal mark or separate thousands: write {decimal} or {whole}, in the whole column, "
+        f"or say which mark is decimal: {spelt('decimal', ',')} or {spelt('decimal', '.')}"
+    )
+
+
+def marks_as_asked(frame: pd.DataFrame, decimal: str | None) -> Mapping[str, str]:
+    """The marks of the columns where the caller says which mark is the decimal one, else those that are found."""
+    if decimal is None:
+        return table_marks(frame)
+    if decimal not in (POINT, COMMA):
+        raise InputError(f"decimal must be '.' or ',' (--decimal), not {quoted(decimal)}")
+    return {name: decimal for name in frame.columns if not _typed(frame[name])}
 
 
 def _odd(cell: Any) -> bool:

@@ -12,7 +12,7 @@ from jaxscale._base.text import listed, quoted
 from jaxscale._base.validation import check_choice
 from jaxscale._data.cells import DOMAINS, complete, read_cells, read_column
 from jaxscale._data.columns import Column, choose
-from jaxscale._data.decimals import POINT, table_marks
+from jaxscale._data.decimals import MARKS, POINT, UNSETTLED, marks_as_asked
 from jaxscale._data.filters import passing
 from jaxscale._data.header_units import checked, factors_said
 from jaxscale._data.notes import duplicate_note, group_notes, number_notes, repeated_rows
@@ -34,13 +34,16 @@ def read_fields(
     loss_unit: str = "nats",
     domains: Mapping[str, str] | None = None,
     units: Mapping[str, float] | None = None,
+    decimal: str | None = None,
     row_numbers: Sequence[int] | np.ndarray | None = None,
     **columns: Column,
 ) -> dict[str, Any]:
     """The fields of `Runs`, for the options of `Runs.from_frame`."""
     rows = _numbered(frame, row_numbers)
     _check(on_bad, loss_unit, domains or {})
-    marks = table_marks(frame)
+    marks = dict(marks_as_asked(frame, decimal))
+    frame = frame.copy(deep=False)
+    frame.attrs[MARKS] = marks  # the filters read by them as well
     layout = {"layout": str(frame.attrs[LAYOUT])} if frame.attrs.get(LAYOUT) else {}
     filters = (where,) if isinstance(where, str) else tuple(where)
     keep = passing(frame, filters, rows)
@@ -54,6 +57,8 @@ def read_fields(
         return read.values, read.is_text
 
     chosen = choose(list(frame.columns), asked, response, weights, run, look, asked_units)
+    if decimal is None and marks.get(str(chosen.columns.get("loss"))) == POINT:
+        marks[str(chosen.columns["loss"])] = UNSETTLED  # no loss is in the thousands
     cells = read_cells(frame, rows, chosen, domains or {}, drop=on_bad == "drop", marks=marks)
     if loss_unit == "bits" and cells.units.get("loss") == "nats":
         raise InputError(

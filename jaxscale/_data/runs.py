@@ -91,6 +91,7 @@ class Runs:
         loss_unit: Literal["nats", "bits"] = "nats",
         domains: Mapping[str, str] | None = None,
         units: Mapping[str, float] | None = None,
+        decimal: Literal[".", ","] | None = None,
         row_numbers: Sequence[int] | np.ndarray | None = None,
         **columns: Column,
     ) -> Self:
@@ -109,6 +110,7 @@ class Runs:
         domains      symbol -> "positive" (the default), "real", "unit" (0 to 1) or "count" (at least 0)
         units        symbol -> factor of its cells, {"N": 1e6}; overrules the unit that a header such as "params (M)"
                      gives, which is applied where the cells agree with it; 1 leaves them as they are
+        decimal      the decimal mark of cells of text; None: found from the whole table, and refused where it is open
         row_numbers  row numbers of the source, where `frame` is a part of it; by default 1, 2, ...
         columns      any other variable by its symbol, U="unique_tokens"; a list of columns makes a vector
 
@@ -133,6 +135,7 @@ class Runs:
             loss_unit=loss_unit,
             domains=domains,
             units=units,
+            decimal=decimal,
             row_numbers=row_numbers,
             **columns,
         )

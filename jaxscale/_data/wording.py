@@ -12,6 +12,7 @@ _FLAGS = {
     "on_bad": "--on-bad",
     "loss_unit": "--loss-unit",
     "by": "--by",
+    "decimal": "--decimal",
 }
 
 

@@ -28,7 +28,9 @@ from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import MOST_STACKED, Stack, stacked_rows
 from jaxscale.laws import Law
 
-_READING = frozenset({"N", "D", "C", "loss", "response", "run", "where", "on_bad", "loss_unit", "domains", "units"})
+_READING = frozenset(
+    {"N", "D", "C", "loss", "response", "run", "where", "on_bad", "loss_unit", "domains", "units", "decimal"}
+)
 _GROUPS_AT_ONCE = 1024
 
 

@@ -41,7 +41,6 @@ SETTLED = [
     ),
     (["1,000,000", "2,000", "3"], {}, "", [1e6, 2000, 3], ""),
     (["1,234.5", "2,000", "3"], {}, "", [1234.5, 2000, 3], ""),
-    (["1,234", "2,000", "3"], {"lr": ["0.01"] * 3}, "", [1234, 2000, 3], "commas separate thousands"),
     (["3.144", "2.933", "2.845"], {}, ";", [3.144, 2.933, 2.845], ""),
     (["1'234,5", "2,5", "3"], {}, "", [1234.5, 2.5, 3], "commas are decimal marks"),
 ]
@@ -69,6 +68,8 @@ def test_a_column_or_its_table_settles_the_mark(
         (["3,144", "2.9", "2.845"], {}, ""),
         (["3,144", 2.9, 2.8], {}, ""),
         (["3,144", "2,933", "2,845"], {"lr": [0.1, 0.2, 0.3]}, ""),
+        (["3,144", "2,933", "2,845"], {"lr": ["0.1", "0.2", "0.3"]}, ""),
+        (["3,144", "2,933", "2"], {"wd": ["1,234.5"] * 3, "n": ["1,000,000"] * 3}, ""),
         (["3,144", "2,933", "2,845"], {"n": pd.Series([1e8, 2e8, 1.5], dtype=object)}, ""),
         (["3,144", "2,933", "2,845"], {"n": pd.Series([1.5, "70B", None], dtype=object)}, ""),
         (pd.Categorical(["3,144", "2,933", "2,845"]), {}, ""),
@@ -99,12 +100,37 @@ def test_numbers_of_json_say_nothing_of_its_text() -> None:
         read_runs(io.StringIO(json.dumps(rows)))
 
 
+def test_counts_in_thousands_are_settled_by_other_counts_and_by_nothing_else() -> None:
+    counts = {"params": ["125,000", "350,000", "774,000"], "loss": ["3.2", "3.1", "2.9"]}
+    with pytest.raises(InputError, match=r"'params' .* '125,000', whose comma may be .* write 125.000 or 125000"):
+        Runs.from_frame(counts)
+    runs = Runs.from_frame(counts | {"tokens": ["2,000,000", "4,000,000", "9,000,000"]})
+    assert runs.variables["N"].tolist() == [125e3, 350e3, 774e3]
+    assert runs.record.conventions["N"] == "commas separate thousands"
+
+
+def test_who_says_which_mark_is_decimal_settles_it() -> None:
+    loss = ["3,144", "2,933", "2,845"]
+    frame = pd.DataFrame(PLAIN | {"loss": loss, "lr": ["0.1"] * 3})
+    comma = Runs.from_frame(frame, decimal=",", where="loss < 3")
+    assert comma.response.tolist() == [2.933, 2.845]
+    assert comma.record.conventions["loss"] == "commas are decimal marks"
+    point = Runs.from_frame(frame, decimal=".")
+    assert point.response.tolist() == [3144, 2933, 2845]
+    assert point.record.conventions["loss"] == "commas separate thousands"
+    assert "N" not in point.record.conventions
+    with pytest.raises(InputError, match=r"""decimal=","  ?\(--decimal ,\) or decimal="."  ?\(--decimal \.\)"""):
+        Runs.from_frame(frame)
+    with pytest.raises(InputError, match="decimal must be"):
+        Runs.from_frame(frame, decimal=";")  # type: ignore[arg-type]
+
+
 def test_marks_of_columns() -> None:
     frame = pd.DataFrame({"a": ["1,5", "2"], "b": ["1,000,000", "2"], "c": ["1,234", "2"], "d": ["1.234", "2"]})
     assert table_marks(frame) == {"a": COMMA, "c": UNSETTLED, "d": UNSETTLED}
     assert table_marks(frame[["a", "d"]]) == {"a": COMMA, "d": COMMA}
     assert table_marks(frame[["b", "c"]]) == {"c": POINT}
-    assert table_marks(frame[["c", "d"]]) == {"c": POINT}
+    assert table_marks(frame[["c", "d"]]) == {"c": UNSETTLED}
     assert table_marks(frame[["d"]]) == {}
     assert table_marks(pd.DataFrame({"a": ["1,5", "2.5"]})) == {"a": SOME_COMMAS}
 

@@ -36,8 +36,8 @@ def option(flag: str, value: str, help: str) -> Any:
     return typer.Option(flag, metavar=value, help=help)
 
 
-ColumnN = Annotated[Text, option("-N", "COL", "Column of model sizes.")]
-ColumnD = Annotated[Text, option("-D", "COL", "Column of training tokens.")]
+ColumnN = Annotated[Text, option("-N", "COL", "Column of model sizes, or a formula of columns: 'millions*1e6'.")]
+ColumnD = Annotated[Text, option("-D", "COL", "Column of training tokens, or a formula: 'steps*batch*length'.")]
 ColumnC = Annotated[Text, option("-C", "COL", "Column of training FLOPs; with -N it gives D = C/6N.")]
 ColumnLoss = Annotated[Text, option("--loss", "COL", "Column of losses.")]
 Columns = Annotated[Texts, option("--col", "VAR=COL", "Column of another variable of the law; repeat.")]

@@ -1,7 +1,7 @@
 """The unit that a header or a caller gives to the counts of a column, applied where the cells agree with it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -39,9 +39,15 @@ def factor_of(symbol: str, column: str, named: float | None, median: float, sure
 
 
 def factors_said(
-    columns: Mapping[str, str | tuple[str, ...]], values: Mapping[str, np.ndarray], asked: Mapping[str, float]
+    columns: Mapping[str, str | tuple[str, ...]],
+    values: Mapping[str, np.ndarray],
+    asked: Mapping[str, float],
+    computed: Collection[str] = (),
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """The factor of each symbol whose cells are multiplied, as asked or by its header, and what is said of it."""
+    """The factor of each symbol whose cells are multiplied, as asked or by its header, and what is said of it.
+
+    Columns that are `computed` have no header.
+    """
     if missing := [symbol for symbol in asked if symbol not in columns or symbol in ("run", "weights")]:
         raise InputError(
             f"units gives a factor for {quoted(missing[0])} (--unit), which has no column here; columns are read for "
@@ -52,7 +58,7 @@ def factors_said(
         column = columns.get(symbol)
         if symbol in asked:
             factor, why = asked[symbol], "as asked"
-        elif symbol in _MOST_PLAUSIBLE and isinstance(column, str):
+        elif symbol in _MOST_PLAUSIBLE and isinstance(column, str) and column not in computed:
             meaning = meaning_of(column)
             sure = meaning is not None and meaning.symbol == symbol
             named = meaning.factor if meaning is not None and sure else trailing_unit(column)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -48,8 +48,9 @@ def number_notes(
     rows: np.ndarray,
     columns: Mapping[str, str | tuple[str, ...]],
     loss_unit: str,
+    computed: Collection[str] = (),
 ) -> Iterator[Reason]:
-    """Everything in the numbers that looks unintended."""
+    """Everything in the numbers that looks unintended; columns that are `computed` say nothing by their names."""
     in_larger_units = False
     for symbol, (least, factors) in _LEAST_PLAUSIBLE.items():
         if symbol in columns and symbol in values and (median := _median(values[symbol])) < least:
@@ -63,14 +64,15 @@ def number_notes(
             )
     if isinstance(source := columns.get("loss"), str):
         median = _median(values["loss"])
-        if re.search(r"ppl|perplexity", source, re.IGNORECASE) or median > 12:
+        name = "" if source in computed else source
+        if re.search(r"ppl|perplexity", name, re.IGNORECASE) or median > 12:
             yield Reason(
                 SUSPICIOUS_UNITS,
                 "warning",
                 f"column {quoted(source)}, median {format_number(median)}, looks like perplexity: fix the table: "
                 "its natural logarithm is the loss in nats per token",
             )
-        elif loss_unit == "nats" and re.search(r"(?<![a-z])(bits?|bp[bctw])(?![a-z])", source, re.IGNORECASE):
+        elif loss_unit == "nats" and re.search(r"(?<![a-z])(bits?|bp[bctw])(?![a-z])", name, re.IGNORECASE):
             yield Reason(
                 SUSPICIOUS_UNITS,
                 "warning",

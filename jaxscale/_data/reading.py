@@ -13,6 +13,7 @@ from jaxscale._base.validation import check_choice
 from jaxscale._data.cells import DOMAINS, complete, read_cells, read_column
 from jaxscale._data.columns import Column, choose
 from jaxscale._data.decimals import MARKS, POINT, UNSETTLED, marks_as_asked
+from jaxscale._data.derived import derive
 from jaxscale._data.filters import passing
 from jaxscale._data.header_units import checked, factors_said
 from jaxscale._data.notes import duplicate_note, group_notes, number_notes, repeated_rows
@@ -50,6 +51,9 @@ def read_fields(
     frame, rows = (frame, rows) if keep.all() else (frame[keep], rows[keep])
 
     asked: dict[str, Column] = {**dict.fromkeys(_NAMED), **columns}
+    table = frame
+    derived = derive(frame, [*asked.values(), response, weights], rows, marks)
+    frame = derived.frame
     asked_units = checked(units)
 
     def look(name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +69,7 @@ def read_fields(
             f"cells of column {listed([chosen.columns['loss']])} say nats: leave {flag('loss_unit')} bits out"
         )
     factor, loss_said = _nats("loss" in cells.values, loss_unit)
-    factors, units_said = factors_said(chosen.columns, cells.values, asked_units)
+    factors, units_said = factors_said(chosen.columns, cells.values, asked_units, derived.sources)
     factors["loss"] = factor
     with np.errstate(over="ignore"):  # what is not finite is refused later
         values = {symbol: array * factors.get(symbol, 1.0) for symbol, array in cells.values.items()}
@@ -79,17 +83,20 @@ def read_fields(
     duplicates = repeated_rows([*variables.values(), answer], cells.rows)
     kept = {symbol: column for symbol, column in chosen.columns.items() if symbol not in cells.left_out}
     used = {name for column in chosen.columns.values() for name in ((column,) if isinstance(column, str) else column)}
-    unused = tuple(name for name in frame.columns if name not in used)
+    used |= {name for column in used for name in derived.sources.get(column, ())}
+    unused = tuple(name for name in table.columns if name not in used)
     record = RunsRecord(
         columns=kept,
         guessed=tuple(symbol for symbol in kept if symbol in chosen.guessed),
-        conventions=_said(cells.conventions, units_said, loss_said, completed, cells.said, rivals, layout),
+        conventions=_said(
+            derived.said(kept), cells.conventions, units_said, loss_said, completed, cells.said, rivals, layout
+        ),
         dropped=cells.dropped,
         filters=filters,
         filtered=int((~keep).sum()),
         duplicates=duplicates,
         notes=(
-            *number_notes({**variables, chosen.response: answer}, cells.rows, kept, loss_unit),
+            *number_notes({**variables, chosen.response: answer}, cells.rows, kept, loss_unit, derived.sources),
             *duplicate_note(duplicates),
             *group_notes(frame, unused),
         ),

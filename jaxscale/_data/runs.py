@@ -114,6 +114,10 @@ class Runs:
         row_numbers  row numbers of the source, where `frame` is a part of it; by default 1, 2, ...
         columns      any other variable by its symbol, U="unique_tokens"; a list of columns makes a vector
 
+        In the place of a column may stand a formula of columns, D="steps*batch*length", N="millions*1e6",
+        loss="ln(val_ppl)", response="1 - acc": numbers, + - * / ^, brackets, ln, log2, log10, exp and sqrt, of cells as
+        they stand. A name with signs that would be read otherwise is put in quotes.
+
         Cells of text are read as people write them (`70B`, `1.4T tokens`, `5.76×10^23`, `4.283 ± 0.003`), with the
         decimal mark that the whole table shows; how is in the record, and what may be read in two ways is refused.
         Only columns in use are checked. A recognised U, or a recognised C beside N and D, is left out where it has a
@@ -281,7 +285,7 @@ def _warn(record: RunsRecord, frame: pd.DataFrame) -> None:
     if doubts := record.doubts():
         warn(f"look at the table: {'. '.join(doubts)}", DataWarning)
     used = [name for c in record.columns.values() for name in ((c,) if isinstance(c, str) else c)]
-    if narrow := [name for name in used if frame[name].dtype == np.float16]:
+    if narrow := [name for name in used if name in frame.columns and frame[name].dtype == np.float16]:
         warn(
             f"column{'s' * (len(narrow) > 1)} {listed(narrow)}: float16 rounds by up to 0.05 %, which may be more than "
             "what tells laws apart; keep the numbers in float32 or float64 from where they are measured",

@@ -245,7 +245,7 @@ def load(name: str, *, group: str | None = None, **options: Any) -> Runs:
     if "response" in options and "domains" not in options:
         columns.pop("domains", None)
     best = entry.best if options.pop("best", True) else ()
-    runs = read_quietly(table, where=where, **{**columns, **options})
+    runs = read_quietly(table, where=where, **{"checkpoints": "none", **columns, **options})  # as published
     if not best:
         return runs
     cells = pd.Series(runs.response).groupby([table[column].to_numpy()[runs.rows - 1] for column in best])

@@ -43,6 +43,10 @@ ColumnLoss = Annotated[Text, option("--loss", "COL", "Column of losses.")]
 Columns = Annotated[Texts, option("--col", "VAR=COL", "Column of another variable of the law; repeat.")]
 ResponseColumn = Annotated[Text, option("--response", "COL", "Column of what the law predicts, if not a loss.")]
 RunColumn = Annotated[Text, option("--run-column", "COL", "Which run a row is a checkpoint of.")]
+Checkpoints = Annotated[
+    Text,
+    option("--checkpoints", "last|all|none", "Of runs with several rows: the last row, all, or rows are runs."),
+]
 Where = Annotated[Texts, option("--where", "'COL OP VALUE'", "Rows to keep, with < <= > >= == or !=; repeat.")]
 OnBad = Annotated[str, option("--on-bad", "raise|drop", "What to do with rows that cannot be used.")]
 LossUnit = Annotated[str, option("--loss-unit", "nats|bits", "Unit of the losses; bits become nats.")]

@@ -9,6 +9,7 @@ from typing import Any
 from jaxscale._cli import arguments
 from jaxscale._cli.flags import (
     Budgets,
+    Checkpoints,
     ColumnC,
     ColumnD,
     ColumnLoss,
@@ -44,6 +45,7 @@ class TableOptions:
     col: Columns = None
     response: ResponseColumn = None
     run_column: RunColumn = None
+    checkpoints: Checkpoints = None
     where: Where = None
     on_bad: OnBad = "raise"
     loss_unit: LossUnit = "nats"
@@ -67,6 +69,7 @@ class TableOptions:
             loss=self.loss,
             response=self.response,
             run=self.run_column,
+            checkpoints=self.checkpoints,
             weights=self.weights,
         )
 

@@ -17,6 +17,7 @@ from jaxscale._comparison.recommend import recommend
 from jaxscale._comparison.trials import BASELINES, Fitted, Split, attempts_of, baseline_trial, judge_trial
 from jaxscale._data.runs import Runs, read_runs
 from jaxscale._data.tables import read_frame
+from jaxscale._fitting.options import rows_for
 from jaxscale._problem.objectives import Huber, Objective
 from jaxscale.laws import Law, label_of
 from jaxscale.laws._registry import as_law
@@ -159,12 +160,13 @@ def _read(data: Any, laws: list[Law], reading: dict[str, Any]) -> tuple[Runs, pd
     if isinstance(data, Runs):
         if reading:
             raise InputError(f"these runs were read already; {next(iter(reading))}= belongs to a table")
-        runs, table = data, pd.DataFrame(index=range(data.count))
+        runs = rows_for(laws, data)
+        table = pd.DataFrame(index=range(runs.count))
     else:
         frame = read_frame(data)
         domains = {v.name: v.domain for law in laws for v in law.variables} | {"response": laws[0].response.domain}
         reading.setdefault("domains", {k: v for k, v in domains.items() if v in ("real", "unit", "count")})
-        runs = read_runs(frame, **reading)
+        runs = rows_for(laws, read_runs(frame, **reading))
         table = frame.iloc[runs.rows - 1].reset_index(drop=True)
     mine = runs.to_frame().reset_index(drop=True)
     if "C" not in mine and {"N", "D"} <= set(mine):

@@ -11,6 +11,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.text import listed, quoted
 from jaxscale._base.validation import check_choice
 from jaxscale._data.cells import DOMAINS, complete, read_cells, read_column
+from jaxscale._data.checkpoints import CHOICES, checkpoint_note, last_of_each, read_curves
 from jaxscale._data.columns import Column, choose
 from jaxscale._data.decimals import MARKS, POINT, UNSETTLED, marks_as_asked
 from jaxscale._data.derived import derive
@@ -30,6 +31,7 @@ def read_fields(
     response: str | None = None,
     weights: str | None = None,
     run: str | None = None,
+    checkpoints: str | None = None,
     where: str | Iterable[str] = (),
     on_bad: str = "raise",
     loss_unit: str = "nats",
@@ -41,7 +43,7 @@ def read_fields(
 ) -> dict[str, Any]:
     """The fields of `Runs`, for the options of `Runs.from_frame`."""
     rows = _numbered(frame, row_numbers)
-    _check(on_bad, loss_unit, domains or {})
+    _check(on_bad, loss_unit, domains or {}, checkpoints)
     marks = dict(marks_as_asked(frame, decimal))
     frame = frame.copy(deep=False)
     frame.attrs[MARKS] = marks  # the filters read by them as well
@@ -80,14 +82,32 @@ def read_fields(
     variables, completed = complete(values, {symbol for symbol in ("N", "D") if asked[symbol] is False})
 
     rivals = {symbol: f"{listed(others, 3)} would also fit" for symbol, others in chosen.rivals.items()}
-    duplicates = repeated_rows([*variables.values(), answer], cells.rows)
     kept = {symbol: column for symbol, column in chosen.columns.items() if symbol not in cells.left_out}
     used = {name for column in chosen.columns.values() for name in ((column,) if isinstance(column, str) else column)}
     used |= {name for column in used for name in derived.sources.get(column, ())}
     unused = tuple(name for name in table.columns if name not in used)
+    clusters, read_rows = cells.clusters, cells.rows
+    within = frame if len(read_rows) == len(frame) else frame[np.isin(rows, read_rows)]
+
+    def look_within(name: str) -> tuple[np.ndarray, np.ndarray]:
+        read = read_column(within[name], marks.get(name, "") or POINT)
+        return read.values, read.is_text
+
+    curves = read_curves(within, unused, variables, look_within, clusters, run, checkpoints)
+    if curves is not None:
+        clusters = curves.labels
+        if curves.column is not None and run is None:
+            kept["run"] = curves.column
+            unused = tuple(name for name in unused if name != curves.column)
+    if curves is not None and checkpoints == "last":
+        ends = last_of_each(curves.labels, curves.progress)
+        variables, answer = {symbol: array[ends] for symbol, array in variables.items()}, answer[ends]
+        weights_read = None if weights_read is None else weights_read[ends]
+        clusters, read_rows = None, read_rows[ends]
+    duplicates = repeated_rows([*variables.values(), answer], read_rows)
     record = RunsRecord(
         columns=kept,
-        guessed=tuple(symbol for symbol in kept if symbol in chosen.guessed),
+        guessed=tuple(symbol for symbol in kept if symbol in chosen.guessed or (symbol == "run" and run is None)),
         conventions=_said(
             derived.said(kept), cells.conventions, units_said, loss_said, completed, cells.said, rivals, layout
         ),
@@ -96,10 +116,12 @@ def read_fields(
         filtered=int((~keep).sum()),
         duplicates=duplicates,
         notes=(
-            *number_notes({**variables, chosen.response: answer}, cells.rows, kept, loss_unit, derived.sources),
+            *number_notes({**variables, chosen.response: answer}, read_rows, kept, loss_unit, derived.sources),
+            *([checkpoint_note(curves, checkpoints)] if curves is not None else []),
             *duplicate_note(duplicates),
             *group_notes(frame, unused),
         ),
+        open_checkpoints=curves is not None and checkpoints is None,
         unused=unused,
     )
     return {
@@ -107,8 +129,8 @@ def read_fields(
         "response": answer,
         "response_name": chosen.response,
         "weights": weights_read,
-        "clusters": cells.clusters,
-        "rows": cells.rows,
+        "clusters": clusters,
+        "rows": read_rows,
         "record": record,
     }
 
@@ -123,9 +145,11 @@ def _numbered(frame: pd.DataFrame, row_numbers: Sequence[int] | np.ndarray | Non
     return rows
 
 
-def _check(on_bad: str, loss_unit: str, domains: Mapping[str, str]) -> None:
+def _check(on_bad: str, loss_unit: str, domains: Mapping[str, str], checkpoints: str | None) -> None:
     check_choice("on_bad", on_bad, ("raise", "drop"))
     check_choice("loss_unit", loss_unit, ("nats", "bits"))
+    if checkpoints is not None:
+        check_choice("checkpoints", checkpoints, CHOICES)
     for symbol, domain in domains.items():
         check_choice(f"the domain of {quoted(symbol)}", domain, DOMAINS)
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from jaxscale._base.errors import DataWarning, InputError, PrecisionWarning, warn
 from jaxscale._base.text import escape_html, format_number, inert, listed, plural, quoted
+from jaxscale._data.checkpoints import CHECKPOINTS, Curves, along, checkpoint_note, last_of_each
 from jaxscale._data.columns import Column, where_to_find
 from jaxscale._data.notes import DUPLICATE_ROWS, duplicate_note
 from jaxscale._data.reading import read_fields
@@ -86,6 +87,7 @@ class Runs:
         response: str | None = None,
         weights: str | None = None,
         run: str | None = None,
+        checkpoints: Literal["last", "all", "none"] | None = None,
         where: str | Iterable[str] = (),
         on_bad: Literal["raise", "drop"] = "raise",
         loss_unit: Literal["nats", "bits"] = "nats",
@@ -104,6 +106,10 @@ class Runs:
         loss         column of the loss; the response unless `response` names another column
         response     column of another response; `loss` is then a variable like any other
         weights      column of weights, at least 0; run: column that names the independent training run
+        checkpoints  of runs with several rows: "last" takes the last row of each, "all" every row, "none" takes rows
+                     for runs of their own. None: a column that names the run of each row is noticed where sizes stay
+                     and tokens rise within it, and laws of final losses are then fitted to the last row of each run;
+                     with `run` it is "all".
         where        one comparison or several, all of which must hold: "COL OP VALUE" with < <= > >= == !=
         on_bad       "raise": a bad cell is an error; "drop": its row is left out, and the record says so
         loss_unit    "bits" multiplies the loss by ln 2
@@ -134,6 +140,7 @@ class Runs:
             response=response,
             weights=weights,
             run=run,
+            checkpoints=checkpoints,
             where=where,
             on_bad=on_bad,
             loss_unit=loss_unit,
@@ -219,6 +226,22 @@ class Runs:
             record,
         )
 
+    def at_end(self) -> Self:
+        """The last row of each run, where rows are checkpoints and nobody said which to take; else the same runs."""
+        if not self.record.open_checkpoints or self.clusters is None:
+            return self
+        curves = Curves(self.clusters, along(self.variables, self.count), _column_of(self.record))
+        ends = self.subset(last_of_each(curves.labels, curves.progress))
+        return replace(ends, clusters=None, record=_settled(ends.record, curves, "last"))
+
+    def along_runs(self) -> Self:
+        """Every row, and nothing left open, where rows are checkpoints."""
+        if not self.record.open_checkpoints or self.clusters is None:
+            return self
+        curves = Curves(self.clusters, along(self.variables, self.count), _column_of(self.record))
+        clusters = self.clusters if curves.runs > 1 else None
+        return replace(self, clusters=clusters, record=_settled(self.record, curves, "all"))
+
     def to_data(self, max_rows: int = MAX_ROWS_IN_FILE) -> dict[str, Any]:
         """The `runs` part of a file: plain dicts, lists, numbers and text; `data` is None above `max_rows` runs."""
         arrays = {**self.variables, self.response_name: self.response}
@@ -279,6 +302,17 @@ def as_runs(source: Any, **options: Any) -> Runs:
 def read_quietly(source: Any, **options: Any) -> Runs:
     """`as_runs` without a warning, for tables of which what is noticed is said in another way."""
     return source if isinstance(source, Runs) else Runs(**read_fields(read_frame(source), **options))
+
+
+def _column_of(record: RunsRecord) -> str | None:
+    column = record.columns.get("run")
+    return column if isinstance(column, str) else None
+
+
+def _settled(record: RunsRecord, curves: Curves, taken: str) -> RunsRecord:
+    """The record once it is known which checkpoints are taken."""
+    notes = tuple(checkpoint_note(curves, taken) if note.code == CHECKPOINTS else note for note in record.notes)
+    return replace(record, notes=notes, open_checkpoints=False)
 
 
 def _warn(record: RunsRecord, frame: pd.DataFrame) -> None:

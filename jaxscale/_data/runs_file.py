@@ -28,6 +28,8 @@ class RunsRecord:
     duplicates: tuple[tuple[int, ...], ...] = ()  # row numbers of rows with the same variables and response
     notes: tuple[Reason, ...] = ()  # what looks unintended; the codes are those of `notes`
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # symbol: smallest and largest value
+    # Rows are checkpoints and nobody said which to take: laws of final losses take the last of each run. Not in files.
+    open_checkpoints: bool = field(default=False, compare=False)
     unused: tuple[str, ...] = field(default=(), compare=False)  # columns with no part in the runs; not kept in files
 
     def lines(self) -> list[tuple[str, str]]:

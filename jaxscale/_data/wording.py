@@ -13,6 +13,8 @@ _FLAGS = {
     "loss_unit": "--loss-unit",
     "by": "--by",
     "decimal": "--decimal",
+    "run": "--run-column",
+    "checkpoints": "--checkpoints",
 }
 
 

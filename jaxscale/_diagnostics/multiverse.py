@@ -18,6 +18,7 @@ from jaxscale._base.text import format_number, inert
 from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs, as_runs
 from jaxscale._fitting.fit import fit
+from jaxscale._fitting.options import rows_for
 from jaxscale._fitting.result import FitResult
 from jaxscale._planning.frontier import frontier
 from jaxscale._problem.objectives import AbsoluteError, Huber, Objective, SquaredError
@@ -186,8 +187,8 @@ def multiverse(
         InputError: there are no choices, more than 500 combinations, or the usual fit is impossible.
     """
     readings = dict(runs) if isinstance(runs, Mapping) and all(isinstance(r, Runs) for r in runs.values()) else None
-    readings = readings or {"as given": as_runs(runs)}
     chosen = [as_law(law) for law in laws]
+    readings = {label: rows_for(chosen, read) for label, read in (readings or {"as given": as_runs(runs)}).items()}
     if not chosen:
         raise InputError("laws is empty; give at least one")
     cost = costs.as_cost(cost)

@@ -15,7 +15,7 @@ from jaxscale._base.validation import Progress, enough_of
 from jaxscale._base.verdict import Verdict
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.fit import fit
-from jaxscale._fitting.options import Bounds, IntervalMethod
+from jaxscale._fitting.options import Bounds, IntervalMethod, rows_for
 from jaxscale._fitting.result import FitResult
 from jaxscale._problem.objectives import Huber, Objective
 from jaxscale._problem.problem import Priors, make_problem
@@ -79,6 +79,7 @@ def fit_chain(
     for name in (*(fixed or {}), *(bounds or {}), *(priors or {})):
         chain.index(name)  # names it where there is none
     objective = Huber() if objective is None else objective
+    runs = rows_for(steps, runs)
     tables = [_table(step, runs, last=step is steps[-1]) for step in steps]
     names = _names(chain, steps)
     independent = runs.count if runs.clusters is None else len(set(runs.clusters))

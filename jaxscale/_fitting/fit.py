@@ -10,7 +10,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.fit_stack import fit_stack
-from jaxscale._fitting.options import Bounds, FitOptions, IntervalMethod, StartsOption, weighted
+from jaxscale._fitting.options import Bounds, FitOptions, IntervalMethod, StartsOption, rows_for, weighted
 from jaxscale._fitting.result import FitResult
 from jaxscale._problem.objectives import Objective
 from jaxscale._problem.problem import Priors
@@ -41,7 +41,8 @@ def fit(
 
     Args:
         law: the law, or its name.
-        runs: `Runs`, or anything `read_runs` takes.
+        runs: `Runs`, or anything `read_runs` takes. Of checkpoints the last of each run, unless they were read with
+            `checkpoints="all"` or the law describes losses along a run.
         objective: `Huber(1e-3)` on log residuals by default (Hoffmann et al. 2022, Eq. 3), summed over runs; also
             `SquaredError`, `AbsoluteError`, and `Huber("matched")` and `StudentT()`, which are matched to the noise
             that a first fit by `Huber(1e-3)` shows.
@@ -88,7 +89,7 @@ def fit(
         seed=seed,
         devices=devices,
     )
-    read = weighted(runs, weights)
+    read = rows_for([how.law], weighted(runs, weights))
     with jax.enable_x64(True):
         (made,) = fit_stack(Stack.of([how.problem(read)]), [read], how, progress)
     if isinstance(made, InputError):

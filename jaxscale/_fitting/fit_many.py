@@ -19,7 +19,7 @@ from jaxscale._data.runs import Runs, read_quietly
 from jaxscale._data.tables import read_frame
 from jaxscale._fitting.fit_stack import fit_stack, make_result
 from jaxscale._fitting.fits import Entry, Failure, Fits, GroupValue, group_name
-from jaxscale._fitting.options import FitOptions
+from jaxscale._fitting.options import FitOptions, rows_for
 from jaxscale._fitting.pending import Pending
 from jaxscale._pooling.fit_together import fit_together, noise_of
 from jaxscale._pooling.one_value import Ratio
@@ -29,7 +29,8 @@ from jaxscale._problem.stack import MOST_STACKED, Stack, stacked_rows
 from jaxscale.laws import Law
 
 _READING = frozenset(
-    {"N", "D", "C", "loss", "response", "run", "where", "on_bad", "loss_unit", "domains", "units", "decimal"}
+    {"N", "D", "C", "loss", "response", "run", "checkpoints", "where", "on_bad", "loss_unit", "domains", "units"}
+    | {"decimal"}
 )
 _GROUPS_AT_ONCE = 1024
 
@@ -161,7 +162,7 @@ def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: FitOpt
     with jax.enable_x64(True):
         for k, group in enumerate(groups):
             try:
-                runs = read_quietly(group.rows, row_numbers=group.numbers, **reading)
+                runs = rows_for([how.law], read_quietly(group.rows, row_numbers=group.numbers, **reading))
                 problem = how.problem(runs)
                 stacks.setdefault((stacked_rows(problem), len(problem.losses)), []).append((k, problem, runs))
             except InputError as error:
@@ -221,7 +222,7 @@ def _fit_shared(
     with jax.enable_x64(True):
         for k, group in enumerate(groups):
             try:
-                runs = read_quietly(group.rows, row_numbers=group.numbers, **reading)
+                runs = rows_for([how.law], read_quietly(group.rows, row_numbers=group.numbers, **reading))
                 problems.append(how.problem(runs))
                 tables.append(runs)
                 fitted.append(k)

@@ -1,6 +1,6 @@
 """Everything a fit is told beside its runs, checked once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -99,6 +99,26 @@ class FitOptions:
         """The problem these runs pose, see `make_problem`."""
         told = {"fixed": self.fixed, "tied": self.tied, "bounds": self.bounds, "priors": self.priors}
         return make_problem(self.law, runs, self.objective, **told, noise=noise)
+
+
+def rows_for(laws: Iterable[Law], runs: Runs) -> Runs:
+    """The rows that all these laws are fitted to. Where rows are checkpoints and nobody said which to take, every row
+    if a law describes losses along a run, reads something else that changes along it, or there is one run alone; else
+    the last row of each run."""
+    if not runs.record.open_checkpoints or runs.clusters is None:
+        return runs
+    several = len(set(runs.clusters)) > 1
+    whole = any(law.along_runs or _changes(law, runs) for law in laws)
+    return runs.at_end() if several and not whole else runs.along_runs()
+
+
+def _changes(law: Law, runs: Runs) -> bool:
+    """Whether a variable of the law beside N, D, C and U changes within a run."""
+    names = [v.name for v in law.variables if v.name not in ("N", "D", "C", "U") and v.name in runs.variables]
+    values = [runs.variables[name].reshape(runs.count, -1) for name in names]
+    first = {label: i for i, label in reversed(list(enumerate(runs.clusters or ())))}
+    start = np.array([first[label] for label in runs.clusters or ()], dtype=np.int64)
+    return any(bool((x != x[start]).any()) for x in values)
 
 
 def weighted(runs: Any, weights: Any) -> Runs:

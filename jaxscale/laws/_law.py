@@ -55,6 +55,7 @@ class Law:
         closed_forms: exact results by name, functions `f(params, ...)` of natural values, pure JAX.
         repeated: its form where data is repeated, or None if no such form is known.
         steps: the two laws that `first >> second` is made of, else none.
+        along_runs: whether it describes losses all along a run, so that every checkpoint is fitted, not the last alone.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Law:
     options: Mapping[str, Any] = field(default_factory=dict)
     repeated: Repetition | None = field(default=None, repr=False)
     steps: "tuple[Law, ...]" = field(default=(), repr=False)
+    along_runs: bool = field(default=False, repr=False)
 
     def __post_init__(self):
         variables = tuple(variable_of(v) if isinstance(v, str) else v for v in self.variables)

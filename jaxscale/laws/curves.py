@@ -82,6 +82,7 @@ def _bnsl(breaks: int, variable: str) -> Law:
         + "".join(f" (1 + ({variable} / d{i})^(1 / f{i}))^(-c{i} f{i})" for i in numbers),
         source=_CABALLERO,
         options={"breaks": breaks, "variable": variable},
+        along_runs=variable != "N",
     )
 
 
@@ -169,6 +170,7 @@ def _bent(name: str, variable: str) -> Law:
         source=_ALABDULMOHSIN,
         note="The paper chooses among its four by the error of extrapolation, not by the fit.",
         options={"variable": variable},
+        along_runs=variable != "N",
     )
 
 

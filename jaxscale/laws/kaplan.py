@@ -150,6 +150,7 @@ kaplan_ns = Law(
     ),
     formula="L = (N_c / N)^alpha_N + (S_c / S_min)^alpha_S",
     source=_PAPER,
+    along_runs=True,
     note="Endless data. For S steps at batch B see minimum_steps among the closed forms of kaplan_bcrit.",
     constants={"kaplan": Published(_NS, f"{_PAPER}, Table 3")},
 )

@@ -71,6 +71,7 @@ tissue_annealing = Law(
     ),
     formula="L = L0 + A S1^-alpha - C S2, with S1 = sum lr_i, S2 = sum m_i, m_i = lam m_(i-1) + lr_(i-1) - lr_i",
     source=_TISSUE,
+    along_runs=True,
     note="At a constant rate S2 = 0. The paper finds lam near 0.99 to 0.999; no constants of it were verified.",
 )
 
@@ -117,6 +118,7 @@ multi_power_law = Law(
         "with S = sum lr_i and S_k = sum of lr_i from step k on"
     ),
     source=_MULTI_POWER,
+    along_runs=True,
     note="At a constant rate a power law in the area under the schedule.",
     constants={
         "25m": _published("25M", 3.040, 0.525, 0.508, 363.788, 2.066, 0.583, 0.641),

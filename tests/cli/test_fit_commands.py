@@ -113,6 +113,24 @@ def test_a_column_of_groups_is_pointed_out_where_the_fit_cannot_be_trusted(jaxsc
     assert hint in jaxscale("fit", "one_d.csv", "--intervals", "none")[1]
 
 
+def test_checkpoints_of_a_log_are_said_and_taken_as_asked(jaxscale, folder):
+    lines = ["run_name,params,tokens,loss"]
+    for k, line in enumerate(table_text().splitlines()[1:]):
+        N, D, loss = map(float, line.split(","))
+        lines += [f"run {k},{N},{D * share},{loss * (2 - share)}" for share in (0.5, 0.75, 1)]
+    (folder / "log.csv").write_text("\n".join(lines))
+    flags = ("fit", "log.csv", "--intervals", "none")
+    _, out, err = jaxscale(*flags)
+    assert "90 rows are checkpoints of 30 runs (column 'run_name'), of which the last of" in " ".join(out.split())
+    assert err == ""
+    for more, count in (((), 30), (("--checkpoints", "last"), 30), (("--checkpoints", "all"), 90)):
+        fitted = json.loads(jaxscale(*flags, *more, "--json")[1])["runs"]
+        assert fitted["count"] == count and (fitted["clusters"] is None) == (count == 30)
+    assert json.loads(jaxscale(*flags, "--checkpoints", "none", "--json")[1])["runs"]["clusters"] is None
+    status, _, err = jaxscale(*flags, "--checkpoints", "best")
+    assert (status, err) == (2, "error: checkpoints must be one of last, all, none; not 'best'\n")
+
+
 def test_findings_about_the_same_rows_are_one_and_rows_are_explained(jaxscale, folder):
     rows = table_text().splitlines()
     n, d, x = rows[19].split(",")

@@ -286,7 +286,7 @@ def of_fit_files(rng: np.random.Generator) -> Iterator[str]:
 COMMANDS = ("fit", "fit", "fit", "predict", "frontier", "what-if", "laws", "models", "compare", "", "nothing")
 FLAGS = (
     "--law", "-N", "-D", "-C", "--loss", "--col", "--response", "--by", "--run-column", "--where", "--on-bad",
-    "--loss-unit", "--unit",
+    "--checkpoints", "--loss-unit", "--unit",
     "--objective", "--delta", "--weights", "--starts", "--intervals", "--level", "--bootstrap", "--fix", "--tie",
     "--seed",
     "--strict", "--json", "--budget", "--reach-loss", "--cost", "--inference-tokens", "--limit", "--max-tokens",

@@ -1,0 +1,233 @@
+"""Rows that are checkpoints of training runs: the column that names the run of each, and the last row of each run."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import plural, quoted
+from jaxscale._base.verdict import Reason
+from jaxscale._data.candidates import Look
+from jaxscale._data.cells import is_missing
+from jaxscale._data.wording import flag, spelt
+
+CHECKPOINTS = "checkpoints"  # the code of what is noticed
+CHOICES = ("last", "all", "none")
+
+# Names that say run, and names that may be of a run, of a size or of anything else: those need cells that say so.
+_SAYS_RUN = re.compile(
+    r"(wandb|mlflow|slurm|aim|comet|neptune|training|train|pretraining|unique|full|display|config|meta|the)*"
+    r"(runs?|(experiment|exp|trial|job)(?=[a-z]))"
+    r"(id|ids|name|names|key|uuid|uid|ulid|no|nr|num|number|index|idx|label|title|path|dir|folder|hash|slug)*"
+)
+_MAY_BE_A_RUN = re.compile(
+    r"(display|model|full|short|config|ckpt|checkpoint|series|curve|file|log|save)*"
+    r"(name|id|label|uuid|uid|key|title|model|config|series|curve|experiment|exp|trial|job|setting|hash|path|dir|file|"
+    r"folder)"
+)
+_STEP = re.compile(r"(trainer|train|training|global|optimizer|optim|opt)*(step|iter|iteration|it|update)")
+_TAIL = re.compile(r"[/.](?=.)")
+_GROWS = ("D", "C", "U")  # variables that grow along a run
+_SAME_SIZE = 1e-3  # in logs: sizes that differ by less are of one run
+_RISING = 0.8  # share of the runs with several rows along which tokens must rise
+_EVEN, _FEWEST_EVEN, _SHARE_EVEN = 0.05, 4, 0.8  # how far off the typical step one may be, how many, how many of them
+_MANY_ROWS = 6  # of one name are no grid of token counts
+_LEAST_NAMED = 3  # rows of names that stand more than once
+
+
+class Curves(NamedTuple):
+    """Rows that are checkpoints: a label of the run of each row, how far along it is, and what told."""
+
+    labels: tuple[str, ...]
+    progress: np.ndarray
+    column: str | None = None  # None: told by the order of the rows
+
+    @property
+    def runs(self) -> int:
+        """How many runs there are."""
+        return len(set(self.labels))
+
+    @property
+    def told_by(self) -> str:
+        """What names the run of each row, in words."""
+        return (
+            "equal N, and tokens that rise from row to row" if self.column is None else f"column {quoted(self.column)}"
+        )
+
+
+def last_of_each(labels: Sequence[str], progress: np.ndarray) -> np.ndarray:
+    """Positions of the row of each run that is farthest along, of several the one that stands last, as they stand."""
+    latest: dict[str, int] = {}
+    for i, label in enumerate(labels):
+        if label not in latest or progress[i] >= progress[latest[label]]:
+            latest[label] = i
+    return np.array(sorted(latest.values()), dtype=np.int64)
+
+
+def named_curves(
+    frame: pd.DataFrame, unused: Sequence[str], variables: Mapping[str, np.ndarray], look: Look
+) -> Curves | None:
+    """The checkpoints that a column with no part in the runs names the run of, or None.
+
+    `frame` has the rows of `variables`; `look` gives the numbers of a column. A name that says run is believed where
+    sizes stay and tokens rise within it; one that may name a size as well, where besides tokens rise in even steps, a
+    column counts steps, or no grid has as many rows of one name.
+    """
+    steps = [name for name in frame.columns if _reads(_STEP, name)]
+    progress = next((variables[s] for s in _GROWS if s in variables and variables[s].ndim == 1), None)
+    if progress is None and steps:
+        progress = _filled(look(steps[0])[0])
+    if progress is None:
+        return None
+    sizes = [np.log(v) for s, v in variables.items() if s == "N" and v.ndim == 1 and bool(np.all(v > 0))]
+    for surely, pattern in ((True, _SAYS_RUN), (False, _MAY_BE_A_RUN)):
+        found = []
+        for name in unused:
+            if not _reads(pattern, name):
+                continue
+            labels = _labels(frame[name])
+            groups = _several(labels)
+            if sum(map(len, groups)) < _LEAST_NAMED or not _is_of_runs(groups, progress, sizes):
+                continue
+            if surely or _is_a_log(groups, progress, [_filled(look(step)[0]) for step in steps]):
+                found.append(Curves(tuple(labels), progress, name))
+        if found:
+            return max(found, key=lambda one: one.runs)
+    return None
+
+
+def ordered_curves(variables: Mapping[str, np.ndarray]) -> Curves | None:
+    """The rows as checkpoints by their order: rows of one N belong to one run as long as D rises from each to the next
+    of that N. None without one D for each row."""
+    D, N = variables.get("D"), variables.get("N", np.ones(1))
+    if D is None or D.ndim != 1 or N.ndim != 1:
+        return None
+    latest: dict[float, tuple[int, float]] = {}
+    labels, count = [], 0
+    for n, d in zip(np.broadcast_to(N, D.shape).tolist(), D.tolist(), strict=True):
+        number, before = latest.get(n, (0, np.inf))
+        if not d > before:
+            count += 1
+            number = count
+        latest[n] = number, d
+        labels.append(f"curve {number}")
+    return Curves(tuple(labels), D)
+
+
+def even_share(labels: Sequence[str], progress: np.ndarray) -> float:
+    """Share of all rows that are of a run along which tokens rise in even steps."""
+    return sum(len(g) for g in _several(labels) if _is_even(progress[g])) / max(len(labels), 1)
+
+
+def read_curves(
+    frame: pd.DataFrame,
+    unused: Sequence[str],
+    variables: Mapping[str, np.ndarray],
+    look: Look,
+    clusters: tuple[str, ...] | None,
+    run: str | None,
+    choice: str | None,
+) -> Curves | None:
+    """The checkpoints to speak of in a table read with `checkpoints=choice`: those of the runs that `run` names with
+    `clusters`, else of a column that is recognised, else, where asked for, by the order of the rows.
+
+    Raises InputError where the last of each run is asked for and nothing tells the runs.
+    """
+    if choice == "none" or (clusters is not None and choice != "last"):
+        return None
+    if clusters is not None:
+        return Curves(clusters, along(variables, len(clusters)), run)
+    found = named_curves(frame, unused, variables, look)
+    if found is None and choice is not None:
+        found = ordered_curves(variables)
+        found = found if found is not None and found.runs < len(found.labels) else None
+    if found is None and choice == "last":
+        raise InputError(
+            f"{spelt('checkpoints', 'last')} needs the run of each row, and no column is recognised as its name; name "
+            f'it with run="..." ({flag("run")} COLUMN)'
+        )
+    return found
+
+
+def along(variables: Mapping[str, np.ndarray], count: int) -> np.ndarray:
+    """How far along its run each of `count` rows is: by D, C or U, else by the order of the rows."""
+    grows = (variables[s] for s in _GROWS if s in variables and variables[s].ndim == 1)
+    return next(grows, np.arange(float(count)))
+
+
+def checkpoint_note(curves: Curves, taken: str | None) -> Reason:
+    """What is said of checkpoints: `taken` is "last" or "all", None where it is still open."""
+    rows = f"{plural(len(curves.labels), 'row')} are checkpoints of {plural(curves.runs, 'run')} ({curves.told_by})"
+    every = f"{spelt('checkpoints', 'all')} takes every row and resamples whole runs"
+    none = f"{spelt('checkpoints', 'none')} takes rows for runs of their own"
+    if curves.runs == 1:
+        rows = f"all rows are checkpoints of one run ({curves.told_by})"
+        return Reason(CHECKPOINTS, "info", f"{rows}: intervals take the errors along it for independent")
+    if taken == "all":
+        return Reason(CHECKPOINTS, "info", f"{rows}, all taken: whole runs are resampled")
+    if taken == "last":
+        return Reason(CHECKPOINTS, "info", f"{rows}, of which the last of each run is taken; {every}, {none}")
+    return Reason(
+        CHECKPOINTS,
+        "warning",
+        f"{rows}: laws of final losses take the last row of each run; {every}, {none}",
+    )
+
+
+def _reads(pattern: re.Pattern[str], name: str) -> bool:
+    """Whether a name, or the last part of a path, is of that pattern once only letters and digits are left."""
+    return any(
+        pattern.fullmatch(re.sub(r"[^a-z0-9]", "", part[:200].lower())) for part in (name, _TAIL.split(name)[-1])
+    )
+
+
+def _labels(cells: pd.Series) -> list[str]:
+    """What names the run of each row; a row without is a run of its own."""
+    return [f"row {i + 1}" if is_missing(cell) else str(cell).strip() for i, cell in enumerate(cells.tolist())]
+
+
+def _several(labels: Sequence[str]) -> list[np.ndarray]:
+    """Positions of the rows of each label that stands more than once."""
+    index, counts = np.unique(np.asarray(labels, dtype=object).astype(str), return_inverse=True, return_counts=True)[1:]
+    order = np.argsort(index, kind="stable")
+    parts = np.split(order, np.cumsum(counts)[:-1])
+    return [part for part in parts if len(part) > 1]
+
+
+def _filled(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(values), values, -np.inf)
+
+
+def _is_of_runs(groups: Sequence[np.ndarray], progress: np.ndarray, sizes: Sequence[np.ndarray]) -> bool:
+    """Whether every name has one size, and nearly every one several values of what grows along a run."""
+    if any(np.ptp(size[g]) > _SAME_SIZE for size in sizes for g in groups):
+        return False
+    rising = sum(len(np.unique(progress[g])) > 1 for g in groups)
+    return rising >= _RISING * len(groups)
+
+
+def _is_a_log(groups: Sequence[np.ndarray], progress: np.ndarray, steps: Sequence[np.ndarray]) -> bool:
+    """Whether rows of one name are more likely checkpoints than runs of one size."""
+    if float(np.median([len(g) for g in groups])) >= _MANY_ROWS:
+        return True
+    if any(all(_rise_together(progress[g], step[g]) for g in groups) for step in steps):
+        return True
+    return sum(_is_even(progress[g]) for g in groups) > len(groups) / 2
+
+
+def _rise_together(progress: np.ndarray, step: np.ndarray) -> bool:
+    order = np.lexsort((step, progress))
+    return bool(np.all(np.diff(step[order]) >= 0)) and step[order][-1] > step[order][0]
+
+
+def _is_even(progress: np.ndarray) -> bool:
+    """Whether nearly all steps from one value to the next are alike, as those between saved checkpoints."""
+    values = np.unique(progress)
+    if len(values) < _FEWEST_EVEN:
+        return False
+    widths = np.diff(values)
+    typical = float(np.median(widths))
+    return bool(np.mean(np.abs(widths - typical) <= _EVEN * typical) >= _SHARE_EVEN)

@@ -1,0 +1,160 @@
+"""Rows that are checkpoints: which columns name the run of a row, which row of each run is the last, what is said."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import four_runs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxscale._base.errors import DataWarning, InputError
+from jaxscale._data.runs import Runs, read_quietly
+
+SIZES = np.geomspace(1e7, 1e9, 4)
+EVEN, DOUBLING = np.arange(1.0, 6.0), 2.0 ** np.arange(4.0)
+
+
+def curves(
+    name: str | None = "run_id", at: np.ndarray = DOUBLING, twice: bool = False, **columns: object
+) -> pd.DataFrame:
+    """A run of each size, or two, seen at so many billion tokens."""
+    sizes = np.repeat(SIZES, 2) if twice else SIZES
+    N, D = np.repeat(sizes, len(at)), np.tile(at * 1e9, len(sizes))
+    table = pd.DataFrame({"params": N, "tokens": D, "loss": 1.7 + 400 * N**-0.34 + 400 * D**-0.28})
+    if name is not None:
+        table[name] = np.repeat([f"r{k:02d}" for k in range(len(sizes))], len(at))
+    return table.assign(**{c: np.resize(np.asarray(v, dtype=object), len(table)) for c, v in columns.items()})
+
+
+def noticed(table: pd.DataFrame, **options: object) -> str | None:
+    runs = read_quietly(table, **options)
+    assert runs.record.open_checkpoints == (runs.clusters is not None)
+    column = runs.record.columns.get("run")
+    assert column is None or isinstance(column, str)
+    return column
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "run", "Run", "run_id", "run_name", "Run ID", "runName", "run-key", "wandb_run_id", "config.run_name", "run/id",
+        "experiment_id", "exp_name", "trial_id", "job-name", "training_run", "run_no", "run_hash",
+    ],
+)  # fmt: skip
+def test_a_column_that_says_run_is_noticed(name: str) -> None:
+    assert noticed(curves(name)) == name
+    assert noticed(curves(name, EVEN, twice=True)) == name
+
+
+MAY_BE = ["Name", "name", "id", "display_name", "Model", "label", "experiment", "config", "uuid", "checkpoint_dir"]
+
+
+@pytest.mark.parametrize("name", MAY_BE)
+def test_a_name_that_may_be_of_a_size_needs_rows_that_look_like_a_log(name: str) -> None:
+    assert noticed(curves(name, EVEN)) == name
+    assert noticed(curves(name, 2.0 ** np.arange(6.0))) == name  # no grid has six token counts of one name
+    for step in ("step", "_step", "global_step", "trainer/global_step", "iteration"):
+        assert noticed(curves(name).assign(**{step: np.tile(DOUBLING * 1000, 4)})) == name
+    assert noticed(curves(name)) is None  # sizes, each on four token counts
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        curves(None),
+        curves(None, EVEN),
+        curves(None, run_id=[f"r{k}" for k in range(16)]),  # every row has a run of its own
+        curves(None, run=["a", "b", "c", "d"]),  # of all sizes: repeats of a grid
+        curves(None, seed=[1, 2, 3, 4]),
+        curves("corpus", EVEN),
+        curves("optimizer", EVEN),
+        curves("Created", EVEN),
+        curves("run_group", EVEN),
+        curves("run_id").assign(tokens=np.repeat(DOUBLING * 1e9, 4)),  # one row evaluated four times
+        curves(None, total_steps=DOUBLING),
+    ],
+    ids=range(11),
+)
+def test_independent_runs_stay_as_they_are(table: pd.DataFrame) -> None:
+    assert noticed(table) is None
+    assert read_quietly(table).sha256 == read_quietly(table, checkpoints="none").sha256
+
+
+@settings(max_examples=25)
+@given(st.data())
+def test_the_last_row_of_each_run_is_taken_whatever_the_order(data: st.DataObject) -> None:
+    """By pandas: the largest D of every name. Names that stand once, and rows without one, are runs of their own."""
+    counts = data.draw(st.lists(st.integers(1, 6), min_size=2, max_size=8).filter(lambda c: max(c) >= 3))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    sizes = rng.permutation(np.geomspace(1e7, 1e9, len(counts)))
+    table = pd.concat(
+        [
+            pd.DataFrame({"params": n, "tokens": 1e9 * rng.permutation(np.arange(1, k + 1)), "run_name": f"r{j}"})
+            for j, (n, k) in enumerate(zip(sizes, counts, strict=True))
+        ]
+    )
+    table["loss"] = 2 + rng.random(len(table))
+    table = table.sample(frac=1, random_state=data.draw(st.integers(0, 2**32 - 1))).reset_index(drop=True)
+    runs = read_quietly(table)
+    assert (runs.count, len(set(runs.clusters or ()))) == (len(table), len(counts))
+    ends = table.loc[sorted(table.groupby("run_name")["tokens"].idxmax())]
+    for last in (runs.at_end(), read_quietly(table, checkpoints="last")):
+        assert last.clusters is None and not last.record.open_checkpoints
+        assert last.rows.tolist() == [i + 1 for i in ends.index]
+        assert last.response.tolist() == ends["loss"].tolist()
+    every = read_quietly(table, checkpoints="all")
+    assert every.sha256 == runs.sha256 == runs.along_runs().sha256 and not every.record.open_checkpoints
+    assert every.clusters == tuple(table["run_name"])
+
+
+def test_a_run_that_was_resumed_ends_where_it_stood_last() -> None:
+    """Two rows at the last step: the later one counts. One name that stands again is enough."""
+    again = curves().iloc[[2, 3]].assign(loss=[2.9, 2.8])
+    runs = read_quietly(pd.concat([curves(), again], ignore_index=True)).at_end()
+    assert runs.rows.tolist() == [8, 12, 16, 18] and runs.response[-1] == 2.8
+    single = pd.concat([curves().iloc[3::4], curves().iloc[1:3]], ignore_index=True)
+    assert read_quietly(single).at_end().count == 4
+
+
+def test_rows_without_a_name_are_runs_of_their_own() -> None:
+    table = curves()
+    table.loc[[0, 1], "run_id"] = [None, " "]
+    assert read_quietly(table).at_end().rows.tolist() == [1, 2, 4, 8, 12, 16]
+
+
+def test_a_name_given_by_the_user_means_every_row_unless_the_last_is_asked_for() -> None:
+    table = curves("who")
+    assert noticed(table) is None
+    every = Runs.from_frame(table, run="who")
+    assert (every.count, every.record.open_checkpoints, every.record.notes) == (16, False, ())
+    assert read_quietly(table, run="who", checkpoints="last").rows.tolist() == [4, 8, 12, 16]
+
+
+def test_without_a_name_the_order_of_the_rows_tells_the_runs_where_asked_for() -> None:
+    table = curves(None, twice=True)
+    assert read_quietly(table, checkpoints="last").rows.tolist() == list(range(4, 33, 4))
+    assert len(set(read_quietly(table, checkpoints="all").clusters or ())) == 8
+    with pytest.raises(InputError, match=r'name it with run="..." \(--run-column COLUMN\)'):
+        Runs.from_frame(curves(None, np.ones(1)), checkpoints="last")
+    with pytest.raises(InputError, match="checkpoints must be one of last, all, none; not 'best'"):
+        Runs.from_frame(four_runs(), checkpoints="best")  # type: ignore[arg-type]
+
+
+def test_what_is_said() -> None:
+    with pytest.warns(DataWarning, match=r"16 rows are checkpoints of 4 runs \(column 'run_id'\): laws"):
+        runs = Runs.from_frame(curves())
+    (note,) = runs.record.notes
+    assert (note.code, note.severity) == ("checkpoints", "warning")
+    assert 'checkpoints="all" (--checkpoints all)' in note.text and 'checkpoints="none"' in note.text
+    assert "run" in runs.record.guessed
+    for settled, words in ((runs.at_end(), "of which the last of each run is taken"), (runs.along_runs(), "all taken")):
+        (note,) = settled.record.notes
+        assert (note.code, note.severity) == ("checkpoints", "info") and words in note.text
+        assert Runs.from_data(settled.to_data()).record == settled.record
+    assert read_quietly(curves(), checkpoints="none").record.notes == ()
+
+
+def test_one_run_alone_keeps_its_rows() -> None:
+    one = read_quietly(curves().iloc[:4]).along_runs()
+    assert (one.count, one.clusters) == (4, None)
+    assert "checkpoints of one run" in one.record.notes[0].text

@@ -6,10 +6,14 @@
     limits=[{"D_max": 15e12}, limits.days(30, devices=1024), limits.Limit(lambda N, D: D / N - 400, name="ratio")]
 
 Keys: `X_max` and `X_min` for a variable X, `X_per_Y` with a pair of ends (None for an open one), `U` for the unique
-tokens there are, tokens beyond them being repetitions.
+tokens there are, tokens beyond them being repetitions. Deadlines, memory, latency and prices are also read from words:
+
+    limits={"days": "45 on 512 x H100 @ 40%", "memory": "80 GB at bf16", "latency": "20 ms on 8 x H100 at bf16",
+            "serving_price": "$2 on H100 @ 5%, price=2"}
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,8 +22,9 @@ import jax.numpy as jnp
 
 from jaxscale import reference
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import quoted
+from jaxscale._base.text import parse_number, quoted
 from jaxscale.costs import CostModel, check_positive, inference, six_nd
+from jaxscale.costs._words import call
 
 UNIQUE_TOKENS = "U"
 
@@ -229,7 +234,72 @@ def _items(limits: Any) -> list[Any]:
     return items
 
 
+_BYTES = {"fp32": "4", "bf16": "2", "fp16": "2", "fp8": "1", "int8": "1", "fp4": ".5", "int4": ".5"}
+_UNITS_OF = {
+    "days": {"hours": 1 / 24, "hour": 1 / 24, "days": 1, "day": 1, "weeks": 7, "week": 7},
+    "memory": {
+        f"{prefix}{unit}": base**k
+        for unit, base in (("B", 1e3), ("iB", 1024))
+        for k, prefix in enumerate(("", "K", "M", "G", "T"))
+    },
+    "latency": {"us": 1e-6, "ms": 1e-3, "s": 1},
+    "serving_price": {"dollars": 1, "USD": 1},
+}
+_WORDS = re.compile(
+    r"\$?\s*(?P<amount>[^\sa-zA-Z]\S*?)\s*(?P<unit>[a-zA-Z]{1,7})?"
+    r"(?:\s+on\s+(?:(?P<devices>[0-9][^\sx×*]*)\s*[x×*]?\s*)?(?P<accelerator>[a-zA-Z][\w-]*))?"
+    r"(?:\s*@\s*(?P<mfu>[0-9.]+\s*%?))?(?:\s+at\s+(?P<precision>[a-zA-Z]+[0-9]+))?\s*(?:,(?P<more>.*))?"
+)
+
+
+def _serving_price(value: float, accelerator: str, price: float, mfu: float | None = None) -> Limit:
+    """`serving_price` at a price that somebody gave."""
+    return serving_price(value, accelerator, mfu=mfu, price=price)
+
+
+WORDED: Mapping[str, Callable[..., Limit]] = {
+    "days": days,
+    "memory": memory,
+    "latency": latency,
+    "serving_price": _serving_price,
+}
+
+
+def _from_words(key: str, text: str) -> Limit:
+    """A deadline, memory, latency or price: `45 on 512 x H100 @ 40%`, `80 GB at bf16`."""
+    found, units = _WORDS.fullmatch(text.strip()), _UNITS_OF[key]
+    if found is None:
+        raise InputError(f"limit {key}: {quoted(text)} cannot be read; write it like {_EXAMPLES[key]}")
+    amount, unit, precision = found["amount"], found["unit"], found["precision"]
+    if unit is not None and unit not in units:
+        amount, unit = f"{amount}{unit}", None  # 80G
+    if precision is not None and precision.lower() not in _BYTES:
+        raise InputError(f"limit {key}: a precision is one of {', '.join(_BYTES)}; got {quoted(precision)}")
+    try:
+        value = parse_number(amount) * (1 if unit is None else units[unit])
+    except InputError as error:
+        raise InputError(f"limit {key}: {error}; or with a unit and more: {_EXAMPLES[key]}") from None
+    words = {name: found[name] for name in ("devices", "accelerator", "mfu") if found[name]}
+    words |= {} if precision is None else {"bytes_per_param": _BYTES[precision.lower()]}
+    given = [
+        repr(value),
+        *(f"{name}={word}" for name, word in words.items()),
+        *([found["more"]] if found["more"] else []),
+    ]
+    return call(f"limit {key}", WORDED[key], ",".join(given), _EXAMPLES[key])
+
+
+_EXAMPLES = {
+    "days": "'45 on 512 x H100 @ 40%'",
+    "memory": "'80 GB at bf16'",
+    "latency": "'20 ms on 8 x H100 at bf16'",
+    "serving_price": "'$2 on H100 @ 5%, price=2'",
+}
+
+
 def _from_key(key: str, value: Any) -> list[Limit]:
+    if key in WORDED:
+        return [_from_words(key, value if isinstance(value, str) else repr(check_positive("limits", key, value)))]
     variable, _, end = key.rpartition("_")
     if variable and end in ("max", "min"):
         if "_per_" in variable:

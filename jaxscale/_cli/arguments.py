@@ -63,22 +63,31 @@ def number(text: str, option: str) -> float:
         raise InputError(f"{option}: {error}") from None
 
 
-def _budget(text: str) -> float:
+def budget(text: str, cost: Any) -> float:
+    """What there is to spend, in the unit of the cost: a number, or words such as `512 x H100 x 45 days @ 40%`."""
     try:
-        return number(text, "--budget")
+        return js.costs.budget(text, cost)
     except InputError as error:
         several = text.split(",")
         if len(several) < 2:
-            raise
+            raise InputError(f"--budget: {error}") from None
         options = " ".join(f"--budget {inert(each.strip(), 30)}" for each in several[:3])
-        raise InputError(f"{error}. For several budgets repeat the option: {options}") from None
+        raise InputError(f"--budget: {error}. For several budgets repeat the option: {options}") from None
 
 
 def plan_limits(
     limit: Iterable[str] | None, max_tokens: str | None, max_params: str | None, unique_tokens: str | None
-) -> dict[str, float]:
-    """Limits by name from all options that give one."""
-    limits = numbers(limit, "--limit", "NAME=VALUE, such as N_max=70B")
+) -> dict[str, float | str]:
+    """Limits by name from all options that give one; those that have words as they are."""
+    limits: dict[str, float | str] = {}
+    for name, text in pairs(limit, "--limit", "NAME=VALUE, such as N_max=70B").items():
+        worded = name in js.limits.WORDED
+        limits[name] = text if worded else number(text, f"--limit {inert(name)}")
+        if worded:
+            try:
+                js.limits.read_limits({name: text})
+            except InputError as error:
+                raise InputError(f"--limit: {str(error).removeprefix('limit ')}") from None
     short = {"D_max": ("--max-tokens", max_tokens), "N_max": ("--max-params", max_params)}
     for name, (option, text) in (short | {"U": ("--unique-tokens", unique_tokens)}).items():
         if text is not None:
@@ -88,29 +97,31 @@ def plan_limits(
     return limits
 
 
-def plan_cost(cost: str, inference_tokens: str | None) -> Any:
+def plan_cost(cost: str, inference_tokens: str | None = None) -> Any:
     """The cost model of that name, with the tokens to be served."""
-    model = js.costs.get(cost)
-    if inference_tokens is None:
-        return model
-    return model.with_inference(tokens=number(inference_tokens, "--inference-tokens"))
+    served = None if inference_tokens is None else number(inference_tokens, "--inference-tokens")
+    try:
+        return js.costs.get(cost, inference_tokens=served)
+    except InputError as error:
+        raise InputError(f"--cost: {error}") from None
 
 
 def plan_request(
-    budget: Sequence[str] | None,
+    spend: Sequence[str] | None,
     reach: Sequence[str] | None,
     cost: str,
     inference_tokens: str | None,
-    limits: dict[str, float],
+    limits: dict[str, float | str],
     level: str | None,
 ) -> dict[str, Any]:
     """What `frontier` is called with."""
-    if bool(budget) == bool(reach):
+    if bool(spend) == bool(reach):
         raise UsageError("give --budget or --reach, one of the two")
+    model = plan_cost(cost, inference_tokens)
     return {
-        "budgets": [_budget(text) for text in budget] if budget else None,
+        "budgets": [budget(text, model) for text in spend] if spend else None,
         "reach_loss": [number(text, "--reach") for text in reach] if reach else None,
-        "cost": plan_cost(cost, inference_tokens),
+        "cost": model,
         "limits": limits,
         "level": None if level is None else number(level, "--level"),
     }

@@ -61,7 +61,15 @@ Delta = Annotated[
 ]
 WeightsColumn = Annotated[Text, option("--weights", "COL", "Column of weights of the runs.")]
 Seed = Annotated[str, option("--seed", "K", "Seed of everything random.")]
-Budgets = Annotated[Texts, option("--budget", "C", "What to spend, in the unit of the cost: FLOPs; repeat.")]
+Budgets = Annotated[
+    Texts,
+    option(
+        "--budget",
+        "C",
+        "What to spend: a number in the unit of the cost (FLOPs), '100 PF-days', '512 x H100 x 45 days @ 40%' (of the "
+        "peak), or with such a --cost '$2M', '3e6 GPU-hours'; repeat.",
+    ),
+]
 Reached = Annotated[
     Texts,
     typer.Option(
@@ -74,12 +82,27 @@ Reached = Annotated[
 Constants = Annotated[
     Texts, option("--at", "NAME=VALUE,...", "Constants of your own for the law that FIT names, all of them; repeat.")
 ]
-CostName = Annotated[str, option("--cost", "NAME", "What a run costs.")]
-Served = Annotated[Text, option("--inference-tokens", "T", "Tokens to serve; their compute is part of the cost.")]
+CostName = Annotated[
+    str,
+    option(
+        "--cost",
+        "NAME[:ARGUMENTS]",
+        "What a run costs: six_nd, kaplan, moe:active=.1 (FLOPs), days:512,h100,mfu=.4 (days on 512), "
+        "gpu_hours:h100,mfu=.4, kwh:h100,mfu=.4, dollars:h100,mfu=.4,price=2 (an hour's price, yours to give), or "
+        "'moe:active=.1 in dollars:...'.",
+    ),
+]
+Served = Annotated[
+    Text, option("--inference-tokens", "T", "Tokens to serve over the model's life; the budget pays for them too.")
+]
 Limits = Annotated[
     Texts,
     option(
-        "--limit", "NAME=VALUE", "Keep to a limit: N_max, N_min, D_max, D_min, D_per_N_max, D_per_N_min, U; repeat."
+        "--limit",
+        "NAME=VALUE",
+        "Keep to a limit: N_max, N_min, D_max, D_min, D_per_N_max, D_per_N_min, U; 'memory=80 GB at bf16' (weights), "
+        "'days=45 on 512 x H100 @ 40%' (of training), 'latency=20 ms on 8 x H100 at bf16' (of a token), "
+        "'serving_price=$2 on H100 @ 5%, price=3' (of a million tokens); repeat.",
     ),
 ]
 MaxTokens = Annotated[Text, option("--max-tokens", "D", "Most training tokens; --limit D_max.")]

@@ -157,7 +157,7 @@ class Multiverse(Reporting):
 def multiverse(
     runs: Runs | Mapping[str, Runs] | Any,
     *,
-    budget: float,
+    budget: float | str,
     cost: CostModel | str = costs.six_nd,
     laws: tuple[Law | str, ...] | list[Law | str] = ("chinchilla",),
     objectives: Mapping[str, Objective] | None = None,
@@ -172,7 +172,7 @@ def multiverse(
     Args:
         runs: the runs, or several readings of them by label, such as {"N with embeddings": ..., "N without": ...}; the
             first is the usual one. Also anything `read_runs` takes.
-        budget: in the unit of `cost`.
+        budget: in the unit of `cost`, or in words, see `costs.budget`.
         cost: cost model, or its name.
         laws: laws or their names.
         objectives: by label; by default Huber(1e-3), Huber matched to the noise (1.345 robust standard deviations of
@@ -192,6 +192,7 @@ def multiverse(
     if not chosen:
         raise InputError("laws is empty; give at least one")
     cost = costs.as_cost(cost)
+    budget = costs.budget(budget, cost)
     usual = fit(chosen[0], next(iter(readings.values())), intervals=None, seed=seed)
     options: dict[str, dict[str, Any]] = {
         "law": {law.name: law for law in chosen},
@@ -226,7 +227,7 @@ def multiverse(
         rows.append({name: of[name] for name in choices} | answer)
         if progress is not None:
             progress(k + 1, len(combinations), "fits")
-    return Multiverse(float(budget), cost.unit, chosen[0].response.unit, choices, pd.DataFrame(rows))
+    return Multiverse(budget, cost.unit, chosen[0].response.unit, choices, pd.DataFrame(rows))
 
 
 def _objectives(usual: FitResult) -> dict[str, Objective]:

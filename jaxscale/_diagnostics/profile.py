@@ -92,7 +92,7 @@ def profile(
         result: the fit.
         quantity: a parameter's name; with `budget` one of N, D, loss, tokens_per_param of the best run; or a function
             of the parameters by name in natural units, in pure JAX: lambda p: p["beta"] / (p["alpha"] + p["beta"]).
-        budget: in the unit of `cost`.
+        budget: in the unit of `cost`, or in words, see `costs.budget`.
         cost: cost model of the budget, or its name.
         at: variables of one run, {"N": 70e9, "D": 1.4e12}: the quantity is its response.
         level: of the interval; the fit's own if not given.

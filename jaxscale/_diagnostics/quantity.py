@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxscale import costs
 from jaxscale._allocation.allocate import allocate
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import format_number, parse_number, quoted
@@ -83,7 +84,7 @@ def make_derived(
     if at is not None:
         return _response(law, wanted, at)
     if budget is not None:
-        amount = parse_number(budget) if isinstance(budget, str) else float(budget)
+        amount = np.nan if cost is None else costs.budget(budget, cost)
         if cost is None or not 0 < amount < np.inf:
             raise InputError(f"a budget must be positive, in the unit of its cost model; got {quoted(budget)}")
         if wanted not in _PLANNED:

@@ -1,10 +1,12 @@
 """A plan's request with one assumption changed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from jaxscale import costs
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale._planning.frontier import request_of
@@ -71,7 +73,8 @@ def with_value(plan: Plan, request: Request, name: str, value: Any) -> Request:
             theta = law.parameters[k].to_theta(_new(name, value, float(source.params[name])))
         return replace(request, source=source.moved(name, theta))
     if name == ("budget" if request.goal == "loss" else "reach_loss"):
-        targets = [_new(name, value, target) for target in request.targets]
+        read = partial(costs.budget, cost=request.cost) if name == "budget" else parse_number
+        targets = [_new(name, value, target, read) for target in request.targets]
         return rebuilt(request, **{"budgets" if name == "budget" else name: targets})
     old = plan.assumptions.get(name)
     if old is None:
@@ -93,7 +96,7 @@ def with_value(plan: Plan, request: Request, name: str, value: Any) -> Request:
     return replace(request, assumed={**request.assumed, name: new})
 
 
-def _new(name: str, value: Any, old: float) -> float:
+def _new(name: str, value: Any, old: float, read: Callable[[str], float] = parse_number) -> float:
     if not isinstance(value, str):
         return float(value)
     times = _TIMES.fullmatch(value.strip())
@@ -101,4 +104,4 @@ def _new(name: str, value: Any, old: float) -> float:
         return old * float(times[1])
     if _SIGMAS.fullmatch(value.strip()):
         raise InputError(f"{name} is no fitted parameter, so it has no sigma; give a value, or a factor such as x1.1")
-    return parse_number(value)
+    return read(value)

@@ -1,9 +1,11 @@
 """The verb `frontier`: the best decision for many budgets, with intervals, prices and derivatives."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxscale import costs
@@ -25,6 +27,7 @@ from jaxscale.laws import Law
 from jaxscale.limits import read_limits
 
 _STATUS: dict[int, Status] = {OK: "ok", INFEASIBLE: "infeasible", FAILED: "failed", FLAT: "flat"}
+_NO_TOKENS = 1e-300  # served: so few that they cost nothing
 _FLAT_CURVATURE = 1e-10  # of the log loss, in logs of the variables; below it rounding moves the optimum by 0.1 %
 
 
@@ -46,8 +49,9 @@ def frontier(
     Args:
         source: a fit, draws, a law with published constants or with some of one's own (`Law.at`), or anything with
             their attributes `law` and `params`, and perhaps `covariance` or `draws`.
-        budgets: one or many, in the unit of `cost`; text such as "5.76e23" is read.
-        cost: cost model, or the name of one.
+        budgets: one or many, in the unit of `cost`; text such as "5.76e23" or "512 x H100 x 45 days @ 40%" is read,
+            see `costs.budget`.
+        cost: cost model, or the name of one, such as "dollars:h100,mfu=.4,price=2", see `costs.get`.
         limits: a mapping such as {"N_max": 70e9, "U": 5e12}, Limits, or a list of both; see `jaxscale.limits`.
         reach_loss: one or many responses to reach at least cost, instead of budgets: at most a loss or an error, at
             least an accuracy.
@@ -87,7 +91,7 @@ def request_of(
     goal = "loss" if reach_loss is None else "cost"
     response = read.law.response
     targets = (
-        _read_numbers(budgets, "budget")
+        _read_numbers(budgets, "budget", read=partial(costs.budget, cost=cost))
         if goal == "loss"
         else _read_numbers(reach_loss, f"{response.name} to reach", positive=response.domain != "real")
     )
@@ -113,6 +117,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
         _row(request, posed, answers, i, expansion, givens[i], sure, sides_of)
         for i, (expansion, sides_of) in enumerate(zip(expansions, one_sided, strict=True))
     ]
+    notes += _served(request.cost, rows)
     law, values, implicit = source.law, posed.values.natural, posed.values.implicit
     kept_names = {row.main for row in posed.decision.limits if row.main and row.main not in implicit}
     return Plan(
@@ -228,6 +233,18 @@ def _moved(decision: Decision, answers: Answers, others: Answers, words: str) ->
     return [f"With an objective matched to the noise ({words}) this plan moves: {', '.join(spans)}."]
 
 
+def _served(cost: CostModel, rows: list[PlanRow]) -> list[str]:
+    """How much of the cost goes to serving, in a sentence."""
+    found = [row.variables for row in rows if row.variables]
+    if "inference_tokens" not in cost.assumptions or not found:
+        return []
+    with jax.enable_x64(True):
+        logs = [np.log([variables[name] for variables in found]) for name in cost.variables]
+        training = np.exp(cost(*logs, inference_tokens=_NO_TOKENS) - cost(*logs))
+    shares = (f"{100 * (1 - share):.3g}" for share in (training.max(), training.min()))
+    return [f"Serving takes {' to '.join(dict.fromkeys(shares))} % of the cost."]
+
+
 def _span(percent: np.ndarray) -> str:
     low, high = (f"{x:+.2g} %" for x in (percent.min(), percent.max()))
     return low if low == high else f"{low} to {high}"
@@ -313,8 +330,10 @@ def _finite(name: str, value: Any) -> float:
     return number
 
 
-def _read_numbers(given: Any, what: str, positive: bool = True) -> np.ndarray:
-    """Numbers of any accepted form as (n,) finite ones, positive where they must be."""
+def _read_numbers(
+    given: Any, what: str, positive: bool = True, read: Callable[[str], float] = parse_number
+) -> np.ndarray:
+    """Numbers of any accepted form as (n,) finite ones, positive where they must be; `read` is for text."""
     many = isinstance(given, Iterable) and not isinstance(given, str) and getattr(given, "ndim", 1) > 0
     items: list[Any] = list(given) if many else [given]
     if not items:
@@ -323,7 +342,7 @@ def _read_numbers(given: Any, what: str, positive: bool = True) -> np.ndarray:
     for position, item in enumerate(items, start=1):
         where = f"{what} {position} of {len(items)}" if len(items) > 1 else f"the {what}"
         try:
-            amount = parse_number(item) if isinstance(item, str) else float(item)
+            amount = read(item) if isinstance(item, str) else float(item)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         except (TypeError, ValueError, OverflowError):

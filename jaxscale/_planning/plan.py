@@ -266,6 +266,9 @@ class Plan(Reporting, Saved):
 
     def _notes(self, banded: bool) -> list[str]:
         notes = [note for note in self.notes if note != UNTRUSTED]
+        if self.request is not None and self.request.cost.assumptions:
+            assumed = (f"{name} {format_number(value)}" for name, value in self.request.cost.assumptions.items())
+            notes.append(f"The cost assumes {', '.join(assumed)}.")
         for row in self.rows:
             if row.note:
                 notes.append(f"{format_number(row.target)}: {row.remark}")

@@ -6,6 +6,9 @@ energy on a named accelerator:
     training = costs.six_nd.with_inference(tokens=2e13)                       # FLOPs
     money = costs.six_nd.dollars("h100", price=2.0) + costs.inference(2e13).dollars("h100", mfu=0.05, price=2.0)
 
+`get` reads the same in words, `dollars:h100,mfu=.4,price=2`, and `budget` what there is to spend,
+`512 x H100 x 45 days @ 40%`.
+
 Demand, prices and utilisations are `assumptions`: data beside the formula, so that a plan can be differentiated in them
 and asked what happens if they change.
 """
@@ -13,6 +16,7 @@ and asked what happens if they change.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -39,6 +43,7 @@ from jaxscale.costs._formulas import (
     part_of,
     priced,
 )
+from jaxscale.costs._words import call, spent
 from jaxscale.laws._math import floating
 
 _TYPICAL_MFU = 0.4  # of large dense training runs; Llama 3 reports 0.38 to 0.43
@@ -355,6 +360,13 @@ _ALL: Mapping[str, Callable[[], CostModel]] = {
     "kaplan_ctx": kaplan_ctx,
     "deepseek": lambda: deepseek,
 }
+_MADE: Mapping[str, Callable[..., CostModel]] = {**_ALL, "moe": moe}
+_UNITS = {  # how each is written
+    "dollars": "dollars:h100,mfu=.4,price=2",
+    "gpu_hours": "gpu_hours:h100,mfu=.4",
+    "days": "days:512,h100,mfu=.4",
+    "kwh": "kwh:h100,mfu=.4",
+}
 
 
 def names() -> tuple[str, ...]:
@@ -362,15 +374,62 @@ def names() -> tuple[str, ...]:
     return tuple(_ALL)
 
 
-def get(name: str) -> CostModel:
-    """The cost model of that name.
+def get(name: str, *, inference_tokens: float | str | None = None) -> CostModel:
+    """The cost model of that name, with arguments after a colon.
+
+    `kaplan`, `moe:active=.1`, `kaplan_ctx:context=8192` count FLOPs. `dollars:h100,mfu=.4,price=2`,
+    `gpu_hours:h100,mfu=.4`, `days:512,h100,mfu=.4` and `kwh:h100,mfu=.4` convert 6 N D, or what stands before:
+    `moe:active=.1 in dollars:h100,mfu=.4,price=2`. Arguments are those of the functions and of `CostModel`. A price is
+    never assumed: it is the one that you pay.
+
+    Args:
+        name: see above.
+        inference_tokens: tokens to be served, whose FLOPs are added before they are converted.
 
     Raises:
-        InputError: there is no such cost model; the message lists those there are.
+        InputError: there is no such cost model, or an argument is missing or unknown; the message lists what there is.
     """
-    if name not in _ALL:
-        raise InputError(f"there is no cost model {quoted(name)}; choose one of {', '.join(names())}")
-    return _ALL[name]()
+    formula, converted, unit = (part.strip() for part in str(name).partition(" in "))
+    if not converted and formula.partition(":")[0] in _UNITS:
+        formula, unit = "six_nd", formula
+    key, _, arguments = formula.partition(":")
+    if key not in _MADE:
+        raise InputError(
+            f"there is no cost model {quoted(key)}; choose one of {', '.join(names())}, moe:active=.1, "
+            f"{', '.join(_UNITS.values())}"
+        )
+    model = call(key, _MADE[key], arguments, "moe:active=.1")
+    if inference_tokens is not None:
+        model = model.with_inference(check_positive(key, "inference_tokens", inference_tokens))
+    if not unit:
+        return model
+    key, _, arguments = unit.partition(":")
+    if key not in _UNITS:
+        raise InputError(f"a cost is in one of {', '.join(_UNITS)}; got {quoted(key)}")
+    return call(key, getattr(model, key) if key != "dollars" else partial(_dollars, model), arguments, _UNITS[key])
+
+
+def _dollars(
+    model: CostModel, accelerator: str, price: float, mfu: float | None = None, peak: float | None = None
+) -> CostModel:
+    """`CostModel.dollars` at a price that somebody gave."""
+    return model.dollars(accelerator, mfu=mfu, price=price, peak=peak)
+
+
+def budget(amount: float | str, cost: CostModel | str = six_nd) -> float:
+    """What there is to spend, in the unit of a cost.
+
+    A number is in that unit. Text says its own: `100 PF-days`, `512 x H100 x 45 days @ 40%` (at 40 % of the dense
+    16-bit peak in `reference`), `3e6 H100-hours @ 40%`, `$2M`, `5 GWh`. Device-hours become dollars, days or kWh by the
+    assumptions of the cost.
+
+    Raises:
+        InputError: the text is no amount, or in a unit that does not follow from the cost.
+    """
+    if not isinstance(amount, str):
+        return float(amount)
+    model = as_cost(cost)
+    return spent(amount, model.name, model.unit, model.assumptions)
 
 
 def as_cost(cost: Any) -> CostModel:
@@ -388,6 +447,7 @@ def as_cost(cost: Any) -> CostModel:
 __all__ = [
     "CostModel",
     "Shape",
+    "budget",
     "deepseek",
     "get",
     "inference",

@@ -49,6 +49,30 @@ def test_limits_bind_and_have_prices(jaxscale):
     assert (row["N"], row["D"]) == (expected.N, expected.D)
 
 
+def test_budgets_and_costs_in_words_are_those_of_python(jaxscale):
+    asked = ("--budget", "512 x H100 x 45 days", "--cost", "dollars:h100,mfu=.4,price=2")
+    status, out, _ = jaxscale("what-if", NAMED, *asked, "--set", "budget=512 x H100 x 52 days", "--json")
+    (row,) = json.loads(out)["rows"]
+    cost = js.costs.six_nd.dollars("h100", mfu=0.4, price=2)
+    before, after = js.frontier(js.laws.instance(NAMED), [512 * 45 * 48, 512 * 52 * 48], cost=cost).rows
+    assert status == 0 and row["before"]["cost"] == {"dollars": before.cost}
+    assert (row["before"]["N"], row["after"]["N"]) == (before.N, after.N)
+    text = jaxscale("frontier", NAMED, *asked)[1]
+    assert "1.106M" in text and "The cost assumes mfu 0.4, peak 989T, price 2." in text
+
+
+@pytest.mark.slow
+def test_the_plan_says_how_much_of_the_budget_serving_takes(jaxscale):
+    asked = ("--inference-tokens", "5T", "--limit", "memory=80 GB at bf16", "--limit", "days=20 on 512 x H100 @ 40%")
+    status, out, _ = jaxscale("frontier", NAMED, "--budget", "512 x H100 x 45 days @ 40%", *asked, "--json")
+    plan = json.loads(out)
+    (row,) = plan["rows"]
+    served = 2 * row["N"] * 5e12 / row["cost"]["FLOPs"]
+    assert status == 0 and f"Serving takes {100 * served:.3g} % of the cost." in plan["notes"]
+    assert plan["limits"] == {"memory": 80e9, "days": 20}
+    assert 6 * row["N"] * row["D"] <= 512 * 0.4 * 989e12 * 86400 * 20 * (1 + 1e-9) and row["N"] <= 40e9 * (1 + 1e-9)
+
+
 @pytest.mark.slow
 def test_the_cheapest_model_that_reaches_a_loss(jaxscale):
     status, out, _ = jaxscale("frontier", NAMED, "--reach-loss", "2.0", "--inference-tokens", "2T", "--json")
@@ -84,6 +108,10 @@ def test_what_if_by_flags_and_by_set(jaxscale):
             "say the same; give one of them",
         ),
         (("frontier", NAMED, "--budget", "1e24", "--inference-tokens", "many"), "'many' is not a number"),
+        (("frontier", NAMED, "--budget", "$2M"), "--budget: '$2M' is in dollars, but cost six_nd is in FLOPs"),
+        (("frontier", NAMED, "--budget", "1e21,1e24"), "repeat the option: --budget 1e21 --budget 1e24"),
+        (("frontier", NAMED, "--budget", "$2M", "--cost", "dollars:h100"), "--cost: dollars needs price"),
+        (("frontier", NAMED, "--budget", "1e24", "--limit", "memory=much"), "--limit: memory: 'much' cannot be read"),
         (("what-if", NAMED, "--budget", "1e24"), "nothing was changed"),
         (("what-if", NAMED, "--budget", "1e24", "--set", "heads=3"), "rests on nothing called 'heads'"),
         (("what-if", NAMED, "--budget", "1e24", "--set", "beta=+1sigma"), "standard error of beta is not known"),

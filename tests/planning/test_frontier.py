@@ -129,7 +129,7 @@ def test_a_response_that_is_not_positive_keeps_its_scale():
         (BESIROGLU, float("nan"), {}, "must be positive and finite"),
         (BESIROGLU, [np.inf], {}, "must be positive and finite"),
         (BESIROGLU, "lots", {}, "the budget: 'lots' is not a number"),
-        (BESIROGLU, ["1e21", "1e21 FLOPs"], {}, "budget 2 of 2: '1e21 FLOPs' is not a number"),
+        (BESIROGLU, ["1e21", "1e21 flips"], {}, "budget 2 of 2: '1e21 flips' is not a number"),
         (BESIROGLU, None, {}, "give budgets or reach_loss, one of the two"),
         (BESIROGLU, True, {}, "must be positive and finite, got 'True'"),
         (BESIROGLU, [[1e21]], {}, "the budget is not a number"),

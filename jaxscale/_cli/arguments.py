@@ -47,7 +47,7 @@ def reading(
     reading["domains"] = {name: domain for name, domain in domains.items() if domain in ("real", "unit", "count")}
     reading["where"] = tuple(where or ())
     reading["on_bad"] = _choice(on_bad, "--on-bad", ("raise", "drop"))
-    reading["loss_unit"] = _choice(loss_unit, "--loss-unit", ("nats", "bits"))
+    reading["loss_unit"] = loss_unit
     if factors := numbers(unit, "--unit", "VAR=FACTOR, such as N=1e6"):
         reading["units"] = factors
     if decimal is not None:

@@ -49,7 +49,14 @@ Checkpoints = Annotated[
 ]
 Where = Annotated[Texts, option("--where", "'COL OP VALUE'", "Rows to keep, with < <= > >= == or !=; repeat.")]
 OnBad = Annotated[str, option("--on-bad", "raise|drop", "What to do with rows that cannot be used.")]
-LossUnit = Annotated[str, option("--loss-unit", "nats|bits", "Unit of the losses; bits become nats.")]
+LossUnit = Annotated[
+    str,
+    option(
+        "--loss-unit",
+        "nats|bits|bpb:X|perplexity|accuracy|error",
+        "Unit of the losses; all but accuracy (1 - accuracy is fitted) and error become nats. X: bytes per token.",
+    ),
+]
 Units = Annotated[
     Texts,
     option("--unit", "VAR=FACTOR", "Factor of the cells of N, D, C, ...; overrules the header's unit; repeat."),

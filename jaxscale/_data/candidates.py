@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import inert, listed
-from jaxscale._data.names import TRAINING, is_perplexity, meaning_of, words_of
+from jaxscale._data.names import TRAINING, is_perplexity, loss_in, meaning_of, words_of
 from jaxscale._data.unit_words import unit_named
 from jaxscale._data.wording import valued_flag
 
@@ -28,17 +28,26 @@ class _Candidate:
 
 
 def recognised(
-    columns: Sequence[str], wanted: set[str], look: Look, units: Mapping[str, float]
+    columns: Sequence[str],
+    wanted: set[str],
+    look: Look,
+    units: Mapping[str, float],
+    loss_words: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, str], dict[str, list[str]]]:
     """The column of each wanted symbol that has one, and the others that its name would fit, by symbol.
 
-    Raises InputError, with the flags that settle it, where several are as likely.
+    A loss in a unit with words of its own is looked for in the columns that have those words, if there are any. Raises
+    InputError, with the flags that settle it, where several are as likely.
     """
     look = cache(look)
     candidates: dict[str, list[_Candidate]] = {}
     for column in columns:
         if (found := meaning_of(column)) is not None and found.symbol in wanted:
             candidates.setdefault(found.symbol, []).append(_Candidate(column, found.rank, found.factor))
+    if "loss" in wanted and loss_words:
+        named = [(column, found) for column in columns if (found := loss_in(column, loss_words)) is not None]
+        if named:
+            candidates["loss"] = [_Candidate(column, found.rank, None) for column, found in named]
     taken: dict[str, str] = {}
     rivals: dict[str, list[str]] = {}
     for symbol in ("N", "D", "C", "U", "loss"):
@@ -48,7 +57,7 @@ def recognised(
         winner = _winner(symbol, able, look, units)
         taken[symbol] = winner.column
         others = [one.column for one in able if one != winner]
-        if symbol == "loss" and winner.rank == TRAINING:
+        if symbol == "loss" and winner.rank == TRAINING and not is_perplexity(winner.column):
             others += [column for column in columns if is_perplexity(column)]
         if others:
             rivals[symbol] = others

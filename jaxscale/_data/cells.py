@@ -15,6 +15,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.text import ACCEPTED_NUMBERS, inert, plural, quoted, some
 from jaxscale._data.columns import FIRST, Chosen
 from jaxscale._data.decimals import COMMA, POINT, both_ways, is_open, with_points
+from jaxscale._data.loss_units import LossUnit, in_per_cent
 from jaxscale._data.quantities import UNITS, parse_quantity
 from jaxscale._data.wording import flag, spelt
 
@@ -57,10 +58,11 @@ def read_cells(
     *,
     drop: bool,
     marks: Mapping[str, str] = MappingProxyType({}),
+    loss_unit: LossUnit | None = None,
 ) -> Cells:
     """Numbers out of the chosen columns, and every bad cell of all of them in one error or in the record.
 
-    `marks` are the decimal marks of the columns that do not plainly have points.
+    `marks` are the decimal marks of the columns that do not plainly have points; the loss stays in its unit.
     """
     values: dict[str, np.ndarray] = {}
     conventions: dict[str, str] = {}
@@ -73,6 +75,10 @@ def read_cells(
         domain = "count" if symbol == "weights" else domains.get(symbol, "positive")
         if symbol == chosen.response:
             domain = domains.get("response", domain)
+        expected = DOMAINS[domain]
+        share, in_unit = domain == "unit", False
+        if symbol == "loss" and loss_unit is not None and loss_unit.inside is not None:
+            expected, share, in_unit = loss_unit.inside, loss_unit.share, True
         spare = symbol in chosen.guessed and (symbol == "U" or (symbol == "C" and {"N", "D"} <= chosen.columns.keys()))
         parts = []
         for name in (source,) if isinstance(source, str) else source:
@@ -82,11 +88,17 @@ def read_cells(
             else:
                 mark = marks.get(name, "")
                 read = read_column(frame[name], mark or POINT)
+                hundredths = share and _in_per_cent(name, read, median=symbol == "loss" and in_unit)
+                if hundredths:
+                    read = _divided(read)
                 if read.units:
                     units.setdefault(symbol, next(iter(read.units.values())))
-                faults = dict(sorted((_faults(read, domain) | _of_another_unit(read.units, symbol)).items()))
+                hundredths |= share and bool(read.percent)
+                faults = _faults(read, expected, share, symbol == "loss") | _of_another_unit(read.units, symbol)
+                faults = dict(sorted(faults.items()))
                 parts.append(read.values)
-                said |= {symbol: text} if (text := _said(read, domain, mark, frame[name])) else {}
+                if text := _said(read, hundredths, mark, frame[name]):
+                    said[symbol] = text
             if not faults:
                 continue
             first = next(iter(faults))
@@ -193,15 +205,34 @@ def is_missing(cell: Any) -> bool:
     return cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, (float, np.floating)) and cell != cell)
 
 
-def _faults(read: ReadColumn, domain: str) -> dict[int, str]:
-    """Position of each cell outside the domain: what is wrong with it. Shares in per cent become shares of one."""
-    words, inside = DOMAINS[domain]
+def _in_per_cent(name: str, read: ReadColumn, median: bool) -> bool:
+    """Whether cells of a share without a sign are in per cent: by the header, or with `median` as most are above 1."""
+    plain = np.delete(read.values, read.percent)
+    plain = plain[np.isfinite(plain)]
+    return bool(len(plain)) and (in_per_cent(name) or (median and not read.percent and 1 < np.median(plain) <= 100))
+
+
+def _divided(read: ReadColumn) -> ReadColumn:
+    """Cells without a per cent sign divided by 100."""
+    plain = np.ones(len(read.values), dtype=bool)
+    plain[read.percent] = False
+    return read._replace(values=np.where(plain, read.values / 100.0, read.values))
+
+
+def _faults(
+    read: ReadColumn, expected: tuple[str, Callable[[np.ndarray], np.ndarray]], share: bool, is_loss: bool
+) -> dict[int, str]:
+    """Position of each cell outside of what is expected: what is wrong with it. Per cent become shares of one."""
+    words, inside = expected
     values = read.values
     faults = {}
-    if read.percent and domain == "unit":
+    if read.percent and share:
         values[read.percent] /= 100.0
     else:
-        faults = {i: f"in per cent, and no share is meant here: write {values[i] / 100.0:.6g}" for i in read.percent}
+        units = f", or say {spelt('loss_unit', 'error')} or {spelt('loss_unit', 'accuracy')}" if is_loss else ""
+        faults = {
+            i: f"in per cent, and no share is meant here: write {values[i] / 100.0:.6g}{units}" for i in read.percent
+        }
     for i in map(int, np.flatnonzero(~(np.isfinite(values) & inside(values)))):
         value = values[i]
         faults.setdefault(
@@ -223,7 +254,7 @@ def _of_another_unit(units: Mapping[int, str], symbol: str) -> dict[int, str]:
     return {i: f"which is in {unit}, not in {expected}" for i, unit in units.items() if unit != expected}
 
 
-def _said(read: ReadColumn, domain: str, mark: str, cells: pd.Series) -> str:
+def _said(read: ReadColumn, hundredths: bool, mark: str, cells: pd.Series) -> str:
     """How the cells of a column were read, where that is not plain."""
     said = []
     if mark in (COMMA, POINT):
@@ -231,7 +262,7 @@ def _said(read: ReadColumn, domain: str, mark: str, cells: pd.Series) -> str:
         roles = ((",", "commas are decimal marks"), (".", "points separate thousands"))
         roles = roles if mark == COMMA else ((",", "commas separate thousands"),)
         said = [role for c, role in roles if c in marks]
-    if read.percent and domain == "unit":
+    if hundredths:
         said.append("per cent, divided by 100")
     if read.errors:
         said.append(f"the error after \u00b1 is not used ({plural(read.errors, 'cell')})")

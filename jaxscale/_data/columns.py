@@ -9,7 +9,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.text import inert, listed, quoted
 from jaxscale._data.candidates import Look, recognised
 from jaxscale._data.names import is_perplexity, key, meaning_of
-from jaxscale._data.wording import column_of, flag
+from jaxscale._data.wording import column_of, flag, spelt
 
 Column = str | Sequence[str] | Literal[False] | None
 
@@ -38,10 +38,12 @@ def choose(
     run: str | None,
     look: Look,
     units: Mapping[str, float] | None = None,
+    loss_words: frozenset[str] = frozenset(),
 ) -> Chosen:
     """Settle which column holds what: first those named, then those recognised by their names and cells.
 
-    `look` gives the numbers of a column and which cells hold something else; `units` are factors that the caller gives.
+    `look` gives the numbers of a column and which cells hold something else; `units` are factors that the caller gives,
+    and `loss_words` are words of the unit that the caller gives to the loss.
     """
     for symbol in given:
         if symbol in _RESERVED or not symbol:
@@ -74,7 +76,7 @@ def choose(
         for symbol in _SYMBOLS
         if symbol not in named and given.get(symbol) is not False and not (symbol == "loss" and response is not None)
     }
-    guessed, rivals = recognised([name for name in columns if name not in used], wanted, look, units or {})
+    guessed, rivals = recognised([name for name in columns if name not in used], wanted, look, units or {}, loss_words)
     used |= {column: symbol for symbol, column in guessed.items()}
     found: dict[str, str | tuple[str, ...]] = {**named, **guessed}
     if answer not in found:
@@ -120,4 +122,7 @@ def _perplexities(columns: Sequence[str]) -> str:
     found = [column for column in columns if is_perplexity(column)]
     if not found:
         return ""
-    return f"Column {quoted(found[0])} looks like perplexity: its natural logarithm is the loss in nats per token. "
+    return (
+        f"Column {quoted(found[0])} looks like perplexity: its natural logarithm is the loss in nats per token, which "
+        f"{spelt('loss_unit', 'perplexity')} takes. "
+    )

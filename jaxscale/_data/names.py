@@ -151,6 +151,14 @@ def is_perplexity(name: str) -> bool:
     return any("ppl" in part for part in words_of(name))
 
 
+def loss_in(name: str, words: frozenset[str]) -> Meaning | None:
+    """A loss in a unit that has those words, as perplexity has "ppl"; None where the name says nothing of it."""
+    if len(name) > _LONGEST:
+        return None
+    found = [word for part in words_of(name.replace("%", " ")) for word in part if word not in ("percent", "pct")]
+    return _loss(["loss" if word in words else word for word in found]) if words.intersection(found) else None
+
+
 def key(name: str) -> str:
     """A name in lower case without spaces and punctuation."""
     return re.sub(r"[\s_.\-]", "", name).lower()

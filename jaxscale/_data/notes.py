@@ -29,6 +29,7 @@ _LEAST_PLAUSIBLE = {
 # 1.2e5 at most; swapped columns have .04, rows in billions beside others a spread of 4e12.
 _FEWEST_TOKENS, _MOST_SPREAD = 0.2, 1e7
 _OTHER_UNIT = 10.0  # C that far off 6 N D is no convention of counting: a column is in another unit
+_OF_BYTES = f", {spelt('loss_unit', 'bpb:4.3')} into nats per token of 4.3 bytes"
 _FEWEST_IN_GROUP, _MOST_GROUPS = 5, 20
 
 
@@ -62,21 +63,22 @@ def number_notes(
                 f"{symbol} has a median of {format_number(median)} {MEANINGS[symbol]}: if column {listed([column])} is "
                 f"in larger units, multiply it in the table by {factors}",
             )
-    if isinstance(source := columns.get("loss"), str):
+    if isinstance(source := columns.get("loss"), str) and loss_unit in ("nats", "bits", "bpb"):
         median = _median(values["loss"])
         name = "" if source in computed else source
         if re.search(r"ppl|perplexity", name, re.IGNORECASE) or median > 12:
             yield Reason(
                 SUSPICIOUS_UNITS,
                 "warning",
-                f"column {quoted(source)}, median {format_number(median)}, looks like perplexity: fix the table: "
-                "its natural logarithm is the loss in nats per token",
+                f"column {quoted(source)}, median {format_number(median)}, looks like perplexity: "
+                f"{spelt('loss_unit', 'perplexity')} takes its natural logarithm, the loss in nats per token",
             )
         elif loss_unit == "nats" and re.search(r"(?<![a-z])(bits?|bp[bctw])(?![a-z])", name, re.IGNORECASE):
             yield Reason(
                 SUSPICIOUS_UNITS,
                 "warning",
-                f"column {quoted(source)} looks like bits: {spelt('loss_unit', 'bits')} turns them into nats",
+                f"column {quoted(source)} looks like bits: {spelt('loss_unit', 'bits')} turns them into nats"
+                + (_OF_BYTES if re.search(r"bp[bc](?![a-z])|per.(byte|char)", name, re.IGNORECASE) else ""),
             )
     logs = {s: np.log(values[s]) for s in ("N", "D", "C") if s in columns and s in values and _counts(values[s])}
     if {"N", "D"} <= logs.keys():

@@ -1,6 +1,5 @@
 """A table becomes the fields of `Runs`: rows that pass, columns that are meant, cells that are numbers."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from jaxscale._data.decimals import MARKS, POINT, UNSETTLED, marks_as_asked
 from jaxscale._data.derived import derive
 from jaxscale._data.filters import passing
 from jaxscale._data.header_units import checked, factors_said
+from jaxscale._data.loss_units import loss_unit_of
 from jaxscale._data.notes import duplicate_note, group_notes, number_notes, repeated_rows
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._data.separators import LAYOUT
@@ -43,7 +43,8 @@ def read_fields(
 ) -> dict[str, Any]:
     """The fields of `Runs`, for the options of `Runs.from_frame`."""
     rows = _numbered(frame, row_numbers)
-    _check(on_bad, loss_unit, domains or {}, checkpoints)
+    _check(on_bad, domains or {}, checkpoints)
+    unit = loss_unit_of(loss_unit)
     marks = dict(marks_as_asked(frame, decimal))
     frame = frame.copy(deep=False)
     frame.attrs[MARKS] = marks  # the filters read by them as well
@@ -62,19 +63,24 @@ def read_fields(
         read = read_column(frame[name], marks.get(name, "") or POINT)
         return read.values, read.is_text
 
-    chosen = choose(list(frame.columns), asked, response, weights, run, look, asked_units)
+    chosen = choose(list(frame.columns), asked, response, weights, run, look, asked_units, unit.named)
     if decimal is None and marks.get(str(chosen.columns.get("loss"))) == POINT:
         marks[str(chosen.columns["loss"])] = UNSETTLED  # no loss is in the thousands
-    cells = read_cells(frame, rows, chosen, domains or {}, drop=on_bad == "drop", marks=marks)
-    if loss_unit == "bits" and cells.units.get("loss") == "nats":
+    cells = read_cells(frame, rows, chosen, domains or {}, drop=on_bad == "drop", marks=marks, loss_unit=unit)
+    if unit.name != "nats" and "loss" not in cells.values:
         raise InputError(
-            f"cells of column {listed([chosen.columns['loss']])} say nats: leave {flag('loss_unit')} bits out"
+            f'loss_unit="{unit.name}" needs a column that is the loss; name it with loss="..." ({flag("loss")})'
         )
-    factor, loss_said = _nats("loss" in cells.values, loss_unit)
+    if unit.name != "nats" and cells.units.get("loss") == "nats":
+        raise InputError(
+            f"cells of column {listed([chosen.columns['loss']])} say nats: leave {flag('loss_unit')} {unit.name} out"
+        )
     factors, units_said = factors_said(chosen.columns, cells.values, asked_units, derived.sources)
-    factors["loss"] = factor
     with np.errstate(over="ignore"):  # what is not finite is refused later
         values = {symbol: array * factors.get(symbol, 1.0) for symbol, array in cells.values.items()}
+    if "loss" in values:
+        values["loss"] = unit.convert(values["loss"])
+    loss_said = {"loss_unit": unit.said} if "loss" in values else {}
     weights_read = values.pop("weights", None)
     if weights_read is not None and not weights_read.any():
         raise InputError(f"column {quoted(weights)} (weights): every weight is 0; at least one must be above 0")
@@ -116,7 +122,7 @@ def read_fields(
         filtered=int((~keep).sum()),
         duplicates=duplicates,
         notes=(
-            *number_notes({**variables, chosen.response: answer}, read_rows, kept, loss_unit, derived.sources),
+            *number_notes({**variables, chosen.response: answer}, read_rows, kept, unit.name, derived.sources),
             *([checkpoint_note(curves, checkpoints)] if curves is not None else []),
             *duplicate_note(duplicates),
             *group_notes(frame, unused),
@@ -145,21 +151,12 @@ def _numbered(frame: pd.DataFrame, row_numbers: Sequence[int] | np.ndarray | Non
     return rows
 
 
-def _check(on_bad: str, loss_unit: str, domains: Mapping[str, str], checkpoints: str | None) -> None:
+def _check(on_bad: str, domains: Mapping[str, str], checkpoints: str | None) -> None:
     check_choice("on_bad", on_bad, ("raise", "drop"))
-    check_choice("loss_unit", loss_unit, ("nats", "bits"))
     if checkpoints is not None:
         check_choice("checkpoints", checkpoints, CHOICES)
     for symbol, domain in domains.items():
         check_choice(f"the domain of {quoted(symbol)}", domain, DOMAINS)
-
-
-def _nats(has_loss: bool, unit: str) -> tuple[float, dict[str, str]]:
-    """What turns the loss into nats per token, and what is to be said of its unit."""
-    if unit == "bits" and not has_loss:
-        raise InputError(f'loss_unit="bits" needs a column that is the loss; name it with loss="..." ({flag("loss")})')
-    factor, said = (1.0, "nats") if unit == "nats" else (math.log(2.0), "bits, times ln 2")
-    return factor, {"loss_unit": said} if has_loss else {}
 
 
 def _said(*sources: Mapping[str, str]) -> dict[str, str]:

@@ -90,7 +90,7 @@ class Runs:
         checkpoints: Literal["last", "all", "none"] | None = None,
         where: str | Iterable[str] = (),
         on_bad: Literal["raise", "drop"] = "raise",
-        loss_unit: Literal["nats", "bits"] = "nats",
+        loss_unit: str = "nats",
         domains: Mapping[str, str] | None = None,
         units: Mapping[str, float] | None = None,
         decimal: Literal[".", ","] | None = None,
@@ -112,7 +112,9 @@ class Runs:
                      with `run` it is "all".
         where        one comparison or several, all of which must hold: "COL OP VALUE" with < <= > >= == !=
         on_bad       "raise": a bad cell is an error; "drop": its row is left out, and the record says so
-        loss_unit    "bits" multiplies the loss by ln 2
+        loss_unit    "nats"; "bits", times ln 2; "bpb:4.3", bits per byte with 4.3 bytes per token; "perplexity", whose
+                     logarithm is taken; "accuracy", of which 1 - accuracy is the loss, or "error", both as shares of
+                     one or in per cent. Columns are recognised by names of that unit first
         domains      symbol -> "positive" (the default), "real", "unit" (0 to 1) or "count" (at least 0)
         units        symbol -> factor of its cells, {"N": 1e6}; overrules the unit that a header such as "params (M)"
                      gives, which is applied where the cells agree with it; 1 leaves them as they are

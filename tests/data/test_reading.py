@@ -46,7 +46,10 @@ def test_weights_vectors_clusters_and_domains() -> None:
     ("options", "message"),
     [
         ({"on_bad": "ignore"}, "on_bad must be one of raise, drop; not 'ignore'"),
-        ({"loss_unit": "hartleys"}, "loss_unit must be one of nats, bits; not 'hartleys'"),
+        (
+            {"loss_unit": "hartleys"},
+            r"loss_unit \(--loss-unit\) must be one of nats, bits, perplexity, .* or bpb:4.3 .*; not 'hartleys'",
+        ),
         ({"domains": {"N": "big"}}, "the domain of 'N' must be one of positive, real, unit, count; not 'big'"),
         ({"row_numbers": [1, 2]}, "row_numbers has 2 values for 4 rows"),
         ({"weights": "zero"}, "every weight is 0"),

@@ -28,7 +28,9 @@ from jax.core import Tracer
 
 from jaxscale._allocation.constrained import OK, solve_constrained
 from jaxscale._allocation.decision import Decision, decide, is_plain
+from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
+from jaxscale._base.programs import kept
 from jaxscale.costs import CostModel
 from jaxscale.laws import Allocation, Law, Params
 from jaxscale.laws._math import floating
@@ -95,42 +97,55 @@ def allocate(
                 "use jax.vmap for many"
             )
     dtype = jnp.result_type(*scalars.values(), target)
+    traced = any(isinstance(x, Tracer) for x in (*scalars.values(), *more.values(), target))
     if decision is None:
         scalars, more = ({k: jnp.asarray(v, dtype) for k, v in values.items()} for values in (scalars, more))
+        given = (scalars, more, jnp.asarray(target, dtype))
         return Allocation(
-            *map(jnp.exp, optimum(law, cost.log_cost, False, scalars, more, jnp.log(jnp.asarray(target, dtype))))
+            *_within_budget(law, cost, *given) if traced else _compiled(_within_budget, law, cost)(*given)
         )
+    static, given = (decision, tuple(more)), (scalars, tuple(more.values()), target)
     if jnp.result_type(float) == jnp.float64:
-        answer = {name: x.astype(dtype) for name, x in _within_limits(decision, scalars, more, target).items()}
-    elif any(isinstance(x, Tracer) for x in (*scalars.values(), *more.values(), target)):
+        found = (partial(_within_limits, *static) if traced else _compiled(_within_limits, *static))(*given)
+        answer = [x.astype(dtype) for x in found]
+    elif traced:
         raise InputError(
             f"allocate with limits, other variables or a loss to reach needs float64, and {dtype} is traced here; "
             "call it inside `with jax.enable_x64(True):`, or set jax_enable_x64 when the program starts"
         )
     else:
         with jax.enable_x64(True):
-            found = _within_limits(decision, scalars, more, target)
-            wide = {name: np.asarray(value) for name, value in found.items()}
-        answer = {name: jnp.asarray(value, dtype) for name, value in wide.items()}
-    if tuple(answer) == Allocation._fields:
-        return Allocation(**answer)
-    return namedtuple("Allocation", answer)(**answer)
+            wide = [np.asarray(x) for x in _compiled(_within_limits, *static)(*given)]
+        answer = [jnp.asarray(x, dtype) for x in wide]
+    named = decision.variables == Allocation._fields
+    return (Allocation if named else namedtuple("Allocation", decision.variables))(*answer)
+
+
+@kept
+def _compiled(function: Callable[..., Any], *static: Any) -> Callable[..., Any]:
+    return jax.jit(partial(function, *static), compiler_options=compile_options())
+
+
+def _within_budget(law: Law, cost: CostModel, params: dict[str, Array], assumptions: dict[str, Array], budget: Array):
+    return tuple(map(jnp.exp, optimum(law, cost.log_cost, False, params, assumptions, jnp.log(budget))))
 
 
 def _within_limits(
-    decision: Decision, params: Mapping[str, Any], more: Mapping[str, Any], target: Any
-) -> dict[str, Array]:
-    """Natural values of the decision variables, in float64; `more` is what is given beside params and target."""
+    decision: Decision, names: tuple[str, ...], params: Mapping[str, Any], more: tuple[Any, ...], target: Any
+) -> list[Array]:
+    """Natural values of the decision variables, in float64; `more` is what is given beside params and target, as
+    `names` calls it, in the decision's order."""
     law = decision.law
-    wide = {name: jnp.asarray(value, jnp.float64) for name, value in {**params, **more}.items()}
+    wide = {name: jnp.asarray(value, jnp.float64) for name, value in params.items()}
     wanted = jnp.asarray(target, jnp.float64)
     wanted = wanted if decision.goal == "cost" and not law.response.logged else jnp.log(wanted)
     raw = {v.name for v in law.variables if not v.logged}
-    rest = (wide[name] if name in raw else jnp.log(wide[name]) for name in more)
+    rest = [jnp.asarray(x, jnp.float64) for x in more]
+    rest = [x if name in raw else jnp.log(x) for name, x in zip(names, rest, strict=True)]
     given = jnp.stack([*law.theta_of(wide), wanted, *rest])
     starts = lax.stop_gradient(decision.starts(given))
     found = solve_constrained(decision, given, starts, jnp.ones(len(decision.row_names)))
-    return dict(zip(decision.variables, jnp.exp(jnp.where(found.status == OK, found.x, jnp.nan)), strict=True))
+    return list(jnp.exp(jnp.where(found.status == OK, found.x, jnp.nan)))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import compilations
 from scipy.optimize import minimize_scalar
 
 from jaxscale import costs
@@ -332,7 +333,12 @@ def test_follows_the_callers_precision():
 
 
 @pytest.mark.parametrize(
-    "more", [{"budget": 1e24, "limits": {"N_max": 7e10}}, {"reach_loss": 2.2}, {"budget": 1e24, "fixed": {"N": 1e10}}]
+    "more",
+    [
+        {"budget": 1e24, "limits": {"N_max": 7e10}},
+        pytest.param({"reach_loss": 2.2}, marks=pytest.mark.slow),
+        pytest.param({"budget": 1e24, "fixed": {"N": 1e10}}, marks=pytest.mark.slow),
+    ],
 )
 def test_in_float32_answers_are_those_of_float64(more):
     """They were nan, in silence."""
@@ -364,3 +370,14 @@ def test_in_float32_answers_are_those_of_float64(more):
 def test_what_cannot_be_allocated(call, message):
     with pytest.raises(InputError, match=message):
         call(chinchilla.published["besiroglu"].params)
+
+
+@pytest.mark.parametrize("limits", [None, {"N_max": 7e10}], ids=["budget", "limit"])
+def test_another_budget_compiles_nothing(limits):
+    """Outside `jit` each operation was dispatched by itself: seconds for each answer."""
+    p = chinchilla.published["besiroglu"].params
+    allocate(chinchilla, p, costs.six_nd, 1e24, limits)
+    before = compilations()
+    sizes = [float(allocate(chinchilla, p, costs.six_nd, budget, limits).N) for budget in (2e24, 4e24)]
+    assert compilations() == before
+    np.testing.assert_allclose(sizes, [7e10] * 2 if limits else np.exp([closed_form(p, b)[0] for b in (2e24, 4e24)]))

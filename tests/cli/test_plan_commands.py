@@ -152,6 +152,7 @@ def test_errors_of_ones_own_constants_give_intervals(jaxscale):
     assert status == 0 and (one["interval"][1] - one["interval"][0]) / 2 == pytest.approx(1.6448536 * 0.03, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_accuracies_are_reached_by_either_name_of_the_flag(jaxscale):
     constants = "E=0.4,A=8,B=20,alpha=.2,beta=.25,chance=.25,ceiling=.9,k=4,x_0=.8"
     outputs = [

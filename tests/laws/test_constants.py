@@ -15,6 +15,7 @@ BESIROGLU = LAW.published["besiroglu"]
 ERRORS = {"E": 0.03, "A": 100.0, "B": 900.0, "alpha": 0.015, "beta": 0.02}
 
 
+@pytest.mark.slow
 def test_they_go_where_published_constants_go():
     own = LAW.at(**BESIROGLU.params)
     assert own.predict(N=70e9, D=1.4e12) == BESIROGLU.predict(N=70e9, D=1.4e12)

@@ -78,6 +78,7 @@ def test_sums_of_powers_among_the_laws_are_found():
     assert not any(js.laws.get(name).convex for name in not_convex)
 
 
+@pytest.mark.slow
 def test_a_users_sum_of_powers_is_planned_globally_and_a_mixed_law_is_not():
     chinchilla = js.laws.chinchilla.published["besiroglu"]
     mine = Law.from_loss(lambda A, B, E, alpha, beta, *, N, D: E + A * N**-alpha + B * D**-beta)

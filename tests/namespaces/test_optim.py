@@ -131,6 +131,7 @@ def test_the_last_steps_shrink_the_error_ever_faster():
     assert len(late) <= 8
 
 
+@pytest.mark.slow
 def test_params_may_be_any_pytree():
     residuals, start, minimum = CASES["wood"]
     tree = {"inner": (jnp.array(start[0]), jnp.array(start[1:3])), "last": jnp.array([[start[3]]])}

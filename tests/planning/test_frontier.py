@@ -90,6 +90,7 @@ def test_no_interior_optimum_is_a_failed_row():
     assert plan.to_frame()["N"].isna().all()
 
 
+@pytest.mark.slow
 def test_an_optimum_in_a_corner_of_the_law_is_found_and_named():
     corner = Law.from_loss(
         lambda E, A, B, a, b, *, N, D: E + A * N**-a + B * jax.numpy.minimum(D, 1e11) ** -b, name="corner"

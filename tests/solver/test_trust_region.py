@@ -16,9 +16,9 @@ TRUTH = {"A": 300.0, "E": 1.7, "alpha": 0.34}
 @pytest.mark.parametrize(
     "options",
     [
-        {"objective": js.SquaredError()},
+        pytest.param({"objective": js.SquaredError()}, marks=pytest.mark.slow),
         {"objective": js.Huber(1e-3)},
-        {"objective": js.StudentT(scale=0.004)},
+        pytest.param({"objective": js.StudentT(scale=0.004)}, marks=pytest.mark.slow),
         {"priors": {"alpha": (0.3, 0.005)}, "bounds": {"E": (1.75, None)}},
     ],
     ids=["squares", "huber", "student", "prior and bound"],

@@ -283,6 +283,7 @@ def broken(document: dict, path: tuple, value: object) -> dict:
     return document
 
 
+@pytest.mark.slow
 def test_a_file_broken_anywhere_is_refused_or_harmless(fit_file, folder, monkeypatch, capsys):
     """Entries that a prediction does not need may be odd; what it needs is checked, and nothing ends in a failure."""
     monkeypatch.chdir(folder)

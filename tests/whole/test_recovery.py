@@ -25,7 +25,7 @@ def recovered(law, truth, variables, noise=2e-3, seed=0, valley=False, **options
 
 
 # The rest compile a program each and are slow where the compilation cache is cold.
-QUICK = ("chinchilla", "power_law-variable=N-floor=True", "kaplan_nd", "floor and power", "order of one's own")
+QUICK = ("chinchilla", "power_law-variable=N-floor=True", "floor and power")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,14 @@ import typer
 import jaxscale as js
 from jaxscale._base.errors import JaxscaleError
 from jaxscale._base.text import inert
-from jaxscale._cli import arguments, catalogue_commands, fit_commands, plan_commands
+from jaxscale._cli import (
+    approach_commands,
+    arguments,
+    catalogue_commands,
+    fit_commands,
+    plan_commands,
+    question_commands,
+)
 from jaxscale._cli.groups import spread
 from jaxscale._cli.process import cache_folder, fail, spoken_warnings
 
@@ -51,8 +58,17 @@ _COMMANDS = {
     "fit": fit_commands.fit,
     "compare": fit_commands.compare,
     "predict": fit_commands.predict,
+    "card": question_commands.card,
+    "bootstrap": question_commands.bootstrap,
+    "profile": question_commands.profile,
+    "influence": question_commands.influence,
+    "multiverse": question_commands.multiverse,
+    "approaches": approach_commands.approaches,
+    "isoflop": approach_commands.isoflop,
+    "envelope": approach_commands.envelope,
     "frontier": plan_commands.frontier,
     "what-if": plan_commands.what_if,
+    "allocate": plan_commands.allocate,
     "models": catalogue_commands.models,
     "laws": catalogue_commands.laws,
 }

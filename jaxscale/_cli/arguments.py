@@ -250,9 +250,22 @@ def law_named(text: str) -> Any:
     return found[name]
 
 
+def apart(texts: Iterable[str] | None) -> list[str]:
+    """Each NAME=VALUE of texts with several, commas between them."""
+    return [pair for text in texts or () for pair in text.split(",")]
+
+
 def _at(texts: Iterable[str] | None) -> dict[str, str]:
-    """What --at gives by name, several in one text with commas between them."""
-    return pairs([pair for text in texts or () for pair in text.split(",")], "--at", "NAME=VALUE,NAME=VALUE")
+    """What --at gives by name."""
+    return pairs(apart(texts), "--at", "NAME=VALUE,NAME=VALUE")
+
+
+def number_or_column(text: str | None) -> tuple[float | None, str | None]:
+    """A number, or else the name of a column."""
+    try:
+        return (None if text is None else parse_number(text)), None
+    except InputError:
+        return None, text
 
 
 def _constants(given: dict[str, str]) -> tuple[dict[str, float], dict[str, float]]:
@@ -325,6 +338,20 @@ def members(record: Any, group: str | None) -> list[tuple[str, Any]]:
     if group is not None and failed(found[0][1]):
         raise InputError(f"--group {quoted(group)}: its fit failed: {inert(found[0][1].text)}")
     return found
+
+
+def fitted(source: str, law: str | None, group: str | None) -> Any:
+    """The one fit that FIT names, with the runs it was made from."""
+    found = members(record(source, law), group)
+    if len(found) != 1:
+        raise InputError(f"FIT {quoted(source)} holds {len(found)} fits; choose one with --group")
+    if not isinstance(found[0][1], js.FitResult):
+        raise InputError(
+            found[0][1].text
+            if failed(found[0][1])
+            else f"FIT {quoted(source)} is no fit, and this needs its runs; give a file that `jaxscale fit -o` wrote"
+        )
+    return found[0][1]
 
 
 def failed(one: Any) -> bool:

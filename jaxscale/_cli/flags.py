@@ -19,6 +19,7 @@ FitFile = Annotated[
         help="File that `jaxscale fit -o` wrote, law:instance (chinchilla:besiroglu), or a law with --at.",
     ),
 ]
+FittedFile = Annotated[str, typer.Argument(metavar="FIT", help="File that `jaxscale fit -o` wrote.")]
 OwnLaw = Annotated[
     str | None,
     typer.Option(

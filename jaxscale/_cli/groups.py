@@ -1,11 +1,14 @@
 """Options that always come together: a command takes the group as one argument, and `spread` makes options of it."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+import jaxscale as js
 from jaxscale._cli import arguments
 from jaxscale._cli.flags import (
     Budgets,
@@ -17,7 +20,6 @@ from jaxscale._cli.flags import (
     Columns,
     CostName,
     Decimal,
-    Level,
     Limits,
     LossUnit,
     MaxParams,
@@ -26,11 +28,15 @@ from jaxscale._cli.flags import (
     Reached,
     ResponseColumn,
     RunColumn,
+    Seed,
     Served,
+    Text,
+    Texts,
     Unique,
     Units,
     WeightsColumn,
     Where,
+    option,
 )
 
 
@@ -73,6 +79,57 @@ class TableOptions:
             weights=self.weights,
         )
 
+    def read(self, source: str, further: Mapping[str, str] | None = None, laws: Sequence[Any] | None = None) -> Any:
+        """The runs in a table, for some laws or for one of N and D; `further` are columns of variables of no law."""
+        reading, others = self.reading(laws or [js.laws.get("chinchilla")])
+        return js.read_runs(source, **reading, **others, **(further or {}))
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Intervals from resampled runs."""
+
+    level: Annotated[str, option("--level", "P", "Coverage of the intervals.")] = "0.9"
+    draws: Annotated[str, option("--draws", "K", "Resamples behind the intervals; 0 leaves intervals out.")] = "500"
+    seed: Seed = "0"
+
+    def options(self) -> dict[str, Any]:
+        """Level, draws and seed as Python takes them."""
+        return {
+            "level": arguments.number(self.level, "--level"),
+            "draws": arguments.count(self.draws, "--draws", 0),
+            "seed": arguments.count(self.seed, "--seed", 0),
+        }
+
+
+@dataclass(frozen=True)
+class QuantityOptions:
+    """One number that follows from a fit."""
+
+    quantity: Annotated[
+        Text,
+        typer.Argument(
+            metavar="[QUANTITY]",
+            help="A parameter, or with --budget one of N, D, loss, tokens_per_param of the best run.",
+            show_default=False,
+        ),
+    ] = None
+    budget: Annotated[Text, option("--budget", "C", "What the best run has to spend, as in `frontier`.")] = None
+    cost: CostName = "six_nd"
+    at: Annotated[
+        Texts, option("--at", "NAME=VALUE,...", "The variables of one run, whose loss is the quantity; repeat.")
+    ] = None
+
+    def options(self) -> dict[str, Any]:
+        """Quantity, budget, cost and point as Python takes them."""
+        model = arguments.plan_cost(self.cost)
+        return {
+            "quantity": self.quantity,
+            "budget": None if self.budget is None else arguments.budget(self.budget, model),
+            "cost": model,
+            "at": arguments.numbers(arguments.apart(self.at), "--at", "NAME=VALUE,NAME=VALUE") or None,
+        }
+
 
 @dataclass(frozen=True)
 class PlanOptions:
@@ -86,13 +143,12 @@ class PlanOptions:
     max_tokens: MaxTokens = None
     max_params: MaxParams = None
     unique_tokens: Unique = None
-    level: Level = None
 
-    def request(self, changed: bool = False) -> dict[str, Any]:
+    def request(self, level: str | None, changed: bool = False) -> dict[str, Any]:
         """What `frontier` is called with; without limits and demand where these are the change."""
         limits = arguments.plan_limits(self.limit, self.max_tokens, self.max_params, self.unique_tokens)
         served = None if changed else self.inference_tokens
-        return arguments.plan_request(self.budget, self.reach, self.cost, served, {} if changed else limits, self.level)
+        return arguments.plan_request(self.budget, self.reach, self.cost, served, {} if changed else limits, level)
 
     def change(self) -> dict[str, Any]:
         """What `what_if` is called with where limits and demand are the change."""

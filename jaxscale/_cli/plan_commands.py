@@ -1,14 +1,14 @@
-"""Commands about plans: frontier and what-if."""
+"""Commands about plans: frontier, what-if and allocate."""
 
 from dataclasses import replace
 from typing import Annotated, Any
 
 import jaxscale as js
 from jaxscale._base.errors import InputError
-from jaxscale._base.report import Report
+from jaxscale._base.report import Report, Table
 from jaxscale._base.text import quoted
 from jaxscale._cli import arguments, printing
-from jaxscale._cli.flags import Constants, FitFile, Group, Json, Output, OwnLaw, Texts, option
+from jaxscale._cli.flags import Constants, FitFile, Group, Json, Level, Output, OwnLaw, Texts, option
 from jaxscale._cli.groups import PlanOptions
 
 
@@ -17,18 +17,19 @@ def frontier(
     *,
     at: Constants = None,
     asked: PlanOptions,
+    level: Level = None,
     group: Group = None,
     law: OwnLaw = None,
     output: Output = None,
     as_json: Json = False,
 ) -> None:
-    """Find the best model for each budget, or for each loss to reach.
+    """Find the best model for each budget or loss to reach.
 
     Model size, training tokens and loss, each with its interval where the fit has intervals; which limits bind, and
     what one more unit of each would change.
     """
     arguments.check_output(output, source)
-    request = asked.request()
+    request = asked.request(level)
     members = arguments.members(arguments.record(source, law, at), group)
     if len(members) > 1 and (as_json or output is not None):
         raise InputError(
@@ -56,6 +57,7 @@ def what_if(
     *,
     at: Constants = None,
     asked: PlanOptions,
+    level: Level = None,
     set_: Annotated[
         Texts,
         option("--set", "NAME=VALUE", "Change a parameter, limit, price or demand: 0.3, x1.1 or +1sigma; repeat."),
@@ -73,7 +75,7 @@ def what_if(
     arguments.check_output(output, source)
     changes = arguments.pairs(set_, "--set", "NAME=VALUE")
     # --set changes what the plan already has, so with it limits and demand belong to the plan before.
-    before = asked.request(changed=not changes)
+    before = asked.request(level, changed=not changes)
     after: dict[str, Any] = {"set": changes} if changes else asked.change()
     members = arguments.members(arguments.record(source, law, at), group)
     if len(members) != 1:
@@ -83,3 +85,45 @@ def what_if(
     with printing.progress("planning"):
         change = js.what_if(js.frontier(members[0][1], **before), **after)
     printing.deliver(change, output, as_json)
+
+
+def allocate(
+    source: FitFile,
+    *,
+    at: Constants = None,
+    asked: PlanOptions,
+    group: Group = None,
+    law: OwnLaw = None,
+    as_json: Json = False,
+) -> None:
+    """Find the best model alone, without intervals or prices.
+
+    For example `allocate chinchilla --at E=1.9,A=310,B=1200,alpha=.33,beta=.31 --budget 1e24`.
+    """
+    request = asked.request(None)
+    goal, targets = ("budget", request["budgets"]) if request["budgets"] else ("reach_loss", request["reach_loss"])
+    rows: list[dict[str, Any]] = []
+    with printing.progress("planning"):
+        for name, one in arguments.members(arguments.record(source, law, at), group):
+            if arguments.failed(one):
+                rows.append({"group": name, "error": one.text})
+                continue
+            for target in targets:
+                best = js.allocate(
+                    one.law, one.params, request["cost"], limits=request["limits"] or None, **{goal: target}
+                )
+                found = {variable: float(value) for variable, value in best._asdict().items()}
+                rows.append({"group": name or None, goal: target} | found)
+    if as_json:
+        print(
+            printing.json_text(
+                {"cost": request["cost"].name, "unit": request["cost"].unit, "rows": printing.plain_data(rows)}
+            )
+        )
+        return
+    header = tuple(dict.fromkeys(key for row in rows for key in row if key != "group" or row["group"]))
+    cells = tuple(tuple(printing.cell(row.get(key)) for key in header) for row in rows)
+    note = "A dash: no optimum, or limits that cannot all be kept; `frontier` says which."
+    blank = any(value != value for row in rows for value in row.values())
+    title = f"best models by {source} · cost {request['cost'].name} in {request['cost'].unit}"
+    printing.print_reports(Report(title, blocks=(Table("", header, cells, note if blank else ""),)))

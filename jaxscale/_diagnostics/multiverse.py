@@ -47,6 +47,10 @@ class Multiverse(Reporting):
     choices: Mapping[str, tuple[str, ...]]
     frame: pd.DataFrame
 
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each combination of choices, see `frame`."""
+        return self.frame.copy()
+
     def spread(self) -> pd.DataFrame:
         """Which choice moves the answer most: for N, D and loss, the largest over the smallest answer that one choice
         gives while the others stay, as a typical (geometric mean) and a largest factor. One row for each choice."""

@@ -12,7 +12,10 @@ import pytest
 import jaxscale as js
 from jaxscale._cli import app
 
-COMMANDS = ("demo", "fit", "compare", "predict", "frontier", "what-if", "models", "laws")
+COMMANDS = (
+    *("demo", "fit", "compare", "predict", "card", "bootstrap", "profile", "influence", "multiverse"),
+    *("approaches", "isoflop", "envelope", "frontier", "what-if", "allocate", "models", "laws"),
+)
 
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(js.__file__).parents[1])}

@@ -123,6 +123,18 @@ def test_what_cannot_be_asked(jaxscale, arguments, message):
     assert message in err
 
 
+def test_allocate_is_what_python_allocates(jaxscale):
+    status, out, _ = jaxscale(
+        "allocate", "chinchilla", "--at", CONSTANTS, "--budget", "1e21", "--budget", "1e24", "--json"
+    )
+    law = js.laws.chinchilla.at(**{name: float(value) for name, value in (x.split("=") for x in CONSTANTS.split(","))})
+    expected = [js.allocate(law.law, law.params, js.costs.six_nd, budget) for budget in (1e21, 1e24)]
+    rows = json.loads(out)["rows"]
+    assert status == 0 and [(row["N"], row["D"]) for row in rows] == [(float(x.N), float(x.D)) for x in expected]
+    text = jaxscale("allocate", "chinchilla", "--at", CONSTANTS, "--budget", "1e24")[1]
+    assert f"{rows[1]['N'] / 1e9:.2f}B" in text and "cost six_nd in FLOPs" in text
+
+
 CONSTANTS = "E=1.8172,A=482.01,B=2085.43,alpha=0.3478,beta=0.3658"
 
 

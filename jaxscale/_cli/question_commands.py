@@ -1,0 +1,146 @@
+"""Commands that ask a finished fit, or all fits of a table: card, bootstrap, profile, influence, multiverse."""
+
+from typing import Annotated
+
+import typer
+
+import jaxscale as js
+from jaxscale._cli import arguments, printing
+from jaxscale._cli.flags import (
+    CostName,
+    FittedFile,
+    Group,
+    Json,
+    Level,
+    Output,
+    OwnLaw,
+    RunsTable,
+    Seed,
+    option,
+)
+from jaxscale._cli.groups import QuantityOptions, TableOptions
+
+
+def card(
+    source: FittedFile, *, group: Group = None, law: OwnLaw = None, output: Output = None, as_json: Json = False
+) -> None:
+    """Write down what a reader needs to repeat and to judge a fit.
+
+    As Markdown; -o and --json give plain data.
+    """
+    arguments.check_output(output, source)
+    made = arguments.fitted(source, law, group).card()
+    if output is None and not as_json:
+        print(made.to_markdown(), end="")
+        return
+    printing.deliver(made, output, as_json)
+
+
+def bootstrap(
+    source: FittedFile,
+    *,
+    draws: Annotated[str, option("--draws", "K", "How many.")] = "1000",
+    kind: Annotated[
+        str,
+        option("--kind", "pairs|bayesian|wild", "Runs drawn anew, weighed anew, or residuals of changed signs."),
+    ] = "pairs",
+    seed: Seed = "1",
+    group: Group = None,
+    law: OwnLaw = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Refit resampled runs, as draws to plan with.
+
+    -o writes a file that goes where a fit goes: `frontier draws.json --budget 1e24`.
+    """
+    arguments.check_output(output, source)
+    asked = {"draws": arguments.count(draws, "--draws", 1), "seed": arguments.count(seed, "--seed", 0)}
+    result = arguments.fitted(source, law, group)
+    with printing.progress("resampling") as progress:
+        found = js.bootstrap(result, kind=kind, progress=progress, **asked)  # pyright: ignore[reportArgumentType]
+    printing.deliver(found, output, as_json)
+
+
+def profile(
+    source: FittedFile,
+    *,
+    asked: QuantityOptions,
+    level: Level = None,
+    group: Group = None,
+    law: OwnLaw = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Find the interval of one quantity by refits along it.
+
+    Nothing is taken for normal, and the interval is open where the runs do not bound the quantity. For example
+    `profile fit.json alpha`, `profile fit.json N --budget 1e24`, `profile fit.json --at N=70B,D=1.4T`.
+    """
+    arguments.check_output(output, source)
+    of = asked.options()
+    result = arguments.fitted(source, law, group)
+    with printing.progress("refitting"):
+        found = js.profile(result, level=None if level is None else arguments.number(level, "--level"), **of)
+    printing.deliver(found, output, as_json)
+
+
+def influence(
+    source: FittedFile,
+    *,
+    asked: QuantityOptions,
+    together: Annotated[str, option("--together", "K", "How many runs are left out together.")] = "3",
+    one_step: Annotated[
+        bool, typer.Option("--one-step", help="Foretell refits without single runs by one Newton step each.")
+    ] = False,
+    group: Group = None,
+    law: OwnLaw = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """See which runs decide a fit and a plan.
+
+    What changes without each run, and without the few that count most. `influence fit.json` watches the parameters,
+    `influence fit.json --budget 1e24` the best N as well.
+    """
+    arguments.check_output(output, source)
+    of = asked.options()
+    most = arguments.count(together, "--together", 1)
+    result = arguments.fitted(source, law, group)
+    with printing.progress("refitting"):
+        found = js.influence(result, together=most, exact=False if one_step else None, **of)
+    printing.deliver(found, output, as_json)
+
+
+def multiverse(
+    runs: RunsTable,
+    *,
+    budget: Annotated[str, option("--budget", "C", "What the decision has to spend, as in `frontier`.")],
+    cost: CostName = "six_nd",
+    laws: Annotated[
+        str, option("--laws", "A,B,C", "Laws of `jaxscale laws`, bnsl(breaks=2) or path.py:name (RUNS THE CODE there).")
+    ] = "chinchilla",
+    table: TableOptions,
+    seed: Seed = "0",
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """See what other choices of law and objective would decide.
+
+    Every law, objective and treatment of outliers is fitted and planned with.
+    """
+    arguments.check_output(output, runs)
+    entries = [arguments.law_named(text) for text in arguments.law_names(laws)]
+    model = arguments.plan_cost(cost)
+    spend = arguments.budget(budget, model)
+    checked = table.read(runs, laws=entries)
+    with printing.progress("fitting") as progress:
+        found = js.multiverse(
+            checked,
+            budget=spend,
+            cost=model,
+            laws=entries,
+            seed=arguments.count(seed, "--seed", 0),
+            progress=progress,
+        )
+    printing.deliver(found, output, as_json)

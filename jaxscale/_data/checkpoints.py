@@ -50,6 +50,11 @@ class Curves(NamedTuple):
         """How many runs there are."""
         return len(set(self.labels))
 
+    def of_at_least(self, rows: int) -> np.ndarray:
+        """Which rows are of a run that has so many, (n_rows,)."""
+        index, counts = np.unique(np.array(self.labels), return_inverse=True, return_counts=True)[1:]
+        return counts[index] >= rows
+
     @property
     def told_by(self) -> str:
         """What names the run of each row, in words."""
@@ -117,6 +122,45 @@ def ordered_curves(variables: Mapping[str, np.ndarray]) -> Curves | None:
     return Curves(tuple(labels), D)
 
 
+def curves_by_size(variables: Mapping[str, np.ndarray]) -> Curves | None:
+    """The rows as checkpoints of one run of each size, whatever their order. None without one N and one D for each."""
+    N, D = variables.get("N"), variables.get("D")
+    if N is None or D is None or N.ndim != 1 or D.ndim != 1:
+        return None
+    return Curves(tuple(f"N = {n:.17g}" for n in N.tolist()), D)
+
+
+def curves_by_steps(variables: Mapping[str, np.ndarray]) -> Curves | None:
+    """The rows as checkpoints whatever their order: of one N, a run's tokens are once, twice, three times, ... those of
+    its first row. None without one N and one D for each row."""
+    whole = curves_by_size(variables)
+    if whole is None:
+        return None
+    labels = np.arange(len(whole.labels))
+    for rows in _several(whole.labels):
+        waiting = rows[np.argsort(whole.progress[rows], kind="stable")]
+        while len(waiting):
+            D, members = whole.progress[waiting], [0]
+            while members[-1] + 1 < len(D):
+                times = len(members) + 1
+                found = max(int(np.searchsorted(D, D[0] * (times - _EVEN))), members[-1] + 1)
+                if found == len(D) or D[found] > D[0] * (times + _EVEN):
+                    break
+                members.append(found)
+            labels[waiting[members]] = waiting[0]
+            waiting = np.delete(waiting, members)
+    return Curves(tuple(f"curve {k}" for k in labels.tolist()), whole.progress)
+
+
+def _unnamed(variables: Mapping[str, np.ndarray]) -> Curves | None:
+    """The rows as checkpoints where no column names the run: by even steps, by order, or by size."""
+    ways = [way(variables) for way in (curves_by_steps, ordered_curves, curves_by_size)]
+    found = [one for one in ways if one is not None and one.runs < len(one.labels)]
+    if found and found[0] is ways[0] and even_share(found[0].labels, found[0].progress) <= 0.5:
+        found = found[1:] or found
+    return next((one for one in found if 2 * one.of_at_least(3).sum() >= len(one.labels)), found[0] if found else None)
+
+
 def even_share(labels: Sequence[str], progress: np.ndarray) -> float:
     """Share of all rows that are of a run along which tokens rise in even steps."""
     return sum(len(g) for g in _several(labels) if _is_even(progress[g])) / max(len(labels), 1)
@@ -142,8 +186,7 @@ def read_curves(
         return Curves(clusters, along(variables, len(clusters)), run)
     found = named_curves(frame, unused, variables, look)
     if found is None and choice is not None:
-        found = ordered_curves(variables)
-        found = found if found is not None and found.runs < len(found.labels) else None
+        found = _unnamed(variables)
     if found is None and choice == "last":
         raise InputError(
             f"{spelt('checkpoints', 'last')} needs the run of each row, and no column is recognised as its name; name "

@@ -4,5 +4,5 @@ Read `linearization` (runs at the optimum, row by row), `identification` (how we
 from where on that is called weak), `optimum`, `dispersion`, `covariance`, `interval_method` (which, and why),
 `intervals`, `profile_curves`, `resampling`, `matched` (estimates matched to the noise), `residuals`. The verdict:
 `evidence` (what it looks at), `judge`, and its checks `judge_optimum`, `judge_design`, `judge_parameters`,
-`judge_residuals`; `fitted_table` holds all of it for one table. Knows no result.
+`judge_residuals`, `judge_checkpoints`; `fitted_table` holds all of it for one table. Knows no result.
 """

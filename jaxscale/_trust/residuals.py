@@ -3,7 +3,7 @@
 Takes a linearization and `logs`, the scalar variables of the law at the runs used, logged where positive.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -148,6 +148,19 @@ def neighbour_correlation(points: np.ndarray, residuals: np.ndarray) -> float:
     ranks = ranks_of(residuals)
     near = ranks[neighbour]
     return _rank_correlation(ranks - ranks.mean(), near - near.mean())
+
+
+def correlation_along(labels: Sequence[str], progress: np.ndarray, residuals: np.ndarray) -> tuple[float, int]:
+    """Rank correlation of residuals with those of the next row of the same label, by progress, and of how many pairs;
+    0 where there are fewer than ten."""
+    order = np.lexsort((progress, np.unique(np.array(labels), return_inverse=True)[1]))
+    ranks, names = ranks_of(residuals)[order], np.array(labels)[order]
+    follows = names[1:] == names[:-1]
+    left, right = ranks[:-1][follows], ranks[1:][follows]
+    if len(left) < 10:
+        return 0.0, len(left)
+    rho = _rank_correlation(left - left.mean(), right - right.mean())
+    return (rho if np.isfinite(rho) else 0.0), len(left)
 
 
 def cross_term_score(at: Linearization, logs: Mapping[str, np.ndarray]) -> float | None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxscale._base.errors import DataWarning, InputError
+from jaxscale._data.checkpoints import curves_by_steps, ordered_curves
 from jaxscale._data.runs import Runs, read_quietly
 
 SIZES = np.geomspace(1e7, 1e9, 4)
@@ -158,3 +159,48 @@ def test_one_run_alone_keeps_its_rows() -> None:
     one = read_quietly(curves().iloc[:4]).along_runs()
     assert (one.count, one.clusters) == (4, None)
     assert "checkpoints of one run" in one.record.notes[0].text
+
+
+# --- Without a name ---
+
+
+def partition(labels) -> set[frozenset[int]]:
+    return {frozenset(np.flatnonzero(np.array(labels) == label).tolist()) for label in set(labels)}
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(2, 9), min_size=1, max_size=6), st.integers(0, 2**32 - 1))
+def test_runs_are_told_by_their_even_steps_in_any_order(counts: list[int], seed: int) -> None:
+    """Two runs of each size, the steps of one so long that no multiple of the other's is near."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        (1e7 * (j + 1), step * k, f"{j} {step}")
+        for j, count in enumerate(counts)
+        for step in (1.0, np.pi * 12)
+        for k in range(1, count + 1)
+    ]
+    N, D = (np.array([row[k] for row in rows]) for k in (0, 1))
+    names = [row[2] for row in rows]
+    shuffled = rng.permutation(len(rows))
+    found = curves_by_steps({"N": N[shuffled], "D": D[shuffled]})
+    assert found is not None and partition(found.labels) == partition([names[i] for i in shuffled])
+
+
+@pytest.mark.parametrize(
+    ("N", "D", "labels"),
+    [
+        ([1, 1, 1, 2, 2, 1, 1], [1, 2, 3, 1, 2, 1, 2], [1, 1, 1, 2, 2, 3, 3]),
+        ([1, 2, 1, 2, 1, 2], [1, 1, 2, 2, 3, 3], [1, 2, 1, 2, 1, 2]),  # by step
+        ([1, 1, 1], [1, 1, 2], [1, 2, 2]),
+        ([1, 1], [2, 1], [1, 2]),
+    ],
+)
+def test_rows_of_one_size_are_one_run_while_tokens_rise(N: list, D: list, labels: list) -> None:
+    found = ordered_curves({"N": np.array(N, float), "D": np.array(D, float)})
+    assert found is not None and partition(found.labels) == partition(labels)
+
+
+def test_without_one_number_of_tokens_for_each_row_there_are_no_curves() -> None:
+    assert ordered_curves({"N": np.ones(3)}) is None
+    assert curves_by_steps({"D": np.ones(3)}) is None
+    assert curves_by_steps({"N": np.ones(3), "D": np.ones((3, 2))}) is None

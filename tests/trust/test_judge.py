@@ -321,3 +321,49 @@ def test_the_verdict_does_not_depend_on_the_units():
     runs = raised(planted(**design()), [0, 9], 1.1)
     scaled = js.Runs({"N": runs.variables["N"] / 1e6, "D": runs.variables["D"] / 1e9}, runs.response / np.log(2))
     assert fitted(runs).verdict.codes == fitted(scaled).verdict.codes
+
+
+# --- Rows without a name that are checkpoints ---
+
+
+def in_series(even=True, series=2, rows=8, seed=0, own=NOISE, shared=0.0, shuffled=False) -> js.Runs:
+    """`series` of each of six sizes, D rising by even steps or doubling; `shared` errs the whole series alike."""
+    rng = np.random.default_rng(seed)
+    N = np.repeat(np.geomspace(1e7, 3e9, 6), series * rows)
+    ends = np.repeat(np.tile(np.geomspace(8e9, 4e11, series), 6), rows)
+    D = ends * np.tile(np.arange(1, rows + 1) / rows if even else 2.0 ** np.arange(1 - rows, 1), 6 * series)
+    error = shared * np.repeat(rng.standard_normal(6 * series), rows) + own * rng.standard_normal(len(N))
+    order = rng.permutation(len(N)) if shuffled else np.arange(len(N))
+    variables = {"N": N[order], "D": D[order]}
+    return js.Runs(variables, LAW.predict(TRUTH, **variables) * np.exp(error[order]))
+
+
+@pytest.mark.parametrize(
+    ("how", "severity"),
+    [
+        ({}, "info"),
+        ({"rows": 5}, None),  # too few rows in even steps to speak of
+        ({"even": False}, None),
+        ({"even": False, "series": 3}, None),
+        ({"shared": 0.006}, "fatal"),
+        ({"shared": 0.006, "shuffled": True}, "fatal"),
+        ({"shared": 0.006, "even": False, "series": 3}, "fatal"),
+        ({"shared": 0.003, "seed": 1}, "warning"),
+        ({"shared": 6e-4, "own": 1e-4}, "warning"),  # so small that nothing hangs on it
+        ({"shared": 1e-7, "own": 0.0}, None),
+    ],
+)
+def test_rows_that_look_like_checkpoints_are_named_and_fatal_where_their_errors_go_together(how, severity):
+    reasons = [r for r in fitted(in_series(**how)).verdict.reasons if r.code == "checkpoints"]
+    assert [r.severity for r in reasons] == ([] if severity is None else [severity])
+    if severity == "fatal":
+        assert "--run-column COLUMN" in reasons[0].text and "--checkpoints last" in reasons[0].text
+        assert reasons[0].headline.startswith("rows look like checkpoints of about 1")
+
+
+def test_named_runs_and_laws_along_runs_are_not_suspected():
+    runs = in_series(shared=0.006)
+    named = js.Runs(runs.variables, runs.response, clusters=tuple(f"{n}" for n in np.arange(96) // 8))
+    assert "checkpoints" not in fitted(named).verdict.codes
+    along = js.Law("along", LAW.function, LAW.variables, LAW.parameters, along_runs=True)
+    assert "checkpoints" not in js.fit(along, runs, intervals=None).verdict.codes

@@ -51,6 +51,17 @@ def test_groups_and_comparisons_take_the_last_rows_too():
     assert _read(js.read_runs(table, checkpoints="all"), [js.laws.chinchilla], {})[0].count == 360
 
 
+@pytest.mark.parametrize("order", ["as logged", "shuffled"])
+def test_a_log_without_names_is_not_trusted(order):
+    """By their structure: the first eight."""
+    tables = {str(seed): logs(seed).drop(columns="run") for seed in range(8)}
+    if order == "shuffled":
+        tables = {seed: table.sample(frac=1, random_state=int(seed)) for seed, table in tables.items()}
+    fits = js.fit_many("chinchilla", tables, intervals=None)
+    found = [{r.code for r in one.verdict.reasons if r.severity == "fatal"} for _, one in fits]
+    assert len(found) == 8 and all("checkpoints" in codes for codes in found)
+
+
 @pytest.mark.slow
 def test_intervals_of_last_rows_hold_the_truth():
     """Of 200 logs, the share of 90 % intervals that hold the planted values, over all parameters."""

@@ -1,0 +1,100 @@
+"""Whether rows that nobody named a run for look like checkpoints of fewer runs, whose errors go together."""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxscale._base.verdict import Reason, Severity
+from jaxscale._data.checkpoints import CHECKPOINTS, Curves, curves_by_size, curves_by_steps, even_share, ordered_curves
+from jaxscale._data.wording import spelt, valued_flag
+from jaxscale._trust.evidence import Evidence
+from jaxscale._trust.residuals import correlation_along, dependence
+
+FEWEST_ROWS = 4  # of a run whose errors are followed
+FEWEST_IN_A_LOG = 6  # rows in even steps that are pointed out whatever their errors
+# By how much intervals are too narrow that take the rows of a run for independent, sqrt(1 + (rows - 1) correlation) for
+# errors that a run has in common (Kish 1965, Survey Sampling, sec. 5.4): warned of and fatal; and how many standard
+# errors the correlation must lie from none.
+TOO_NARROW = 1.25, 1.5
+STANDARD_ERRORS = 3.0, 4.0
+MORE_THAN_NEIGHBOURS = 0.2
+NEGLIGIBLE, NOTHING = 1e-3, 1e-6  # residuals of logs below which no dependence matters, and that are rounding
+
+
+def checkpoint_checks(e: Evidence) -> Iterator[Reason]:
+    """Rows of one N along which D rises in even steps, as in a log, or of which there are several series for one N that
+    hang together more than neighbours of other series do."""
+    sigma, used = e.at.sigma, e.at.used
+    log_space = e.problem.task.space == "log"
+    if e.runs.clusters is not None or e.problem.law.along_runs or not sigma > (NOTHING if log_space else 0.0):
+        return
+    variables = {name: values[used] for name, values in e.runs.variables.items() if values.ndim == 1}
+    found = [
+        _Series(curves, even, *correlation_along(curves.labels, curves.progress, e.at.residuals[used]))
+        for curves, even in _told_apart(variables)
+    ]
+    if any(not one.even for one in found):
+        neighbours = dependence(e.at, e.scalar_logs, None)
+        found = [one for one in found if one.even or one.rho > neighbours + MORE_THAN_NEIGHBOURS]
+    if not found:
+        return
+    worst = max(found, key=lambda one: one.score)
+    if worst.narrow > TOO_NARROW[0] and worst.score > STANDARD_ERRORS[0]:
+        much = worst.narrow > TOO_NARROW[1] and worst.score > STANDARD_ERRORS[1]
+        negligible = log_space and sigma < NEGLIGIBLE
+        yield worst.reason(
+            "fatal" if much and not negligible else "warning",
+            f"errors go together along them (rank correlation {worst.rho:+.2f}), so that intervals may be "
+            f"{worst.narrow:.1f} times too narrow",
+        )
+    elif worst.even and 2 * worst.curves.of_at_least(FEWEST_IN_A_LOG).sum() > len(worst.curves.labels):
+        yield worst.reason("info", "their errors do not go together, though")
+
+
+def _told_apart(variables: dict[str, np.ndarray]) -> Iterator[tuple[Curves, bool]]:
+    """Ways to take the rows for checkpoints of runs that are long enough to follow, and whether by even steps."""
+    for way in (ordered_curves, curves_by_steps, curves_by_size):
+        curves = way(variables)
+        if curves is None or 2 * curves.of_at_least(FEWEST_ROWS).sum() < len(curves.labels):
+            continue
+        even = even_share(curves.labels, curves.progress) > 0.5
+        if even or _of_one_size(curves, variables):
+            yield curves, even
+
+
+def _of_one_size(curves: Curves, variables: dict[str, np.ndarray]) -> bool:
+    """Whether runs have, in the mean, another of their size."""
+    return len(np.unique(variables.get("N", np.zeros(1)))) <= 0.5 * curves.runs
+
+
+class _Series(NamedTuple):
+    """Rows taken for checkpoints, whether D rises in even steps along most runs, and how errors go together."""
+
+    curves: Curves
+    even: bool
+    rho: float
+    pairs: int
+
+    @property
+    def score(self) -> float:
+        """How many standard errors the correlation lies above none."""
+        return self.rho * math.sqrt(self.pairs)
+
+    @property
+    def narrow(self) -> float:
+        """By how much intervals are too narrow that take rows for independent."""
+        counts = np.unique(np.array(self.curves.labels), return_counts=True)[1]
+        return math.sqrt(max(1 + (float((counts**2).sum() / counts.sum()) - 1) * self.rho, 0.0))
+
+    def reason(self, severity: Severity, found: str) -> Reason:
+        """What was found, and what to do."""
+        series = "series of one N with D rising" + (" in even steps" if self.even else "")
+        return Reason(
+            CHECKPOINTS,
+            severity,
+            f"rows look like checkpoints of about {self.curves.runs} runs ({series}): {found}; if they are, "
+            f'name the run of each row, run="..." ({valued_flag("run", "COLUMN")}), or take the last of each series, '
+            f"{spelt('checkpoints', 'last')}",
+        )

@@ -9,6 +9,7 @@ import numpy as np
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import plural, quoted
 from jaxscale._data.runs import Runs
+from jaxscale.costs import table_relation
 
 FEWEST_SIZES = 5  # of a budget: three make a parabola, five can contradict one
 _SAME_SIZE = 0.005  # sizes this close in logs are one size
@@ -17,12 +18,14 @@ _LEVELLED = 1e-3  # budgets whose runs differ in log compute by more are brought
 
 # --- Budgets ---
 class BudgetRuns(NamedTuple):
-    """The runs of one budget by size, in logs: (n_sizes,) each."""
+    """The runs of one budget by size, in logs: (n_sizes,) each. Compute is the table's own where it has a column."""
 
     log_budget: float
-    log_per_size: float  # log N + log D of a run at exactly this budget
+    trade: float  # by which power of the size tokens fall along the budget: 1 where compute is a multiple of N D
+    log_per_size: float  # trade log N + log D of a run at exactly this budget
     log_n: np.ndarray
     log_d: np.ndarray
+    log_c: np.ndarray
     log_loss: np.ndarray
     rows: tuple[int, ...]
 
@@ -31,7 +34,7 @@ class BudgetRuns(NamedTuple):
 
         The slope in compute comes from least squares beside a parabola in size.
         """
-        away = self.log_n + self.log_d - self.log_per_size
+        away = self.log_c - self.log_budget
         if np.ptp(away) < _LEVELLED or len(away) < 6:
             return self.log_loss
         x = self.log_n - self.log_n.mean()
@@ -52,6 +55,8 @@ def by_budget(runs: Runs, budgets: Sequence[float] | None, tolerance: float) -> 
         if not all(0 < b < math.inf for b in budgets):
             raise InputError("budgets must be positive and finite numbers of FLOPs")
         centres = sorted(math.log(b) for b in budgets)
+    found = table_relation(runs)
+    trade, power = (1.0, 1.0) if found is None else (found.a / found.b, found.b)
     tables = []
     for centre in centres:
         mine = np.flatnonzero(np.abs(log_c - centre) <= reach)
@@ -62,10 +67,10 @@ def by_budget(runs: Runs, budgets: Sequence[float] | None, tolerance: float) -> 
             )
         order = mine[np.argsort(log_n[mine], kind="stable")]
         groups = _steps(log_n[order])
-        per_size = centre - float(np.mean(log_c[mine] - log_n[mine] - log_d[mine]))
-        sizes, tokens, losses = (np.array([x[order][g].mean() for g in groups]) for x in (log_n, log_d, log_loss))
+        per_size = float(np.mean(trade * log_n[mine] + log_d[mine] - (log_c[mine] - centre) / power))
+        n, d, c, loss = (np.array([x[order][g].mean() for g in groups]) for x in (log_n, log_d, log_c, log_loss))
         rows_of = tuple(sorted(int(r) for r in runs.rows[mine]))
-        tables.append(BudgetRuns(centre, per_size, sizes, tokens, losses, rows_of))
+        tables.append(BudgetRuns(centre, trade, per_size, n, d, c, loss, rows_of))
     return tables
 
 

@@ -205,11 +205,13 @@ def isoflop(
     log_budgets = np.array([t.log_budget for t in tables])
     sizes = np.log(np.array([p.N for p in profiles]))
     moved = np.stack([f.draws for f in found], axis=1) if draws else None
-    per_size = np.array([t.log_per_size for t in tables])  # log N + log D at a budget
+    trade, per_size = tables[0].trade, np.array([t.log_per_size for t in tables])  # trade log N + log D at a budget
     shared = {"level": level, "seed": seed}
     trends = (
         through("N", log_budgets, sizes, moved, **shared),
-        through("D", log_budgets, per_size - sizes, None if moved is None else per_size - moved, **shared),
+        through(
+            "D", log_budgets, per_size - trade * sizes, None if moved is None else per_size - trade * moved, **shared
+        ),
     )
     unused = runs.count - sum(len(t.rows) for t in tables)
     return IsoFlop(
@@ -261,7 +263,7 @@ def _by_curve(
 def _by_shape(tables: list[BudgetRuns], draws: int, seed: int) -> tuple[SharedShape, list[_Found]]:
     offsets = np.array([t.log_per_size for t in tables])
     columns = [(t.log_n, t.log_d, np.exp(t.log_loss)) for t in tables]
-    shape = fit_shape(columns, offsets, draws=draws, seed=seed)
+    shape = fit_shape(columns, offsets, tables[0].trade, draws=draws, seed=seed)
     found = []
     for i, table in enumerate(tables):
         x = float(shape.log_best[i])
@@ -319,7 +321,7 @@ def _profile(
         loss=np.exp(log_loss),
         rows=table.rows,
         N=size,
-        D=math.exp(table.log_per_size - found.log_n),
+        D=math.exp(table.log_per_size - table.trade * found.log_n),
         best_loss=math.nan if found.note else math.exp(found.log_loss),
         note=found.note,
         curve=np.stack([np.exp(grid), curve]),

@@ -1,10 +1,10 @@
 """The curve that a law of sizes and tokens draws along a compute budget, fitted to all budgets at once.
 
-Along budget c, where log D = s_c - log N, the law E + A N^-alpha + B D^-beta is a floor, a falling and a rising
-exponential in log N:
+Along budget c, where log D = s_c - q log N, the law E + A N^-alpha + B D^-beta is a floor, a falling and a rising
+exponential in log N; q is 1 where compute is a multiple of N D, else what the table's own compute says:
 
     L_c(N) = E_c + A_c N^-alpha + B_c D^-beta
-    lowest at  log N = (log(alpha A_c / (beta B_c)) + beta s_c) / (alpha + beta)
+    lowest at  log N = (log(alpha A_c / (q beta B_c)) + beta s_c) / (alpha + q beta)
 
 A parabola is its expansion around the optimum: it misses the third-order term, which is what biases it when alpha and
 beta differ. Here alpha and beta are shared by all budgets, and E_c, A_c, B_c are each budget's own, so nothing ties
@@ -36,15 +36,16 @@ _NO_NOISE = 1e-10
 class SharedShape:
     """alpha, beta; linear: (n_budgets, 3), E_c and the two terms at the pivots; log_best: (n_budgets,) optima in logs.
 
-    pivots: (n_budgets, 2), log N and log D that the terms refer to. offsets: (n_budgets,), log N + log D at the budget.
-    drawn: (draws, n_budgets), optima of resampled residuals. relative: residuals of all runs, observed less curve, as
-    shares of the observed loss; typical: their robust standard deviation.
+    pivots: (n_budgets, 2), log N and log D that the terms refer to. trade: q; offsets: (n_budgets,), q log N + log D at
+    the budget. drawn: (draws, n_budgets), optima of resampled residuals. relative: residuals of all runs, observed less
+    curve, as shares of the observed loss; typical: their robust standard deviation.
     """
 
     alpha: float
     beta: float
     linear: np.ndarray
     pivots: np.ndarray
+    trade: float
     offsets: np.ndarray
     log_best: np.ndarray
     drawn: np.ndarray
@@ -54,14 +55,20 @@ class SharedShape:
     def loss(self, budget: int, log_n: float, log_d: float | None = None) -> float:
         """The curve of one budget (by position) at a size, with the tokens that this leaves of exactly the budget."""
         (E, A, B), (n, d) = self.linear[budget], self.pivots[budget]
-        log_d = self.offsets[budget] - log_n if log_d is None else log_d
+        log_d = self.offsets[budget] - self.trade * log_n if log_d is None else log_d
         return float(E + A * math.exp(-self.alpha * (log_n - n)) + B * math.exp(-self.beta * (log_d - d)))
 
 
 def fit_shape(
-    tables: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], offsets: np.ndarray, *, draws: int, seed: int
+    tables: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    offsets: np.ndarray,
+    trade: float = 1.0,
+    *,
+    draws: int,
+    seed: int,
 ) -> SharedShape:
-    """The shared shape of budgets, each (log N, log D, loss) of its runs; `offsets` is log N + log D of each budget."""
+    """The shared shape of budgets, each (log N, log D, loss) of its runs; `offsets` is `trade` log N + log D of each
+    budget."""
     pivots = np.array([[log_n.mean(), log_d.mean()] for log_n, log_d, _ in tables])
     longest = max(len(loss) for *_, loss in tables)
 
@@ -86,15 +93,16 @@ def fit_shape(
         targets = ones - residual + noise
         start = np.repeat(best, draws, axis=0)
         theirs, their_linear, _ = _robust(u, v, weights, targets, start, _ROUNDS_OF_DRAWS)
-        drawn = _lowest(theirs, their_linear, pivots, offsets)
+        drawn = _lowest(theirs, their_linear, pivots, trade, offsets)
     alpha, beta = np.exp(best[0])
     return SharedShape(
         float(alpha),
         float(beta),
         linear[0],
         pivots,
+        trade,
         offsets,
-        _lowest(best, linear, pivots, offsets)[0],
+        _lowest(best, linear, pivots, trade, offsets)[0],
         drawn,
         relative,
         float(_typical(residual, ones)[0, 0, 0]),
@@ -124,13 +132,13 @@ def _robust(
     return logs, linear, scaled / np.where(shares > 0, shares, 1.0)
 
 
-def _lowest(logs: np.ndarray, linear: np.ndarray, pivots: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+def _lowest(logs: np.ndarray, linear: np.ndarray, pivots: np.ndarray, trade: float, offsets: np.ndarray) -> np.ndarray:
     """Log N (rows, n_budgets) where each curve is lowest; nan for curves without a lowest point."""
     alpha, beta = np.exp(logs[:, :1]), np.exp(logs[:, 1:])
     A, B = linear[..., 1], linear[..., 2]
     rising = (A > 0) & (B > 0)
-    ratio = np.log(np.where(rising, A, 1.0) / np.where(rising, B, 1.0)) + np.log(alpha / beta)
-    step = (ratio + beta * (offsets - pivots.sum(axis=1))) / (alpha + beta)
+    ratio = np.log(np.where(rising, A, 1.0) / np.where(rising, B, 1.0)) + np.log(alpha / (trade * beta))
+    step = (ratio + beta * (offsets - trade * pivots[:, 0] - pivots[:, 1])) / (alpha + trade * beta)
     return np.where(rising, pivots[:, 0] + step, np.nan)
 
 

@@ -66,7 +66,7 @@ def number(text: str, option: str) -> float:
 def budget(text: str, cost: Any) -> float:
     """What there is to spend, in the unit of the cost: a number, or words such as `512 x H100 x 45 days @ 40%`."""
     try:
-        return js.costs.budget(text, cost)
+        return js.costs.budget(text, js.costs.six_nd if cost == "table" else cost)
     except InputError as error:
         several = text.split(",")
         if len(several) < 2:
@@ -98,8 +98,12 @@ def plan_limits(
 
 
 def plan_cost(cost: str, inference_tokens: str | None = None) -> Any:
-    """The cost model of that name, with the tokens to be served."""
+    """The cost model of that name, with the tokens to be served; "table", which the fit settles, as it is."""
     served = None if inference_tokens is None else number(inference_tokens, "--inference-tokens")
+    if cost == "table" and served is None:
+        return cost
+    if cost == "table":
+        raise InputError("--inference-tokens: the compute of a table counts training alone; give another --cost")
     try:
         return js.costs.get(cost, inference_tokens=served)
     except InputError as error:

@@ -95,7 +95,8 @@ CostName = Annotated[
     option(
         "--cost",
         "NAME[:ARGUMENTS]",
-        "What a run costs: six_nd, kaplan, moe:active=.1 (FLOPs), days:512,h100,mfu=.4 (days on 512), "
+        "What a run costs: six_nd, table (the compute of the runs fitted), kaplan, moe:active=.1 (FLOPs), "
+        "days:512,h100,mfu=.4 (days on 512), "
         "gpu_hours:h100,mfu=.4, kwh:h100,mfu=.4, dollars:h100,mfu=.4,price=2 (an hour's price, yours to give), or "
         "'moe:active=.1 in dollars:...'.",
     ),

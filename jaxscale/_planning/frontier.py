@@ -14,13 +14,13 @@ from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK
 from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import Expansion, expand, sides
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import parse_number, quoted
+from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale._base.validation import Progress, check_level
 from jaxscale._planning.plan import UNTRUSTED, Plan, Request
-from jaxscale._planning.plan_row import QUANTITIES, PlanRow, Status
+from jaxscale._planning.plan_row import PlanRow, Status
 from jaxscale._planning.posed import Posed
 from jaxscale._planning.shadow_prices import shadow_prices
-from jaxscale._planning.source import source_of
+from jaxscale._planning.source import Source, source_of
 from jaxscale._planning.uncertainty import Uncertainty, uncertainty_of
 from jaxscale.costs import CostModel, check_positive
 from jaxscale.laws import Law
@@ -28,6 +28,7 @@ from jaxscale.limits import read_limits
 
 _STATUS: dict[int, Status] = {OK: "ok", INFEASIBLE: "infeasible", FAILED: "failed", FLAT: "flat"}
 _NO_TOKENS = 1e-300  # served: so few that they cost nothing
+_AS_SIX_ND = 0.02  # by how much log compute may differ from that of 6 N D
 _FLAT_CURVATURE = 1e-10  # of the log loss, in logs of the variables; below it rounding moves the optimum by 0.1 %
 
 
@@ -51,7 +52,8 @@ def frontier(
             their attributes `law` and `params`, and perhaps `covariance` or `draws`.
         budgets: one or many, in the unit of `cost`; text such as "5.76e23" or "512 x H100 x 45 days @ 40%" is read,
             see `costs.budget`.
-        cost: cost model, or the name of one, such as "dollars:h100,mfu=.4,price=2", see `costs.get`.
+        cost: cost model, or the name of one, such as "dollars:h100,mfu=.4,price=2", see `costs.get`; "table" is the
+            compute of the runs behind a fit, see `costs.from_runs`.
         limits: a mapping such as {"N_max": 70e9, "U": 5e12}, Limits, or a list of both; see `jaxscale.limits`.
         reach_loss: one or many responses to reach at least cost, instead of budgets: at most a loss or an error, at
             least an accuracy.
@@ -82,7 +84,7 @@ def request_of(
 ) -> Request:
     """The arguments of `frontier`, read and checked."""
     read = source_of(source)
-    cost = costs.as_cost(cost)
+    cost = _table_cost(read) if isinstance(cost, str) and cost == "table" else costs.as_cost(cost)
     if (budgets is None) == (reach_loss is None):
         raise InputError("give budgets or reach_loss, one of the two")
     kept, unique = read_limits(limits)
@@ -98,6 +100,32 @@ def request_of(
     return Request(read, tuple(targets), goal, cost, kept, unique, held, level, dict(assumed or {}))
 
 
+def _table_cost(source: Source) -> CostModel:
+    runs = getattr(source.record, "runs", None)
+    if runs is None:
+        raise InputError(
+            f'cost "table" takes the compute of the runs behind a fit, and {quoted(source.label)} brings none; plan '
+            "from a fit of the table"
+        )
+    return costs.from_runs(runs)
+
+
+def _other_compute(source: Source, cost: CostModel) -> list[str]:
+    """That the runs' own compute is not what is planned with, where it is not."""
+    runs = getattr(source.record, "runs", None)
+    if runs is None or cost.name != "six_nd" or costs.table_relation(runs) is None:
+        return []
+    ratio = runs.variables["C"] / (6 * runs.variables["N"] * runs.variables["D"])
+    low, high = float(ratio.min()), float(ratio.max())
+    if max(abs(math.log(low)), abs(math.log(high))) <= _AS_SIX_ND:
+        return []
+    times = " to ".join(dict.fromkeys(format_number(x, 3) for x in (low, high)))
+    return [
+        f"The compute in the table of runs is {times} times 6 N D, which this plan spends; to plan by the table's own, "
+        'say --cost table (cost="table").'
+    ]
+
+
 def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     """The plan that a checked request asks for."""
     source = request.source
@@ -108,7 +136,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     answers = solve_many(posed.decision, givens)
     expansions = expand(posed.decision, answers, givens)
     sure = uncertainty_of(source, posed, answers, expansions, level, progress)
-    notes = [*([] if source.trustworthy else [UNTRUSTED]), *sure.notes]
+    notes = [*([] if source.trustworthy else [UNTRUSTED]), *_other_compute(source, request.cost), *sure.notes]
     for second in source.at_noise:
         matched = solve_many(posed.decision, posed.givens(source.law.theta(second.params)))
         notes += _moved(posed.decision, answers, matched, second.objective.words)
@@ -352,6 +380,3 @@ def _read_numbers(
             raise InputError(f"{where} must be {must}, got {quoted(item)}; write it like 5.76e23")
         amounts.append(amount)
     return np.array(amounts, dtype=np.float64)
-
-
-__all__ = ["QUANTITIES", "Plan", "PlanRow", "frontier"]

@@ -286,7 +286,8 @@ class Plan(Reporting, Saved):
             who = self._share(len(beyond)).removeprefix("the plan") or "The plan"
             which = f"{format_number(target)} " if len(self.rows) > 1 else ""
             need = "needs" if len(beyond) == 1 else "need"
-            notes.append(f"{who} {need} N or D beyond the largest run, {which}by {most:.1f} decades.")
+            far = f"{most:.1f} decades" if most >= 0.05 else f"{100 * (10**most - 1):.2g} %"
+            notes.append(f"{who} {need} N or D beyond the largest run, {which}by {far}.")
         return notes
 
     def __repr__(self) -> str:

@@ -39,10 +39,12 @@ from jaxscale.costs._formulas import (
     log_inference,
     log_kaplan_total,
     log_moe,
+    log_powers,
     log_six_nd,
     part_of,
     priced,
 )
+from jaxscale.costs._table import Relation, relation
 from jaxscale.costs._words import call, spent
 from jaxscale.laws._math import floating
 
@@ -432,6 +434,41 @@ def budget(amount: float | str, cost: CostModel | str = six_nd) -> float:
     return spent(amount, model.name, model.unit, model.assumptions)
 
 
+def table_relation(runs: Any) -> Relation | None:
+    """What the compute of a table's own column grows as; None where it has none of its own, or its runs do not say."""
+    if not {"N", "D", "C"} <= runs.variables.keys() or {"N", "D"} & runs.record.conventions.keys():
+        return None
+    return relation(*(np.log(runs.variables[v]) for v in ("N", "D", "C")))
+
+
+def from_runs(runs: Any) -> CostModel:
+    """The compute of a table's own column as a cost, k N^a D^b fitted to its runs by least squares in logs.
+
+    For tables whose compute is not 6 N D: attention or embeddings counted, mixtures of experts, other conventions.
+
+    Args:
+        runs: `Runs` with columns of N, D and C.
+
+    Raises:
+        InputError: the table has no compute of its own, or its runs do not tell what N and D cost.
+    """
+    found = table_relation(runs)
+    if found is None:
+        raise InputError(
+            "the compute of this table is no cost: it takes columns of N, D and C, C not made from the other two, and "
+            "runs whose sizes and tokens vary apart, with C growing in both; plan with another cost, such as six_nd"
+        )
+    return CostModel(
+        "table",
+        log_powers,
+        meaning=f"{format_number(math.exp(found.log_k), 3)} N^{found.a:.4g} D^{found.b:.4g}, fitted to the compute of "
+        f"{runs.count} runs, each within {100 * math.expm1(found.off):.2g} %",
+        source="the table of runs",
+        assumptions={"k": math.exp(found.log_k), "a": found.a, "b": found.b},
+        convex=True,
+    )
+
+
 def as_cost(cost: Any) -> CostModel:
     """A cost model as it is, or the one of that name. Raises InputError for anything else."""
     if isinstance(cost, str):
@@ -449,6 +486,7 @@ __all__ = [
     "Shape",
     "budget",
     "deepseek",
+    "from_runs",
     "get",
     "inference",
     "kaplan",
@@ -456,4 +494,5 @@ __all__ = [
     "moe",
     "names",
     "six_nd",
+    "table_relation",
 ]

@@ -84,6 +84,10 @@ def log_six_nd(log_N: Any, log_D: Any) -> Any:
     return math.log(6) + log_N + log_D
 
 
+def log_powers(log_N: Any, log_D: Any, k: Any, a: Any, b: Any) -> Any:
+    return jnp.log(k) + a * log_N + b * log_D
+
+
 def log_kaplan_total(log_N: Any, log_D: Any, omega: Any) -> Any:
     return math.log(6) + _log_without_embeddings(log_N, omega) + log_D
 

@@ -228,6 +228,31 @@ def test_one_optimum_makes_no_exponent():
     assert str(found).splitlines()[1].startswith("NO EXPONENT")
 
 
+@pytest.mark.filterwarnings("ignore:look at the table")
+@pytest.mark.parametrize("a", [0.8, 1.2])
+def test_budgets_are_levelled_by_the_tables_own_compute(a):
+    """Where C = k N^a D, not 6 N D, N grows as C^(beta / (alpha + a beta)); runs lie up to 4 % off their budgets."""
+    rng = np.random.default_rng(2)
+    budget = np.repeat(np.geomspace(1e18, 1e21, 4), 9)
+    alpha, beta, k = TRUTH["alpha"], TRUTH["beta"], 5 * 1e9 ** (1 - a)
+
+    def best(budget):
+        return (alpha * TRUTH["A"] / (a * beta * TRUTH["B"]) * (budget / k) ** beta) ** (1 / (alpha + a * beta))
+
+    N = best(budget) * np.tile(np.geomspace(0.2, 5, 9), 4)
+    C = budget * rng.uniform(0.96, 1.04, len(N))
+    D = C / k / N**a
+    runs = js.Runs.from_frame({"N": N, "D": D, "C": C, "loss": js.laws.chinchilla.predict(TRUTH, N=N, D=D)})
+    found = js.isoflop(runs, draws=0)
+    assert found.N.exponent == pytest.approx(beta / (alpha + a * beta), abs=1e-6)
+    assert found.D.exponent == pytest.approx(alpha / (alpha + a * beta), abs=1e-6)
+    for p in found.profiles:
+        assert pytest.approx(best(p.budget), rel=1e-6) == p.N
+        assert k * p.N**a * p.D == pytest.approx(p.budget, rel=1e-6)
+    akima = js.isoflop(runs, method="akima", draws=0)
+    assert akima.N.exponent == pytest.approx(beta / (alpha + a * beta), abs=0.01)
+
+
 def test_repeated_sizes_are_one_size():
     runs = design()
     twice = {k: np.tile(runs.variable(k), 2) for k in "ND"}

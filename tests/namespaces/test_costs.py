@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxscale as js
 from jaxscale import costs
 from jaxscale._allocation.allocate import allocate
 from jaxscale._base.errors import InputError
@@ -119,6 +120,46 @@ def test_models_that_differ_in_numbers_alone_share_a_formula():
     assert one.log_cost == other.log_cost
     assert hash(one.log_cost) == hash(other.log_cost)
     assert one.log_cost != costs.six_nd.log_cost
+
+
+K = 0.2
+
+
+def table_of(a: float, b: float, noise: float = 0.0, ray: bool = False) -> js.Runs:
+    rng = np.random.default_rng(5)
+    N = np.geomspace(1e7, 1e9, 24)
+    D = 20 * N if ray else N * rng.permutation(np.geomspace(5, 100, 24))
+    C = K * N**a * D**b * np.exp(noise * rng.uniform(-1, 1, 24))
+    return js.Runs.from_frame({"N": N, "D": D, "C": C, "loss": 1.7 + 400 * N**-0.34})
+
+
+@pytest.mark.filterwarnings("ignore:look at the table")
+def test_the_compute_of_a_table_is_found_back():
+    found = costs.from_runs(table_of(1.1, 0.97))
+    assert found.assumptions == pytest.approx({"k": K, "a": 1.1, "b": 0.97}, rel=1e-9)
+    assert float(found.compute(1e9, 2e10)) == pytest.approx(K * 1e9**1.1 * 2e10**0.97, rel=1e-4)
+    rough = costs.from_runs(table_of(1.1, 0.97, noise=0.05))
+    off = np.log(table_of(1.1, 0.97, noise=0.05).variables["C"]) - np.log(
+        rough.compute(*(table_of(1.1, 0.97).variables[v] for v in "ND"))
+    )
+    assert rough.meaning.endswith(f"within {100 * np.expm1(np.abs(off).max()):.2g} %")
+    assert costs.from_runs(table_of(1.0, 1.0)).assumptions == pytest.approx({"k": K, "a": 1.0, "b": 1.0})
+
+
+@pytest.mark.filterwarnings("ignore:look at the table")
+@pytest.mark.parametrize(
+    "runs",
+    [
+        lambda: js.Runs.from_frame({"N": [1e7, 2e7, 3e7], "D": [1e9, 3e9, 2e9], "loss": [3.0, 2.9, 2.8]}),
+        lambda: js.Runs.from_frame({"N": [1e7, 2e7, 3e7], "C": [1e17, 3e17, 2e17], "loss": [3.0, 2.9, 2.8]}),
+        lambda: table_of(1.1, 1.0, ray=True),
+        lambda: table_of(-0.1, 1.9),
+    ],
+    ids=["no compute", "tokens made of it", "one ray", "falls with size"],
+)
+def test_a_table_that_does_not_say_what_compute_grows_as_is_no_cost(runs):
+    with pytest.raises(InputError, match="the compute of this table is no cost"):
+        costs.from_runs(runs())
 
 
 def test_a_cost_is_differentiable_in_its_assumptions():

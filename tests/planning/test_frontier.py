@@ -8,6 +8,7 @@ import pytest
 from helpers import compilations
 from sources import BESIROGLU, COVARIANCE, draws_like, fit_like
 
+import jaxscale as js
 from jaxscale import costs
 from jaxscale._base.errors import InputError
 from jaxscale._planning.frontier import frontier
@@ -167,3 +168,21 @@ def test_what_cannot_be_planned(source, budgets, options, message):
 
 def test_cost_by_name():
     assert frontier(BESIROGLU, 1e21, cost="kaplan").cost == "kaplan"
+
+
+@pytest.mark.filterwarnings("ignore:look at the table")
+def test_the_tables_own_compute_is_offered_and_planned_with():
+    """Against the same plan with the cost written out, and silence where the table's compute is 6 N D."""
+    N, D = (x.ravel() for x in np.meshgrid(np.geomspace(1e7, 1e9, 6), np.geomspace(1e9, 1e11, 6)))
+    runs = js.Runs.from_frame({"N": N, "D": D, "C": 2 * N**1.04 * D, "loss": BESIROGLU.predict(N=N, D=D)})
+    fit = SimpleNamespace(law=chinchilla, params=BESIROGLU.params, record=None, runs=runs)
+    plain = frontier(fit, 1e22)
+    assert any('cost="table"' in note for note in plain.notes)
+    (row,) = frontier(fit, 1e22, cost="table").rows
+    written = costs.CostModel("own", lambda n, d: np.log(2) + 1.04 * n + d, convex=True)
+    (same,) = frontier(BESIROGLU, 1e22, cost=written).rows
+    assert (row.N, row.D, row.loss) == pytest.approx((same.N, same.D, same.loss), rel=1e-6)
+    as_usual = js.Runs.from_frame({"N": N, "D": D, "C": 6 * N * D, "loss": runs.response})
+    assert not any("table" in note for note in frontier(SimpleNamespace(**{**vars(fit), "runs": as_usual}), 1e22).notes)
+    with pytest.raises(InputError, match="brings none"):
+        frontier(BESIROGLU, 1e22, cost="table")

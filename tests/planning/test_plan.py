@@ -8,7 +8,8 @@ import pytest
 from sources import BESIROGLU, fit_like
 
 from jaxscale import Huber
-from jaxscale._planning.frontier import QUANTITIES, frontier
+from jaxscale._planning.frontier import frontier
+from jaxscale._planning.plan_row import QUANTITIES
 from jaxscale._trust.matched import AtNoise
 
 # --- points -----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sources import BESIROGLU, COVARIANCE, draws_like, fit_like
 
-from jaxscale._planning.frontier import QUANTITIES, frontier
+from jaxscale._planning.frontier import frontier
+from jaxscale._planning.plan_row import QUANTITIES
 from jaxscale.laws import chinchilla
 
 

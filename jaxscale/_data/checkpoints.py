@@ -253,7 +253,12 @@ def _is_of_runs(groups: Sequence[np.ndarray], progress: np.ndarray, sizes: Seque
 
 
 def _is_a_log(groups: Sequence[np.ndarray], progress: np.ndarray, steps: Sequence[np.ndarray]) -> bool:
-    """Whether rows of one name are more likely checkpoints than runs of one size."""
+    """Whether rows of one name are more likely checkpoints than runs of one size.
+
+    Where a name has two rows or more for each value of what grows, something else than training varies: a sweep.
+    """
+    if 2 * sum(len(np.unique(progress[g])) for g in groups) <= sum(map(len, groups)):
+        return False
     if float(np.median([len(g) for g in groups])) >= _MANY_ROWS:
         return True
     if any(all(_rise_together(progress[g], step[g]) for g in groups) for step in steps):

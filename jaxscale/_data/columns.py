@@ -1,6 +1,7 @@
 """Which column of a table is what: the columns that a caller names, and those recognised by their names."""
 
 import difflib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -89,7 +90,7 @@ def choose(
     if not symbols:
         raise InputError(
             f"no column is recognised as a variable (N, D, C, U); there are {listed(columns)}. "
-            f'Name them with N="...", D="..." ({flag("N")}, {flag("D")})'
+            f'Name them with N="...", D="..." ({flag("N")}, {flag("D")})' + _of_steps(columns)
         )
     ordered = {symbol: found[symbol] for symbol in [*symbols, answer]}
     for role, column in (("weights", weights), ("run", run)):
@@ -115,6 +116,15 @@ def existing(columns: list[str], role: str, column: Any) -> Any:
 def where_to_find(symbol: str, unused: Sequence[str]) -> str:
     """What to do about a symbol that no column was recognised as."""
     return f"Name its column with {column_of(symbol)}" + (f"; columns not used: {listed(unused)}" if unused else "")
+
+
+def _of_steps(columns: Sequence[str]) -> str:
+    """How tokens follow from a column of steps, if there is one."""
+    steps = [column for column in columns if key(column).endswith(("step", "steps", "iterations"))]
+    if not steps:
+        return ""
+    formula = f"{inert(steps[0], 60)}*524288"
+    return f'; tokens of a column of steps, 524288 in each: D="{formula}" ({flag("D")} {shlex.quote(formula)})'
 
 
 def _perplexities(columns: Sequence[str]) -> str:

@@ -3,15 +3,19 @@
 import csv
 import io
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import listed, parse_number, plural, some
+from jaxscale._base.text import plural
+from jaxscale._data.headers import is_number, used
 
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "pipes"}
+SPACES = " "  # one or more; WIDE_SPACES: two or more
+WIDE_SPACES = "  "
+_RUNS = {SPACES: re.compile(r"\s+"), WIDE_SPACES: re.compile(r"\s{2,}|\t")}
+_SAID = {";": "separated by semicolons", SPACES: "separated by spaces", WIDE_SPACES: "separated by two spaces or more"}
 _SAMPLED = 30  # records by which the separator is found
 _DECLARED = re.compile(r"sep=([,;\t|])\s*", re.IGNORECASE)  # the first line of some spreadsheets
 LAYOUT = "jaxscale.layout"  # what `attrs` of a frame says of its file
@@ -20,7 +24,8 @@ _RULE = re.compile(r"\s*:?-+:?\s*")
 
 @dataclass(frozen=True)
 class TableLayout:
-    """The separator of a table, the lines before its header, whether pipes frame its rows, and what is said of it."""
+    """The separator of a table (SPACES and WIDE_SPACES are runs of them), the lines before its header, whether pipes
+    frame its rows, and what is said of it."""
 
     separator: str
     skipped: int = 0
@@ -56,8 +61,8 @@ def layout_of(text: str, kind: str, shown: str, *, cut: bool = False) -> TableLa
     if separator == "|":
         ruled = len(body) > 1 and bool(re.fullmatch(r"[\s|:-]*-[\s|:-]*", body[1]))
         said.append("a Markdown table" if framed or ruled else "separated by pipes")
-    elif separator == ";":
-        said.append("separated by semicolons")
+    elif separator in _SAID:
+        said.append(_SAID[separator])
     return TableLayout(separator, first, framed, ", ".join(said))
 
 
@@ -82,12 +87,37 @@ def _separator(lines: Sequence[str], kind: str, shown: str) -> str:
         raise InputError(
             f"{shown}: its cells may be separated by {' or '.join(_SEPARATORS[c] for c in widths)}; save it with commas"
         )
-    spaced = [len(line.split()) for line in lines[:_SAMPLED] if line.strip()]
-    if len(spaced) > 1 and len(set(spaced)) == 1 and spaced[0] > 1 and not any(c in lines[0] for c in _SEPARATORS):
-        raise InputError(f"{shown}: columns seem to be separated by spaces; save it with commas or tabs")
+    if not any(c in lines[0] for c in _SEPARATORS) and (spaces := _spaces(lines, shown)):
+        return spaces
     if usual not in lines[0]:
         return max(";|", key=lines[0].count) if any(c in lines[0] for c in ";|") else usual
     return usual
+
+
+def _spaces(lines: Sequence[str], shown: str) -> str:
+    """SPACES or WIDE_SPACES where they cut all of the first lines into equally many cells, else nothing.
+
+    Rows may have one cell more than the header, their number, as printed data frames have. Raises InputError where both
+    would do and differ.
+    """
+    fits = {}
+    for spaces in (SPACES, WIDE_SPACES):
+        records = [cells_between(line, spaces) for line in lines[:_SAMPLED] if line.strip()]
+        widths = {len(cells) for cells in records[1:]}
+        numbered = [cells[0] for cells in records[1:]] == [str(i) for i in range(len(records) - 1)]
+        if len(widths) == 1 and min(widths) > 1 and min(widths) - len(records[0]) in ((0, 1) if numbered else (0,)):
+            fits[spaces] = min(widths)
+    if len(set(fits.values())) > 1:
+        raise InputError(
+            f"{shown}: columns seem to be separated by spaces, by one ({fits[SPACES]} columns) or by two and more "
+            f"({fits[WIDE_SPACES]}); save it with commas or tabs"
+        )
+    return next(iter(fits), "")
+
+
+def cells_between(line: str, spaces: str) -> list[str]:
+    """The cells of a line with SPACES or WIDE_SPACES between them."""
+    return _RUNS[spaces].split(line.strip())
 
 
 def _width(lines: Sequence[str], separator: str) -> int:
@@ -99,14 +129,9 @@ def _width(lines: Sequence[str], separator: str) -> int:
     records = [cells for cells in records if any(cell.strip() for cell in cells)]
     if len(records) > 2 and all(map(_RULE.fullmatch, records[1])):
         del records[1]
-    widths = set(map(_used, records[:1]))
-    widths |= {len(cells) for cells in records[1:] if len(cells) < max(widths) or _used(cells) > max(widths)}
+    widths = set(map(used, records[:1]))
+    widths |= {len(cells) for cells in records[1:] if len(cells) < max(widths) or used(cells) > max(widths)}
     return widths.pop() if len(widths) == 1 else 0
-
-
-def _used(cells: Sequence[str]) -> int:
-    """How many cells there are up to the last that is not blank."""
-    return max((i + 1 for i, cell in enumerate(cells) if cell.strip()), default=0)
 
 
 def _shape(line: str, separator: str) -> int:
@@ -132,46 +157,14 @@ def unframed(cells: list[str], layout: TableLayout, below_header: bool) -> list[
     return None if below_header and cells and all(map(_RULE.fullmatch, cells)) else cells
 
 
-def header_of(cells: list[str], shown: str) -> list[str]:
-    """The names of the columns, without trailing ones that are empty. Raises InputError."""
-    names = [cell.strip() for cell in cells]
-    names = names[: max(_used(names), 1)]
-    empty = [i + 1 for i, name in enumerate(names) if not name and i]
-    if empty or names == [""]:
-        several = len(empty) > 1
-        raise InputError(
-            f"{shown}: column{'s' * several} {some(empty or [1])} of the header {'have' if several else 'has'} no name"
-        )
-    if all(map(is_number, names)):
-        raise InputError(f"{shown}: the first line holds numbers ({listed(names, 3)}); it must name the columns")
-    unique(names, shown)
-    return names
-
-
 def row_of(cells: list[str], header: Sequence[str], line: int, shown: str) -> list[str]:
     """The cells of a row, as many as the header has names; blank ones beyond it are left out. Raises InputError."""
     width = len(header)
     if len(cells) == width:
         return cells
-    if len(cells) > width >= _used(cells):
+    if len(cells) > width >= used(cells):
         return cells[:width]
     raise InputError(
         f"{shown}: line {line} has {plural(len(cells), 'cell')} where the header has "
         f"{width}; put quotes around a cell that holds the separator, or fill the row up"
     )
-
-
-def unique(names: Sequence[str], shown: str) -> None:
-    """Raises InputError where two columns have one name."""
-    repeated = [name for name, times in Counter(names).items() if times > 1]
-    if repeated:
-        raise InputError(f"{shown} has more than one column called {listed(repeated)}; give each its own name")
-
-
-def is_number(text: str) -> bool:
-    """Whether a cell is a number as `parse_number` reads it."""
-    try:
-        parse_number(text)
-    except InputError:
-        return False
-    return True

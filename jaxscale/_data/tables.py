@@ -9,8 +9,8 @@ import os
 import sys
 import warnings
 import zlib
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,19 @@ from jaxscale._base.errors import InputError, MissingExtraError
 from jaxscale._base.text import PATH_LIMIT, inert, plural, quoted
 from jaxscale._data.decimals import MARKS, SEPARATOR, table_marks
 from jaxscale._data.encodings import as_utf8
-from jaxscale._data.separators import LAYOUT, TableLayout, header_of, layout_of, row_of, unframed, unique
+from jaxscale._data.headers import LOOKED_AT, header_in, unique
+from jaxscale._data.json_tables import rows_in
+from jaxscale._data.separators import (
+    LAYOUT,
+    SPACES,
+    WIDE_SPACES,
+    TableLayout,
+    cells_between,
+    layout_of,
+    row_of,
+    unframed,
+)
+from jaxscale._data.wide import one_run_a_row
 
 MAX_BYTES, MAX_JSON_BYTES = 1024**3, 256 * 1024**2  # JSON takes some twenty times its size while it is read
 MAX_ROWS, MAX_CELLS = 20_000_000, 20_000_000  # a cell of text takes about 130 bytes
@@ -35,13 +47,14 @@ _KINDS |= {".parquet": "parquet", ".pq": "parquet"}
 def read_frame(source: Any) -> pd.DataFrame:
     """The table in a file, on standard input ("-") or in a file object; a frame passes through.
 
-    CSV, TSV, JSON lines, JSON (a list of rows, or columns) and Parquet (extra `io`), each also gzipped, by the ending
-    of the name or else by the content. Cells of text may be separated by commas, tabs, semicolons or pipes (Markdown
-    tables too), below comment lines, in UTF-8, UTF-16 or cp1252; `attrs` says what was found. They stay as written:
-    nothing is taken for a number or for missing here. A pandas index without a name (an empty first column name) may
-    stay. At most 1 GiB (256 MiB of JSON), 20 million
-    rows and 20 million cells, which takes some 3 GB while it is read. Raises InputError, and MissingExtraError for
-    Parquet without pyarrow.
+    CSV, TSV, JSON lines, JSON (rows or columns, at any level; logs of trainers), Excel workbooks (extra `xlsx`) and
+    Parquet (extra `io`), each also gzipped, by the ending of the name or else by the content. Cells of text may be
+    separated by commas, tabs, semicolons, pipes (Markdown tables too) or spaces, below titles, comment lines and
+    several header rows, in UTF-8, UTF-16 or cp1252. Charts that trackers save (`run - loss`) and pivots that say what
+    they are become one row for each run and step. `attrs` says what was found. Cells stay as written: nothing is taken
+    for a number or for missing here. A pandas index without a name (an empty first column name) may stay. At most 1
+    GiB (256 MiB of JSON), 20 million rows and 20 million cells, which takes some 3 GB while it is read. Raises
+    InputError, and MissingExtraError for Parquet without pyarrow.
     """
     if isinstance(source, (str, os.PathLike)) and str(source) == "-":
         if sys.stdin.isatty():
@@ -98,8 +111,24 @@ def _table(data: bytes, kind: str, shown: str) -> pd.DataFrame:
             raise InputError(f"{shown} is broken gzip data: {inert(error, 100)}") from None
     if data[:4] == b"PAR1" or (kind == "parquet" and data):
         return _parquet(data, shown)
+    if data[:4] == b"\xd0\xcf\x11\xe0":
+        raise InputError(f"{shown} is an Excel workbook of the old kind (.xls); save it as .xlsx or the sheet as CSV")
     if data[:2] == b"PK":
         raise InputError(f"{shown} is an Excel workbook or another zip archive; save the sheet as CSV")
+    frame, encoding = _of_text(data, kind, shown)
+    layout = frame.attrs.get(LAYOUT, "")
+    if not len(frame):
+        raise InputError(f"{shown} has a header but no rows")
+    attrs = frame.attrs
+    frame, wide = one_run_a_row(frame, shown)
+    frame.attrs = attrs | {MARKS: table_marks(frame)}
+    if said := _and(layout, wide, f"read as {encoding}" if encoding else ""):
+        frame.attrs[LAYOUT] = said
+    return frame
+
+
+def _of_text(data: bytes, kind: str, shown: str) -> tuple[pd.DataFrame, str]:
+    """The table in the bytes of a text, and the name of its encoding where that is not UTF-8."""
     data, encoding = as_utf8(data, shown)
     text = data.decode("utf-8-sig")
     if not text.strip():
@@ -108,57 +137,75 @@ def _table(data: bytes, kind: str, shown: str) -> pd.DataFrame:
     if is_json and len(data) > MAX_JSON_BYTES:
         raise InputError(f"{shown} is JSON larger than {MAX_JSON_BYTES / 1024**2:g} MiB; save it as CSV or Parquet")
     if is_json:
-        frame = _json(text, kind, shown)
-    else:
-        layout = layout_of(text[:_ENOUGH_FOR_LAYOUT], kind, shown, cut=len(text) > _ENOUGH_FOR_LAYOUT)
-        del text  # a second copy of a large file
-        frame = _delimited(data, layout, shown)
-    frame.attrs[MARKS] = table_marks(frame)
-    if encoding:
-        frame.attrs[LAYOUT] = ", ".join([*filter(None, [frame.attrs.get(LAYOUT)]), f"read as {encoding}"])
-    if not len(frame):
-        raise InputError(f"{shown} has a header but no rows")
-    return frame
+        return _json(text, kind, shown), encoding
+    layout = layout_of(text[:_ENOUGH_FOR_LAYOUT], kind, shown, cut=len(text) > _ENOUGH_FOR_LAYOUT)
+    del text  # a second copy of a large file
+    return _delimited(data, layout, shown), encoding
 
 
 def _delimited(data: bytes, layout: TableLayout, shown: str) -> pd.DataFrame:
     """The table in UTF-8 text, cell by cell."""
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
     above = sum(1 for _ in islice(text, layout.skipped))
-    quoting = csv.QUOTE_NONE if layout.framed else csv.QUOTE_MINIMAL
-    reader = csv.reader(text, delimiter=layout.separator, strict=True, skipinitialspace=True, quoting=quoting)
-    header: list[str] = []
+    numbered = _kept(text, layout, above, shown)
+    first = list(islice(numbered, LOOKED_AT))
+    if not first:
+        raise InputError(f"{shown} has a header but no rows")
+    records = [cells for _, cells in first]
+    if layout.separator in (SPACES, WIDE_SPACES) and len(records) > 1 and len(records[1]) == len(records[0]) + 1:
+        records[0].insert(0, "")  # the numbers of rows, in front of a printed data frame
+    found = header_in(records, shown)
+    header = found.names
     rows: list[list[str]] = []
     parts: list[np.ndarray] = []  # lists of lists take three times the memory
+    for count, (line, cells) in enumerate(chain(first[found.rows :], numbered), 1):
+        rows.append(row_of(cells, header, line, shown))
+        if count > MAX_ROWS or count * len(header) > MAX_CELLS:
+            raise InputError(_too_many(shown))
+        if len(rows) == _ROWS_AT_ONCE:
+            parts.append(np.array(rows, dtype=object))
+            rows = []
+    parts.append(np.array(rows, dtype=object).reshape(len(rows), len(header)))
+    frame, blank = _framed(np.concatenate(parts), header)
+    frame.attrs |= {SEPARATOR: layout.separator, LAYOUT: _and(layout.said, found.said, blank)}
+    return frame
+
+
+def _kept(text: Iterable[str], layout: TableLayout, above: int, shown: str) -> Iterator[tuple[int, list[str]]]:
+    """The number of the line and the cells of each record that is not blank."""
+    quoting = csv.QUOTE_NONE if layout.framed else csv.QUOTE_MINIMAL
+    spaced = layout.separator in (SPACES, WIDE_SPACES)
+    separator = "," if spaced else layout.separator
+    reader = csv.reader(text, delimiter=separator, strict=True, skipinitialspace=True, quoting=quoting)
+    records: Iterator[tuple[int, list[str]]] = (
+        ((i, cells_between(line, layout.separator)) for i, line in enumerate(text, above + 1))
+        if spaced
+        else ((above + reader.line_num, cells) for cells in reader)
+    )
     count = 0
     try:
-        for cells in reader:
+        for line, cells in records:
             if not cells or (len(cells) == 1 and not cells[0].strip()):
                 continue
-            if (kept := unframed(cells, layout, bool(header) and not count)) is None:
+            if (kept := unframed(cells, layout, count == 1)) is None:
                 continue
-            if not header:
-                header = header_of(kept, shown)
-                continue
-            cells = row_of(kept, header, above + reader.line_num, shown)
-            rows.append(cells)
             count += 1
-            if count > MAX_ROWS or count * len(header) > MAX_CELLS:
-                raise InputError(_too_many(shown))
-            if len(rows) == _ROWS_AT_ONCE:
-                parts.append(np.array(rows, dtype=object))
-                rows = []
+            yield line, kept
     except csv.Error as error:
         raise InputError(f"{shown}: line {above + reader.line_num} cannot be read: {inert(error)}") from None
-    parts.append(np.array(rows, dtype=object).reshape(len(rows), len(header)))
-    table = np.concatenate(parts)
+
+
+def _framed(table: np.ndarray, header: list[str]) -> tuple[pd.DataFrame, str]:
+    """A frame of cells without blank rows at its end, and what is said of those."""
     full = len(table)
-    while full and not any(cell.strip() for cell in table[full - 1]):  # what spreadsheets leave below a table
+    while full and not any(str(cell).strip() for cell in table[full - 1]):  # what spreadsheets leave below a table
         full -= 1
-    frame = pd.DataFrame(table[:full], columns=pd.Index(header))
-    blank = [f"{plural(len(table) - full, 'blank row')} at the end left out"] if full < len(table) else []
-    frame.attrs |= {SEPARATOR: layout.separator, LAYOUT: ", ".join([*filter(None, [layout.said]), *blank])}
-    return frame
+    blank = f"{plural(len(table) - full, 'blank row')} at the end left out" if full < len(table) else ""
+    return pd.DataFrame(table[:full], columns=pd.Index(header)), blank
+
+
+def _and(*said: str) -> str:
+    return ", ".join(filter(None, said))
 
 
 def _json(text: str, kind: str, shown: str) -> pd.DataFrame:
@@ -169,27 +216,20 @@ def _json(text: str, kind: str, shown: str) -> pd.DataFrame:
             if error.msg != "Extra data":
                 raise InputError(f"{shown}: line {error.lineno} is not JSON: {error.msg}") from None
             table = _json_lines(text, shown)
+        rows, said = rows_in(table, shown)
     except RecursionError:
         raise InputError(f"{shown} is JSON nested too deeply for a table") from None
     except ValueError as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{shown} cannot be read as JSON: {inert(error, 100)}") from None
-    if isinstance(table, dict):
-        if str(table.get("format", "")).startswith("jaxscale."):
-            raise InputError(f"{shown} is a {quoted(table['format'])} file that jaxscale wrote, not a table of runs")
-        kinds = {type(value) for value in table.values()}
-        if kinds <= {list, dict} and len(kinds) == 1:  # columns, as lists or as pandas writes them by default
-            return as_frame({name: list(c.values()) if isinstance(c, dict) else c for name, c in table.items()})
-        table = [table]
-    if not isinstance(table, list):
-        raise InputError(f"{shown} holds one JSON value, not a list of rows")
-    if len(table) > MAX_ROWS:
+    if isinstance(rows, dict):
+        return as_frame(rows)
+    if len(rows) > MAX_ROWS or len(rows) * len({name for row in rows for name in row}) > MAX_CELLS:
         raise InputError(_too_many(shown))
-    for number, row in enumerate(table, 1):
-        if not isinstance(row, dict):
-            raise InputError(f"{shown}: row {number} is not a JSON object of column names and values")
-    return as_frame(pd.DataFrame(table, dtype=object))
+    frame = as_frame(pd.DataFrame(rows, dtype=object))
+    frame.attrs[LAYOUT] = said
+    return frame
 
 
 def _json_lines(text: str, shown: str) -> list[Any]:

@@ -44,7 +44,9 @@ def split_unit(words: list[str], name: str) -> tuple[list[str], float | None]:
             factor *= float(word)
         elif word in _WORDS:
             factor *= _WORDS[word]
-        elif word in _PREFIXES and (follows in _HEADS or (not follows and i and word in "kmbgt")):
+        elif word in _PREFIXES and (
+            follows in _HEADS or (not follows and i and word in ("kmbgtpez" if words[i - 1] == "flops" else "kmbgt"))
+        ):
             factor *= _PREFIXES[word]
         else:
             kept.append(word)

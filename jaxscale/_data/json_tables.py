@@ -1,0 +1,117 @@
+"""JSON becomes rows: lists of objects wherever they lie in it, columns, objects inside objects, logs of trainers."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import listed, quoted
+from jaxscale._data.headers import unique
+from jaxscale._data.names import meaning_of
+
+_DEEPEST = 8  # levels of objects that become columns
+_RENAMED = {"loss": "train/loss", "num_input_tokens_seen": "tokens_seen"}  # what a trainer's log means by them
+_TRAINER = "log_history"  # of the file trainer_state.json that Hugging Face trainers write
+
+
+def rows_in(value: Any, shown: str) -> tuple[list[dict[str, Any]] | dict[str, list[Any]], str]:
+    """The rows in decoded JSON, or its columns, and what is said of where they were. Raises InputError.
+
+    A list of objects; an object with one such list in it, at any level, whose model size is in every row; an object of
+    columns, each a list, or an object by row as pandas writes it; an object of runs by their names; or one row.
+    """
+    if isinstance(value, list):
+        return _flat(value, shown), ""
+    if not isinstance(value, dict):
+        raise InputError(f"{shown} holds one JSON value, not a list of rows")
+    if str(value.get("format", "")).startswith("jaxscale."):
+        raise InputError(f"{shown} is a {quoted(value['format'])} file that jaxscale wrote, not a table of runs")
+    if isinstance(log := value.get(_TRAINER), list):
+        return _flat(_with_sizes(value, _trainer_rows(log)), shown), "the log_history of a trainer, one row per step"
+    if isinstance(names := value.get("columns"), list) and isinstance(value.get("data"), list):
+        rows = [row for row in value["data"] if isinstance(row, list) and len(row) == len(names)]
+        if len(rows) == len(value["data"]):
+            unique([str(name) for name in names], shown)
+            return [dict(zip(map(str, names), row, strict=True)) for row in rows], ""
+    as_table = isinstance(value.get("schema"), dict) and isinstance(value.get("data"), list)  # as pandas writes it
+    lists = dict(_lists({"data": value["data"]} if as_table else value))
+    if len(lists) > 1:
+        raise InputError(
+            f"{shown} holds several lists of rows, {listed(list(lists))}; keep one of them: "
+            f"jq '.{next(iter(lists))}' FILE > rows.json"
+        )
+    if lists:
+        ((path, rows),) = lists.items()
+        return _flat(_with_sizes(value, rows), shown), f"rows under {quoted(path)}"
+    kinds = {type(part) for part in value.values()}
+    if kinds == {dict} and _are_runs(value):
+        return _flat([{"run": name, **row} for name, row in value.items()], shown), "one run for each name"
+    if kinds in ({list}, {dict}):
+        return {name: list(c.values()) if isinstance(c, dict) else c for name, c in value.items()}, ""
+    return _flat([value], shown), ""
+
+
+def _flat(rows: list[Any], shown: str) -> list[dict[str, Any]]:
+    """The rows, objects inside them as columns with the names of both."""
+    found = []
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise InputError(f"{shown}: row {number} is not a JSON object of column names and values")
+        if any(isinstance(cell, dict) for cell in row.values()):
+            pairs = list(_cells(row, "", 0))
+            unique([name for name, _ in pairs], f"{shown}: row {number}")
+            row = dict(pairs)
+        found.append(row)
+    return found
+
+
+def _cells(row: Mapping[str, Any], above: str, depth: int) -> Iterator[tuple[str, Any]]:
+    for name, cell in row.items():
+        path = f"{above}.{name}" if above else name
+        if isinstance(cell, dict) and "value" in cell and cell.keys() <= {"value", "desc"}:  # as trackers save options
+            cell = cell["value"]
+        if isinstance(cell, dict) and cell and depth < _DEEPEST:
+            yield from _cells(cell, path, depth + 1)
+        else:
+            yield path, cell
+
+
+def _lists(value: Mapping[str, Any], above: str = "", depth: int = 0) -> Iterator[tuple[str, list[Any]]]:
+    """Every list of objects in an object, by its path."""
+    for name, part in value.items():
+        path = f"{above}.{name}" if above else name
+        if isinstance(part, list) and part and all(isinstance(row, dict) for row in part):
+            yield path, part
+        elif isinstance(part, dict) and depth < _DEEPEST:
+            yield from _lists(part, path, depth + 1)
+
+
+def _with_sizes(value: Mapping[str, Any], rows: list[Any]) -> list[Any]:
+    """The rows with the model size that stands beside them, which is one for all of a run."""
+    sizes = {
+        name: cell
+        for name, cell in _cells({k: v for k, v in value.items() if not isinstance(v, list)}, "", 0)
+        if isinstance(cell, (int, float, str)) and (meant := meaning_of(name)) is not None and meant.symbol == "N"
+    }
+    return [{**sizes, **row} if isinstance(row, dict) else row for row in rows] if sizes else rows
+
+
+def _trainer_rows(log: list[Any]) -> list[Any]:
+    """The rows of a trainer's log, those of one step together, without the summary at its end. What it calls the loss
+    is that of training."""
+    rows: dict[Any, dict[str, Any]] = {}
+    for i, entry in enumerate(log):
+        if not isinstance(entry, dict):
+            return log
+        if "train_runtime" in entry:
+            continue
+        named = {_RENAMED.get(str(name), str(name)): cell for name, cell in entry.items()}
+        step = entry.get("step")
+        key = step if isinstance(step, (int, float)) else f"row {i}"
+        rows[key] = rows.get(key, {}) | named
+    return list(rows.values())
+
+
+def _are_runs(value: Mapping[str, Any]) -> bool:
+    """Whether an object of objects has a run by each name, and not a column: what is inside is called like columns."""
+    inside = {name for row in value.values() for name, _ in _cells(row, "", 0)}
+    return any(meaning_of(name) for name in inside) and not any(meaning_of(name) for name in value)

@@ -10,7 +10,7 @@ from jaxscale._cli import arguments
 Text = str | None
 Texts = list[str] | None
 RunsTable = Annotated[
-    str, typer.Argument(metavar="RUNS", help="Table of runs: CSV, TSV, JSON lines, Parquet; - is standard input.")
+    str, typer.Argument(metavar="RUNS", help="Table of runs: CSV, TSV, JSON, Excel, Parquet; - is standard input.")
 ]
 FitFile = Annotated[
     str,

@@ -34,6 +34,7 @@ from jaxscale._data.separators import (
     unframed,
 )
 from jaxscale._data.wide import one_run_a_row
+from jaxscale._data.workbooks import sheet_records
 
 MAX_BYTES, MAX_JSON_BYTES = 1024**3, 256 * 1024**2  # JSON takes some twenty times its size while it is read
 MAX_ROWS, MAX_CELLS = 20_000_000, 20_000_000  # a cell of text takes about 130 bytes
@@ -113,9 +114,7 @@ def _table(data: bytes, kind: str, shown: str) -> pd.DataFrame:
         return _parquet(data, shown)
     if data[:4] == b"\xd0\xcf\x11\xe0":
         raise InputError(f"{shown} is an Excel workbook of the old kind (.xls); save it as .xlsx or the sheet as CSV")
-    if data[:2] == b"PK":
-        raise InputError(f"{shown} is an Excel workbook or another zip archive; save the sheet as CSV")
-    frame, encoding = _of_text(data, kind, shown)
+    frame, encoding = (_workbook(data, shown), "") if data[:2] == b"PK" else _of_text(data, kind, shown)
     layout = frame.attrs.get(LAYOUT, "")
     if not len(frame):
         raise InputError(f"{shown} has a header but no rows")
@@ -206,6 +205,19 @@ def _framed(table: np.ndarray, header: list[str]) -> tuple[pd.DataFrame, str]:
 
 def _and(*said: str) -> str:
     return ", ".join(filter(None, said))
+
+
+def _workbook(data: bytes, shown: str) -> pd.DataFrame:
+    """The table in a workbook of Excel, as `_delimited` reads those of text."""
+    records, _ = sheet_records(data, shown, MAX_CELLS)
+    found = header_in([[str(cell) for cell in row] for row in records[:LOOKED_AT]], shown)
+    rows = [row_of(row, found.names, i, shown) for i, row in enumerate(records[found.rows :], found.rows + 1)]
+    table = np.empty((len(rows), len(found.names)), dtype=object)
+    for i, row in enumerate(rows):
+        table[i, :] = row
+    frame, blank = _framed(table, found.names)
+    frame.attrs[LAYOUT] = _and("an Excel workbook", found.said, blank)
+    return frame
 
 
 def _json(text: str, kind: str, shown: str) -> pd.DataFrame:

@@ -27,7 +27,7 @@ from jaxscale._cli import (
     question_commands,
 )
 from jaxscale._cli.groups import spread
-from jaxscale._cli.process import cache_folder, fail, spoken_warnings
+from jaxscale._cli.process import cache_folder, fail, fill_closed_streams, refused, say, silence, spoken_warnings
 
 app = typer.Typer(
     add_completion=False,
@@ -49,7 +49,7 @@ def _jaxscale(
         raise typer.Exit
     context.obj = {"debug": debug}
     if context.invoked_subcommand is None:
-        print(context.get_help(), file=sys.stderr)
+        say(context.get_help())
         raise typer.Exit(2)
 
 
@@ -92,6 +92,8 @@ def run(words: Sequence[str]) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
+        if isinstance(error, OSError) and (words_of_it := refused(error)) is not None:
+            return fail(2, words_of_it)
         problem = f"internal failure, {type(error).__name__}: {inert(error, 200)}"
         return fail(
             3, f"{problem}\nThis is a defect of jaxscale: please report it with what JAXSCALE_DEBUG=1 makes it print."
@@ -112,6 +114,7 @@ def main() -> int:
     for name, value in settings.items():  # JAX reads them when it is imported, which has not happened yet
         os.environ.setdefault(name, value)
     logging.getLogger("jax").setLevel(logging.ERROR)
+    fill_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -119,6 +122,9 @@ def main() -> int:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         return 141
+    except OSError as error:
+        silence(sys.stdout)
+        return status or fail(2, refused(error) or f"cannot write standard output: {error}")
     return status

@@ -17,6 +17,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Table, to_text
 from jaxscale._base.text import format_number, inert, quoted, write_atomic
 from jaxscale._cli import arguments
+from jaxscale._cli.process import say
 
 _SLOW = 2.0  # seconds of silence before progress is shown
 
@@ -88,7 +89,7 @@ def deliver(record: Any, output: Path | None, as_json: bool) -> None:
     if output is not None:
         write_atomic(output, text + "\n")
         verdict = record.report().verdict
-        print(f"wrote {quoted(output)}" + (f": {inert(verdict)}" if verdict else ""), file=sys.stderr)
+        say(f"wrote {quoted(output)}" + (f": {inert(verdict)}" if verdict else ""))
     if as_json:
         print(text)
     elif output is None:
@@ -191,12 +192,12 @@ class _Progress:
     def close(self) -> None:
         self._waiting.cancel()
         if self._terminal and self._shown > self._began:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            say("\r\x1b[K", end="")
 
     def _say(self, text: str) -> None:
         self._shown = self._clock()
         start, end = ("\r\x1b[K", "") if self._terminal else ("", "\n")
-        print(start + inert(text), end=end, file=sys.stderr, flush=True)
+        say(start + inert(text), end=end)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from jaxscale._base.text import format_number, listed, plural, quoted, some
 from jaxscale._base.verdict import Reason
 from jaxscale._data.cells import is_missing, read_numbers
 from jaxscale._data.columns import MEANINGS
+from jaxscale._data.names import words_of
 from jaxscale._data.wording import spelt, valued_flag
 
 # The codes of what is noticed.
@@ -28,6 +29,14 @@ _LEAST_PLAUSIBLE = {
 # Set on the tables of studies/verdicts.py: real ones have 2.5 to 2,000 tokens per parameter in the median, spread by
 # 1.2e5 at most; swapped columns have .04, rows in billions beside others a spread of 4e12.
 _FEWEST_TOKENS, _MOST_SPREAD = 0.2, 1e7
+# A column of data that counts these is no count of tokens: what holds for text says nothing of it.
+_OTHER_DATA = """
+    image images picture pictures photo photos video videos frame frames hour hours minute minutes second seconds
+    demonstration demonstrations demo demos episode episodes trajectory trajectories game games move moves graph graphs
+    molecule molecules structure structures sample samples example examples subject subjects pair pairs label labels
+    query queries point points char chars character characters byte bytes
+"""
+_NO_TEXT = frozenset(_OTHER_DATA.split())
 _OTHER_UNIT = 10.0  # C that far off 6 N D is no convention of counting: a column is in another unit
 _OF_BYTES = f", {spelt('loss_unit', 'bpb:4.3')} into nats per token of 4.3 bytes"
 _FEWEST_IN_GROUP, _MOST_GROUPS = 5, 20
@@ -52,8 +61,10 @@ def number_notes(
     computed: Collection[str] = (),
 ) -> Iterator[Reason]:
     """Everything in the numbers that looks unintended; columns that are `computed` say nothing by their names."""
-    in_larger_units = False
+    in_larger_units, text = False, _is_text(columns.get("D"), computed)
     for symbol, (least, factors) in _LEAST_PLAUSIBLE.items():
+        if symbol == "D" and not text:
+            continue
         if symbol in columns and symbol in values and (median := _median(values[symbol])) < least:
             in_larger_units = True
             column = columns[symbol]
@@ -91,7 +102,7 @@ def number_notes(
                 "is farthest from the rest: some rows count N or D in another unit; fix the table",
                 (int(rows[odd]),),
             )
-        elif median < _FEWEST_TOKENS and not in_larger_units:
+        elif median < _FEWEST_TOKENS and text and not in_larger_units:
             yield Reason(
                 SUSPICIOUS_UNITS,
                 "fatal",
@@ -103,7 +114,9 @@ def number_notes(
         median, low, high, odd = _spread(logs["C"] - logs["N"] - logs["D"] - math.log(6.0))
         times = f"C is {format_number(median, 3)} times 6 N D in the median"
         span = f"({format_number(low, 3)} to {format_number(high, 3)})"
-        if not 1 / _OTHER_UNIT < median < _OTHER_UNIT:
+        if not text:
+            pass
+        elif not 1 / _OTHER_UNIT < median < _OTHER_UNIT:
             yield Reason(
                 MIXED_CONVENTIONS,
                 "fatal",
@@ -125,6 +138,14 @@ def number_notes(
                 "farthest from the rest: the rows may not count N, D or C alike",
                 rows=(int(rows[odd]),),
             )
+
+
+def _is_text(column: str | tuple[str, ...] | None, computed: Collection[str]) -> bool:
+    """Whether a column of data may count tokens, by the words of its name."""
+    if not isinstance(column, str) or column in computed:
+        return True
+    words = {word for part in words_of(column) for word in part}
+    return not words & _NO_TEXT or "tokens" in words
 
 
 def _median(values: np.ndarray) -> float:

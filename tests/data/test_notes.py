@@ -58,6 +58,20 @@ def test_compute_in_another_unit_is_fatal(factor: float, severity: str) -> None:
     assert [note.severity for note in notes if note.code == "mixed_conventions"] == [severity]
 
 
+@pytest.mark.parametrize(
+    ("name", "noted"),
+    [(name, False) for name in ("images", "n_samples", "hours of speech", "imagesSeen", "demonstrations", "num_games")]
+    + [(name, True) for name in ("tokens", "num_iterations", "train_steps", "tokens (of images)")],
+)
+def test_what_holds_for_tokens_is_not_asked_of_other_data(name: str, noted: bool) -> None:
+    """Fewer than one a parameter, and few in all: no matter for images, another unit for tokens and steps."""
+    data = {"params": N, name: [n / 500 for n in N], "flops": [1e9 * n for n in N], "loss": [3.0, 2.9, 2.8, 2.7]}
+    notes = Runs.from_frame(data, D=name).record.notes
+    assert {"suspicious_units", "mixed_conventions"} & {note.code for note in notes} == (
+        {"suspicious_units", "mixed_conventions"} if noted else set()
+    )
+
+
 def test_a_count_that_stays_small_in_the_unit_of_its_header_is_noted() -> None:
     """The unit is applied; what it gives is no more plausible than without."""
     frame = four_runs(**{"params": None, "Model size (K)": [0.1, 0.2, 0.4, 0.8]})

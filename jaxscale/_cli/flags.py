@@ -68,6 +68,9 @@ Delta = Annotated[
     Text, option("--delta", "X", "Where Huber turns linear, or matched (to the noise).  [default: 0.001]")
 ]
 WeightsColumn = Annotated[Text, option("--weights", "COL", "Column of weights of the runs.")]
+LossErrors = Annotated[
+    Text, option("--loss-se", "COL", "Column of standard errors of the loss: weights by inverse variance.")
+]
 Seed = Annotated[str, option("--seed", "K", "Seed of everything random.")]
 Budgets = Annotated[
     Texts,

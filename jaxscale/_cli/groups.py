@@ -21,6 +21,7 @@ from jaxscale._cli.flags import (
     CostName,
     Decimal,
     Limits,
+    LossErrors,
     LossUnit,
     MaxParams,
     MaxTokens,
@@ -58,6 +59,7 @@ class TableOptions:
     unit: Units = None
     decimal: Decimal = None
     weights: WeightsColumn = None
+    loss_se: LossErrors = None
 
     def reading(self, laws: Sequence[Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """What `read_runs` is called with for some laws: its own options, and the columns of further variables."""
@@ -77,6 +79,7 @@ class TableOptions:
             run=self.run_column,
             checkpoints=self.checkpoints,
             weights=self.weights,
+            loss_se=self.loss_se,
         )
 
     def read(self, source: str, further: Mapping[str, str] | None = None, laws: Sequence[Any] | None = None) -> Any:

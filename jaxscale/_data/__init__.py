@@ -4,7 +4,7 @@ Read `tables` (any file becomes a frame: `encodings`, `separators`, `headers`, `
 ones become long), `columns` (which column means what: `candidates`, by their `names`, the `unit_words` in them, and
 their cells), `derived` (columns computed by the `formulas` of a caller), `cells` (numbers, and what is wrong with
 them), `loss_units`, `header_units` (units that headers give to them), `quantities` (units and errors in cells),
-`decimals` (commas and points), `filters`, `notes` (what looks odd), `checkpoints` (rows of one run), `reading` (all of
-these in their order), `runs`, `runs_file` (the record, and runs in a file). `wording` spells options for messages.
-Knows no law.
+`decimals` (commas and points), `filters`, `notes` (what looks odd), `error_weights` (weights by standard errors),
+`checkpoints` (rows of one run), `reading` (all of these in their order), `runs`, `runs_file` (the record, and runs in a
+file). `wording` spells options for messages. Knows no law.
 """

@@ -210,7 +210,7 @@ def checkpoint_note(curves: Curves, taken: str | None) -> Reason:
         rows = f"all rows are checkpoints of one run ({curves.told_by})"
         return Reason(CHECKPOINTS, "info", f"{rows}: intervals take the errors along it for independent")
     if taken == "all":
-        return Reason(CHECKPOINTS, "info", f"{rows}, all taken: whole runs are resampled")
+        return Reason(CHECKPOINTS, "info", f"{rows}, all taken: intervals by resampling draw whole runs")
     if taken == "last":
         return Reason(CHECKPOINTS, "info", f"{rows}, of which the last of each run is taken; {every}, {none}")
     return Reason(

@@ -14,6 +14,7 @@ from jaxscale._data.checkpoints import CHOICES, checkpoint_note, last_of_each, r
 from jaxscale._data.columns import Column, choose
 from jaxscale._data.decimals import MARKS, POINT, UNSETTLED, marks_as_asked
 from jaxscale._data.derived import derive
+from jaxscale._data.error_weights import inverse_variances
 from jaxscale._data.filters import passing
 from jaxscale._data.header_units import checked, factors_said
 from jaxscale._data.loss_units import loss_unit_of
@@ -30,6 +31,7 @@ def read_fields(
     *,
     response: str | None = None,
     weights: str | None = None,
+    loss_se: str | None = None,
     run: str | None = None,
     checkpoints: str | None = None,
     where: str | Iterable[str] = (),
@@ -43,6 +45,9 @@ def read_fields(
 ) -> dict[str, Any]:
     """The fields of `Runs`, for the options of `Runs.from_frame`."""
     rows = _numbered(frame, row_numbers)
+    if weights is not None and loss_se is not None:
+        raise InputError("weights follow from loss_se (--loss-se); leave weights (--weights) out, or loss_se")
+    weights = loss_se if weights is None else weights
     _check(on_bad, domains or {}, checkpoints)
     unit = loss_unit_of(loss_unit)
     marks = dict(marks_as_asked(frame, decimal))
@@ -76,11 +81,19 @@ def read_fields(
             f"cells of column {listed([chosen.columns['loss']])} say nats: leave {flag('loss_unit')} {unit.name} out"
         )
     factors, units_said = factors_said(chosen.columns, cells.values, asked_units, derived.sources)
+    if loss_se is not None:
+        domain = (domains or {}).get("response", (domains or {}).get(chosen.response, "positive"))
+        convert = unit.convert if chosen.response == "loss" else np.asarray
+        raw, errors = cells.values[chosen.response], cells.values["weights"]
+        cells.values["weights"] = inverse_variances(loss_se, raw, errors, convert, cells.rows, domain == "positive")
     with np.errstate(over="ignore"):  # what is not finite is refused later
         values = {symbol: array * factors.get(symbol, 1.0) for symbol, array in cells.values.items()}
     if "loss" in values:
         values["loss"] = unit.convert(values["loss"])
     loss_said = {"loss_unit": unit.said} if "loss" in values else {}
+    if weights is not None:
+        named = f"column {quoted(weights)}"
+        loss_said["weights"] = named if loss_se is None else f"inverse variance, by the standard errors of {named}"
     weights_read = values.pop("weights", None)
     if weights_read is not None and not weights_read.any():
         raise InputError(f"column {quoted(weights)} (weights): every weight is 0; at least one must be above 0")

@@ -86,6 +86,7 @@ class Runs:
         loss: Column = None,
         response: str | None = None,
         weights: str | None = None,
+        loss_se: str | None = None,
         run: str | None = None,
         checkpoints: Literal["last", "all", "none"] | None = None,
         where: str | Iterable[str] = (),
@@ -106,6 +107,7 @@ class Runs:
         loss         column of the loss; the response unless `response` names another column
         response     column of another response; `loss` is then a variable like any other
         weights      column of weights, at least 0; run: column that names the independent training run
+        loss_se      column of standard errors of the loss, in its unit: weights by inverse variance, one in the mean
         checkpoints  of runs with several rows: "last" takes the last row of each, "all" every row, "none" takes rows
                      for runs of their own. None: a column that names the run of each row is noticed where sizes stay
                      and tokens rise within it, and laws of final losses are then fitted to the last row of each run;
@@ -141,6 +143,7 @@ class Runs:
             loss=loss,
             response=response,
             weights=weights,
+            loss_se=loss_se,
             run=run,
             checkpoints=checkpoints,
             where=where,

@@ -14,6 +14,7 @@ _FLAGS = {
     "by": "--by",
     "decimal": "--decimal",
     "run": "--run-column",
+    "loss_se": "--loss-se",
     "checkpoints": "--checkpoints",
 }
 

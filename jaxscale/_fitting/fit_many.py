@@ -29,8 +29,8 @@ from jaxscale._problem.stack import MOST_STACKED, Stack, stacked_rows
 from jaxscale.laws import Law
 
 _READING = frozenset(
-    {"N", "D", "C", "loss", "response", "run", "checkpoints", "where", "on_bad", "loss_unit", "domains", "units"}
-    | {"decimal"}
+    {"N", "D", "C", "loss", "response", "run", "checkpoints", "loss_se", "where", "on_bad", "loss_unit", "domains"}
+    | {"units", "decimal"}
 )
 _GROUPS_AT_ONCE = 1024
 

@@ -7,7 +7,7 @@ from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._data.notes import POSSIBLE_GROUPS
 from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.judge_checkpoints import checkpoint_checks
-from jaxscale._trust.judge_design import design_checks, too_few_runs
+from jaxscale._trust.judge_design import design_checks, too_few_runs, weight_checks
 from jaxscale._trust.judge_optimum import at_bounds, gradient_not_zero, optimum_checks, starts_disagree
 from jaxscale._trust.judge_parameters import conditioning_checks, decision_checks, prior_checks
 from jaxscale._trust.judge_residuals import residual_checks
@@ -46,6 +46,7 @@ _CHECKS: tuple[tuple[Scope, Callable[[Evidence], Iterator[Reason]]], ...] = (
     ("alone", optimum_checks),
     ("each", at_bounds),
     ("alone", design_checks),
+    ("each", weight_checks),
     ("each", conditioning_checks),
     ("each", decision_checks),
     ("each", residual_checks),

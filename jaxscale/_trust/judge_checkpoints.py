@@ -90,6 +90,8 @@ class _Series(NamedTuple):
 
     def reason(self, severity: Severity, found: str) -> Reason:
         """What was found, and what to do."""
+        if self.curves.runs == 1:
+            return Reason(CHECKPOINTS, severity, f"rows look like checkpoints of one run (D rises evenly): {found}")
         series = "series of one N with D rising" + (" in even steps" if self.even else "")
         return Reason(
             CHECKPOINTS,

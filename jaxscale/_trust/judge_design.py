@@ -59,6 +59,30 @@ def design_checks(e: Evidence) -> Iterator[Reason]:
             )
 
 
+def weight_checks(e: Evidence) -> Iterator[Reason]:
+    """How many runs of equal weight these are worth, (sum w)^2 / sum w^2 (Kish 1965, Survey Sampling, sec. 11.7)."""
+    if e.runs.weights is None:
+        return
+    weights = np.asarray(e.runs.weights)[e.at.used]
+    worth, count = float(weights.sum() ** 2 / (weights**2).sum()), e.at.jacobian.shape[1]
+    if worth > len(weights) - 0.5:
+        return
+    spread = f"weights run from {weights.min():.3g} to {weights.max():.3g}"
+    runs = f"{len(weights)} runs are worth {worth:.1f} of equal weight"
+    if worth < count + 2:
+        heaviest = np.argsort(-weights)[:3]
+        rows = tuple(int(row) for row in np.asarray(e.runs.rows)[e.at.used][heaviest])
+        yield Reason(
+            "uneven_weights",
+            "fatal",
+            f"{spread}, so that {runs}, too few for {count} parameters; look at the heaviest, "
+            f"rows {', '.join(map(str, rows))}, or weigh runs more evenly",
+            rows,
+        )
+    else:
+        yield Reason("uneven_weights", "info", f"{spread}: {runs}")
+
+
 def known_beside_runs(e: Evidence) -> str:
     """What is known beside the runs, in words; empty if nothing is."""
     names, slots, prior = e.problem.law.parameter_names, e.problem.layout.slots, e.problem.loss.prior

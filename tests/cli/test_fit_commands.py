@@ -131,6 +131,21 @@ def test_checkpoints_of_a_log_are_said_and_taken_as_asked(jaxscale, folder):
     assert (status, err) == (2, "error: checkpoints must be one of last, all, none; not 'best'\n")
 
 
+def test_weights_are_said_and_standard_errors_of_the_loss_make_them(jaxscale, folder):
+    lines = table_text().splitlines()
+    errors = [
+        "se",
+        *(f"{float(line.split(',')[2]) * e:.6f}" for line, e in zip(lines[1:], [0.01, 0.02] * 15, strict=True)),
+    ]
+    (folder / "errors.csv").write_text("\n".join(f"{line},{e}" for line, e in zip(lines, errors, strict=True)))
+    flags = ("fit", "errors.csv", "--loss-se", "se", "--intervals", "none")
+    out = " ".join(jaxscale(*flags)[1].split())
+    assert "weights: inverse variance, by the standard errors of column 'se'" in out
+    assert "weights run from 0.4 to 1.6: 30 runs are worth 22.1 of equal weight" in out
+    assert np.allclose(json.loads(jaxscale(*flags, "--json")[1])["runs"]["weights"], [1.6, 0.4] * 15, rtol=1e-3)
+    assert "leave weights (--weights) out" in jaxscale(*flags, "--weights", "se")[2]
+
+
 def test_findings_about_the_same_rows_are_one_and_rows_are_explained(jaxscale, folder):
     rows = table_text().splitlines()
     n, d, x = rows[19].split(",")

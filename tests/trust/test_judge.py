@@ -367,3 +367,26 @@ def test_named_runs_and_laws_along_runs_are_not_suspected():
     assert "checkpoints" not in fitted(named).verdict.codes
     along = js.Law("along", LAW.function, LAW.variables, LAW.parameters, along_runs=True)
     assert "checkpoints" not in js.fit(along, runs, intervals=None).verdict.codes
+
+
+# --- Weights ---
+
+
+@pytest.mark.parametrize(
+    ("weights", "worth", "severity"),
+    [
+        (np.ones(60), None, None),
+        (np.repeat([1.0, 0.0], 30), None, None),  # runs left out
+        (np.repeat([1.0, 2.0], 30), "54.0", "info"),
+        (np.r_[np.full(6, 1.0), np.full(54, 1e-3)], "6.1", "fatal"),
+        (np.r_[np.full(7, 1.0), np.full(53, 1e-3)], "7.1", "info"),
+    ],
+)
+def test_weights_that_leave_few_runs_are_named(weights, worth, severity):
+    """By the sum of weights squared over the sum of squares: (30 + 60)^2 / (30 + 120) = 54, and 5 + 2 runs at least."""
+    variables = design()
+    runs = js.Runs(variables, noisy(variables, LAW.predict(TRUTH, **variables)).response, weights=weights)
+    reasons = [r for r in fitted(runs).verdict.reasons if r.code == "uneven_weights"]
+    assert [r.severity for r in reasons] == ([] if severity is None else [severity])
+    assert all(f"60 runs are worth {worth} of equal weight" in r.text for r in reasons)
+    assert all(set(r.rows) < set(range(1, 7)) for r in reasons)

@@ -42,10 +42,13 @@ def rows_in(value: Any, shown: str) -> tuple[list[dict[str, Any]] | dict[str, li
     if lists:
         ((path, rows),) = lists.items()
         return _flat(_with_sizes(value, rows), shown), f"rows under {quoted(path)}"
-    kinds = {type(part) for part in value.values()}
-    if kinds == {dict} and _are_runs(value):
-        return _flat([{"run": name, **row} for name, row in value.items()], shown), "one run for each name"
-    if kinds in ({list}, {dict}):
+    named = dict(_named_runs(value))
+    if len(named) == 1:
+        ((path, runs),) = named.items()
+        rows = [{"run": name, **row} for name, row in runs.items()]
+        beside = {name: part for name, part in value.items() if path and name != path.split(".")[0]}
+        return _flat(_with_sizes(beside, rows), shown), "one run for each name"
+    if _are_columns(value):
         return {name: list(c.values()) if isinstance(c, dict) else c for name, c in value.items()}, ""
     return _flat([value], shown), ""
 
@@ -61,7 +64,25 @@ def _flat(rows: list[Any], shown: str) -> list[dict[str, Any]]:
             unique([name for name, _ in pairs], f"{shown}: row {number}")
             row = dict(pairs)
         found.append(row)
-    return found
+    return _logs_apart(found)
+
+
+def _logs_apart(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each entry of the one log that rows without a loss have in a cell, beside what else the row says."""
+    logs = {
+        name
+        for row in rows
+        for name, cell in row.items()
+        if isinstance(cell, list) and cell and all(isinstance(entry, dict) for entry in cell)
+    }
+    if len(logs) != 1 or any((meant := meaning_of(name)) and meant.symbol == "loss" for row in rows for name in row):
+        return rows
+    (log,) = logs
+    apart = []
+    for row in rows:
+        beside = {name: cell for name, cell in row.items() if name != log}
+        apart += [{**beside, **dict(_cells(entry, "", 0))} for entry in row.get(log) or []]
+    return apart
 
 
 def _cells(row: Mapping[str, Any], above: str, depth: int) -> Iterator[tuple[str, Any]]:
@@ -111,7 +132,23 @@ def _trainer_rows(log: list[Any]) -> list[Any]:
     return list(rows.values())
 
 
-def _are_runs(value: Mapping[str, Any]) -> bool:
-    """Whether an object of objects has a run by each name, and not a column: what is inside is called like columns."""
-    inside = {name for row in value.values() for name, _ in _cells(row, "", 0)}
-    return any(meaning_of(name) for name in inside) and not any(meaning_of(name) for name in value)
+def _named_runs(value: Mapping[str, Any], above: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object that has runs by their names, by its path: objects with something in common that is called like a
+    column of runs, which not all of their own names are."""
+    parts = list(value.values())
+    if len(parts) > 1 and all(isinstance(part, dict) for part in parts):
+        common = set.intersection(*({name for name, _ in _cells(part, "", 0)} for part in parts))
+        if any(map(meaning_of, common)) and not all(map(meaning_of, value)):
+            yield above, dict(value)
+            return
+    for name, part in value.items():
+        if isinstance(part, dict) and depth < _DEEPEST:
+            yield from _named_runs(part, f"{above}.{name}" if above else name, depth + 1)
+
+
+def _are_columns(value: Mapping[str, Any]) -> bool:
+    """Whether an object holds lists, or objects of the same rows as pandas writes them."""
+    parts = list(value.values())
+    if all(isinstance(part, list) for part in parts):
+        return bool(parts)
+    return all(isinstance(part, dict) for part in parts) and len({tuple(part) for part in parts}) == 1

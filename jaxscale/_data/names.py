@@ -132,6 +132,8 @@ def meaning_of(name: str) -> Meaning | None:
     if len(name) > _LONGEST:
         return None
     parts = words_of(name)
+    # A letter that is a part of a path is no unit of the next one, as in b.params.
+    parts = [part for part in parts[:-1] if len(part) > 1 or len(part[0]) > 1] + parts[-1:]
     for first in range(len(parts)):
         left_out = [word for part in parts[:first] for word in part]
         changed = first > 0 and bool(_CHANGES.intersection(left_out))

@@ -56,6 +56,9 @@ def layout_of(text: str, kind: str, shown: str, *, cut: bool = False) -> TableLa
             first = comments.pop()
     said = [plural(len(comments), "comment line") + " before the header"] if comments else []
     body = lines[first:]
+    _check_is_table(body, shown)
+    while len(body) > 2 and _is_title(body[0], next((line for line in body[1:] if line.strip()), "")):
+        body = [line for line in body[1:] if line.strip()]  # only to see how it goes on
     framed = body[0].strip().startswith("|") and body[0].strip().endswith("|") and body[0].strip() != "|"
     separator = "|" if framed else declared[1] if declared else _separator(body, kind, shown)
     if separator == "|":
@@ -64,6 +67,20 @@ def layout_of(text: str, kind: str, shown: str, *, cut: bool = False) -> TableLa
     elif separator in _SAID:
         said.append(_SAID[separator])
     return TableLayout(separator, first, framed, ", ".join(said))
+
+
+def _check_is_table(lines: Sequence[str], shown: str) -> None:
+    """Raises InputError for text in a language of pages."""
+    start = lines[0].lstrip()
+    if re.match(r"<[!?a-zA-Z]", start):
+        raise InputError(f"{shown} is HTML or XML, not a table of text; save the table as CSV")
+    if start.startswith("\\begin{") or re.search(r"&.*\\\\\s*(?:\\hline\s*)?$", start.rstrip()):
+        raise InputError(f"{shown} is a table of LaTeX; write commas for &, and leave the \\\\ and rules out")
+
+
+def _is_title(line: str, below: str) -> bool:
+    """Whether a line has no separator, and the line below it has one between names."""
+    return not any(c in line for c in _SEPARATORS) and any(c in below for c in _SEPARATORS) and not _holds_number(below)
 
 
 def _separator(lines: Sequence[str], kind: str, shown: str) -> str:

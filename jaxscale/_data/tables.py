@@ -21,7 +21,7 @@ from jaxscale._base.errors import InputError, MissingExtraError
 from jaxscale._base.text import PATH_LIMIT, inert, plural, quoted
 from jaxscale._data.decimals import MARKS, SEPARATOR, table_marks
 from jaxscale._data.encodings import as_utf8
-from jaxscale._data.headers import LOOKED_AT, header_in, unique
+from jaxscale._data.headers import LOOKED_AT, header_in, unique, used
 from jaxscale._data.json_tables import rows_in
 from jaxscale._data.separators import (
     LAYOUT,
@@ -146,7 +146,8 @@ def _delimited(data: bytes, layout: TableLayout, shown: str) -> pd.DataFrame:
     """The table in UTF-8 text, cell by cell."""
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
     above = sum(1 for _ in islice(text, layout.skipped))
-    numbered = _kept(text, layout, above, shown)
+    comments: list[int] = []
+    numbered = _kept(text, layout, above, shown, comments)
     first = list(islice(numbered, LOOKED_AT))
     if not first:
         raise InputError(f"{shown} has a header but no rows")
@@ -166,12 +167,15 @@ def _delimited(data: bytes, layout: TableLayout, shown: str) -> pd.DataFrame:
             rows = []
     parts.append(np.array(rows, dtype=object).reshape(len(rows), len(header)))
     frame, blank = _framed(np.concatenate(parts), header)
-    frame.attrs |= {SEPARATOR: layout.separator, LAYOUT: _and(layout.said, found.said, blank)}
+    between = f"{plural(len(comments), 'comment line')} between the rows left out" if comments else ""
+    frame.attrs |= {SEPARATOR: layout.separator, LAYOUT: _and(layout.said, found.said, between, blank)}
     return frame
 
 
-def _kept(text: Iterable[str], layout: TableLayout, above: int, shown: str) -> Iterator[tuple[int, list[str]]]:
-    """The number of the line and the cells of each record that is not blank."""
+def _kept(
+    text: Iterable[str], layout: TableLayout, above: int, shown: str, comments: list[int]
+) -> Iterator[tuple[int, list[str]]]:
+    """The number of the line and the cells of each record that is not blank; lines of comments go to `comments`."""
     quoting = csv.QUOTE_NONE if layout.framed else csv.QUOTE_MINIMAL
     spaced = layout.separator in (SPACES, WIDE_SPACES)
     separator = "," if spaced else layout.separator
@@ -181,14 +185,17 @@ def _kept(text: Iterable[str], layout: TableLayout, above: int, shown: str) -> I
         if spaced
         else ((above + reader.line_num, cells) for cells in reader)
     )
-    count = 0
+    count, wide = 0, False
     try:
         for line, cells in records:
             if not cells or (len(cells) == 1 and not cells[0].strip()):
                 continue
             if (kept := unframed(cells, layout, count == 1)) is None:
                 continue
-            count += 1
+            if count and wide and used(kept) == 1 and kept[0].lstrip().startswith("#"):
+                comments.append(line)
+                continue
+            count, wide = count + 1, wide or used(kept) > 1
             yield line, kept
     except csv.Error as error:
         raise InputError(f"{shown}: line {above + reader.line_num} cannot be read: {inert(error)}") from None

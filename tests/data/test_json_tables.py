@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from jaxscale._base.errors import InputError
 from jaxscale._data.json_tables import rows_in
+from jaxscale._data.names import meaning_of
 from jaxscale._data.runs import Runs, read_runs
 from jaxscale._data.separators import LAYOUT
 from jaxscale._data.tables import read_frame
@@ -35,6 +36,10 @@ FORMS = {
     "pandas split": json.loads(pd.DataFrame(four_runs()).to_json(orient="split")),
     "pandas table": json.loads(pd.DataFrame(four_runs()).to_json(orient="table")),
     "runs by name": {f"run {i}": row for i, row in enumerate(ROWS)},
+    "runs by name inside": {"by": "me", "sweep": {f"{'abcdefg'[i]}": row for i, row in enumerate(ROWS)}},
+    "a log in each run": [
+        {"params": row["params"], "log": [{"tokens": row["tokens"], "loss": row["loss"]}]} for row in ROWS
+    ],
     "objects in rows": NESTED,
     "objects in runs by name": {f"run {i}": row for i, row in enumerate(NESTED)},
     "objects in rows under a name": {"runs": NESTED},
@@ -61,6 +66,21 @@ def test_where_the_rows_were_is_said() -> None:
     assert read(FORMS["rows deep inside"]).record.conventions["layout"] == "rows under 'data.all.runs'"
     assert read(FORMS["runs by name"]).record.conventions["layout"] == "one run for each name"
     assert "layout" not in read(ROWS).record.conventions
+
+
+def test_one_run_in_one_object() -> None:
+    assert read(NESTED[0]).response.tolist() == LOSS[:1]
+
+
+def test_a_log_beside_final_losses_stays_a_cell() -> None:
+    rows = [{**row, "history": [{"step": 1, "tokens": 1e6, "loss": 9.0}]} for row in ROWS]
+    assert read(rows).sha256 == Runs.from_frame(four_runs()).sha256
+
+
+def test_a_letter_in_a_path_is_no_unit() -> None:
+    """Nor is the name of a run, such as b, a factor of a billion."""
+    assert meaning_of("b.params") == meaning_of("runs.b.params") == ("N", 0, None)
+    assert meaning_of("params.b") == meaning_of("params_b")
 
 
 def test_the_size_beside_a_log_is_that_of_its_rows() -> None:

@@ -53,7 +53,8 @@ def frontier(
         budgets: one or many, in the unit of `cost`; text such as "5.76e23" or "512 x H100 x 45 days @ 40%" is read,
             see `costs.budget`.
         cost: cost model, or the name of one, such as "dollars:h100,mfu=.4,price=2", see `costs.get`; "table" is the
-            compute of the runs behind a fit, see `costs.from_runs`.
+            compute of the runs behind a fit, see `costs.from_runs`. To reach a response by a law of one variable it is
+            that variable, if nothing is said.
         limits: a mapping such as {"N_max": 70e9, "U": 5e12}, Limits, or a list of both; see `jaxscale.limits`.
         reach_loss: one or many responses to reach at least cost, instead of budgets: at most a loss or an error, at
             least an accuracy.
@@ -85,6 +86,8 @@ def request_of(
     """The arguments of `frontier`, read and checked."""
     read = source_of(source)
     cost = _table_cost(read) if isinstance(cost, str) and cost == "table" else costs.as_cost(cost)
+    if reach_loss is not None and cost is costs.six_nd:
+        cost = _itself(read.law, fixed or {}) or cost
     if (budgets is None) == (reach_loss is None):
         raise InputError("give budgets or reach_loss, one of the two")
     kept, unique = read_limits(limits)
@@ -98,6 +101,20 @@ def request_of(
         else _read_numbers(reach_loss, f"{response.name} to reach", positive=response.domain != "real")
     )
     return Request(read, tuple(targets), goal, cost, kept, unique, held, level, dict(assumed or {}))
+
+
+def _log_itself(log_x: Any) -> Any:
+    return log_x
+
+
+def _itself(law: Law, fixed: Mapping[str, Any]) -> CostModel | None:
+    """The one variable of a law that is free, as what is to be spent least of; None for laws of sizes and tokens."""
+    free = [v for v in law.variables if v.logged and v.name not in fixed]
+    if len(free) != 1 or {"N", "D"} <= {v.name for v in law.variables}:
+        return None
+    (one,) = free
+    unit = one.unit or one.name
+    return CostModel(one.name, _log_itself, unit=unit, meaning=one.meaning, variables=(one.name,), convex=True)
 
 
 def _table_cost(source: Source) -> CostModel:
@@ -257,7 +274,8 @@ def _moved(decision: Decision, answers: Answers, others: Answers, words: str) ->
     if not sound.any():
         return []
     moves = 100 * np.expm1(others.x[sound] - answers.x[sound])
-    spans = (f"{name} by {_span(moves[:, k])}" for k, name in enumerate(decision.variables) if name in ("N", "D"))
+    named = {"N", "D"} & set(decision.variables) or set(decision.variables)
+    spans = (f"{name} by {_span(moves[:, k])}" for k, name in enumerate(decision.variables) if name in named)
     return [f"With an objective matched to the noise ({words}) this plan moves: {', '.join(spans)}."]
 
 

@@ -221,8 +221,14 @@ class Plan(Reporting, Saved):
         """The plan as a table of text."""
         reaching = any(row.reach_loss is not None for row in self.rows)
         banded = any(row.intervals for row in self.rows)
-        shown = {"N": "N", "D": "D", "tokens_per_param": "D/N"}
-        shown |= {"cost": f"cost ({self.unit})"} if reaching else {"loss": self.law.response.name}
+        known = {v.name for v in self.law.variables}
+        shown = {name: name for name in ("N", "D") if name in known}
+        shown |= {"tokens_per_param": "D/N"} if len(shown) == 2 else {}
+        itself = self.cost in known  # the one variable, as what there is to be spent least of
+        cost = self.cost if itself and self.unit == self.cost else f"{self.cost if itself else 'cost'} ({self.unit})"
+        shown |= {"cost": cost} if reaching else {"loss": self.law.response.name}
+        if itself and self.cost in shown:
+            del shown[self.cost]
         unit = self.law.response.unit if reaching else self.unit
         header = [f"{self.target} ({unit})" if unit else self.target]
         for title in shown.values():

@@ -186,3 +186,27 @@ def test_the_tables_own_compute_is_offered_and_planned_with():
     assert not any("table" in note for note in frontier(SimpleNamespace(**{**vars(fit), "runs": as_usual}), 1e22).notes)
     with pytest.raises(InputError, match="brings none"):
         frontier(BESIROGLU, 1e22, cost="table")
+
+
+def test_a_law_of_one_variable_says_how_much_of_it_reaches_a_response():
+    """x = ((L - E) / A)^(-1 / alpha), and its interval by the delta method from the formula's slopes."""
+    law, truth = js.laws.power_law("hours"), {"A": 70.0, "E": 4.0, "alpha": 0.45}
+    errors = {"A": 0.7, "E": 0.05, "alpha": 0.004}
+    plan = frontier(law.at(**truth, standard_errors=errors), reach_loss=[5.0, 10.0])
+
+    def hours(loss: float, A: float, E: float, alpha: float) -> float:
+        return ((loss - E) / A) ** (-1 / alpha)
+
+    for row, loss in zip(plan.rows, (5.0, 10.0), strict=True):
+        best = hours(loss, **truth)
+        assert row.status == "ok" and row.variables["hours"] == pytest.approx(best, rel=1e-8)
+        assert row.cost == pytest.approx(best, rel=1e-8)
+        steps = [np.log(hours(loss, **truth | {k: truth[k] + 1e-4 * s}) / best) / 1e-4 for k, s in errors.items()]
+        half = 1.6448536 * np.sqrt(sum(x**2 for x in steps))
+        assert np.log(np.divide(row.intervals["cost"], best)) == pytest.approx([-half, half], rel=1e-3)
+    printed = str(plan)
+    assert "hours" in printed and "D/N" not in printed
+    (never,) = frontier(law.at(**truth), reach_loss=3.0).rows
+    assert never.status == "infeasible"
+    (held,) = frontier(js.laws.chinchilla.published["besiroglu"], reach_loss=2.2, fixed={"N": 1e10}).rows
+    assert held.cost == pytest.approx(6 * 1e10 * held.D)  # what a size costs is compute, not tokens

@@ -29,6 +29,7 @@ def reading(
     loss_unit: str,
     unit: Sequence[str] | None,
     decimal: str | None = None,
+    best_of: str | None = None,
     **columns: str | None,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """What `read_runs` is called with for some laws: its own options, and the columns of further variables."""
@@ -50,6 +51,8 @@ def reading(
     reading["loss_unit"] = loss_unit
     if factors := numbers(unit, "--unit", "VAR=FACTOR, such as N=1e6"):
         reading["units"] = factors
+    if best_of is not None:
+        reading["best_of"] = by(best_of, "--best-of", "lr,batch")
     if decimal is not None:
         reading["decimal"] = _choice(decimal, "--decimal", (".", ","))
     return reading, others
@@ -172,7 +175,7 @@ def names(text: str) -> tuple[str, ...]:
     return names
 
 
-def by(text: str) -> list[str]:
+def by(text: str, option: str = "--by", such_as: str = "corpus,optimizer") -> list[str]:
     """Columns with commas between them, as in the header of a CSV file: one that has a comma itself is in quotes."""
     try:
         (columns,) = csv.reader([text], skipinitialspace=True)
@@ -180,7 +183,7 @@ def by(text: str) -> list[str]:
         columns = []
     columns = [column.strip() for column in columns]
     if not columns or not all(columns):
-        raise InputError(f"--by takes columns with commas between them (corpus,optimizer), got {quoted(text)}")
+        raise InputError(f"{option} takes columns with commas between them ({such_as}), got {quoted(text)}")
     return columns
 
 

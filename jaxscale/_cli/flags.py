@@ -48,6 +48,9 @@ Checkpoints = Annotated[
     Text,
     option("--checkpoints", "last|all|none", "Of runs with several rows: the last row, all, or rows are runs."),
 ]
+BestOf = Annotated[
+    Text, option("--best-of", "COL[,COL]", "Settings that a sweep is over: keep the lowest of each design.")
+]
 Where = Annotated[Texts, option("--where", "'COL OP VALUE'", "Rows to keep, with < <= > >= == or !=; repeat.")]
 OnBad = Annotated[str, option("--on-bad", "raise|drop", "What to do with rows that cannot be used.")]
 LossUnit = Annotated[

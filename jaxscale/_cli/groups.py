@@ -11,6 +11,7 @@ import typer
 import jaxscale as js
 from jaxscale._cli import arguments
 from jaxscale._cli.flags import (
+    BestOf,
     Budgets,
     Checkpoints,
     ColumnC,
@@ -53,6 +54,7 @@ class TableOptions:
     response: ResponseColumn = None
     run_column: RunColumn = None
     checkpoints: Checkpoints = None
+    best_of: BestOf = None
     where: Where = None
     on_bad: OnBad = "raise"
     loss_unit: LossUnit = "nats"
@@ -78,6 +80,7 @@ class TableOptions:
             response=self.response,
             run=self.run_column,
             checkpoints=self.checkpoints,
+            best_of=self.best_of,
             weights=self.weights,
             loss_se=self.loss_se,
         )

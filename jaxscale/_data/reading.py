@@ -21,6 +21,7 @@ from jaxscale._data.loss_units import loss_unit_of
 from jaxscale._data.notes import duplicate_note, group_notes, number_notes, repeated_rows
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._data.separators import LAYOUT
+from jaxscale._data.sweeps import best_note, designs, lowest_of_each, settings_of, sweep_note
 from jaxscale._data.wording import flag
 
 _NAMED = ("N", "D", "C", "loss")  # in this order before other variables
@@ -34,6 +35,7 @@ def read_fields(
     loss_se: str | None = None,
     run: str | None = None,
     checkpoints: str | None = None,
+    best_of: str | Sequence[str] = (),
     where: str | Iterable[str] = (),
     on_bad: str = "raise",
     loss_unit: str = "nats",
@@ -112,17 +114,28 @@ def read_fields(
         read = read_column(within[name], marks.get(name, "") or POINT)
         return read.values, read.is_text
 
+    swept = settings_of(best_of, list(frame.columns), chosen.columns) if best_of else ()
+    unused = tuple(name for name in unused if name not in swept)
     curves = read_curves(within, unused, variables, look_within, clusters, run, checkpoints)
+    if swept and curves is not None and checkpoints is None:
+        checkpoints = "last"  # what is best is known at the end
     if curves is not None:
         clusters = curves.labels
         if curves.column is not None and run is None:
             kept["run"] = curves.column
             unused = tuple(name for name in unused if name != curves.column)
+    taken = np.arange(len(answer))
+    sweeps = () if swept else tuple(sweep_note(within, unused, variables))
     if curves is not None and checkpoints == "last":
-        ends = last_of_each(curves.labels, curves.progress)
-        variables, answer = {symbol: array[ends] for symbol, array in variables.items()}, answer[ends]
-        weights_read = None if weights_read is None else weights_read[ends]
-        clusters, read_rows = None, read_rows[ends]
+        taken, clusters = last_of_each(curves.labels, curves.progress), None
+    if swept:
+        before, design = len(taken), designs({symbol: array[taken] for symbol, array in variables.items()})
+        taken = taken[lowest_of_each(design, answer[taken])]
+        sweeps = (best_note(swept, before, len(taken)),)
+    variables, answer = {symbol: array[taken] for symbol, array in variables.items()}, answer[taken]
+    weights_read = None if weights_read is None else weights_read[taken]
+    clusters = None if clusters is None else tuple(clusters[i] for i in taken)
+    read_rows = read_rows[taken]
     duplicates = repeated_rows([*variables.values(), answer], read_rows)
     record = RunsRecord(
         columns=kept,
@@ -137,6 +150,7 @@ def read_fields(
         notes=(
             *number_notes({**variables, chosen.response: answer}, read_rows, kept, unit.name, derived.sources),
             *([checkpoint_note(curves, checkpoints)] if curves is not None else []),
+            *sweeps,
             *duplicate_note(duplicates),
             *group_notes(frame, unused),
         ),

@@ -89,6 +89,7 @@ class Runs:
         loss_se: str | None = None,
         run: str | None = None,
         checkpoints: Literal["last", "all", "none"] | None = None,
+        best_of: str | Sequence[str] = (),
         where: str | Iterable[str] = (),
         on_bad: Literal["raise", "drop"] = "raise",
         loss_unit: str = "nats",
@@ -112,6 +113,8 @@ class Runs:
                      for runs of their own. None: a column that names the run of each row is noticed where sizes stay
                      and tokens rise within it, and laws of final losses are then fitted to the last row of each run;
                      with `run` it is "all".
+        best_of      columns of settings that a sweep is over, ["lr", "batch"]: of rows with the same variables the one
+                     with the lowest response is kept; of checkpoints the last are compared
         where        one comparison or several, all of which must hold: "COL OP VALUE" with < <= > >= == !=
         on_bad       "raise": a bad cell is an error; "drop": its row is left out, and the record says so
         loss_unit    "nats"; "bits", times ln 2; "bpb:4.3", bits per byte with 4.3 bytes per token; "perplexity", whose
@@ -146,6 +149,7 @@ class Runs:
             loss_se=loss_se,
             run=run,
             checkpoints=checkpoints,
+            best_of=best_of,
             where=where,
             on_bad=on_bad,
             loss_unit=loss_unit,

@@ -15,6 +15,7 @@ _FLAGS = {
     "decimal": "--decimal",
     "run": "--run-column",
     "loss_se": "--loss-se",
+    "best_of": "--best-of",
     "checkpoints": "--checkpoints",
 }
 

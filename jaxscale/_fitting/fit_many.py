@@ -30,7 +30,7 @@ from jaxscale.laws import Law
 
 _READING = frozenset(
     {"N", "D", "C", "loss", "response", "run", "checkpoints", "loss_se", "where", "on_bad", "loss_unit", "domains"}
-    | {"units", "decimal"}
+    | {"units", "decimal", "best_of"}
 )
 _GROUPS_AT_ONCE = 1024
 

@@ -131,6 +131,19 @@ def test_checkpoints_of_a_log_are_said_and_taken_as_asked(jaxscale, folder):
     assert (status, err) == (2, "error: checkpoints must be one of last, all, none; not 'best'\n")
 
 
+def test_the_best_of_a_sweep_is_fitted_where_asked_for_and_pointed_out_where_not(jaxscale, folder):
+    lines = table_text().splitlines()
+    rates = [(0.001, 1.04), (0.002, 1.0), (0.004, 1.02)]
+    rows = [(*map(float, line.split(",")), lr, worse) for line in lines[1:] for lr, worse in rates]
+    text = "\n".join(f"{N},{D},{loss * worse},{lr}" for N, D, loss, lr, worse in rows)
+    (folder / "sweep.csv").write_text("params,tokens,loss,lr\n" + text)
+    best = jaxscale("fit", "sweep.csv", "--best-of", "lr", "--intervals", "none", "--json")[1]
+    alone = jaxscale("fit", "runs.csv", "--intervals", "none", "--json")[1]
+    assert json.loads(best)["params"] == json.loads(alone)["params"]
+    out = " ".join(jaxscale("fit", "sweep.csv", "--intervals", "none")[1].split())
+    assert "90 rows are 30 designs, each with several settings of 'lr'" in out and "--best-of lr" in out
+
+
 def test_weights_are_said_and_standard_errors_of_the_loss_make_them(jaxscale, folder):
     lines = table_text().splitlines()
     errors = [

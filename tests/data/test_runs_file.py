@@ -126,6 +126,7 @@ def test_printed_forms() -> None:
         "  D        2B to 10B tokens  (column 'tokens', recognised by its name)",
         "  mix      1 to 6  (columns 'x', 'y')",
         "  loss     3 to 3.4 nats per token  (column 'loss', recognised by its name)",
+        "  weights  column 'w'",
         "  C        6 N D",
         "  filter   1 row left out, kept where keep == 1",
         "  dropped  1 row with a bad cell, first row 3: 'loss' not a number",

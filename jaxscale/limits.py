@@ -252,15 +252,25 @@ _WORDS = re.compile(
 )
 
 
+def _days(value: float, devices: float, accelerator: str, mfu: float | None = None, peak: float | None = None) -> Limit:
+    """`days` on devices that somebody named."""
+    return days(value, devices, accelerator, mfu, peak=peak)
+
+
+def _latency(value: float, accelerator: str, bytes_per_param: float = 2, devices: float = 1) -> Limit:
+    """`latency` on devices that somebody named."""
+    return latency(value, accelerator, bytes_per_param, devices)
+
+
 def _serving_price(value: float, accelerator: str, price: float, mfu: float | None = None) -> Limit:
     """`serving_price` at a price that somebody gave."""
     return serving_price(value, accelerator, mfu=mfu, price=price)
 
 
 WORDED: Mapping[str, Callable[..., Limit]] = {
-    "days": days,
+    "days": _days,
     "memory": memory,
-    "latency": latency,
+    "latency": _latency,
     "serving_price": _serving_price,
 }
 
@@ -279,6 +289,8 @@ def _from_words(key: str, text: str) -> Limit:
         value = parse_number(amount) * (1 if unit is None else units[unit])
     except InputError as error:
         raise InputError(f"limit {key}: {error}; or with a unit and more: {_EXAMPLES[key]}") from None
+    if key == "memory" and unit is None and value < 1e6:
+        raise InputError(f"limit memory: {quoted(text)} would be {text} bytes; write it like {_EXAMPLES[key]}")
     words = {name: found[name] for name in ("devices", "accelerator", "mfu") if found[name]}
     words |= {} if precision is None else {"bytes_per_param": _BYTES[precision.lower()]}
     given = [

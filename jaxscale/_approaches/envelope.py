@@ -120,7 +120,7 @@ def envelope(
     if len(curves) < 3:
         raise InputError(
             f"an envelope needs training curves of at least three models, and {len(curves)} have two checkpoints; "
-            'name the column of the run with run="..."'
+            'name the column of the run with run="..." (--run-column COLUMN)'
         )
     every = _Curves.of(curves)
     taken = _take(every, how, count)

@@ -60,7 +60,12 @@ def what_if(
     level: Level = None,
     set_: Annotated[
         Texts,
-        option("--set", "NAME=VALUE", "Change a parameter, limit, price or demand: 0.3, x1.1 or +1sigma; repeat."),
+        option(
+            "--set",
+            "NAME=VALUE",
+            "Change a parameter, the budget, a limit, price or demand: 0.3, x1.1, +1sigma of a parameter, "
+            "'budget=+512 x H100 x 1 week'; repeat.",
+        ),
     ] = None,
     group: Group = None,
     law: OwnLaw = None,

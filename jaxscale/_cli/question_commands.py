@@ -1,10 +1,12 @@
 """Commands that ask a finished fit, or all fits of a table: card, bootstrap, profile, influence, multiverse."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import jaxscale as js
+from jaxscale._base.text import quoted, write_atomic
 from jaxscale._cli import arguments, printing
 from jaxscale._cli.flags import (
     CostName,
@@ -19,21 +21,33 @@ from jaxscale._cli.flags import (
     option,
 )
 from jaxscale._cli.groups import QuantityOptions, TableOptions
+from jaxscale._cli.process import say
 
 
 def card(
-    source: FittedFile, *, group: Group = None, law: OwnLaw = None, output: Output = None, as_json: Json = False
+    source: FittedFile,
+    *,
+    group: Group = None,
+    law: OwnLaw = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write Markdown to FILE.md, or JSON.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
     """Write down what a reader needs to repeat and to judge a fit.
 
-    As Markdown; -o and --json give plain data.
+    As Markdown, for a repository or an appendix.
     """
     arguments.check_output(output, source)
     made = arguments.fitted(source, law, group).card()
-    if output is None and not as_json:
+    if output is not None and output.suffix.lower() in (".md", ".markdown"):
+        write_atomic(output, made.to_markdown())
+        say(f"wrote {quoted(output)}")
+        output = None
+    elif output is None and not as_json:
         print(made.to_markdown(), end="")
-        return
-    printing.deliver(made, output, as_json)
+    if output is not None or as_json:
+        printing.deliver(made, output, as_json)
 
 
 def bootstrap(

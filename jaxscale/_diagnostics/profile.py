@@ -90,8 +90,9 @@ def profile(
 
     Args:
         result: the fit.
-        quantity: a parameter's name; with `budget` one of N, D, loss, tokens_per_param of the best run; or a function
-            of the parameters by name in natural units, in pure JAX: lambda p: p["beta"] / (p["alpha"] + p["beta"]).
+        quantity: a parameter's name; with `budget` one of N (the default), D, loss, tokens_per_param of the best run;
+            or a function of the parameters by name in natural units, in pure JAX: lambda p: p["beta"] / (p["alpha"] +
+            p["beta"]).
         budget: in the unit of `cost`, or in words, see `costs.budget`.
         cost: cost model of the budget, or its name.
         at: variables of one run, {"N": 70e9, "D": 1.4e12}: the quantity is its response.
@@ -102,7 +103,8 @@ def profile(
         InputError: the quantity is none, the runs are missing, or they leave no degrees of freedom.
     """
     level = result.level if level is None else check_level(level)
-    asked = make_derived(result.law, quantity, budget=budget, cost=costs.as_cost(cost), at=at)
+    wanted = "N" if quantity is None and budget is not None else quantity
+    asked = make_derived(result.law, wanted, budget=budget, cost=costs.as_cost(cost), at=at)
     runs = runs_of(result, runs)
     problem = problem_of(result, runs)
     with jax.enable_x64(True):
@@ -122,7 +124,9 @@ def profile(
                 f"These runs do not bound {asked.name} {side}: the objective rises too little all the way to {far}."
             )
     if curve.lowest < curve.start * (1 - 1e-9):
-        notes.append("A lower objective than that of the fit was met on the way; fit again with starts='paper'.")
+        notes.append(
+            "A lower objective than that of the fit was met on the way; fit again with starts='paper' (--starts paper)."
+        )
     if runs.clusters is not None:
         notes.append("Rows of one independent run were counted as if they were independent.")
     if linear.freedom < 10:

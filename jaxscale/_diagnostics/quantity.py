@@ -92,11 +92,18 @@ def make_derived(
         unit = _PLANNED[wanted] or law.response.unit
         name = f"best {wanted} for {format_number(amount, 3, suffixes=False)} {cost.unit}"
         return Derived(name, unit, True, wanted in "ND", _planned(law, cost, wanted), np.array([np.log(amount)]))
+    if wanted is None:
+        raise InputError(
+            f"name a quantity: a parameter ({', '.join(law.parameter_names)}), N, D, loss or tokens_per_param at a "
+            "budget (--budget), or the variables of one run (at=, --at)"
+        )
     wanted = str(wanted)
     try:
         k = law.index(wanted)
     except InputError as error:
-        more = "N, D and loss want a budget, loss of one run wants at={'N': ..., 'D': ...}"
+        more = (
+            "N, D and loss want a budget (--budget), loss of one run wants at={'N': ..., 'D': ...} (--at N=...,D=...)"
+        )
         raise InputError(f"{error}. {more}") from None
     parameter = law.parameters[k]
     if parameter.transform == "logit":
@@ -152,8 +159,8 @@ def _response(law: Law, wanted: str | None, at: Mapping[str, float]) -> Derived:
     names = [v.name for v in law.variables]
     if wanted not in (None, law.response.name) or set(at) != set(names):
         raise InputError(
-            f"at= gives the {law.response.name} of one run and wants {', '.join(names)}; "
-            f"got {quoted(wanted)} and {', '.join(at) or 'nothing'}"
+            f"at= (--at) gives the {law.response.name} of one run and wants {', '.join(names)}; "
+            f"got {', '.join(at) or 'nothing'}" + ("" if wanted is None else f" and {quoted(wanted)}")
         )
     values = [parse_number(x) if isinstance(x, str) else float(x) for x in (at[n] for n in names)]
     for v, x in zip(law.variables, values, strict=True):

@@ -89,12 +89,15 @@ def _check_honest(kind: Kind, result: FitResult, problem: Problem) -> None:
     if kind == "bayesian" and not far_below:
         raise InputError(
             f"Bayesian weights give intervals that cover 76 to 86 % instead of 90 where {where}; use kind='pairs' or "
-            "'wild'"
+            "'wild' (--kind)"
         )
     if kind == "wild" and far_below:
         raise InputError(
-            f"the wild bootstrap gives intervals that cover 60 to 88 % instead of 90 where {where}; use kind='pairs', "
-            "or fit by Huber('matched'), StudentT() or SquaredError()"
+            f"the wild bootstrap gives intervals that cover 60 to 88 % instead of 90 where {where}; use kind='pairs' "
+            "(--kind pairs), or fit by Huber('matched'), StudentT() or SquaredError() (--delta matched, --objective "
+            "student or squared)"
         )
     if kind == "wild" and result.objective.overestimate != 1:
-        raise InputError("residuals cannot change signs where overestimates count more; use kind='pairs'")
+        raise InputError(
+            "residuals cannot change signs where overestimates count more; use kind='pairs' (--kind pairs)"
+        )

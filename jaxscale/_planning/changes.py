@@ -74,7 +74,11 @@ def with_value(plan: Plan, request: Request, name: str, value: Any) -> Request:
         return replace(request, source=source.moved(name, theta))
     if name == ("budget" if request.goal == "loss" else "reach_loss"):
         read = partial(costs.budget, cost=request.cost) if name == "budget" else parse_number
-        targets = [_new(name, value, target, read) for target in request.targets]
+        sign = {"+": 1.0, "-": -1.0}.get(value.strip()[:1]) if isinstance(value, str) and name == "budget" else None
+        if sign is not None and not _SIGMAS.fullmatch(value.strip()):  # so much more or less
+            targets = [target + sign * read(value.strip()[1:]) for target in request.targets]
+        else:
+            targets = [_new(name, value, target, read) for target in request.targets]
         return rebuilt(request, **{"budgets" if name == "budget" else name: targets})
     old = plan.assumptions.get(name)
     if old is None:

@@ -51,7 +51,7 @@ def test_limits_bind_and_have_prices(jaxscale):
 
 def test_budgets_and_costs_in_words_are_those_of_python(jaxscale):
     asked = ("--budget", "512 x H100 x 45 days", "--cost", "dollars:h100,mfu=.4,price=2")
-    status, out, _ = jaxscale("what-if", NAMED, *asked, "--set", "budget=512 x H100 x 52 days", "--json")
+    status, out, _ = jaxscale("what-if", NAMED, *asked, "--set", "budget=+512 x H100 x 1 week", "--json")
     (row,) = json.loads(out)["rows"]
     cost = js.costs.six_nd.dollars("h100", mfu=0.4, price=2)
     before, after = js.frontier(js.laws.instance(NAMED), [512 * 45 * 48, 512 * 52 * 48], cost=cost).rows

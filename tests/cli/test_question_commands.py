@@ -28,6 +28,8 @@ def test_card_prints_markdown_and_writes_data(jaxscale, fitted, folder):
     status, out, _ = jaxscale("card", file, "-o", "card.json", "--json")
     assert (status, json.loads(out)) == (0, expected.to_dict())
     assert json.loads((folder / "card.json").read_text()) == json.loads(out)
+    assert jaxscale("card", file, "-o", "card.md") == (0, "", "wrote 'card.md'\n")
+    assert (folder / "card.md").read_text() == expected.to_markdown()
 
 
 def test_profile_and_influence_pass_every_choice_on(jaxscale, fitted, monkeypatch):
@@ -105,7 +107,9 @@ def test_multiverse(jaxscale):
     [
         (("card", "chinchilla:besiroglu"), "is no fit, and this needs its runs"),
         (("profile", "missing.json", "alpha"), "'missing.json' is not a file that exists"),
-        (("profile", "FILE", "gamma"), "gamma"),
+        (("profile", "FILE", "gamma"), "no parameter 'gamma'"),
+        (("profile", "FILE"), "name a quantity: a parameter (A, B, E, alpha, beta), N, D, loss"),
+        (("bootstrap", "FILE", "--kind", "wild"), "--kind pairs"),
         (("profile", "FILE", "N", "--budget", "$2M"), "--budget: '$2M' is in dollars"),
         (("profile", "FILE", "alpha", "--level", "most"), "--level: 'most' is not a number"),
         (("influence", "FILE", "--together", "0"), "--together takes a whole number from 1 on"),

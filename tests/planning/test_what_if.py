@@ -58,6 +58,15 @@ def test_a_cost_that_stays_differs_by_nothing(plan):
     assert repr(change).startswith("<WhatIf chinchilla, changed 'beta': <Plan chinchilla, 2 rows: N ")
 
 
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [("+1e23", 1.1e24), ("-1e23", 9e23), ("x1.1", 1.1e24), ("100 PF-days", 8.64e21), ("+100 PF-days", 1.00864e24)],
+)
+def test_a_budget_of_so_much_more(text, after):
+    change = what_if(frontier(BESIROGLU, 1e24), set={"budget": text})
+    assert change.rows[0][1].budget == pytest.approx(after, rel=1e-12)
+
+
 def test_another_source():
     plan = frontier(BESIROGLU, 1e24)
     other = chinchilla.published["hoffmann_tex"]

@@ -192,7 +192,7 @@ def _kept(
                 continue
             if (kept := unframed(cells, layout, count == 1)) is None:
                 continue
-            if count and wide and used(kept) == 1 and kept[0].lstrip().startswith("#"):
+            if wide and kept and kept[0][:1] in "# " and kept[0].lstrip().startswith("#") and used(kept) == 1:
                 comments.append(line)
                 continue
             count, wide = count + 1, wide or used(kept) > 1

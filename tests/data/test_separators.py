@@ -46,6 +46,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
         ("Sweep of May\n\na;b\n1,5;2\n", [["1,5", "2"]], "separated by semicolons, 1 title line above the header"),
         ("Sweep\na\tb\n1\t2\n", [["1", "2"]], "1 title line above the header"),
         ("a,b\n# x\n1,2\n# y\n", [["1", "2"]], "2 comment lines between the rows left out"),
+        (
+            "| a | b |\n|---|---|\n| 1 | 2 |\n# x\n",
+            [["1", "2"]],
+            "a Markdown table, 1 comment line between the rows left out",
+        ),
         ("a,b\n# 1,2\n3,4\n", [["# 1", "2"], ["3", "4"]], ""),
         ("a\n# x\n1\n", [["# x"], ["1"]], ""),
         ("A,,B\na,b,c\n1,2,3\n", [["1", "2", "3"]], "2 header rows"),

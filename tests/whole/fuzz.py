@@ -112,12 +112,20 @@ def text(rng: np.random.Generator, table: dict[str, list[Any]], form: str) -> by
     return data[: rng.integers(len(data) + 1)] if rng.random() < 0.05 else data
 
 
+def formula(rng: np.random.Generator, names: tuple[str, ...]) -> str:
+    """A formula of columns, or what a slip makes of it."""
+    parts = [pick(rng, (*names, "6", "1e9", "2B", "(", ")", "ln(", "-", "'")) for _ in range(int(rng.integers(1, 5)))]
+    return pick(rng, ("*", "/", "+", " - ", "^", "**", "")).join(map(str, parts))
+
+
 def options(rng: np.random.Generator, table: dict[str, list[Any]]) -> dict[str, Any]:
     """What a caller says about the columns, sensible or not."""
     names, given = (*table, *NAMES), {}
     for key in ("N", "D", "C", "loss", "response", "weights", "run", "E", "U"):
         if rng.random() < 0.04:
             given[key] = pick(rng, names)
+        elif rng.random() < 0.02:
+            given[key] = formula(rng, names)
     if rng.random() < 0.1:
         given[pick(rng, ("x", "E", "vector"))] = [pick(rng, names), pick(rng, names)]
     if rng.random() < 0.2:
@@ -127,7 +135,9 @@ def options(rng: np.random.Generator, table: dict[str, list[Any]]) -> dict[str, 
     if rng.random() < 0.3:
         given["on_bad"] = pick(rng, ("drop",) * 12 + ("raise", "ignore"))
     if rng.random() < 0.05:
-        given["loss_unit"] = pick(rng, ("bits", "nats", "hartleys"))
+        given["loss_unit"] = pick(rng, ("bits", "nats", "ppl", "accuracy", "error", "bpb", "bpb:4", "hartleys"))
+    if rng.random() < 0.05:
+        given["decimal"] = pick(rng, (".", ",", ";"))
     if rng.random() < 0.05:
         given["domains"] = {pick(rng, ("response", "N", "x")): pick(rng, ("real", "unit", "count", "positive", "odd"))}
     return given
@@ -286,7 +296,7 @@ def of_fit_files(rng: np.random.Generator) -> Iterator[str]:
 COMMANDS = ("fit", "fit", "fit", "predict", "frontier", "what-if", "laws", "models", "compare", "", "nothing")
 FLAGS = (
     "--law", "-N", "-D", "-C", "--loss", "--col", "--response", "--by", "--run-column", "--where", "--on-bad",
-    "--checkpoints", "--loss-unit", "--unit",
+    "--checkpoints", "--loss-unit", "--unit", "--decimal",
     "--objective", "--delta", "--weights", "--starts", "--intervals", "--level", "--bootstrap", "--fix", "--tie",
     "--seed",
     "--strict", "--json", "--budget", "--reach-loss", "--cost", "--inference-tokens", "--limit", "--max-tokens",

@@ -6,7 +6,7 @@ from typing import Literal
 from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._data.notes import POSSIBLE_GROUPS
 from jaxscale._trust.evidence import Evidence
-from jaxscale._trust.judge_checkpoints import checkpoint_checks
+from jaxscale._trust.judge_checkpoints import checkpoint_checks, drift_checks
 from jaxscale._trust.judge_design import design_checks, too_few_runs, weight_checks
 from jaxscale._trust.judge_optimum import at_bounds, gradient_not_zero, optimum_checks, starts_disagree
 from jaxscale._trust.judge_parameters import conditioning_checks, decision_checks, prior_checks
@@ -51,6 +51,7 @@ _CHECKS: tuple[tuple[Scope, Callable[[Evidence], Iterator[Reason]]], ...] = (
     ("each", decision_checks),
     ("each", residual_checks),
     ("each", checkpoint_checks),
+    ("each", drift_checks),
     ("each", prior_checks),
     ("each", _table),
 )

@@ -20,6 +20,9 @@ FEWEST_IN_A_LOG = 6  # rows in even steps that are pointed out whatever their er
 TOO_NARROW = 1.25, 1.5
 STANDARD_ERRORS = 3.0, 4.0
 MORE_THAN_NEIGHBOURS = 0.2
+# Runs; t and size (of the log response) of a drift, and how many times it exceeds the scatter of whole runs, which
+# bends the law along all of them alike.
+FEWEST_DRIFTING, DRIFT_T, DRIFT_SIZE, DRIFT_IN_RUNS = 6, 5.0, 2e-3, 1.5
 NEGLIGIBLE, NOTHING = 1e-3, 1e-6  # residuals of logs below which no dependence matters, and that are rounding
 
 
@@ -67,6 +70,34 @@ def _told_apart(variables: dict[str, np.ndarray]) -> Iterator[tuple[Curves, bool
 def _of_one_size(curves: Curves, variables: dict[str, np.ndarray]) -> bool:
     """Whether runs have, in the mean, another of their size."""
     return len(np.unique(variables.get("N", np.zeros(1)))) <= 0.5 * curves.runs
+
+
+def drift_checks(e: Evidence) -> Iterator[Reason]:
+    """Whether errors drift along the runs that rows are named for, as where the learning rate falls to the end of each:
+    Student's t of the slopes against log D of all runs that are long enough."""
+    labels, D = e.runs.clusters, e.runs.variables.get("D")
+    if labels is None or D is None or D.ndim != 1 or e.problem.law.along_runs or e.problem.task.space != "log":
+        return
+    used = e.at.used
+    above, names, log_d = -e.at.residuals[used], np.array(labels)[used], np.log(D[used])
+    falls, means = [], []
+    for name in np.unique(names):
+        mine = names == name
+        x = log_d[mine] - log_d[mine].mean()
+        if mine.sum() >= FEWEST_ROWS and np.ptp(x) > 0:
+            falls.append(float(x @ above[mine] / (x @ x) * np.ptp(x)))
+            means.append(float(above[mine].mean()))
+    if len(falls) < FEWEST_DRIFTING or not np.std(falls) > 0:
+        return
+    mean, t = float(np.mean(falls)), float(np.mean(falls) / np.std(falls, ddof=1) * math.sqrt(len(falls)))
+    if abs(t) > DRIFT_T and abs(mean) > max(DRIFT_SIZE, DRIFT_IN_RUNS * float(np.std(means))):
+        yield Reason(
+            CHECKPOINTS,
+            "warning",
+            f"errors drift along runs: from its first to its last row a run {'falls' if mean < 0 else 'rises'} "
+            f"{100 * abs(mean):.2g} % more than the law says (t = {t:.0f}), as where the learning rate falls to the "
+            f"end of each; laws of final losses take the last of each run, {spelt('checkpoints', 'last')}",
+        )
 
 
 class _Series(NamedTuple):

@@ -369,6 +369,18 @@ def test_named_runs_and_laws_along_runs_are_not_suspected():
     assert "checkpoints" not in js.fit(along, runs, intervals=None).verdict.codes
 
 
+@pytest.mark.parametrize(("annealed", "drifts"), [(0.0, False), (0.03, True)])
+def test_named_runs_whose_rate_falls_to_the_end_are_found_to_drift(annealed, drifts):
+    """Losses before the end lie above the law by up to 3 %; without that, errors of runs alone are no drift."""
+    for seed in range(3):
+        runs = in_series(shared=0.006, own=0.001, series=3, rows=10, seed=seed)
+        loss = runs.response * np.exp(annealed * (1 - np.tile(np.arange(1, 11) / 10, 18)))
+        named = js.Runs(runs.variables, loss, clusters=tuple(f"{k}" for k in np.arange(180) // 10))
+        reasons = [r for r in fitted(named).verdict.reasons if "drift along runs" in r.text]
+        assert [(r.code, r.severity) for r in reasons] == [("checkpoints", "warning")] * drifts
+        assert all("a run falls" in r.text and "--checkpoints last" in r.text for r in reasons)
+
+
 # --- Weights ---
 
 

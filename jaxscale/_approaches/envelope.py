@@ -57,8 +57,8 @@ class Envelope(Reporting):
         """One line: the exponent and how far it moves with how the envelope is taken, or why there is none."""
         if self.N.count < 2:
             return (
-                f"NO EXPONENT: {plural(self.curves_used, 'model')} is lowest where smaller and larger ones can be "
-                f"compared with; it takes {FEWEST_ON_IT}"
+                f"NO EXPONENT: {plural(self.curves_used, 'model')} {'is' if self.curves_used == 1 else 'are'} lowest "
+                f"where smaller and larger ones can be compared with; it takes {FEWEST_ON_IT}"
             )
         low, high = self.sensitivity.exponent.min(), self.sensitivity.exponent.max()
         ends = words(self.N.interval, "{:.4f}".format)

@@ -1,5 +1,6 @@
 """Commands about best sizes without a law, or beside one: approaches, isoflop, envelope."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import jaxscale as js
@@ -97,7 +98,7 @@ def envelope(
     """
     arguments.check_output(output, runs)
     asked: dict[str, Any] = resampling.options() | {"how": how, "count": arguments.count(count, "--count", 1)}
-    checked = table.read(runs)
+    checked = replace(table, checkpoints=table.checkpoints or "all").read(runs)  # what it is about
     with printing.progress("resampling"):
         found = js.envelope(checked, **asked)
     printing.deliver(found, output, as_json)

@@ -28,10 +28,11 @@ def test_isoflop(jaxscale, sweep):
 def test_envelope(jaxscale, folder):
     tokens = [1e9 * 2**k for k in range(8)]
     rows = [f"{n},{d},{1.8 + 480 * n**-0.35 + 2000 * d**-0.37},r{n:g}" for n in (1e7, 3e7, 1e8, 3e8) for d in tokens]
-    (folder / "curves.csv").write_text("\n".join(["params,tokens,loss,id", *rows]))
-    status, out, _ = jaxscale("envelope", "curves.csv", "--run-column", "id", "--how", "hull", "--draws", "0", "--json")
+    (folder / "curves.csv").write_text("\n".join(["params,tokens,loss,run", *rows]))
+    status, out, err = jaxscale("envelope", "curves.csv", "--how", "hull", "--draws", "0", "--json")
     found = json.loads(out)
-    expected = js.envelope(js.read_runs("curves.csv", run="id"), how="hull", draws=0)
+    assert err == ""  # the run is found by its name, and every row is taken: no word of last rows
+    expected = js.envelope(js.read_runs("curves.csv", run="run"), how="hull", draws=0)
     assert (status, found["verdict"], found["curves"]) == (0, expected.verdict, 4)
     assert [row["N"] for row in found["rows"]] == expected.to_frame()["N"].tolist()
 

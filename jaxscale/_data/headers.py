@@ -46,7 +46,9 @@ def header_in(records: Sequence[Sequence[str]], shown: str) -> Header:
     said = [f"{plural(titles, 'title line')} above the header"] if titles else []
     rest = [[cell.strip() for cell in record] for record in records[top:]]
     names, rows = rest[0], 1
-    if (joined := _several(rest)) is not None:
+    if _is_pivot(rest):
+        names, rows = [f"{rest[0][0]} \\ {rest[0][1]}", *rest[1][1:]], 2
+    elif (joined := _several(rest)) is not None:
         names, rows = joined
         said.append(f"{rows} header rows")
     elif _is_units(rest):
@@ -111,6 +113,14 @@ def _is_title(record: Sequence[str], below: Sequence[str]) -> bool:
     """Whether a row has one cell, the first, and names more than one column below it."""
     alone = used(record) == 1 and not is_number(record[0])
     return alone and sum(1 for cell in below if cell.strip()) > 1 and not any(map(_holds_number, below))
+
+
+def _is_pivot(records: list[list[str]]) -> bool:
+    """Whether the first row names what is down and what is across, and the second has the numbers across."""
+    if len(records) < 3 or used(records[0]) != 2 or not records[0][0]:
+        return False
+    first, *across = records[1][: used(records[1])] or [""]
+    return not first and len(across) > 1 and all(map(_holds_number, across))
 
 
 def _is_units(records: list[list[str]]) -> bool:

@@ -43,6 +43,14 @@ def test_a_pivot_that_says_what_it_is_gives_the_same_runs(said: tuple[str, str],
     assert "its cells taken for the loss" in runs.record.conventions["layout"]
 
 
+def test_a_pivot_with_a_row_of_its_own_for_what_is_across() -> None:
+    """As spreadsheets write it: the names in the first row, the numbers across in the second."""
+    text = pivot("")
+    assert read_runs(io.StringIO(f"params,tokens,,\n{text}")).sha256 == long().sha256
+    with pytest.raises(InputError, match="is a pivot"):
+        read_runs(io.StringIO(f"model,lr,,\n{text}"))
+
+
 def test_empty_cells_of_a_pivot_are_left_out_and_counted() -> None:
     runs = read_runs(io.StringIO(pivot("params \\ tokens").replace("4.000", "")))
     assert runs.count == 5

@@ -13,6 +13,7 @@ from jaxscale._allocation.allocate import conditions, optimum
 from jaxscale._allocation.batches import batched, each
 from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK, Solution, correct, solve_constrained
 from jaxscale._allocation.decision import Decision
+from jaxscale._allocation.scan import BETTER, can_be_scanned, look_elsewhere
 
 _LARGEST_IMBALANCE, _LARGEST_VIOLATION = 1e-9, 1e-10  # an answer is certified below both
 _STRICT_RHO = 1e4
@@ -74,14 +75,35 @@ def _optimum(decision: Decision, _: tuple, given: Array) -> tuple[Any, ...]:
 
 def solve_many(decision: Decision, givens: np.ndarray) -> Answers:
     """The answer to every problem, (b, k) of what is given; a problem that fails gets further chances of its own."""
+    if not decision.convex:
+        answers = _solve_plain(decision, givens) if decision.plain else _solve_afresh(decision, givens)
+        return _or_elsewhere(decision, givens, answers) if can_be_scanned(decision) else answers
     if decision.plain:
         return _solve_plain(decision, givens)
-    if not decision.convex:
-        return _solve_afresh(decision, givens)
     # A certificate is proof enough where there is but one optimum, and most problems need no interior point for it.
     answers = _answers(batched(_correct, decision, [givens.T]))
     left = np.flatnonzero(answers.status != OK)
     return _better(answers, left, _solve_afresh(decision, givens[left]), also_bad=True) if left.size else answers
+
+
+def _or_elsewhere(decision: Decision, givens: np.ndarray, answers: Answers) -> Answers:
+    """The answers, or others from the best point of the budget where that is better and leads further down."""
+    usable = np.isin(answers.status, (OK, FLAT))
+    which, reached, found = look_elsewhere(decision, givens, np.where(usable, answers.value, np.inf))
+    if found is None:
+        return answers
+    others = _answers(found)
+    starts = 1 if decision.plain else 4
+    others = replace(others, agreement=np.full(len(which), 1 / (starts + 1)))
+    if answers.corner is not None:
+        others = replace(others, corner=np.zeros(len(which), bool))
+    better = np.isin(others.status, (OK, FLAT)) & (others.value <= reached + BETTER)
+    answers = _better(answers, which[better], others[better])
+    # What is known not to be the best is no answer, also where the way down from the better point ends in a corner.
+    lost = which[~better]
+    status = answers.status.copy()
+    status[lost] = FAILED
+    return replace(answers, status=status)
 
 
 def _solve_afresh(decision: Decision, givens: np.ndarray) -> Answers:

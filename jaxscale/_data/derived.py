@@ -39,10 +39,10 @@ def derive(frame: pd.DataFrame, given: Sequence[Any], rows: np.ndarray, marks: M
     """The table with a column for each of `given` that is no column but a formula of some. Cells that give no number
     hold text which says why. Raises InputError."""
     columns = list(frame.columns)
-    texts = [name for one in given for name in ((one,) if isinstance(one, str) else one if one else ())]
+    names = [name for one in given for name in (one if isinstance(one, list | tuple) else (one,))]
     formulas = [
         parse(text, columns)
-        for text in dict.fromkeys(map(str, texts))
+        for text in dict.fromkeys(name for name in names if isinstance(name, str))
         if text not in columns and looks_like_one(text, columns)
     ]
     if not formulas:

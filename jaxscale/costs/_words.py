@@ -25,7 +25,8 @@ _CLUSTER = re.compile(
 )
 _DEVICE_HOURS = re.compile(rf"(?P<number>[^\s$]+)\s*(?:{_DEVICE}[- ])?{_TIME}{_SHARE}", re.IGNORECASE)
 _FLOPS = re.compile(
-    r"(?P<number>[^\s$]+?)\s*(?P<prefix>[gtpezy]?)F(?:LOPs?)?(?:(?:/s)?[- ](?P<time>hour|day|year)s?)?", re.IGNORECASE
+    r"(?P<number>[^\s$]*[0-9][^\s$]*?)\s*(?P<prefix>[gtpezy]?)F(?:LOPs?)?(?:(?:/s)?[- ](?P<time>hour|day|year)s?)?",
+    re.IGNORECASE,
 )
 _MONEY = re.compile(r"(?:\$|USD)\s*(?P<a>\S.*)|(?P<b>\S+)\s*(?:\$|dollars?|USD)", re.IGNORECASE)
 _ENERGY = re.compile(r"(?P<number>\S+?)\s*(?P<prefix>[kMG])Wh", re.IGNORECASE)

@@ -6,12 +6,12 @@ from itertools import combinations
 
 from jaxscale._approaches.envelope import Envelope
 from jaxscale._approaches.isoflop import MISFIT, IsoFlop
-from jaxscale._approaches.law_fit import compute_ratios
 from jaxscale._approaches.side_by_side import Approach, Difference, flops
 from jaxscale._approaches.trend import Interval
 from jaxscale._base.text import format_number
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.result import FitResult
+from jaxscale.costs import compute_ratios
 
 _TELLING_SHARE, _TELLING_EXPONENT = 0.01, 0.002  # biases below are not worth a sentence
 _CENTRED = 1.5  # sizes whose middle is within this factor of the optimum count as centred

@@ -18,9 +18,8 @@ from jaxscale._data.runs import Runs
 from jaxscale._fitting.fit import fit
 from jaxscale._fitting.result import FitResult
 from jaxscale._planning.frontier import frontier
+from jaxscale.costs import compute_ratios
 from jaxscale.laws import chinchilla
-
-_SIX_ND = 0.02  # by how much log compute may differ from that of 6 N D
 
 
 def fit_law(runs: Runs, sampling: Mapping[str, Any], progress: Progress | None) -> tuple[FitResult | None, str]:
@@ -81,10 +80,3 @@ def with_bias(row: Approach, runs: Runs, fitted: FitResult, best: Approach, budg
     furthest = max(budgets)
     truth = best.D[budgets.index(furthest)][0]
     return replace(row, bias_a=record.N.exponent - best.a, bias_D=record.D.at(furthest)[0] / truth - 1)
-
-
-def compute_ratios(runs: Runs) -> Interval | None:
-    """Smallest and largest ratio of the table's compute to 6 N D; None where it is 6 N D."""
-    ratios = runs.variable("C") / (6 * runs.variable("N") * runs.variable("D"))
-    low, high = float(ratios.min()), float(ratios.max())
-    return None if max(abs(math.log(low)), abs(math.log(high))) <= _SIX_ND else (low, high)

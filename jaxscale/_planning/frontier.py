@@ -28,7 +28,6 @@ from jaxscale.limits import read_limits
 
 _STATUS: dict[int, Status] = {OK: "ok", INFEASIBLE: "infeasible", FAILED: "failed", FLAT: "flat"}
 _NO_TOKENS = 1e-300  # served: so few that they cost nothing
-_AS_SIX_ND = 0.02  # by how much log compute may differ from that of 6 N D
 _FLAT_CURVATURE = 1e-10  # of the log loss, in logs of the variables; below it rounding moves the optimum by 0.1 %
 
 
@@ -132,11 +131,10 @@ def _other_compute(source: Source, cost: CostModel) -> list[str]:
     runs = getattr(source.record, "runs", None)
     if runs is None or cost.name != "six_nd" or costs.table_relation(runs) is None:
         return []
-    ratio = runs.variables["C"] / (6 * runs.variables["N"] * runs.variables["D"])
-    low, high = float(ratio.min()), float(ratio.max())
-    if max(abs(math.log(low)), abs(math.log(high))) <= _AS_SIX_ND:
+    ratios = costs.compute_ratios(runs)
+    if ratios is None:
         return []
-    times = " to ".join(dict.fromkeys(format_number(x, 3) for x in (low, high)))
+    times = " to ".join(dict.fromkeys(format_number(x, 3) for x in ratios))
     return [
         f"The compute in the table of runs is {times} times 6 N D, which this plan spends; to plan by the table's own, "
         'say --cost table (cost="table").'

@@ -44,7 +44,7 @@ from jaxscale.costs._formulas import (
     part_of,
     priced,
 )
-from jaxscale.costs._table import Relation, relation
+from jaxscale.costs._table import SAME_COMPUTE, Relation, relation
 from jaxscale.costs._words import call, spent
 from jaxscale.laws._math import floating
 
@@ -441,6 +441,13 @@ def table_relation(runs: Any) -> Relation | None:
     return relation(*(np.log(runs.variables[v]) for v in ("N", "D", "C")))
 
 
+def compute_ratios(runs: Any) -> tuple[float, float] | None:
+    """Smallest and largest ratio of the compute of a table's runs to 6 N D; None where it is 6 N D."""
+    ratios = runs.variable("C") / (6 * runs.variable("N") * runs.variable("D"))
+    low, high = float(ratios.min()), float(ratios.max())
+    return None if max(abs(math.log(low)), abs(math.log(high))) <= SAME_COMPUTE else (low, high)
+
+
 def from_runs(runs: Any) -> CostModel:
     """The compute of a table's own column as a cost, k N^a D^b fitted to its runs by least squares in logs.
 
@@ -485,6 +492,7 @@ __all__ = [
     "CostModel",
     "Shape",
     "budget",
+    "compute_ratios",
     "deepseek",
     "from_runs",
     "get",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_SAME = 0.02  # logs of C / (N D) that differ by less are one convention
+SAME_COMPUTE = 0.02  # logs of C / (N D) that differ by less are one convention, and so is C from 6 N D
 
 
 class Relation(NamedTuple):
@@ -23,7 +23,7 @@ def relation(log_n: np.ndarray, log_d: np.ndarray, log_c: np.ndarray) -> Relatio
     Where C is one multiple of N D, a = b = 1 just so.
     """
     ratio = log_c - log_n - log_d
-    if np.ptp(ratio) < _SAME:
+    if np.ptp(ratio) < SAME_COMPUTE:
         return Relation(float(np.median(ratio)), 1.0, 1.0, float(np.ptp(ratio)))
     columns = np.stack([np.ones_like(log_n), log_n - log_n.mean(), log_d - log_d.mean()], axis=1)
     found, _, rank, sizes = np.linalg.lstsq(columns, log_c, rcond=None)

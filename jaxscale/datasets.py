@@ -39,9 +39,9 @@ class Dataset:
     repository: str
     revision: str
     licence: str
-    columns: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Any] = field(default_factory=dict, hash=False)
     group: str | None = None
-    choices: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict, hash=False)
     best: tuple[str, ...] = ()
 
 

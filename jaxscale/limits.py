@@ -22,6 +22,7 @@ import jax.numpy as jnp
 
 from jaxscale import reference
 from jaxscale._base.errors import InputError
+from jaxscale._base.pickling import HoldsFunction
 from jaxscale._base.text import parse_number, quoted
 from jaxscale.costs import CostModel, check_positive, inference, six_nd
 from jaxscale.costs._words import call
@@ -30,7 +31,7 @@ UNIQUE_TOKENS = "U"
 
 
 @dataclass(frozen=True, eq=False)
-class Limit:
+class Limit(HoldsFunction):
     """One thing a plan must keep to: `function(...) <= 0`, pure JAX, for one plan.
 
     Arguments are found by name: `N` is a variable in natural units and `log_N` its logarithm, and so with every number

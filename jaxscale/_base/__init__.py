@@ -2,5 +2,6 @@
 
 Read `errors`, `text` (numbers and names in sentences), `report` (what a record prints), `verdict`, `files` (checked
 plain JSON, and the names of its formats), `validation`, `robust` (scales that bad runs do not move), `devices` (who
-shares the work), `programs` (compiled ones, and how many are kept), `version`.
+shares the work), `programs` (compiled ones, and how many are kept), `pickling` (of records that hold a
+user's function), `version`.
 """

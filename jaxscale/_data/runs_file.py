@@ -19,15 +19,18 @@ class RunsRecord:
     """How a table became `Runs`. Row numbers count the data rows of the source from 1, without the header."""
 
     count: int = 0
-    columns: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)  # symbol: source column(s)
+    columns: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, hash=False)  # symbol: source column(s)
     guessed: tuple[str, ...] = ()  # symbols whose column was recognised by its name
-    conventions: Mapping[str, str] = field(default_factory=dict)  # {"D": "C / (6 N)", "subset": "51 of 54 runs"}
+    # {"D": "C / (6 N)", "subset": "51 of 54 runs"}
+    conventions: Mapping[str, str] = field(default_factory=dict, hash=False)
     dropped: tuple[DroppedRow, ...] = ()
     filters: tuple[str, ...] = ()
     filtered: int = 0  # rows that the filters left out
     duplicates: tuple[tuple[int, ...], ...] = ()  # row numbers of rows with the same variables and response
     notes: tuple[Reason, ...] = ()  # what looks unintended; the codes are those of `notes`
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # symbol: smallest and largest value
+    ranges: Mapping[str, tuple[float, float]] = field(
+        default_factory=dict, hash=False
+    )  # symbol: smallest, largest value
     # Rows are checkpoints and nobody said which to take: laws of final losses take the last of each run. Not in files.
     open_checkpoints: bool = field(default=False, compare=False)
     unused: tuple[str, ...] = field(default=(), compare=False)  # columns with no part in the runs; not kept in files

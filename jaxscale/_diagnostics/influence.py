@@ -1,7 +1,7 @@
 """What each run does to a fit: how parameters, a decision and the run's own prediction change when it is left out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -43,7 +43,7 @@ class LeftOut:
 
     label: str
     rows: tuple[int, ...]
-    theta: Mapping[str, float]
+    theta: Mapping[str, float] = field(hash=False)
     change: float | None
 
 

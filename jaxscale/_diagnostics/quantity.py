@@ -14,6 +14,7 @@ from jax import Array
 from jaxscale import costs
 from jaxscale._allocation.allocate import allocate
 from jaxscale._base.errors import InputError
+from jaxscale._base.pickling import HoldsFunction
 from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale._problem.arrays import Layout
 from jaxscale._problem.problem import Problem
@@ -80,7 +81,7 @@ def make_derived(
         if budget is not None:
             raise InputError("a function of the parameters takes no budget; use js.allocate inside it")
         name = getattr(wanted, "__name__", "quantity").replace("<lambda>", "your quantity")
-        return Derived(name, "", False, False, _any(law, wanted), np.empty(0))
+        return Derived(name, "", False, False, _OfParameters(law, wanted), np.empty(0))
     if at is not None:
         return _response(law, wanted, at)
     if budget is not None:
@@ -91,7 +92,7 @@ def make_derived(
             raise InputError(f"at a budget there is {', '.join(_PLANNED)}; got {quoted(wanted)}")
         unit = _PLANNED[wanted] or law.response.unit
         name = f"best {wanted} for {format_number(amount, 3, suffixes=False)} {cost.unit}"
-        return Derived(name, unit, True, wanted in "ND", _planned(law, cost, wanted), np.array([np.log(amount)]))
+        return Derived(name, unit, True, wanted in "ND", _Planned(law, cost, wanted), np.array([np.log(amount)]))
     if wanted is None:
         raise InputError(
             f"name a quantity: a parameter ({', '.join(law.parameter_names)}), N, D, loss or tokens_per_param at a "
@@ -107,8 +108,8 @@ def make_derived(
         raise InputError(f"{error}. {more}") from None
     parameter = law.parameters[k]
     if parameter.transform == "logit":
-        return Derived(wanted, parameter.unit, False, False, _any(law, _Getter(wanted)), np.empty(0))
-    return Derived(wanted, parameter.unit, parameter.transform == "log", False, _entry(k), np.empty(0))
+        return Derived(wanted, parameter.unit, False, False, _OfParameters(law, _Getter(wanted)), np.empty(0))
+    return Derived(wanted, parameter.unit, parameter.transform == "log", False, _Entry(k), np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -129,30 +130,54 @@ def _of_free(function: Callable[[tuple, Array], Array], layout: Layout) -> Calla
     return measure
 
 
-@lru_cache(maxsize=64)
-def _entry(k: int) -> Callable[[tuple, Array], Array]:
-    return lambda theta, given: theta[k]
+@dataclass(frozen=True)
+class _Entry:
+    """One value of theta."""
+
+    k: int
+
+    def __call__(self, theta: tuple, given: Array) -> Array:
+        return theta[self.k]
 
 
-@lru_cache(maxsize=64)
-def _any(law: Law, function: Callable[..., Any]) -> Callable[[tuple, Array], Array]:
-    def measure(theta: tuple, given: Array) -> Array:
-        return jnp.asarray(function(law.params_of_theta(dict(zip(law.parameter_names, theta, strict=True)))))
+@dataclass(frozen=True)
+class _OfParameters(HoldsFunction):
+    """A function of the parameters by name."""
 
-    return measure
+    law: Law
+    function: Callable[..., Any]
+
+    def __call__(self, theta: tuple, given: Array) -> Array:
+        law = self.law
+        return jnp.asarray(self.function(law.params_of_theta(dict(zip(law.parameter_names, theta, strict=True)))))
 
 
-@lru_cache(maxsize=64)
-def _planned(law: Law, cost: CostModel, wanted: str) -> Callable[[tuple, Array], Array]:
-    def measure(theta: tuple, given: Array) -> Array:
+@dataclass(frozen=True)
+class _Planned:
+    """The log of what is best within the budget whose log is given."""
+
+    law: Law
+    cost: CostModel
+    wanted: str
+
+    def __call__(self, theta: tuple, given: Array) -> Array:
+        law, wanted = self.law, self.wanted
         params = law.params_of_theta(dict(zip(law.parameter_names, theta, strict=True)))
         natural = {name: params[name] for name in law.parameter_names}
-        best = allocate(law, natural, cost, jnp.exp(given[0]))._asdict()
+        best = allocate(law, natural, self.cost, jnp.exp(given[0]))._asdict()
         if wanted == "loss":
             return law.log_response(theta, [jnp.log(best[v.name]) for v in law.variables])
         return jnp.log(best["D"] / best["N"] if wanted == "tokens_per_param" else best[wanted])
 
-    return measure
+
+@dataclass(frozen=True)
+class _ResponseOf:
+    """The response of the run whose variables are given."""
+
+    law: Law
+
+    def __call__(self, theta: tuple, given: Array) -> Array:
+        return self.law.log_response(theta, [given[k] for k in range(len(self.law.variables))])
 
 
 def _response(law: Law, wanted: str | None, at: Mapping[str, float]) -> Derived:
@@ -170,12 +195,7 @@ def _response(law: Law, wanted: str | None, at: Mapping[str, float]) -> Derived:
     words = ", ".join(f"{n} = {format_number(x)}" for n, x in zip(names, values, strict=True))
     logged = law.response.domain == "positive"
     name = f"{law.response.name} at {words}"
-    return Derived(name, law.response.unit, logged, False, _response_of(law), np.array(logs))
-
-
-@lru_cache(maxsize=64)
-def _response_of(law: Law) -> Callable[[tuple, Array], Array]:
-    return lambda theta, given: law.log_response(theta, [given[k] for k in range(len(law.variables))])
+    return Derived(name, law.response.unit, logged, False, _ResponseOf(law), np.array(logs))
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ which range, what was minimised, from how many starts, and what was not checked.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -50,7 +50,7 @@ class Card(Reporting, Saved):
 
     title: str
     verdict: str
-    sections: dict[str, tuple[tuple[str, str], ...]]
+    sections: dict[str, tuple[tuple[str, str], ...]] = field(hash=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The card in the format `jaxscale.card/1`: sections of [label, text] pairs, in order."""

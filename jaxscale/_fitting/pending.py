@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from jaxscale._fitting.result import FitResult
 
@@ -16,7 +17,15 @@ class Pending:
 
     make: Callable[[], FitResult]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _finished, (self.result,)
+
     @cached_property
     def result(self) -> FitResult:
         """The finished fit, the same each time."""
         return self.make()
+
+
+def _finished(result: FitResult) -> FitResult:
+    """A pending fit is finished before it is copied or leaves its process."""
+    return result

@@ -36,9 +36,10 @@ class Request:
     cost: CostModel
     limits: tuple[Limit, ...]
     unique: float | None
-    fixed: Mapping[str, float]
+    fixed: Mapping[str, float] = field(hash=False)
     level: float | None
-    assumed: Mapping[str, float] = field(default_factory=dict)  # in place of published constants of repetition
+    # in place of published constants of repetition
+    assumed: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 UNTRUSTED = "The fit behind this plan is not trustworthy; see its verdict."  # the first note of such a plan
@@ -54,7 +55,7 @@ class Plan(Reporting, Saved):
     _format = PLAN_FORMAT
 
     law: Law
-    params: Mapping[str, float]
+    params: Mapping[str, float] = field(hash=False)
     cost: str
     unit: str
     level: float
@@ -62,9 +63,9 @@ class Plan(Reporting, Saved):
     rows: tuple[PlanRow, ...]
     label: str = ""
     notes: tuple[str, ...] = ()
-    limits: Mapping[str, float] = field(default_factory=dict)
-    assumptions: Mapping[str, float] = field(default_factory=dict)
-    per: Mapping[str, str] = field(default_factory=dict, repr=False)
+    limits: Mapping[str, float] = field(default_factory=dict, hash=False)
+    assumptions: Mapping[str, float] = field(default_factory=dict, hash=False)
+    per: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     request: Request | None = field(default=None, repr=False, compare=False)
 
     @property

@@ -37,15 +37,15 @@ class PlanRow:
     loss: float
     tokens_per_param: float
     cost: float
-    variables: Mapping[str, float] = field(default_factory=dict)
+    variables: Mapping[str, float] = field(default_factory=dict, hash=False)
     conflict: tuple[str, ...] = ()
     binding: tuple[str, ...] = ()
-    shadow_price: Mapping[str, Price] = field(default_factory=dict)
-    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    sensitivities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    one_sided: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
-    certificate: Mapping[str, Any] = field(default_factory=dict)
-    regret: Mapping[str, float] = field(default_factory=dict)
+    shadow_price: Mapping[str, Price] = field(default_factory=dict, hash=False)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
+    sensitivities: Mapping[str, Mapping[str, float]] = field(default_factory=dict, hash=False)
+    one_sided: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict, hash=False)
+    certificate: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    regret: Mapping[str, float] = field(default_factory=dict, hash=False)
     decades_beyond_data: float | None = None
     reach_loss: float | None = None
     note: str = ""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -34,8 +34,8 @@ class WhatIf(Reporting, Saved):
 
     before: Plan
     after: Plan
-    changes: Mapping[str, str]
-    first_order: tuple[Mapping[str, float], ...]
+    changes: Mapping[str, str] = field(hash=False)
+    first_order: tuple[Mapping[str, float], ...] = field(hash=False)
 
     @property
     def rows(self) -> tuple[tuple[PlanRow, PlanRow], ...]:

@@ -1,7 +1,7 @@
 """How well the runs tell the parameters apart."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,8 @@ class Identification:
     """
 
     condition_number: float
-    correlations: Mapping[str, float]
-    sloppiest: Mapping[str, float]
+    correlations: Mapping[str, float] = field(hash=False)
+    sloppiest: Mapping[str, float] = field(hash=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a file."""

@@ -35,10 +35,10 @@ class Intervals:
     level: float
     method: str
     why: str
-    params: dict[str, tuple[float, float]] = field(default_factory=dict)
-    standard_errors: dict[str, float] = field(default_factory=dict)
+    params: dict[str, tuple[float, float]] = field(default_factory=dict, hash=False)
+    standard_errors: dict[str, float] = field(default_factory=dict, hash=False)
     draws: int | None = None
-    theta_standard_errors: dict[str, float] = field(default_factory=dict)
+    theta_standard_errors: dict[str, float] = field(default_factory=dict, hash=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a file."""

@@ -1,7 +1,7 @@
 """Estimates beside the usual one: what objectives matched to the noise say, Huber's and Student's."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ class AtNoise:
     """The estimate by an objective matched to the noise: the objective, and parameters in natural units."""
 
     objective: Huber | StudentT
-    params: Mapping[str, float]
+    params: Mapping[str, float] = field(hash=False)
 
     @property
     def heading(self) -> str:

@@ -25,6 +25,7 @@ from jax import Array
 
 from jaxscale import reference
 from jaxscale._base.errors import InputError
+from jaxscale._base.pickling import HoldsFunction
 from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale.costs._formulas import (
     Converted,
@@ -52,7 +53,7 @@ _TYPICAL_MFU = 0.4  # of large dense training runs; Llama 3 reports 0.38 to 0.43
 
 
 @dataclass(frozen=True, eq=False)
-class CostModel:
+class CostModel(HoldsFunction):
     """What a plan costs: `log_cost(log_N, log_D, **assumptions) -> log cost`, pure JAX, for one run.
 
     It must grow with every variable. It is written in logs, where no budget overflows.

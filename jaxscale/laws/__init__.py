@@ -1,5 +1,6 @@
 """Every law jaxscale ships, by name, and what is needed to write one's own."""
 
+from jaxscale.laws import _pickling as _pickling
 from jaxscale.laws._constants import Published as Published
 from jaxscale.laws._law import Instance as Instance
 from jaxscale.laws._law import Law as Law

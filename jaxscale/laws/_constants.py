@@ -22,10 +22,10 @@ class Published:
     constants, "unverified" was neither, "own" is what a user gave. Parameters that were not published are absent.
     """
 
-    params: Mapping[str, float]
+    params: Mapping[str, float] = field(hash=False)
     source: str
     status: Status = "verified"
-    standard_errors: Mapping[str, float] = field(default_factory=dict)
+    standard_errors: Mapping[str, float] = field(default_factory=dict, hash=False)
     note: str = ""
 
 

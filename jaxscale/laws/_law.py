@@ -19,6 +19,7 @@ import numpy as np
 from jax import Array
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.pickling import ItsOwnCopy
 from jaxscale._base.programs import kept
 from jaxscale.laws._constants import GivenCovariance, Published, Repetition, covariance_of
 from jaxscale.laws._convexity import bend_of
@@ -38,8 +39,29 @@ from jaxscale.laws._parameters import (
 from jaxscale.laws._rewrite import vectorised
 
 
+@dataclass(frozen=True)
+class _OfLoss:
+    """A formula in natural units, as the function of a law."""
+
+    loss: Callable[..., Any]
+    parameters: tuple[str, ...]
+    variables: tuple[Variable, ...]
+    response: Variable
+
+    def __call__(self, params: Params, **logs: Array) -> Array:
+        def formula(raw: Mapping[str, Any], logs: Mapping[str, Any]) -> Any:
+            own = params.of(raw)
+            given = ((v, logs[v.argument]) for v in self.variables)
+            values = {v.name: jnp.exp(x) if v.logged else x for v, x in given}
+            value = self.loss(*(own[name] for name in self.parameters), **values)
+            return log(value) if self.response.logged else value
+
+        # Logarithms that are known are not taken again, wherever the law is evaluated.
+        return vectorised(formula)(params.raw, {v.argument: logs[v.argument] for v in self.variables})
+
+
 @dataclass(frozen=True, eq=False)
-class Law:
+class Law(ItsOwnCopy):
     """A scaling law: `function(params, **logs) -> log response` for one run; batching is done elsewhere.
 
     Args:
@@ -125,24 +147,13 @@ class Law:
         chosen = parameters if positive == "all" else positive
         law = cls(
             name or getattr(loss, "__name__", "law").strip("<>"),
-            lambda params, **logs: None,
+            loss,
             variables,
             tuple(Parameter(p, "log" if p in chosen else "identity") for p in parameters),
             **more,
         )
 
-        def function(params: Params, **logs: Array) -> Array:
-            def formula(raw: Mapping[str, Any], logs: Mapping[str, Any]) -> Any:
-                own = params.of(raw)
-                given = ((v, logs[v.argument]) for v in law.variables)
-                values = {v.name: jnp.exp(x) if v.logged else x for v, x in given}
-                value = loss(*(own[p.name] for p in law.parameters), **values)
-                return log(value) if law.response.logged else value
-
-            # Logarithms that are known are not taken again, wherever the law is evaluated.
-            return vectorised(formula)(params.raw, {v.argument: logs[v.argument] for v in law.variables})
-
-        return replace(law, function=function)
+        return replace(law, function=_OfLoss(loss, parameters, law.variables, law.response))
 
     def __rshift__(self, then: "Law") -> "Law":
         """A chain: what this law predicts is the one variable of `then`, as in `chinchilla >> gadre_err`.

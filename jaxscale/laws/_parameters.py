@@ -73,7 +73,7 @@ class Parameter:
     unit: str = ""
     meaning: str = ""
     grid: tuple[float, ...] = ()
-    dimension: Mapping[str, Power] = field(default_factory=dict)
+    dimension: Mapping[str, Power] = field(default_factory=dict, hash=False)
 
     @property
     def range(self) -> str:

@@ -46,7 +46,7 @@ ResponseColumn = Annotated[Text, option("--response", "COL", "Column of what the
 RunColumn = Annotated[Text, option("--run-column", "COL", "Which run a row is a checkpoint of.")]
 Checkpoints = Annotated[
     Text,
-    option("--checkpoints", "last|all|none", "Of runs with several rows: the last row, all, or rows are runs."),
+    option("--checkpoints", "last|best|all|none", "Of runs with several rows: one row, all, or rows are runs."),
 ]
 BestOf = Annotated[
     Text, option("--best-of", "COL[,COL]", "Settings that a sweep is over: keep the lowest of each design.")

@@ -15,7 +15,8 @@ from jaxscale._data.cells import is_missing
 from jaxscale._data.wording import flag, spelt
 
 CHECKPOINTS = "checkpoints"  # the code of what is noticed
-CHOICES = ("last", "all", "none")
+ONE_OF_EACH = ("last", "best")
+CHOICES = (*ONE_OF_EACH, "all", "none")
 
 # Names that say run, and names that may be of a run, of a size or of anything else: those need cells that say so.
 _SAYS_RUN = re.compile(
@@ -28,10 +29,10 @@ _MAY_BE_A_RUN = re.compile(
     r"(name|id|label|uuid|uid|key|title|model|config|series|curve|experiment|exp|trial|job|setting|hash|path|dir|file|"
     r"folder)"
 )
-_STEP = re.compile(r"(trainer|train|training|global|optimizer|optim|opt)*(step|iter|iteration|it|update)")
+STEP = re.compile(r"(trainer|train|training|global|optimizer|optim|opt)*(step|iter|iteration|it|update)")
 _TAIL = re.compile(r"[/.](?=.)")
 _GROWS = ("D", "C", "U")  # variables that grow along a run
-_SAME_SIZE = 1e-3  # in logs: sizes that differ by less are of one run
+SAME_SIZE = 1e-3  # in logs: sizes that differ by less are of one run
 _RISING = 0.8  # share of the runs with several rows along which tokens must rise
 _EVEN, _FEWEST_EVEN, _SHARE_EVEN = 0.05, 4, 0.8  # how far off the typical step one may be, how many, how many of them
 _MANY_ROWS = 6  # of one name are no grid of token counts
@@ -81,7 +82,7 @@ def named_curves(
     sizes stay and tokens rise within it; one that may name a size as well, where besides tokens rise in even steps, a
     column counts steps, or no grid has as many rows of one name.
     """
-    steps = [name for name in frame.columns if _reads(_STEP, name)]
+    steps = [name for name in frame.columns if reads(STEP, name)]
     progress = next((variables[s] for s in _GROWS if s in variables and variables[s].ndim == 1), None)
     if progress is None and steps:
         progress = _filled(look(steps[0])[0])
@@ -91,7 +92,7 @@ def named_curves(
     for surely, pattern in ((True, _SAYS_RUN), (False, _MAY_BE_A_RUN)):
         found = []
         for name in unused:
-            if not _reads(pattern, name):
+            if not reads(pattern, name):
                 continue
             labels = _labels(frame[name])
             groups = _several(labels)
@@ -178,18 +179,18 @@ def read_curves(
     """The checkpoints to speak of in a table read with `checkpoints=choice`: those of the runs that `run` names with
     `clusters`, else of a column that is recognised, else, where asked for, by the order of the rows.
 
-    Raises InputError where the last of each run is asked for and nothing tells the runs.
+    Raises InputError where one row of each run is asked for and nothing tells the runs.
     """
-    if choice == "none" or (clusters is not None and choice != "last"):
+    if choice == "none" or (clusters is not None and choice not in ONE_OF_EACH):
         return None
     if clusters is not None:
         return Curves(clusters, along(variables, len(clusters)), run)
     found = named_curves(frame, unused, variables, look)
     if found is None and choice is not None:
         found = _unnamed(variables)
-    if found is None and choice == "last":
+    if found is None and choice in ONE_OF_EACH:
         raise InputError(
-            f"{spelt('checkpoints', 'last')} needs the run of each row, and no column is recognised as its name; name "
+            f"{spelt('checkpoints', choice)} needs the run of each row, and no column is recognised as its name; name "
             f'it with run="..." ({flag("run")} COLUMN)'
         )
     return found
@@ -202,7 +203,7 @@ def along(variables: Mapping[str, np.ndarray], count: int) -> np.ndarray:
 
 
 def checkpoint_note(curves: Curves, taken: str | None) -> Reason:
-    """What is said of checkpoints: `taken` is "last" or "all", None where it is still open."""
+    """What is said of checkpoints: `taken` is one of the choices, None where it is still open."""
     rows = f"{plural(len(curves.labels), 'row')} are checkpoints of {plural(curves.runs, 'run')} ({curves.told_by})"
     every = f"{spelt('checkpoints', 'all')} takes every row and resamples whole runs"
     none = f"{spelt('checkpoints', 'none')} takes rows for runs of their own"
@@ -211,8 +212,9 @@ def checkpoint_note(curves: Curves, taken: str | None) -> Reason:
         return Reason(CHECKPOINTS, "info", f"{rows}: intervals take the errors along it for independent")
     if taken == "all":
         return Reason(CHECKPOINTS, "info", f"{rows}, all taken: intervals by resampling draw whole runs")
-    if taken == "last":
-        return Reason(CHECKPOINTS, "info", f"{rows}, of which the last of each run is taken; {every}, {none}")
+    if taken is not None:
+        which = "last" if taken == "last" else "one with the lowest response"
+        return Reason(CHECKPOINTS, "info", f"{rows}, of which the {which} of each run is taken; {every}, {none}")
     return Reason(
         CHECKPOINTS,
         "warning",
@@ -220,7 +222,7 @@ def checkpoint_note(curves: Curves, taken: str | None) -> Reason:
     )
 
 
-def _reads(pattern: re.Pattern[str], name: str) -> bool:
+def reads(pattern: re.Pattern[str], name: str) -> bool:
     """Whether a name, or the last part of a path, is of that pattern once only letters and digits are left."""
     return any(
         pattern.fullmatch(re.sub(r"[^a-z0-9]", "", part[:200].lower())) for part in (name, _TAIL.split(name)[-1])
@@ -246,7 +248,7 @@ def _filled(values: np.ndarray) -> np.ndarray:
 
 def _is_of_runs(groups: Sequence[np.ndarray], progress: np.ndarray, sizes: Sequence[np.ndarray]) -> bool:
     """Whether every name has one size, and nearly every one several values of what grows along a run."""
-    if any(np.ptp(size[g]) > _SAME_SIZE for size in sizes for g in groups):
+    if any(np.ptp(size[g]) > SAME_SIZE for size in sizes for g in groups):
         return False
     rising = sum(len(np.unique(progress[g])) > 1 for g in groups)
     return rising >= _RISING * len(groups)

@@ -32,6 +32,11 @@ def passing(frame: pd.DataFrame, filters: tuple[str, ...], rows: np.ndarray) -> 
     return keep
 
 
+def filtered_columns(frame: pd.DataFrame, filters: tuple[str, ...]) -> frozenset[str]:
+    """The columns that comparisons are of."""
+    return frozenset(_comparison(text, list(frame.columns), "filter")[0] for text in filters)
+
+
 def holds(frame: pd.DataFrame, text: str, rows: np.ndarray, what: str = "filter") -> np.ndarray:
     """Where "COL OP VALUE" holds. A missing cell equals only "", and is neither above nor below anything.
 

@@ -10,12 +10,13 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.text import listed, quoted
 from jaxscale._base.validation import check_choice
 from jaxscale._data.cells import DOMAINS, complete, read_cells, read_column
-from jaxscale._data.checkpoints import CHOICES, checkpoint_note, last_of_each, read_curves
+from jaxscale._data.checkpoints import CHOICES, ONE_OF_EACH, checkpoint_note, last_of_each, read_curves
 from jaxscale._data.columns import Column, choose
 from jaxscale._data.decimals import MARKS, POINT, UNSETTLED, marks_as_asked
 from jaxscale._data.derived import derive
+from jaxscale._data.ended_runs import ended
 from jaxscale._data.error_weights import inverse_variances
-from jaxscale._data.filters import passing
+from jaxscale._data.filters import filtered_columns, passing
 from jaxscale._data.header_units import checked, factors_said
 from jaxscale._data.loss_units import loss_unit_of
 from jaxscale._data.notes import duplicate_note, group_notes, number_notes, repeated_rows
@@ -71,6 +72,18 @@ def read_fields(
         return read.values, read.is_text
 
     chosen = choose(list(frame.columns), asked, response, weights, run, look, asked_units, unit.named)
+    finished = ended(
+        frame,
+        rows,
+        chosen.columns,
+        chosen.response,
+        look,
+        unit.convert if chosen.response == "loss" else np.asarray,
+        filtered_columns(table, filters),
+        "all" if run is not None and checkpoints is None else checkpoints,
+    )
+    if not finished.keep.all():
+        frame, table, rows = frame[finished.keep], table[finished.keep], rows[finished.keep]
     if decimal is None and marks.get(str(chosen.columns.get("loss"))) == POINT:
         marks[str(chosen.columns["loss"])] = UNSETTLED  # no loss is in the thousands
     cells = read_cells(frame, rows, chosen, domains or {}, drop=on_bad == "drop", marks=marks, loss_unit=unit)
@@ -116,7 +129,10 @@ def read_fields(
 
     swept = settings_of(best_of, list(frame.columns), chosen.columns) if best_of else ()
     unused = tuple(name for name in unused if name not in swept)
-    curves = read_curves(within, unused, variables, look_within, clusters, run, checkpoints)
+    if finished.runs is not None and clusters is None:  # all pieces of runs that were resumed
+        clusters = tuple(np.array(finished.runs, dtype=object)[np.isin(rows, read_rows)])
+    one_a_row = finished.of_tracker and run is None and checkpoints in ONE_OF_EACH  # if nothing tells otherwise
+    curves = read_curves(within, unused, variables, look_within, clusters, run, None if one_a_row else checkpoints)
     if swept and curves is not None and checkpoints is None:
         checkpoints = "last"  # what is best is known at the end
     if curves is not None:
@@ -128,6 +144,8 @@ def read_fields(
     sweeps = () if swept else tuple(sweep_note(within, unused, variables))
     if curves is not None and checkpoints == "last":
         taken, clusters = last_of_each(curves.labels, curves.progress), None
+    if curves is not None and checkpoints == "best":
+        taken, clusters = lowest_of_each(np.unique(curves.labels, return_inverse=True)[1], answer), None
     if swept:
         before, design = len(taken), designs({symbol: array[taken] for symbol, array in variables.items()})
         taken = taken[lowest_of_each(design, answer[taken])]
@@ -152,6 +170,7 @@ def read_fields(
             *([checkpoint_note(curves, checkpoints)] if curves is not None else []),
             *sweeps,
             *duplicate_note(duplicates),
+            *finished.notes,
             *group_notes(frame, unused),
         ),
         open_checkpoints=curves is not None and checkpoints is None,

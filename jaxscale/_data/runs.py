@@ -88,7 +88,7 @@ class Runs:
         weights: str | None = None,
         loss_se: str | None = None,
         run: str | None = None,
-        checkpoints: Literal["last", "all", "none"] | None = None,
+        checkpoints: Literal["last", "best", "all", "none"] | None = None,
         best_of: str | Sequence[str] = (),
         where: str | Iterable[str] = (),
         on_bad: Literal["raise", "drop"] = "raise",
@@ -109,10 +109,10 @@ class Runs:
         response     column of another response; `loss` is then a variable like any other
         weights      column of weights, at least 0; run: column that names the independent training run
         loss_se      column of standard errors of the loss, in its unit: weights by inverse variance, one in the mean
-        checkpoints  of runs with several rows: "last" takes the last row of each, "all" every row, "none" takes rows
-                     for runs of their own. None: a column that names the run of each row is noticed where sizes stay
-                     and tokens rise within it, and laws of final losses are then fitted to the last row of each run;
-                     with `run` it is "all".
+        checkpoints  of runs with several rows: "last" takes the last row of each, "best" the one with the lowest
+                     response, "all" every row, "none" takes rows for runs of their own. None: a column that names the
+                     run of each row is noticed where sizes stay and tokens rise within it, and laws of final losses are
+                     then fitted to the last row of each run; with `run` it is "all".
         best_of      columns of settings that a sweep is over, ["lr", "batch"]: of rows with the same variables the one
                      with the lowest response is kept; of checkpoints the last are compared
         where        one comparison or several, all of which must hold: "COL OP VALUE" with < <= > >= == !=
@@ -130,6 +130,11 @@ class Runs:
         In the place of a column may stand a formula of columns, D="steps*batch*length", N="millions*1e6",
         loss="ln(val_ppl)", response="1 - acc": numbers, + - * / ^, brackets, ln, log2, log10, exp and sqrt, of cells as
         they stand. A name with signs that would be read otherwise is put in quotes.
+
+        In the table of a tracker (a column says how each run ended, as `State` does, or it has several of the columns
+        that trackers add) runs that did not finish, or whose loss is missing, not finite or far above all others, are
+        set aside and named, and resumed runs (one ID, or `a-resume` beside `a`) are one row; what `where` says of the
+        state or of the loss goes before: where="State != ''" keeps runs of every state.
 
         Cells of text are read as people write them (`70B`, `1.4T tokens`, `5.76×10^23`, `4.283 ± 0.003`), with the
         decimal mark that the whole table shows; how is in the record, and what may be read in two ways is refused.

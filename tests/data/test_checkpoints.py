@@ -103,6 +103,8 @@ def test_the_last_row_of_each_run_is_taken_whatever_the_order(data: st.DataObjec
         assert last.clusters is None and not last.record.open_checkpoints
         assert last.rows.tolist() == [i + 1 for i in ends.index]
         assert last.response.tolist() == ends["loss"].tolist()
+    lowest = table.loc[sorted(table.groupby("run_name")["loss"].idxmin())]
+    assert read_quietly(table, checkpoints="best").rows.tolist() == [i + 1 for i in lowest.index]
     every = read_quietly(table, checkpoints="all")
     assert every.sha256 == runs.sha256 == runs.along_runs().sha256 and not every.record.open_checkpoints
     assert every.clusters == tuple(table["run_name"])
@@ -137,8 +139,8 @@ def test_without_a_name_the_order_of_the_rows_tells_the_runs_where_asked_for() -
     assert len(set(read_quietly(table, checkpoints="all").clusters or ())) == 8
     with pytest.raises(InputError, match=r'name it with run="..." \(--run-column COLUMN\)'):
         Runs.from_frame(curves(None, np.ones(1)), checkpoints="last")
-    with pytest.raises(InputError, match="checkpoints must be one of last, all, none; not 'best'"):
-        Runs.from_frame(four_runs(), checkpoints="best")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="checkpoints must be one of last, best, all, none; not 'first'"):
+        Runs.from_frame(four_runs(), checkpoints="first")  # type: ignore[arg-type]
 
 
 def test_what_is_said() -> None:

@@ -20,6 +20,7 @@ The wings, in the order of the line; the first sentence of each folder says what
     _diagnostics  questions to a finished fit or plan
     _comparison   which law predicts held-out runs
     _approaches   Approaches 1, 2 and 3 side by side
+    _charts, plot what pictures show, as arrays; and drawn
     synthetic, datasets               made-up and real runs
     _cli          the command line
 """
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from jaxscale import laws as laws
     from jaxscale import limits as limits
     from jaxscale import optim as optim
+    from jaxscale import plot as plot
     from jaxscale import reference as reference
     from jaxscale import synthetic as synthetic
     from jaxscale._allocation.allocate import allocate as allocate
@@ -127,7 +129,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "_approaches.envelope": ("envelope",),
     "_approaches.isoflop": ("isoflop",),
 }
-_NAMESPACES: tuple[str, ...] = ("costs", "datasets", "laws", "limits", "optim", "reference", "synthetic")
+_NAMESPACES: tuple[str, ...] = ("costs", "datasets", "laws", "limits", "optim", "plot", "reference", "synthetic")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__: list[str] = sorted((*_HOME_OF, *_NAMESPACES, "__version__"))  # pyright: ignore[reportUnsupportedDunderAll]

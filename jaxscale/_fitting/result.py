@@ -10,6 +10,7 @@ import pandas as pd
 
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
+from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import inert, plain
 from jaxscale._base.verdict import Reason, Verdict
@@ -40,7 +41,7 @@ _METHODS = {
 
 
 @dataclass(frozen=True, eq=False)
-class FitResult(Reporting, files.Saved):
+class FitResult(Reporting, Pictured, files.Saved):
     """A law fitted to runs. Frozen; new questions are verbs that take it (`bootstrap`, `frontier`).
 
     params: natural values by name. theta: the same unconstrained, (n_parameters,), in the law's order. value: the

@@ -10,6 +10,7 @@ import pandas as pd
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import PLAN_FORMAT, Saved
+from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, plural, quoted
 from jaxscale._planning.plan_row import PlanRow, Status
@@ -46,7 +47,7 @@ UNTRUSTED = "The fit behind this plan is not trustworthy; see its verdict."  # t
 
 
 @dataclass(frozen=True, repr=False)
-class Plan(Reporting, Saved):
+class Plan(Reporting, Pictured, Saved):
     """Best decisions over budgets. `method` says how intervals came about; None: there are none.
 
     `assumptions` are the values of everything the plan rests on beside the law's parameters, by name.

@@ -58,6 +58,7 @@ PUBLIC = {
     "laws",
     "limits",
     "optim",
+    "plot",
     "reference",
     "synthetic",
     # what a user can catch

@@ -1,0 +1,6 @@
+"""What a picture shows, as arrays and words: records become charts. Nothing here draws, so that matplotlib (`plot`) and
+a page in a browser show the same numbers.
+
+Read `chart` (axes, marks, panels), `axis_words` (how a variable, a response or a name of a table is called on an axis),
+then one file for each kind of record: `fit_charts`, `plan_charts`.
+"""

@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from jaxscale._planning.what_if import what_if as what_if
     from jaxscale._problem.objectives import AbsoluteError as AbsoluteError
     from jaxscale._problem.objectives import Huber as Huber
+    from jaxscale._problem.objectives import LowerEdge as LowerEdge
     from jaxscale._problem.objectives import SquaredError as SquaredError
     from jaxscale._problem.objectives import StudentT as StudentT
     from jaxscale.costs import CostModel as CostModel
@@ -99,7 +100,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     ),
     "_data.runs": ("Runs", "read_runs"),
     "laws": ("Law",),
-    "_problem.objectives": ("AbsoluteError", "Huber", "SquaredError", "StudentT"),
+    "_problem.objectives": ("AbsoluteError", "Huber", "LowerEdge", "SquaredError", "StudentT"),
     "_fitting.bootstrap": ("bootstrap",),
     "_fitting.chains": ("fit_chain",),
     "_fitting.draws": ("Draws",),

@@ -5,6 +5,7 @@ import os
 import re
 import runpy
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from jaxscale._base.text import inert, parse_number, quoted
 
 # What typer raises when a command line is wrong; it has no public name.
 UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
-OBJECTIVES = ("huber", "student", "squared", "squared-raw", "absolute")
+OBJECTIVES = ("huber", "student", "squared", "squared-raw", "absolute", "lower-edge")
 INTERVALS = ("auto", "quick", "bootstrap", "profile", "none")
 
 
@@ -212,13 +213,19 @@ def shares(texts: Iterable[str]) -> dict[str, float]:
 
 
 def objective(kind: str, delta: str | None) -> Any:
-    """The objective that --objective and --delta name."""
-    if _choice(kind, "--objective", OBJECTIVES) == "huber":
+    """The objective that --objective and --delta name; `lower-edge:0.2` is that of a share of 0.2 below the law."""
+    kind, colon, share = kind.partition(":")
+    if _choice(kind, "--objective", OBJECTIVES) == "lower-edge":
+        edge = js.LowerEdge(number(share, "--objective lower-edge")) if colon else js.LowerEdge()
+        return edge if delta is None else replace(edge, delta=number(delta, "--delta"))
+    if colon:
+        raise InputError(f"--objective {kind} takes nothing behind a colon; got {quoted(share)}")
+    if kind == "huber":
         if delta is None:
             return js.Huber()
         return js.Huber("matched" if delta.lower() == "matched" else number(delta, "--delta"))
     if delta is not None:
-        raise InputError(f"--delta belongs to --objective huber; {kind} has none")
+        raise InputError(f"--delta belongs to --objective huber and lower-edge; {kind} has none")
     space = "raw" if kind == "squared-raw" else "log"
     return {"absolute": js.AbsoluteError, "student": js.StudentT}.get(kind, lambda: js.SquaredError(space=space))()
 

@@ -45,7 +45,8 @@ def fit(
             `checkpoints="all"` or the law describes losses along a run.
         objective: `Huber(1e-3)` on log residuals by default (Hoffmann et al. 2022, Eq. 3), summed over runs; also
             `SquaredError`, `AbsoluteError`, and `Huber("matched")` and `StudentT()`, which are matched to the noise
-            that a first fit by `Huber(1e-3)` shows.
+            that a first fit by `Huber(1e-3)` shows; `LowerEdge(0.1)` leaves a tenth of the runs below the law, where
+            untuned settings left the others above.
         starts: "auto" makes starts from the data, screens them by the objective and finishes the best and some others
             until enough agree; "paper" finishes the law's whole published grid; a number finishes that many of the
             screened; or mappings of natural parameter values, of which the best is run again by a slower trust region

@@ -311,7 +311,7 @@ def _findings(verdict: Verdict) -> tuple[str, ...]:
 
 def _objective_words(result: FitResult) -> str:
     o, response = result.objective, result.law.response.name
-    extra = f", overestimates x {o.overestimate:g}" if o.overestimate != 1 else ""
+    extra = "" if o.overestimate == 1 or o.kind == "lower_edge" else f", overestimates x {o.overestimate:g}"
     return f"{o.words} on {'log ' if o.space == 'log' else ''}{response}{extra}"
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 
 class Prior(NamedTuple):
@@ -60,8 +60,11 @@ class HuberLoss(NamedTuple):
         return self._replace(delta=factor * self.delta)
 
     def gaussian_slope(self, sigma: float) -> float:
-        """Expected slope of psi, at weight one, under Gaussian noise."""
-        return float(2 * ndtr(self.delta / sigma) - 1)
+        """Expected slope of psi, at weight one in the mean, under Gaussian noise; of which the law is no mean where
+        overestimates count otherwise, but the quantile that as many runs lie below."""
+        share = 1 / (1 + self.overestimate)
+        above, below = (np.abs(ndtr(ndtri(share) + end * self.delta / sigma) - share) for end in (1, -1))
+        return float((below * self.overestimate + above) / (share * self.overestimate + 1 - share))
 
 
 class StudentLoss(NamedTuple):

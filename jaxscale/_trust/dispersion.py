@@ -42,14 +42,30 @@ class Scatter:
     @cached_property
     def sigma(self) -> float:
         """Robust scale of the residuals: 1.4826 times their median absolute size, without the p smallest, which a
-        nearly absolute fit passes through."""
-        size = np.sort(np.abs(self.residuals[self.used]))[self.parameters :]
+        nearly absolute fit passes through. Of a fit that lies below most runs, around the middle of the residuals."""
+        residuals = self.residuals[self.used]
+        if self.share_below == 0.5:
+            size = np.sort(np.abs(residuals))[self.parameters :]
+        else:
+            size = np.abs(residuals - np.median(residuals)) if self.freedom > 0 else np.empty(0)
         return float(sigma_of_sizes(size)) if len(size) else float("nan")
+
+    @property
+    def share_below(self) -> float:
+        """Share of the runs that the objective leaves below the law: half, unless overestimates count otherwise."""
+        return 1 / (1 + float(self.loss.overestimate))
 
     @cached_property
     def far_below_noise(self) -> bool:
         """Whether the objective makes nearly least absolute deviations of these residuals."""
         return isinstance(self.loss, HuberLoss) and self.loss.size < FAR_BELOW_NOISE * self.sigma
+
+    @cached_property
+    def runs_below(self) -> float:
+        """How many runs a lower edge, a quantile below the middle, leaves below the law; infinite for other fits, of
+        which nothing follows from that."""
+        edge = self.far_below_noise and self.share_below < 0.5
+        return self.share_below * float(self.used.sum()) if edge else np.inf
 
     @cached_property
     def curved(self) -> np.ndarray:
@@ -70,8 +86,8 @@ class Scatter:
         """Estimated slope of psi at each run used, at weight one, as shares (n_used,) and a factor common to all.
 
         Where psi is smooth it is the slope itself. Huber's counts only where |residual| <= delta, a handful of runs
-        when delta is far below the noise `sigma`; there the band is Hall and Sheather's (1988), never narrower than
-        delta.
+        when delta is far below the noise `sigma`; there the band is Hall and Sheather's (1988, J. R. Statist. Soc. B
+        50, of the quantile that is fitted), never narrower than delta.
         """
         residuals = self.residuals[self.used]
         if not isinstance(self.loss, HuberLoss):
@@ -79,8 +95,10 @@ class Scatter:
         if not np.isfinite(self.loss.delta):
             return np.ones(len(residuals)), 1.0
         n = len(residuals)
-        h = n ** (-1 / 3) * ndtri(0.975) ** (2 / 3) * (0.75 / np.pi) ** (1 / 3)
-        band = max(float(self.loss.delta), sigma * ndtri(min(0.5 + h, 0.999)))
+        share, z = self.share_below, ndtri(self.share_below)
+        h = (1.5 / n * ndtri(0.975) ** 2 * np.exp(-(z**2)) / (2 * np.pi * (2 * z**2 + 1))) ** (1 / 3)
+        low, high = ndtri([max(share - h, 0.001), min(share + h, 0.999)])
+        band = max(float(self.loss.delta), sigma * (high - low) / 2)
         return 1.0 * (np.abs(residuals) < band), min(1.0, float(self.loss.delta) / band)
 
     @cached_property
@@ -100,8 +118,10 @@ class Scatter:
         typical = float(weights.mean())
         if np.isinf(self.loss.size) or not sigma > 0:
             return typical, m2
-        shares, factor = self.slopes(float(sigma_of_sizes(np.abs(self.residuals[used]))))
-        counted = max(float(shares.sum()) - p, 1) / max(n - p, 1) * factor
+        around = 0.0 if self.share_below == 0.5 else np.median(self.residuals[used])
+        shares, factor = self.slopes(float(sigma_of_sizes(np.abs(self.residuals[used] - around))))
+        counted = float(shares.sum() if self.share_below == 0.5 else shares @ weights / typical)
+        counted = max(counted - p, 1) / max(n - p, 1) * factor
         return float(typical * np.sqrt(counted * self.loss.gaussian_slope(sigma))), m2
 
     @cached_property

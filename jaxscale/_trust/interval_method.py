@@ -73,6 +73,9 @@ def choose_method(
         if groups < FEWEST_CLUSTERS:
             return "none", f"only {groups} independent runs behind {used} rows; no interval covers"
         return "bootstrap", f"{groups} independent runs, resampled whole (percentile)"
+    if (below := at.scatter.runs_below) < at.jacobian.shape[1]:
+        few = f"{below:.1f} of {used} runs lie below the law, too few for {at.jacobian.shape[1]} parameters"
+        return "none", f"about {few}; no interval covers"
     condition = identification.condition_number
     if condition > WARN_CONDITION or largest_relative_error > WEAK_RELATIVE_ERROR:
         weak = (
@@ -87,6 +90,6 @@ def choose_method(
                 f"{100 * share:.0f} % of resampled tables hardly determine the parameters, which a few runs tell apart"
             )
             return "profile", f"{few}; scaled likelihood ratio, {at.freedom} degrees of freedom"
-        corrected = "bias-corrected " if at.far_below_noise else ""
+        corrected = "bias-corrected " if at.corrected_draws else ""
         return "bootstrap", f"{used} independent runs, {used + MORE_PAIRS} drawn at a time ({corrected}percentile)"
     return "profile", f"{used} runs are too few to resample; scaled likelihood ratio, {at.freedom} degrees of freedom"

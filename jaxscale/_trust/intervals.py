@@ -138,8 +138,7 @@ def make_intervals(
     kept = drawn[good]
     if lost := int(draws - good.sum()):
         why += f"; {lost} of {draws} resampled fits did not converge and are left out"
-    # Where Huber's delta is far below the noise, percentiles are too wide; elsewhere corrected ones are too narrow.
-    corrected = not clustered and optimum.alone and at.far_below_noise
+    corrected = not clustered and optimum.alone and at.corrected_draws
     covariance = covariance_of(at.names, kept, corrected)
     ends = {
         name: percentile_ends(kept[:, k], best[k], level, corrected)

@@ -26,9 +26,21 @@ def too_few_runs(used: int, parameters: int) -> Iterator[Reason]:
         )
 
 
+def _too_few_below(below: float, parameters: int) -> Iterator[Reason]:
+    """A law that lies below most runs passes through as many as it has parameters; more of them must lie below it."""
+    if below < parameters:
+        yield Reason(
+            "too_few_runs",
+            "warning",
+            f"about {below:.1f} runs lie below the law, too few for {parameters} parameters: it passes through its "
+            "lowest runs and follows their noise; take a larger share q, or more runs",
+        )
+
+
 def design_checks(e: Evidence) -> Iterator[Reason]:
     used = int(e.at.used.sum())
     yield from too_few_runs(used, e.at.jacobian.shape[1])
+    yield from _too_few_below(e.at.scatter.runs_below, e.at.jacobian.shape[1])
     logs = e.scalar_logs
     # What the design cannot separate, a pin, tie or prior may: the conditioning knows of them.
     known = known_beside_runs(e) if e.identification.condition_number < WARN_CONDITION else ""

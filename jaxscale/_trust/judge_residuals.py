@@ -32,6 +32,9 @@ def residual_checks(e: Evidence) -> Iterator[Reason]:
     if not (np.isfinite(sigma) and sigma > 0):
         return
     rows = np.asarray(e.runs.rows)[used]
+    if e.at.scatter.share_below != 0.5:
+        yield from _score_checks(e)
+        return
     pulling = influential(e.at, rows)
     if pulling:
         yield Reason(
@@ -72,13 +75,7 @@ def residual_checks(e: Evidence) -> Iterator[Reason]:
             f"the law misses a term in {term} that moves the {response} by {100 * size:.1g} % in these runs "
             f"(t = {t:.0f}) and by more beyond them; compare another law, or fit a narrower range",
         )
-    if trends := [name for name, values in (*logs.items(), *_compute(logs)) if has_trend(values, ranks)]:
-        yield Reason(
-            "residual_trend",
-            "warning",
-            f"residuals rise, fall or bend with {' and '.join(trends)}: the law misses something there; "
-            "compare another law, or fit a narrower range",
-        )
+    yield from _trends(logs, ranks)
     if logs and (together := dependence(e.at, logs, e.runs.clusters)) > DEPENDENCE:
         strong = together > STRONG_DEPENDENCE and not (log_space and sigma < NEGLIGIBLE_RESIDUAL)
         unnamed = e.runs.clusters is None
@@ -96,6 +93,23 @@ def residual_checks(e: Evidence) -> Iterator[Reason]:
             "warning",
             f"a term in log N x log D would improve the fit (t = {abs(score):.1f}): intervals of exponents may miss "
             "the truth; compare another law",
+        )
+
+
+def _score_checks(e: Evidence) -> Iterator[Reason]:
+    """Of a law that lies below most runs: how far they lie above may well change along it, but not how many do."""
+    psi = e.at.psi[e.at.used]
+    if len(psi) >= FEWEST_RUNS_FOR_TRENDS:
+        yield from _trends(e.scalar_logs, ranks_of(psi), "shares of runs below the law")
+
+
+def _trends(logs: dict[str, np.ndarray], ranks: np.ndarray, what: str = "residuals") -> Iterator[Reason]:
+    if trends := [name for name, values in (*logs.items(), *_compute(logs)) if has_trend(values, ranks)]:
+        yield Reason(
+            "residual_trend",
+            "warning",
+            f"{what} rise, fall or bend with {' and '.join(trends)}: the law misses something there; "
+            "compare another law, or fit a narrower range",
         )
 
 

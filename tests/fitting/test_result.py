@@ -118,6 +118,7 @@ def test_each_part_of_a_fit_writes_and_reads_itself(name, kinds):
         js.SquaredError("raw", 3.0),
         js.AbsoluteError(overestimate=2.0),
         js.StudentT(3.0, 0.1),
+        js.LowerEdge(0.2, 0.01, "raw"),
     ],
 )
 def test_an_objective_and_its_noise_write_and_read_themselves(objective):

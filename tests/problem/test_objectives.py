@@ -19,6 +19,7 @@ OBJECTIVES = {
     "squares on raw loss": js.SquaredError(space="raw"),
     "absolute": js.AbsoluteError(),
     "student": js.StudentT(freedom=3, scale=0.01, overestimate=2.0),
+    "lower edge": js.LowerEdge(0.2),
 }
 
 
@@ -85,6 +86,26 @@ def test_an_overestimate_costs_more_so_the_law_moves_down(runs):
     assert above[1] < 0.35 < above[0]
 
 
+def test_the_edge_of_a_half_is_the_middle():
+    assert js.LowerEdge(0.5).losses(1.0) == js.Huber().losses(1.0)
+
+
+def test_a_lower_edge_is_where_runs_pile_up_and_the_middle_is_not():
+    """Losses above an edge by exponential scatter that grows with N, as of settings that only small models were tuned
+    for. The share q of the runs lies below the edge times (1 - q)^-scatter."""
+    N, D = js.synthetic.isoflop_design(np.geomspace(1e18, 1e22, 12), 20)
+    scatter = 0.004 * (N / N.min()) ** 0.45
+    above = scatter * np.random.default_rng(3).exponential(size=N.size)
+    runs = js.Runs({"N": N, "D": D}, LAW.predict(TRUTH, N=N, D=D) * np.exp(above))
+    edge, middle = quick_fit(runs, objective=js.LowerEdge(0.05)), quick_fit(runs)
+    a = [f.params["beta"] / (f.params["alpha"] + f.params["beta"]) for f in (edge, middle)]
+    truth = TRUTH["beta"] / (TRUTH["alpha"] + TRUTH["beta"])
+    assert abs(a[0] - truth) < 0.02 and abs(a[1] - truth) > 0.08
+    below = np.log(edge.predict(N=N, D=D) / runs.response)
+    assert np.mean(below > 1e-3) <= 0.05 <= np.mean(below > -1e-3)  # delta is 1e-3
+    assert edge.gradient_norm < 1e-7 and edge.starts.at_best >= 5
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -97,8 +118,15 @@ def test_an_overestimate_costs_more_so_the_law_moves_down(runs):
         lambda: js.SquaredError(space="LOG"),
         lambda: js.SquaredError(overestimate=float("inf")),
         lambda: js.AbsoluteError(delta=0.0),
+        lambda: js.LowerEdge(delta=0.0),
     ],
 )
 def test_an_objective_that_makes_no_sense_is_refused(make):
     with pytest.raises(js.InputError, match="must be"):
         make()
+
+
+@pytest.mark.parametrize("q", [0.0, 0.6, 10, float("nan"), "matched"])
+def test_a_share_below_the_edge_that_makes_no_sense_is_refused(q):
+    with pytest.raises(js.InputError, match="must lie between 0 and"):
+        js.LowerEdge(q)

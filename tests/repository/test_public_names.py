@@ -20,6 +20,7 @@ PUBLIC = {
     "Influence",
     "Law",
     "Limit",
+    "LowerEdge",
     "Multiverse",
     "Plan",
     "Profile",

@@ -17,12 +17,12 @@ from jaxscale._trust.linearization import Linearization, linearize
 SOUND, WEAK, HOPELESS = (Identification(condition, {}, {}) for condition in (5e4, 4e5, 2e9))
 
 
-def rows(count: int) -> Linearization:
+def rows(count: int, overestimate: float = 1.0) -> Linearization:
     rng = np.random.default_rng(0)
     names = LAW.parameter_names
+    loss = HuberLoss(1e-3, overestimate)
     return Linearization(
-        names, *(rng.standard_normal(s) for s in (count, (count, 5), count)), np.ones(count), HuberLoss(1e-3, 1.0),
-        np.zeros(5, bool),
+        names, *(rng.standard_normal(s) for s in (count, (count, 5), count)), np.ones(count), loss, np.zeros(5, bool)
     )  # fmt: skip
 
 
@@ -50,6 +50,16 @@ def test_the_method_follows_the_number_of_runs(name):
     count, identification, clusters, method, chosen, reason = CHOICES[name]
     found, why = choose_method(method, rows(count), identification, clusters)
     assert found == chosen and reason in why
+
+
+@pytest.mark.parametrize(
+    ("count", "method", "reason"),
+    [(60, "bootstrap", "(percentile)"), (40, "none", "about 4.0 of 40 runs lie below the law, too few for 5")],
+)
+def test_lower_edges_are_resampled_where_enough_runs_lie_below(count, method, reason):
+    """And are not corrected for bias."""
+    found, why = choose_method("auto", rows(count, overestimate=9.0), SOUND, None)
+    assert found == method and reason in why
 
 
 def near_one_ray(beyond: int) -> js.Runs:

@@ -85,6 +85,12 @@ PLANTED = {
         "fatal",
         "3 degrees of freedom",
     ),
+    "few below an edge": (
+        lambda: fitted(noisy(design(), LAW.predict(TRUTH, **design())), objective=js.LowerEdge(0.05)),
+        "too_few_runs",
+        "warning",
+        "about 3.0 runs lie below the law, too few for 5 parameters",
+    ),
     "one N": (
         lambda: fitted(_sizes(np.full(30, 1e9), np.geomspace(1e9, 1e12, 30))),
         "few_distinct_sizes",

@@ -20,6 +20,7 @@ from jaxscale._approaches.lowest_points import (
 )
 from jaxscale._approaches.trend import Trend, check_resampling, percentile_interval, through, trend_table, words
 from jaxscale._base.errors import InputError
+from jaxscale._base.measure import Measure
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.robust import sigma_of_sizes
 from jaxscale._base.text import format_number, plural, quoted
@@ -87,6 +88,7 @@ class IsoFlop(Reporting):
     misfit: float = math.nan
     typical: float = math.nan
     notes: tuple[str, ...] = field(default=())
+    response: Measure = field(default_factory=Measure)  # numbers are the law's; the report has them as they were given
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each budget: optimum (nan where there is none), sizes, off_centre, rows and note."""
@@ -125,14 +127,14 @@ class IsoFlop(Reporting):
             (
                 format_number(p.budget, suffixes=False),
                 *(format_number(v) if v > 0 else "–" for v in (p.N, p.D)),
-                f"{p.best_loss:.4f}" if p.best_loss > 0 else "–",
+                f"{self.response.to_given(p.best_loss):.4f}" if p.best_loss > 0 else "–",
                 format_number(p.D / p.N, 3) if p.N > 0 else "–",
                 f"{len(p.sizes)}, {format_number(p.sizes[0], 3)} to {format_number(p.sizes[-1], 3)}",
                 p.note,
             )
             for p in self.profiles
         )
-        header = ("budget (FLOPs)", "N", "D (tokens)", "loss", "D/N", "sizes", "note")
+        header = ("budget (FLOPs)", "N", "D (tokens)", self.response.heading, "D/N", "sizes", "note")
         blocks: list[Table | Lines] = [trend_table((self.N, self.D)), Table("Budgets", header, rows)]
         if self.notes:
             blocks.append(Lines("To know", self.notes))
@@ -228,6 +230,7 @@ def isoflop(
         misfit=misfit,
         typical=math.nan if shape is None else shape.typical,
         notes=_notes(profiles, unused, shape, misfit) + _outliers(tables, shape),
+        response=runs.record.measure,
     )
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from jaxscale._base.measure import Measure
 from jaxscale._base.text import inert
 from jaxscale._charts.chart import Axis, Form
 from jaxscale._data.runs import Runs
@@ -45,9 +46,9 @@ def variable_axis(law: Law, name: str, values: np.ndarray | None = None) -> Axis
 
 def response_words(law: Law, runs: Runs | None = None) -> tuple[str, str]:
     """What a law predicts and its unit; called as in the runs, where they are given."""
-    response = law.response
-    name = response.name if runs is None or not runs.response_name else runs.response_name
-    return short(name), response.unit
+    known = Measure() if runs is None else runs.record.measure
+    measure = known.under(law.response.name, law.response.unit)
+    return short(measure.name), measure.unit
 
 
 def response_axis(law: Law, runs: Runs | None = None, *, before: str = "", log: bool = False) -> Axis:

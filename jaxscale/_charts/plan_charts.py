@@ -50,7 +50,7 @@ def quantity_axis(plan: Plan, name: str) -> Axis:
     if name == "cost":
         return Axis(with_unit("cost", plan.unit), True, "count")
     if name == "loss":
-        response = plan.law.response
+        response = plan.response
         return Axis(with_unit(short(response.name), response.unit))
     axis = variable_axis(plan.law, name)
     return Axis(f"best {axis.label.replace('model ', '').replace('training ', '')}", axis.log, axis.form)
@@ -70,7 +70,7 @@ def _value(row: Any, name: str) -> float:
 
 def _target_axis(plan: Plan) -> Axis:
     if plan.target != "budget":
-        return Axis(with_unit(plan.target, plan.law.response.unit))
+        return Axis(with_unit(f"{plan.response.name} to reach", plan.response.unit))
     return Axis(with_unit("budget", plan.unit), True, "count")
 
 

@@ -1,6 +1,7 @@
 """What the words of a command line mean: numbers, names, budgets, laws and files, or a sentence about what is wrong."""
 
 import csv
+import math
 import os
 import re
 import runpy
@@ -128,11 +129,31 @@ def plan_request(
     model = plan_cost(cost, inference_tokens)
     return {
         "budgets": [budget(text, model) for text in spend] if spend else None,
-        "reach_loss": [number(text, "--reach") for text in reach] if reach else None,
+        "reach_loss": [number(text.strip().removesuffix("%"), "--reach") for text in reach] if reach else None,
         "cost": model,
         "limits": limits,
         "level": None if level is None else number(level, "--level"),
     }
+
+
+def reached(request: dict[str, Any], one: Any) -> dict[str, Any]:
+    """The request, with what is to be reached in the unit of the law of a fit; it is given as the fit's table was."""
+    if request["reach_loss"] is None:
+        return request
+    wanted = [one.response.to_law(x) for x in request["reach_loss"]]
+    for given, own in zip(request["reach_loss"], wanted, strict=True):
+        if not math.isfinite(own) or (own <= 0 and one.law.response.domain != "real"):
+            raise InputError(f"--reach {given:g} is not to be reached: no {one.response.heading} is so")
+    return request | {"reach_loss": wanted}
+
+
+def reached_after(text: str, one: Any) -> str:
+    """What --set gives to reach, as text in the unit of the law of a fit."""
+    if not one.response.converted or (one.response.linear and re.match(r"[x*]", text.strip())):
+        return text
+    return repr(
+        reached({"reach_loss": [number(text.strip().removesuffix("%"), "--set reach_loss")]}, one)["reach_loss"][0]
+    )
 
 
 def count(text: str, option: str, least: int, otherwise: str = "") -> int:

@@ -243,19 +243,21 @@ def predict(
     members = arguments.members(record, group)
     with printing.progress("predicting"):
         rows = [{"group": name or None, **printing.prediction(one, given)} for name, one in members]
-    if as_json:
-        print(printing.json_text({"variables": given, "rows": rows}))
-        return
     sound = [one for _, one in members if not arguments.failed(one)]
-    response = sound[0].law.response if sound else None
+    response = sound[0].response if sound else None
+    if as_json:
+        described = None if response is None else response.to_dict()
+        print(printing.json_text({"variables": given, "response": described, "rows": rows}))
+        return
     fits = [one for one in sound if getattr(one, "covariance", None) is not None]
     level = f"{100 * getattr(fits[0], 'level', 0.9):g} % " if fits else ""
-    header = ("fit", response.unit or response.name if response else "", f"{level}interval", "note")
+    plain = (response.word,) if response and response.converted else ()
+    header = ("fit", response.given_word if response else "", f"{level}interval", *plain, "note")
     cells = tuple(
         (
             row["group"] or source,
-            printing.value(row["value"]),
-            printing.interval(row["interval"], 5),
+            *printing.as_given(row, response),
+            *(printing.value(row["value"]) for _ in plain),
             printing.caution(row, one),
         )
         for row, (_, one) in zip(rows, members, strict=True)
@@ -270,5 +272,7 @@ def predict(
     if any(row["beyond_runs"] for row in rows):
         notes.append("Beyond the runs, numbers hold only if the law does.")
     place = ", ".join(f"{name} = {printing.amount(name, value)}" for name, value in given.items())
-    title = f"{response.name if response else 'nothing'} at {place}"
+    if response and response.converted:
+        notes.append(response.said())
+    title = f"{response.given_name if response else 'nothing'} at {place}"
     printing.print_reports(Report(title, blocks=(Table("", header, cells), Lines("", tuple(notes)))))

@@ -37,7 +37,8 @@ def frontier(
         )
     with printing.progress("planning"):
         plans: list[tuple[str, Any]] = [
-            (name, one if arguments.failed(one) else js.frontier(one, **request)) for name, one in members
+            (name, one if arguments.failed(one) else js.frontier(one, **arguments.reached(request, one)))
+            for name, one in members
         ]
     if len(plans) == 1 and not arguments.failed(plans[0][1]):
         printing.deliver(plans[0][1], output, as_json)
@@ -87,8 +88,11 @@ def what_if(
         raise InputError(f"FIT {quoted(source)} holds {len(members)} fits; choose one with --group")
     if arguments.failed(members[0][1]):
         raise InputError(members[0][1].text)
+    one = members[0][1]
+    if "reach_loss" in changes:
+        changes["reach_loss"] = arguments.reached_after(changes["reach_loss"], one)
     with printing.progress("planning"):
-        change = js.what_if(js.frontier(members[0][1], **before), **after)
+        change = js.what_if(js.frontier(one, **arguments.reached(before, one)), **after)
     printing.deliver(change, output, as_json)
 
 
@@ -106,14 +110,16 @@ def allocate(
     For example `allocate chinchilla --at E=1.9,A=310,B=1200,alpha=.33,beta=.31 --budget 1e24`.
     """
     request = asked.request(None)
-    goal, targets = ("budget", request["budgets"]) if request["budgets"] else ("reach_loss", request["reach_loss"])
+    goal, wanted = ("budget", "budgets") if request["budgets"] else ("reach_loss", "reach_loss")
     rows: list[dict[str, Any]] = []
+    response = None
     with printing.progress("planning"):
         for name, one in arguments.members(arguments.record(source, law, at), group):
             if arguments.failed(one):
                 rows.append({"group": name, "error": one.text})
                 continue
-            for target in targets:
+            response = one.response
+            for target in arguments.reached(request, one)[wanted]:
                 best = js.allocate(
                     one.law, one.params, request["cost"], limits=request["limits"] or None, **{goal: target}
                 )
@@ -122,12 +128,20 @@ def allocate(
     if as_json:
         print(
             printing.json_text(
-                {"cost": request["cost"].name, "unit": request["cost"].unit, "rows": printing.plain_data(rows)}
+                {
+                    "cost": request["cost"].name,
+                    "unit": request["cost"].unit,
+                    "response": None if response is None else response.to_dict(),
+                    "rows": printing.plain_data(rows),
+                }
             )
         )
         return
-    header = tuple(dict.fromkeys(key for row in rows for key in row if key != "group" or row["group"]))
-    cells = tuple(tuple(printing.cell(row.get(key)) for key in header) for row in rows)
+    keys = tuple(dict.fromkeys(key for row in rows for key in row if key != "group" or row["group"]))
+    if response is not None:
+        rows = [{k: response.to_given(v) if k == "reach_loss" else v for k, v in row.items()} for row in rows]
+    header = tuple(f"{response.heading} to reach" if response and key == "reach_loss" else key for key in keys)
+    cells = tuple(tuple(printing.cell(row.get(key)) for key in keys) for row in rows)
     note = "A dash: no optimum, or limits that cannot all be kept; `frontier` says which."
     blank = any(value != value for row in rows for value in row.values())
     title = f"best models by {source} · cost {request['cost'].name} in {request['cost'].unit}"

@@ -40,6 +40,14 @@ def prediction(one: Any, given: dict[str, float]) -> dict[str, Any]:
     return row | {"value": value, "interval": interval}
 
 
+def as_given(row: dict[str, Any], response: Any) -> tuple[str, str]:
+    """Value and interval of such a row as people count the response."""
+    if row["value"] is None:
+        return "–", "–"
+    ends = None if row["interval"] is None else response.ends(*row["interval"])
+    return value(response.to_given(row["value"])), interval(ends, 5)
+
+
 def caution(row: dict[str, Any], one: Any) -> str:
     """What to know before believing a prediction."""
     if row["error"]:

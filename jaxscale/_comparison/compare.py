@@ -107,16 +107,17 @@ def compare(
     ordered = tuple(sorted(contenders, key=lambda c: c.error if math.isfinite(c.error) else math.inf))
     rank = {c.label: k for k, c in enumerate(ordered)}
     trials.sort(key=lambda t: rank[t.law])
+    measure = runs.record.measure.under(first.response.name, first.response.unit)
     space = "log " if relative and objective.space == "log" else ""
     words = (
         f"ΔAIC and ΔBIC: of fits to all runs, under a {likelihood} likelihood of the residuals of the {space}"
-        f"{first.response.name} with one scale"
+        f"{measure.name} with one scale"
         + (", which the robust objective approaches as delta shrinks" if objective.kind == "huber" else "")
         + "; they take the runs for independent."
     )
     return Comparison(
-        response=first.response.name,
-        unit=first.response.unit,
+        response=measure.name,
+        unit=measure.unit,
         relative=relative,
         level=level,
         objective=_words(objective),

@@ -3,7 +3,6 @@
 An accuracy becomes an error, 1 - accuracy, so that a law of a loss fits it; an error stays what it is, a share of one.
 """
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.measure import Measure, conversion
 from jaxscale._base.text import parse_number, quoted
+from jaxscale._data.names import meaning_of, words_of
 from jaxscale._data.wording import flag, spelt
 
 Inside = tuple[str, Callable[[np.ndarray], np.ndarray]]  # words for cells outside, and which cells are inside
@@ -19,7 +20,7 @@ Inside = tuple[str, Callable[[np.ndarray], np.ndarray]]  # words for cells outsi
 
 @dataclass(frozen=True)
 class LossUnit:
-    """A unit by its name, how cells in it become the loss, and what is said of that.
+    """A unit by its name and what is said of it; `conversion` knows how cells in it become the loss.
 
     named    words, as `names` spells them, of columns that hold a loss in this unit
     inside   which cells can be in this unit, None for any loss; `share` says that they may be in per cent
@@ -27,33 +28,36 @@ class LossUnit:
 
     name: str
     said: str
-    convert: Callable[[np.ndarray], np.ndarray]
     named: frozenset[str] = frozenset()
     inside: Inside | None = None
     share: bool = False
+    text: str = ""  # as `loss_unit` writes it, where that is not the name
 
+    @property
+    def spec(self) -> str:
+        """As `loss_unit` writes it."""
+        return self.text or self.name
 
-def _times(factor: float) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda values: values * factor
+    def convert(self, values: np.ndarray) -> np.ndarray:
+        """The loss of cells in this unit."""
+        return conversion(self.spec).to_law(values)
 
 
 _BITS = frozenset(["bits", "bpb"])
 _UNITS = {
     unit.name: unit
     for unit in (
-        LossUnit("nats", "nats", _times(1.0)),
-        LossUnit("bits", "bits, times ln 2", _times(math.log(2.0)), _BITS),
+        LossUnit("nats", "nats"),
+        LossUnit("bits", "bits, times ln 2", _BITS),
         LossUnit(
             "perplexity",
             "perplexity, whose natural logarithm is the loss",
-            np.log,
             frozenset(["ppl"]),
             ("not above 1, as a perplexity is", lambda v: v > 1),
         ),
         LossUnit(
             "accuracy",
             "accuracy; the loss is 1 - accuracy, a share of one",
-            lambda values: 1.0 - values,
             frozenset(["acc", "accuracy"]),
             ("not a share from 0 to below 1, as an accuracy with an error to fit is", lambda v: (v >= 0) & (v < 1)),
             share=True,
@@ -61,7 +65,6 @@ _UNITS = {
         LossUnit(
             "error",
             "error, a share of one",
-            _times(1.0),
             frozenset(["err", "error", "wer", "cer"]),
             ("not a share above 0 and up to 1, as an error is", lambda v: (v > 0) & (v <= 1)),
             share=True,
@@ -92,9 +95,42 @@ def loss_unit_of(text: str) -> LossUnit:
     if not size > 0:
         raise InputError(f"no token has {quoted(per_byte['bytes'])} bytes; write {spelt('loss_unit', 'bpb:4.3')}")
     said = f"bits per byte, times ln 2 and {size:g} bytes per token"
-    return LossUnit("bpb", said, _times(math.log(2.0) * size), _BITS)
+    return LossUnit("bpb", said, _BITS, text=f"bpb:{size!r}")
 
 
 def in_per_cent(name: str) -> bool:
     """Whether the name of a column says that its cells are in per cent."""
     return "%" in name or bool(re.search(r"(?<![a-z])(per ?cent|pct)(?![a-z])", name.replace("_", " "), re.IGNORECASE))
+
+
+# Of a loss that nobody converted, by a word of its column: what its numbers are.
+_UNCONVERTED = {
+    "bpb": ("loss", "bits per byte"),
+    "bits": ("loss", "bits"),
+    "ppl": ("perplexity", ""),
+}
+_PER_CENT = re.compile(r"[\s_]*([(\[]\s*)?(%|(?<![a-z])(per ?cent|pct))(\s*[)\]])?\s*$", re.IGNORECASE)
+_NO_LOSS = frozenset(word for unit in _UNITS.values() if unit.share for word in unit.named)
+
+
+def measure_of(symbol: str, column: str, unit: LossUnit, per_cent: bool) -> Measure:
+    """What a response is, by its symbol, its column and the unit that the caller gives to a loss.
+
+    `per_cent` says that cells were in per cent and became shares of one.
+    """
+    words = {word for part in words_of(column.replace("%", " ")) for word in part}
+    label = _PER_CENT.sub("", column).strip(" %_") or column
+    if symbol == "loss" and unit.name != "nats":
+        made = conversion(unit.spec)
+        name = label if unit.name == "error" and words & _NO_LOSS else made.law_name
+        return Measure(name, made.law_unit, unit.spec, per_cent)
+    meaning = meaning_of(column)
+    is_loss = meaning is not None and meaning.symbol == "loss"
+    if symbol != "loss" or (not is_loss and (words & _NO_LOSS or in_per_cent(column))):
+        return Measure(label, "%" if in_per_cent(column) and not per_cent else "", per_cent=per_cent)
+    found = next((named for word, named in _UNCONVERTED.items() if word in words), None)
+    if found is None:
+        return Measure()
+    exact = re.search(r"bp([ctw])(?![a-z])", column, re.IGNORECASE)
+    per = {"c": "bits per character", "t": "bits per token", "w": "bits per word"}
+    return Measure(found[0], per[exact[1].lower()] if exact else found[1])

@@ -18,7 +18,7 @@ from jaxscale._data.ended_runs import ended
 from jaxscale._data.error_weights import inverse_variances
 from jaxscale._data.filters import filtered_columns, passing
 from jaxscale._data.header_units import checked, factors_said
-from jaxscale._data.loss_units import loss_unit_of
+from jaxscale._data.loss_units import loss_unit_of, measure_of
 from jaxscale._data.notes import duplicate_note, group_notes, number_notes, repeated_rows
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._data.separators import LAYOUT
@@ -174,6 +174,12 @@ def read_fields(
             *group_notes(frame, unused),
         ),
         open_checkpoints=curves is not None and checkpoints is None,
+        measure=measure_of(
+            chosen.response,
+            str(chosen.columns[chosen.response]),
+            unit if chosen.response == "loss" else loss_unit_of("nats"),
+            "per cent" in cells.said.get(chosen.response, ""),
+        ),
         unused=unused,
     )
     return {

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from jaxscale._base.errors import DataWarning, InputError, PrecisionWarning, warn
+from jaxscale._base.measure import Measure
 from jaxscale._base.text import escape_html, format_number, inert, listed, plural, quoted
 from jaxscale._data.checkpoints import CHECKPOINTS, Curves, along, checkpoint_note, last_of_each
 from jaxscale._data.columns import Column, where_to_find
@@ -26,7 +27,7 @@ class Runs:
     """Finished training runs, checked: float64 arrays by law symbol, each finite and of the same length.
 
     variables      law symbol -> (n_runs,), or (n_runs, k) for a vector; N in parameters, D in tokens, C in FLOPs
-    response       (n_runs,), what the law predicts; `response_name` says what it is ("loss": nats per token)
+    response       (n_runs,), what the law predicts; `response_name` is its symbol, and `record.measure` says what it is
     weights        (n_runs,), at least 0 and not all 0, or None
     clusters       label of the independent training run that each row belongs to, or None
     rows           (n_runs,) row numbers in the source, counted from 1 without the header
@@ -64,13 +65,16 @@ class Runs:
             raise InputError("weights must be one number at least 0 for each run, and not all 0")
         arrays = [*variables.items(), (self.response_name, response)]
         ranges = {name: (float(values.min()), float(values.max())) for name, values in arrays}
+        measure = self.record.measure
+        if measure == Measure() and self.response_name != "loss":
+            measure = Measure(self.response_name, "")
         checked = {
             "variables": variables,
             "response": response,
             "weights": weights,
             "clusters": None if self.clusters is None else tuple(map(str, self.clusters)),
             "rows": rows,
-            "record": replace(self.record, count=count, ranges=ranges),
+            "record": replace(self.record, count=count, ranges=ranges, measure=measure),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)

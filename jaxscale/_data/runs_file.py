@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from jaxscale._base import files
+from jaxscale._base.measure import Measure
 from jaxscale._base.text import format_number, inert, listed, plural, quoted
 from jaxscale._base.validation import check_choice
 from jaxscale._base.verdict import Reason
@@ -31,6 +32,7 @@ class RunsRecord:
     ranges: Mapping[str, tuple[float, float]] = field(
         default_factory=dict, hash=False
     )  # symbol: smallest, largest value
+    measure: Measure = field(default_factory=Measure)  # what the response is, and how people count it
     # Rows are checkpoints and nobody said which to take: laws of final losses take the last of each run. Not in files.
     open_checkpoints: bool = field(default=False, compare=False)
     unused: tuple[str, ...] = field(default=(), compare=False)  # columns with no part in the runs; not kept in files
@@ -38,10 +40,14 @@ class RunsRecord:
     def lines(self) -> list[tuple[str, str]]:
         """Label and text of each line that is worth a look; harmless to print."""
         lines = []
+        response = [*self.ranges][-1:]  # what is predicted comes last
         for symbol, (low, high) in self.ranges.items():
-            ends = [format_number(x, suffixes=symbol in MEANINGS) for x in (low, high)]
+            unit, label, counted = MEANINGS.get(symbol, ""), symbol, symbol in MEANINGS
+            if symbol in response:
+                low, high = self.measure.ends(low, high)
+                unit, label, counted = self.measure.given_unit, self.measure.given_name, False
+            ends = [format_number(x, suffixes=counted) for x in (low, high)]
             span = ends[0] if low == high else " to ".join(ends)
-            unit = MEANINGS.get(symbol, "")
             sources = []
             if symbol in self.columns:
                 column = self.columns[symbol]
@@ -51,7 +57,7 @@ class RunsRecord:
             if symbol in self.conventions:
                 sources.append(inert(self.conventions[symbol]))
             source = f"  ({', '.join(sources)})" if sources else ""
-            lines.append((inert(symbol), span + (f" {unit}" if unit else "") + source))
+            lines.append((inert(label), span + (f" {unit}" if unit else "") + source))
         for symbol, text in self.conventions.items():
             if symbol not in self.ranges and text != "nats":
                 lines.append((inert(symbol), inert(text)))
@@ -87,6 +93,7 @@ class RunsRecord:
                 for note in self.notes
             ],
             "ranges": {symbol: list(limits) for symbol, limits in self.ranges.items()},
+            "measure": self.measure.to_dict(),
         }
 
     @classmethod
@@ -107,6 +114,7 @@ class RunsRecord:
             filtered=files.typed(data["filtered"], int),
             duplicates=tuple(tuple(files.list_of(group, int)) for group in files.list_of(data["duplicates"], list)),
             notes=tuple(map(_note, files.list_of(data["notes"], dict))),
+            measure=Measure.from_dict(data.get("measure"), files.typed(data["response"], str)),
         )
 
 

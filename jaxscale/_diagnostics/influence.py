@@ -13,6 +13,7 @@ from jax import Array
 from jaxscale import costs
 from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
+from jaxscale._base.measure import Measure
 from jaxscale._base.programs import kept
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number
@@ -78,6 +79,7 @@ class Influence(Reporting):
     groups: tuple[LeftOut, ...]
     exact: bool
     notes: tuple[str, ...]
+    response: Measure = field(default_factory=Measure)
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each run, index `row`: changes of theta by parameter and of the quantity, pull, leverage, outlier
@@ -116,12 +118,14 @@ class Influence(Reporting):
 
     def report(self) -> Report:
         """What the strongest runs do together, then run by run, then by group."""
-        header = ["row", "pull (s.e.)", "leverage", "outlier (sigma)", "observed", "predicted without"]
+        word = self.response.given_word
+        header = ["row", "pull (s.e.)", "leverage", "outlier (sigma)", f"observed {word}", "predicted without"]
         if self.quantity is not None:
             header.insert(1, f"{self.quantity.name} moves by")
         rows = []
+        values = self.observed, self.predicted
         for k in self.order[:_SHOWN]:
-            losses = [format_number(float(x[k]), 4, False) for x in (self.observed, self.predicted)]
+            losses = [format_number(float(self.response.to_given(x[k])), 4, False) for x in values]
             scores = [f"{self.pull[k]:.2f}", f"{self.leverage[k]:.2f}", f"{self.outlier[k]:+.1f}"]
             cells = [str(self.rows[k]), *scores, *losses]
             if self.change is not None:
@@ -186,7 +190,9 @@ def influence(
     wanted = "N" if quantity is None and budget is not None else quantity
     watched = None
     if wanted is not None or at is not None:
-        watched = make_derived(result.law, wanted, budget=budget, cost=costs.as_cost(cost), at=at)
+        watched = make_derived(
+            result.law, wanted, budget=budget, cost=costs.as_cost(cost), at=at, response=result.response
+        )
     labels = runs.clusters if by is None else tuple(map(str, by))
     if labels is not None and len(labels) != runs.count:
         raise InputError(f"by= has {len(labels)} labels for {runs.count} runs")
@@ -264,6 +270,7 @@ def _influence(
         groups=tuple(lefts[len(sets) :]),
         exact=exact,
         notes=tuple(notes),
+        response=result.response,
     )
 
 

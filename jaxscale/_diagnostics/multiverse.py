@@ -12,6 +12,7 @@ import pandas as pd
 
 from jaxscale import costs
 from jaxscale._base.errors import InputError, MissingExtraError
+from jaxscale._base.measure import Measure
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.robust import HUBER_TURN
 from jaxscale._base.text import format_number, inert
@@ -38,12 +39,12 @@ class Multiverse(Reporting):
 
     choices: by name, the labels of its options, the first being the usual one. frame: a row for each combination: the
     labels, N, D and loss of the best run, whether the fit is trustworthy, and why there is no answer where there is
-    none. budget: in `unit`.
+    none. budget: in `unit`. response: what the loss is, whose law's numbers the frame holds.
     """
 
     budget: float
     unit: str
-    loss_unit: str
+    response: Measure
     choices: Mapping[str, tuple[str, ...]]
     frame: pd.DataFrame
 
@@ -82,8 +83,9 @@ class Multiverse(Reporting):
         usual = self.frame.iloc[0]
         ranges = []
         for name in DECISIONS:
-            low, high = (self._shown(name, x) for x in (kept[name].min(), kept[name].max()))
-            ranges.append((f"best {name}", self._shown(name, usual[name]), f"{low} to {high}", self._unit(name)))
+            ends = kept[name].min(), kept[name].max()
+            low, high = (self._shown(name, x) for x in (reversed(ends) if self._turned(name) else ends))
+            ranges.append((self._title(name), self._shown(name, usual[name]), f"{low} to {high}", self._unit(name)))
         spread = self.spread()
         moved = [
             (inert(c), str(len(self.choices[c])), *(f"x {spread[n][c]:.3g}" for n in DECISIONS)) for c in spread.index
@@ -101,20 +103,28 @@ class Multiverse(Reporting):
             Table("", ("", "usual choices", "over all choices", "unit"), tuple(ranges)),
             Table(
                 "What one choice moves, the others held (largest answer over smallest, typical)",
-                ("choice", "options", *(f"best {n}" for n in DECISIONS)),
+                ("choice", "options", *map(self._title, DECISIONS)),
                 tuple(moved),
             ),
-            Table("Ends", (*self.choices, *(f"best {n}" for n in DECISIONS), "trustworthy"), tuple(combinations)),
+            Table("Ends", (*self.choices, *map(self._title, DECISIONS), "trustworthy"), tuple(combinations)),
         ]
         if missing := len(self.frame) - len(kept):
             blocks.append(Lines("", (f"{missing} combinations give no answer; the column `why` of `frame` says why.",)))
         return Report(title, None, tuple(blocks))
 
     def _shown(self, name: str, value: float) -> str:
+        if name == "loss":
+            value = self.response.to_given(value)
         return format_number(float(value), 4, name != "loss") if math.isfinite(value) else "none"
 
+    def _turned(self, name: str) -> bool:
+        return name == "loss" and self.response.falls
+
+    def _title(self, name: str) -> str:
+        return f"best {self.response.given_name if name == 'loss' else name}"
+
     def _unit(self, name: str) -> str:
-        return {"N": "parameters", "D": "tokens"}.get(name, self.loss_unit)
+        return {"N": "parameters", "D": "tokens"}.get(name, self.response.given_unit)
 
     def plot(self, decision: str = "N") -> Any:
         """A specification curve (Simonsohn, Simmons & Nelson 2020): the answers in order, and below each the options
@@ -142,8 +152,10 @@ class Multiverse(Reporting):
             top.set_yscale("log")
             top.yaxis.set_major_formatter(lambda value, _: format_number(value, 3))
             top.yaxis.set_minor_formatter(lambda value, _: format_number(value, 3))
-        top.set_ylabel(f"best {decision} ({self._unit(decision)})")
-        title = f"Best {decision} for {self._budget}, {len(ordered)} ways to fit the runs"
+        unit = self.response.unit if decision == "loss" else self._unit(decision)
+        name = self.response.name if decision == "loss" else decision
+        top.set_ylabel(f"best {name} ({unit})" if unit else f"best {name}")
+        title = f"Best {name} for {self._budget}, {len(ordered)} ways to fit the runs"
         top.set_title(title, loc="left")
         top.legend(frameon=False)
         for line, (choice, option) in enumerate(labels):
@@ -231,7 +243,7 @@ def multiverse(
         rows.append({name: of[name] for name in choices} | answer)
         if progress is not None:
             progress(k + 1, len(combinations), "fits")
-    return Multiverse(budget, cost.unit, chosen[0].response.unit, choices, pd.DataFrame(rows))
+    return Multiverse(budget, cost.unit, usual.response, choices, pd.DataFrame(rows))
 
 
 def _objectives(usual: FitResult) -> dict[str, Objective]:

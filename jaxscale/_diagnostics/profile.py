@@ -60,14 +60,14 @@ class Profile(Reporting):
     def report(self) -> Report:
         """The estimate and its interval, then what to know."""
         q, percent = self.quantity, f"{100 * self.level:g} % interval"
-        span = f"{q.shown(self.low)} to {q.shown(self.high)}"
+        span = q.span(self.low, self.high)
         row = (q.name, q.shown(self.estimate), span, q.unit)
         table = Table("", ("quantity", "estimate", percent, "unit"), (row,))
         return Report(f"{self.label} · profile", None, (table, Lines("", self.notes)) if self.notes else (table,))
 
     def __repr__(self) -> str:
         q = self.quantity
-        return f"<Profile of {q.name}: {q.shown(self.estimate)}, {q.shown(self.low)} to {q.shown(self.high)}>"
+        return f"<Profile of {q.name}: {q.shown(self.estimate)}, {q.span(self.low, self.high)}>"
 
 
 def profile(
@@ -104,7 +104,7 @@ def profile(
     """
     level = result.level if level is None else check_level(level)
     wanted = "N" if quantity is None and budget is not None else quantity
-    asked = make_derived(result.law, wanted, budget=budget, cost=costs.as_cost(cost), at=at)
+    asked = make_derived(result.law, wanted, budget=budget, cost=costs.as_cost(cost), at=at, response=result.response)
     runs = runs_of(result, runs)
     problem = problem_of(result, runs)
     with jax.enable_x64(True):

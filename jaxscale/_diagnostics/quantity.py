@@ -14,6 +14,7 @@ from jax import Array
 from jaxscale import costs
 from jaxscale._allocation.allocate import allocate
 from jaxscale._base.errors import InputError
+from jaxscale._base.measure import Measure
 from jaxscale._base.pickling import HoldsFunction
 from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale._problem.arrays import Layout
@@ -37,6 +38,7 @@ class Derived:
     counted: bool  # shown with suffixes, 70B
     function: Callable[[tuple, Array], Array]
     given: np.ndarray
+    measure: Measure | None = None  # of a response, how people count it
 
     def natural(self, value: Any) -> Any:
         """The quantity in its unit; infinite where it is open."""
@@ -47,7 +49,14 @@ class Derived:
 
     def shown(self, value: float) -> str:
         """A value of it as people read it; `open` where it is infinite."""
+        if self.measure is not None:
+            value = self.measure.to_given(value)
         return format_number(value, 4 if self.counted else 6, self.counted) if np.isfinite(value) else "open"
+
+    def span(self, low: float, high: float) -> str:
+        """Both ends of an interval as people read them, the lower first."""
+        turned = self.measure is not None and self.measure.falls
+        return " to ".join(map(self.shown, (high, low) if turned else (low, high)))
 
     def of_free(self, problem: Problem) -> tuple[Callable[[Array, Array], Array], np.ndarray]:
         """The function of a problem's free values, and what it is given: `given` and the pinned values."""
@@ -61,6 +70,7 @@ def make_derived(
     budget: float | str | None = None,
     cost: CostModel | None = None,
     at: Mapping[str, float] | None = None,
+    response: Measure,
 ) -> Derived:
     """The quantity asked for.
 
@@ -71,6 +81,7 @@ def make_derived(
         budget: in the unit of `cost`: the quantity is that of the best run within it.
         cost: cost model of the budget.
         at: the variables of one run, whose response is the quantity.
+        response: what the response is called and counted in.
 
     Raises:
         InputError: nothing of that name, or more than one thing, was asked for.
@@ -83,16 +94,22 @@ def make_derived(
         name = getattr(wanted, "__name__", "quantity").replace("<lambda>", "your quantity")
         return Derived(name, "", False, False, _OfParameters(law, wanted), np.empty(0))
     if at is not None:
-        return _response(law, wanted, at)
+        return _response(law, wanted, at, response)
     if budget is not None:
         amount = np.nan if cost is None else costs.budget(budget, cost)
         if cost is None or not 0 < amount < np.inf:
             raise InputError(f"a budget must be positive, in the unit of its cost model; got {quoted(budget)}")
+        names = {"loss": response.given_name}
+        wanted = "loss" if wanted in (response.name, response.given_name, law.response.name) else wanted
         if wanted not in _PLANNED:
-            raise InputError(f"at a budget there is {', '.join(_PLANNED)}; got {quoted(wanted)}")
-        unit = _PLANNED[wanted] or law.response.unit
-        name = f"best {wanted} for {format_number(amount, 3, suffixes=False)} {cost.unit}"
-        return Derived(name, unit, True, wanted in "ND", _Planned(law, cost, wanted), np.array([np.log(amount)]))
+            raise InputError(
+                f"at a budget there is {', '.join(names.get(n, n) for n in _PLANNED)}; got {quoted(wanted)}"
+            )
+        measure = response if wanted == "loss" else None
+        unit = _PLANNED[wanted] if measure is None else measure.given_unit
+        name = f"best {names.get(wanted, wanted)} for {format_number(amount, 3, suffixes=False)} {cost.unit}"
+        logs = np.array([np.log(amount)])
+        return Derived(name, unit, True, wanted in ("N", "D"), _Planned(law, cost, wanted), logs, measure)
     if wanted is None:
         raise InputError(
             f"name a quantity: a parameter ({', '.join(law.parameter_names)}), N, D, loss or tokens_per_param at a "
@@ -180,11 +197,11 @@ class _ResponseOf:
         return self.law.log_response(theta, [given[k] for k in range(len(self.law.variables))])
 
 
-def _response(law: Law, wanted: str | None, at: Mapping[str, float]) -> Derived:
+def _response(law: Law, wanted: str | None, at: Mapping[str, float], response: Measure) -> Derived:
     names = [v.name for v in law.variables]
-    if wanted not in (None, law.response.name) or set(at) != set(names):
+    if wanted not in (None, "loss", law.response.name, response.name, response.given_name) or set(at) != set(names):
         raise InputError(
-            f"at= (--at) gives the {law.response.name} of one run and wants {', '.join(names)}; "
+            f"at= (--at) gives the {response.given_name} of one run and wants {', '.join(names)}; "
             f"got {', '.join(at) or 'nothing'}" + ("" if wanted is None else f" and {quoted(wanted)}")
         )
     values = [parse_number(x) if isinstance(x, str) else float(x) for x in (at[n] for n in names)]
@@ -194,8 +211,8 @@ def _response(law: Law, wanted: str | None, at: Mapping[str, float]) -> Derived:
     logs = [np.log(x) if v.domain == "positive" else x for v, x in zip(law.variables, values, strict=True)]
     words = ", ".join(f"{n} = {format_number(x)}" for n, x in zip(names, values, strict=True))
     logged = law.response.domain == "positive"
-    name = f"{law.response.name} at {words}"
-    return Derived(name, law.response.unit, logged, False, _ResponseOf(law), np.array(logs))
+    name = f"{response.given_name} at {words}"
+    return Derived(name, response.given_unit, logged, False, _ResponseOf(law), np.array(logs), response)
 
 
 @lru_cache(maxsize=64)

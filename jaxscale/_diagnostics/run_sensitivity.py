@@ -67,7 +67,7 @@ def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
         table = pd.DataFrame({"budget": row.budget, "row": runs.rows, "observed": np.asarray(runs.response)} | slopes)
         order = np.argsort(-table[list(slopes)].abs().max(axis=1).to_numpy(), kind="stable")
         tables.append(table.iloc[order])
-    name = runs.response_name
+    name = plan.response.name
     step = "0.01 % higher" if result.objective.space == "log" else "higher by 0.0001"
 
     def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from jaxscale._base.files import CARD_FORMAT, Saved
+from jaxscale._base.measure import Measure
 from jaxscale._base.report import Lines, Report, Reporting, Table, to_markdown
 from jaxscale._base.text import format_number, inert
 from jaxscale._base.verdict import Verdict
@@ -24,6 +25,7 @@ from jaxscale._trust.identification import Identification
 from jaxscale._trust.intervals import Intervals
 from jaxscale._trust.matched import AtNoise
 from jaxscale.laws import Law
+from jaxscale.laws._parameters import Parameter
 
 # How often nominal 90 % intervals held the truth in simulations of the Chinchilla law (design and noise varied): the
 # least and the largest mean over parameters and decisions. Of Huber(1e-3), or of what `_STUDIED` names.
@@ -73,7 +75,10 @@ class Finished(Protocol):
     @property
     def law(self) -> Law: ...
     @property
+    def response(self) -> Measure: ...
+    @property
     def params(self) -> Mapping[str, float]: ...
+    def unit_of(self, parameter: Parameter) -> str: ...
     @property
     def objective(self) -> Objective: ...
     @property
@@ -170,7 +175,7 @@ def _law(result: Finished) -> tuple[tuple[str, str], ...]:
             if p.name in result.fixed
             else ", ".join(f"tied: {' = '.join(t)}" for t in result.tied if p.name in t)
         )
-        words = ", ".join(w for w in (p.unit, how) if w)
+        words = ", ".join(w for w in (result.unit_of(p), how) if w)
         lines.append((p.name, f"{value} {words}".rstrip()))
     lines += [
         (f"prior of {name}", f"{centre:g} ± {width:g}, a standard deviation of theta")
@@ -182,15 +187,19 @@ def _law(result: Finished) -> tuple[tuple[str, str], ...]:
 
 def _definitions(result: Finished) -> tuple[tuple[str, str], ...]:
     lines, record = [], result.record
-    for v in (*result.law.variables, result.law.response):
-        column = record.columns.get(v.name)
-        parts = [", ".join(p for p in (v.meaning, v.unit) if p) or "no meaning given"]
+    response, own = result.response, result.law.response
+    known = own.meaning if response.unit == own.unit else ""
+    symbol = [own.name, *record.ranges][-1]  # what is predicted comes last
+    entries = [(v.name, v.name, v.meaning, v.unit) for v in result.law.variables]
+    for key, name, meaning, unit in [*entries, (symbol, response.name, known, response.unit)]:
+        column = record.columns.get(key)
+        parts = [", ".join(p for p in (meaning, unit) if p) or "no meaning given"]
         if column is not None:
             shown = column if isinstance(column, str) else ", ".join(column)
-            parts.append(f"column {inert(shown)}" + (", recognised by its name" if v.name in record.guessed else ""))
-        if v.name in record.conventions:
-            parts.append(inert(record.conventions[v.name]))
-        lines.append((v.name, "; ".join(parts)))
+            parts.append(f"column {inert(shown)}" + (", recognised by its name" if key in record.guessed else ""))
+        if key in record.conventions:
+            parts.append(inert(record.conventions[key]))
+        lines.append((name, "; ".join(parts)))
     lines += [
         (inert(k), inert(text))
         for k, text in record.conventions.items()

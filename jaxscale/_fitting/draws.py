@@ -9,6 +9,7 @@ import pandas as pd
 
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
+from jaxscale._base.measure import Measure
 from jaxscale._base.report import Report, Reporting, Table
 from jaxscale._base.text import inert, plain
 from jaxscale._base.verdict import Verdict
@@ -66,6 +67,11 @@ class Draws(Reporting, files.Saved):
         """The law's name."""
         return self.law.name
 
+    @property
+    def response(self) -> Measure:
+        """What is predicted: its name and unit, and how people count it."""
+        return self.record.measure.under(self.law.response.name, self.law.response.unit)
+
     def to_frame(self) -> pd.DataFrame:
         """One row for each draw, natural values."""
         return pd.DataFrame(self.law.naturals(self.draws), columns=list(self.law.parameter_names))
@@ -106,6 +112,7 @@ class Draws(Reporting, files.Saved):
                 },
                 "ranges": {k: list(v) for k, v in self.record.ranges.items()},
                 "count": self.record.count,
+                "measure": self.record.measure.to_dict(),
                 "verdict": self.verdict.to_dict(),
                 "method": self.method,
                 "seed": self.seed,
@@ -131,7 +138,9 @@ def draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:
         method=str(data["method"]),
         seed=int(data["seed"]),
         level=files.level(data["level"]),
-        record=RunsRecord(int(data["count"]), ranges=files.pairs(data["ranges"])),
+        record=RunsRecord(
+            int(data["count"]), ranges=files.pairs(data["ranges"]), measure=Measure.from_dict(data.get("measure"))
+        ),
         verdict=Verdict.from_dict(data["verdict"]),
         runs_sha256=str(data["fit"]["runs_sha256"]),
     )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
+from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import inert, plain
@@ -26,6 +27,7 @@ from jaxscale._trust.identification import Identification
 from jaxscale._trust.intervals import Intervals
 from jaxscale._trust.matched import AtNoise
 from jaxscale.laws import Law
+from jaxscale.laws._parameters import Parameter
 
 # What the methods of intervals are called in a report.
 _METHODS = {
@@ -100,8 +102,16 @@ class FitResult(Reporting, Pictured, files.Saved):
         """The law's name."""
         return self.law.name
 
+    @property
+    def response(self) -> Measure:
+        """What is predicted: its name and unit, and how people count it, see `Measure.to_given` and `to_law`."""
+        return self.record.measure.under(self.law.response.name, self.law.response.unit)
+
     def predict(self, **variables: Any) -> Any:
-        """The law's response at the fitted parameters: `result.predict(N=70e9, D=1.4e12)`; see `Law.predict`."""
+        """The law's response at the fitted parameters: `result.predict(N=70e9, D=1.4e12)`; see `Law.predict`.
+
+        In the law's unit, `response.unit`; `response.to_given` makes it bits, say, where the losses were given in bits.
+        """
         return self.law.predict(self.params, **variables)
 
     def predict_interval(self, **variables: Any) -> tuple[float, tuple[float, float] | None]:
@@ -132,9 +142,21 @@ class FitResult(Reporting, Pictured, files.Saved):
         for p in self.law.parameters:
             low, high = self.intervals.params.get(p.name, (np.nan, np.nan))
             error = self.intervals.standard_errors.get(p.name, np.nan)
-            rows.append((p.name, self.params[p.name], low, high, error, p.unit, self._note(p.name)))
+            rows.append((p.name, self.params[p.name], low, high, error, self.unit_of(p), self._note(p.name)))
         columns = ["parameter", "value", "low", "high", "standard_error", "unit", "note"]
         return pd.DataFrame(rows, columns=columns).set_index("parameter")
+
+    def unit_of(self, parameter: Parameter) -> str:
+        """The unit of a parameter, in that of the response."""
+        return self.response.of_parameter(parameter.unit) if self.law.response.name == "loss" else parameter.unit
+
+    def _as_given(self, parameter: Parameter) -> str:
+        """What a parameter is in the unit in which people gave the response; empty where it does not grow with it."""
+        power = parameter.growth(self.law.response.name, self.params)
+        value = self.params[parameter.name]
+        if dict(parameter.dimension) == {self.law.response.name: 1}:
+            return plain(self.response.to_given(value))
+        return plain(value * self.response.slope(value) ** power) if self.response.linear and power else ""
 
     def _note(self, name: str) -> str:
         if name in self.fixed:
@@ -162,12 +184,14 @@ class FitResult(Reporting, Pictured, files.Saved):
             ends, note = self.intervals.params.get(q.name), self._note(q.name)
             shown = _span(*ends) if ends else ("–" if note else "not computed")
             others = (plain(second.params[q.name]) for second in self.at_noise)
-            rows.append((q.name, plain(self.params[q.name]), shown, *others, q.unit, note))
+            given = (self._as_given(q),) if self.response.converted else ()
+            rows.append((q.name, plain(self.params[q.name]), shown, *others, self.unit_of(q), *given, note))
         method = _METHODS.get(self.intervals.method, self.intervals.method)
         draws = f" of {self.intervals.draws} draws" if self.intervals.draws else ""
+        as_given = (f"as {self.response.given_short}",) if self.response.converted else ()
         parameters = Table(
             "Parameters",
-            ("name", "value", percent, *(second.heading for second in self.at_noise), "unit", "note"),
+            ("name", "value", percent, *(second.heading for second in self.at_noise), "unit", *as_given, "note"),
             tuple(rows),
             f"Intervals: {method}{draws}; {self.intervals.why}." + self._other_estimates(),
         )
@@ -188,6 +212,7 @@ class FitResult(Reporting, Pictured, files.Saved):
             what = " and priors" if self.priors else ""
             facts.append(f"objective{what} matched to the scatter of a first fit, {self.noise.sigma:.2e}")
         runs = tuple(f"{label}: {text}" for label, text in self.record.lines())
+        runs += (self.response.said(),) if self.response.converted else ()
         blocks: list[Table | Lines] = [parameters, Lines("Optimum", tuple(facts)), Lines("Runs", runs)]
         if self.verdict.reasons:
             blocks.insert(0, Lines("Findings", _findings(self.verdict)))
@@ -219,6 +244,7 @@ class FitResult(Reporting, Pictured, files.Saved):
             {
                 "law": self.law.name,
                 "law_options": dict(self.law.options),
+                "response": self.response.to_dict(),
                 "params": dict(self.params),
                 "theta": dict(zip(self.law.parameter_names, map(float, self.theta), strict=True)),
                 "precision": self.precision,
@@ -246,7 +272,13 @@ class FitResult(Reporting, Pictured, files.Saved):
     def _summary_of_runs(self) -> dict[str, Any]:
         """What is left of runs that were not in the file the fit was read from."""
         ranges = {k: list(v) for k, v in self.record.ranges.items()}
-        return {"count": self.record.count, "sha256": self.runs_sha256, "data": None, "ranges": ranges}
+        return {
+            "count": self.record.count,
+            "sha256": self.runs_sha256,
+            "data": None,
+            "ranges": ranges,
+            "measure": self.record.measure.to_dict(),
+        }
 
     @staticmethod
     def load(path: str | Path, law: Law | None = None) -> "FitResult":
@@ -310,7 +342,7 @@ def _findings(verdict: Verdict) -> tuple[str, ...]:
 
 
 def _objective_words(result: FitResult) -> str:
-    o, response = result.objective, result.law.response.name
+    o, response = result.objective, result.response.name
     extra = "" if o.overestimate == 1 or o.kind == "lower_edge" else f", overestimates x {o.overestimate:g}"
     return f"{o.words} on {'log ' if o.space == 'log' else ''}{response}{extra}"
 
@@ -339,7 +371,7 @@ def fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
         intervals=Intervals.from_dict(data["intervals"], law, theta),
         covariance=None if covariance is None else Covariance.from_dict(covariance, names),
         runs=runs,
-        record=RunsRecord(int(data["runs"]["count"]), ranges=ranges) if runs is None else runs.record,
+        record=runs.record if runs is not None else _summary_from(data["runs"], ranges),
         runs_sha256=str(data["runs"]["sha256"]),
         fixed=files.numbers(pins["fixed"]),
         tied=tuple(tuple(map(str, t)) for t in pins["tied"]),
@@ -353,6 +385,11 @@ def fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
         at_noise=tuple(AtNoise.from_dict(second, objective, names) for second in data["at_noise"] or ()),
         shared=files.numbers(pins.get("shared", {})),
     )
+
+
+def _summary_from(data: Mapping[str, Any], ranges: Mapping[str, tuple[float, float]]) -> RunsRecord:
+    """What is left of runs without their rows."""
+    return RunsRecord(int(data["count"]), ranges=ranges, measure=Measure.from_dict(data.get("measure")))
 
 
 def _values_from(data: Mapping[str, Any], law: Law) -> tuple[dict[str, float], np.ndarray]:

@@ -14,6 +14,7 @@ from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK
 from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import Expansion, expand, sides
 from jaxscale._base.errors import InputError
+from jaxscale._base.measure import Measure
 from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale._base.validation import Progress, check_level
 from jaxscale._planning.plan import UNTRUSTED, Plan, Request
@@ -56,7 +57,8 @@ def frontier(
             that variable, if nothing is said.
         limits: a mapping such as {"N_max": 70e9, "U": 5e12}, Limits, or a list of both; see `jaxscale.limits`.
         reach_loss: one or many responses to reach at least cost, instead of budgets: at most a loss or an error, at
-            least an accuracy.
+            least an accuracy. In the law's unit: `result.response.to_law(0.8)` is that of .8 in the unit the losses
+            were given in.
         fixed: variables held at a value, {"N": 8e9}.
         level: of the intervals; the source's own if not given. Intervals come from draws as percentiles, each draw
             planned for itself, else from the covariance by the delta method on the logs; failing both there are none.
@@ -97,7 +99,7 @@ def request_of(
     targets = (
         _read_numbers(budgets, "budget", read=partial(costs.budget, cost=cost))
         if goal == "loss"
-        else _read_numbers(reach_loss, f"{response.name} to reach", positive=response.domain != "real")
+        else _read_numbers(reach_loss, f"{read.response.name} to reach", positive=response.domain != "real")
     )
     return Request(read, tuple(targets), goal, cost, kept, unique, held, level, dict(assumed or {}))
 
@@ -177,6 +179,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
         assumptions={name: float(v) for name, v in values.items() if name not in implicit},
         per={name: _per(law, name) for name in posed.shown},
         request=request,
+        response=source.response,
     )
 
 
@@ -192,11 +195,12 @@ def _row(
 ) -> PlanRow:
     """The plan for target number i."""
     decision, target, response = posed.decision, float(posed.targets[i]), posed.decision.law.response
-    status, note = _judge(decision, answers, i, expansion)
+    measure = request.source.response
+    status, note = _judge(decision, answers, i, expansion, measure)
     blamed = conflict(decision, given, answers.blame[i]) if status == "infeasible" else ()
     if blamed == ("reach_loss",):
-        extreme = "high" if response.better == "higher" else "low"
-        note = f"by this law no model reaches {_article(response.name)} {response.name} so {extreme}"
+        extreme = "high" if (response.better == "higher") != measure.falls else "low"
+        note = f"by this law no model reaches {_article(measure.given_name)} {measure.given_name} so {extreme}"
     found = expansion if status in ("ok", "flat") else None
     logs = posed.logs([found])[0]
     natural = {
@@ -300,10 +304,12 @@ def _per(law: Law, name: str) -> str:
     return "raw" if name in raw else "log"
 
 
-def _judge(decision: Decision, answers: Answers, i: int, expansion: Expansion | None) -> tuple[Status, str]:
+def _judge(
+    decision: Decision, answers: Answers, i: int, expansion: Expansion | None, measure: Measure
+) -> tuple[Status, str]:
     """Status of an answer, and a sentence where it is not simply good."""
-    name = decision.law.response.name
-    keeps = f"the {name} keeps {'rising' if decision.sign < 0 else 'falling'}"
+    name = measure.given_name
+    keeps = f"the {name} keeps {'rising' if (decision.sign < 0) != measure.falls else 'falling'}"
     status = _STATUS[int(answers.status[i])]
     if status == "infeasible":
         return status, "the limits contradict each other"

@@ -1,13 +1,14 @@
 """Known models against a law: how far each is from the best use of its own size, and of its own compute."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from jaxscale import laws
 from jaxscale._base.errors import InputError
+from jaxscale._base.measure import Measure
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, quoted
 from jaxscale._planning.frontier import frontier
@@ -44,6 +45,7 @@ class ModelTable(Reporting):
 
     label: str
     rows: tuple[ModelRow, ...]
+    response: Measure = field(default_factory=Measure)
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each model."""
@@ -58,27 +60,28 @@ class ModelTable(Reporting):
 
     def report(self) -> Report:
         """The models as a table of text."""
-        header = ("model", "N", "D", "D/N", "loss", "tokens short", "N at its compute", "N over", "loss gap", "wasted")
+        r = self.response
+        header = ("model", "N", "D", "D/N", r.heading, "tokens short", "N at its compute", "N over", "gap", "wasted")
         cells = tuple(
             (
                 row.model.name + ("" if row.model.verified else " *"),
                 format_number(row.model.N.value),
                 format_number(row.model.D.value),
                 format_number(row.tokens_per_param, 3),
-                f"{row.loss:.4f}",
+                f"{r.to_given(row.loss):.4f}",
                 f"{format_number(row.tokens_short, 3)}x",
                 format_number(row.N_for_compute, 3),
                 f"{format_number(row.model.N.value / row.N_for_compute, 3)}x",
-                f"{row.loss_gap:.4f}",
+                f"{r.to_given(row.loss) - r.to_given(row.loss - row.loss_gap):.4f}",
                 f"{100 * row.wasted:.1f} %",
             )
             for row in self.rows
         )
         lines = (
             "tokens short: how many times its tokens a model needs for its own size to be the best use of compute.",
-            "N at its compute, N over, loss gap, wasted: against the best model of the same training compute, 6 N D.",
+            "N at its compute, N over, gap, wasted: against the best model of the same training compute, 6 N D.",
             "These answer different questions; small models trained on many tokens are made to be cheap to serve.",
-            "* N or D not read where it was first published. Losses are predictions of the law, not measurements.",
+            "* N or D not read where it was first published. Predictions of the law, not measurements.",
         )
         return Report(f"known models · {self.label}", None, (Table("", header, cells), Lines("", lines)))
 
@@ -118,7 +121,8 @@ def reference_models(source: Any = "chinchilla:besiroglu") -> ModelTable:
                 1 - cheapest.cost / spent,
             )
         )
-    return ModelTable(getattr(source, "label", None) or law.name, tuple(rows))
+    response = getattr(source, "response", None) or Measure()
+    return ModelTable(getattr(source, "label", None) or law.name, tuple(rows), response)
 
 
 def _tokens_for_size(source: Any, N: float) -> float:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import PLAN_FORMAT, Saved
+from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, plural, quoted
@@ -50,6 +51,8 @@ UNTRUSTED = "The fit behind this plan is not trustworthy; see its verdict."  # t
 class Plan(Reporting, Pictured, Saved):
     """Best decisions over budgets. `method` says how intervals came about; None: there are none.
 
+    Rows, `to_frame` and files hold the law's numbers, in `response.unit`; reports show them as people gave them.
+
     `assumptions` are the values of everything the plan rests on beside the law's parameters, by name.
     """
 
@@ -68,27 +71,37 @@ class Plan(Reporting, Pictured, Saved):
     assumptions: Mapping[str, float] = field(default_factory=dict, hash=False)
     per: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     request: Request | None = field(default=None, repr=False, compare=False)
+    response: Measure = field(default_factory=Measure)
 
     @property
     def target(self) -> str:
         """What each row was asked for: the budget, or the loss to reach."""
         reaching = any(row.reach_loss is not None for row in self.rows)
-        return f"{self.law.response.name} to reach" if reaching else "budget"
+        return f"{self.response.given_name} to reach" if reaching else "budget"
+
+    def shown(self, quantity: str, value: float) -> float:
+        """A quantity as people count it: the response in the unit in which it was given."""
+        return self.response.to_given(value) if quantity == "loss" else value
+
+    def shown_target(self, row: PlanRow) -> float:
+        """What a row was asked for, as people count it."""
+        return row.target if row.reach_loss is None else self.response.to_given(row.target)
 
     @property
     def headings(self) -> tuple[str, ...]:
         """What each row was asked for, in words: "budget 1e24 FLOPs"."""
-        unit = self.unit if self.target == "budget" else self.law.response.unit
-        return tuple(f"{self.target} {format_number(row.target)} {unit}".rstrip() for row in self.rows)
+        unit = self.unit if self.target == "budget" else self.response.given_unit
+        return tuple(f"{self.target} {format_number(self.shown_target(row))} {unit}".rstrip() for row in self.rows)
 
     def title(self, quantity: str) -> str:
         """What a quantity is called in print."""
-        return {"tokens_per_param": "D/N", "loss": self.law.response.name}.get(quantity, quantity)
+        return {"tokens_per_param": "D/N", "loss": self.response.given_name}.get(quantity, quantity)
 
     @property
     def quantities(self) -> dict[str, str]:
         """Titles of what answers to a change, by name."""
-        return {name: self.title(name) for row in self.rows for name in row.sensitivities}
+        titles = {"tokens_per_param": "D/N", "loss": self.response.name}  # derivatives are of the law's numbers
+        return {name: titles.get(name, name) for row in self.rows for name in row.sensitivities}
 
     def moves(self, answer: Mapping[str, Any], step: float) -> tuple[str, ...]:
         """How far each quantity moves with a step to first order, by its slope in `answer`."""
@@ -190,6 +203,7 @@ class Plan(Reporting, Pictured, Saved):
         return self._document(
             {
                 "law": self.law.name,
+                "response": self.response.to_dict(),
                 "params": dict(self.params),
                 "cost": self.cost,
                 "limits": dict(self.limits),
@@ -228,24 +242,24 @@ class Plan(Reporting, Pictured, Saved):
         shown |= {"tokens_per_param": "D/N"} if len(shown) == 2 else {}
         itself = self.cost in known  # the one variable, as what there is to be spent least of
         cost = self.cost if itself and self.unit == self.cost else f"{self.cost if itself else 'cost'} ({self.unit})"
-        shown |= {"cost": cost} if reaching else {"loss": self.law.response.name}
+        shown |= {"cost": cost} if reaching else {"loss": self.response.heading}
         if itself and self.cost in shown:
             del shown[self.cost]
-        unit = self.law.response.unit if reaching else self.unit
+        unit = self.response.given_unit if reaching else self.unit
         header = [f"{self.target} ({unit})" if unit else self.target]
         for title in shown.values():
             header += [title, f"{100 * self.level:g} %"] if banded else [title]
         binding = any(set(row.binding) - {"budget", "reach_loss"} for row in self.rows)
         cells = []
         for row in self.rows:
-            line = [format_number(row.target), *(c for name in shown for c in _cells(row, name, banded))]
+            line = [format_number(self.shown_target(row)), *(c for n in shown for c in self._cells(row, n, banded))]
             cells.append((*line, ", ".join(row.binding)) if binding else tuple(line))
         header += ["bound by"] if binding else []
         blocks: list[Table | Lines] = [Table("", tuple(header), tuple(cells))]
         prices = [
-            (format_number(row.target), name, format_number(p.value, 3), p.unit)
+            (format_number(self.shown_target(row)), name, format_number(value, 3), unit)
             for row in self.rows
-            for name, p in row.shadow_price.items()
+            for name, (value, unit) in self._prices(row).items()
         ]
         if prices and (binding or reaching):
             blocks.append(
@@ -270,7 +284,7 @@ class Plan(Reporting, Pictured, Saved):
         """That many of the rows, as the subject of a sentence."""
         if len(self.rows) == 1:
             return "the plan"
-        return f"{count} of {len(self.rows)} {'budgets' if self.target == 'budget' else 'losses'}"
+        return f"{count} of {len(self.rows)} {'budgets' if self.target == 'budget' else 'targets'}"
 
     def _notes(self, banded: bool) -> list[str]:
         notes = [note for note in self.notes if note != UNTRUSTED]
@@ -279,14 +293,17 @@ class Plan(Reporting, Pictured, Saved):
             notes.append(f"The cost assumes {', '.join(assumed)}.")
         for row in self.rows:
             if row.note:
-                notes.append(f"{format_number(row.target)}: {row.remark}")
+                notes.append(f"{format_number(self.shown_target(row))}: {row.remark}")
         if banded:
             notes.append(f"Intervals: {self.method}.")
-        regrets = [row.regret["loss"] for row in self.rows if math.isfinite(row.regret.get("loss", math.nan))]
+        regrets = [
+            abs(self.response.slope(row.loss)) * row.regret["loss"]
+            for row in self.rows
+            if math.isfinite(row.regret.get("loss", math.nan))
+        ]
         if regrets:
             largest = " (the largest of all rows)" if len(regrets) > 1 else ""
-            cost = format_number(max(regrets), 2)
-            cost += f" in {self.law.response.name}"
+            cost = f"{format_number(max(regrets), 2)} in {self.response.heading}"
             notes.append(f"Following this plan if another draw is the truth costs {cost} on average{largest}.")
         beyond = [(row.decades_beyond_data, row.target) for row in self.rows if row.decades_beyond_data]
         if beyond:
@@ -296,18 +313,34 @@ class Plan(Reporting, Pictured, Saved):
             need = "needs" if len(beyond) == 1 else "need"
             far = f"{most:.1f} decades" if most >= 0.05 else f"{100 * (10**most - 1):.2g} %"
             notes.append(f"{who} {need} N or D beyond the largest run, {which}by {far}.")
+        if self.response.converted:
+            notes.append(self.response.said())
         return notes
 
+    def _prices(self, row: PlanRow) -> dict[str, tuple[float, str]]:
+        """Shadow prices and their units as people count the response."""
+        response, prices = self.response, {}
+        for name, price in row.shadow_price.items():
+            value, unit = price.value, price.unit
+            if response.converted and unit.startswith(f"{response.word} per "):
+                value, unit = value * response.slope(row.loss), response.given_word + unit[len(response.word) :]
+            elif response.converted and unit.endswith(f" {response.word}"):
+                value, unit = value / response.slope(row.loss), unit.removesuffix(response.word) + response.given_word
+            prices[name] = value, unit
+        return prices
+
+    def _cells(self, row: PlanRow, name: str, banded: bool) -> tuple[str, ...]:
+        value = self.shown(name, getattr(row, name))
+        point = format_number(value) if math.isfinite(value) else "-"
+        if not banded:
+            return (point,)
+        digits = 4 if name == "loss" else 3
+        ends = row.intervals.get(name)
+        if ends is not None and name == "loss":
+            ends = self.response.ends(*ends)
+        return (point, "-" if ends is None else "–".join(format_number(end, digits) for end in ends))
+
     def __repr__(self) -> str:
-        rows = ", ".join(f"N {_cells(row, 'N', False)[0]} and D {_cells(row, 'D', False)[0]}" for row in self.rows[:3])
+        cells = ((self._cells(row, "N", False)[0], self._cells(row, "D", False)[0]) for row in self.rows[:3])
+        rows = ", ".join(f"N {n} and D {d}" for n, d in cells)
         return f"<Plan {self.label}, {plural(len(self.rows), 'row')}: {self.summary or rows}>"
-
-
-def _cells(row: PlanRow, name: str, banded: bool) -> tuple[str, ...]:
-    value = getattr(row, name)
-    point = format_number(value) if math.isfinite(value) else "-"
-    if not banded:
-        return (point,)
-    digits = 4 if name == "loss" else 3
-    ends = row.intervals.get(name)
-    return (point, "-" if ends is None else "–".join(format_number(end, digits) for end in ends))

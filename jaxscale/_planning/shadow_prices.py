@@ -33,7 +33,7 @@ def shadow_prices(
     positive = decision.law.response.logged
     loss = math.exp(logs[n]) if positive else 1.0
     spent, unit = math.exp(logs[n + 1]), request.cost.unit
-    word = decision.law.response.unit or decision.law.response.name
+    word = request.source.response.word
     slopes = dict(
         zip(
             decision.names,
@@ -64,6 +64,6 @@ def shadow_prices(
         per_unit = slopes["budget"] / math.exp(given[decision.names.index("budget")])
         if decision.sign * per_unit < 0 and math.isfinite(change):
             prices[f"{row.name} in {unit}"] = Price(
-                float(change / -per_unit), f"{unit} of budget per {words}, at equal loss"
+                float(change / -per_unit), f"{unit} of budget per {words}, at equal {request.source.response.name}"
             )
     return prices

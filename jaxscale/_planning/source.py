@@ -1,12 +1,13 @@
 """What a plan is made from: a law with parameters, and how sure they are."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.measure import Measure
 from jaxscale._base.text import quoted
 from jaxscale.laws import Law
 
@@ -27,6 +28,7 @@ class Source:
         trustworthy: whether its verdict says so; True where there is none.
         at_noise: estimates by objectives matched to the noise, each with `params` and `objective`.
         record: what it was read from.
+        response: what is predicted and planned for.
     """
 
     law: Law
@@ -40,10 +42,11 @@ class Source:
     trustworthy: bool = True
     at_noise: tuple[Any, ...] = ()
     record: Any = None
+    response: Measure = field(default_factory=Measure)
 
     def without_uncertainty(self) -> "Source":
         """The law and its point estimate alone."""
-        return Source(self.law, self.params, self.theta, self.label)
+        return Source(self.law, self.params, self.theta, self.label, response=self.response)
 
     def moved(self, name: str, theta: float) -> "Source":
         """With one parameter at another unconstrained value; the cloud of draws moves with its centre."""
@@ -104,6 +107,7 @@ def source_of(given: Any) -> Source:
         trustworthy=getattr(getattr(given, "verdict", None), "trustworthy", True),
         at_noise=tuple(getattr(given, "at_noise", ())),
         record=given,
+        response=getattr(given, "response", None) or Measure().under(law.response.name, law.response.unit),
     )
 
 

@@ -74,7 +74,8 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
     together = " In truth parameters of a fit move together, as the intervals of the plan know." if known else ""
 
     def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
-        ends = (number_or_dash(answer[end]) for end in ("low", "high", "first_order_low", "first_order_high"))
+        values = (answer[end] for end in ("low", "high", "first_order_low", "first_order_high"))
+        ends = (number_or_dash(plan.shown(quantity, value)) for value in values)
         swing = 0.0 if answer["swing"] <= 1e-9 else answer["swing"]
         return answer["assumption"], answer["step"], *ends, f"{100 * swing:.3g} %" if math.isfinite(swing) else "-"
 

@@ -75,7 +75,8 @@ class WhatIf(Reporting, Saved):
                     "first_order": {n: foretold.get(n, math.nan) - getattr(old, n) for n in names},
                 }
             )
-        return self._document({"changes": dict(self.changes), "rows": rows})
+        response = self.after.response.to_dict()
+        return self._document({"response": response, "changes": dict(self.changes), "rows": rows})
 
     def report(self) -> Report:
         """Old, new and difference for every row, as text."""
@@ -83,14 +84,17 @@ class WhatIf(Reporting, Saved):
         cells = []
         for (old, new), foretold in zip(self.rows, self.first_order, strict=True):
             for name, title in shown.items():
-                a, b, c = getattr(old, name), getattr(new, name), foretold.get(name, math.nan)
+                numbers = (getattr(old, name), getattr(new, name), foretold.get(name, math.nan))
+                a, b, c = (self.after.shown(name, x) for x in numbers)
                 moves = (number_or_dash(0.0 if math.isclose(x, a, rel_tol=1e-12) else x - a) for x in (b, c))
-                cells.append(
-                    (format_number(old.target), title, number_or_dash(a), number_or_dash(b), *moves, new.status)
-                )
+                target = format_number(self.before.shown_target(old))
+                cells.append((target, title, number_or_dash(a), number_or_dash(b), *moves, new.status))
         header = (self.before.target, "of", "before", "after", "difference", "to first order", "status")
         changes = tuple(f"{inert(name)}: {inert(text)}" for name, text in self.changes.items())
-        notes = tuple(f"{format_number(old.target)}: {new.remark}" for old, new in self.rows if new.note)
+        notes = tuple(
+            f"{format_number(self.before.shown_target(old))}: {new.remark}" for old, new in self.rows if new.note
+        )
+        notes += (self.after.response.said(),) if self.after.response.converted else ()
         blocks = [Lines("Changed", changes), Table("", header, tuple(cells)), *([Lines("", notes)] if notes else [])]
         return Report(f"what if · {self.before.label}", self.after.summary or None, tuple(blocks))
 
@@ -144,7 +148,8 @@ def what_if(
             request = rebuilt(request, **{name: given})
             if len(request.targets) != len(plan.rows):
                 raise InputError(f"the plan has {len(plan.rows)} rows; give as many {name}, or make a new plan")
-            changes[name] = ", ".join(format_number(t) for t in request.targets)
+            told = (request.source.response.to_given(t) if name == "reach_loss" else t for t in request.targets)
+            changes[name] = ", ".join(map(format_number, told))
     if set:
         for name, value in set.items():
             request = with_value(plan, request, str(name), value)

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from jaxscale._base.measure import Measure
 from jaxscale._base.verdict import Reason
 from jaxscale._data.runs import Runs
 from jaxscale._problem.problem import Problem
@@ -28,6 +29,12 @@ class Evidence:
     never_moved: tuple[str, ...]
     in_float32: bool = False  # whether the first steps were
     whole: tuple[Reason, ...] | None = None  # of one group of a joint fit: what `judge_whole` found
+
+    @property
+    def response(self) -> Measure:
+        """What the runs show, in words."""
+        response = self.problem.law.response
+        return self.runs.record.measure.under(response.name, response.unit)
 
     @cached_property
     def scalar_logs(self) -> dict[str, np.ndarray]:

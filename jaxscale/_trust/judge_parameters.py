@@ -81,7 +81,7 @@ def decision_checks(e: Evidence) -> Iterator[Reason]:
     beyond = f"{BEYOND:g} times the largest compute of these runs"
     for error, (warn, hopeless), text in (
         (size, SIZE_BEYOND, f"the best N at {beyond} is known only to a factor of {np.exp(min(size, 700.0)):.2g}"),
-        (loss, LOSS_BEYOND, f"the least loss at {beyond} is known only to {100 * min(loss, 1e4):.2g} %"),
+        (loss, LOSS_BEYOND, f"the least {e.response.name} at {beyond} is known only to {100 * min(loss, 1e4):.2g} %"),
     ):
         if error > warn:
             text += " (one standard error); add larger runs, or runs on both sides of the best N"

@@ -66,7 +66,7 @@ def residual_checks(e: Evidence) -> Iterator[Reason]:
     logs, ranks = e.scalar_logs, ranks_of(residuals)
     log_space = e.problem.task.space == "log"
     bends = missing_terms(e.at, logs) if log_space else {}
-    response = e.problem.law.response.name
+    response = e.response.name
     for names, (t, size) in bends.items():
         term = " x ".join(f"log {n}" for n in names)
         yield Reason(

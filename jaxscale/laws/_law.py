@@ -19,6 +19,7 @@ import numpy as np
 from jax import Array
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.measure import Measure
 from jaxscale._base.pickling import ItsOwnCopy
 from jaxscale._base.programs import kept
 from jaxscale.laws._constants import GivenCovariance, Published, Repetition, covariance_of
@@ -438,6 +439,11 @@ class Instance:
     def params(self) -> dict[str, float]:
         """Natural values by name."""
         return dict(self.constants.params)
+
+    @property
+    def response(self) -> Measure:
+        """What is predicted: its name and unit."""
+        return Measure().under(self.law.response.name, self.law.response.unit)
 
     @property
     def label(self) -> str:

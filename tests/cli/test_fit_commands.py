@@ -70,8 +70,37 @@ def test_fit_in_bits_is_the_fit_in_nats(jaxscale, folder):
     bits = "".join(f"{n},{d},{float(x) / math.log(2)!r}\n" for n, d, x in rows)
     (folder / "bits.csv").write_text("params,tokens,loss\n" + bits)
     nats = json.loads(jaxscale("fit", "runs.csv", "--intervals", "none", "--json")[1])["theta"]
-    again = json.loads(jaxscale("fit", "bits.csv", "--loss-unit", "bits", "--intervals", "none", "--json")[1])["theta"]
-    assert again == pytest.approx(nats, rel=1e-8)
+    status, out, _ = jaxscale(
+        "fit", "bits.csv", "--loss-unit", "bits", "--intervals", "none", "-o", "bits.json", "--json"
+    )
+    record = json.loads(out)
+    assert (status, record["theta"]) == (0, pytest.approx(nats, rel=1e-8))
+    assert record["response"] == {"name": "loss", "unit": "nats", "loss_unit": "bits", "per_cent": False}
+
+
+def test_bits_in_bits_out(jaxscale, folder):
+    """Predictions, plans and what is to be reached are in the unit of the table; files are in the law's, and say so."""
+    rows = [line.split(",") for line in table_text().splitlines()[1:]]
+    bits = "".join(f"{n},{d},{float(x) / math.log(2) / 4:.17g}\n" for n, d, x in rows)
+    (folder / "bits.csv").write_text("params,tokens,val_bpb\n" + bits)
+    fitted = jaxscale("fit", "bits.csv", "--loss-unit", "bpb:4", "--intervals", "none", "-o", "bits.json", "--json")[1]
+    constants = ",".join(f"{name}={value!r}" for name, value in json.loads(fitted)["params"].items())
+    _, out, _ = jaxscale("predict", "bits.json", "-N", "1B", "-D", "20B")
+    (found,) = re.findall(r"bits\.json +([0-9.]+) +– +([0-9.]+)", out)
+    assert "bits per byte" in out and "nats per token" in out
+    assert [float(x) for x in found] == pytest.approx(
+        [by_hand(1e9, 2e10) / math.log(2) / 4, by_hand(1e9, 2e10)], rel=1e-2
+    )
+    reached = json.loads(jaxscale("frontier", "bits.json", "--reach", "0.8", "--json")[1])
+    nats = 0.8 * 4 * math.log(2)
+    same = json.loads(jaxscale("frontier", "chinchilla", "--at", constants, "--reach", repr(nats), "--json")[1])
+    assert reached["response"]["unit"] == "nats per token" and reached["response"]["loss_unit"] == "bpb:4.0"
+    assert reached["rows"][0]["N"] == pytest.approx(same["rows"][0]["N"], rel=1e-9)
+    assert reached["rows"][0]["reach_loss"] == pytest.approx(nats, rel=1e-12)
+    _, out, _ = jaxscale("what-if", "bits.json", "--reach", "0.8", "--set", "reach_loss=0.75")
+    assert "loss to reach" in out and re.search(r"0\.8 +loss +0\.8 +0\.75 +-0\.05 ", out)
+    status, _, err = jaxscale("allocate", "bits.json", "--reach", "-1")
+    assert status == 2 and "--reach -1 is not to be reached: no loss (bits per byte) is so" in err
 
 
 def test_strict_is_about_the_verdict_alone(jaxscale, folder):

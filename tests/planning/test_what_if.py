@@ -113,7 +113,8 @@ def test_sensitivity_is_sorted_by_what_matters(plan):
 
 def test_written_as_the_schema_says(plan):
     schemas = [
-        json.loads((files("jaxscale") / "schemas" / f"{name}.json").read_text("utf-8")) for name in ("what_if", "plan")
+        json.loads((files("jaxscale") / "schemas" / f"{name}.json").read_text("utf-8"))
+        for name in ("what_if", "plan", "fit")
     ]
     registry = referencing.Registry().with_resources(
         [(schema["$id"], referencing.Resource.from_contents(schema)) for schema in schemas]

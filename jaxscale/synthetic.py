@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from importlib.resources import files
 from io import StringIO
 
-import jax
 import numpy as np
 import pandas as pd
 
+from jaxscale._base.settings import in_float64
 from jaxscale._data.runs import Runs
 from jaxscale.laws import Instance, Law, chinchilla
 
@@ -25,7 +25,7 @@ def isoflop_design(budgets, sizes_per_budget: int, spread: float = 8.0, law_para
     """
     params = dict(law_params or demo_truth().params)
     budgets = np.repeat(np.asarray(budgets, np.float64), sizes_per_budget)
-    with jax.enable_x64(True):
+    with in_float64():
         optimum, _ = chinchilla.closed_forms["allocation"](params, budgets)
     factors = np.tile(np.geomspace(1 / spread, spread, sizes_per_budget), len(budgets) // sizes_per_budget)
     sizes = np.asarray(optimum, np.float64) * factors

@@ -31,6 +31,7 @@ from jaxscale._allocation.decision import Decision, decide, is_plain
 from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
 from jaxscale._base.programs import kept
+from jaxscale._base.settings import as_usual, in_float64
 from jaxscale.costs import CostModel
 from jaxscale.laws import Allocation, Law, Params
 from jaxscale.laws._math import floating
@@ -40,6 +41,7 @@ _MAX_ITERATIONS = 200  # bisection alone needs about 60
 _FIRST_REACH = 16.0  # longest first step in log N or log D while no bracket is known
 
 
+@as_usual()
 def allocate(
     law: Law,
     params: Mapping[str, Any],
@@ -114,7 +116,7 @@ def allocate(
             "call it inside `with jax.enable_x64(True):`, or set jax_enable_x64 when the program starts"
         )
     else:
-        with jax.enable_x64(True):
+        with in_float64():
             wide = [np.asarray(x) for x in _compiled(_within_limits, *static)(*given)]
         answer = [jnp.asarray(x, dtype) for x in wide]
     named = decision.variables == Allocation._fields
@@ -189,6 +191,7 @@ def optimum(
 
 
 @optimum.defjvp
+@as_usual()
 def _optimum_jvp(
     law: Law, log_cost: Callable[..., Any], in_theta: bool, primals: tuple, tangents: tuple
 ) -> tuple[tuple, tuple]:

@@ -11,6 +11,7 @@ from jax import Array, lax
 
 from jaxscale._base.devices import compile_options, workers
 from jaxscale._base.programs import Program, kept
+from jaxscale._base.settings import in_float64
 
 # Lanes at once, and problems in a batch. What a core works on must stay in its cache, and a lane waits for the slowest
 # of its fellows; an accelerator wants many.
@@ -42,7 +43,7 @@ def batched(
         filling = ((0, 0), (0, size - here))  # with copies of the last problem
         some = [np.pad(np.asarray(a[:, start : start + here], np.float64), filling, "edge") for a in arrays]
         device = devices[0] if on_cpu else devices[k % len(devices)]
-        with jax.enable_x64(True), jax.default_device(device):  # settings of each thread
+        with in_float64(), jax.default_device(device):  # settings of each thread
             outputs = run(here, common, *some)
             return [np.asarray(output)[..., :here] for output in outputs]
 

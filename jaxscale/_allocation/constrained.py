@@ -28,6 +28,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_batching import custom_vmap
 
+from jaxscale._base.settings import as_usual
+
 OK, INFEASIBLE, FAILED, FLAT = 0, 1, 2, 3  # flat: the value is certified, the point is not
 
 _MU = 0.1  # complementarity at the start
@@ -148,6 +150,7 @@ def _core(
     return solver(given, starts, on, weight, rho, iterations)
 
 
+@as_usual()
 def _best_of_starts(
     problem: ConstrainedProblem, given: Array, starts: Array, on: Array, weight: Array, rho: Array, iterations: Array
 ) -> tuple:
@@ -174,6 +177,7 @@ def _best_of_starts(
 
 
 @_core.defjvp
+@as_usual()
 def _core_jvp(problem: ConstrainedProblem, primals: tuple, tangents: tuple) -> tuple:
     """The optimality equations stay solved; `_core` is called again inside, so that derivatives of every order
     follow."""

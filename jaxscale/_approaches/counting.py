@@ -13,6 +13,7 @@ from jaxscale._approaches.envelope import Envelope, envelope
 from jaxscale._approaches.law_fit import fit_law, share
 from jaxscale._approaches.side_by_side import Counted
 from jaxscale._base.errors import InputError
+from jaxscale._base.settings import in_float64
 from jaxscale._base.text import quoted
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.result import FitResult
@@ -43,7 +44,7 @@ def counting_difference(
         omega = float(non_embedding)
         if not 0 < omega < math.inf:
             raise InputError(f"non_embedding must be a positive omega or the name of a variable, got {omega!r}")
-        with jax.enable_x64(True):
+        with in_float64():
             sizes = np.asarray(jax.jit(pearce_song.closed_forms["non_embedding_size"])({"omega": omega}, total))
     kaplan = replace(runs, variables={"N": sizes, "D": runs.variable("D")})
     counted = []
@@ -71,7 +72,7 @@ def _recounted_slope(runs: Runs, fitted: FitResult, omega: float) -> float:
     """
     compute = runs.variable("C")
     params = dict(fitted.params) | {"omega": omega}
-    with jax.enable_x64(True):
+    with in_float64():
         sizes, budgets = _recounted_path(params, np.array([compute.min(), compute.max()]))
     return float(np.polyfit(np.log(budgets), np.log(sizes), 1)[0])
 

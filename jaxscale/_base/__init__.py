@@ -3,5 +3,6 @@
 Read `errors`, `text` (numbers and names in sentences), `measure` (what a response is called and counted in), `report`
 (what a record prints), `verdict`, `files` (checked plain JSON, and the names of its formats), `pictured` (the way to a
 record's pictures), `validation`, `robust` (scales that bad runs do not move), `devices` (who shares the work),
-`programs` (compiled ones, and how many are kept), `pickling` (of records that hold a user's function), `version`.
+`settings` (those of JAX that everything is computed under), `programs` (compiled ones, and how many are kept),
+`pickling` (of records that hold a user's function), `version`.
 """

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import numpy as np
 from scipy.special import stdtrit
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.settings import in_float64
 from jaxscale._comparison.best_sizes import best_size_factor
 from jaxscale._comparison.comparison import Trial
 from jaxscale._data.runs import Runs
@@ -68,7 +68,7 @@ def _fitted(law: Law, runs: Runs, result: FitResult, options: Mapping[str, Any])
     """A fit with what it predicts for all runs, or why it cannot be used."""
     pins = {k: options[k] for k in ("fixed", "tied", "bounds", "priors") if k in options}
     problem = make_problem(law, runs, result.objective, **pins, noise=result.noise)
-    with jax.enable_x64(True):
+    with in_float64():
         at = linearize(problem, problem.reduce(result.theta))
     value = at.residuals + problem.points.response[: runs.count]
     with np.errstate(over="ignore"):

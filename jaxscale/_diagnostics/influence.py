@@ -16,6 +16,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
 from jaxscale._base.programs import kept
 from jaxscale._base.report import Lines, Report, Reporting, Table
+from jaxscale._base.settings import in_float64
 from jaxscale._base.text import format_number
 from jaxscale._data.runs import Runs
 from jaxscale._diagnostics.quantity import Derived, make_derived
@@ -198,7 +199,7 @@ def influence(
         raise InputError(f"by= has {len(labels)} labels for {runs.count} runs")
     if not 1 <= together < runs.count:
         raise InputError(f"together must be from 1 to {runs.count - 1}, got {together!r}")
-    with jax.enable_x64(True):
+    with in_float64():
         return _influence(result, problem, runs, watched, labels, together, exact)
 
 

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 
 from jaxscale import costs
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Reporting, Table
+from jaxscale._base.settings import in_float64
 from jaxscale._base.validation import check_level
 from jaxscale._data.runs import Runs
 from jaxscale._diagnostics.quantity import Derived, make_derived
@@ -107,7 +107,7 @@ def profile(
     asked = make_derived(result.law, wanted, budget=budget, cost=costs.as_cost(cost), at=at, response=result.response)
     runs = runs_of(result, runs)
     problem = problem_of(result, runs)
-    with jax.enable_x64(True):
+    with in_float64():
         best = problem.reduce(result.theta)
         linear = linearize(problem, best)
         if linear.freedom < 1:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import jax
 from scipy.special import fdtrc
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.settings import in_float64
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.fit import fit
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
@@ -73,7 +73,7 @@ def ratio_test(
     constraints = problem.layout.free - problem_of(restricted, runs).layout.free
     if constraints < 1:
         raise InputError("nothing is restricted; give fixed={...} or tied=[...] that the fit does not have already")
-    with jax.enable_x64(True):
+    with in_float64():
         linear = linearize(problem, problem.reduce(result.theta))
     if linear.freedom < 1:
         raise InputError(f"{linear.freedom} degrees of freedom: nothing can be tested; add runs or fix parameters")

@@ -11,6 +11,7 @@ from jax import Array
 from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
 from jaxscale._base.programs import kept
+from jaxscale._base.settings import in_float64
 from jaxscale._base.text import format_number
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
@@ -49,7 +50,7 @@ def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
         raise InputError("only a plan made from a fit answers to runs; make it with frontier(fit(...), ...)")
     runs = runs_of(result, runs)
     problem = problem_of(result, runs)
-    with jax.enable_x64(True):
+    with in_float64():
         moves = _moves(problem, problem.reduce(result.theta))
     # Of theta, (n_parameters, n_runs): tied parameters move together, pinned ones stay.
     moves = np.stack([moves[s] if s >= 0 else 0 * moves[0] for s in problem.layout.slots])

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.settings import in_float64
 from jaxscale._base.text import quoted
 from jaxscale._base.validation import Progress, check_draws
 from jaxscale._data.runs import Runs
@@ -63,7 +63,7 @@ def bootstrap(
         raise InputError("a chain is resampled where it is fitted: fit_chain(..., intervals='bootstrap', draws=...)")
     problem = problem_of(result, runs)
     _check_honest(kind, result, problem)
-    with jax.enable_x64(True):
+    with in_float64():
         (drawn,) = bootstrap_draws(
             Stack.of([problem]),
             problem.reduce(result.theta)[None],

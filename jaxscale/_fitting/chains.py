@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.programs import kept
+from jaxscale._base.settings import in_float64
 from jaxscale._base.validation import Progress, enough_of
 from jaxscale._base.verdict import Verdict
 from jaxscale._data.runs import Runs
@@ -228,7 +228,7 @@ def _with_draws(
 ) -> FitResult:
     """The same with intervals and a covariance from refits of every step to the same resampled runs."""
     drawn, far = [], []
-    with jax.enable_x64(True):
+    with in_float64():
         for part, table in zip(parts, tables, strict=True):
             pins = {"fixed": part.fixed, "bounds": part.bounds, "priors": part.priors}
             problem = make_problem(part.law, table, part.objective, **pins, noise=part.noise)

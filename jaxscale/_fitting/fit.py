@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import jax
 import optax
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.settings import in_float64
 from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.fit_stack import fit_stack
@@ -91,7 +91,7 @@ def fit(
         devices=devices,
     )
     read = rows_for([how.law], weighted(runs, weights))
-    with jax.enable_x64(True):
+    with in_float64():
         (made,) = fit_stack(Stack.of([how.problem(read)]), [read], how, progress)
     if isinstance(made, InputError):
         raise made

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 import pandas as pd
 
 from jaxscale._base.devices import workers
 from jaxscale._base.errors import InputError
+from jaxscale._base.settings import in_float64
 from jaxscale._base.text import inert, plural, quoted
 from jaxscale._base.validation import Progress
 from jaxscale._data.decimals import MARKS, table_marks
@@ -159,7 +159,7 @@ def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: FitOpt
     """Fit each group, side by side with others of its size."""
     entries: dict[int, Entry] = {}
     stacks: dict[tuple[int, int], list[tuple[int, Problem, Runs]]] = {}
-    with jax.enable_x64(True):
+    with in_float64():
         for k, group in enumerate(groups):
             try:
                 runs = rows_for([how.law], read_quietly(group.rows, row_numbers=group.numbers, **reading))
@@ -173,7 +173,7 @@ def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: FitOpt
 
     def fitted(part: Sequence[tuple[int, Problem, Runs]]) -> list[tuple[int, Pending | InputError]]:
         indices, problems, tables = zip(*part, strict=True)
-        with jax.enable_x64(True):  # a setting of each thread
+        with in_float64():  # a setting of each thread
             return list(zip(indices, fit_stack(Stack.of(problems), tables, how), strict=True))
 
     # In threads, so that one stack of tables is made ready while another is being solved.
@@ -219,7 +219,7 @@ def _fit_shared(
     groups = list(_groups(data, by))
     entries: dict[int, Entry] = {}
     fitted, problems, tables = [], [], []
-    with jax.enable_x64(True):
+    with in_float64():
         for k, group in enumerate(groups):
             try:
                 runs = rows_for([how.law], read_quietly(group.rows, row_numbers=group.numbers, **reading))

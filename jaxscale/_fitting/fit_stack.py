@@ -5,10 +5,10 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
-import jax
 import numpy as np
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.settings import in_float64
 from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.options import FitOptions, float_or_none
@@ -65,7 +65,7 @@ def fit_stack(
 
     @cache
     def at_noise() -> dict[int, tuple[AtNoise, ...]]:
-        with jax.enable_x64(True):
+        with in_float64():
             return estimates_at_noise(stack, free, at, how.minimiser, **options)
 
     def result(k: int) -> FitResult:

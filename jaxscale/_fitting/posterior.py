@@ -10,6 +10,7 @@ from jax import Array
 from jax.scipy.special import gammaln
 
 from jaxscale._base.errors import InputError, MissingExtraError
+from jaxscale._base.settings import in_float64
 from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.draws import Draws
@@ -66,7 +67,7 @@ def posterior(
         raise InputError("rows of one run err together, which this likelihood does not know; use bootstrap")
     problem = problem_of(result, runs)
     best = problem.reduce(result.theta)
-    with jax.enable_x64(True):
+    with in_float64():
         at = linearize(problem, best)
         potential, place = _potential(result, problem, at, best, freedom)
         chains = infer.MCMC(

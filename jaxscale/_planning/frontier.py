@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 
 from jaxscale import costs
@@ -15,6 +14,7 @@ from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import Expansion, expand, sides
 from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
+from jaxscale._base.settings import in_float64
 from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale._base.validation import Progress, check_level
 from jaxscale._planning.plan import UNTRUSTED, Plan, Request
@@ -286,7 +286,7 @@ def _served(cost: CostModel, rows: list[PlanRow]) -> list[str]:
     found = [row.variables for row in rows if row.variables]
     if "inference_tokens" not in cost.assumptions or not found:
         return []
-    with jax.enable_x64(True):
+    with in_float64():
         logs = [np.log([variables[name] for variables in found]) for name in cost.variables]
         training = np.exp(cost(*logs, inference_tokens=_NO_TOKENS) - cost(*logs))
     shares = (f"{100 * (1 - share):.3g}" for share in (training.max(), training.min()))

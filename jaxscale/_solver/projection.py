@@ -10,6 +10,7 @@ from jax import Array, lax
 
 from jaxscale._base.devices import compile_options
 from jaxscale._base.programs import kept
+from jaxscale._base.settings import in_float64
 from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.evaluate import value_of
 from jaxscale._problem.problem import Problem
@@ -36,7 +37,7 @@ def _response(law: Law, linear: tuple[int, ...]) -> Callable[..., Array]:
 
 def linear_parameters(problem: Problem) -> tuple[str, ...]:
     """Names of free, untied parameters in which the response is jointly linear."""
-    with jax.enable_x64(True):
+    with in_float64():
         return tuple(problem.law.parameter_names[k] for k in linear_indices(problem.task, lengths(problem)))
 
 

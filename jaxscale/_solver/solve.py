@@ -15,6 +15,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from jaxscale._base.devices import compile_options, workers
 from jaxscale._base.programs import Program, kept
+from jaxscale._base.settings import in_float64
 from jaxscale._problem.arrays import SMALL_BATCH, Overrides, ProblemArrays, Problems, Solutions, Task
 from jaxscale._problem.evaluate import evaluator, value_of
 from jaxscale.laws._operations import wide
@@ -85,7 +86,7 @@ def _in_threads(
     def one(k: int) -> tuple[np.ndarray, ...]:
         mine = slice(k * each, (k + 1) * each)
         part = Problems(problems.tables, problems.own.rows(mine), problems.table[mine])
-        with jax.enable_x64(True), jax.default_device(device):  # settings of each thread
+        with in_float64(), jax.default_device(device):  # settings of each thread
             return tuple(np.asarray(x) for x in program(starts[mine], counts[k : k + 1], part, damping))
 
     shapes = tuple((np.shape(x), np.asarray(x).dtype) for x in jax.tree.leaves(problems))

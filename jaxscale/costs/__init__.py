@@ -26,6 +26,7 @@ from jax import Array
 from jaxscale import reference
 from jaxscale._base.errors import InputError
 from jaxscale._base.pickling import HoldsFunction
+from jaxscale._base.settings import as_usual
 from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale.costs._formulas import (
     Converted,
@@ -87,6 +88,7 @@ class CostModel(HoldsFunction):
         """Log cost at logs of the variables; assumptions not given have the model's own values."""
         return self.log_cost(*logs, **{**self.assumptions, **assumptions})
 
+    @as_usual()
     def compute(self, *variables: Any, **assumptions: Any) -> Array:
         """Cost in natural units, of N parameters and D tokens; pure JAX, broadcasts, follows the caller's dtype."""
         return jnp.exp(self(*(jnp.log(floating(v)) for v in variables), **assumptions))

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jax.extend import core
 
+from jaxscale._base.settings import in_float64
 from jaxscale.laws._rewrite import vectorised
 
 Bend = Literal["constant", "affine", "convex", "concave", "unknown"]
@@ -54,7 +55,7 @@ def bend_of(formula: Callable[..., Any], parameters: int, variables: int) -> Ben
         return formula(x[:parameters], x[parameters:])
 
     try:
-        with jax.enable_x64(True):
+        with in_float64():
             closed = jax.make_jaxpr(vectorised(of_numbers))(*numbers)
     except Exception:  # whatever a user's formula raises: it will be raised again, with its reason, where it is used
         return "unknown"

@@ -22,6 +22,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
 from jaxscale._base.pickling import ItsOwnCopy
 from jaxscale._base.programs import kept
+from jaxscale._base.settings import as_usual, in_float64
 from jaxscale.laws._constants import GivenCovariance, Published, Repetition, covariance_of
 from jaxscale.laws._convexity import bend_of
 from jaxscale.laws._math import floating, log
@@ -252,6 +253,7 @@ class Law(ItsOwnCopy):
         params = self.params_of_theta(dict(zip(self.parameter_names, theta, strict=True)))
         return self.function(params, **{v.argument: x for v, x in zip(self.variables, logs, strict=True)})
 
+    @as_usual()
     def __call__(self, params: Mapping[str, Any], **variables: Any) -> Array:
         """The response in natural units; pure JAX, broadcasts, follows the caller's dtype.
 
@@ -293,7 +295,7 @@ class Law(ItsOwnCopy):
         # Run by run, as formulas are written, and padded, so that another number of runs compiles nothing.
         index = np.minimum(np.arange(1 << max(4, (count - 1).bit_length())), count - 1)
         runs = {k: np.broadcast_to(x, shape + tails[k]).reshape(count, *tails[k])[index] for k, x in natural.items()}
-        with jax.enable_x64(True):
+        with in_float64():
             value = np.asarray(_response(self)({k: np.float64(x) for k, x in params.items()}, runs))[:count]
         return float(value[0]) if shape == () else value.reshape(shape)
 
@@ -309,7 +311,7 @@ class Law(ItsOwnCopy):
             raise InputError("predict_interval takes one run; give numbers, not arrays")
         if covariance is None:
             return value, None
-        with jax.enable_x64(True):
+        with in_float64():
             logs = tuple(_in_logs(v, np.float64(variables[v.name])) for v in self.variables)
             slope = np.asarray(_slope(self)(jnp.asarray(self.theta(params)), logs))
         slope = slope[[self.index(name) for name in covariance.names]]

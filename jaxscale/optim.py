@@ -71,12 +71,18 @@ def solve_positive(matrix: Array, right: Array) -> tuple[Array, Array]:
     """Gauss-Jordan solution (p,) without pivoting, and whether every pivot was positive (the matrix positive
     definite)."""
     p = right.shape[0]
-    work = jnp.concatenate([matrix, right[:, None]], axis=1)
-    positive = jnp.asarray(True)
-    for k in range(p):
-        positive &= work[k, k] > 1e-14
-        row = work[k] / work[k, k]
+
+    def eliminate(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        work, positive = carry
+        pivoted = work[k]
+        pivot = pivoted[k]
+        row = pivoted / pivot
         work = jnp.where((jnp.arange(p) == k)[:, None], row, work - work[:, k, None] * row)
+        return work, positive & (pivot > 1e-14)
+
+    work, positive = jax.lax.fori_loop(
+        0, p, eliminate, (jnp.concatenate([matrix, right[:, None]], axis=1), jnp.asarray(True))
+    )
     return work[:, p], positive
 
 
@@ -185,11 +191,13 @@ def damped_newton(
         free = ~(((point <= lower) & (gradient > 0)) | ((point >= upper) & (gradient < 0)))
         room = (lower - point, upper - point)
         scale = unit_scale(jnp.diagonal(curvature.gauss_newton))
-        step, predicted, usable = _trial_step(curvature.gauss_newton, gradient, scale, damping, free, room)
-        if exact:
-            newton, expected, good = _trial_step(curvature.exact, gradient, scale, damping, free, room)
-            step, predicted = jnp.where(good, newton, step), jnp.where(good, expected, predicted)
-            usable |= good
+
+        def steps_of(models: Array) -> tuple[Array, Array, Array]:
+            return jax.vmap(lambda model: _trial_step(model, gradient, scale, damping, free, room))(models)
+
+        # Newton's step where the exact model has one. The two are worked out side by side, which compiles once.
+        steps, promises, usables = steps_of(jnp.stack(curvature if exact else curvature[:1]))
+        step, predicted, usable = (jnp.where(usables[-1], x[-1], x[0]) for x in (steps, promises, usables))
         # Without a usable step nothing moves and nothing is learnt; more damping makes one next time.
         damping = jnp.where(usable, damping, 10.0 * damping)
         predicted = jnp.where(usable, predicted, 1.0)

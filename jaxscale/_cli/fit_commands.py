@@ -23,7 +23,7 @@ from jaxscale._cli.flags import (
     Texts,
     option,
 )
-from jaxscale._cli.groups import TableOptions
+from jaxscale._cli.groups import TableOptions, read_runs
 from jaxscale._cli.process import left_to_the_report
 
 _DEMO_BUDGETS = (1e21, 1e22, 1e23, 1e24)
@@ -107,7 +107,8 @@ def fit(
     The report says first whether the fit can be trusted, and why.
 
     Columns are found by their names where they are usual (params, tokens, loss, ...); what was guessed is reported.
-    Numbers may be written 70B or 1.4T.
+    Numbers may be written 70B or 1.4T. RUNS may be runs of a tracker: wandb:ENTITY/PROJECT, mlflow:FOLDER,
+    tensorboard:FOLDER, trackio:PROJECT, or a table at hf://datasets/USER/NAME/FILE.
     """
     arguments.check_output(output, runs)
     if bootstrap is not None and (intervals or "bootstrap").lower() != "bootstrap":
@@ -135,7 +136,7 @@ def fit(
             raise InputError(f"{unusable[0]} cannot be used with a chain of laws")
         fitting = {name: value for name, value in fitting.items() if name not in ("starts", "tied")}
         with left_to_the_report(output is None and not as_json):
-            checked = js.read_runs(runs, **reading, **others)
+            checked = read_runs(runs, **reading, **others)
         with printing.progress("fitting") as progress:
             record = js.fit_chain(chosen, checked, joint=joint, **fitting, progress=progress)
     elif joint:
@@ -144,7 +145,7 @@ def fit(
         )
     elif by is None:
         with left_to_the_report(output is None and not as_json):
-            checked = js.read_runs(runs, **reading, **others)
+            checked = read_runs(runs, **reading, **others)
         with printing.progress("fitting") as progress:
             record = js.fit(chosen, checked, **fitting, progress=progress)
     else:

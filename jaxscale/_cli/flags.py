@@ -10,7 +10,11 @@ from jaxscale._cli import arguments
 Text = str | None
 Texts = list[str] | None
 RunsTable = Annotated[
-    str, typer.Argument(metavar="RUNS", help="Table of runs: CSV, TSV, JSON, Excel, Parquet; - is standard input.")
+    str,
+    typer.Argument(
+        metavar="RUNS",
+        help="Table of runs: CSV, TSV, JSON, Excel, Parquet, wandb:ENTITY/PROJECT and the like; - is standard input.",
+    ),
 ]
 FitFile = Annotated[
     str,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import jaxscale as js
-from jaxscale._cli import arguments
+from jaxscale._cli import arguments, printing
 from jaxscale._cli.flags import (
     BestOf,
     Budgets,
@@ -88,7 +88,7 @@ class TableOptions:
     def read(self, source: str, further: Mapping[str, str] | None = None, laws: Sequence[Any] | None = None) -> Any:
         """The runs in a table, for some laws or for one of N and D; `further` are columns of variables of no law."""
         reading, others = self.reading(laws or [js.laws.get("chinchilla")])
-        return js.read_runs(source, **reading, **others, **(further or {}))
+        return read_runs(source, **reading, **others, **(further or {}))
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,12 @@ class PlanOptions:
         if self.inference_tokens is not None:
             change["cost"] = arguments.plan_cost(self.cost, self.inference_tokens)
         return change
+
+
+def read_runs(source: str, **reading: Any) -> Any:
+    """The runs in a table or at an address, with progress where that takes long."""
+    with printing.progress("reading", compiles=False) as progress:
+        return js.read_runs(source, progress=progress, **reading)
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:

@@ -181,11 +181,11 @@ def interval(interval: Sequence[float] | None, digits: int = 4) -> str:
 class _Progress:
     """Says on standard error how far a slow piece of work is: one changing line on a terminal, else a line at times."""
 
-    def __init__(self, what: str, clock: Callable[[], float]):
+    def __init__(self, what: str, clock: Callable[[], float], compiles: bool):
         self._clock = clock
         self._began = self._shown = clock()
         self._terminal = sys.stderr.isatty()
-        first = f"{what} ... (the first time compiles; this takes some seconds)"
+        first = f"{what} ..." + " (the first time compiles; this takes some seconds)" * compiles
         self._waiting = threading.Timer(_SLOW, self._say, [first])
         self._waiting.daemon = True
         self._waiting.start()
@@ -209,9 +209,9 @@ class _Progress:
 
 
 @contextmanager
-def progress(what: str, clock: Callable[[], float] = time.monotonic) -> Iterator[_Progress]:
+def progress(what: str, clock: Callable[[], float] = time.monotonic, compiles: bool = True) -> Iterator[_Progress]:
     """Progress of a piece of work, called as progress(done, total, what); `clock` gives seconds."""
-    progress = _Progress(what, clock)
+    progress = _Progress(what, clock, compiles)
     try:
         yield progress
     finally:

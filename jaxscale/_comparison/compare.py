@@ -73,7 +73,7 @@ def compare(
     entries = _entries(laws)
     first = entries[0][1]
     objective = Huber() if objective is None else objective
-    runs, table = _read(data, [law for _, law, _ in entries], {**reading, **dict(columns or {})})
+    runs, table = _read(data, [law for _, law, _ in entries], {**reading, **dict(columns or {})}, progress)
     masks = holdout_masks(runs, table, holdout, rolling, cuts, leave_out)
     holdouts = tuple(
         Holdout(name, int(runs.count - mask.sum()), tuple(map(int, runs.rows[mask]))) for name, mask in masks
@@ -156,7 +156,9 @@ def _entries(laws: Any) -> list[tuple[str, Law, dict[str, Any]]]:
     return entries
 
 
-def _read(data: Any, laws: list[Law], reading: dict[str, Any]) -> tuple[Runs, pd.DataFrame]:
+def _read(
+    data: Any, laws: list[Law], reading: dict[str, Any], progress: Progress | None = None
+) -> tuple[Runs, pd.DataFrame]:
     """The runs, and beside each everything that a hold-out may name: columns of the table, then symbols."""
     if isinstance(data, Runs):
         if reading:
@@ -164,7 +166,7 @@ def _read(data: Any, laws: list[Law], reading: dict[str, Any]) -> tuple[Runs, pd
         runs = rows_for(laws, data)
         table = pd.DataFrame(index=range(runs.count))
     else:
-        frame = read_frame(data)
+        frame = read_frame(data, progress)
         domains = {v.name: v.domain for law in laws for v in law.variables} | {"response": laws[0].response.domain}
         reading.setdefault("domains", {k: v for k, v in domains.items() if v in ("real", "unit", "count")})
         runs = rows_for(laws, read_runs(frame, **reading))

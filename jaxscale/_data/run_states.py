@@ -10,6 +10,7 @@ import pandas as pd
 from jaxscale._base.text import format_number, inert, quoted
 from jaxscale._data.cells import is_missing
 from jaxscale._data.checkpoints import reads
+from jaxscale._data.wording import flag
 
 _STATE = re.compile(r"(wandb|mlflow|sys|run|job|trial|training|train|final|exit|end)*(state|status)")
 _WELL = re.compile(r"(is|has|run|was|did|training)*(finished|completed|succeeded)")
@@ -70,16 +71,13 @@ def bad_losses(
     bound = max(_CHANCE, _FAR * float(np.median(finite))) if len(finite) else np.inf
     for i, cell in enumerate(cells.tolist()):
         if np.isinf(values[i]):
-            yield i, f"{name} is infinite", False
+            yield i, f"has an infinite {name}", False
         elif is_missing(cell):
             is_nan = isinstance(cell, str) and cell.strip().lower() == "nan"
-            yield i, f"{name} is NaN" if is_nan else f"no {name}", not is_nan
+            yield i, f"has {name} NaN" if is_nan else f"has no {name}", not is_nan
         elif np.isfinite(nats[i]) and nats[i] > bound:
-            yield (
-                i,
-                f"{name} is {format_number(values[i], suffixes=False)}, which no run of the others comes near",
-                False,
-            )
+            keep = f'{flag("where")} "{inert(cells.name)} > 0" keeps it'
+            yield i, f"has {name} {format_number(values[i], suffixes=False)}, far above the others ({keep})", False
 
 
 def _letters(cell: str) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from jaxscale._base.errors import DataWarning, InputError, PrecisionWarning, warn
 from jaxscale._base.measure import Measure
 from jaxscale._base.text import escape_html, format_number, inert, listed, plural, quoted
+from jaxscale._base.validation import Progress
 from jaxscale._data.checkpoints import CHECKPOINTS, Curves, along, checkpoint_note, last_of_each
 from jaxscale._data.columns import Column, where_to_find
 from jaxscale._data.notes import DUPLICATE_ROWS, duplicate_note
@@ -307,9 +308,23 @@ class Runs:
         return f"<table><caption>{plural(self.count, 'run')}</caption>{body}</table>"
 
 
-def read_runs(source: Any, **options: Any) -> Runs:
-    """Runs from a file, a frame or standard input: `read_frame`, then `Runs.from_frame` with the options."""
-    return Runs.from_frame(read_frame(source), **options)
+def read_runs(source: Any, *, progress: Progress | None = None, **options: Any) -> Runs:
+    """Runs from a file, a frame, standard input ("-") or a tracker, with the options of `Runs.from_frame`.
+
+    Files may be CSV, TSV, JSON, Excel (extra `xlsx`) or Parquet (`io`). Addresses, each with an extra of its own name:
+
+    "wandb:ENTITY/PROJECT"          every run of a project of Weights & Biases
+    "mlflow:PLACE#EXPERIMENT"       of a folder, the file of a database or a tracking server; `#EXPERIMENT` may be left
+                                    out where only one has runs, and PLACE where MLFLOW_TRACKING_URI says it
+    "tensorboard:FOLDER"            one run for each folder with event files
+    "trackio:PROJECT"               of Trackio's folder on this machine
+    "hf://datasets/USER/NAME/FILE"  a table on the Hugging Face Hub (extra `hub`)
+
+    A tracker's run is one row: what was set as `config.x`, the last value of each metric, its name and its state; runs
+    that did not finish or diverged are set aside and named, as `Runs.from_frame` says. `progress` is called as
+    progress(done, total, what) while a tracker is read. Raises InputError, and MissingExtraError.
+    """
+    return Runs.from_frame(read_frame(source, progress), **options)
 
 
 def as_runs(source: Any, **options: Any) -> Runs:

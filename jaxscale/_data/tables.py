@@ -19,6 +19,7 @@ import pandas as pd
 
 from jaxscale._base.errors import InputError, MissingExtraError
 from jaxscale._base.text import PATH_LIMIT, inert, plural, quoted
+from jaxscale._base.validation import Progress
 from jaxscale._data.decimals import MARKS, SEPARATOR, table_marks
 from jaxscale._data.encodings import as_utf8
 from jaxscale._data.headers import LOOKED_AT, header_in, unique, used
@@ -35,6 +36,7 @@ from jaxscale._data.separators import (
 )
 from jaxscale._data.wide import one_run_a_row
 from jaxscale._data.workbooks import sheet_records
+from jaxscale._trackers.addresses import is_address, read_address
 
 MAX_BYTES, MAX_JSON_BYTES = 1024**3, 256 * 1024**2  # JSON takes some twenty times its size while it is read
 MAX_ROWS, MAX_CELLS = 20_000_000, 20_000_000  # a cell of text takes about 130 bytes
@@ -45,8 +47,8 @@ _KINDS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".json": "json", ".jsonl"
 _KINDS |= {".parquet": "parquet", ".pq": "parquet"}
 
 
-def read_frame(source: Any) -> pd.DataFrame:
-    """The table in a file, on standard input ("-") or in a file object; a frame passes through.
+def read_frame(source: Any, progress: Progress | None = None) -> pd.DataFrame:
+    """The table in a file, on standard input ("-"), in a file object or at an address; a frame passes through.
 
     CSV, TSV, JSON lines, JSON (rows or columns, at any level; logs of trainers), Excel workbooks (extra `xlsx`) and
     Parquet (extra `io`), each also gzipped, by the ending of the name or else by the content. Cells of text may be
@@ -54,9 +56,16 @@ def read_frame(source: Any) -> pd.DataFrame:
     several header rows, in UTF-8, UTF-16 or cp1252. Charts that trackers save (`run - loss`) and pivots that say what
     they are become one row for each run and step. `attrs` says what was found. Cells stay as written: nothing is taken
     for a number or for missing here. A pandas index without a name (an empty first column name) may stay. At most 1
-    GiB (256 MiB of JSON), 20 million rows and 20 million cells, which takes some 3 GB while it is read. Raises
-    InputError, and MissingExtraError for Parquet without pyarrow.
+    GiB (256 MiB of JSON), 20 million rows and 20 million cells, which takes some 3 GB while it is read.
+
+    Addresses are of the runs of a tracker, one row each with `config.x`, the last value of each metric, name and
+    state, or of a table on the Hugging Face Hub; `read_runs` lists them, and progress(done, total, what) is called
+    while they are read. Raises InputError, and MissingExtraError for Parquet without pyarrow and for addresses without
+    their package.
     """
+    if isinstance(source, str) and is_address(source):
+        shown = quoted(source, PATH_LIMIT)
+        return read_address(source, lambda data, name: _table(data, _kind(Path(name)), shown), progress)
     if isinstance(source, (str, os.PathLike)) and str(source) == "-":
         if sys.stdin.isatty():
             raise InputError("nothing is piped into standard input; give a file, or pipe a table in")
@@ -72,11 +81,16 @@ def read_frame(source: Any) -> pd.DataFrame:
             if isinstance(error, InputError):
                 raise
             raise InputError(_unreadable(path, error)) from None
-        endings = [ending.lower() for ending in path.suffixes]
-        return _table(data, _KINDS.get(([e for e in endings if e != ".gz"] or [""])[-1], ""), shown)
+        return _table(data, _kind(path), shown)
     if hasattr(source, "read"):
         return _table(_limited(source, "the file object"), "", "the file object")
     return as_frame(source)
+
+
+def _kind(path: Path) -> str:
+    """What the name of a file says that it holds, or nothing."""
+    endings = [ending.lower() for ending in path.suffixes]
+    return _KINDS.get(([ending for ending in endings if ending != ".gz"] or [""])[-1], "")
 
 
 def _limited(file: Any, shown: str) -> bytes:

@@ -216,7 +216,7 @@ def _fit_shared(
             "a joint fit has its own solver, starts='auto' or a number, and intervals 'auto', 'bootstrap', 'quick' or "
             "None; leave out optimizer=, and ask for one of these"
         )
-    groups = list(_groups(data, by))
+    groups = list(_groups(data, by, progress))
     entries: dict[int, Entry] = {}
     fitted, problems, tables = [], [], []
     with in_float64():
@@ -250,13 +250,13 @@ def _fit_shared(
     return _fits(by, [(group, entries[k]) for k, group in enumerate(groups)], sharing)
 
 
-def _groups(data: Any, by: str | tuple[str, ...]) -> list[Group] | Iterator[Group]:
+def _groups(data: Any, by: str | tuple[str, ...], progress: Progress | None = None) -> list[Group] | Iterator[Group]:
     """Every group, in the order of their first row."""
     if isinstance(data, Mapping) and all(isinstance(v, Runs) or hasattr(v, "columns") for v in data.values()):
         return list(_distinct(_given(key, rows, by) for key, rows in data.items()))
     if isinstance(data, Iterator):
         return _distinct(_given(key, rows, by) for key, rows in data)
-    frame = read_frame(data)
+    frame = read_frame(data, progress)
     for name in (by,) if isinstance(by, str) else by:
         if name not in frame.columns:
             there = ", ".join(inert(c) for c in frame.columns)

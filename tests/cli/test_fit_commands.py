@@ -156,8 +156,8 @@ def test_checkpoints_of_a_log_are_said_and_taken_as_asked(jaxscale, folder):
         fitted = json.loads(jaxscale(*flags, *more, "--json")[1])["runs"]
         assert fitted["count"] == count and (fitted["clusters"] is None) == (count == 30)
     assert json.loads(jaxscale(*flags, "--checkpoints", "none", "--json")[1])["runs"]["clusters"] is None
-    status, _, err = jaxscale(*flags, "--checkpoints", "best")
-    assert (status, err) == (2, "error: checkpoints must be one of last, all, none; not 'best'\n")
+    status, _, err = jaxscale(*flags, "--checkpoints", "first")
+    assert (status, err) == (2, "error: checkpoints must be one of last, best, all, none; not 'first'\n")
 
 
 def test_the_best_of_a_sweep_is_fitted_where_asked_for_and_pointed_out_where_not(jaxscale, folder):

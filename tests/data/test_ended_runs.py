@@ -40,7 +40,7 @@ def test_an_export_gives_one_row_for_each_run_that_ended_well() -> None:
     runs = export()
     assert runs.rows.tolist() == [1, 3, 5] and runs.response.tolist() == [3.1, 2.9, 3.5]
     assert said(runs, "runs_set_aside") == (
-        "2 runs set aside: 'd20' (row 2) running, 'd4' (row 6) 'val/loss' is NaN; "
+        "2 runs set aside: 'd20' (row 2) running, 'd4' (row 6) has 'val/loss' NaN; "
         "--where \"State != ''\" keeps runs of every state"
     )
     assert "1 row is left out as pieces of 1 resumed run of which another row counts: 'd12'" in said(
@@ -56,6 +56,7 @@ def test_an_export_gives_one_row_for_each_run_that_ended_well() -> None:
         ({"where": "State != ''"}, [1, 2, 3, 5]),  # a loss that is no number is never kept
         ({"where": "State == finished"}, [1, 3, 5]),
         ({"where": "State == crashed"}, [4]),
+        ({"where": "val/loss < 9"}, [1, 3, 5]),
         ({"where": "lr < 0.005"}, [1, 3, 5]),
         ({"checkpoints": "last"}, [1, 3, 5]),
         ({"checkpoints": "best"}, [1, 3, 5]),
@@ -66,6 +67,10 @@ def test_an_export_gives_one_row_for_each_run_that_ended_well() -> None:
 )
 def test_filters_and_checkpoints_decide_what_is_kept(options: dict[str, object], rows: list[int]) -> None:
     assert export(**options).rows.tolist() == rows
+
+
+def test_a_loss_far_above_the_others_is_kept_where_a_filter_speaks_of_losses() -> None:
+    assert export(('"2.9"', '"1e9"'), where="val/loss > 0").rows.tolist() == [1, 3, 5]
 
 
 def test_all_pieces_of_a_resumed_run_are_resampled_together() -> None:
@@ -90,9 +95,9 @@ def test_all_pieces_of_a_resumed_run_are_resampled_together() -> None:
         ([('"d12-resume"', '"d12"'), ("crashed", "finished")], [1, 3, 4, 5], ""),  # nor do equal names
         ([('"1.2e8","4000"', '"9.9e8","4000"'), ("crashed", "finished")], [1, 3, 4, 5], ""),  # another size
         ([('"d8"', '"d12"'), ('"5e7"', '"1.2e8"'), ("crashed", "finished")], [1, 3, 4, 5], ""),  # of which run?
-        ([('"2.9"', '"1e9"')], [1, 5], "'d16' (row 3) 'val/loss' is 1e9, which no run"),
-        ([('"2.9"', '"Infinity"')], [1, 5], "'d16' (row 3) 'val/loss' is infinite"),
-        ([('"2.9"', '""')], [1, 5], "'d16' (row 3) no 'val/loss'"),
+        ([('"2.9"', '"1e9"')], [1, 5], "'d16' (row 3) has 'val/loss' 1e9, far above the others (--where"),
+        ([('"2.9"', '"Infinity"')], [1, 5], "'d16' (row 3) has an infinite 'val/loss'"),
+        ([('"2.9"', '""')], [1, 5], "'d16' (row 3) has no 'val/loss'"),
     ],
 )  # fmt: skip
 def test_what_becomes_of_a_run(changes: list[tuple[str, str]], rows: list[int], words: str) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from jaxscale._approaches.trend import Trend, check_resampling, through, trend_table, words
 from jaxscale._base.errors import InputError
+from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import plural, quoted
 from jaxscale._data.runs import Runs, as_runs
@@ -27,7 +28,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Envelope(Reporting):
+class Envelope(Reporting, Pictured):
     """The lower envelope of training curves, and the power laws through its sizes: `N` and `D` are `Trend`s.
 
     points: budget, N, D and loss where the envelope was taken, and `used`: False where the lowest curve is of the

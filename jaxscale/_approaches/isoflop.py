@@ -21,6 +21,7 @@ from jaxscale._approaches.lowest_points import (
 from jaxscale._approaches.trend import Trend, check_resampling, percentile_interval, through, trend_table, words
 from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
+from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.robust import sigma_of_sizes
 from jaxscale._base.text import format_number, plural, quoted
@@ -66,7 +67,7 @@ class Budget:
 
 
 @dataclass(frozen=True, eq=False)
-class IsoFlop(Reporting):
+class IsoFlop(Reporting, Pictured):
     """Best sizes by budget, and the power laws through them: `N` and `D` are `Trend`s.
 
     exponents, misfit: (alpha, beta) of the shape that all budgets share, where the method has one, and how far it

@@ -9,6 +9,7 @@ import pandas as pd
 from jaxscale._approaches.envelope import Envelope
 from jaxscale._approaches.isoflop import IsoFlop, Method
 from jaxscale._approaches.trend import Interval, words
+from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number
 from jaxscale._fitting.result import FitResult
@@ -71,7 +72,7 @@ class Counted:
 
 
 @dataclass(frozen=True, eq=False)
-class Approaches(Reporting):
+class Approaches(Reporting, Pictured):
     """The approaches on one table. `agree` is False where intervals of an exponent, or of N at a budget, are apart.
 
     envelope, isoflops (by method) and fit are the full records, None or absent where `rows` says what is missing.

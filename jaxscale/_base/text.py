@@ -128,13 +128,13 @@ def escape_html(text: object) -> str:
     return html.escape(inert(text), quote=True)
 
 
-def write_atomic(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` to `path` as UTF-8 so that the file is there whole or, on failure, as it was before.
+def write_atomic(path: str | os.PathLike[str], text: str | bytes) -> None:
+    """Write `text` (as UTF-8 where it is no bytes) to `path` so that the file is there whole or, on failure, as before.
 
     The text goes to a temporary file in the same folder, which then takes the place of `path`. A link is followed, the
     mode of an existing file is kept, and a device or a pipe (`/dev/stdout`) is written to directly. Raises InputError.
     """
-    data = text.encode("utf-8", errors="backslashreplace")
+    data = text if isinstance(text, bytes) else text.encode("utf-8", errors="backslashreplace")
     shown = quoted(path, PATH_LIMIT)
     try:
         target = Path(os.path.realpath(path))

@@ -126,8 +126,8 @@ def starts(result: FitResult) -> Chart:
         Dots(place[same], above[same], f"{found.at_best} reached this optimum", "fit"),
         *([Dots(place[~same], above[~same], "ended elsewhere", "odd", "up")] if (~same).any() else []),
     ]
-    x = Axis(f"{plural(len(finite), 'start')} that ended, lowest first", ends=(0.0, len(finite) + 1.0))
-    y = Axis("objective above the best", log=True)
+    x = Axis(f"{plural(len(finite), 'start')} that ended, lowest first", form="count", ends=(0.0, len(finite) + 1.0))
+    y = Axis("objective above the best", log=True, ends=(floor / 10, 10 * float(above.max())))
     alt = f"{plural(len(finite), 'start')} that ended, {found.at_best} of them at the best objective, {best:.6g}."
     return Chart("How many starts agree", alt, (Panel(x, y, tuple(marks)),), size=(5.2, 3.6))
 

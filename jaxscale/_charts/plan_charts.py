@@ -18,10 +18,11 @@ OF = ("N", "D", "tokens_per_param", "loss")
 
 
 def frontier(
-    plan: Plan, of: str | Sequence[str] | None = None, beside: dict[str, Plan] | None = None, marked: bool | None = None
+    plan: Plan, of: str | Sequence[str] | None = None, beside: dict[str, Plan] | None = None, first: str = ""
 ) -> Chart:
-    """One panel for each quantity of a plan over its targets, with intervals, and other plans beside it by name."""
-    plans = {short(plan.label or plan.law.name): plan, **{short(k): p for k, p in (beside or {}).items()}}
+    """One panel for each quantity of a plan over its targets, with intervals, and other plans beside it by name, where
+    `first` is what the plan itself is called."""
+    plans = {short(first or plan.label or plan.law.name): plan, **{short(k): p for k, p in (beside or {}).items()}}
     if any(p.target != plan.target for p in plans.values()):
         raise InputError("plans side by side must all be of budgets, or all of losses to reach")
     names = [of] if isinstance(of, str) else list(of or _quantities(plan))
@@ -79,7 +80,7 @@ def _marks(plans: dict[str, Plan], name: str) -> tuple[Mark, ...]:
     several = len(plans) > 1
     (first, *_) = plans.values()
     reach = _reach_of_runs(first)
-    if reach is not None and first.target == "budget" and first.unit == "FLOPs":
+    if reach is not None and len(first.rows) > 1 and first.target == "budget" and first.unit == "FLOPs":
         marks.append(Span(*reach, "x", "compute of the runs"))
     for k, (label, plan) in enumerate(plans.items()):
         role = SERIES[k % len(SERIES)]

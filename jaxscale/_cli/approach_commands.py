@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import jaxscale as js
 from jaxscale._cli import arguments, printing
-from jaxscale._cli.flags import Json, Output, RunsTable, Text, Texts, option
+from jaxscale._cli.flags import Json, Output, PlotFile, RunsTable, Text, Texts, option
 from jaxscale._cli.groups import Resampling, TableOptions
 
 
@@ -29,6 +29,7 @@ def approaches(
     table: TableOptions,
     resampling: Resampling,
     output: Output = None,
+    plot: PlotFile = None,
     as_json: Json = False,
 ) -> None:
     """Compare Approaches 1, 2 and 3 to the best size.
@@ -36,6 +37,7 @@ def approaches(
     Side by side on the same runs, and why they differ.
     """
     arguments.check_output(output, runs)
+    arguments.check_plot(plot, runs)
     asked = resampling.options()
     omega, others = arguments.number_or_column(non_embedding)
     checked = table.read(runs, {} if others is None else {"M": others})
@@ -43,7 +45,7 @@ def approaches(
         asked["budgets"] = [arguments.budget(text, "six_nd") for text in budget]
     with printing.progress("fitting") as progress:
         found = js.approaches(checked, non_embedding=omega if others is None else "M", progress=progress, **asked)
-    printing.deliver(found, output, as_json)
+    printing.deliver(found, output, as_json, plot)
 
 
 def isoflop(
@@ -62,6 +64,7 @@ def isoflop(
     table: TableOptions,
     resampling: Resampling,
     output: Output = None,
+    plot: PlotFile = None,
     as_json: Json = False,
 ) -> None:
     """Find the best size of each compute budget (Approach 2).
@@ -69,6 +72,7 @@ def isoflop(
     And the power law through them, by which the best size grows with compute.
     """
     arguments.check_output(output, runs)
+    arguments.check_plot(plot, runs)
     asked: dict[str, Any] = resampling.options() | {
         "method": method,
         "points": None if points == "all" else arguments.count(points, "--points", 1, "all or"),
@@ -79,7 +83,7 @@ def isoflop(
     checked = table.read(runs)
     with printing.progress("fitting"):
         found = js.isoflop(checked, **asked)
-    printing.deliver(found, output, as_json)
+    printing.deliver(found, output, as_json, plot)
 
 
 def envelope(
@@ -90,6 +94,7 @@ def envelope(
     table: TableOptions,
     resampling: Resampling,
     output: Output = None,
+    plot: PlotFile = None,
     as_json: Json = False,
 ) -> None:
     """Find the lowest training curve at each compute (Approach 1).
@@ -97,8 +102,9 @@ def envelope(
     And the power law through their sizes. Rows are checkpoints; --run-column names the column that says of which run.
     """
     arguments.check_output(output, runs)
+    arguments.check_plot(plot, runs)
     asked: dict[str, Any] = resampling.options() | {"how": how, "count": arguments.count(count, "--count", 1)}
     checked = replace(table, checkpoints=table.checkpoints or "all").read(runs)  # what it is about
     with printing.progress("resampling"):
         found = js.envelope(checked, **asked)
-    printing.deliver(found, output, as_json)
+    printing.deliver(found, output, as_json, plot)

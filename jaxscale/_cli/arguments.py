@@ -7,13 +7,14 @@ import re
 import runpy
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
 import typer
 
 import jaxscale as js
-from jaxscale._base.errors import InputError
+from jaxscale._base.errors import InputError, MissingExtraError
 from jaxscale._base.text import inert, parse_number, quoted
 
 # What typer raises when a command line is wrong; it has no public name.
@@ -394,17 +395,28 @@ def failed(one: Any) -> bool:
     return not hasattr(one, "law")
 
 
-def check_output(output: Path | None, source: str) -> None:
+def check_plot(plot: Path | None, source: str) -> None:
+    """Refuse a picture that could not be drawn or written before any work is done."""
+    if plot is None:
+        return
+    if plot.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise InputError(f"--plot {quoted(plot)}: give a name that ends in .png, .svg or .pdf")
+    if find_spec("matplotlib") is None:
+        raise MissingExtraError("pictures need matplotlib: pip install 'jaxscale[plot]'")
+    check_output(plot, source, "--plot")
+
+
+def check_output(output: Path | None, source: str, flag: str = "-o") -> None:
     """Refuse what could not be written before any work is done."""
     if output is None:
         return
     if str(output) == "-":
         raise InputError("-o writes a file; use --json to print the JSON")
     if output.is_dir():
-        raise InputError(f"-o {quoted(output)} is a folder; name a file in it")
+        raise InputError(f"{flag} {quoted(output)} is a folder; name a file in it")
     if not output.parent.is_dir():
-        raise InputError(f"-o {quoted(output)}: the folder {quoted(output.parent)} does not exist; make it first")
+        raise InputError(f"{flag} {quoted(output)}: the folder {quoted(output.parent)} does not exist; make it first")
     if not os.access(output if output.exists() else output.parent, os.W_OK):
-        raise InputError(f"-o {quoted(output)}: no permission to write there")
+        raise InputError(f"{flag} {quoted(output)}: no permission to write there")
     if output.exists() and Path(source).exists() and output.samefile(source):
-        raise InputError(f"-o {quoted(output)} would overwrite what is read; give another name")
+        raise InputError(f"{flag} {quoted(output)} would overwrite what is read; give another name")

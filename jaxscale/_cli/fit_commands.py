@@ -17,6 +17,7 @@ from jaxscale._cli.flags import (
     ObjectiveKind,
     Output,
     OwnLaw,
+    PlotFile,
     RunsTable,
     Seed,
     Text,
@@ -100,6 +101,7 @@ def fit(
     seed: Seed = "0",
     strict: Annotated[bool, typer.Option("--strict", help="Exit with status 1 if the fit is not trustworthy.")] = False,
     output: Output = None,
+    plot: PlotFile = None,
     as_json: Json = False,
 ) -> None:
     """Fit a law to a table of training runs.
@@ -111,6 +113,7 @@ def fit(
     tensorboard:FOLDER, trackio:PROJECT, or a table at hf://datasets/USER/NAME/FILE.
     """
     arguments.check_output(output, runs)
+    arguments.check_plot(plot, runs)
     if bootstrap is not None and (intervals or "bootstrap").lower() != "bootstrap":
         raise InputError(f"--bootstrap {inert(bootstrap)} contradicts --intervals {inert(intervals)}; give one of them")
     chosen = arguments.law_named(law)
@@ -129,6 +132,8 @@ def fit(
         fitting["draws"] = arguments.count(bootstrap, "--bootstrap", 1)
     if share and by is None:
         raise InputError("--share is about groups; name their column with --by")
+    if plot is not None and by is not None:
+        raise InputError("--plot draws one fit, and --by makes many; fit one group with --where 'COL == NAME'")
     if chosen.steps:
         if unusable := [
             flag for flag, given in (("--by", by), ("--tie", tie), ("--starts", starts != "auto")) if given
@@ -160,7 +165,7 @@ def fit(
         raise InputError(
             f"none of the {len(members)} groups could be fitted; the first, {quoted(name)}: {failure.text}"
         )
-    printing.deliver(record, output, as_json)
+    printing.deliver(record, output, as_json, plot)
     if strict and not all(isinstance(one, js.FitResult) and one.verdict.trustworthy for _, one in members):
         raise typer.Exit(1)
 
@@ -186,6 +191,7 @@ def compare(
     level: Annotated[str, option("--level", "P", "Coverage of the prediction intervals.")] = "0.9",
     seed: Seed = "0",
     output: Output = None,
+    plot: PlotFile = None,
     as_json: Json = False,
 ) -> None:
     """See which law predicts runs that it was not fitted to.
@@ -194,6 +200,7 @@ def compare(
     begins with a recommendation and its reasons.
     """
     arguments.check_output(output, runs)
+    arguments.check_plot(plot, runs)
     entries = [arguments.law_named(text) for text in arguments.law_names(laws)]
     reading, others = table.reading(entries)
     if not holdout and rolling is None and leave_out is None:
@@ -213,7 +220,7 @@ def compare(
             progress=progress,
             **reading,
         )
-    printing.deliver(record, output, as_json)
+    printing.deliver(record, output, as_json, plot)
 
 
 def predict(

@@ -34,6 +34,10 @@ Group = Annotated[
     str | None, typer.Option("--group", metavar="NAME", help="Of a file of many fits, use only this group.")
 ]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write JSON to FILE.")]
+PlotFile = Annotated[
+    Path | None,
+    typer.Option("--plot", metavar="FILE", help="Draw a picture to FILE.png, .svg or .pdf; needs the extra plot."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of the report.")]
 
 

@@ -8,7 +8,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.report import Report, Table
 from jaxscale._base.text import quoted
 from jaxscale._cli import arguments, printing
-from jaxscale._cli.flags import Constants, FitFile, Group, Json, Level, Output, OwnLaw, Texts, option
+from jaxscale._cli.flags import Constants, FitFile, Group, Json, Level, Output, OwnLaw, PlotFile, Texts, option
 from jaxscale._cli.groups import PlanOptions
 
 
@@ -21,6 +21,7 @@ def frontier(
     group: Group = None,
     law: OwnLaw = None,
     output: Output = None,
+    plot: PlotFile = None,
     as_json: Json = False,
 ) -> None:
     """Find the best model for each budget or loss to reach.
@@ -29,9 +30,10 @@ def frontier(
     what one more unit of each would change.
     """
     arguments.check_output(output, source)
+    arguments.check_plot(plot, source)
     request = asked.request(level)
     members = arguments.members(arguments.record(source, law, at), group)
-    if len(members) > 1 and (as_json or output is not None):
+    if len(members) > 1 and (as_json or output is not None or plot is not None):
         raise InputError(
             f"FIT {quoted(source)} holds {len(members)} fits; a file of a plan is of one: choose it with --group"
         )
@@ -41,7 +43,7 @@ def frontier(
             for name, one in members
         ]
     if len(plans) == 1 and not arguments.failed(plans[0][1]):
-        printing.deliver(plans[0][1], output, as_json)
+        printing.deliver(plans[0][1], output, as_json, plot)
         return
     printing.print_reports(
         *(
@@ -71,6 +73,7 @@ def what_if(
     group: Group = None,
     law: OwnLaw = None,
     output: Output = None,
+    plot: PlotFile = None,
     as_json: Json = False,
 ) -> None:
     """Compare a plan with the one after a change.
@@ -79,6 +82,7 @@ def what_if(
     are old, new and difference for every budget, and the difference that derivatives foretell.
     """
     arguments.check_output(output, source)
+    arguments.check_plot(plot, source)
     changes = arguments.pairs(set_, "--set", "NAME=VALUE")
     # --set changes what the plan already has, so with it limits and demand belong to the plan before.
     before = asked.request(level, changed=not changes)
@@ -93,7 +97,7 @@ def what_if(
         changes["reach_loss"] = arguments.reached_after(changes["reach_loss"], one)
     with printing.progress("planning"):
         change = js.what_if(js.frontier(one, **arguments.reached(before, one)), **after)
-    printing.deliver(change, output, as_json)
+    printing.deliver(change, output, as_json, plot)
 
 
 def allocate(

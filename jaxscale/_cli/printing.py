@@ -1,5 +1,6 @@
 """What commands print and write: reports, JSON, the rows of a prediction, and progress when it takes long."""
 
+import io
 import json
 import math
 import shutil
@@ -91,13 +92,18 @@ def source(constants: Any) -> str:
     return f"{constants.source} ({constants.status}).{' ' * bool(constants.note)}{constants.note}"
 
 
-def deliver(record: Any, output: Path | None, as_json: bool) -> None:
-    """Write or print a finished record as the options ask."""
+def deliver(record: Any, output: Path | None, as_json: bool, plot: Path | None = None) -> None:
+    """Write, draw or print a finished record as the options ask."""
     text = json_text(as_data(record)) if output is not None or as_json else ""
     if output is not None:
         write_atomic(output, text + "\n")
         verdict = record.report().verdict
         say(f"wrote {quoted(output)}" + (f": {inert(verdict)}" if verdict else ""))
+    if plot is not None:
+        drawn = io.BytesIO()
+        record.plot().savefig(drawn, format=plot.suffix[1:].lower())
+        write_atomic(plot, drawn.getvalue())
+        say(f"wrote {quoted(plot)}")
     if as_json:
         print(text)
     elif output is None:

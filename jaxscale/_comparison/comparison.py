@@ -10,6 +10,7 @@ import pandas as pd
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import COMPARE_FORMAT, Saved
+from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, listed, plural
 from jaxscale.laws import Law
@@ -86,7 +87,7 @@ class Recommendation:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison(Reporting, Saved):
+class Comparison(Reporting, Pictured, Saved):
     """The outcome of a trial. Frozen; `contenders` are ordered from the least error up, `trials` by law and hold-out.
 
     likelihood: which one the information criteria are of. notes: what to know about the hold-outs.

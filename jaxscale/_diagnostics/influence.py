@@ -14,6 +14,7 @@ from jaxscale import costs
 from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
+from jaxscale._base.pictured import Pictured
 from jaxscale._base.programs import kept
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.settings import in_float64
@@ -50,7 +51,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, eq=False)
-class Influence(Reporting):
+class Influence(Reporting, Pictured):
     """What leaving out each run does; arrays are (n_runs,) in the order of the runs, nan for those of weight zero.
 
     rows         row numbers in the table

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from jaxscale import costs
-from jaxscale._base.errors import InputError, MissingExtraError
+from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
+from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.robust import HUBER_TURN
 from jaxscale._base.text import format_number, inert
@@ -34,7 +35,7 @@ _SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Multiverse(Reporting):
+class Multiverse(Reporting, Pictured):
     """One fit for each combination of choices, and the decision it leads to at one budget.
 
     choices: by name, the labels of its options, the first being the usual one. frame: a row for each combination: the
@@ -125,46 +126,6 @@ class Multiverse(Reporting):
 
     def _unit(self, name: str) -> str:
         return {"N": "parameters", "D": "tokens"}.get(name, self.response.given_unit)
-
-    def plot(self, decision: str = "N") -> Any:
-        """A specification curve (Simonsohn, Simmons & Nelson 2020): the answers in order, and below each the options
-        that led to it. Returns the matplotlib figure; needs the extra `plot`."""
-        if decision not in DECISIONS:
-            raise InputError(f"decision must be one of {', '.join(DECISIONS)}, got {decision!r}")
-        try:
-            from matplotlib.figure import Figure
-        except ImportError:
-            raise MissingExtraError("pictures need matplotlib: pip install 'jaxscale[plot]'") from None
-        ordered = self.frame.dropna(subset=[decision]).sort_values(decision, kind="stable").reset_index(drop=True)
-        labels = [(c, option) for c, options in self.choices.items() for option in options]
-        figure = Figure(figsize=(9, 3 + 0.28 * len(labels)), layout="constrained")
-        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, max(1.0, 0.28 * len(labels))))
-        good = ordered["trustworthy"].to_numpy(bool)
-        for mask, colour, label in ((good, "#2a6fbb", "trustworthy"), (~good, "#c4321f", "not trustworthy")):
-            if mask.any():
-                top.plot(ordered.index[mask], ordered[decision][mask], "o", color=colour, markersize=4, label=label)
-        usual = (self.frame.loc[[0], list(self.choices)].iloc[0] == ordered[list(self.choices)]).all(axis=1)
-        if usual.any():
-            top.plot(
-                ordered.index[usual], ordered[decision][usual], "o", mfc="none", mec="black", label="usual choices"
-            )
-        if decision != "loss":
-            top.set_yscale("log")
-            top.yaxis.set_major_formatter(lambda value, _: format_number(value, 3))
-            top.yaxis.set_minor_formatter(lambda value, _: format_number(value, 3))
-        unit = self.response.unit if decision == "loss" else self._unit(decision)
-        name = self.response.name if decision == "loss" else decision
-        top.set_ylabel(f"best {name} ({unit})" if unit else f"best {name}")
-        title = f"Best {name} for {self._budget}, {len(ordered)} ways to fit the runs"
-        top.set_title(title, loc="left")
-        top.legend(frameon=False)
-        for line, (choice, option) in enumerate(labels):
-            chosen = ordered[choice] == option
-            bottom.plot(ordered.index[chosen], np.full(chosen.sum(), -line), "|", color="#222222", markersize=9)
-        bottom.set_yticks([-k for k in range(len(labels))], [f"{inert(c)}: {inert(o, 40)}" for c, o in labels])
-        bottom.set_xlabel("combinations, in order of the answer")
-        bottom.tick_params(bottom=False, labelbottom=False)
-        return figure
 
     def __repr__(self) -> str:
         return f"<Multiverse of {len(self.frame)} fits, choices: {', '.join(map(inert, self.choices))}>"

@@ -9,6 +9,7 @@ import pandas as pd
 
 from jaxscale import costs
 from jaxscale._base.errors import InputError
+from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.settings import in_float64
 from jaxscale._base.validation import check_level
@@ -22,7 +23,7 @@ from jaxscale.laws import Law
 
 
 @dataclass(frozen=True, eq=False)
-class Profile(Reporting):
+class Profile(Reporting, Pictured):
     """How the objective rises when one quantity is held away from its estimate and everything else is refitted.
 
     low, high: the interval at `level`; infinite where the runs do not bound the quantity. values (k,), ascending, in

@@ -10,6 +10,7 @@ import pandas as pd
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
+from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Report, Reporting, Table
 from jaxscale._base.text import inert, plain
 from jaxscale._base.verdict import Verdict
@@ -30,7 +31,7 @@ _METHODS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Draws(Reporting, files.Saved):
+class Draws(Reporting, Pictured, files.Saved):
     """Resampled fits: theta of each, (n_draws, n_parameters), beside the point estimate they belong to."""
 
     _format = files.DRAWS_FORMAT

@@ -10,6 +10,7 @@ import pandas as pd
 from jaxscale import costs
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import WHAT_IF_FORMAT, Saved
+from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, inert, listed
 from jaxscale._planning.changes import limits_text, rebuilt, with_limits, with_value
@@ -23,7 +24,7 @@ _UNSET = object()
 
 
 @dataclass(frozen=True, repr=False)
-class WhatIf(Reporting, Saved):
+class WhatIf(Reporting, Pictured, Saved):
     """A plan before and after a change, row by row.
 
     first_order: for each row, what the derivatives of the old plan foretell for N, D, tokens_per_param, loss and cost;

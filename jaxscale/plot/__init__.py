@@ -6,7 +6,21 @@ on a figure of its own, and returns it; nothing is shown, and no setting of matp
 holds its numbers.
 """
 
+from jaxscale.plot._pictures import approaches as approaches
+from jaxscale.plot._pictures import contours as contours
+from jaxscale.plot._pictures import envelope as envelope
+from jaxscale.plot._pictures import extrapolation as extrapolation
 from jaxscale.plot._pictures import frontier as frontier
+from jaxscale.plot._pictures import held_out as held_out
+from jaxscale.plot._pictures import influence as influence
+from jaxscale.plot._pictures import isoflops as isoflops
+from jaxscale.plot._pictures import multiverse as multiverse
 from jaxscale.plot._pictures import observed as observed
+from jaxscale.plot._pictures import overview as overview
+from jaxscale.plot._pictures import pairs as pairs
+from jaxscale.plot._pictures import price_of_size as price_of_size
+from jaxscale.plot._pictures import profile as profile
 from jaxscale.plot._pictures import residuals as residuals
 from jaxscale.plot._pictures import starts as starts
+from jaxscale.plot._pictures import tornado as tornado
+from jaxscale.plot._pictures import what_if as what_if

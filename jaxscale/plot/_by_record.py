@@ -3,16 +3,42 @@
 from collections.abc import Callable
 from typing import Any
 
+from jaxscale._approaches.envelope import Envelope
+from jaxscale._approaches.isoflop import IsoFlop
+from jaxscale._approaches.side_by_side import Approaches
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted
+from jaxscale._comparison.comparison import Comparison
+from jaxscale._diagnostics.influence import Influence
+from jaxscale._diagnostics.multiverse import Multiverse
+from jaxscale._diagnostics.profile import Profile
+from jaxscale._fitting.draws import Draws
 from jaxscale._fitting.result import FitResult
 from jaxscale._planning.plan import Plan
+from jaxscale._planning.what_if import WhatIf
 from jaxscale.plot import _pictures
 from jaxscale.plot._picture import Picture
 
 PICTURES: dict[type, tuple[Callable[..., Picture], ...]] = {
-    FitResult: (_pictures.residuals, _pictures.observed, _pictures.starts),
-    Plan: (_pictures.frontier,),
+    FitResult: (
+        _pictures.overview,
+        _pictures.residuals,
+        _pictures.observed,
+        _pictures.starts,
+        _pictures.contours,
+        _pictures.extrapolation,
+        _pictures.isoflops,
+    ),
+    Plan: (_pictures.frontier, _pictures.price_of_size, _pictures.tornado),
+    WhatIf: (_pictures.what_if,),
+    IsoFlop: (_pictures.isoflops,),
+    Envelope: (_pictures.envelope,),
+    Approaches: (_pictures.approaches, _pictures.isoflops),
+    Profile: (_pictures.profile,),
+    Draws: (_pictures.pairs,),
+    Influence: (_pictures.influence,),
+    Multiverse: (_pictures.multiverse,),
+    Comparison: (_pictures.held_out,),
 }
 
 
@@ -22,11 +48,10 @@ def picture_of(record: Any, name: str | None = None, **options: Any) -> Picture:
     Raises:
         InputError: the record has no such picture.
     """
-    pictures = {one.__name__: one for one in PICTURES[type(record)]}
+    kind = next(kind for kind in PICTURES if isinstance(record, kind))
+    pictures = {one.__name__: one for one in PICTURES[kind]}
     if name is None:
         return next(iter(pictures.values()))(record, **options)
     if name not in pictures:
-        raise InputError(
-            f"a {type(record).__name__} has no picture {quoted(name)}; choose one of {', '.join(pictures)}"
-        )
+        raise InputError(f"a {kind.__name__} has no picture {quoted(name)}; choose one of {', '.join(pictures)}")
     return pictures[name](record, **options)

@@ -43,14 +43,17 @@ def draw(chart: Chart, ax: Any = None) -> Picture:
             if len(panels) == 1 and not chart.panels[0].title:
                 panels[0].set_title(drawable(chart.title), fontweight="bold", fontsize=10)
         legend: dict[str, Any] = {}
+        for panel, axes in zip(chart.panels, panels, strict=True):
+            _draw_marks(panel, axes, legend)
         for k, (panel, axes) in enumerate(zip(chart.panels, panels, strict=True)):
-            _draw_panel(panel, axes, legend, outer=_labelled(chart, k))
+            _set_axes(panel, axes, _labelled(chart, k))
         _add_legend(legend, figure, None if ax is None else panels[0])
-        figure.draw_without_rendering()  # so that there is a size, which says how many ticks have room
         for panel, axes in zip(chart.panels, panels, strict=True):
             _set_ticks(panel.x, axes.xaxis, axes)
             _set_ticks(panel.y, axes.yaxis, axes)
-        figure.draw_without_rendering()
+        if ax is None:
+            figure.align_ylabels()
+        figure.draw_without_rendering()  # so that all has its place and size
         fit_texts(figure, panels)
         name_marks(figure, [(panel.marks, axes) for panel, axes in zip(chart.panels, panels, strict=True)])
     return cast(Picture, figure)
@@ -73,7 +76,7 @@ def _labelled(chart: Chart, k: int) -> tuple[bool, bool]:
     return not (chart.shared == "x" and below), not (chart.shared == "y" and k % chart.columns)
 
 
-def _draw_panel(panel: Panel, axes: Any, legend: dict[str, Any], outer: tuple[bool, bool]) -> None:
+def _draw_marks(panel: Panel, axes: Any, legend: dict[str, Any]) -> None:
     for axis, set_scale in ((panel.x, axes.set_xscale), (panel.y, axes.set_yscale)):
         if axis.log:
             set_scale("log")
@@ -84,6 +87,10 @@ def _draw_panel(panel: Panel, axes: Any, legend: dict[str, Any], outer: tuple[bo
         label = drawable(getattr(mark, "label", ""))
         if label and artist is not None:
             legend.setdefault(label, artist)
+
+
+def _set_axes(panel: Panel, axes: Any, outer: tuple[bool, bool]) -> None:
+    """Ends, labels, and the names of places; ticks at numbers come when sizes are known."""
     for axis, of, set_ends, shown in (
         (panel.x, axes.xaxis, axes.set_xlim, outer[0]),
         (panel.y, axes.yaxis, axes.set_ylim, outer[1]),
@@ -91,7 +98,10 @@ def _draw_panel(panel: Panel, axes: Any, legend: dict[str, Any], outer: tuple[bo
         if axis.ends is not None:
             set_ends(*axis.ends)
         of.set_label_text(drawable(axis.label) if shown else "")
-        low, high = of.get_view_interval()
+        low, high = sorted(map(float, of.get_view_interval()))
+        if axis.log and high < low * 1.000001:  # a single value needs room around it
+            set_ends(low / 2, high * 2)
+            low, high = low / 2, high * 2
         if axis.names:
             of.set_ticks(range(len(axis.names)), [drawable(name) for name in axis.names])
             of.set_tick_params(length=0)
@@ -108,9 +118,9 @@ def _set_ticks(axis: Axis, of: Any, axes: Any) -> None:
         return
     low, high = sorted(map(float, of.get_view_interval()))
     across = of.axis_name == "x"
-    box = axes.get_window_extent()
-    points = (box.width if across else box.height) * 72 / axes.get_figure().dpi
-    places = ticks(low, high, axis.log, int(points / _TICK_ROOM[0 if across else 1]))
+    box, figure = axes.get_position(), axes.get_figure()  # before the layout: about what it will be
+    points = 72 * (box.width * figure.get_figwidth() if across else box.height * figure.get_figheight())
+    places = ticks(low, high, axis.log, axis.form == "count", int(points / _TICK_ROOM[0 if across else 1]))
     of.set_ticks(places, tick_texts(places, axis.form, axis.log))
     of.set_view_interval(low, high, ignore=True)
 

@@ -3,12 +3,39 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxscale._charts import fit_charts, plan_charts
+from jaxscale._approaches.envelope import Envelope
+from jaxscale._approaches.isoflop import IsoFlop
+from jaxscale._approaches.side_by_side import Approaches
+from jaxscale._charts import (
+    approach_charts,
+    comparison_charts,
+    decision_charts,
+    fit_charts,
+    plan_charts,
+    question_charts,
+)
+from jaxscale._comparison.comparison import Comparison
 from jaxscale._data.runs import Runs
+from jaxscale._diagnostics.influence import Influence
+from jaxscale._diagnostics.multiverse import Multiverse
+from jaxscale._diagnostics.profile import Profile
+from jaxscale._fitting.draws import Draws
 from jaxscale._fitting.result import FitResult
 from jaxscale._planning.plan import Plan
+from jaxscale._planning.what_if import WhatIf
 from jaxscale.plot._draw import draw
 from jaxscale.plot._picture import Picture
+
+
+# --- Of a fit ---
+def overview(result: FitResult, *, runs: Runs | None = None, ax: Any = None) -> Picture:
+    """Four pictures that a fit needs: predicted and observed, residuals against compute (or the law's first variable),
+    what it foretells, and what its starts reached; of laws that are not of N and D, those that they have.
+
+    Raises:
+        InputError: the runs are missing.
+    """
+    return draw(decision_charts.overview(result, runs), ax)
 
 
 def residuals(
@@ -42,6 +69,48 @@ def starts(result: FitResult, *, ax: Any = None) -> Picture:
     return draw(fit_charts.starts(result), ax)
 
 
+def contours(
+    result: FitResult, to: float | None = None, *, draws: Any = None, runs: Runs | None = None, ax: Any = None
+) -> Picture:
+    """Lines of equal loss over sizes and tokens, with the runs, lines of equal compute, and the best of each budget.
+
+    Args:
+        result: the fit, of a law of N and D.
+        to: the largest budget, in FLOPs; 100 times the largest run by default.
+        draws: `Draws` of the fit for the interval of the best N, in place of the fit's own.
+        runs, ax: as in `residuals`.
+
+    Raises:
+        InputError: the runs are missing, or the law takes other variables.
+    """
+    return draw(decision_charts.contours(result, to, draws, runs), ax)
+
+
+def extrapolation(
+    result: FitResult,
+    to: float | None = None,
+    *,
+    held_out: Runs | None = None,
+    targets: Mapping[str, tuple[float, float]] | None = None,
+    runs: Runs | None = None,
+    ax: Any = None,
+) -> Picture:
+    """The loss of the best model of each budget, dashed beyond the runs, with the interval of the law.
+
+    Args:
+        result: the fit, of a law of N and D.
+        to: the largest budget, in FLOPs; 1000 times the largest run by default.
+        held_out: larger runs that the fit has not seen.
+        targets: predictions written down beforehand: (FLOPs, response) by name.
+        runs, ax: as in `residuals`.
+
+    Raises:
+        InputError: the runs are missing, or the law takes other variables.
+    """
+    return draw(decision_charts.extrapolation(result, to, held_out, targets, runs), ax)
+
+
+# --- Of plans ---
 def frontier(
     plan: Plan,
     of: str | Sequence[str] | None = None,
@@ -61,3 +130,91 @@ def frontier(
         InputError: the plan has no such quantity.
     """
     return draw(plan_charts.frontier(plan, of, dict(beside or {})), ax)
+
+
+def price_of_size(plan: Plan, row: int = -1, *, ax: Any = None) -> Picture:
+    """What a smaller or a larger model than the best costs at the training compute of one row of a plan: how much worse
+    it is, and how much more compute it needs to be as good.
+
+    Raises:
+        InputError: the law takes other variables than N and D, or the plan has no answer in that row.
+    """
+    return draw(decision_charts.price_of_size(plan, row), ax)
+
+
+def tornado(plan: Plan, quantity: str = "N", *, row: int = -1, change: float = 0.1, ax: Any = None) -> Picture:
+    """How far one quantity of a plan swings when each assumption moves alone; see `jaxscale.tornado`.
+
+    Raises:
+        InputError: there is no such quantity, or the plan was not made by `frontier`.
+    """
+    return draw(decision_charts.swings(plan, quantity, row, change), ax)
+
+
+def what_if(found: WhatIf, *, ax: Any = None) -> Picture:
+    """A plan before and after a change."""
+    return draw(decision_charts.what_if(found), ax)
+
+
+# --- Of approaches, questions and comparisons ---
+def isoflops(
+    record: IsoFlop | Approaches | FitResult, *, tolerance: float = 0.1, runs: Runs | None = None, ax: Any = None
+) -> Picture:
+    """The losses of each budget over sizes, with the curve through them and its lowest point.
+
+    Args:
+        record: isoFLOP profiles (curves, lowest points with intervals, grey where outside the runs, and the power law
+            through them); approaches, whose unbiased profiles are taken; or a fit, its law drawn along each budget.
+        tolerance: how far a run's compute may be from its budget, as a share; of a fit.
+        runs, ax: as in `residuals`.
+
+    Raises:
+        InputError: there are no budgets with several sizes.
+    """
+    if isinstance(record, FitResult):
+        return draw(approach_charts.isoflops_of_fit(record, tolerance, runs), ax)
+    return draw(approach_charts.isoflops(record), ax)
+
+
+def envelope(found: Envelope, runs: Runs | None = None, *, ax: Any = None) -> Picture:
+    """The lowest loss at each compute, the training curves under it where the runs are given, and the best sizes."""
+    return draw(approach_charts.envelope(found, runs), ax)
+
+
+def approaches(found: Approaches, *, ax: Any = None) -> Picture:
+    """The exponent of the best size, and the best size at the largest budget, as each approach says it."""
+    return draw(approach_charts.approaches(found), ax)
+
+
+def profile(found: Profile, *, ax: Any = None) -> Picture:
+    """How the objective rises when one quantity is held away from its estimate, and the interval that follows."""
+    return draw(question_charts.profile(found), ax)
+
+
+def pairs(draws: Draws, names: Sequence[str] | None = None, *, ax: Any = None) -> Picture:
+    """Histograms of the parameters' draws, each pair of parameters, and their correlations.
+
+    Raises:
+        InputError: the law has no such parameter, or more than seven; choose with `names`.
+    """
+    return draw(question_charts.pairs(draws, tuple(names or ())), ax)
+
+
+def influence(found: Influence, *, ax: Any = None) -> Picture:
+    """The runs that count most, each left out by itself, and how far off and how far out each run lies."""
+    return draw(question_charts.influence(found), ax)
+
+
+def multiverse(found: Multiverse, decision: str = "N", *, ax: Any = None) -> Picture:
+    """A specification curve (Simonsohn, Simmons & Nelson 2020): the answers in order, and below each the options that
+    led to it.
+
+    Raises:
+        InputError: `decision` is none of N, D, loss.
+    """
+    return draw(question_charts.multiverse(found, decision), ax)
+
+
+def held_out(found: Comparison, *, ax: Any = None) -> Picture:
+    """The mean error of each law on runs held out, and the error on each of them."""
+    return draw(comparison_charts.held_out(found), ax)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxscale._charts.chart import Bars, Dots, Line, Mark, Rule
+from jaxscale._charts.chart import Bars, Contours, Dots, Line, Mark, Rule
 from jaxscale.plot._style import MUTED, colour
 
 _GAP = 5.0  # points between a point and its name
@@ -75,8 +75,8 @@ def name_marks(figure: Any, drawn: Sequence[tuple[Sequence[Mark], Any]]) -> None
     for marks, axes in drawn:
         points = _points_of(marks, axes)
         for mark in marks:
-            for place, text, role, ways in _wanted(mark, axes):
-                _put(axes, place, text, role, ways, taken, points, room=_room(mark, axes))
+            for places, text, role, ways in _wanted(mark, axes):
+                _put(axes, places, text, role, ways, taken, points, room=_room(mark, axes))
 
 
 def _texts(figure: Any, panels: Sequence[Any]) -> list[Any]:
@@ -102,32 +102,47 @@ _RIGHT, _LEFT, _ABOVE, _BELOW = (1, 0), (-1, 0), (0, 1), (0, -1)
 _AROUND = (_RIGHT, _LEFT, _ABOVE, _BELOW, (1, 1), (-1, 1), (1, -1), (-1, -1))
 
 
-def _wanted(mark: Mark, axes: Any) -> list[tuple[tuple[float, float], str, Any, Sequence[tuple[int, int]]]]:
-    """What a mark wants named: where (in pixels), the words, and on which sides they may stand."""
+def _wanted(mark: Mark, axes: Any) -> list[tuple[list[tuple[float, float]], str, Any, Sequence[tuple[int, int]]]]:
+    """What a mark wants named: at which places (in pixels), the words, and on which sides they may stand."""
     to_pixels = axes.transData.transform
     if isinstance(mark, Dots) and mark.names:
         at = [(x, y, name) for x, y, name in zip(mark.x, mark.y, mark.names, strict=True) if name]
-        return [(tuple(to_pixels((x, y))), name, mark.role, _AROUND) for x, y, name in at]
+        return [([tuple(to_pixels((x, y)))], name, mark.role, _AROUND) for x, y, name in at]
     if isinstance(mark, Line) and mark.name and len(mark.x):
-        ends = [(mark.x[-1], mark.y[-1]), (mark.x[0], mark.y[0])]
-        ways = ((_RIGHT, (1, 1), (1, -1), _ABOVE), (_LEFT, (-1, 1), (-1, -1), _ABOVE))
-        return [(tuple(to_pixels(ends[0])), mark.name, mark.role, ways[0])]
+        ends = [tuple(to_pixels((mark.x[k], mark.y[k]))) for k in (-1, 0)]
+        return [(ends, mark.name, mark.role, (_RIGHT, (1, 1), (1, -1), _ABOVE, _LEFT))]
+    if isinstance(mark, Contours):
+        return _wanted_contours(axes)
     if isinstance(mark, Bars) and mark.names:
         out = []
         for at, start, end, name in zip(mark.at, mark.start, mark.end, mark.names, strict=True):
             across = mark.along == "x"
             place = tuple(to_pixels((end, at) if across else (at, end)))
             way = (_RIGHT if end >= start else _LEFT) if across else (_ABOVE if end >= start else _BELOW)
-            out.append((place, name, "ink", (way,)))
+            out.append(([place], name, "ink", (way,)))
         return out
     if isinstance(mark, Rule) and mark.name:
         box = axes.get_window_extent()
         if mark.along == "x":
             x = float(to_pixels((mark.at, 1.0 if axes.get_yscale() == "log" else 0.0))[0])
-            return [((x, box.y1), mark.name, mark.role, (_ABOVE,))]
+            return [([(x, box.y1)], mark.name, mark.role, (_ABOVE,))]
         y = float(to_pixels((1.0 if axes.get_xscale() == "log" else 0.0, mark.at))[1])
-        return [((box.x1, y), mark.name, mark.role, ((-1, 1), (-1, -1)))]
+        return [([(box.x1, y)], mark.name, mark.role, ((-1, 1), (-1, -1)))]
     return []
+
+
+def _wanted_contours(axes: Any) -> list[tuple[list[tuple[float, float]], str, Any, Sequence[tuple[int, int]]]]:
+    """The level of each line of equal value, on the line: near its right end, or further along it."""
+    (drawn,) = (c for c in axes.collections if hasattr(c, "allsegs"))
+    digits = max((len(f"{v:.6g}".partition(".")[2]) for v in drawn.levels), default=0)
+    out = []
+    for level, segments in zip(drawn.levels, drawn.allsegs, strict=True):
+        if segments:
+            line = axes.transData.transform(max(segments, key=len))
+            line = line if line[-1, 0] >= line[0, 0] else line[::-1]
+            places = [tuple(line[int(share * (len(line) - 1))]) for share in (0.93, 0.86, 0.78, 0.7, 0.6, 0.5)]
+            out.append((places, f"{level:.{digits}f}", "muted", ((0, 0),)))
+    return out
 
 
 def _room(mark: Mark, axes: Any) -> Any:
@@ -139,21 +154,19 @@ def _room(mark: Mark, axes: Any) -> Any:
 
 
 def _put(
-    axes: Any, place: Any, text: str, role: Any, ways: Sequence[Any], taken: list[Any], points: Any, room: Any
+    axes: Any, places: Any, text: str, role: Any, ways: Sequence[Any], taken: list[Any], points: Any, room: Any
 ) -> None:
     """One name at the best of its places; none if each is taken or off the picture."""
     figure = axes.get_figure()
     unit = figure.dpi / 72
     label = axes.annotate(
-        drawable(text), place, (0, 0), xycoords="figure pixels", textcoords="offset points", fontsize=_NAME_SIZE,
+        drawable(text), places[0], (0, 0), xycoords="figure pixels", textcoords="offset points", fontsize=_NAME_SIZE,
         color=MUTED if role == "muted" else colour(role), annotation_clip=False, zorder=20,
     )  # fmt: skip
     label.set_in_layout(False)
     best = None
-    for dx, dy in ways:
-        label.set_ha({1: "left", -1: "right", 0: "center"}[dx])
-        label.set_va({1: "bottom", -1: "top", 0: "center"}[dy])
-        label.xyann = (_GAP * dx, _GAP * dy)
+    for place, (dx, dy) in ((place, way) for place in places for way in ways):
+        _stand(label, place, dx, dy)
         box = label.get_window_extent()
         if box.x0 < room[0] or box.y0 < room[1] or box.x1 > room[2] or box.y1 > room[3]:
             continue
@@ -162,16 +175,23 @@ def _put(
         inside = (points[:, 0] > box.x0 - 2) & (points[:, 0] < box.x1 + 2)
         covered = int((inside & (points[:, 1] > box.y0 - 2) & (points[:, 1] < box.y1 + 2)).sum())
         if covered <= _MOST_COVERED and (best is None or covered < best[0]):
-            best = covered, dx, dy, box
+            best = covered, place, dx, dy, box
         if not covered:
             break
     if best is None:
         label.remove()
         return
-    _, dx, dy, box = best
-    label.set_ha({1: "left", -1: "right", 0: "center"}[dx])
-    label.set_va({1: "bottom", -1: "top", 0: "center"}[dy])
-    label.xyann = (_GAP * dx, _GAP * dy)
+    _, place, dx, dy, box = best
+    _stand(label, place, dx, dy)
+    if (dx, dy) == (0, 0):  # on a line, which it interrupts
+        label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.6})
     inverse = axes.transData.inverted().transform(place)
     label.xycoords, label.xy = "data", tuple(map(float, inverse))
     taken.append(box)
+
+
+def _stand(label: Any, place: Any, dx: int, dy: int) -> None:
+    """Put a label on one side of a place, or on it."""
+    label.set_ha({1: "left", -1: "right", 0: "center"}[dx])
+    label.set_va({1: "bottom", -1: "top", 0: "center"}[dy])
+    label.xy, label.xyann = place, (_GAP * dx, _GAP * dy)

@@ -9,11 +9,12 @@ _LINEAR_BELOW = 6.0  # a log axis shorter than this factor reads better in even 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
-def ticks(low: float, high: float, log: bool, most: int) -> list[float]:
-    """At most `most` round numbers from low to high: even steps, or 1-2-5, 1-3 or whole powers of ten on a log axis."""
+def ticks(low: float, high: float, log: bool, whole: bool, most: int) -> list[float]:
+    """At most `most` round numbers from low to high, whole ones if asked for: even steps, or on a log axis 1-2-5, 1-3
+    or powers of ten."""
     most = max(most, 2)
     if not log or high / low < _LINEAR_BELOW:
-        return even_ticks(low, high, most)
+        return even_ticks(low, high, most, whole and high - low > 2)
     least, largest = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for steps in ((1, 2, 5), (1, 3), (1,)):
         found = [m * 10.0**e for e in range(least, largest + 1) for m in steps]
@@ -24,14 +25,14 @@ def ticks(low: float, high: float, log: bool, most: int) -> list[float]:
     return found[-1 % stride :: stride] if stride > 1 else found
 
 
-def even_ticks(low: float, high: float, most: int) -> list[float]:
-    """Multiples of the smallest round step that makes no more than `most` of them."""
+def even_ticks(low: float, high: float, most: int, whole: bool = False) -> list[float]:
+    """Multiples of the smallest round step (a whole one if asked for) that makes no more than `most` of them."""
     if not high > low:
         return [low]
     power = 10.0 ** math.floor(math.log10((high - low) / most))
     for step in (m * power for m in (*_STEPS, 20.0, 25.0, 50.0, 100.0)):
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-        if last - first + 1 <= most:
+        if last - first + 1 <= most and (not whole or step == round(step)):
             return [k * step for k in range(first, last + 1)]
     return [low]
 

@@ -54,11 +54,11 @@ def test_spread_is_largest_over_smallest_with_the_rest_held(found):
 def test_report_and_picture_show_every_choice(found):
     text = str(found)
     assert "Multiverse · 8 fits" in text and "usual choices" in text and "without outliers" in text
-    figure = found.plot("loss")
+    figure = found.plot(decision="loss")
     labels = [t.get_text() for t in figure.axes[1].get_yticklabels()]
     assert "fixed: E = 1.7" in labels and len(labels) == 6
     with pytest.raises(js.InputError, match="must be one of N, D, loss"):
-        found.plot("E")
+        found.plot(decision="E")
 
 
 def test_readings_weights_and_what_cannot_be_fitted():

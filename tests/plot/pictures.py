@@ -53,7 +53,9 @@ def negative(result: js.FitResult) -> js.FitResult:
     variables = {k: result.runs.variables[k] for k in ("N", "D")}
     runs = js.synthetic.observe(law, params, variables, noise=0.02, bad=2)
     theta = law.theta(params)
-    return replace(with_runs(result, runs), law=law, params=params, theta=theta, sigma=0.02, covariance=None)
+    return replace(
+        with_runs(result, runs), law=law, params=params, theta=theta, sigma=0.02, covariance=None, at_noise=()
+    )
 
 
 CASES: dict[str, Callable[[js.FitResult], js.FitResult]] = {

@@ -4,11 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from pictures import CASES, check_words
+from made_records import comparison_of, draws_of, influence_of, multiverse_of, profile_of
+from pictures import CASES, HOSTILE, check_words
 
 import jaxscale as js
+from jaxscale.plot._by_record import PICTURES
 
-FIT_PICTURES = ("residuals", "observed", "starts")
+_N, _D = (a.ravel() for a in np.meshgrid(np.geomspace(1e8, 3e9, 6), np.geomspace(2e9, 2e11, 12)))
+CURVES = {"N": _N, "D": _D}
 
 
 @pytest.fixture(scope="module")
@@ -22,17 +25,52 @@ def line_of(axes, count: int) -> np.ndarray:
     return np.asarray(found)
 
 
-@pytest.mark.parametrize("case", ["demo", "hostile"])
-def test_pictures_of_fits_overlap_no_words(fitted, case, monkeypatch):
-    for name in ("residuals", "observed"):
-        check_words(CASES[case](fitted).plot(name), monkeypatch)
+@pytest.mark.slow  # 20,000 runs, a law of its own to compile, and plans
+@pytest.mark.parametrize(
+    ("case", "names"),
+    [
+        ("hostile", [picture.__name__ for picture in PICTURES[js.FitResult]]),
+        ("few", ["overview", "contours"]),
+        ("many", ["residuals", "observed", "contours"]),
+        ("negative", ["overview", "contours"]),
+    ],
+)
+def test_pictures_of_fits_overlap_no_words(fitted, case, names, monkeypatch):
+    result = CASES[case](fitted)
+    for name in names:
+        check_words(result.plot(name), monkeypatch)
 
 
-@pytest.mark.slow  # 20,000 runs, and a law of its own to compile
-@pytest.mark.parametrize("case", CASES)
-def test_every_picture_of_fits_overlaps_no_words(fitted, case, monkeypatch):
-    for name in FIT_PICTURES:
-        check_words(CASES[case](fitted).plot(name), monkeypatch)
+def test_budgets_of_one_size_have_no_isoflops(fitted):
+    with pytest.raises(js.InputError, match="no compute budget"):
+        CASES["few"](fitted).plot("isoflops")
+
+
+@pytest.mark.parametrize("make", [multiverse_of, comparison_of, profile_of, influence_of])
+def test_pictures_overlap_no_words_whatever_the_names(fitted, make, monkeypatch):
+    check_words(make(fitted, True).plot(), monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [multiverse_of, comparison_of, profile_of, influence_of, draws_of])
+def test_pictures_of_questions_overlap_no_words(fitted, make, monkeypatch):
+    check_words(make(fitted, make is draws_of).plot(), monkeypatch)
+
+
+@pytest.mark.slow  # plans of other structures, curves and profiles are compiled
+def test_pictures_of_plans_and_approaches_overlap_no_words(fitted, plan, monkeypatch):
+    served = js.frontier(fitted, [1e24], cost=js.costs.six_nd.with_inference(tokens=2e13), limits={"D_max": 15e12})
+    reached = js.frontier(fitted, reach_loss=[2.0, 2.2])
+    curves = js.synthetic.observe(fitted.law, fitted.params, CURVES)
+    found = js.envelope(curves, draws=0)
+    pictures = [one(plan) for one in PICTURES[js.Plan]]
+    pictures += [served.plot(), served.plot("tornado", quantity="loss"), reached.plot()]
+    pictures += [js.plot.frontier(plan, beside={HOSTILE: plan, f"other {HOSTILE}": served})]
+    pictures += [js.what_if(plan, limits={"D_max": 3e11}).plot(), js.isoflop(fitted.runs, draws=50).plot()]
+    pictures += [js.approaches(fitted.runs, draws=50).plot(), found.plot(), found.plot(runs=curves)]
+    pictures += [js.plot.extrapolation(fitted, targets={HOSTILE: (1e23, 2.0), "b": (1e23, 2.01)}, held_out=fitted.runs)]
+    for picture in pictures:
+        check_words(picture, monkeypatch)
 
 
 def test_residuals_are_those_of_the_runs(fitted):
@@ -66,7 +104,9 @@ def test_a_frontier_has_the_numbers_of_its_plan(plan):
 def test_a_frontier_says_what_it_has_not(plan, fitted):
     with pytest.raises(js.InputError, match="a plan has no 'E'; choose of 'N', 'D', 'tokens_per_param', 'loss'"):
         js.plot.frontier(plan, of="E")
-    with pytest.raises(js.InputError, match="a Plan has no picture 'residuals'; choose one of frontier"):
+    with pytest.raises(
+        js.InputError, match="a Plan has no picture 'residuals'; choose one of frontier, price_of_size, tornado"
+    ):
         plan.plot("residuals")
     with pytest.raises(js.InputError, match="cannot be drawn against 'E'; choose of N, D, C"):
         fitted.plot("residuals", against="E")
@@ -104,7 +144,7 @@ def test_a_picture_carries_its_words_and_is_the_same_file_every_time(fitted, tmp
 
 
 def test_what_a_picture_shows_is_plain_data(plan, fitted):
-    for picture in (plan.plot(), fitted.plot()):
+    for picture in (plan.plot(), fitted.plot("residuals")):
         data = json.loads(json.dumps(picture.chart.to_dict(), allow_nan=False))
         assert data["title"] and data["alt"] == picture.alt
         assert {mark["mark"] for panel in data["panels"] for mark in panel["marks"]} >= {"dots", "line"}

@@ -1,0 +1,36 @@
+"""--plot: the picture of a record in the file named, and refusals before any work is done."""
+
+import pytest
+
+import jaxscale as js
+
+PLAN = ("frontier", "chinchilla:besiroglu", "--budget", "1e21", "--budget", "1e22")
+
+
+def test_a_plan_is_drawn_beside_its_report(jaxscale, folder):
+    status, out, err = jaxscale(*PLAN, "--plot", "plan.svg")
+    assert status == 0 and "1e21" in out and "wrote 'plan.svg'" in err
+    text = (folder / "plan.svg").read_text(encoding="utf-8")
+    assert "best size N (parameters)" in text and "budget (FLOPs)" in text
+    plan = js.frontier(js.laws.chinchilla.published["besiroglu"], [1e21, 1e22])
+    plan.plot().savefig("same.svg")
+    assert (folder / "same.svg").read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((*PLAN, "--plot", "plan.jpg"), "--plot 'plan.jpg': give a name that ends in .png, .svg or .pdf"),
+        ((*PLAN, "--plot", "none/plan.png"), "--plot 'none/plan.png': the folder 'none' does not exist"),
+        (("fit", "runs.csv", "--by", "corpus", "--plot", "fit.png"), "--plot draws one fit, and --by makes many"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said_before_any_work(jaxscale, asked, arguments, words):
+    status, out, err = jaxscale(*arguments)
+    assert (status, out) == (2, "") and words in err
+
+
+def test_without_matplotlib_the_extra_is_named(jaxscale, monkeypatch):
+    monkeypatch.setattr("jaxscale._cli.arguments.find_spec", lambda name: None)
+    status, _, err = jaxscale(*PLAN, "--plot", "plan.png")
+    assert status == 2 and "jaxscale[plot]" in err

@@ -101,7 +101,7 @@ def to_html(report: Report) -> str:
         if isinstance(block, Lines):
             parts.append("<ul>" + "".join(f"<li>{escape_html(line)}</li>" for line in block.lines) + "</ul>")
         else:
-            styles = ['class="number"' if numeric else "" for numeric in _numeric(block)]
+            styles = ['class="number"' if numeric else "" for numeric in numeric_columns(block)]
             parts.append("<table><thead>" + _row_html("th", block.header, styles) + "</thead><tbody>")
             parts += [_row_html("td", row, styles) for row in block.rows]
             parts.append("</tbody></table>" + (f"<p>{escape_html(block.note)}</p>" if block.note else ""))
@@ -119,14 +119,23 @@ def to_markdown(report: Report) -> str:
         if isinstance(block, Lines):
             parts.append("\n".join(f"- {_markdown(line)}" for line in block.lines))
         else:
-            rules = tuple("---:" if numeric else ":---" for numeric in _numeric(block))
-            rows = [tuple(map(_markdown, block.header)), rules, *(tuple(map(_markdown, row)) for row in block.rows)]
-            parts.append("\n".join("| " + " | ".join(row) + " |" for row in rows))
-            parts += [_markdown(block.note)] if block.note else []
+            parts += [_rows_markdown(block), *([_markdown(block.note)] if block.note else [])]
     return "\n\n".join(parts) + "\n"
 
 
-def _numeric(table: Table) -> list[bool]:
+def table_markdown(table: Table) -> str:
+    """One table as GitHub writes it, with its title and note as a caption below and a newline at the end."""
+    caption = " ".join(filter(None, (table.title, table.note)))
+    return "\n\n".join([_rows_markdown(table), *([_markdown(caption)] if caption else [])]) + "\n"
+
+
+def _rows_markdown(table: Table) -> str:
+    rules = tuple("---:" if numeric else ":---" for numeric in numeric_columns(table))
+    rows = [tuple(map(_markdown, table.header)), rules, *(tuple(map(_markdown, row)) for row in table.rows)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def numeric_columns(table: Table) -> list[bool]:
     """Which columns hold numbers only (or nothing) and so are aligned to the right."""
     columns = [[row[j].strip() for row in table.rows] for j in range(len(table.header))]
     return [any(column) and all(_NUMBER.fullmatch(cell) for cell in column) for column in columns]
@@ -134,7 +143,7 @@ def _numeric(table: Table) -> list[bool]:
 
 def _table_text(table: Table, width: int) -> list[str]:
     cells = [tuple(map(inert, row)) for row in (table.header, *table.rows)]
-    numeric = _numeric(table)
+    numeric = numeric_columns(table)
     columns = list(zip(*cells, strict=True))
     widths = [max(map(_columns, column)) for column in columns]
     widths = [w if n else min(w, width) for w, n in zip(widths, numeric, strict=True)]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import COMPARE_FORMAT, Saved
+from jaxscale._base.latex import ForPapers
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, listed, plural
@@ -87,7 +88,7 @@ class Recommendation:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison(Reporting, Pictured, Saved):
+class Comparison(Reporting, Pictured, ForPapers, Saved):
     """The outcome of a trial. Frozen; `contenders` are ordered from the least error up, `trials` by law and hold-out.
 
     likelihood: which one the information criteria are of. notes: what to know about the hold-outs.
@@ -164,6 +165,15 @@ class Comparison(Reporting, Pictured, Saved):
         )
         blocks.append(Lines("Hold-outs", (*held, *self.notes)))
         return Report(title, verdict, tuple(blocks))
+
+    def paper_table(self) -> Table:
+        """Errors on the runs held out; the caption says which, what was minimised, and what the columns mean."""
+        held = "; ".join(f"{h.label}: {h.trained} fitted, {len(h.rows)} held out" for h in self.holdouts)
+        choice = self.recommendation.law
+        said = f"Recommended: {choice}." if choice else "No law is recommended."
+        table = self._table()
+        caption = f"Laws of {self.response} fitted by {self.objective}, judged on runs held out ({held}). {said}"
+        return Table(caption, table.header, table.rows, table.note)
 
     def _table(self) -> Table:
         by_holdout = self.holdouts if 1 < len(self.holdouts) <= _MOST_COLUMNS else ()

@@ -1,6 +1,6 @@
 """Records of fits, and the verbs that make them.
 
 Records write and read themselves: `result`, `draws`, `fits`, `card`; `load` and `read_file` find the one that a file
-holds. Verbs: `fit` and `fit_many` go through `options` (what a fit is told), `fit_stack` (all tables of a stack) and
-`pending` (a record made when it is looked at); `chains`, `bootstrap`, `posterior`.
+holds; `bibtex` is what to cite. Verbs: `fit` and `fit_many` go through `options` (what a fit is told), `fit_stack` (all
+tables of a stack) and `pending` (a record made when it is looked at); `chains`, `bootstrap`, `posterior`.
 """

@@ -10,6 +10,7 @@ import pandas as pd
 
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
+from jaxscale._base.latex import ForPapers, rounded
 from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
@@ -18,6 +19,7 @@ from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._data.runs import Runs
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._fitting import read_file
+from jaxscale._fitting.bibtex import bibtex
 from jaxscale._fitting.card import Card, make_card
 from jaxscale._problem.objectives import Objective, objective_from
 from jaxscale._problem.problem import Noise, Problem, make_problem
@@ -43,7 +45,7 @@ _METHODS = {
 
 
 @dataclass(frozen=True, eq=False)
-class FitResult(Reporting, Pictured, files.Saved):
+class FitResult(Reporting, Pictured, ForPapers, files.Saved):
     """A law fitted to runs. Frozen; new questions are verbs that take it (`bootstrap`, `frontier`).
 
     params: natural values by name. theta: the same unconstrained, (n_parameters,), in the law's order. value: the
@@ -229,6 +231,29 @@ class FitResult(Reporting, Pictured, files.Saved):
             f"as squares, instead of up to {self.turning_point:.2g} of it: surer where the noise is Gaussian, less so "
             "where it has long tails, between which Student's t is the compromise."
         )
+
+    def paper_table(self) -> Table:
+        """Constants with their intervals; the caption says the law, what was minimised, the runs, how sure it is."""
+        rows = []
+        for p in self.law.parameters:
+            value, span = rounded(self.params[p.name], self.intervals.params.get(p.name))
+            rows.append((p.name, value, self._note(p.name) if span == "–" and self._note(p.name) else span, p.unit))
+        units = any(row[-1] for row in rows)
+        header = ("parameter", "value", f"{100 * self.level:g} % interval", *(("unit",) if units else ()))
+        formula = f" ({self.law.formula})" if self.law.formula else ""
+        method = _METHODS.get(self.intervals.method, self.intervals.method)
+        draws = f" of {self.intervals.draws} draws" if self.intervals.draws else ""
+        sure = f"Intervals: {method}{draws}." if self.intervals.params else "Without intervals."
+        caption = (
+            f"Constants of the law {self.law.name}{formula}, fitted to {self.record.count} runs by minimising the sum "
+            f"of {_objective_words(self)}. {sure} Verdict: {self.verdict}."
+        )
+        return Table(caption, header, tuple(row if units else row[:-1] for row in rows))
+
+    def cite(self) -> str:
+        """BibTeX of the law's paper, of the methods used, and of jaxscale."""
+        kind = str(self.objective.to_dict()["kind"])
+        return bibtex(self.law.source, self.law.name, kind, self.intervals.method)
 
     def card(self) -> Card:
         """Everything needed to repeat and to judge the fit: `.to_markdown()` for a reader, `.to_dict()` for a file."""

@@ -10,6 +10,7 @@ import pandas as pd
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import PLAN_FORMAT, Saved
+from jaxscale._base.latex import ForPapers
 from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
@@ -48,7 +49,7 @@ UNTRUSTED = "The fit behind this plan is not trustworthy; see its verdict."  # t
 
 
 @dataclass(frozen=True, repr=False)
-class Plan(Reporting, Pictured, Saved):
+class Plan(Reporting, Pictured, ForPapers, Saved):
     """Best decisions over budgets. `method` says how intervals came about; None: there are none.
 
     Rows, `to_frame` and files hold the law's numbers, in `response.unit`; reports show them as people gave them.
@@ -269,6 +270,20 @@ class Plan(Reporting, Pictured, Saved):
         if notes:
             blocks.append(Lines("", tuple(notes)))
         return Report(f"plan · {self.label} · cost {self.cost}", self.summary or None, tuple(blocks))
+
+    def paper_table(self) -> Table:
+        """The best decision for each target with intervals; the caption says law, cost, limits, and how sure it is."""
+        table = self.report().blocks[0]
+        assert isinstance(table, Table)
+        limits = ", ".join(f"{name} {format_number(value)}" for name, value in self.limits.items())
+        sure = f"Intervals: {self.method}." if self.method else "Without intervals."
+        sentences = [
+            f"Best model for each {self.target} by the law {self.label or self.law.name}, cost {self.cost}",
+            f", limits {limits}" if limits else "",
+            f". {sure}",
+            f" Note: {self.summary}." if self.summary else "",
+        ]
+        return Table("".join(sentences), table.header, table.rows)
 
     @property
     def summary(self) -> str:

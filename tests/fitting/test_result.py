@@ -272,3 +272,18 @@ def test_runs_without_any_scatter_can_be_shown():
     N, D = (np.array(sweep().variables[k]) for k in "ND")
     exact = js.fit("chinchilla", js.synthetic.observe(LAW, TRUTH, {"N": N, "D": D}))
     assert exact.params == pytest.approx(TRUTH, rel=1e-5) and str(exact)
+
+
+# Tables for papers
+def test_the_table_for_a_paper_has_the_constants_and_says_what_was_done(result):
+    table = result.paper_table()
+    assert [row[0] for row in table.rows] == list(result.law.parameter_names)
+    for name, value, span, _ in table.rows:
+        unit = 10.0 ** -len(value.partition(".")[2])
+        assert float(value) == pytest.approx(result.params[name], abs=0.51 * unit)
+        ends = [float(end) for end in span.split(" to ")]
+        assert ends == pytest.approx(result.intervals.params[name], abs=0.51 * unit)
+    for words in ("law chinchilla", "60 runs", "Huber 0.001 on log loss", "Intervals: ", "Verdict: "):
+        assert words in table.title
+    assert all(row[1] in result.to_markdown() and row[1] in result.to_latex() for row in table.rows)
+    assert "hoffmann2022" in result.cite() and "huber1964" in result.cite()

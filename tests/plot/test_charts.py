@@ -1,0 +1,121 @@
+"""Charts hold the numbers of their records, each found in another way."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers import sweep
+from made_records import comparison_of, draws_of, multiverse_of, profile_of
+
+import jaxscale as js
+from jaxscale._charts import approach_charts, comparison_charts, decision_charts, plan_charts, question_charts
+from jaxscale._charts.chart import Bars, Dots, Line, Rule, Whiskers, Word
+
+TRUTH = js.laws.chinchilla.published["besiroglu"]
+
+
+def marks(panel, kind) -> list:
+    return [mark for mark in panel.marks if isinstance(mark, kind)]
+
+
+def loss(N, D):
+    p = TRUTH.params
+    return p["E"] + p["A"] * N ** -p["alpha"] + p["B"] * D ** -p["beta"]
+
+
+@pytest.fixture(scope="module")
+def plan() -> js.Plan:
+    return js.frontier(TRUTH, [1e24, 1e21])
+
+
+def test_the_price_of_another_size_is_what_the_formula_says(plan):
+    chart = decision_charts.price_of_size(plan, row=0)
+    best = plan.rows[0]
+    (extra,), (compute,) = (marks(panel, Line) for panel in chart.panels)
+    np.testing.assert_allclose(extra.y, 100 * (loss(extra.x, 1e24 / (6 * extra.x)) / best.loss - 1), atol=1e-9)
+    np.testing.assert_allclose(loss(compute.x, compute.y * 1e24 / (6 * compute.x)), best.loss, rtol=1e-9)
+    middle = np.argmin(abs(np.log(compute.x / best.N)))
+    assert compute.y[middle] == pytest.approx(1, abs=1e-6) and (compute.y >= 1 - 1e-6).all()
+    assert len(compute.x) < len(extra.x)  # the smallest models never get there: no compute is drawn for them
+
+
+def test_budgets_are_drawn_in_their_order(plan):
+    chart = plan_charts.frontier(plan, "N")
+    (line,) = marks(chart.panels[0], Line)
+    assert line.x.tolist() == [1e21, 1e24] and line.y.tolist() == [plan.rows[1].N, plan.rows[0].N]
+    assert "budget 1e24 FLOPs" in chart.alt and "interval" not in chart.alt
+
+
+def test_a_chart_is_plain_data(plan):
+    data = plan_charts.frontier(plan, "loss").to_dict()
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+    assert data["panels"][0]["marks"][-1]["mark"] == "dots"
+
+
+def test_valleys_are_those_of_the_record_and_open_ones_are_grey():
+    runs = sweep(5, 9, noise=0.001)
+    compute = runs.variable("C")
+    smallest = np.isclose(compute, compute.min(), rtol=0.05)
+    lopsided = runs.subset(~smallest | (runs.variables["N"] <= np.median(runs.variables["N"][smallest])))
+    found = js.isoflop(lopsided, draws=50)
+    (open_one, *others) = found.profiles
+    assert open_one.note and not any(p.note for p in others)
+    left, right = approach_charts.isoflops(found).panels
+    valleys = marks(left, Line)
+    assert [line.role == "muted" for line in valleys] == [True, *[False] * len(others)]
+    np.testing.assert_array_equal(valleys[1].y, others[0].curve[1])
+    (rings,) = (dots for dots in marks(left, Dots) if dots.shape == "ring")
+    np.testing.assert_array_equal(rings.x, [p.N for p in others])
+    (whiskers,) = marks(left, Whiskers)
+    np.testing.assert_array_equal(np.column_stack([whiskers.low, whiskers.high]), [p.interval for p in others])
+    (trend,) = marks(right, Line)
+    slope = np.polyfit(np.log(trend.x), np.log(trend.y), 1)[0]
+    assert slope == pytest.approx(found.N.exponent, rel=1e-9)
+
+
+def test_a_multiverse_is_in_order_and_says_what_led_to_each_answer():
+    found = multiverse_of(None)
+    top, bottom = question_charts.multiverse(found).panels
+    dots = {m.label: m for m in marks(top, Dots)}
+    ordered = found.frame.dropna(subset=["N"]).sort_values("N")
+    assert dots["trustworthy"].y.tolist() == ordered.N[ordered.trustworthy].tolist()
+    squares = bottom.y.names.index("objective: squares")
+    (ticks,) = (m for m in marks(bottom, Dots) if m.y[0] == squares)
+    assert ordered.objective.iloc[ticks.x.astype(int)].tolist() == ["squares"]
+    with pytest.raises(js.InputError, match="must be one of N, D, loss"):
+        question_charts.multiverse(found, "E")
+
+
+def test_errors_of_laws_held_out():
+    bars, each = comparison_charts.held_out(comparison_of(None)).panels
+    ends = {bars.y.names[int(at)]: end for bar in marks(bars, Bars) for at, end in zip(bar.at, bar.end, strict=True)}
+    assert ends == pytest.approx({"chinchilla": 0.0, "kaplan_nd": 1.0, "nearest": 2.0})
+    assert [m.y.max() for m in marks(each, Dots)] == pytest.approx([0.0, 1.0, 2.0])
+
+
+def test_pairs_of_draws_have_their_correlations(fitted):
+    draws = draws_of(fitted)
+    chart = question_charts.pairs(draws, ("E", "alpha"))
+    histogram, words, cloud, _ = chart.panels
+    assert marks(histogram, Bars)[0].end.sum() >= 0.99 * len(draws.draws)
+    frame = draws.to_frame()
+    assert float(marks(words, Word)[0].text) == pytest.approx(frame.E.corr(frame.alpha), abs=0.006)
+    np.testing.assert_array_equal(marks(cloud, Dots)[0].y, frame.alpha)
+    with pytest.raises(js.InputError, match="the law has no parameters 'X'"):
+        question_charts.pairs(draws, ("X",))
+
+
+def test_a_profile_crosses_one_where_its_interval_ends(fitted):
+    (panel,) = question_charts.profile(profile_of(fitted)).panels
+    (line,) = marks(panel, Line)
+    assert np.interp([0.33, 0.37], line.x, line.y) == pytest.approx([1, 1], abs=0.02)
+    assert {mark.at for mark in marks(panel, Rule)} == {1.0, 0.35}
+
+
+@pytest.mark.slow  # every step is another plan
+def test_a_tornado_has_the_swings(plan):
+    (panel,) = decision_charts.swings(plan, "N", row=0).panels
+    expected = js.tornado(plan, "N").to_frame().query("budget == 1e24 and swing > 1e-6")
+    low, high = marks(panel, Bars)
+    assert low.end.tolist() == expected.low.tolist() and high.end.tolist() == expected.high.tolist()
+    assert (low.start == plan.rows[0].N).all()

@@ -18,14 +18,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jaxscale import reference
 from jaxscale._base.errors import InputError
 from jaxscale._base.pickling import HoldsFunction
+from jaxscale._base.programs import kept
+from jaxscale._base.settings import in_float64
 from jaxscale._base.text import parse_number, quoted
 from jaxscale.costs import CostModel, check_positive, inference, six_nd
 from jaxscale.costs._words import call
+from jaxscale.laws._faults import in_words, number_of
 
 UNIQUE_TOKENS = "U"
 
@@ -69,7 +73,7 @@ class Limit(HoldsFunction):
         object.__setattr__(self, "values", checked)
 
     def check(self, variables: Iterable[str]) -> None:
-        """Raise InputError unless every argument is a variable or a value of the limit."""
+        """Raise InputError unless every argument is a variable or a value of the limit, and the formula a number."""
         known = (*variables, *self.values)
         strange = [a for a in self.arguments if a not in known and a.removeprefix("log_") not in known]
         if strange:
@@ -77,11 +81,21 @@ class Limit(HoldsFunction):
                 f"limit {quoted(self.name)} asks for {strange[0]!r}, which this plan does not have; "
                 f"it has {', '.join(known)}"
             )
+        _examine(f"limit {quoted(self.name)}", self.function, self.arguments, known)
 
 
 def evaluate_limit(function: Callable[..., Any], arguments: Iterable[str], logs: Mapping[str, Any]) -> Any:
     """A limit's formula where `logs` holds the logs of all variables and values by name."""
     return function(*(jnp.exp(logs[a]) if a in logs else logs[a.removeprefix("log_")] for a in arguments))
+
+
+@kept
+def _examine(owner: str, function: Callable[..., Any], arguments: tuple[str, ...], known: tuple[str, ...]) -> None:
+    def value(logs: Mapping[str, Any]) -> Any:
+        return number_of(evaluate_limit(function, arguments, logs), *logs.values())
+
+    with in_float64(), in_words(owner):
+        jax.eval_shape(value, dict.fromkeys(known, jax.ShapeDtypeStruct((), float)))
 
 
 @dataclass(frozen=True)

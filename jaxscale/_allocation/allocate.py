@@ -34,6 +34,7 @@ from jaxscale._base.programs import kept
 from jaxscale._base.settings import as_usual, in_float64
 from jaxscale.costs import CostModel
 from jaxscale.laws import Allocation, Law, Params
+from jaxscale.laws._law import examine
 from jaxscale.laws._math import floating
 from jaxscale.limits import read_limits
 
@@ -82,6 +83,8 @@ def allocate(
             a scalar, or limits are traced without float64.
     """
     law.check(params)
+    examine(law)
+    cost.check()
     if (budget is None) == (reach_loss is None):
         raise InputError("give a budget or the loss to reach, one of the two")
     plain = limits is None and not fixed and reach_loss is None and is_plain(law, cost)
@@ -225,7 +228,7 @@ def conditions(
 def response(law: Law, in_theta: bool, values: dict[str, Array], x: Array, y: Array) -> Array:
     """The law's log response at x = log N, y = log D."""
     params = law.params_of_theta(values) if in_theta else Params(values)
-    return law.function(params, log_N=x, log_D=y)
+    return law.evaluate(params, log_N=x, log_D=y)
 
 
 def _balance(

@@ -16,6 +16,7 @@ from jaxscale._base.text import quoted
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
 from jaxscale.laws._constants import Repetition
+from jaxscale.laws._law import examine
 from jaxscale.limits import UNIQUE_TOKENS, Limit, bound, evaluate_limit
 
 Goal = Literal["loss", "cost"]
@@ -84,7 +85,7 @@ class Decision:
         values = {name: given[self.names.index(name)] for name in self.law.parameter_names}
         if self.repeated is None:
             params = self.law.params_of_theta(values)
-            return self.law.function(params, **{v.argument: logs[v.name] for v in self.law.variables})
+            return self.law.evaluate(params, **{v.argument: logs[v.name] for v in self.law.variables})
         constants = {name: given[self.names.index(name)] for name in self.repeated.constants}
         params = self.law.params_of_theta(values, constants)
         return self.repeated.function(params, logs["N"], logs["D"], logs["epochs"])
@@ -151,6 +152,7 @@ def decide(
         InputError: law, cost and limits do not belong together.
     """
     fixed = dict(fixed or {})
+    examine(law)
     _check(law, fixed)
     repeated = _repetition(law, unique, fixed)
     values = dict(repeated.constants) | dict(assumed or {}) if repeated else {}
@@ -166,6 +168,7 @@ def decide(
             f"cost {cost.name} is one of {', '.join(cost.variables)}, but law {law.name} has {', '.join(known)}; "
             "choose a law and a cost of the same variables"
         )
+    cost.check()
     taken = {*law.parameter_names, *fixed, *values, "budget", "reach_loss"}
     values |= fixed
 

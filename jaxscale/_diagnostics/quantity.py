@@ -21,6 +21,7 @@ from jaxscale._problem.arrays import Layout
 from jaxscale._problem.problem import Problem
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
+from jaxscale.laws._faults import in_words, number_of
 
 _PLANNED = {"N": "parameters", "D": "tokens", "tokens_per_param": "tokens per parameter", "loss": ""}
 
@@ -165,8 +166,9 @@ class _OfParameters(HoldsFunction):
     function: Callable[..., Any]
 
     def __call__(self, theta: tuple, given: Array) -> Array:
-        law = self.law
-        return jnp.asarray(self.function(law.params_of_theta(dict(zip(law.parameter_names, theta, strict=True)))))
+        params = self.law.params_of_theta(dict(zip(self.law.parameter_names, theta, strict=True)))
+        with in_words("the quantity"):
+            return number_of(self.function(params), *theta)
 
 
 @dataclass(frozen=True)

@@ -292,7 +292,7 @@ def _joint_law(chain: Law) -> Law:
     def function(p: Params, *, step: Array, scale: Array, **logs: Array) -> Array:
         inputs, value = logs, jnp.zeros(())
         for k, (law, name) in enumerate(zip(steps, names, strict=True)):
-            out = law.function(p.renamed(name), **inputs)
+            out = law.evaluate(p.renamed(name), **inputs)
             value = jnp.where(step == k, scale * out, value)
             if k + 1 < len(steps):
                 takes = steps[k + 1].variables[0]

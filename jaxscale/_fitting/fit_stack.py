@@ -151,9 +151,10 @@ def _fit_at_noise(
 
 
 def _nowhere_finite(how: FitOptions, found: Search) -> InputError:
+    what = "not positive and finite" if how.law.response.logged else "not finite"
     return InputError(
-        f"law {how.law.name!r} is not finite at any of {found.considered} starts; "
-        "check the units, or give starts=[{...}]"
+        f"law {how.law.name!r} is {what} at any of {found.considered} starts; "
+        "check the formula and the units, or give starts=[{...}]"
     )
 
 

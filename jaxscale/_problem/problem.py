@@ -14,6 +14,7 @@ from jaxscale._problem.evaluate import residual_space
 from jaxscale._problem.losses import Loss, Prior
 from jaxscale._problem.objectives import Objective
 from jaxscale.laws import Law
+from jaxscale.laws._law import examine
 
 Priors = Mapping[str, tuple[float, float]]
 
@@ -152,6 +153,7 @@ def make_problem(
         InputError: a variable is missing, or a pin, tie, bound or prior names no parameter or contradicts another.
     """
     fixed, bounds, priors = dict(fixed or {}), dict(bounds or {}), dict(priors or {})
+    examine(law)
     pinned, layout = pins(law, fixed, tied, bounds)
     centre, precision = read_priors(law, layout, priors)
     space = residual_space(law, objective)

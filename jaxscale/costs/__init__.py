@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -26,7 +27,8 @@ from jax import Array
 from jaxscale import reference
 from jaxscale._base.errors import InputError
 from jaxscale._base.pickling import HoldsFunction
-from jaxscale._base.settings import as_usual
+from jaxscale._base.programs import kept
+from jaxscale._base.settings import as_usual, in_float64
 from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale.costs._formulas import (
     Converted,
@@ -48,6 +50,7 @@ from jaxscale.costs._formulas import (
 )
 from jaxscale.costs._table import SAME_COMPUTE, Relation, relation
 from jaxscale.costs._words import call, spent
+from jaxscale.laws._faults import in_words, number_of
 from jaxscale.laws._math import floating
 
 _TYPICAL_MFU = 0.4  # of large dense training runs; Llama 3 reports 0.38 to 0.43
@@ -83,6 +86,10 @@ class CostModel(HoldsFunction):
         object.__setattr__(
             self, "assumptions", {k: check_positive(self.name, k, v) for k, v in self.assumptions.items()}
         )
+
+    def check(self) -> None:
+        """Raise InputError, in words, unless the formula makes a number of the variables and assumptions."""
+        _examine(f"cost {quoted(self.name)}", self.log_cost, len(self.variables), tuple(self.assumptions))
 
     def __call__(self, *logs: Any, **assumptions: Any) -> Any:
         """Log cost at logs of the variables; assumptions not given have the model's own values."""
@@ -227,6 +234,16 @@ class CostModel(HoldsFunction):
             meaning=f"{self.meaning or self.name}, in {unit}: {how}",
             assumptions=taken,
         )
+
+
+@kept
+def _examine(owner: str, log_cost: Callable[..., Any], variables: int, names: tuple[str, ...]) -> None:
+    def value(logs: list[Any], assumptions: Mapping[str, Any]) -> Any:
+        return number_of(log_cost(*logs, **assumptions), *logs, *assumptions.values())
+
+    scalar = jax.ShapeDtypeStruct((), float)
+    with in_float64(), in_words(owner):
+        jax.eval_shape(value, [scalar] * variables, dict.fromkeys(names, scalar))
 
 
 def check_positive(owner: str, name: str, value: Any) -> Any:

@@ -25,6 +25,7 @@ from jaxscale._base.programs import kept
 from jaxscale._base.settings import as_usual, in_float64
 from jaxscale.laws._constants import GivenCovariance, Published, Repetition, covariance_of
 from jaxscale.laws._convexity import bend_of
+from jaxscale.laws._faults import in_words, number_of
 from jaxscale.laws._math import floating, log
 from jaxscale.laws._parameters import (
     LOSS,
@@ -55,7 +56,9 @@ class _OfLoss:
             own = params.of(raw)
             given = ((v, logs[v.argument]) for v in self.variables)
             values = {v.name: jnp.exp(x) if v.logged else x for v, x in given}
-            value = self.loss(*(own[name] for name in self.parameters), **values)
+            numbers = [own[name] for name in self.parameters]
+            scalars = [values[v.name] for v in self.variables if v.domain != "vector"]
+            value = number_of(self.loss(*numbers, **values), *numbers, *scalars)
             return log(value) if self.response.logged else value
 
         # Logarithms that are known are not taken again, wherever the law is evaluated.
@@ -251,7 +254,17 @@ class Law(ItsOwnCopy):
             logs: the variables, logged where positive, a sequence in the order of `variables`.
         """
         params = self.params_of_theta(dict(zip(self.parameter_names, theta, strict=True)))
-        return self.function(params, **{v.argument: x for v, x in zip(self.variables, logs, strict=True)})
+        return self.evaluate(params, **{v.argument: x for v, x in zip(self.variables, logs, strict=True)})
+
+    def evaluate(self, params: Params, **logs: Any) -> Array:
+        """The law's function, with its faults told in words; pure JAX.
+
+        Raises:
+            InputError: the function raised something, which is the cause of this, or returned no number.
+        """
+        with in_words(f"law {self.name!r}"):
+            scalars = [logs[v.argument] for v in self.variables if v.domain != "vector"]
+            return number_of(self.function(params, **logs), *params.raw.values(), *scalars)
 
     @as_usual()
     def __call__(self, params: Mapping[str, Any], **variables: Any) -> Array:
@@ -263,7 +276,7 @@ class Law(ItsOwnCopy):
         """
         self._check_names("variable", variables, [v.name for v in self.variables])
         logs = {v.argument: _in_logs(v, variables[v.name]) for v in self.variables}
-        value = self.function(Params(params), **logs)
+        value = self.evaluate(Params(params), **logs)
         return jnp.exp(value) if self.response.logged else value
 
     def predict(self, params: Mapping[str, float], **variables: Any) -> Any:
@@ -295,7 +308,7 @@ class Law(ItsOwnCopy):
         # Run by run, as formulas are written, and padded, so that another number of runs compiles nothing.
         index = np.minimum(np.arange(1 << max(4, (count - 1).bit_length())), count - 1)
         runs = {k: np.broadcast_to(x, shape + tails[k]).reshape(count, *tails[k])[index] for k, x in natural.items()}
-        with in_float64():
+        with in_float64(), in_words(f"law {self.name!r}"):
             value = np.asarray(_response(self)({k: np.float64(x) for k, x in params.items()}, runs))[:count]
         return float(value[0]) if shape == () else value.reshape(shape)
 
@@ -379,8 +392,8 @@ def _chain(first: Law, then: Law) -> Law:
         other[name] = next(name + ending for ending in endings if name + ending not in taken)
 
     def function(p: Params, **logs: Array) -> Array:
-        value = first.function(p.renamed(own), **logs)
-        return then.function(
+        value = first.evaluate(p.renamed(own), **logs)
+        return then.evaluate(
             p.renamed(other), **{then.variables[0].argument: value if wants_log or not logged else jnp.exp(value)}
         )
 
@@ -411,6 +424,23 @@ def _chain(first: Law, then: Law) -> Law:
 
 def _in_logs(variable: Variable, value: Any) -> Any:
     return log(jnp.asarray(floating(value))) if variable.domain == "positive" else jnp.asarray(floating(value))
+
+
+@kept
+def examine(law: Law) -> None:
+    """Raise InputError, in words, unless the law can be evaluated for many runs at once and has slopes in theta.
+
+    Nothing is computed. Laws of vectors are left to be found out where the length of those is known.
+    """
+    if any(v.domain == "vector" for v in law.variables):
+        return
+
+    def slope(theta: Array, logs: Array) -> Any:
+        return jax.jvp(lambda theta: law.log_response(tuple(theta), tuple(logs)), (theta,), (theta,))
+
+    with in_float64(), in_words(f"law {law.name!r}"):
+        shapes = (jax.ShapeDtypeStruct((2, len(x)), np.float64) for x in (law.parameters, law.variables))
+        jax.eval_shape(jax.vmap(slope), *shapes)
 
 
 @kept

@@ -177,6 +177,7 @@ LAW_CASES: tuple[LawCase, ...] = (
     _published("kaplan_frontier:kaplan", identifiable=False, C=_C),
     LawCase(laws.power_law(), {"A": 300.0, "E": 1.7, "alpha": 0.34}, {"N": _N}),
     LawCase(laws.power_law("C", floor=False), {"A": 30.0, "alpha": 0.05}, {"C": _C}),
+    LawCase(laws.log_law(), {"a": -15.0, "b": 1.5}, {"N": _N}, grows={"N": 1}),
     _published("muennighoff:muennighoff_c4", N=_N, D=_D, U=_D, felt=0.2),
     _published("gadre_overtrain:c4", N=_N, D=_D),
     _published("llama3_dopt:figure", C=_C),

@@ -33,21 +33,31 @@ def reading(
     unit: Sequence[str] | None,
     decimal: str | None = None,
     best_of: str | None = None,
+    response_domain: str | None = None,
     **columns: str | None,
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """What `read_runs` is called with for some laws: its own options, and the columns of further variables."""
+) -> tuple[dict[str, Any], dict[str, str | None]]:
+    """What `read_runs` is called with for some laws: its own options, and the columns of further variables, None where
+    one is recognised by the name of its variable."""
     variables = {v.name: v for law in laws for v in (*law.variables, *(step.response for step in law.steps[:-1]))}
     if columns["loss"] is not None and columns["response"] is not None and "loss" not in variables:
         raise InputError("--loss and --response name the same column; give one of them")
     reading: dict[str, Any] = {name: column for name, column in columns.items() if column is not None}
-    others = pairs(col, "--col", "VAR=COL")
+    reading |= {name: False for name in ("N", "D", "C") if (columns.get(name) or "").lower() == "none"}
+    others: dict[str, str | None] = {**pairs(col, "--col", "VAR=COL")}
     for name in others:
         if name not in variables:
             who, has = (f"law {laws[0].name} has no", "it has") if len(laws) == 1 else ("no law has a", "they have")
             raise InputError(f"--col: {who} variable {quoted(name)}; {has} {', '.join(variables)}")
         if name in reading:
             raise InputError(f"--col: the column of {quoted(name)} is given twice")
+    others |= {
+        name: None
+        for name, v in variables.items()
+        if v.domain != "vector" and name not in {*others, "N", "D", "C", "U", "loss"}
+    }
     domains = {"response": laws[0].response.domain} | {v.name: v.domain for v in variables.values()}
+    if response_domain is not None:
+        domains["response"] = _choice(response_domain, "--response-domain", ("positive", "real", "unit"))
     reading["domains"] = {name: domain for name, domain in domains.items() if domain in ("real", "unit", "count")}
     reading["where"] = tuple(where or ())
     reading["on_bad"] = _choice(on_bad, "--on-bad", ("raise", "drop"))

@@ -47,10 +47,18 @@ def option(flag: str, value: str, help: str) -> Any:
 
 ColumnN = Annotated[Text, option("-N", "COL", "Column of model sizes, or a formula of columns: 'millions*1e6'.")]
 ColumnD = Annotated[Text, option("-D", "COL", "Column of training tokens, or a formula: 'steps*batch*length'.")]
-ColumnC = Annotated[Text, option("-C", "COL", "Column of training FLOPs; with -N it gives D = C/6N.")]
+ColumnC = Annotated[Text, option("-C", "COL", "Column of training FLOPs; with -N it gives D = C/6N. none: use none.")]
 ColumnLoss = Annotated[Text, option("--loss", "COL", "Column of losses.")]
 Columns = Annotated[Texts, option("--col", "VAR=COL", "Column of another variable of the law; repeat.")]
 ResponseColumn = Annotated[Text, option("--response", "COL", "Column of what the law predicts, if not a loss.")]
+ResponseDomain = Annotated[
+    Text,
+    option(
+        "--response-domain",
+        "positive|real|unit",
+        "Which values it may have: real is of either sign, such as Elo (a law such as log_law), unit 0 to 1.",
+    ),
+]
 RunColumn = Annotated[Text, option("--run-column", "COL", "Which run a row is a checkpoint of.")]
 Checkpoints = Annotated[
     Text,

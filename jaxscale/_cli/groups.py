@@ -29,6 +29,7 @@ from jaxscale._cli.flags import (
     OnBad,
     Reached,
     ResponseColumn,
+    ResponseDomain,
     RunColumn,
     Seed,
     Served,
@@ -52,6 +53,7 @@ class TableOptions:
     loss: ColumnLoss = None
     col: Columns = None
     response: ResponseColumn = None
+    response_domain: ResponseDomain = None
     run_column: RunColumn = None
     checkpoints: Checkpoints = None
     best_of: BestOf = None
@@ -63,7 +65,7 @@ class TableOptions:
     weights: WeightsColumn = None
     loss_se: LossErrors = None
 
-    def reading(self, laws: Sequence[Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    def reading(self, laws: Sequence[Any]) -> tuple[dict[str, Any], dict[str, str | None]]:
         """What `read_runs` is called with for some laws: its own options, and the columns of further variables."""
         return arguments.reading(
             laws,
@@ -78,6 +80,7 @@ class TableOptions:
             C=self.C,
             loss=self.loss,
             response=self.response,
+            response_domain=self.response_domain,
             run=self.run_column,
             checkpoints=self.checkpoints,
             best_of=self.best_of,

@@ -110,6 +110,8 @@ def read_cells(
             if spare:
                 conventions[symbol] = f"{problem}: left out"
                 continue
+            if symbol == chosen.response and domain == "positive" and not in_unit and _negative(parts):
+                problem += f". Scores that may be negative: {_EITHER_SIGN}"
             problems.append(problem)
             for i, reason in faults.items():
                 dropped.setdefault(i, DroppedRow(int(rows[i]), name, reason))
@@ -135,6 +137,12 @@ def read_cells(
         said={symbol: text for symbol, text in said.items() if symbol not in conventions},
         units=units,
     )
+
+
+_EITHER_SIGN = (
+    'domains={"response": "real"} (--response-domain real), with a law of either sign such as '
+    "--law log_law (laws.log_law)"
+)
 
 
 class ReadColumn(NamedTuple):
@@ -203,6 +211,11 @@ def is_missing(cell: Any) -> bool:
     if isinstance(cell, str):
         return cell.strip().lower() in MISSING
     return cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, (float, np.floating)) and cell != cell)
+
+
+def _negative(parts: list[np.ndarray]) -> bool:
+    """Whether several cells are numbers below 0, and no slip."""
+    return any(int((values < 0).sum()) > 1 for values in parts)
 
 
 def _in_per_cent(name: str, read: ReadColumn, median: bool) -> bool:

@@ -1,8 +1,9 @@
 """Which column of a table is what: the columns that a caller names, and those recognised by their names."""
 
 import difflib
+import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -77,6 +78,11 @@ def choose(
         for symbol in _SYMBOLS
         if symbol not in named and given.get(symbol) is not False and not (symbol == "loss" and response is not None)
     }
+    taken = {*used, *(name for name in (weights, run) if name is not None)}
+    same = {symbol: _called(symbol, columns, taken) for symbol, column in given.items() if column is None}
+    by_symbol = {symbol: name for symbol, name in same.items() if name is not None and symbol not in _SYMBOLS}
+    named |= by_symbol
+    used |= {name: symbol for symbol, name in by_symbol.items()}
     guessed, rivals = recognised([name for name in columns if name not in used], wanted, look, units or {}, loss_words)
     used |= {column: symbol for symbol, column in guessed.items()}
     found: dict[str, str | tuple[str, ...]] = {**named, **guessed}
@@ -90,13 +96,23 @@ def choose(
     if not symbols:
         raise InputError(
             f"no column is recognised as a variable (N, D, C, U); there are {listed(columns)}. "
-            f'Name them with N="...", D="..." ({flag("N")}, {flag("D")})' + _of_steps(columns)
+            f'Name them with N="...", D="..." ({flag("N")}, {flag("D")})'
+            + _of_steps(columns)
+            + _of_one_variable([name for name in columns if name not in (named.get(answer), weights, run)], look)
         )
     ordered = {symbol: found[symbol] for symbol in [*symbols, answer]}
     for role, column in (("weights", weights), ("run", run)):
         if column is not None:
             ordered[role] = existing(columns, role, column)
-    return Chosen(ordered, frozenset(guessed), rivals, answer)
+    return Chosen(ordered, frozenset(guessed) | frozenset(by_symbol), rivals, answer)
+
+
+def _called(symbol: str, columns: list[str], taken: Collection[str]) -> str | None:
+    """The column that bears the name of a variable, but for case, spaces and signs; None if there is none, or two."""
+    if symbol in columns:
+        return symbol if symbol not in taken else None
+    found = [name for name in columns if key(name) == key(symbol) and name not in taken]
+    return found[0] if len(found) == 1 else None
 
 
 def existing(columns: list[str], role: str, column: Any) -> Any:
@@ -125,6 +141,21 @@ def _of_steps(columns: Sequence[str]) -> str:
         return ""
     formula = f"{inert(steps[0], 60)}*524288"
     return f'; tokens of a column of steps, 524288 in each: D="{formula}" ({flag("D")} {shlex.quote(formula)})'
+
+
+def _of_one_variable(columns: Sequence[str], look: Look) -> str:
+    """How the law of another variable is asked for, if a column has numbers above 0."""
+    for column in columns:
+        values, is_text = look(column)
+        if not is_text.any() and (values > 0).all():
+            symbol = re.sub(r"\W+", "_", column).strip("_")
+            if symbol.isidentifier() and len(symbol) < 40:
+                python = f'power_law({symbol!r}), read_runs(..., {symbol}="{inert(column)}")'
+                col = "" if key(symbol) == key(column) else f" --col {shlex.quote(f'{symbol}={column}')}"
+                return (
+                    f". A law of {quoted(column)} alone: --law 'power_law(variable={symbol})'{col}; in Python {python}"
+                )
+    return ""
 
 
 def _perplexities(columns: Sequence[str]) -> str:

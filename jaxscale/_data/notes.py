@@ -121,7 +121,7 @@ def number_notes(
                 MIXED_CONVENTIONS,
                 "fatal",
                 f"{times} {span}: N, D or C is not in parameters, tokens or FLOPs; fix the table, or if "
-                "C alone is wrong, read it without (C=False)",
+                "C alone is wrong, read it without (C=False, -C none)",
             )
         elif abs(median - 1) > 0.3:
             yield Reason(

@@ -90,7 +90,7 @@ def fit(
         seed=seed,
         devices=devices,
     )
-    read = rows_for([how.law], weighted(runs, weights))
+    read = rows_for([how.law], weighted(runs, weights, how.law))
     with in_float64():
         (made,) = fit_stack(Stack.of([how.problem(read)]), [read], how, progress)
     if isinstance(made, InputError):

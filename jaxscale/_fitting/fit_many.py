@@ -19,7 +19,7 @@ from jaxscale._data.runs import Runs, read_quietly
 from jaxscale._data.tables import read_frame
 from jaxscale._fitting.fit_stack import fit_stack, make_result
 from jaxscale._fitting.fits import Entry, Failure, Fits, GroupValue, group_name
-from jaxscale._fitting.options import FitOptions, rows_for
+from jaxscale._fitting.options import FitOptions, reading_for, rows_for
 from jaxscale._fitting.pending import Pending
 from jaxscale._pooling.fit_together import fit_together, noise_of
 from jaxscale._pooling.one_value import Ratio
@@ -50,7 +50,7 @@ def fit_many(
     data: Any,
     *,
     by: str | Sequence[str] = "group",
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | None] | None = None,
     share: str | Sequence[str] | Mapping[str, float] = (),
     progress: Progress | None = None,
     weights: str | None = None,
@@ -95,7 +95,7 @@ def fit_stream(
     data: Any,
     *,
     by: str | Sequence[str] = "group",
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | None] | None = None,
     progress: Progress | None = None,
     weights: str | None = None,
     **options: Any,
@@ -125,7 +125,7 @@ def _fits(by: str | tuple[str, ...], pairs: Sequence[tuple[Group, Entry]], shari
 
 
 def _options_of(
-    law: Law | str, columns: Mapping[str, str] | None, weights: str | None, options: Mapping[str, Any]
+    law: Law | str, columns: Mapping[str, str | None] | None, weights: str | None, options: Mapping[str, Any]
 ) -> tuple[dict[str, Any], FitOptions]:
     """What a call says about reading tables, and how to fit."""
     if unknown := [name for name in options if name not in {*_READING, *FitOptions.names()}]:
@@ -133,8 +133,9 @@ def _options_of(
             f"there is no option {quoted(unknown[0])}; a fit has {', '.join(FitOptions.names())}, and a table is read "
             f"with {', '.join(sorted(_READING))}"
         )
-    reading = {"weights": weights, **dict(columns or {})} | {k: v for k, v in options.items() if k in _READING}
-    return reading, FitOptions.of(law, **{k: v for k, v in options.items() if k not in _READING})
+    how = FitOptions.of(law, **{k: v for k, v in options.items() if k not in _READING})
+    asked = {"weights": weights, **dict(columns or {})} | {k: v for k, v in options.items() if k in _READING}
+    return {**reading_for(how.law), **asked}, how
 
 
 def _chunks(

@@ -121,17 +121,24 @@ def _changes(law: Law, runs: Runs) -> bool:
     return any(bool((x != x[start]).any()) for x in values)
 
 
-def weighted(runs: Any, weights: Any) -> Runs:
-    """The runs, with weights by their column's name or one for each run."""
+def reading_for(law: Law) -> dict[str, Any]:
+    """How a table is read for a law: the domains of what it reads, and its variables by their names."""
+    domains = {"response": law.response.domain} | {v.name: v.domain for v in law.variables}
+    own = {v.name: None for v in law.variables if v.domain != "vector" and v.name not in ("N", "D", "C", "U", "loss")}
+    return {"domains": {name: x for name, x in domains.items() if x in ("real", "unit", "count")}, **own}
+
+
+def weighted(runs: Any, weights: Any, law: Law) -> Runs:
+    """The runs, with weights by their column's name or one for each run; a table is read for the law."""
     if weights is None:
-        return as_runs(runs)
+        return as_runs(runs, **reading_for(law))
     if not isinstance(weights, str):
-        return replace(as_runs(runs), weights=np.asarray(weights, np.float64))
+        return replace(as_runs(runs, **reading_for(law)), weights=np.asarray(weights, np.float64))
     if isinstance(runs, Runs):
         raise InputError(
             f"these runs were read already; give the column at reading: read_runs(..., weights={weights!r})"
         )
-    return read_runs(runs, weights=weights)
+    return read_runs(runs, weights=weights, **reading_for(law))
 
 
 def float_or_none(end: float | None) -> float | None:

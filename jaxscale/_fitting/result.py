@@ -1,5 +1,6 @@
 """A finished fit: what was found, how sure it is, and whether to believe it; written to and read from plain JSON."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,7 +151,10 @@ class FitResult(Reporting, Pictured, ForPapers, files.Saved):
 
     def unit_of(self, parameter: Parameter) -> str:
         """The unit of a parameter, in that of the response."""
-        return self.response.of_parameter(parameter.unit) if self.law.response.name == "loss" else parameter.unit
+        own = self.law.response.name
+        if own == "loss":
+            return self.response.of_parameter(parameter.unit)
+        return re.sub(rf"\b{own}\b", self.response.word, parameter.unit) if own == "score" else parameter.unit
 
     def _as_given(self, parameter: Parameter) -> str:
         """What a parameter is in the unit in which people gave the response; empty where it does not grow with it."""
@@ -369,7 +373,8 @@ def _findings(verdict: Verdict) -> tuple[str, ...]:
 def _objective_words(result: FitResult) -> str:
     o, response = result.objective, result.response.name
     extra = "" if o.overestimate == 1 or o.kind == "lower_edge" else f", overestimates x {o.overestimate:g}"
-    return f"{o.words} on {'log ' if o.space == 'log' else ''}{response}{extra}"
+    logged = o.space == "log" and result.law.response.logged
+    return f"{o.words} on {'log ' if logged else ''}{response}{extra}"
 
 
 def fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:

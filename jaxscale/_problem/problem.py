@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import numbers
+from jaxscale._base.text import quoted
 from jaxscale._data.runs import Runs
 from jaxscale._problem.arrays import Layout, Points, ProblemArrays, Task, bucket
 from jaxscale._problem.evaluate import residual_space
@@ -157,8 +158,14 @@ def make_problem(
     pinned, layout = pins(law, fixed, tied, bounds)
     centre, precision = read_priors(law, layout, priors)
     space = residual_space(law, objective)
-    logs = tuple(_logged(runs.variable(v.name), v.domain) for v in law.variables)
+    logs = tuple(_logged(_variable(law, runs, v.name), v.domain) for v in law.variables)
     response = np.asarray(runs.response, np.float64)
+    if law.response.domain == "positive" and not (response > 0).all():
+        row, name = int(np.argmin(response)), runs.record.measure.name
+        raise InputError(
+            f"row {runs.rows[row]}: {quoted(name)} is {response[row]:g}, and law {law.name} predicts what is above 0; "
+            + _of_either_sign(law)
+        )
     weights = np.ones(len(response)) if runs.weights is None else np.asarray(runs.weights, np.float64)
     lower, upper = _box(law, layout, response, bounds)
     points = _pad(Points(logs, np.log(response) if space == "log" else response, weights), bucket(len(response)))
@@ -183,6 +190,28 @@ def make_problem(
         losses=losses,
         noise=noise,
         priors=bool(priors),
+    )
+
+
+def _variable(law: Law, runs: Runs, name: str) -> np.ndarray:
+    """The values of a variable of the law. Raises InputError, with a law that does without it if there is one."""
+    try:
+        return runs.variable(name)
+    except InputError as error:
+        others = [symbol for symbol, values in runs.variables.items() if values.ndim == 1 and (values > 0).all()]
+        if not others:
+            raise
+        x = others[0]
+        option = "power_law" if x == "N" else f"'power_law(variable={x})'"
+        raise InputError(f"{error}. Or fit a law of {x} alone: --law {option} (laws.power_law({x!r}))") from None
+
+
+def _of_either_sign(law: Law) -> str:
+    """Which laws take responses that are not positive, of the variable of this law."""
+    x = law.variables[0].name
+    return (
+        f"of either sign are --law 'power_law(variable={x}, real=true)' (laws.power_law({x!r}, real=True)), "
+        f"y = E + A {x}^-alpha, and --law 'log_law(variable={x})' (laws.log_law({x!r})), y = a + b ln {x}"
     )
 
 

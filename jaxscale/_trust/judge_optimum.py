@@ -64,8 +64,8 @@ def starts_disagree(finished: int, at_best: int) -> Iterator[Reason]:
         yield Reason(
             "starts_disagree",
             "fatal" if at_best < 2 else "warning",
-            f"only {at_best} of {finished} starts agree on the minimum; try starts='paper' or more starts, "
-            "or a simpler law",
+            f"only {at_best} of {finished} starts agree on the minimum; try starts='paper' "
+            "(--starts paper) or more starts, or a simpler law",
         )
 
 

@@ -83,7 +83,11 @@ def residual_checks(e: Evidence) -> Iterator[Reason]:
             "residuals_dependent",
             "fatal" if strong else "warning",
             f"runs that lie close together err together (rank correlation {together:+.2f}, none expected): "
-            + ("name the independent run of each row (run=), or " if unnamed else "intervals are too narrow; ")
+            + (
+                "name the independent run of each row (run=, --run-column), or "
+                if unnamed
+                else "intervals are too narrow; "
+            )
             + "compare another law",
         )
     score = cross_term_score(e.at, logs)

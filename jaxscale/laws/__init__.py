@@ -75,6 +75,7 @@ from jaxscale.laws.moe import clark_routed as clark_routed
 from jaxscale.laws.moe import krajewski_granularity as krajewski_granularity
 from jaxscale.laws.moe import ludziejewski_joint_moe as ludziejewski_joint_moe
 from jaxscale.laws.parallel import parscale as parscale
+from jaxscale.laws.power import log_law as log_law
 from jaxscale.laws.power import power_law as power_law
 from jaxscale.laws.precision import kumar_precision_train as kumar_precision_train
 from jaxscale.laws.precision import kumar_ptq as kumar_ptq

@@ -62,6 +62,7 @@ _MADE_BY_A_CALL: Mapping[str, Callable[..., Law]] = MappingProxyType(
         make.__name__: make
         for make in (
             power.power_law,
+            power.log_law,
             data_quality.goyal_filtering,
             data_quality.ye_mixing,
             vocabulary.tao_vocab,
@@ -94,7 +95,7 @@ def get(name: str, **options: Any) -> Law:
     if chained:
         return get(first.strip()) >> get(last.strip(), **options)
     if written := re.fullmatch(r"(\w+)\((.*)\)", name):
-        return get(written[1], **_options(written[2]), **options)
+        return get(written[1], **_options(written[1], written[2]), **options)
     if law := _PLAIN.get(name):
         if options:
             raise InputError(f"law {name!r} takes no options, got {', '.join(options)}")
@@ -120,13 +121,17 @@ def as_law(law: Any) -> Law:
     return law
 
 
-def _options(text: str) -> dict[str, Any]:
+def _options(name: str, text: str) -> dict[str, Any]:
     """`breaks=2, variable=C` as a mapping; whole numbers, true and false are read as such."""
     options: dict[str, Any] = {}
     for pair in filter(None, (part.strip() for part in text.split(","))):
         key, equals, value = (part.strip() for part in pair.partition("="))
         if not key or not equals or not value:
-            raise InputError(f"options of a law are written option=value, got {quoted(pair)}")
+            first = next(iter(_MADE_BY_A_CALL[name]().options), "option") if name in _MADE_BY_A_CALL else "option"
+            raise InputError(
+                f"options of a law are written option=value, such as {name}({first}={pair.strip('= ')}); "
+                f"got {quoted(pair)}"
+            )
         plain = {"true": True, "false": False}.get(value.lower(), value)
         options[key] = int(value) if value.isdecimal() else plain
     return options

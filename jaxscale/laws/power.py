@@ -1,9 +1,11 @@
-"""Power laws in one variable: loss that falls with size, tokens or compute, and optima that grow with compute."""
+"""Laws of one variable: loss that falls with size, tokens or compute, scores of either sign, and optima that grow."""
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
+import jax.numpy as jnp
 from jax import Array
 
 from jaxscale._base.errors import InputError
@@ -12,8 +14,11 @@ from jaxscale.laws._law import Law
 from jaxscale.laws._math import logsumexp
 from jaxscale.laws._parameters import C, Parameter, Params, Variable, variable_of
 
+# A response of either sign, compared as it is: an Elo rating, a difference.
+_SCORE = Variable("score", "", "score, which may be negative", "real", better="higher")
 
-def power_law(variable: str = "N", floor: bool = True) -> Law:
+
+def power_law(variable: str = "N", floor: bool = True, real: bool = False) -> Law:
     """Loss against one variable: L = E + A x^-alpha, or L = A x^-alpha without a floor.
 
     The same arguments give the same object, so that a law asked for twice is compiled once.
@@ -21,15 +26,77 @@ def power_law(variable: str = "N", floor: bool = True) -> Law:
     Args:
         variable: name of the variable x: N, D, C, or any other positive quantity of a run.
         floor: whether there is an irreducible loss E.
+        real: a response of either sign, y = E + A x^-alpha with E and A of either sign, compared as it is, not by its
+            logarithm: scores such as Elo, and losses whose limit lies below zero.
 
     Raises:
-        InputError: `variable` is no name, or one that the law's parameters use; `floor` is not true or false.
+        InputError: `variable` is no name, or one that the law's parameters use; `floor` or `real` is not true or false.
     """
+    _check_name("power_law", variable)
+    for option, value in (("floor", floor), ("real", real)):
+        if not isinstance(value, bool):
+            raise InputError(f"power_law takes {option}=True or {option}=False, got {value!r}")
+    return _real_power_law(variable, floor) if real else _power_law(variable, floor)
+
+
+def log_law(variable: str = "N") -> Law:
+    """A score that grows by the same amount with every doubling of one variable: y = a + b ln x, of either sign.
+
+    Args:
+        variable: name of the variable x: N, D, C, or any other positive quantity of a run.
+
+    Raises:
+        InputError: `variable` is no name, or one that the law's parameters use.
+    """
+    _check_name("log_law", variable)
+    return _log_law(variable)
+
+
+def _check_name(law: str, variable: str) -> None:
     if not isinstance(variable, str) or not variable.isidentifier():
-        raise InputError(f"power_law needs the name of a variable, such as variable='C'; got {variable!r}")
-    if not isinstance(floor, bool):
-        raise InputError(f"power_law takes floor=True or floor=False, got {floor!r}")
-    return _power_law(variable, floor)
+        raise InputError(f"{law} needs the name of a variable, such as variable='C'; got {variable!r}")
+
+
+@cache
+def _log_law(variable: str) -> Law:
+    return Law(
+        "log_law",
+        lambda p, **logs: p.a + p.b * logs[f"log_{variable}"],
+        variables=(replace(variable_of(variable), fixed_unit=True),),
+        response=_SCORE,
+        parameters=(
+            Parameter("a", "identity", meaning=f"score at {variable} = 1", dimension={"score": 1}),
+            Parameter("b", "identity", meaning=f"gain as {variable} grows e-fold", dimension={"score": 1}),
+        ),
+        formula=f"y = a + b ln {variable}",
+        options={"variable": variable},
+    )
+
+
+@cache
+def _real_power_law(variable: str, floor: bool) -> Law:
+    def value(p: Params, **logs: Array) -> Array:
+        power = p.A * jnp.exp(-p.alpha * logs[f"log_{variable}"])
+        return p.E + power if floor else power
+
+    amplitude = Parameter(
+        "A",
+        "identity",
+        meaning=f"what is added at {variable} = 1, of either sign",
+        dimension={variable: "alpha", "score": 1},
+        unit=f"score {variable}^alpha",
+    )
+    limit = Parameter("E", "identity", meaning="limit, of either sign", dimension={"score": 1}, unit="score")
+    exponent = Parameter("alpha", "identity", meaning=f"exponent of {variable}")
+    return Law(
+        "power_law",
+        value,
+        variables=(variable_of(variable),),
+        response=_SCORE,
+        parameters=(amplitude, limit, exponent) if floor else (amplitude, exponent),
+        formula=f"y = {'E + ' if floor else ''}A {variable}^-alpha",
+        options={"variable": variable, "floor": floor, "real": True},
+    )
 
 
 @cache
@@ -52,7 +119,7 @@ def _power_law(variable: str, floor: bool) -> Law:
         variables=(variable_of(variable),),
         parameters=(amplitude, irreducible, exponent) if floor else (amplitude, exponent),
         formula=f"L = {'E + ' if floor else ''}A {variable}^-alpha",
-        options={"variable": variable, "floor": floor},
+        options={"variable": variable, "floor": floor, "real": False},
     )
 
 

@@ -394,3 +394,23 @@ def test_names_that_nobody_writes_do_no_harm(name: str) -> None:
 def test_perplexity_is_no_loss_and_said() -> None:
     with pytest.raises(InputError, match="'C4 Eval PPL' looks like perplexity: its natural logarithm"):
         Runs.from_frame({"params": CELLS["N"], "C4 Eval PPL": CELLS["perplexity"]})
+
+
+def test_a_column_called_as_a_variable_is_found_and_a_law_of_it_is_named():
+    hours = {"Hours": [1, 2, 5], "wer": [70, 50, 40]}
+    runs = Runs.from_frame(hours, response="wer", hours=None)
+    assert runs.record.columns == {"hours": "Hours", "wer": "wer"} and runs.record.guessed == ("hours",)
+    assert (
+        "hours"
+        not in Runs.from_frame(
+            hours | {"params": [1e6, 1e7, 1e8], "HOURS": [1, 2, 3]}, response="wer", hours=None
+        ).variables
+    )
+    with pytest.raises(InputError, match=r"A law of 'Hours' alone: --law 'power_law\(variable=Hours\)'; in Python"):
+        Runs.from_frame(hours, response="wer")
+    with pytest.raises(
+        InputError, match=r"'power_law\(variable=gpu_hours\)' --col 'gpu_hours=gpu-hours'|--law 'power_law"
+    ):
+        Runs.from_frame({"gpu-hours": [1, 2], "wer": [2, 1]}, response="wer")
+    with pytest.raises(InputError, match=r"--response-domain real\), with a law .*--law log_law"):
+        Runs.from_frame({"params": [1e6, 1e7, 1e8], "elo": [-300, -100, 50]}, response="elo")

@@ -16,6 +16,16 @@ def test_power_law_in_any_variable(variable):
     np.testing.assert_allclose(bare, 20.0 * x**-0.3, rtol=1e-14)
 
 
+def test_scores_of_either_sign():
+    x = np.array([1e3, 1e6, 1e9])
+    p = {"A": -3000.0, "E": 1500.0, "alpha": 0.1}
+    np.testing.assert_allclose(laws.power_law("N", real=True).predict(p, N=x), 1500 - 3000 * x**-0.1, rtol=1e-13)
+    np.testing.assert_allclose(
+        laws.log_law("D").predict({"a": -900.0, "b": 70.0}, D=x), -900 + 70 * np.log(x), rtol=1e-13
+    )
+    assert laws.get("power_law(variable=hours, real=true)") is laws.power_law("hours", real=True)
+
+
 def test_power_law_without_a_floor_is_kaplan_n():
     p = random_params("kaplan_n")
     ours = {"A": p["N_c"] ** p["alpha_N"], "alpha": p["alpha_N"]}

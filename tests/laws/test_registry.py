@@ -71,6 +71,7 @@ def test_names_and_get():
         "bhagia_two_step",
         "bhagia_one_step",
         "power_law",
+        "log_law",
         "goyal_filtering",
         "ye_mixing",
         "tao_vocab",

@@ -93,3 +93,28 @@ def test_a_response_that_may_be_negative_is_never_logged():
     b, a = np.polyfit(-(N**-0.5), score, 1)
     assert (score < 0).any() and result.params == pytest.approx({"a": a, "b": b}, rel=1e-8)
     assert result.predict(N=4.0) == pytest.approx(a - b / 2, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("law", "columns", "message"),
+    [
+        ("chinchilla", {"N": [1e6, 1e7]}, r"no variable 'D'.*-D COLUMN.*fit a law of N alone: --law power_law \(laws"),
+        (
+            "power_law",
+            {"C": [1e18, 1e19]},
+            r"no variable 'N'.*of C alone: --law 'power_law\(variable=C\)' \(laws.power",
+        ),
+        (
+            "power_law",
+            {"N": [1e6, 1e7], "response": [-3.0, 2.0]},
+            r"row 1: 'elo' is -3, .*real=true.*log_law\(variable=N",
+        ),
+    ],
+)
+def test_a_law_that_would_do_is_named_where_this_one_cannot(law, columns, message):
+    columns = {"response": [3.0, 2.0], **columns}
+    runs = js.Runs(
+        {k: np.array(v) for k, v in columns.items() if k != "response"}, np.array(columns["response"]), "elo"
+    )
+    with pytest.raises(js.InputError, match=message):
+        js.fit(law, runs)

@@ -28,6 +28,7 @@ class Ended(NamedTuple):
 
     keep: np.ndarray  # (n_rows,)
     runs: tuple[str, ...] | None = None
+    column: str | None = None  # that the names of the runs come from
     notes: tuple[Reason, ...] = ()
     of_tracker: bool = True
 
@@ -98,12 +99,18 @@ def ended(
             names[i] = name
     decided = next((s.column for s in states if s.column not in filtered and any(s.unfinished)), None)
     notes = list(_notes(why, left_out, names, rows, decided))
-    notes += [_unsure(text) for text in pieces.unsure if checkpoints != "none"]
+    if pieces.unsure and checkpoints != "none":
+        notes.append(_unsure(pieces.unsure))
     if not keep.any():
         raise InputError(f"no run of the table is left: {notes[0].text}")
-    apart = any(keep[members].sum() > 1 for members in groups.values()) and not is_log
-    labels = [name if name in groups else f"{name} (row {row})" for name, row in zip(names, rows, strict=True)]
-    return Ended(keep, tuple(np.array(labels, dtype=object)[keep]) if apart else None, tuple(notes))
+    several = (members for members in groups.values() if keep[members].sum() > 1)
+    apart = any(not is_log or len({pieces.names[i] for i in members}) > 1 for members in several)
+    labels = [
+        name if name and (is_log or name in groups) else f"{name} (row {row})"
+        for name, row in zip(names, rows, strict=True)
+    ]
+    runs = tuple(np.array(labels, dtype=object)[keep]) if apart else None
+    return Ended(keep, runs, pieces.column, tuple(notes))
 
 
 def _notes(
@@ -134,11 +141,12 @@ def _notes(
         )
 
 
-def _unsure(text: str) -> Reason:
+def _unsure(texts: Sequence[str]) -> Reason:
+    more = f", and {len(texts) - 1} more like it" if len(texts) > 1 else ""
     return Reason(
         RESUMED,
         "warning",
-        f"{text}: rows are taken for runs of their own; a column that names the run of each joins them: "
+        f"{texts[0]}{more}: rows are taken for runs of their own; a column that names the run of each joins them: "
         f'run="..." with {spelt("checkpoints", "last")} ({flag("run")} COLUMN)',
     )
 

@@ -10,7 +10,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.text import listed, quoted
 from jaxscale._base.validation import check_choice
 from jaxscale._data.cells import DOMAINS, complete, read_cells, read_column
-from jaxscale._data.checkpoints import CHOICES, ONE_OF_EACH, checkpoint_note, last_of_each, read_curves
+from jaxscale._data.checkpoints import CHOICES, ONE_OF_EACH, Curves, along, checkpoint_note, last_of_each, read_curves
 from jaxscale._data.columns import Column, choose
 from jaxscale._data.decimals import MARKS, POINT, UNSETTLED, marks_as_asked
 from jaxscale._data.derived import derive
@@ -129,10 +129,11 @@ def read_fields(
 
     swept = settings_of(best_of, list(frame.columns), chosen.columns) if best_of else ()
     unused = tuple(name for name in unused if name not in swept)
-    if finished.runs is not None and clusters is None:  # all pieces of runs that were resumed
-        clusters = tuple(np.array(finished.runs, dtype=object)[np.isin(rows, read_rows)])
     one_a_row = finished.of_tracker and run is None and checkpoints in ONE_OF_EACH  # if nothing tells otherwise
     curves = read_curves(within, unused, variables, look_within, clusters, run, None if one_a_row else checkpoints)
+    if finished.runs is not None and run is None and checkpoints != "none":  # pieces of runs that were resumed
+        labels = tuple(np.array(finished.runs, dtype=object)[np.isin(rows, read_rows)])
+        curves = Curves(labels, along(variables, len(labels)), finished.column)
     if swept and curves is not None and checkpoints is None:
         checkpoints = "last"  # what is best is known at the end
     if curves is not None:

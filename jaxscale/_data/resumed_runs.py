@@ -23,6 +23,7 @@ _GOES_ON = re.compile(
 )
 
 _LONGEST = 200  # characters of a name that is looked at
+_FEWEST_OF_A_LOG = 3  # rows of one name, where no ID says that they are runs of their own
 
 
 class Pieces(NamedTuple):
@@ -54,12 +55,13 @@ def pieces_of(
     keys = [""] * count if (run or by_id) is None else _labels(frame[run or by_id])
     sizes, progress = (_numbers(columns.get(symbol), look, count) for symbol in ("N", "D"))
     groups: dict[str, list[int]] = {}
-    unsure = []
+    unsure: list[str] = []
+    of_a_log = not any(keys) and np.median([len(rows) for rows in _grouped(names).values()] or [0]) >= _FEWEST_OF_A_LOG
     for base, members in _grouped([_base(name) for name in names]).items():
         first = [i for i in members if names[i] == base]
         if len(first) == len(members) or not _alike(sizes[members]):
             continue
-        if len({keys[i] or str(i) for i in first}) > 1:
+        if len({keys[i] or str(i) for i in first}) > 1 and not of_a_log:
             later = next(names[i] for i in members if names[i] != base)
             unsure.append(f"{quoted(later)} goes on one of {plural(len(first), 'run')} called {quoted(base)}")
         elif len(members) > 1:

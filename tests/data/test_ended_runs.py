@@ -146,6 +146,25 @@ def test_other_tables_are_left_alone(column: dict[str, list[object]]) -> None:
         read_quietly(table | {"loss": [4.0, 3.7, None, 3.2]})
 
 
+@pytest.mark.parametrize("with_id", [True, False])
+def test_logs_of_resumed_runs_are_the_checkpoints_of_one_run_each(with_id: bool) -> None:
+    """Six rows a run: `a` is resumed after three, `b` never, and `c`, resumed as well, crashed in the end."""
+    rows = [
+        {"name": name + "-resume" * (name != "b" and k > 3), "step": 100 * k, "tokens": k * 1e9, "loss": 4 - k / 8 - j}
+        | {"params": 1e7 * 2**j, "state": "crashed" if name == "c" and k > 3 else "finished"}
+        for j, name in enumerate("abc")
+        for k in range(1, 7)
+    ]
+    table = pd.DataFrame(rows)
+    if with_id:
+        table["run_id"] = "id-" + table["name"]
+    runs = read_quietly(table)
+    assert (runs.count, runs.record.open_checkpoints, set(runs.clusters or ())) == (12, True, {"a", "b"})
+    assert runs.at_end().rows.tolist() == [6, 12] == read_quietly(table, checkpoints="last").rows.tolist()
+    assert "1 run set aside: 'c' (rows 13, 14, 15, 16, 17, ...) crashed" in said(runs, "runs_set_aside")
+    assert read_quietly(table, checkpoints="none").count == 15
+
+
 def test_where_no_run_is_left() -> None:
     words = "no run of the table is left: 2 runs set aside: 'd12' (rows 1, 4) failed, 'd16' (row 3) failed"
     with pytest.raises(InputError, match=re.escape(words)):

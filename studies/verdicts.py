@@ -12,6 +12,7 @@ Real tables are labelled by runs held out: a fourth of them, those of the most c
 misses by a median of at most 1.5 % (good) or more than 3 % (bad); or as hopeless by design. They need JAXSCALE_DATA.
 
 A false "trustworthy" is a bad table whose verdict is trustworthy; a false alarm a good one whose verdict is not.
+`--designs` asks instead of sound tables of 44 designs drawn at random whether refusal follows the actual error.
 `--seeds tuning` runs the tables that the thresholds were set on; the default reports on others. `--json FILE` keeps it.
 """
 
@@ -400,6 +401,33 @@ UNSOUND = (
 KINDS = SOUND + UNSOUND
 
 
+def at_random(design: int, seed: int) -> Case:
+    """A sound table of a design drawn by its number: a sweep, a grid, scattered runs or runs around 20 tokens per
+    parameter; 12 to 300 of them, over 1.5 to 3.5 decades, with .1 to 1 % of noise, long-tailed in every fifth."""
+    draw, rng = np.random.default_rng([77, design]), np.random.default_rng([78, design, seed])
+    count = int(np.exp(draw.uniform(np.log(12), np.log(300))))
+    span, low = 10 ** draw.uniform(1.5, 3.5), 10 ** draw.uniform(17, 19.5)
+    match design % 4:
+        case 0:
+            budgets = int(draw.integers(3, 10))
+            N, D = sweep(budgets, max(3, count // budgets), low, low * span, draw.uniform(3, 20))
+        case 1:
+            sizes = max(3, int(np.sqrt(count)))
+            ends = 10 ** draw.uniform(6.5, 8), 10 ** draw.uniform(9, 10.2)
+            ratios = np.geomspace(draw.uniform(2, 10), draw.uniform(100, 1000), max(3, count // sizes))
+            N, ratio = np.meshgrid(np.geomspace(*ends, sizes), ratios)
+            N, D = N.ravel(), (N * ratio).ravel()
+        case 2:
+            N, D = scatter(count, draw)
+        case _:
+            compute = np.exp(draw.uniform(np.log(low), np.log(low * span), count))
+            N = np.sqrt(compute / 6 / (20 * np.exp(draw.normal(0, 1.2, count))))
+            D = compute / 6 / N
+    sigma, truth = 10 ** draw.uniform(-3, -2), law(OTHERS[design % 3])
+    tails = rng.standard_t(4, len(N)) / np.sqrt(2) if design % 5 == 4 else rng.standard_normal(len(N))
+    return Case(f"design {design}", frame(N, D, truth(N, D) * np.exp(sigma * tails)), truth=truth)
+
+
 # --- Real tables ---
 
 # One ray by design, every run stops at 20 tokens per parameter; and one whose exponent of N is .05 or .13 as embeddings
@@ -442,6 +470,7 @@ class Judged:
     label: str
     trustworthy: bool
     said: str
+    within: bool | None = None  # of a planted table: whether the plan is off by less than `OFF`
 
     @property
     def wrong(self) -> str:
@@ -463,9 +492,11 @@ def judged(cases: list[Case]) -> list[Judged]:
                 found[int(k)] = Judged(case, "bad" if case.hopeless else "neither", False, result.text)
                 continue
             reasons = [f"{'!' if r.severity == 'fatal' else ''}{r.code}" for r in result.verdict.reasons]
-            found[int(k)] = Judged(
-                case, case.label(result), result.verdict.trustworthy, " ".join(dict.fromkeys(reasons))
-            )
+            said, within = " ".join(dict.fromkeys(reasons)), None
+            if case.truth is not None:
+                off, factor = case.errors(result)
+                within = off <= OFF[0] and factor <= OFF[1]
+            found[int(k)] = Judged(case, case.label(result), result.verdict.trustworthy, said, within)
     return [found[k] for k in range(len(cases))]
 
 
@@ -479,7 +510,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m studies.verdicts", description=__doc__)
     parser.add_argument("--seeds", choices=SEEDS, default="reported")
     parser.add_argument("--json", metavar="FILE", help="also write every table's label and verdict")
+    parser.add_argument("--designs", action="store_true", help="sound tables of random designs, refused or not")
     options = parser.parse_args()
+    if options.designs:
+        rows = judged([at_random(design, seed) for design in range(44) for seed in range(50, 55)])
+        for within in (True, False):
+            mine = [r for r in rows if r.within is within]
+            print(f"{'Within' if within else 'Beyond'} 3 % and a factor of two: {len(mine)} tables, "
+                  f"{sum(not r.trustworthy for r in mine)} refused.")  # fmt: skip
+        return 0
     rows = judged(tables(SEEDS[options.seeds]))
     for kind in dict.fromkeys(r.case.kind for r in rows):
         mine = [r for r in rows if r.case.kind == kind]

@@ -24,7 +24,7 @@ from jaxscale._fitting.options import rows_for
 from jaxscale._fitting.result import FitResult
 from jaxscale._planning.frontier import frontier
 from jaxscale._problem.objectives import AbsoluteError, Huber, Objective, SquaredError
-from jaxscale._trust.judge_residuals import FAR_OFF_IN_SIGMA
+from jaxscale._trust.judge_influence import FAR_OFF_IN_SIGMA
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
 from jaxscale.laws._registry import as_law

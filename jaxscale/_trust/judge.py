@@ -8,6 +8,8 @@ from jaxscale._data.notes import POSSIBLE_GROUPS
 from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.judge_checkpoints import checkpoint_checks, drift_checks
 from jaxscale._trust.judge_design import design_checks, too_few_runs, weight_checks
+from jaxscale._trust.judge_fit import fit_checks
+from jaxscale._trust.judge_influence import influence_checks, outlier_checks
 from jaxscale._trust.judge_optimum import at_bounds, gradient_not_zero, optimum_checks, starts_disagree
 from jaxscale._trust.judge_parameters import conditioning_checks, decision_checks, prior_checks
 from jaxscale._trust.judge_residuals import residual_checks
@@ -49,7 +51,10 @@ _CHECKS: tuple[tuple[Scope, Callable[[Evidence], Iterator[Reason]]], ...] = (
     ("each", weight_checks),
     ("each", conditioning_checks),
     ("each", decision_checks),
+    ("each", influence_checks),
+    ("each", outlier_checks),
     ("each", residual_checks),
+    ("each", fit_checks),
     ("each", checkpoint_checks),
     ("each", drift_checks),
     ("each", prior_checks),

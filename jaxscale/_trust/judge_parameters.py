@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy.special import stdtrit
 
 from jaxscale._base.verdict import Reason
 from jaxscale._problem.losses import Prior
@@ -17,14 +16,13 @@ from jaxscale._trust.identification import (
     WARN_CONDITION,
     WEAK_RELATIVE_ERROR,
 )
-from jaxscale.laws import chinchilla
+from jaxscale._trust.plan_beyond import BEYOND, plan_beyond
 
 FAR_FROM_PRIOR = 2.0  # widths: beyond, 5 % of the time even were the runs to say nothing
-# Set as the thresholds of `identification` were: sound tables reach the first number behind each, wrong decisions begin
-# at the second.
-SIZE_BEYOND = 0.26, 0.4  # .35, .5: standard error of log N*, warned of and fatal
-LOSS_BEYOND = 0.006, 0.0085  # .0075, .0094: standard error of the log of the least loss
-BEYOND = 10.0
+# Half widths of 90 % intervals, in logs: warned of, and refused where a plan may well be off by what makes it a bad one
+# (a factor of two in the best N, 3 % of the loss).
+SIZE_KNOWN = float(np.log(1.5)), float(np.log(2.0))
+LOSS_KNOWN = float(np.log(1.015)), float(np.log(1.03))
 
 
 def conditioning_checks(e: Evidence) -> Iterator[Reason]:
@@ -74,47 +72,39 @@ def _relative_errors(e: Evidence) -> Iterator[tuple[str, float]]:
 
 def decision_checks(e: Evidence) -> Iterator[Reason]:
     """How well the runs determine what a plan would decide somewhat beyond them."""
-    found = errors_beyond(e)
-    if found is None:
+    decision = plan_beyond(e)
+    if decision is None:
         return
-    size, loss = found
-    beyond = f"{BEYOND:g} times the largest compute of these runs"
-    for error, (warn, hopeless), text in (
-        (size, SIZE_BEYOND, f"the best N at {beyond} is known only to a factor of {np.exp(min(size, 700.0)):.2g}"),
-        (loss, LOSS_BEYOND, f"the least {e.response.name} at {beyond} is known only to {100 * min(loss, 1e4):.2g} %"),
+    beyond = f"at {BEYOND:g} times the largest compute of these runs"
+    size, loss = decision.ends
+    for end, (warned, most), known, line in (
+        (
+            size,
+            SIZE_KNOWN,
+            f"the best N {beyond} is known only to a factor of {_factor(size)}",
+            f"a factor of {_factor(SIZE_KNOWN[1])}",
+        ),
+        (
+            loss,
+            LOSS_KNOWN,
+            f"the least {e.response.name} {beyond} is known only to {_per_cent(loss)}",
+            _per_cent(LOSS_KNOWN[1]),
+        ),
     ):
-        if error > warn:
-            text += " (one standard error); add larger runs, or runs on both sides of the best N"
-            yield Reason("weakly_identified", "fatal" if error > hopeless else "warning", text)
+        if end > warned:
+            yield Reason(
+                "weakly_identified",
+                "fatal" if end > most else "warning",
+                f"{known} (90 % interval, refused beyond {line}); add larger runs, or runs on both sides of the best N",
+            )
 
 
-def errors_beyond(e: Evidence) -> tuple[float, float] | None:
-    """Standard errors of log N* and of the log of the least loss at `BEYOND` times the largest compute, C = 6 N D, by
-    the delta method, widened for few runs as Student's t is; None for laws whose optimum is not that of Hoffmann et al.
-    2022, Eq. 4: N* = (alpha A / (beta B))^(1 / (alpha + beta)) (C / 6)^(beta / (alpha + beta))."""
-    law, logs = e.problem.law, e.scalar_logs
-    if law.closed_forms.get("allocation") is not chinchilla.closed_forms["allocation"] or e.covariance is None:
-        return None
-    theta = dict(zip(law.parameter_names, e.problem.full(e.free), strict=True))
-    alpha, beta = theta["alpha"], theta["beta"]
-    if set(logs) != {"N", "D"} or not (alpha > 0 and beta > 0) or e.at.freedom < 1:
-        return None
-    log_product = np.log(BEYOND) + np.max(logs["N"] + logs["D"])  # of N and D
-    log_n = (np.log(alpha / beta) + theta["A"] - theta["B"] + beta * log_product) / (alpha + beta)
-    log_d = log_product - log_n
-    terms = np.array([theta["E"], theta["A"] - alpha * log_n, theta["B"] - beta * log_d])
-    floor, of_size, of_tokens = np.exp(terms - np.logaddexp.reduce(terms))
-    of_best = {"A": 1.0, "B": -1.0, "alpha": 1 / alpha - log_n, "beta": log_product - 1 / beta - log_n}
-    # The loss does not change with N at the optimum.
-    of_loss = {"E": floor, "A": of_size, "B": of_tokens, "alpha": -log_n * of_size, "beta": -log_d * of_tokens}
-    slopes = np.zeros((2, len(e.free)))
-    for name, k in zip(law.parameter_names, e.problem.layout.slots, strict=True):
-        if k >= 0 and not e.at.held[k]:
-            slopes[:, k] += of_best.get(name, 0.0) / (alpha + beta), of_loss.get(name, 0.0)
-    variance = np.einsum("qi,ij,qj->q", slopes, e.covariance.matrix, slopes)
-    wider = stdtrit(e.at.freedom, 0.95) / stdtrit(np.inf, 0.95)
-    size, loss = wider * np.sqrt(np.maximum(np.nan_to_num(variance, nan=np.inf), 0.0))
-    return float(size), float(loss)
+def _factor(log: float) -> str:
+    return f"{np.exp(min(log, 700.0)):.2g}"
+
+
+def _per_cent(log: float) -> str:
+    return f"{100 * np.expm1(min(log, 9.0)):.2g} %"
 
 
 def prior_checks(e: Evidence) -> Iterator[Reason]:

@@ -1,4 +1,4 @@
-"""Whether residuals speak against the law: runs that pull, terms that are missing, runs that err together."""
+"""Whether residuals speak against the law: terms that are missing, runs that err together."""
 
 from collections.abc import Iterator
 
@@ -8,16 +8,13 @@ from jaxscale._base.verdict import Reason
 from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.residuals import (
     FEWEST_RUNS_FOR_TRENDS,
-    MOST_NAMED,
     cross_term_score,
     dependence,
     has_trend,
-    influential,
     missing_terms,
     ranks_of,
 )
 
-FAR_OFF_IN_SIGMA = 10.0
 CROSS_TERM_T = 3.0
 DEPENDENCE = 0.3
 NEGLIGIBLE_RESIDUAL = 1e-3  # residuals of logs below which no dependence between them matters
@@ -31,36 +28,9 @@ def residual_checks(e: Evidence) -> Iterator[Reason]:
     residuals, sigma = e.at.residuals[used], e.at.sigma
     if not (np.isfinite(sigma) and sigma > 0):
         return
-    rows = np.asarray(e.runs.rows)[used]
     if e.at.scatter.share_below != 0.5:
         yield from _score_checks(e)
         return
-    pulling = influential(e.at, rows)
-    if pulling:
-        yield Reason(
-            "influential_runs",
-            "warning",
-            f"{_count(len(pulling), 'run pulls', 'runs pull')} far more than the rest ({_rows(pulling)}); "
-            f"see what the fit says without {'it' if len(pulling) == 1 else 'them'}",
-            pulling,
-        )
-    far = np.flatnonzero(np.abs(residuals) > FAR_OFF_IN_SIGMA * sigma)
-    if len(far):
-        worst = tuple(int(rows[k]) for k in far[np.argsort(-np.abs(residuals[far]))])
-        same = set(worst) == set(pulling)
-        who = (
-            f"the same {'run lies' if len(far) == 1 else 'runs lie'}"
-            if same
-            else _count(len(far), "run lies", "runs lie")
-        )
-        which = "" if same else f" ({_rows(worst)})"
-        yield Reason(
-            "outliers",
-            "warning",
-            f"{who} more than {FAR_OFF_IN_SIGMA:g} typical residuals off the law{which}; "
-            "check and keep or leave out, none was dropped",
-            pulling if same else worst,
-        )
     if len(residuals) < FEWEST_RUNS_FOR_TRENDS:
         return
     logs, ranks = e.scalar_logs, ranks_of(residuals)
@@ -119,12 +89,3 @@ def _trends(logs: dict[str, np.ndarray], ranks: np.ndarray, what: str = "residua
 
 def _compute(logs: dict[str, np.ndarray]):
     return [("C", logs["N"] + logs["D"])] if {"N", "D"} <= set(logs) and "C" not in logs else []
-
-
-def _count(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
-
-
-def _rows(rows: tuple[int, ...]) -> str:
-    more = f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
-    return f"row{'s' * (len(rows) > 1)} {', '.join(map(str, rows[:MOST_NAMED]))}{more}"

@@ -1,4 +1,4 @@
-"""What residuals say against a law: trends, runs that err together, terms that are missing, runs that pull.
+"""What residuals say against a law: trends, runs that err together, terms that are missing.
 
 Takes a linearization and `logs`, the scalar variables of the law at the runs used, logged where positive.
 """
@@ -18,7 +18,6 @@ _TREND_P_VALUE = 1e-4
 # Set on the tuning seeds of studies/verdicts.py: sound tables reach the first numbers, wrong decisions begin at the
 # others.
 _BENT_T, _BENT_SIZE = 5.0, 0.0065  # 4.3 and .0054, 7.9 and .0074: t and size (of the log response) of a missing term
-_FAR_BEYOND_TYPICAL = 12.0
 
 
 def has_trend(values: np.ndarray, residual_ranks: np.ndarray) -> bool:
@@ -56,22 +55,6 @@ def distinct(values: np.ndarray) -> int:
         count += 1
         position = int(np.searchsorted(ordered, ordered[position] + 0.02, side="right"))
     return count
-
-
-def influential(at: Linearization, rows: np.ndarray) -> tuple[int, ...]:
-    """At most eight rows, the strongest first, whose pull on the fit is far beyond the typical run's.
-
-    Pull is residual over sigma, times the square root of the leverage: DFFITS (Belsley, Kuh & Welsch 1980) with a
-    robust sigma.
-    """
-    used = at.used
-    jacobian = at.jacobian[used][:, ~at.held]
-    if len(jacobian) < FEWEST_RUNS_FOR_TRENDS or np.linalg.matrix_rank(jacobian) < jacobian.shape[1]:
-        return ()
-    left, _, _ = np.linalg.svd(jacobian, full_matrices=False)
-    pull = np.abs(at.residuals[used]) / at.sigma * np.sqrt((left**2).sum(axis=1))
-    strongest = np.argsort(-pull)[:MOST_NAMED]
-    return tuple(int(rows[k]) for k in strongest if pull[k] > _FAR_BEYOND_TYPICAL * np.median(pull))
 
 
 def dependence(at: Linearization, logs: Mapping[str, np.ndarray], clusters: tuple[str, ...] | None) -> float:

@@ -38,7 +38,7 @@ def number_of(value: Any, *inputs: Any) -> Array:
 
     Args:
         value: what it returned.
-        *inputs: scalars that it was given, or arrays that broadcast, as where it is called for many runs at once.
+        *inputs: what it was given for one run, or for many where they broadcast; a vector as its first number.
     """
     shape = np.broadcast_shapes(*map(np.shape, inputs))
     if value is None:

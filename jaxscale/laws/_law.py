@@ -57,8 +57,8 @@ class _OfLoss:
             given = ((v, logs[v.argument]) for v in self.variables)
             values = {v.name: jnp.exp(x) if v.logged else x for v, x in given}
             numbers = [own[name] for name in self.parameters]
-            scalars = [values[v.name] for v in self.variables if v.domain != "vector"]
-            value = number_of(self.loss(*numbers, **values), *numbers, *scalars)
+            inputs = (_first(v, values[v.name]) for v in self.variables)
+            value = number_of(self.loss(*numbers, **values), *numbers, *inputs)
             return log(value) if self.response.logged else value
 
         # Logarithms that are known are not taken again, wherever the law is evaluated.
@@ -263,8 +263,8 @@ class Law(ItsOwnCopy):
             InputError: the function raised something, which is the cause of this, or returned no number.
         """
         with in_words(f"law {self.name!r}"):
-            scalars = [logs[v.argument] for v in self.variables if v.domain != "vector"]
-            return number_of(self.function(params, **logs), *params.raw.values(), *scalars)
+            inputs = (_first(v, logs[v.argument]) for v in self.variables)
+            return number_of(self.function(params, **logs), *params.raw.values(), *inputs)
 
     @as_usual()
     def __call__(self, params: Mapping[str, Any], **variables: Any) -> Array:
@@ -424,6 +424,11 @@ def _chain(first: Law, then: Law) -> Law:
 
 def _in_logs(variable: Variable, value: Any) -> Any:
     return log(jnp.asarray(floating(value))) if variable.domain == "positive" else jnp.asarray(floating(value))
+
+
+def _first(variable: Variable, value: Any) -> Any:
+    """A scalar as it is, and of a vector, (..., k), what has the shape of one of its numbers."""
+    return np.empty(np.shape(value)[:-1]) if variable.domain == "vector" else value
 
 
 @kept

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import LAW, TRUTH, sweep
+from helpers import LAW, LAW_CASES, TRUTH, sweep
 
 import jaxscale as js
 
@@ -89,6 +89,11 @@ def test_what_is_constant_or_broadcasts_is_a_number():
     law = js.Law.from_loss(lambda E, A, *, N, D: E + A / (N * D))
     assert law({"E": 1.0, "A": 2.0}, N=np.ones((3, 1)), D=np.ones(2)).shape == (3, 2)
     assert law({"E": np.ones(2), "A": 2.0}, N=1.0, D=1.0).shape == (2,)
+
+
+def test_laws_of_vectors_broadcast_over_runs():
+    case = next(case for case in LAW_CASES if case.law is js.laws.tissue_annealing)
+    assert jax.eval_shape(lambda: case.law(case.truth, **case.random_variables(3, seed=0))).shape == (3,)
 
 
 def test_limits_costs_and_quantities_of_ones_own_are_refused_alike():

@@ -47,7 +47,8 @@ def _points(mark: Dots, ax: Any, z: int) -> Any:
 
 @draw_mark.register
 def _line(mark: Line, ax: Any, z: int) -> Any:
-    (line,) = ax.plot(mark.x, mark.y, color=colour(mark.role), linestyle=_DASHES[mark.dash], zorder=z)
+    width = 0.9 if mark.dash == "dotted" else 1.5
+    (line,) = ax.plot(mark.x, mark.y, color=colour(mark.role), linestyle=_DASHES[mark.dash], linewidth=width, zorder=z)
     return line
 
 

@@ -63,8 +63,7 @@ def test_pictures_of_plans_and_approaches_overlap_no_words(fitted, plan, monkeyp
     reached = js.frontier(fitted, reach_loss=[2.0, 2.2])
     curves = js.synthetic.observe(fitted.law, fitted.params, CURVES)
     found = js.envelope(curves, draws=0)
-    pictures = [one(plan) for one in PICTURES[js.Plan]]
-    pictures += [served.plot(), served.plot("tornado", quantity="loss"), reached.plot()]
+    pictures = [*(one(served) for one in PICTURES[js.Plan]), plan.plot("price_of_size"), reached.plot()]
     pictures += [js.plot.frontier(plan, beside={HOSTILE: plan, f"other {HOSTILE}": served})]
     pictures += [js.what_if(plan, limits={"D_max": 3e11}).plot(), js.isoflop(fitted.runs, draws=50).plot()]
     pictures += [js.approaches(fitted.runs, draws=50).plot(), found.plot(), found.plot(runs=curves)]

@@ -31,17 +31,20 @@ def frontier(
             raise InputError(f"a plan has no {quoted(name)}; choose of {listed(_quantities(plan))}")
     panels = [Panel(_target_axis(plan), quantity_axis(plan, name), _marks(plans, name)) for name in names]
     missing = sum(row.status not in ("ok", "flat") for row in plan.rows)
-    first, last = _first_and_last(plan)
+    first_words, last_words = _first_and_last(plan)
+    reaching = plan.target != "budget"
+    what = f"{short(plan.response.name)} to reach" if reaching else "budget"
     alt = (
-        f"{', '.join(quantity_axis(plan, name).label for name in names)} over {plural(len(plan.rows), 'budget')}. "
-        f"{first} {last}".rstrip()
+        f"{', '.join(quantity_axis(plan, name).label for name in names)} for "
+        f"{plural(len(plan.rows), 'target' if reaching else what)}. "
+        f"{first_words} {last_words}".rstrip()
         + (f" {missing} without an answer." if missing else "")
         + (f" Beside it {', '.join(list(plans)[1:])}." if len(plans) > 1 else "")
     )
     columns = min(len(panels), 2 if len(panels) == 4 else 3)
     height = {1: 3.9}.get(len(panels), 3.1) if len(panels) <= 3 else 5.6
     width = {1: 5.2, 2: 6.8}.get(columns, 8.4)
-    return Chart("The best model of each budget", alt, tuple(panels), columns, (width, height), "x")
+    return Chart(f"The best model for each {what}", alt, tuple(panels), columns, (width, height), "x")
 
 
 def quantity_axis(plan: Plan, name: str) -> Axis:

@@ -31,6 +31,8 @@ def fail(status: int, message: str) -> int:
 
 def refused(error: OSError) -> str | None:
     """What the operating system refused, in words; None where the error may be a defect."""
+    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP) and error.filename is not None:
+        return f"{quoted(error.filename)} cannot be the name of a file: {(error.strerror or str(error)).lower()}"
     if error.errno not in _REFUSED:
         return None
     what = "standard output" if error.filename is None else quoted(error.filename)

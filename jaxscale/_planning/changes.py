@@ -1,9 +1,11 @@
 """A plan's request with one assumption changed."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from numbers import Real
 from typing import Any
 
 from jaxscale import costs
@@ -14,8 +16,9 @@ from jaxscale._planning.plan import Plan, Request
 from jaxscale.costs import check_positive
 from jaxscale.limits import UNIQUE_TOKENS, Limit, read_limits
 
-_SIGMAS = re.compile(r"([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)\s*sigmas?", re.IGNORECASE)
-_TIMES = re.compile(r"[x*]\s*([0-9.]+(?:e[+-]?[0-9]+)?)", re.IGNORECASE)
+_DECIMAL = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?"
+_SIGMAS = re.compile(rf"([+-]?{_DECIMAL})\s*sigmas?", re.IGNORECASE)
+_TIMES = re.compile(rf"[x*]\s*({_DECIMAL})", re.IGNORECASE)
 
 
 def rebuilt(request: Request, **changes: Any) -> Request:
@@ -71,6 +74,8 @@ def with_value(plan: Plan, request: Request, name: str, value: Any) -> Request:
             theta = float(source.theta[k]) + float(match[1]) * source.standard_error(name)
         else:
             theta = law.parameters[k].to_theta(_new(name, value, float(source.params[name])))
+        if not math.isfinite(theta) or not math.isfinite(law.parameters[k].to_natural(theta)):
+            raise InputError(f"set {name}: {quoted(value)} is beyond the largest number there is")
         return replace(request, source=source.moved(name, theta))
     if name == ("budget" if request.goal == "loss" else "reach_loss"):
         read = partial(costs.budget, cost=request.cost) if name == "budget" else parse_number
@@ -101,11 +106,19 @@ def with_value(plan: Plan, request: Request, name: str, value: Any) -> Request:
 
 
 def _new(name: str, value: Any, old: float, read: Callable[[str], float] = parse_number) -> float:
+    """The value that is meant: a number, text that `read` takes, or a factor of the old one."""
+    forms = (
+        f"set {name}: give a number, text such as '70B', a factor such as 'x1.1', or '+1sigma' of a fitted parameter"
+    )
     if not isinstance(value, str):
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+            raise InputError(f"{forms}; got {quoted(value)}")
         return float(value)
-    times = _TIMES.fullmatch(value.strip())
-    if times:
+    if times := _TIMES.fullmatch(value.strip()):
         return old * float(times[1])
     if _SIGMAS.fullmatch(value.strip()):
         raise InputError(f"{name} is no fitted parameter, so it has no sigma; give a value, or a factor such as x1.1")
-    return read(value)
+    try:
+        return read(value)
+    except InputError as error:
+        raise InputError(f"{forms}; {error}") from None

@@ -1,6 +1,7 @@
 """What the derivatives of a plan foretell of another."""
 
 import math
+import sys
 
 from jaxscale._base.text import format_number
 from jaxscale._planning.plan import Plan
@@ -30,10 +31,15 @@ def first_order_moves(plan: Plan, after: Plan, structural: bool) -> tuple[dict[s
         for quantity, slopes in row.sensitivities.items():
             change = sum(slopes.get(name, 0.0) * step for name, step in steps.items())
             value = getattr(row, quantity)
-            values[quantity] = value * math.exp(change) if quantity != "loss" or positive else value + change
-        values.setdefault("cost", row.cost * math.exp(steps.get("budget", 0.0)))
+            values[quantity] = value * _exp(change) if quantity != "loss" or positive else value + change
+        values.setdefault("cost", row.cost * _exp(steps.get("budget", 0.0)))
         foretold.append(values)
     return tuple(foretold)
+
+
+def _exp(change: float) -> float:
+    """Infinite where a slope is followed too far for float64."""
+    return math.exp(change) if change < math.log(sys.float_info.max) else math.inf
 
 
 def number_or_dash(value: float) -> str:

@@ -152,6 +152,8 @@ def what_if(
             told = (request.source.response.to_given(t) if name == "reach_loss" else t for t in request.targets)
             changes[name] = ", ".join(map(format_number, told))
     if set:
+        if not isinstance(set, Mapping):
+            raise InputError('set takes names and values, as in set={"beta": "+1sigma"}')
         for name, value in set.items():
             request = with_value(plan, request, str(name), value)
         changes |= {str(name): str(value) for name, value in set.items()}

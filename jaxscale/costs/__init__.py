@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import jax
@@ -202,8 +203,12 @@ class CostModel(HoldsFunction):
             convex=self.convex and other.convex,
         )
 
+    def __radd__(self, other: Any) -> "CostModel":
+        """What `sum` begins with."""
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
     def __rmul__(self, factor: float) -> "CostModel":
-        if not isinstance(factor, int | float):
+        if not isinstance(factor, Real):
             return NotImplemented
         if not 0 < factor < math.inf:
             raise InputError(f"a cost can be multiplied by a positive finite number, got {factor!r}")
@@ -213,6 +218,16 @@ class CostModel(HoldsFunction):
             log_cost=Times(float(factor), self.log_cost),
             meaning=f"{shown} times ({self.meaning or self.name})",
         )
+
+    def __mul__(self, factor: float) -> "CostModel":
+        return self.__rmul__(factor)
+
+    def __truediv__(self, divisor: float) -> "CostModel":
+        if not isinstance(divisor, Real):
+            return NotImplemented
+        if not 0 < divisor < math.inf:
+            raise InputError(f"a cost can be divided by a positive finite number, got {divisor!r}")
+        return self.__rmul__(1 / divisor)
 
     def _changed(self, **changes: Any) -> "CostModel":
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}

@@ -389,7 +389,12 @@ def _chain(first: Law, then: Law) -> Law:
     for name in then.parameter_names:
         endings = ("", *(f"_{k}" for k in range(2, 10)))
         taken = {*own, *other.values(), *(v.name for v in first.variables), then.response.name}
-        other[name] = next(name + ending for ending in endings if name + ending not in taken)
+        free = [name + ending for ending in endings if name + ending not in taken]
+        if not free:
+            raise InputError(
+                f"{first.name} >> {then.name}: no more than nine laws of a chain have a parameter {name!r}"
+            )
+        other[name] = free[0]
 
     def function(p: Params, **logs: Array) -> Array:
         value = first.evaluate(p.renamed(own), **logs)

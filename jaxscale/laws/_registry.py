@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from functools import reduce
+from operator import rshift
 from types import MappingProxyType
 from typing import Any
 
@@ -91,9 +93,9 @@ def get(name: str, **options: Any) -> Law:
     Raises:
         InputError: there is no such law, or it has no such option; the message names those that come close, or all.
     """
-    first, chained, last = name.rpartition(">>")
-    if chained:
-        return get(first.strip()) >> get(last.strip(), **options)
+    *steps, last = (part.strip() for part in name.split(">>"))
+    if steps:
+        return reduce(rshift, [*map(get, steps), get(last, **options)])
     if written := re.fullmatch(r"(\w+)\((.*)\)", name):
         return get(written[1], **_options(written[1], written[2]), **options)
     if law := _PLAIN.get(name):

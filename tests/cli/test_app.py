@@ -147,3 +147,9 @@ def test_settings_of_jax_that_the_user_made_are_kept(monkeypatch, capsys):
 def test_compilations_are_kept_in_the_users_cache(tmp_path, home):
     assert process("frontier", "chinchilla:besiroglu", "--budget", "1e21", environment=home).returncode == 0
     assert list(tmp_path.glob("**/jaxscale/xla/*"))
+
+
+@pytest.mark.parametrize("command", ["fit runs.csv -o {}", "predict {} -N 1e9 -D 1e10", "fit runs.csv --law {}.py:f"])
+def test_a_name_too_long_for_a_file_is_refused_in_words(jaxscale, command):
+    status, _, err = jaxscale(*command.format("x" * 5000).split())
+    assert status == 2 and "cannot be the name of a file: file name too long" in err and len(err) < 500

@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
+from dataclasses import replace
+from functools import reduce
 from importlib import import_module
+from operator import rshift
 from pkgutil import iter_modules
 
 import pytest
@@ -140,3 +143,12 @@ def test_every_law_that_a_family_defines_is_listed():
     ]
     defined = {law.name for family in families for law in vars(family).values() if isinstance(law, laws.Law)}
     assert len(families) >= 19 and defined <= set(laws.names())
+
+
+def test_a_chain_without_end_is_refused_in_words():
+    with pytest.raises(InputError, match="there is no law ''"):
+        laws.get("chinchilla >> " * 3000)
+    step = laws.Law("step", lambda p, *, log_x: p.log_a + log_x, ("x",), ("a",), response="x2")
+    steps = [replace(step, variables=(f"x{k}",), response=f"x{k + 1}") for k in range(11)]
+    with pytest.raises(InputError, match="no more than nine laws of a chain have a parameter 'a'"):
+        reduce(rshift, steps)

@@ -115,6 +115,18 @@ def test_training_and_serving_at_different_prices():
     }
 
 
+def test_costs_are_multiplied_and_summed_from_either_side():
+    cost, twice = costs.six_nd, 12e19
+    for made in (2 * cost, cost * 2, cost * np.float32(2), np.int64(2) * cost, cost / 0.5, sum([cost, cost])):
+        assert float(made.compute(1e9, 1e10)) == pytest.approx(twice, rel=1e-5)
+    for wrong in (lambda: cost * -1, lambda: cost / 0, lambda: cost * float("nan")):
+        with pytest.raises(InputError, match="by a positive finite number"):
+            wrong()
+    for wrong in (lambda: cost + 1, lambda: cost * "2", lambda: cost * cost):
+        with pytest.raises(TypeError, match=r"unsupported operand|can't multiply"):
+            wrong()
+
+
 def test_models_that_differ_in_numbers_alone_share_a_formula():
     one, other = (costs.six_nd.with_inference(tokens=t).dollars("h100", price=2.0) for t in (1e12, 2e12))
     assert one.log_cost == other.log_cost

@@ -1,6 +1,7 @@
 """Plans after a change: the plan that would be made afresh, what differs, and what cannot be changed."""
 
 import json
+import re
 from importlib.resources import files
 
 import jsonschema
@@ -136,7 +137,12 @@ def test_written_as_the_schema_says(plan):
         ({"set": {"heads": 3}}, "rests on nothing called 'heads'"),
         ({"set": {"N_max": "+1sigma"}}, "N_max is no fitted parameter"),
         ({"set": {"N_max": -1}}, "N_max must be positive"),
-        ({"set": {"beta": "soon"}}, "'soon' is not a number"),
+        ({"set": {"beta": "soon"}}, "set beta: give a number, .*'soon' is not a number"),
+        *[({"set": {"beta": x}}, "set beta: give a number, text such as") for x in (None, [1], True, 1j, np.nan)],
+        *[({"set": {"beta": x}}, re.escape(f"'{x}' is not a number")) for x in ("x1.2.3", "+.sigma", "", "x", "10%")],
+        ({"set": {"beta": "+1e400sigma"}}, "beyond the largest number"),
+        ({"set": {"A": "x1e400"}}, "beyond the largest number"),
+        ({"set": [("beta", 1)]}, "set takes names and values"),
         ({"budgets": 1e24}, "the plan has 2 rows"),
         ({"cost": "seven_nd"}, "no cost model 'seven_nd'"),
         ({"limits": {"speed": 1}}, "no limit 'speed'"),
@@ -145,3 +151,8 @@ def test_written_as_the_schema_says(plan):
 def test_what_cannot_be_changed(plan, options, message):
     with pytest.raises(InputError, match=message):
         what_if(plan, **options)
+
+
+def test_steps_too_far_for_float64_are_foretold_without_a_number(plan):
+    found = what_if(plan, set={"beta": "1e5sigma"}).to_frame()
+    assert len(found) == 10 and not np.isfinite(found["first_order"]).all()

@@ -94,6 +94,9 @@ def _attempt(code: Code, rows: list[Approach], make: Any, budgets: tuple[float, 
     if not math.isfinite(record.N.exponent):
         rows.append(Approach(code, missing=record.verdict))
         return record
+    if code == "unbiased" and record.method != code:
+        rows.append(Approach(code, missing="its budgets have too few sizes for the law's own shape"))
+        return None
     rows.append(_row(code, record.N, record.D, budgets))
     return record
 

@@ -11,7 +11,9 @@ from jaxscale._base.text import plural, quoted
 from jaxscale._data.runs import Runs
 from jaxscale.costs import table_relation
 
-FEWEST_SIZES = 5  # of a budget: three make a parabola, five can contradict one
+FEWEST_SIZES = 3  # of a budget: three make a parabola
+ENOUGH_SIZES = 5  # five can contradict one
+_LEAST_SHARE = 2 / 3  # of the runs lie on budgets, where these have fewer sizes
 _SAME_SIZE = 0.005  # sizes this close in logs are one size
 _LEVELLED = 1e-3  # budgets whose runs differ in log compute by more are brought to one compute first
 
@@ -44,13 +46,19 @@ class BudgetRuns(NamedTuple):
 
 
 def by_budget(runs: Runs, budgets: Sequence[float] | None, tolerance: float) -> list[BudgetRuns]:
-    """The runs of each budget that has enough sizes, ascending."""
+    """The runs of each budget that has enough sizes, ascending; of budgets that were not named, those of five sizes,
+    or of three where no budget has five."""
     if runs.response_name != "loss" and (runs.response <= 0).any():
         raise InputError(f"isoFLOP profiles need a positive response; {quoted(runs.response_name)} is not")
     log_n, log_d, log_c = (np.log(runs.variable(v)) for v in ("N", "D", "C"))
     log_loss, reach = np.log(runs.response), math.log1p(tolerance)
     if budgets is None:
-        centres = _detected(log_c, log_n, reach)
+        centres = _detected(log_c, log_n, reach, ENOUGH_SIZES)
+        if not centres:
+            centres = _detected(log_c, log_n, reach, FEWEST_SIZES)
+            near = np.abs(log_c[:, None] - np.array(centres)) <= reach  # (n_runs, n_budgets)
+            if near.any(axis=1).mean() < _LEAST_SHARE:  # three runs may well meet by chance
+                centres = []
     else:
         if not all(0 < b < math.inf for b in budgets):
             raise InputError("budgets must be positive and finite numbers of FLOPs")
@@ -82,19 +90,20 @@ def _steps(log_n: np.ndarray) -> list[np.ndarray]:
     )
 
 
-def _detected(log_c: np.ndarray, log_n: np.ndarray, reach: float) -> list[float]:
-    """Log budgets: again and again the compute around which most runs lie, until too few are left around any."""
+def _detected(log_c: np.ndarray, log_n: np.ndarray, reach: float, fewest: int) -> list[float]:
+    """Log budgets of so many sizes: again and again the compute around which most runs lie, until too few are left
+    around any."""
     order = np.argsort(log_c, kind="stable")
     c, n = log_c[order], log_n[order]
     centres: list[float] = []
     while len(c):
         first, last = np.searchsorted(c, c - reach), np.searchsorted(c, c + reach, side="right")
         most = int(np.argmax(last - first))
-        if last[most] - first[most] < FEWEST_SIZES:
+        if last[most] - first[most] < fewest:
             break
         centre = float(np.median(c[first[most] : last[most]]))
         mine = np.abs(c - centre) <= reach
-        if len(_steps(n[mine])) >= FEWEST_SIZES and all(abs(centre - other) > 2 * reach for other in centres):
+        if len(_steps(n[mine])) >= fewest and all(abs(centre - other) > 2 * reach for other in centres):
             centres.append(centre)
         else:  # one size, or the slope between two budgets
             mine[first[most] : last[most]] = True

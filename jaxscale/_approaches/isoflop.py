@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import Akima1DInterpolator
 
-from jaxscale._approaches.budgets import FEWEST_SIZES, BudgetRuns, by_budget
+from jaxscale._approaches.budgets import ENOUGH_SIZES, FEWEST_SIZES, BudgetRuns, by_budget
 from jaxscale._approaches.isoflop_shape import SharedShape, fit_shape
 from jaxscale._approaches.lowest_points import (
     FEWEST_DEVIATIONS,
@@ -18,6 +18,7 @@ from jaxscale._approaches.lowest_points import (
     parabola_lowest,
     window_around,
 )
+from jaxscale._approaches.pooled_parabola import PooledParabola, fit_parabolas
 from jaxscale._approaches.trend import Trend, check_resampling, percentile_interval, through, trend_table, words
 from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
@@ -167,9 +168,12 @@ def isoflop(
             (arXiv 2406.19146); free of any shape, but it follows the noise. "unbiased": the shape that the law itself
             has along a budget, E_c + A_c N^-alpha + B_c D^-beta, with alpha and beta shared by all budgets.
             Free of bias is not free of error: five budgets of fifteen runs with .5 % noise put D three decades on
-            within .21 % of the truth in the median of 1,000 sets, and a single set 3 to 5 % off.
+            within .21 % of the truth in the median of 1,000 sets, and a single set 3 to 5 % off. Budgets of three or
+            four sizes say too little of that shape: "unbiased" and "parabola" then fit parabolas with one curvature for
+            all budgets, whose degrees of freedom the intervals go by; the record's `method` says so.
         points: sizes nearest the lowest that a parabola goes through; None for all. The other methods use all.
-        budgets: the budgets in FLOPs; found from the runs where not given.
+        budgets: the budgets in FLOPs; found from the runs where not given: those of five sizes, or of three where no
+            budget has five.
         tolerance: how far a run's compute may be from its budget, as a share.
         level, draws, seed: of the intervals. The noise of the runs is resampled onto the curves, and every optimum and
             the lines through them are found again; draws=0 leaves intervals out.
@@ -178,7 +182,7 @@ def isoflop(
     no part in the exponent.
 
     Raises:
-        InputError: an argument cannot be used, or no budget has five sizes.
+        InputError: an argument cannot be used, or no budget has three sizes.
     """
     runs = as_runs(runs)
     check_resampling(level, draws)
@@ -195,15 +199,19 @@ def isoflop(
             "an isoFLOP profile needs them. Give a larger tolerance=, or use fit, which needs no budgets"
         )
     noise = np.concatenate([noise_around(t.log_n, t.levelled()) for t in tables])
-    shape, misfit = None, math.nan
-    if method == "unbiased":
+    shape, pooled, misfit = None, None, math.nan
+    if _too_few_sizes(tables, method):
+        method, points = "parabola", None
+        pooled, found = _by_parabolas(tables, draws, seed)
+    elif method == "unbiased":
         shape, found = _by_shape(tables, draws, seed)
         if len(noise) >= FEWEST_DEVIATIONS:
             misfit = shape.typical / (float(sigma_of_sizes(np.abs(noise))) + _ROUNDING)
     else:
         found = _by_curve(tables, method, points, noise, draws, seed)
     profiles = tuple(
-        _profile(t, f, method, points, shape, i, level) for i, (t, f) in enumerate(zip(tables, found, strict=True))
+        _profile(t, f, method, points, shape or pooled, i, level)
+        for i, (t, f) in enumerate(zip(tables, found, strict=True))
     )
     log_budgets = np.array([t.log_budget for t in tables])
     sizes = np.log(np.array([p.N for p in profiles]))
@@ -230,7 +238,7 @@ def isoflop(
         exponents=None if shape is None else (shape.alpha, shape.beta),
         misfit=misfit,
         typical=math.nan if shape is None else shape.typical,
-        notes=_notes(profiles, unused, shape, misfit) + _outliers(tables, shape),
+        notes=_of_pooled(pooled) + _notes(profiles, unused, shape, misfit) + _outliers(tables, shape),
         response=runs.record.measure,
     )
 
@@ -262,6 +270,32 @@ def _by_curve(
             moved = lowest(table.log_n, y + rng.choice(both, (draws, len(y))))[0]
         found.append(_Found(math.nan if note else x, at, note, moved))
     return found
+
+
+def _too_few_sizes(tables: list[BudgetRuns], method: str) -> bool:
+    """Whether the budgets must share one curvature. Raises InputError for a method that cannot."""
+    sizes = [len(t.log_n) for t in tables]
+    if min(sizes) >= ENOUGH_SIZES:
+        return False
+    if method == "akima":
+        raise InputError(
+            f"Akima's curve follows the noise of {min(sizes)} sizes of a budget; it takes {ENOUGH_SIZES}. "
+            'method="parabola" (--method parabola) shares one curvature between budgets'
+        )
+    return method == "parabola" or sum(sizes) - 3 * len(sizes) - 2 < FEWEST_DEVIATIONS
+
+
+def _by_parabolas(tables: list[BudgetRuns], draws: int, seed: int) -> tuple[PooledParabola, list[_Found]]:
+    pooled = fit_parabolas([(t.log_n, t.levelled()) for t in tables], draws=draws, seed=seed)
+    found = []
+    for i, table in enumerate(tables):
+        x = float(pooled.log_best[i])
+        end = _end(table, table.levelled())
+        inside = not end and table.log_n[0] <= x <= table.log_n[-1]
+        at = float(pooled.log_loss(i, x)) if inside else math.nan
+        note = "" if inside else end or _NO_LOWEST
+        found.append(_Found(x if inside else math.nan, at, note, pooled.drawn[:, i]))
+    return pooled, found
 
 
 def _by_shape(tables: list[BudgetRuns], draws: int, seed: int) -> tuple[SharedShape, list[_Found]]:
@@ -297,13 +331,15 @@ def _profile(
     found: _Found,
     method: str,
     points: int | None,
-    shape: SharedShape | None,
+    shape: SharedShape | PooledParabola | None,
     index: int,
     level: float,
 ) -> Budget:
     log_loss = table.levelled()
     grid = np.linspace(table.log_n[0], table.log_n[-1], 101)
-    if shape is not None:
+    if isinstance(shape, PooledParabola):
+        curve = np.exp(shape.log_loss(index, grid))
+    elif shape is not None:
         curve = np.array([shape.loss(index, x) for x in grid])
         there = [shape.loss(index, *at) for at in zip(table.log_n, table.log_d, strict=True)]
         on_budget = [shape.loss(index, x) for x in table.log_n]
@@ -333,10 +369,28 @@ def _profile(
     )
 
 
+def _of_pooled(pooled: PooledParabola | None) -> tuple[str, ...]:
+    """How few sizes were read, and what that leaves."""
+    if pooled is None:
+        return ()
+    shared = f"With fewer than {ENOUGH_SIZES} sizes of each budget, parabolas of log loss with one curvature for all"
+    biased = (
+        f"Their best sizes are biased where alpha and beta differ, which {ENOUGH_SIZES} sizes of a budget would show."
+    )
+    if pooled.freedom < 1:
+        return f"{shared} miss no run, so that nothing says how noisy these are: no intervals.", biased
+    return (
+        f"{shared} leave {plural(pooled.freedom, 'degree')} of freedom for the noise, {100 * pooled.sigma:.2g} % of "
+        "the loss: intervals are those of Student's t with as many.",
+        biased,
+    )
+
+
 def _notes(profiles: tuple[Budget, ...], unused: int, shape: SharedShape | None, misfit: float) -> tuple[str, ...]:
     notes = []
     if unused:
-        notes.append(f"{plural(unused, 'run')} in no budget of {FEWEST_SIZES} sizes, and not used here.")
+        fewest = ENOUGH_SIZES if min(len(p.sizes) for p in profiles) >= ENOUGH_SIZES else FEWEST_SIZES
+        notes.append(f"{plural(unused, 'run')} in no budget of {fewest} sizes, and not used here.")
     outside = [p for p in profiles if p.note]
     if outside:
         named = ", ".join(format_number(p.budget, suffixes=False) for p in outside)

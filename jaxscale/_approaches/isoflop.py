@@ -292,7 +292,7 @@ def _by_parabolas(tables: list[BudgetRuns], draws: int, seed: int) -> tuple[Pool
         x = float(pooled.log_best[i])
         end = _end(table, table.levelled())
         inside = not end and table.log_n[0] <= x <= table.log_n[-1]
-        at = float(pooled.log_loss(i, x)) if inside else math.nan
+        at = float(pooled.log_loss(i, np.asarray(x))) if inside else math.nan
         note = "" if inside else end or _NO_LOWEST
         found.append(_Found(x if inside else math.nan, at, note, pooled.drawn[:, i]))
     return pooled, found

@@ -13,7 +13,7 @@ from jaxscale._base.validation import Progress, enough_of
 from jaxscale._trust.covariance import Covariance, covariance_of
 from jaxscale._trust.interval_method import FEWEST_RUNS_FOR_PAIRS
 from jaxscale._trust.optimum import Optimum
-from jaxscale._trust.profile_curves import entry, profile_curve
+from jaxscale._trust.profile_curves import entry, profile_curve, vanished_floors
 from jaxscale.laws import Law
 
 
@@ -159,8 +159,9 @@ def _profile_intervals(
     if at.freedom < 1:
         return Intervals(level, "none", f"{at.freedom} degrees of freedom; no interval covers"), quick
     free = np.flatnonzero(~at.held)
-    curves = profile_curve(problem, best, at, entry, np.eye(len(best))[free], level, progress)
-    ends = {at.names[k]: (c.low, c.high) for k, c in zip(free, curves, strict=True)}
+    followed = [*free, *vanished_floors(problem, at, best)]
+    curves = profile_curve(problem, best, at, entry, np.eye(len(best))[followed], level, progress)
+    ends = {at.names[k]: (c.low, c.high) for k, c in zip(followed, curves, strict=True)}
     open_ends = [f"{n} below" for n, (low, _) in ends.items() if np.isinf(low)]
     open_ends += [f"{n} above" for n, (_, high) in ends.items() if np.isinf(high)]
     if open_ends:
@@ -170,7 +171,7 @@ def _profile_intervals(
     if clustered:
         why += "; rows of one independent run are counted as if they were independent"
     errors = np.full(len(best), np.nan) if quick is None else np.sqrt(np.diag(quick.matrix))
-    lengths = np.array([c.high - c.low for c in curves])
+    lengths = np.array([c.high - c.low for c in curves[: len(free)]])
     covariance = _as_long(quick, free, lengths, level) if at.used.sum() >= FEWEST_RUNS_FOR_PAIRS else quick
     return _natural_intervals(problem, best, level, "profile", why, ends, errors, None), covariance
 

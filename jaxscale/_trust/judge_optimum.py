@@ -82,7 +82,9 @@ def at_bounds(e: Evidence) -> Iterator[Reason]:
         }:
             text = (
                 f"{name} fell to zero: these runs show no floor, so nothing beyond their range can be predicted; "
-                f"add larger runs or fix {name}"
+                f"profile(result, {name!r}) (jaxscale profile) says how high it may be. Add larger runs or fix {name}, "
+                f"or, where the {e.problem.law.response.name} may fall below 0, say so (--response-domain real, "
+                "domains={'response': 'real'}) and fit a law that may too: power_law(real=True), or one of your own"
             )
         else:
             text = f"{name} ran off to its {side} limit: these runs do not determine it; fix it or take a simpler law"

@@ -108,6 +108,12 @@ def profile_curve(
     half = np.sqrt(2 * rise * spread)
     count = len(given)
     stiffness = _STIFFNESS / spread
+    for slot, room in vanished_floors(problem, at, best).items():
+        # The objective is flat where a floor is nearly none, and rises within a factor of e: scan up to the least
+        # response, and pull as if one unit of the log were the half width.
+        alone = (slope[:, slot] != 0) & (np.delete(slope, slot, axis=1) == 0).all(axis=1)
+        half[alone], direction[alone] = room / _NEAR_SCAN[-1], np.eye(len(best))[slot]
+        stiffness[alone] = _STIFFNESS * 2 * rise
     ends = [(j, sign) for j in range(count) for sign in (-1.0, 1.0)]
     first = _Constrained(best[None], np.zeros(1), np.array([height]))
     paths = {end: first._replace(value=estimate[[end[0]]]) for end in ends}
@@ -158,11 +164,15 @@ def profile_curve(
             progress(2 * count - len(open_ends), 2 * count, "ends of profile intervals")
 
     found_ends: dict[tuple[int, float], float] = {e: e[1] * np.inf for e in open_ends}
-    pending = [e for e in ends if e not in open_ends]
+    closed = [e for e in ends if e not in open_ends]
+    pending = [e for e in closed if _crossing(paths[e], e[1], height + rise) is not None]
+    found_ends |= {e: e[1] * np.inf for e in closed if e not in pending}
     for _ in range(_REFINEMENTS):
         wanted = []
         for end in pending:
-            path, (inside, beyond) = paths[end], _crossing(paths[end], end[1], height + rise) or (0, 0)
+            path, crossing = paths[end], _crossing(paths[end], end[1], height + rise)
+            assert crossing is not None  # once there is one, there is one
+            inside, beyond = crossing
             root = np.sqrt(np.maximum(path.objective[[inside, beyond]] - height, 0))
             width = path.value[beyond] - path.value[inside]
             share = (np.sqrt(rise) - root[0]) / max(root[1] - root[0], 1e-300)
@@ -193,6 +203,19 @@ def profile_curve(
         reached, lowest = (float(values[0]), float(values[-1])), float(objective.min())
         curves.append(Curve(float(estimate[j]), height, values, objective, free, low, high, reached, lowest, rise))
     return curves
+
+
+def vanished_floors(problem: Problem, at: Linearization, free: np.ndarray) -> dict[int, float]:
+    """Free values that are logs of a floor of the response and lie on their lower bound, each with how far below the
+    log of the least response."""
+    found = {}
+    least = float(np.min(problem.points.response[: problem.count][at.used]))
+    least = least if problem.task.space == "log" else float(np.log(least)) if least > 0 else np.nan
+    for parameter, slot in zip(problem.law.parameters, problem.layout.slots, strict=True):
+        floor = parameter.transform == "log" and dict(parameter.dimension) == {problem.law.response.name: 1}
+        if slot >= 0 and floor and problem.at_lower(free)[slot] and np.isfinite(least) and least > free[slot]:
+            found[slot] = least - float(free[slot])
+    return found
 
 
 def _crossing(path: _Constrained, sign: float, level: float) -> tuple[int, int] | None:
@@ -242,6 +265,7 @@ class _Engine:
         return slope, value, float(objective[0])
 
     def solve(self, starts, targets, stiffness, index, damping: float) -> _Constrained:
+        starts = np.clip(starts, self.problem.lower, self.problem.upper)
         return _Constrained(*self._run(starts, targets, stiffness, index, damping, _MOST_STEPS)[:3])
 
     def _run(self, starts, targets, stiffness, index, damping: float, steps: int) -> list[np.ndarray]:

@@ -209,3 +209,53 @@ def test_profiles_on_the_epoch_runs(data_folder):
     assert exponent.interval == pytest.approx((0.4942, 0.5351), abs=2e-4)
     floor = js.ratio_test(result, fixed={"E": 1.69})  # as Hoffmann et al. printed it
     assert floor.p_value < 1e-6 and js.ratio_test(result, tied=[("alpha", "beta")]).p_value > 0.05
+
+
+def test_a_floor_that_ran_to_zero_is_bounded_from_above_as_scipy_bounds_it():
+    """Losses whose floor would lie a little below zero. The interval was of no length: where a bound holds a value, its
+    slopes say nothing."""
+    grid = sweep()
+    N, D = grid.variables["N"], grid.variables["D"]
+    noise = 0.005 * np.random.default_rng(1).standard_normal(len(N))
+    runs = js.Runs({"N": N, "D": D}, (400 * N**-0.3 + 1200 * D**-0.32 - 0.01) * np.exp(noise))
+    result = js.fit(LAW, runs, intervals="profile")
+    (finding,) = [r for r in result.verdict.reasons if r.code == "at_bound"]
+    assert "profile(result, 'E')" in finding.text and "--response-domain real" in finding.text
+    low, high = js.profile(result, "E").interval
+    assert result.intervals.params["E"] == pytest.approx((low, high))
+    assert low == -np.inf or low == 0
+    assert 1e-4 < high < 0.1
+    table = table_of(result.runs)
+    held = minimise(table, LAW.theta(result.params | {"E": high}), free=[0, 1, 3, 4])
+    assert table.value(held) - result.value == pytest.approx(rise_by_hand(result, 0.9), rel=1e-4)
+
+
+@pytest.mark.slow
+def test_a_law_of_ones_own_may_have_a_floor_below_zero():
+    """A score that falls below zero: SciPy's least squares of the same curve, and its profile at both ends."""
+
+    def score(p, *, log_N):
+        return p.E + jax.numpy.exp(p.log_A - p.alpha * log_N)
+
+    parts = (js.laws.Parameter("E", "identity", dimension={"score": 1}), js.laws.Parameter("A"))
+    own = js.Law(
+        "score", score, variables=("N",), parameters=(*parts, js.laws.Parameter("alpha", "identity")),
+        response=js.laws.Variable("score", domain="real"),
+    )  # fmt: skip
+    N = np.geomspace(1e6, 1e9, 30)
+    seen = -0.8 + 60 * N**-0.25 + 0.01 * np.random.default_rng(4).standard_normal(30)
+    runs = js.Runs({"N": N}, seen, response_name="score")
+    result = js.fit(own, runs, objective=js.SquaredError(), intervals="profile")
+    low, high = result.intervals.params["E"]
+    assert result.params["E"] < 0 and low < -0.8 < high and result.verdict.trustworthy
+
+    def least(E):
+        def left(x):
+            return E + np.exp(x[0] - x[1] * np.log(N)) - seen
+
+        return minimize(lambda x: np.sum(left(x) ** 2), [np.log(60), 0.25], method="Nelder-Mead",
+                        options={"xatol": 1e-10, "fatol": 1e-16, "maxiter": 4000}).fun  # fmt: skip
+
+    best = least(result.params["E"])
+    for end in (low, high):
+        assert (least(end) / best - 1) * 27 == pytest.approx(t.ppf(0.95, 27) ** 2, rel=1e-3)

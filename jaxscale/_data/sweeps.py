@@ -22,6 +22,11 @@ _SETTINGS = re.compile(
 _LEAST_SHARE = 0.5  # of the rows stand beside another setting of their design
 
 
+def settings_among(columns: Sequence[str]) -> list[str]:
+    """Columns that are named as settings are (learning rate, batch size, ...)."""
+    return [name for name in columns if any(_SETTINGS.fullmatch(" ".join(part)) for part in words_of(name)[-1:])]
+
+
 def settings_of(best_of: str | Sequence[str], columns: Sequence[str], used: Mapping[str, object]) -> tuple[str, ...]:
     """The columns that a sweep is over. Raises InputError for one that is not there or is a variable of the runs."""
     names = (best_of,) if isinstance(best_of, str) else tuple(best_of)
@@ -75,9 +80,8 @@ def sweep_note(frame: pd.DataFrame, unused: Sequence[str], variables: Mapping[st
         return
     swept = [
         name
-        for name in unused
-        if any(_SETTINGS.fullmatch(" ".join(part)) for part in words_of(name)[-1:])
-        and (frame[name].astype(str).groupby(design).nunique() > 1).mean() >= _LEAST_SHARE
+        for name in settings_among(unused)
+        if (frame[name].astype(str).groupby(design).nunique() > 1).mean() >= _LEAST_SHARE
     ]
     if swept:
         names = ",".join(inert(name) for name in swept)

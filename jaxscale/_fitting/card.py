@@ -268,7 +268,7 @@ def _matched(result: Finished) -> tuple[tuple[str, str], ...]:
 def _at_noise(result: Finished) -> tuple[tuple[str, str], ...]:
     return tuple(
         (
-            f"noise-matched estimate ({second.objective.words})",
+            f"estimate with {second.way}",
             ", ".join(f"{name} {format_number(value, 6, False)}" for name, value in second.params.items()),
         )
         for second in result.at_noise

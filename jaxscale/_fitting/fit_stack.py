@@ -30,7 +30,7 @@ from jaxscale._trust.intervals import Intervals, make_intervals
 from jaxscale._trust.judge import judge
 from jaxscale._trust.judge_optimum import gradient_tolerance
 from jaxscale._trust.linearization import Linearization, linearize_all
-from jaxscale._trust.matched import AtNoise, estimates_at_noise
+from jaxscale._trust.matched import AtNoise, estimates_at_noise, lower_edges
 from jaxscale._trust.optimum import Optimum
 from jaxscale._trust.resampling import bootstrap_draws
 from jaxscale.optim import CONVERGED, damped_newton
@@ -66,7 +66,9 @@ def fit_stack(
     @cache
     def at_noise() -> dict[int, tuple[AtNoise, ...]]:
         with in_float64():
-            return estimates_at_noise(stack, free, at, how.minimiser, **options)
+            found = estimates_at_noise(stack, free, at, how.minimiser, **options)
+            edges = lower_edges(stack, free, at, [r.clusters for r in runs], how.minimiser, **options)
+        return {k: (*found.get(k, ()), *([edges[k]] if k in edges else [])) for k in found.keys() | edges.keys()}
 
     def result(k: int) -> FitResult:
         intervals, covariance = refitted.get(k) or _without_refits(optima[k], runs[k], how)
@@ -227,6 +229,7 @@ def make_result(fitted: FittedTable, how: FitOptions) -> FitResult:
         never_moved=tuple(n for n, still in zip(problem.free_names, fitted.found.still, strict=True) if still),
         in_float32=in_float32(how.devices),
         whole=fitted.whole,
+        edge=next((one.params for one in fitted.at_noise if one.objective.kind == "lower_edge"), None),
     )
     theta = problem.full(optimum.free)
     absolute = how.objective.kind == "absolute"

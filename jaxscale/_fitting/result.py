@@ -54,7 +54,8 @@ class FitResult(Reporting, Pictured, ForPapers, files.Saved):
     optimum. covariance: of theta; parameters it does not name were fixed. runs: None if read from a file without rows.
     objective: with the numbers that were used. priors: (centre, width) as given. noise: of the first fit that objective
     and priors were matched to, None if there was nothing to match. at_noise: where Huber's delta lies below half the
-    typical residual, what a matched one and Student's t would have said.
+    typical residual, what a matched one and Student's t would have said; where runs scatter to one side, the lower
+    edge.
     shared: parameters fitted together with other groups and how far apart they may lie, see `fit_many`; the gradient,
     the starts and the intervals are then those of the joint fit.
     """
@@ -226,14 +227,16 @@ class FitResult(Reporting, Pictured, ForPapers, files.Saved):
 
     def _other_estimates(self) -> str:
         """What the columns beside the intervals are."""
-        if not self.at_noise or self.turning_point is None:
-            return ""
-        names = " and ".join(second.heading for second in self.at_noise)
-        words = " and ".join(second.objective.words for second in self.at_noise)
+        matched = [second for second in self.at_noise if second.objective.kind != "lower_edge"]
+        edge = "" if len(matched) == len(self.at_noise) else " Lower edge: the law that 10 % of these runs lie below."
+        if not matched or self.turning_point is None:
+            return edge
+        names = " and ".join(second.heading for second in matched)
+        words = " and ".join(second.objective.words for second in matched)
         return (
             f" {names[0].upper() + names[1:]}: the same runs by {words}. Residuals up to about the typical one count "
             f"as squares, instead of up to {self.turning_point:.2g} of it: surer where the noise is Gaussian, less so "
-            "where it has long tails, between which Student's t is the compromise."
+            f"where it has long tails, between which Student's t is the compromise.{edge}"
         )
 
     def paper_table(self) -> Table:

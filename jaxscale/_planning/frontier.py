@@ -156,7 +156,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     notes = [*([] if source.trustworthy else [UNTRUSTED]), *_other_compute(source, request.cost), *sure.notes]
     for second in source.at_noise:
         matched = solve_many(posed.decision, posed.givens(source.law.theta(second.params)))
-        notes += _moved(posed.decision, answers, matched, second.objective.words)
+        notes += _moved(posed.decision, answers, matched, second.way)
     one_sided = _one_sided(posed, expansions, givens, source.theta)
     rows = [
         _row(request, posed, answers, i, expansion, givens[i], sure, sides_of)
@@ -270,7 +270,7 @@ def _article(word: str) -> str:
     return "an" if word[:1] in "aeiou" else "a"
 
 
-def _moved(decision: Decision, answers: Answers, others: Answers, words: str) -> list[str]:
+def _moved(decision: Decision, answers: Answers, others: Answers, way: str) -> list[str]:
     """How an estimate by another objective would move the decisions, in a sentence."""
     sound = (answers.status == OK) & (others.status == OK)
     if not sound.any():
@@ -278,7 +278,7 @@ def _moved(decision: Decision, answers: Answers, others: Answers, words: str) ->
     moves = 100 * np.expm1(others.x[sound] - answers.x[sound])
     named = {"N", "D"} & set(decision.variables) or set(decision.variables)
     spans = (f"{name} by {_span(moves[:, k])}" for k, name in enumerate(decision.variables) if name in named)
-    return [f"With an objective matched to the noise ({words}) this plan moves: {', '.join(spans)}."]
+    return [f"With {way} this plan moves: {', '.join(spans)}."]
 
 
 def _served(cost: CostModel, rows: list[PlanRow]) -> list[str]:

@@ -26,7 +26,7 @@ class Source:
         level: of the intervals.
         ranges: of the runs behind it, (least, greatest) by variable.
         trustworthy: whether its verdict says so; True where there is none.
-        at_noise: estimates by objectives matched to the noise, each with `params` and `objective`.
+        at_noise: estimates by other objectives, each with `params` and the `way` it was found.
         record: what it was read from.
         response: what is predicted and planned for.
     """

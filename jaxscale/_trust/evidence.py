@@ -1,5 +1,6 @@
 """What a fit is judged by."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,6 +30,7 @@ class Evidence:
     never_moved: tuple[str, ...]
     in_float32: bool = False  # whether the first steps were
     whole: tuple[Reason, ...] | None = None  # of one group of a joint fit: what `judge_whole` found
+    edge: Mapping[str, float] | None = None  # natural parameters of the lower edge, where runs scatter above the law
 
     @property
     def response(self) -> Measure:

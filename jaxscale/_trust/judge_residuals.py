@@ -1,23 +1,29 @@
 """Whether residuals speak against the law: terms that are missing, runs that err together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from jaxscale._base.text import inert
 from jaxscale._base.verdict import Reason
+from jaxscale._data.sweeps import settings_among
+from jaxscale._data.wording import flag
 from jaxscale._trust.evidence import Evidence
+from jaxscale._trust.plan_beyond import BEYOND, log_best_size
 from jaxscale._trust.residuals import (
     FEWEST_RUNS_FOR_TRENDS,
+    NEGLIGIBLE_RESIDUAL,
     cross_term_score,
     dependence,
     has_trend,
     missing_terms,
     ranks_of,
+    scatters_above,
+    skewness,
 )
 
 CROSS_TERM_T = 3.0
 DEPENDENCE = 0.3
-NEGLIGIBLE_RESIDUAL = 1e-3  # residuals of logs below which no dependence between them matters
 # Where a warning becomes fatal was set on the tuning seeds of studies/verdicts.py. Sound tables reach the first
 # number, tables whose decision is wrong begin at the second:
 STRONG_DEPENDENCE = 0.65  # .57, .69: rank correlation of neighbours
@@ -31,6 +37,7 @@ def residual_checks(e: Evidence) -> Iterator[Reason]:
     if e.at.scatter.share_below != 0.5:
         yield from _score_checks(e)
         return
+    yield from _one_sided(e)
     if len(residuals) < FEWEST_RUNS_FOR_TRENDS:
         return
     logs, ranks = e.scalar_logs, ranks_of(residuals)
@@ -68,6 +75,41 @@ def residual_checks(e: Evidence) -> Iterator[Reason]:
             f"a term in log N x log D would improve the fit (t = {abs(score):.1f}): intervals of exponents may miss "
             "the truth; compare another law",
         )
+
+
+def _one_sided(e: Evidence) -> Iterator[Reason]:
+    """Runs that settings left above what their size and data allow, while none can lie far below."""
+    law = e.problem.law
+    if law.response.better != "lower" or not scatters_above(e.at, e.runs.clusters):
+        return
+    skew, of_noise = skewness(e.at, e.runs.clusters)
+    settings = settings_among(e.runs.record.unused)
+    cure = "take the lower edge, objective=LowerEdge(0.1) (--objective lower-edge:0.1)"
+    if settings:
+        best = f"best_of={settings!r} ({flag('best_of')} {','.join(inert(name) for name in settings)})"
+        cure = f"keep the best of each design, {best}, or {cure}"
+    yield Reason(
+        "one_sided_scatter",
+        "warning",
+        f"runs scatter further above the law than below it (decile skewness {skew:+.2f}, noise stays below "
+        f"{of_noise:.2f}), as runs of untuned settings do, of which a fit to the middle is no law of the best; {cure}"
+        + ("" if e.edge is None else f": {_of_edge(e, e.edge)}"),
+    )
+
+
+def _of_edge(e: Evidence, edge: Mapping[str, float]) -> str:
+    """What a plan or a reader would take from the lower edge instead."""
+    law = e.problem.law
+    middle = law.natural(e.problem.full(e.free))
+    sizes = [log_best_size(e, theta) for theta in (law.theta(edge), e.problem.full(e.free))]
+    if sizes[0] is not None and sizes[1] is not None:
+        grows = [p["beta"] / (p["alpha"] + p["beta"]) for p in (edge, middle)]
+        return (
+            f"there the best N grows as C^{grows[0]:.2f} instead of C^{grows[1]:.2f}, and is "
+            f"{np.exp(sizes[0] - sizes[1]):.2g} times as large at {BEYOND:g} times the largest compute of these runs"
+        )
+    exponents = [p.name for p in law.parameters if p.transform == "identity"] or list(law.parameter_names)
+    return "there " + ", ".join(f"{name} is {edge[name]:.3g} instead of {middle[name]:.3g}" for name in exponents[:4])
 
 
 def _score_checks(e: Evidence) -> Iterator[Reason]:

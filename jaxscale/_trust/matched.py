@@ -1,4 +1,4 @@
-"""Estimates beside the usual one: what objectives matched to the noise say, Huber's and Student's."""
+"""Estimates beside the usual one: objectives matched to the noise, Huber's and Student's, and the lower edge."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ import optax
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import numbers
 from jaxscale._problem.losses import Loss, Prior, StudentLoss
-from jaxscale._problem.objectives import Huber, Objective, StudentT, objective_from
+from jaxscale._problem.objectives import Huber, LowerEdge, Objective, StudentT, objective_from
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.slopes import slopes_of
 from jaxscale._problem.stack import Stack
@@ -18,23 +18,36 @@ from jaxscale._solver.damped import Descents, newton_step
 from jaxscale._solver.search import refined
 from jaxscale._solver.solve import NEAR
 from jaxscale._trust.linearization import Linearization
+from jaxscale._trust.residuals import scatters_above
 from jaxscale.optim import CONVERGED, settled
 
 _MOST_STEPS = 200
+_DOWN = (0.3, 0.2, 0.1)  # shares below a lower edge, each found from the one before: from the middle some are not
 
 
 @dataclass(frozen=True)
 class AtNoise:
-    """The estimate by an objective matched to the noise: the objective, and parameters in natural units."""
+    """The estimate by an objective matched to the noise, or of the lower edge: the objective, and parameters in natural
+    units."""
 
-    objective: Huber | StudentT
+    objective: Huber | StudentT | LowerEdge
     params: Mapping[str, float] = field(hash=False)
 
     @property
     def heading(self) -> str:
         """Of a column that holds the estimate."""
         objective = self.objective
+        if isinstance(objective, LowerEdge):
+            return "lower edge"
         return f"Student-t({objective.freedom:g})" if isinstance(objective, StudentT) else "noise-matched"
+
+    @property
+    def way(self) -> str:
+        """How it was found, in words."""
+        words = self.objective.words
+        return (
+            f"the {words}" if isinstance(self.objective, LowerEdge) else f"an objective matched to the noise ({words})"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a file; space and overestimate are those of the fit beside which it stands."""
@@ -44,10 +57,11 @@ class AtNoise:
     def from_dict(cls, data: Mapping[str, Any], beside: Objective, names: Sequence[str]) -> "AtNoise":
         """What `to_dict` wrote beside a fit with that objective and parameters of these names."""
         params = numbers(data["params"])
-        if data["kind"] not in ("huber", "student") or not isinstance(beside, Huber) or set(params) != set(names):
-            raise InputError("its noise-matched estimates do not fit its law or objective")
+        kinds = ("huber", "student", "lower_edge") if isinstance(beside, Huber) else ("lower_edge",)
+        if data["kind"] not in kinds or set(params) != set(names):
+            raise InputError("its other estimates do not fit its law or objective")
         made = objective_from({**data, "space": beside.space, "overestimate": beside.overestimate})
-        assert isinstance(made, Huber | StudentT)
+        assert isinstance(made, Huber | StudentT | LowerEdge)
         return cls(made, params)
 
 
@@ -87,6 +101,32 @@ def estimates_at_noise(
                 params = problems[k].law.natural(problems[k].full(found[k]))
                 made[k] += (AtNoise(shapes[k], params),)
     return made
+
+
+def lower_edges(
+    stack: Stack,
+    free: np.ndarray,
+    at: Sequence[Linearization],
+    clusters: Sequence[tuple[str, ...] | None],
+    optimizer: optax.GradientTransformationExtraArgs,
+    *,
+    max_steps: int,
+    devices: Sequence[Any] | None = None,
+) -> dict[int, AtNoise]:
+    """For every table whose runs scatter to one side of the law, above it, the lower edge that is found from its
+    optimum, (tables, free), where one is; by the program that fitted the tables. Call under float64."""
+    lower_is_better = stack.first.law.response.better == "lower"
+    some = [k for k, (one, of) in enumerate(zip(at, clusters, strict=True)) if scatters_above(one, of)]
+    if not some or not lower_is_better or stack.first.priors:
+        return {}
+    edges, found, ended = [], free, np.ones(len(stack), bool)
+    for q in _DOWN:
+        edges = [LowerEdge(q, space=problem.objective.space) for problem in stack.problems]
+        bare = [replace(p, losses=edge.losses(1.0)) for p, edge in zip(stack.problems, edges, strict=True)]
+        reached = refined(Stack.of(bare), optimizer, found, max_steps=max_steps, devices=devices)
+        found, ended = reached.free, np.isfinite(reached.value) & settled(reached.status)
+    problems = stack.problems
+    return {k: AtNoise(edges[k], problems[k].law.natural(problems[k].full(found[k]))) for k in some if ended[k]}
 
 
 def _with_priors(loss: Loss, problem: Problem, at: Linearization) -> Loss:

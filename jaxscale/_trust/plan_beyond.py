@@ -31,17 +31,13 @@ class PlanBeyond:
 
 
 def plan_beyond(e: Evidence) -> PlanBeyond | None:
-    """The decision; None for laws whose optimum is not that of Hoffmann et al. 2022, Eq. 4:
-    N* = (alpha A / (beta B))^(1 / (alpha + beta)) (C / 6)^(beta / (alpha + beta))."""
-    law, logs = e.problem.law, e.scalar_logs
-    if law.closed_forms.get("allocation") is not chinchilla.closed_forms["allocation"] or e.covariance is None:
+    """The decision; None where `log_best_size` is, or nothing says how sure it is."""
+    law, full = e.problem.law, e.problem.full(e.free)
+    log_n = log_best_size(e, full)
+    if log_n is None or e.covariance is None or e.at.freedom < 1:
         return None
-    theta = dict(zip(law.parameter_names, e.problem.full(e.free), strict=True))
-    alpha, beta = theta["alpha"], theta["beta"]
-    if set(logs) != {"N", "D"} or not (alpha > 0 and beta > 0) or e.at.freedom < 1:
-        return None
-    log_product = np.log(BEYOND) + np.max(logs["N"] + logs["D"])  # of N and D
-    log_n = (np.log(alpha / beta) + theta["A"] - theta["B"] + beta * log_product) / (alpha + beta)
+    theta = dict(zip(law.parameter_names, full, strict=True))
+    alpha, beta, log_product = theta["alpha"], theta["beta"], _log_product(e)
     log_d = log_product - log_n
     terms = np.array([theta["E"], theta["A"] - alpha * log_n, theta["B"] - beta * log_d])
     floor, of_size, of_tokens = np.exp(terms - np.logaddexp.reduce(terms))
@@ -55,3 +51,21 @@ def plan_beyond(e: Evidence) -> PlanBeyond | None:
     variance = np.einsum("qi,ij,qj->q", slopes, e.covariance.matrix, slopes)
     wider = stdtrit(e.at.freedom, 0.95) / stdtrit(np.inf, 0.95)
     return PlanBeyond(wider * np.sqrt(np.maximum(np.nan_to_num(variance, nan=np.inf), 0.0)), slopes)
+
+
+def log_best_size(e: Evidence, theta: np.ndarray) -> float | None:
+    """Log N* there for theta (n_parameters,); None for laws whose optimum is not that of Hoffmann et al. 2022, Eq. 4:
+    N* = (alpha A / (beta B))^(1 / (alpha + beta)) (C / 6)^(beta / (alpha + beta))."""
+    law = e.problem.law
+    if law.closed_forms.get("allocation") is not chinchilla.closed_forms["allocation"]:
+        return None
+    value = dict(zip(law.parameter_names, map(float, theta), strict=True))
+    alpha, beta = value["alpha"], value["beta"]
+    if set(e.scalar_logs) != {"N", "D"} or not (alpha > 0 and beta > 0):
+        return None
+    return (np.log(alpha / beta) + value["A"] - value["B"] + beta * _log_product(e)) / (alpha + beta)
+
+
+def _log_product(e: Evidence) -> float:
+    """Log N D there."""
+    return float(np.log(BEYOND) + np.max(e.scalar_logs["N"] + e.scalar_logs["D"]))

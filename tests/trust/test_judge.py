@@ -45,6 +45,13 @@ def wave(loss, n, d):
     return loss * (1 + 4 * NOISE * np.sin(9 * n) * np.cos(7 * d))
 
 
+def scattered_above(by: float) -> js.Runs:
+    """Losses that settings left above the law, most a little and some far."""
+    variables = design(12)
+    above = by * np.random.default_rng(2).exponential(size=len(variables["N"])) ** 1.5
+    return js.Runs(variables, LAW.predict(TRUTH, **variables) * np.exp(above))
+
+
 def fitted(runs, **options) -> js.FitResult:
     return js.fit(LAW, runs, intervals=options.pop("intervals", None), **options)
 
@@ -189,6 +196,12 @@ PLANTED = {
         "residual_trend",
         "fatal",
         "misses a term in log D x log D",
+    ),
+    "settings untuned": (
+        lambda: fitted(scattered_above(0.02)),
+        "one_sided_scatter",
+        "warning",
+        "(--objective lower-edge:0.1): there the best N grows as C^0.",
     ),
     "neighbours alike": (lambda: fitted(with_losses(wave)), "residuals_dependent", "warning", "rank correlation"),
     "a slight cross term": (
@@ -426,3 +439,23 @@ def test_weights_that_leave_few_runs_are_named(weights, worth, severity):
     assert [r.severity for r in reasons] == ([] if severity is None else [severity])
     assert all(f"60 runs are worth {worth} of equal weight" in r.text for r in reasons)
     assert all(set(r.rows) < set(range(1, 7)) for r in reasons)
+
+
+def test_the_edge_beside_one_sided_scatter_is_that_of_a_fit_of_its_own(tmp_path):
+    """And goes into files, cards and plans. Where higher losses are no worse, nothing is said."""
+    result = fitted(scattered_above(0.02))
+    beside = result.at_noise[-1]
+    alone = fitted(scattered_above(0.02), objective=js.LowerEdge(0.1))
+    np.testing.assert_allclose(LAW.theta(beside.params), alone.theta, rtol=1e-6)
+    assert "one_sided_scatter" not in alone.verdict.codes and alone.at_noise == ()
+    a = alone.params["beta"] / (alone.params["alpha"] + alone.params["beta"])
+    (found,) = [r for r in result.verdict.reasons if r.code == "one_sided_scatter"]
+    assert f"the best N grows as C^{a:.2f} instead of C^" in found.text
+    budget = 10 * 6 * float((result.runs.variables["N"] * result.runs.variables["D"]).max())
+    sizes = [js.frontier(fit, budgets=[budget]).rows[0].N for fit in (alone, result)]
+    assert f"{sizes[0] / sizes[1]:.2g} times as large at 10 times" in found.text
+    result.save(tmp_path / "fit.json")
+    loaded = js.FitResult.load(tmp_path / "fit.json")
+    assert loaded.at_noise[-1].objective == beside.objective and str(loaded.report()) == str(result.report())
+    assert "With the lower edge (10 % of the runs below) this plan moves" in str(js.frontier(loaded, budgets=[budget]))
+    assert "estimate with the lower edge" in result.card().to_markdown()

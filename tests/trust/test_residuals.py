@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxscale._trust.residuals import distinct, neighbour_correlation
+from studies.one_sided import fires
 
 
 def test_neighbours_by_brute_force():
@@ -23,3 +24,14 @@ def test_values_packed_closely_over_a_wide_range_are_many():
     assert distinct(np.linspace(0, 1, 1001)) in (48, 49, 50)  # by the last bit
     assert distinct(np.array([0.0, 0.01, 0.015])) == 1
     assert distinct(np.array([0.0, 0.03, 0.031, 0.07])) == 3
+
+
+@pytest.mark.parametrize("kind", ["Gaussian", "Student-t(4)"])
+def test_noise_does_not_pass_for_scatter_to_one_side(kind):
+    """By simulation; 0 to 4 of 200 where the rate is .5 %."""
+    assert fires(kind, 40, 200) <= 0.02
+
+
+def test_scatter_to_one_side_is_found():
+    """Of an exponential variable the decile skewness is (ln 10 + ln 10/9 - 2 ln 2) / (ln 10 - ln 10/9) = .465."""
+    assert fires("exponential", 160, 50) > 0.9

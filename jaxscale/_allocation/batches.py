@@ -67,7 +67,7 @@ def _compiled(platform: str, function: Callable[..., Any], static: Hashable, lan
     def run(count: Array, shared: Any, *arrays: Array) -> Any:
         return _run(partial(function, static, shared), lanes, count, arrays)
 
-    return Program(jax.jit(run, compiler_options=compile_options(platform, often=often)))
+    return Program(run, compile_options(platform, often=often))
 
 
 def _run(over_lanes: Callable[..., Any], lanes: int, count: Array, arrays: Sequence[Array]) -> Any:

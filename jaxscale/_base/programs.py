@@ -1,9 +1,15 @@
-"""Compiled programs: how many are kept, and who waits while one is compiled."""
+"""Compiled programs: how many are kept, in this process and on this machine, and who waits while one is compiled."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from jax.core import Tracer
+
+from jaxscale._base import store
 
 T = TypeVar("T")
 Maker = TypeVar("Maker", bound=Callable[..., Any])
@@ -21,14 +27,30 @@ def kept(make: Maker) -> Maker:
 
 
 class Program:
-    """A function that is compiled for each set of shapes it is first called with."""
+    """A function that is compiled for each set of shapes it is first called with, or found compiled on this machine.
 
-    def __init__(self, run: Callable[..., Any]):
-        self.run = run
+    `stored=False` for one that runs on several devices at once.
+    """
+
+    def __init__(self, run: Callable[..., Any], options: Mapping[str, Any] | None = None, *, stored: bool = True):
+        self._jitted = jax.jit(run, compiler_options=dict(options) if options else None)
+        self._options, self._stored = options, stored
+        self._ready: dict[Hashable, Callable[..., Any]] = {}
         self._compiled_for: set[Hashable] = set()
 
     def __call__(self, *arguments: Any) -> Any:
-        return self.run(*arguments)
+        leaves, tree = jax.tree.flatten(arguments)
+        if not self._stored or any(isinstance(x, Tracer) for x in leaves):
+            return self._jitted(*arguments)
+        place = jax.config.jax_enable_x64, jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
+        kinds = tuple((np.shape(x), getattr(x, "dtype", type(x)), getattr(x, "sharding", None)) for x in leaves)
+        ready = self._ready.get((tree, kinds, place))
+        if ready is None:
+            ready = self._jitted
+            if store.folder() is not None:
+                ready = store.compiled(self._jitted.lower(*arguments), self._options)
+            self._ready[tree, kinds, place] = ready
+        return ready(*arguments)
 
     def in_threads(self, part: Callable[[int], T], count: int, threads: int, shapes: Hashable) -> list[T]:
         """`part(k)` for every k below `count`, each of which calls this program with arguments of these shapes.

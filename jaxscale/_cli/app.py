@@ -17,6 +17,7 @@ import typer
 
 import jaxscale as js
 from jaxscale._base.errors import JaxscaleError
+from jaxscale._base.folders import cache_folder
 from jaxscale._base.text import inert
 from jaxscale._cli import (
     approach_commands,
@@ -27,7 +28,7 @@ from jaxscale._cli import (
     question_commands,
 )
 from jaxscale._cli.groups import spread
-from jaxscale._cli.process import cache_folder, fail, fill_closed_streams, refused, say, silence, spoken_warnings
+from jaxscale._cli.process import fail, fill_closed_streams, refused, say, silence, spoken_warnings
 
 app = typer.Typer(
     add_completion=False,

@@ -6,7 +6,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TextIO
 
 from jaxscale._base.errors import DataWarning, JaxscaleWarning
@@ -75,15 +74,3 @@ def left_to_the_report(printed: bool) -> Iterator[None]:
         if printed:
             warnings.simplefilter("ignore", DataWarning)
         yield
-
-
-def cache_folder() -> Path | None:
-    """The folder for this user's caches on this platform, if the user has a home."""
-    try:
-        if sys.platform == "win32":
-            return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-        if sys.platform == "darwin":
-            return Path.home() / "Library" / "Caches"
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:
-        return None

@@ -15,7 +15,7 @@ from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
-from jaxscale._base.programs import kept
+from jaxscale._base.programs import Program, kept
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.settings import in_float64
 from jaxscale._base.text import format_number
@@ -316,7 +316,7 @@ def _compiled_hessians(task: Task):
         whole = shares.sum(axis=0)
         return whole if prior is None else whole + jnp.diag(prior.weight), shares
 
-    return jax.jit(run, compiler_options=compile_options())
+    return Program(run, compile_options())
 
 
 @kept

@@ -10,7 +10,7 @@ from jax import Array
 
 from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
-from jaxscale._base.programs import kept
+from jaxscale._base.programs import Program, kept
 from jaxscale._base.settings import in_float64
 from jaxscale._base.text import format_number
 from jaxscale._data.runs import Runs
@@ -98,7 +98,7 @@ def _compiled(task: Task) -> Any:
 
         return jax.jacfwd(slope)(free, points.response), jax.jacrev(slope, 1)(free, points.response)
 
-    return jax.jit(second_derivatives, compiler_options=compile_options())
+    return Program(second_derivatives, compile_options())
 
 
 def _moves(problem: Problem, free: np.ndarray) -> np.ndarray:

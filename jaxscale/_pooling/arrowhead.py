@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from jaxscale._base.devices import compile_options
-from jaxscale._base.programs import kept
+from jaxscale._base.programs import Program, kept
 from jaxscale._problem.arrays import Overrides, ProblemArrays, Task
 from jaxscale._problem.evaluate import evaluator
 from jaxscale._problem.losses import Prior
@@ -321,4 +321,4 @@ def _evaluate(arrowhead, tables, free, group, weights, share) -> _Model:
 
 @kept
 def _compiled(task: Task):
-    return jax.jit(evaluator(task, exact=True), compiler_options=compile_options("cpu", wide(task.law)))
+    return Program(evaluator(task, exact=True), compile_options("cpu", wide(task.law)))

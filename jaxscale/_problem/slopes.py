@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxscale._base.devices import compile_options
-from jaxscale._base.programs import kept
+from jaxscale._base.programs import Program, kept
 from jaxscale._problem.arrays import Task
 from jaxscale._problem.evaluate import predictor
 from jaxscale._problem.stack import Stack
@@ -26,7 +26,7 @@ def _compiled(task: Task, many: bool):
         _, psi, weights = table.loss.misfit(residual, table.points.weights)
         return residual, jnp.stack(slopes, axis=1), psi, weights
 
-    return jax.jit(jax.vmap(run) if many else run, compiler_options=compile_options())
+    return Program(jax.vmap(run) if many else run, compile_options())
 
 
 def slopes_of(stack: Stack, free: np.ndarray) -> list[np.ndarray]:

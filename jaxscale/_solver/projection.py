@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxscale._base.devices import compile_options
-from jaxscale._base.programs import kept
+from jaxscale._base.programs import Program, kept
 from jaxscale._base.settings import in_float64
 from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.evaluate import value_of
@@ -76,7 +76,7 @@ def linear_indices(task: Task, vectors: tuple[int, ...]) -> tuple[int, ...]:
     def at(values: Array, theta: Array, logs: tuple) -> Array:
         return jax.vmap(lambda k: response(tuple(values * (1 + k)), tuple(theta), logs))(more)
 
-    found = np.asarray(jax.jit(jax.vmap(at))(values, theta, logs))
+    found = np.asarray(Program(jax.vmap(at))(values, theta, logs))
     found = found[np.isfinite(found).all(axis=1)]
     base, single, double = found[:, :1], found[:, 1 : m + 1], found[:, m + 1 :].reshape(-1, m, m)
     added = np.abs(single - base)
@@ -137,4 +137,4 @@ def screener(task: Task, linear: tuple[int, ...], many: bool):
     def over_tables(theta: Array, tables: ProblemArrays) -> tuple[Array, Array]:
         return lax.map(lambda pair: run(*pair), (theta, tables))
 
-    return jax.jit(over_tables if many else run, compiler_options=compile_options(wide=wide(task.law)))
+    return Program(over_tables if many else run, compile_options(wide=wide(task.law)))

@@ -127,8 +127,8 @@ def _compiled(task: Task, optimizer, lanes: int, max_steps: int, devices: tuple[
         sharded = jax.shard_map(
             run, mesh=mesh, in_specs=(split, split, Problems(*specs), whole), out_specs=split, check_vma=False
         )
-        return Program(jax.jit(sharded, compiler_options=options))
-    return Program(jax.jit(run, compiler_options=options))
+        return Program(sharded, options, stored=False)
+    return Program(run, options)
 
 
 class _Lanes(NamedTuple):

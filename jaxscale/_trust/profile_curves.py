@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxscale._base.devices import compile_options
-from jaxscale._base.programs import kept
+from jaxscale._base.programs import Program, kept
 from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.evaluate import evaluator
 from jaxscale._problem.problem import Problem
@@ -346,4 +346,4 @@ def _compiled(task: Task, measure: Measure):
         sound = jnp.isfinite(last.value) & jnp.isfinite(last.objective) & ended
         return last.solver.point, last.value, jnp.where(sound, last.objective, jnp.inf), last.slope
 
-    return jax.jit(run, compiler_options=compile_options())
+    return Program(run, compile_options())

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jaxscale._base.devices import compile_options
-from jaxscale._base.programs import kept
+from jaxscale._base.programs import Program, kept
 from jaxscale._base.validation import Progress
 from jaxscale._problem.arrays import SMALL_BATCH, Overrides, Task
 from jaxscale._problem.evaluate import predictor
@@ -221,7 +221,7 @@ def _contributions(task: Task):
         residual = jax.vmap(lambda logs: predict(theta, logs))(table.points.logs) - table.points.response
         return table.loss.misfit(residual, 1.0 * (table.points.weights > 0))[0]
 
-    return jax.jit(jax.vmap(run, (0, None)), compiler_options=compile_options())
+    return Program(jax.vmap(run, (0, None)), compile_options())
 
 
 def _part(first: int, count: int) -> np.ndarray:
@@ -243,4 +243,4 @@ def _contributions_of(task: Task):
 
         return jax.lax.map(one, free).T
 
-    return jax.jit(run, compiler_options=compile_options())
+    return Program(run, compile_options())

@@ -1,0 +1,131 @@
+"""Compiled programs kept on this machine for the next process: a folder of this user's, bounded in size.
+
+An entry is machine code, and is loaded like a pickle: whoever can write one can run what he likes. So a folder or an
+entry that somebody else owns or can write to is never read. What cannot be read, is damaged or was made for another
+machine is compiled again; nothing here raises.
+"""
+
+import hashlib
+import os
+import platform
+import stat
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.experimental.serialize_executable import deserialize_and_load, serialize
+
+from jaxscale._base.folders import cache_folder
+
+MOST_BYTES = 512 * 2**20  # beyond it the entries that were not used for longest go
+_DIGEST = hashlib.sha256
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def folder() -> Path | None:
+    """Where programs are kept: `JAXSCALE_CACHE`, or a folder among this user's caches; None if that says "off", or if
+    JAX has been told of a cache of its own."""
+    told = os.environ.get("JAXSCALE_CACHE", "").strip()
+    if told.lower() in ("off", "0", "no", "false") or jax.config.jax_compilation_cache_dir:  # pyright: ignore
+        return None
+    if told:
+        return Path(told)
+    base = cache_folder()
+    return base / "jaxscale" / "programs" if base else None
+
+
+def compiled(lowered: Any, options: Mapping[str, Any] | None) -> Any:
+    """The executable of a lowered function: the one that an earlier process left, or a new one, which is left."""
+    where = folder()
+    if where is None or jax.process_count() > 1:
+        return lowered.compile()
+    entry = where / _name(lowered, options)
+    with suppress(Exception):  # an entry of another make of machine, or none at all
+        payload = _read(entry)
+        if payload is not None:
+            return deserialize_and_load(payload, lowered.in_tree, lowered.out_tree)
+    executable = lowered.compile()
+    with suppress(Exception):  # no room, no right, or a platform whose programs cannot be written
+        _write(entry, serialize(executable)[0])
+    return executable
+
+
+def _name(lowered: Any, options: Mapping[str, Any] | None) -> str:
+    """Everything that decides what machine code a program becomes."""
+    device = jax.config.jax_default_device or jax.local_devices()[0]  # pyright: ignore
+    parts = (
+        lowered.as_text(),
+        sorted((options or {}).items()),
+        jax.__version__,
+        version("jaxlib"),
+        str(device),
+        getattr(device, "device_kind", ""),
+        jax.device_count(),
+        os.environ.get("XLA_FLAGS", ""),
+        os.environ.get("LIBTPU_INIT_ARGS", ""),
+        _machine(),
+    )
+    return _DIGEST("\0".join(map(str, parts)).encode()).hexdigest()
+
+
+@cache
+def _machine() -> str:
+    """The processor, with what it can do."""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return "\n".join(sorted({x for x in lines if x.startswith(("model name", "flags", "Features", "CPU part"))}))
+    return f"{platform.machine()} {platform.processor()} {platform.platform()}"
+
+
+def _ours(path: Path) -> bool:
+    """Whether it is this user's, no link, and nobody else can write to it."""
+    found = path.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        return False
+    return not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & _OTHERS_WRITE)
+
+
+def _read(entry: Path) -> bytes | None:
+    if not (_ours(entry.parent) and _ours(entry)):
+        return None
+    content = entry.read_bytes()
+    size = _DIGEST().digest_size
+    os.utime(entry)
+    return content[size:] if _DIGEST(content[size:]).digest() == content[:size] else None
+
+
+def _write(entry: Path, payload: bytes) -> None:
+    """Whole or not at all, whoever else writes the same."""
+    entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not _ours(entry.parent):
+        return
+    number, name = tempfile.mkstemp(dir=entry.parent, suffix=".new")
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(_DIGEST(payload).digest() + payload)
+        Path(name).replace(entry)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+    _keep_within(entry.parent)
+
+
+def _keep_within(where: Path) -> None:
+    """Entries last used longest ago go where all together are too large."""
+    entries = []
+    for path in where.iterdir():
+        with suppress(OSError):
+            entries.append((path.stat().st_mtime, path.stat().st_size, path))
+    total = sum(size for _, size, _ in entries)
+    for _, size, path in sorted(entries):
+        if total <= MOST_BYTES:
+            break
+        with suppress(OSError):
+            path.unlink()
+        total -= size

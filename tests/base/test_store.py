@@ -1,0 +1,144 @@
+"""Programs that an earlier process compiled: found again, and never trusted where others can write."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jaxscale._base import store
+from jaxscale._base.programs import Program
+
+NUMBERS = np.arange(5.0)
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """The folder in use, and how often something was compiled for it."""
+    monkeypatch.setattr(store, "folder", lambda: tmp_path / "programs")
+    written = []
+    real = store.serialize
+    monkeypatch.setattr(store, "serialize", lambda executable: (written.append(1), real(executable))[1])
+    return tmp_path / "programs", written
+
+
+def doubled(x):
+    return 2 * x + 1
+
+
+def test_a_program_is_compiled_once_and_then_found(kept):
+    folder, written = kept
+    for _ in range(3):
+        np.testing.assert_array_equal(Program(doubled)(NUMBERS), doubled(NUMBERS))
+    assert len(written) == 1 and len(list(folder.iterdir())) == 1
+    assert os.name != "posix" or folder.stat().st_mode & 0o077 == 0
+
+
+def test_shapes_precisions_and_numbers_inside_are_told_apart(kept):
+    """A constant of a program is part of its name to the last of its digits."""
+    import jax
+
+    _, written = kept
+    Program(doubled)(NUMBERS[:3])
+    with jax.enable_x64(True):
+        assert Program(doubled)(NUMBERS[:3]).dtype == np.float64
+    assert len(written) == 2
+    table = np.linspace(0.0, 1.0, 10_000, dtype=np.float32)
+    other = table.copy()
+    other[5_000] += 1e-6
+    for inside in (table, other):
+        np.testing.assert_array_equal(
+            Program(lambda x, inside=inside: x + inside)(np.zeros(10_000, np.float32)), inside
+        )
+    assert len(written) == 4
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-9], lambda b: b"", lambda b: b[:50] + b"x" + b[51:], lambda b: b"\0" * 99]
+)
+def test_a_damaged_entry_is_compiled_again(kept, damage):
+    folder, written = kept
+    Program(doubled)(NUMBERS)
+    (entry,) = folder.iterdir()
+    entry.write_bytes(damage(entry.read_bytes()))
+    np.testing.assert_array_equal(Program(doubled)(NUMBERS), doubled(NUMBERS))
+    assert len(written) == 2
+
+
+class Planted:
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of files are those of POSIX")
+@pytest.mark.parametrize("opened", ["folder", "entry", "link", None])
+def test_what_others_can_write_is_never_loaded(kept, tmp_path, opened):
+    """With nothing opened the planted entry runs, so that the test would see it."""
+    folder, _ = kept
+    Program(doubled)(NUMBERS)
+    (entry,) = folder.iterdir()
+    payload = pickle.dumps(Planted(tmp_path / "mark"))
+    entry.write_bytes(store._DIGEST(payload).digest() + payload)
+    if opened == "link":
+        elsewhere = entry.rename(tmp_path / "elsewhere")
+        entry.symlink_to(elsewhere)
+    elif opened:
+        (folder if opened == "folder" else entry).chmod(0o777)
+    np.testing.assert_array_equal(Program(doubled)(NUMBERS), doubled(NUMBERS))
+    assert (tmp_path / "mark").exists() == (opened is None)
+
+
+def test_what_was_not_used_for_longest_goes_first(kept, monkeypatch):
+    folder, _ = kept
+    for count in (1, 2, 3):
+        Program(doubled)(NUMBERS[:count])
+        for age, entry in enumerate(sorted(folder.iterdir(), key=lambda x: x.stat().st_mtime)):
+            os.utime(entry, (age, age))
+    size = max(entry.stat().st_size for entry in folder.iterdir())
+    newest = max(folder.iterdir(), key=lambda x: x.stat().st_mtime)
+    monkeypatch.setattr(store, "MOST_BYTES", int(2.5 * size))
+    Program(doubled)(NUMBERS[:4])
+    assert len(list(folder.iterdir())) == 2 and newest.exists()
+
+
+def test_no_folder_and_no_room_are_no_failure(kept, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(store, "folder", lambda: tmp_path / "file" / "programs")
+    np.testing.assert_array_equal(Program(doubled)(NUMBERS), doubled(NUMBERS))
+
+
+@pytest.mark.parametrize("word", ["off", "0", " OFF "])
+def test_it_can_be_switched_off(word, monkeypatch):
+    monkeypatch.setenv("JAXSCALE_CACHE", word)
+    assert store.folder() is None
+
+
+SECOND_ANSWER = """
+import json, jax
+compiled = []
+jax.monitoring.register_event_duration_secs_listener(lambda event, *_, **__: compiled.append(event))
+import jaxscale as js
+result = js.fit(js.laws.chinchilla, js.synthetic.demo_runs(), intervals="quick")
+plan = js.frontier(result, [1e22])
+print(json.dumps([sum("backend_compile" in e for e in compiled), result.to_dict(), plan.to_dict()]))
+"""
+
+
+@pytest.mark.slow
+def test_a_second_process_compiles_nothing_and_answers_the_same(tmp_path):
+    unset = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
+    environment = {k: v for k, v in os.environ.items() if k not in unset} | {"JAXSCALE_CACHE": str(tmp_path / "kept")}
+    first, second = (
+        json.loads(subprocess.run([sys.executable, "-c", SECOND_ANSWER], env=environment, check=True, text=True,
+                                  stdout=subprocess.PIPE).stdout)
+        for _ in range(2)
+    )  # fmt: skip
+    assert first[0] > 3 and second[0] == 0
+    for a, b in zip(first[1:], second[1:], strict=True):
+        assert json.dumps(a) == json.dumps(b)

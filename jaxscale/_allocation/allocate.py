@@ -30,7 +30,7 @@ from jaxscale._allocation.constrained import OK, solve_constrained
 from jaxscale._allocation.decision import Decision, decide, is_plain
 from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
-from jaxscale._base.programs import kept
+from jaxscale._base.programs import Program, kept
 from jaxscale._base.settings import as_usual, in_float64
 from jaxscale.costs import CostModel
 from jaxscale.laws import Allocation, Law, Params
@@ -128,7 +128,7 @@ def allocate(
 
 @kept
 def _compiled(function: Callable[..., Any], *static: Any) -> Callable[..., Any]:
-    return jax.jit(partial(function, *static), compiler_options=compile_options())
+    return Program(partial(function, *static), compile_options())
 
 
 def _within_budget(law: Law, cost: CostModel, params: dict[str, Array], assumptions: dict[str, Array], budget: Array):

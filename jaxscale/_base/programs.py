@@ -34,7 +34,7 @@ class Program:
 
     def __init__(self, run: Callable[..., Any], options: Mapping[str, Any] | None = None, *, stored: bool = True):
         self._jitted = jax.jit(run, compiler_options=dict(options) if options else None)
-        self._options, self._stored = options, stored
+        self._run, self._options, self._stored = run, options, stored
         self._ready: dict[Hashable, Callable[..., Any]] = {}
         self._compiled_for: set[Hashable] = set()
 
@@ -48,7 +48,7 @@ class Program:
         if ready is None:
             ready = self._jitted
             if store.folder() is not None:
-                ready = store.compiled(self._jitted.lower(*arguments), self._options)
+                ready = store.compiled(self._run, self._jitted, arguments, self._options)
             self._ready[tree, kinds, place] = ready
         return ready(*arguments)
 

@@ -7,10 +7,11 @@ machine is compiled again; nothing here raises.
 
 import hashlib
 import os
+import pickle
 import platform
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
 from jaxscale._base.folders import cache_folder
+from jaxscale._base.identity import identity_of
 
 MOST_BYTES = 512 * 2**20  # beyond it the entries that were not used for longest go
 _DIGEST = hashlib.sha256
@@ -39,28 +42,66 @@ def folder() -> Path | None:
     return base / "jaxscale" / "programs" if base else None
 
 
-def compiled(lowered: Any, options: Mapping[str, Any] | None) -> Any:
-    """The executable of a lowered function: the one that an earlier process left, or a new one, which is left."""
+def compiled(
+    run: Callable[..., Any], jitted: Any, arguments: tuple[Any, ...], options: Mapping[str, Any] | None
+) -> Callable[..., Any]:
+    """The executable of a function for these arguments: the one that an earlier process left, or a new one, which is
+    left. `jitted` is the function under `jax.jit` with the same options.
+
+    A function whose identity can be told is not even traced; of others the name of the entry is their lowered text.
+    """
     where = folder()
     if where is None or jax.process_count() > 1:
-        return lowered.compile()
-    entry = where / _name(lowered, options)
+        return jitted
+    in_tree = jax.tree.structure((arguments, {}))
+    identity = identity_of(run)
+    lowered = None
+    if identity is None:
+        lowered = jitted.lower(*arguments)
+        entry = where / _name(lowered.as_text(), options)
+    else:
+        kinds = [
+            (np.shape(x), str(getattr(x, "dtype", type(x))), getattr(x, "weak_type", False), getattr(x, "sharding", ""))
+            for x in jax.tree.leaves(arguments)
+        ]
+        entry = where / _name(f"{identity}\0{in_tree}\0{kinds}", options)
     with suppress(Exception):  # an entry of another make of machine, or none at all
-        payload = _read(entry)
-        if payload is not None:
-            return deserialize_and_load(payload, lowered.in_tree, lowered.out_tree)
+        content = _read(entry)
+        if content is not None:
+            payload, outcome = pickle.loads(content)
+            return _Found(deserialize_and_load(payload, in_tree, jax.tree.structure(outcome)), jitted)
+    lowered = lowered or jitted.lower(*arguments)
     executable = lowered.compile()
     with suppress(Exception):  # no room, no right, or a platform whose programs cannot be written
-        _write(entry, serialize(executable)[0])
+        outcome = jax.tree.unflatten(lowered.out_tree, [0] * lowered.out_tree.num_leaves)
+        _write(entry, pickle.dumps((serialize(executable)[0], outcome)))
     return executable
 
 
-def _name(lowered: Any, options: Mapping[str, Any] | None) -> str:
-    """Everything that decides what machine code a program becomes."""
-    device = jax.config.jax_default_device or jax.local_devices()[0]  # pyright: ignore
+class _Found:
+    """An executable that an earlier process left; where it cannot be run after all, the function is compiled."""
+
+    def __init__(self, executable: Callable[..., Any], jitted: Callable[..., Any]):
+        self.run, self.jitted = executable, jitted
+
+    def __call__(self, *arguments: Any) -> Any:
+        try:
+            return self.run(*arguments)
+        except jax.errors.JaxRuntimeError:
+            self.run = self.jitted
+            return self.run(*arguments)
+
+
+def _name(program: str, options: Mapping[str, Any] | None) -> str:
+    """A program, with everything else that decides what machine code it becomes."""
+    config: Any = jax.config
+    device = config.jax_default_device or jax.local_devices()[0]
     parts = (
-        lowered.as_text(),
+        program,
         sorted((options or {}).items()),
+        config.jax_enable_x64,
+        config.jax_default_matmul_precision,
+        config.jax_numpy_dtype_promotion,
         jax.__version__,
         version("jaxlib"),
         str(device),

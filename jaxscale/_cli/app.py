@@ -17,7 +17,6 @@ import typer
 
 import jaxscale as js
 from jaxscale._base.errors import JaxscaleError
-from jaxscale._base.folders import cache_folder
 from jaxscale._base.text import inert
 from jaxscale._cli import (
     approach_commands,
@@ -104,16 +103,7 @@ def run(words: Sequence[str]) -> int:
 
 def main() -> int:
     """Entry point of the `jaxscale` program: sets up the process, which is ours alone, and runs the command."""
-    settings = {
-        "JAX_ENABLE_X64": "1",
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
-    cache = cache_folder()
-    if cache is not None:
-        settings["JAX_COMPILATION_CACHE_DIR"] = str(cache / "jaxscale" / "xla")
-    for name, value in settings.items():  # JAX reads them when it is imported, which has not happened yet
-        os.environ.setdefault(name, value)
+    os.environ.setdefault("JAX_ENABLE_X64", "1")  # JAX reads it when it is imported, which has not happened yet
     logging.getLogger("jax").setLevel(logging.ERROR)
     fill_closed_streams()
     for stream in (sys.stdout, sys.stderr):

@@ -322,12 +322,12 @@ def _compiled_hessians(task: Task):
 @kept
 def _compiled_predictions(task: Task):
     predict = predictor(task.law, task.space)
-    return jax.jit(jax.vmap(lambda theta, logs: predict(tuple(theta), logs)))
+    return Program(lambda thetas, runs: jax.vmap(lambda theta, logs: predict(tuple(theta), logs))(thetas, runs))
 
 
 @kept
 def _compiled_measure(measure: Callable[[Any, Any], Any]):
-    return jax.jit(jax.vmap(measure, (0, None)))
+    return Program(lambda free, given: jax.vmap(measure, (0, None))(free, given))
 
 
 def _measured(watched: Derived, problem: Problem, free: np.ndarray) -> np.ndarray:

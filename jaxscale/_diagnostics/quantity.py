@@ -16,6 +16,7 @@ from jaxscale._allocation.allocate import allocate
 from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
 from jaxscale._base.pickling import HoldsFunction
+from jaxscale._base.programs import Program
 from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale._problem.arrays import Layout
 from jaxscale._problem.problem import Problem
@@ -220,4 +221,4 @@ def _response(law: Law, wanted: str | None, at: Mapping[str, float], response: M
 @lru_cache(maxsize=64)
 def derived_slopes(function: Callable[[Array, Array], Array]) -> Callable[[Any, Any], Any]:
     """(value, gradient) of a function of the free values, compiled."""
-    return jax.jit(jax.value_and_grad(function))
+    return Program(lambda free, given: jax.value_and_grad(function)(free, given))

@@ -26,7 +26,7 @@ def _compiled(task: Task, many: bool):
         _, psi, weights = table.loss.misfit(residual, table.points.weights)
         return residual, jnp.stack(slopes, axis=1), psi, weights
 
-    return Program(jax.vmap(run) if many else run, compile_options())
+    return Program((lambda free, tables: jax.vmap(run)(free, tables)) if many else run, compile_options())
 
 
 def slopes_of(stack: Stack, free: np.ndarray) -> list[np.ndarray]:

@@ -221,7 +221,7 @@ def _contributions(task: Task):
         residual = jax.vmap(lambda logs: predict(theta, logs))(table.points.logs) - table.points.response
         return table.loss.misfit(residual, 1.0 * (table.points.weights > 0))[0]
 
-    return Program(jax.vmap(run, (0, None)), compile_options())
+    return Program(lambda free, table: jax.vmap(run, (0, None))(free, table), compile_options())
 
 
 def _part(first: int, count: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from jax import Array
 from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
 from jaxscale._base.pickling import ItsOwnCopy
-from jaxscale._base.programs import kept
+from jaxscale._base.programs import Program, kept
 from jaxscale._base.settings import as_usual, in_float64
 from jaxscale.laws._constants import GivenCovariance, Published, Repetition, covariance_of
 from jaxscale.laws._convexity import bend_of
@@ -456,13 +456,13 @@ def examine(law: Law) -> None:
 @kept
 def _response(law: Law) -> Callable[..., Array]:
     """Compiled: the response of many runs at parameters by name."""
-    return jax.jit(lambda params, runs: jax.vmap(lambda run: law(params, **run))(runs))
+    return Program(lambda params, runs: jax.vmap(lambda run: law(params, **run))(runs))
 
 
 @kept
 def _slope(law: Law) -> Callable[..., Array]:
     """Compiled: derivatives of the (log) response of one run in theta, (n_parameters,)."""
-    return jax.jit(jax.grad(lambda theta, logs: law.log_response(tuple(theta), logs)))
+    return Program(lambda theta, logs: jax.grad(lambda at: law.log_response(tuple(at), logs))(theta))
 
 
 @dataclass(frozen=True, eq=False)

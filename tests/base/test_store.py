@@ -6,8 +6,10 @@ import pickle
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from jaxscale._base import store
 from jaxscale._base.programs import Program
@@ -17,12 +19,18 @@ NUMBERS = np.arange(5.0)
 
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
-    """The folder in use, and how often something was compiled for it."""
+    """The folder in use, and how often something was compiled for it. JAX's own cache is put aside: what it has loaded
+    cannot be written again."""
     monkeypatch.setattr(store, "folder", lambda: tmp_path / "programs")
+    theirs = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", None)
+    compilation_cache.reset_cache()
     written = []
     real = store.serialize
     monkeypatch.setattr(store, "serialize", lambda executable: (written.append(1), real(executable))[1])
-    return tmp_path / "programs", written
+    yield tmp_path / "programs", written
+    jax.config.update("jax_compilation_cache_dir", theirs)
+    compilation_cache.reset_cache()
 
 
 def doubled(x):
@@ -39,8 +47,6 @@ def test_a_program_is_compiled_once_and_then_found(kept):
 
 def test_shapes_precisions_and_numbers_inside_are_told_apart(kept):
     """A constant of a program is part of its name to the last of its digits."""
-    import jax
-
     _, written = kept
     Program(doubled)(NUMBERS[:3])
     with jax.enable_x64(True):
@@ -66,6 +72,15 @@ def test_a_damaged_entry_is_compiled_again(kept, damage):
     entry.write_bytes(damage(entry.read_bytes()))
     np.testing.assert_array_equal(Program(doubled)(NUMBERS), doubled(NUMBERS))
     assert len(written) == 2
+
+
+def test_what_cannot_be_run_after_all_is_compiled(kept, monkeypatch):
+    def broken(*_):
+        raise jax.errors.JaxRuntimeError("NOT_FOUND: a kernel")
+
+    Program(doubled)(NUMBERS)
+    monkeypatch.setattr(store, "deserialize_and_load", lambda *_: broken)
+    np.testing.assert_array_equal(Program(doubled)(NUMBERS), doubled(NUMBERS))
 
 
 class Planted:

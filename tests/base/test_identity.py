@@ -1,0 +1,65 @@
+"""The same program has the same identity in every process, two programs never the same, and a user's code has none."""
+
+from functools import partial
+
+import numpy as np
+from helpers import LAW_CASES
+
+import jaxscale as js
+from jaxscale._base.identity import identity_of
+from jaxscale._problem.evaluate import predictor
+from jaxscale.optim import damped_newton
+
+
+def test_every_law_has_an_identity_of_its_own():
+    laws = {case.law for case in LAW_CASES} | {js.laws.bnsl(breaks=n) for n in (1, 2, 3)}
+    laws |= {js.laws.chinchilla >> js.laws.gadre_err, js.laws.kaplan_nd >> js.laws.gadre_err}
+    told = [identity_of(predictor(law, space)) for law in laws for space in ("log", "raw")]
+    assert None not in told and len(set(told)) == len(told)
+
+
+def test_what_a_function_closes_over_is_part_of_it():
+    tables = [np.zeros(3), np.zeros(3, np.float32), np.zeros((3, 1)), np.array([0.0, 0.0, 1e-300]), (0.0, 0.0, 0.0)]
+    values = [
+        None,
+        True,
+        1,
+        1.0,
+        "1",
+        b"1",
+        0.0,
+        -0.0,
+        np.float64(1.0),
+        [1],
+        (1,),
+        {1},
+        {1: 1},
+        js.Huber(1e-3),
+        js.Huber(2e-3),
+    ]
+    functions = [damped_newton(exact=e, tolerance=t).update for e in (True, False) for t in (1e-13, 1e-12)]
+    told = [identity_of(partial(np.add, x)) for x in (*tables, *values, *functions)]
+    assert None not in told and len(set(told)) == len(told)
+    assert identity_of(damped_newton(exact=True).update) == identity_of(damped_newton.__wrapped__(exact=True).update)
+
+
+def test_code_of_others_has_none():
+    mine = js.Law.from_loss(lambda E, A, alpha, *, N: E + A * N**-alpha)
+
+    class Holder:
+        pass
+
+    for what in (
+        lambda x: x,
+        mine,
+        mine >> js.laws.gadre_err,
+        Holder,
+        Holder(),
+        object(),
+        np.array([None]),
+        [[print, iter(())]],
+    ):
+        assert identity_of(partial(np.add, what)) is None
+    endless: list = []
+    endless.append(endless)
+    assert identity_of(endless) is None

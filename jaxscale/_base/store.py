@@ -69,7 +69,7 @@ def compiled(
         content = _read(entry)
         if content is not None:
             payload, outcome = pickle.loads(content)
-            return _Found(deserialize_and_load(payload, in_tree, jax.tree.structure(outcome)), jitted)
+            return _Left(deserialize_and_load(payload, in_tree, jax.tree.structure(outcome)), jitted)
     lowered = lowered or jitted.lower(*arguments)
     executable = lowered.compile()
     with suppress(Exception):  # no room, no right, or a platform whose programs cannot be written
@@ -78,7 +78,7 @@ def compiled(
     return executable
 
 
-class _Found:
+class _Left:
     """An executable that an earlier process left; where it cannot be run after all, the function is compiled."""
 
     def __init__(self, executable: Callable[..., Any], jitted: Callable[..., Any]):

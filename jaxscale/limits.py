@@ -26,7 +26,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.pickling import HoldsFunction
 from jaxscale._base.programs import kept
 from jaxscale._base.settings import in_float64
-from jaxscale._base.text import parse_number, quoted
+from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale.costs import CostModel, check_positive, inference, six_nd
 from jaxscale.costs._words import call
 from jaxscale.laws._faults import in_words, number_of
@@ -71,6 +71,15 @@ class Limit(HoldsFunction):
             object.__setattr__(self, "arguments", tuple(k.name for k in kinds))
         checked = {name: check_positive(f"limit {self.name}", name, value) for name, value in self.values.items()}
         object.__setattr__(self, "values", checked)
+
+    def described(self) -> str:
+        """What it keeps to, for people: N_max 40B parameters."""
+        if self.main is None or self.main not in self.values:
+            return self.name
+        value, unit = self.values[self.main], self.unit
+        value, unit = (value / 1e9, "GB") if unit == "bytes" else (value, unit)
+        called = self.name if self.main in (self.name, self.name.partition(".")[0]) else f"{self.name}: {self.main}"
+        return f"{called} {format_number(value)} {unit}".rstrip()
 
     def check(self, variables: Iterable[str]) -> None:
         """Raise InputError unless every argument is a variable or a value of the limit, and the formula a number."""

@@ -160,6 +160,8 @@ def reached(request: dict[str, Any], one: Any) -> dict[str, Any]:
 
 def reached_after(text: str, one: Any) -> str:
     """What --set gives to reach, as text in the unit of the law of a fit."""
+    if one.response.converted and text.strip()[:1] == "+":
+        raise InputError(f"--set reach_loss: give what is to be reached itself, got {quoted(text)}")
     if not one.response.converted or (one.response.linear and re.match(r"[x*]", text.strip())):
         return text
     return repr(

@@ -66,8 +66,8 @@ def what_if(
         option(
             "--set",
             "NAME=VALUE",
-            "Change a parameter, the budget, a limit, price or demand: 0.3, x1.1, +1sigma of a parameter, "
-            "'budget=+512 x H100 x 1 week'; repeat.",
+            "Change a parameter, the budget, a limit, price or demand: 0.3, x1.1, +1 (so much more), +1sigma of a "
+            "parameter, 'budget=+512 x H100 x 1 week'; repeat.",
         ),
     ] = None,
     group: Group = None,

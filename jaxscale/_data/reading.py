@@ -1,5 +1,6 @@
 """A table becomes the fields of `Runs`: rows that pass, columns that are meant, cells that are numbers."""
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,11 +20,12 @@ from jaxscale._data.error_weights import inverse_variances
 from jaxscale._data.filters import filtered_columns, passing
 from jaxscale._data.header_units import checked, factors_said
 from jaxscale._data.loss_units import loss_unit_of, measure_of
+from jaxscale._data.names import key
 from jaxscale._data.notes import duplicate_note, group_notes, number_notes, repeated_rows
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._data.separators import LAYOUT
 from jaxscale._data.sweeps import best_note, designs, lowest_of_each, settings_of, sweep_note
-from jaxscale._data.wording import flag
+from jaxscale._data.wording import flag, spelt
 
 _NAMED = ("N", "D", "C", "loss")  # in this order before other variables
 
@@ -115,6 +117,7 @@ def read_fields(
     answer = values.pop(chosen.response)
     variables, completed = complete(values, {symbol for symbol in ("N", "D") if asked[symbol] is False})
 
+    completed |= {s: f"{how}{_near(s, frame, chosen.columns)}" for s, how in completed.items() if s in ("N", "D")}
     rivals = {symbol: f"{listed(others, 3)} would also fit" for symbol, others in chosen.rivals.items()}
     kept = {symbol: column for symbol, column in chosen.columns.items() if symbol not in cells.left_out}
     used = {name for column in chosen.columns.values() for name in ((column,) if isinstance(column, str) else column)}
@@ -202,6 +205,15 @@ def _numbered(frame: pd.DataFrame, row_numbers: Sequence[int] | np.ndarray | Non
     if not len(frame):
         raise InputError("the table has no rows")
     return rows
+
+
+def _near(symbol: str, frame: pd.DataFrame, columns: Mapping[str, Any]) -> str:
+    """A column whose name misses that of a symbol by little, where its values were computed from others."""
+    word = {"N": "params", "D": "tokens"}[symbol]
+    left = [name for name in map(str, frame.columns) if name not in columns.values()]
+    close = difflib.get_close_matches(word, [key(name) for name in left], n=1, cutoff=0.8)
+    named = [name for name in left if close and key(name) == close[0]]
+    return f", not column {quoted(named[0])}, which is read with {spelt(symbol, named[0])}" if named else ""
 
 
 def _check(on_bad: str, domains: Mapping[str, str], checkpoints: str | None) -> None:

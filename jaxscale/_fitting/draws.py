@@ -86,12 +86,12 @@ class Draws(Reporting, Pictured, files.Saved):
 
     def report(self) -> Report:
         """Spread of every parameter."""
-        rows = []
+        rows, errors = [], self.law.naturals(self.draws).std(axis=0, ddof=1)
         for k, p in enumerate(self.law.parameters):
             low, high = self.interval(p.name)
-            error = f"{self.draws[:, k].std(ddof=1):.3g}"
+            error = f"{errors[k]:.3g}"
             rows.append((p.name, plain(self.params[p.name]), f"{plain(low)} to {plain(high)}", error))
-        header = ("name", "value", f"{100 * self.level:g} % of draws", "standard error (log where fitted in logs)")
+        header = ("name", "value", f"{100 * self.level:g} % of draws", "standard error")
         return Report(self._title(), str(self.verdict), (Table("", header, tuple(rows)),))
 
     def _title(self) -> str:

@@ -17,6 +17,11 @@ from jaxscale._pooling.sharing import Sharing
 from jaxscale.laws import Law
 
 
+def _apart(column: str) -> str:
+    """A column of groups, under a name that no other column of the table of fits has."""
+    return f"by_{column}" if column in ("ok", "trustworthy", "runs", "objective", "codes", "error") else column
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why a group has no fit: a code and a sentence."""
@@ -77,10 +82,10 @@ class Fits(Reporting, files.Saved):
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each group: the columns it is of (text where it is one), ok, trustworthy, runs, parameters with
-        their intervals, objective, codes, error."""
+        their intervals, objective, codes, error. A column of groups called like one of these gets `by_` before it."""
         rows = []
         for (_, item), values in zip(self.items, self._values(), strict=True):
-            row: dict[str, Any] = dict(zip(self.by_columns, values, strict=True))
+            row: dict[str, Any] = dict(zip(map(_apart, self.by_columns), values, strict=True))
             if isinstance(item, Failure):
                 rows.append(row | {"ok": False, "error": f"{item.code}: {item.text}"})
                 continue

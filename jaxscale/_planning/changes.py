@@ -73,17 +73,15 @@ def with_value(plan: Plan, request: Request, name: str, value: Any) -> Request:
         if match:
             theta = float(source.theta[k]) + float(match[1]) * source.standard_error(name)
         else:
-            theta = law.parameters[k].to_theta(_new(name, value, float(source.params[name])))
+            signed = law.parameters[k].transform == "identity"  # -0.3 is then a value
+            theta = law.parameters[k].to_theta(_new(name, value, float(source.params[name]), signed=signed))
         if not math.isfinite(theta) or not math.isfinite(law.parameters[k].to_natural(theta)):
             raise InputError(f"set {name}: {quoted(value)} is beyond the largest number there is")
         return replace(request, source=source.moved(name, theta))
     if name == ("budget" if request.goal == "loss" else "reach_loss"):
         read = partial(costs.budget, cost=request.cost) if name == "budget" else parse_number
-        sign = {"+": 1.0, "-": -1.0}.get(value.strip()[:1]) if isinstance(value, str) and name == "budget" else None
-        if sign is not None and not _SIGMAS.fullmatch(value.strip()):  # so much more or less
-            targets = [target + sign * read(value.strip()[1:]) for target in request.targets]
-        else:
-            targets = [_new(name, value, target, read) for target in request.targets]
+        signed = name == "reach_loss" and not law.response.logged
+        targets = [_new(name, value, target, read, signed=signed) for target in request.targets]
         return rebuilt(request, **{"budgets" if name == "budget" else name: targets})
     old = plan.assumptions.get(name)
     if old is None:
@@ -105,8 +103,11 @@ def with_value(plan: Plan, request: Request, name: str, value: Any) -> Request:
     return replace(request, assumed={**request.assumed, name: new})
 
 
-def _new(name: str, value: Any, old: float, read: Callable[[str], float] = parse_number) -> float:
-    """The value that is meant: a number, text that `read` takes, or a factor of the old one."""
+def _new(
+    name: str, value: Any, old: float, read: Callable[[str], float] = parse_number, *, signed: bool = False
+) -> float:
+    """The value that is meant: a number, "x1.1", "+5" (so much more), and "-5" (so much less) of what is positive;
+    what is `signed` has -5 for a value."""
     forms = (
         f"set {name}: give a number, text such as '70B', a factor such as 'x1.1', or '+1sigma' of a fitted parameter"
     )
@@ -118,7 +119,10 @@ def _new(name: str, value: Any, old: float, read: Callable[[str], float] = parse
         return old * float(times[1])
     if _SIGMAS.fullmatch(value.strip()):
         raise InputError(f"{name} is no fitted parameter, so it has no sigma; give a value, or a factor such as x1.1")
+    sign = {"+": 1.0, "-": -1.0}.get(value.strip()[:1])
+    adds = sign is not None and not (signed and sign < 0)
+    rest = value.strip()[1:]
     try:
-        return read(value)
+        return old + sign * read(rest) if adds and sign else read(value)
     except InputError as error:
-        raise InputError(f"{forms}; {error}") from None
+        raise InputError(f"{forms}; {str(error).replace(quoted(rest), quoted(value))}") from None

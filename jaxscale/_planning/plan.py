@@ -269,7 +269,8 @@ class Plan(Reporting, Pictured, ForPapers, Saved):
         notes = self._notes(banded)
         if notes:
             blocks.append(Lines("", tuple(notes)))
-        return Report(f"plan · {self.label} · cost {self.cost}", self.summary or None, tuple(blocks))
+        spent = self.cost if self.cost == self.unit else f"{self.cost} in {self.unit}"
+        return Report(f"plan · {self.label} · cost {spent}", self.summary or None, tuple(blocks))
 
     def paper_table(self) -> Table:
         """The best decision for each target with intervals; the caption says law, cost, limits, and how sure it is."""
@@ -306,6 +307,8 @@ class Plan(Reporting, Pictured, ForPapers, Saved):
         if self.request is not None and self.request.cost.assumptions:
             assumed = (f"{name} {format_number(value)}" for name, value in self.request.cost.assumptions.items())
             notes.append(f"The cost assumes {', '.join(assumed)}.")
+        if self.request is not None and self.request.limits:
+            notes.append(f"Limits: {', '.join(limit.described() for limit in self.request.limits)}.")
         for row in self.rows:
             if row.note:
                 notes.append(f"{format_number(self.shown_target(row))}: {row.remark}")

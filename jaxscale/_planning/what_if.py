@@ -125,7 +125,8 @@ def what_if(
         set: new values by name, of a parameter of the law, a limit, a price, a demand, or of every budget (response)
             to reach. A number is the value itself, "+1sigma" moves a parameter by standard errors, those behind the
             plan's intervals (of its log, for those fitted in logs, and of its log odds, for shares), "x1.1" multiplies.
-            A budget may be in words, see `costs.budget`, and "+512 x H100 x 1 week" is so much more.
+            "+1" is so much more, "-1" so much less of what is positive (of a parameter that may be negative, the
+            value). A budget may be in words, see `costs.budget`: "+512 x H100 x 1 week".
 
     Raises:
         InputError: the plan rests on nothing of that name, or a change cannot be read.

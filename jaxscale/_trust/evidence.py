@@ -14,6 +14,8 @@ from jaxscale._trust.covariance import Covariance
 from jaxscale._trust.identification import Identification
 from jaxscale._trust.linearization import Linearization
 
+ROUNDING = 1e-6  # of logs, or as shares of the response
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -37,6 +39,13 @@ class Evidence:
         """What the runs show, in words."""
         response = self.problem.law.response
         return self.runs.record.measure.under(response.name, response.unit)
+
+    @cached_property
+    def exact(self) -> bool:
+        """Whether the law leaves nothing of the runs but rounding, of which nothing is to be said: somebody computed
+        them by it."""
+        size = 1.0 if self.problem.task.space == "log" else float(np.median(np.abs(self.runs.response)))
+        return bool(np.max(np.abs(self.at.residuals[self.at.used]), initial=0.0) <= ROUNDING * size)
 
     @cached_property
     def scalar_logs(self) -> dict[str, np.ndarray]:

@@ -19,7 +19,7 @@ SURE_OFF, SURE_OFF_SIZE = 1e-5, 6e-3
 def fit_checks(e: Evidence) -> Iterator[Reason]:
     """A scatter that is really misfit, and a law that fails beyond the runs it was fitted to within the table."""
     central = e.at.scatter.share_below == 0.5
-    if e.problem.task.space != "log" or e.problem.law.along_runs or not e.at.sigma > 0 or not central:
+    if e.problem.task.space != "log" or e.problem.law.along_runs or not e.at.sigma > 0 or e.exact or not central:
         return
     logs, clusters, what = e.scalar_logs, e.runs.clusters, e.response.name
     found, late = misfit(e.at, logs, clusters), foretold(e.at, logs, clusters)

@@ -20,7 +20,7 @@ MOVES_DECISION, MOVES_PARAMETER, NAMED_WITH_IT = 1.0, 2.0, 0.5
 def influence_checks(e: Evidence) -> Iterator[Reason]:
     """Runs without any one of which the decision, or where there is none a parameter, would be another."""
     used = e.at.used
-    if e.covariance is None or e.at.freedom < 1 or not e.at.sigma > 0 or e.at.scatter.share_below != 0.5:
+    if e.covariance is None or e.at.freedom < 1 or not e.at.sigma > 0 or e.exact or e.at.scatter.share_below != 0.5:
         return
     decision, names, labels = plan_beyond(e), e.at.names, None
     if decision is None:
@@ -65,7 +65,7 @@ def influence_checks(e: Evidence) -> Iterator[Reason]:
 def outlier_checks(e: Evidence) -> Iterator[Reason]:
     """Runs far off the law. A robust objective hardly moves for them: whether a run decides is another question."""
     used, sigma = e.at.used, e.at.sigma
-    if not (np.isfinite(sigma) and sigma > 0) or e.at.scatter.share_below != 0.5:
+    if not (np.isfinite(sigma) and sigma > 0) or e.exact or e.at.scatter.share_below != 0.5:
         return
     size = np.abs(e.at.residuals[used])
     far = np.flatnonzero(size > FAR_OFF_IN_SIGMA * sigma)

@@ -32,7 +32,7 @@ STRONG_DEPENDENCE = 0.65  # .57, .69: rank correlation of neighbours
 def residual_checks(e: Evidence) -> Iterator[Reason]:
     used = e.at.used
     residuals, sigma = e.at.residuals[used], e.at.sigma
-    if not (np.isfinite(sigma) and sigma > 0):
+    if not (np.isfinite(sigma) and sigma > 0) or e.exact:
         return
     if e.at.scatter.share_below != 0.5:
         yield from _score_checks(e)

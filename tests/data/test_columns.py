@@ -414,3 +414,10 @@ def test_a_column_called_as_a_variable_is_found_and_a_law_of_it_is_named():
         Runs.from_frame({"gpu-hours": [1, 2], "wer": [2, 1]}, response="wer")
     with pytest.raises(InputError, match=r"--response-domain real\), with a law .*--law log_law"):
         Runs.from_frame({"params": [1e6, 1e7, 1e8], "elo": [-300, -100, 50]}, response="elo")
+
+
+def test_a_misspelt_column_of_tokens_is_pointed_out_where_tokens_follow_from_flops():
+    table = {"params": [1e8, 2e8], "tokns": [2e9, 4e9], "flops": [1e18, 5e18], "loss": [3.0, 2.9]}
+    record = Runs.from_frame(table).record
+    assert record.conventions["D"] == "C / (6 N), not column 'tokns', which is read with D=\"tokns\" (-D tokns)"
+    assert Runs.from_frame({k: v for k, v in table.items() if k != "tokns"}).record.conventions["D"] == "C / (6 N)"

@@ -12,6 +12,7 @@ from sources import BESIROGLU, draws_like, fit_like
 
 from jaxscale import costs
 from jaxscale._base.errors import InputError
+from jaxscale._planning.changes import _new
 from jaxscale._planning.frontier import frontier
 from jaxscale._planning.tornado import tornado
 from jaxscale._planning.what_if import what_if
@@ -156,3 +157,12 @@ def test_what_cannot_be_changed(plan, options, message):
 def test_steps_too_far_for_float64_are_foretold_without_a_number(plan):
     found = what_if(plan, set={"beta": "1e5sigma"}).to_frame()
     assert len(found) == 10 and not np.isfinite(found["first_order"]).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "old", "signed", "new"),
+    [("3", 2.0, False, 3.0), ("+1", 2.0, False, 3.0), ("-0.5", 2.0, False, 1.5), ("-0.5", 2.0, True, -0.5),
+     ("+0.1", -0.3, True, -0.2), ("x1.5", 2.0, False, 3.0), (4, 2.0, False, 4.0)],
+)  # fmt: skip
+def test_a_change_is_a_value_a_factor_or_so_much_more(value, old, signed, new):
+    assert _new("price", value, old, signed=signed) == pytest.approx(new, rel=1e-15)

@@ -96,7 +96,7 @@ def test_names_and_get():
 
 def test_options_are_kept_and_give_one_object():
     law = laws.get("power_law", variable="C", floor=False)
-    assert dict(law.options) == {"variable": "C", "floor": False}
+    assert dict(law.options) == {"variable": "C", "floor": False, "real": False}
     assert laws.power_law("C", floor=False) is law
     assert laws.get("power_law") is laws.power_law("N", True)
 

@@ -19,7 +19,9 @@ from jaxscale._data.runs import Runs
 from jaxscale._fitting.result import FitResult
 from jaxscale.laws import chinchilla, pearce_song
 
-MISFIT_CODES = frozenset({"residual_trend", "cross_term", "residuals_dependent", "weakly_identified"})
+MISFIT_CODES = frozenset(
+    {"residual_trend", "cross_term", "residuals_dependent", "lack_of_fit", "backtest_failed", "weakly_identified"}
+)
 
 
 # --- Kaplan against Chinchilla ---

@@ -72,7 +72,7 @@ def make_derived(
     budget: float | str | None = None,
     cost: CostModel | None = None,
     at: Mapping[str, float] | None = None,
-    response: Measure,
+    response: Measure | None = None,
 ) -> Derived:
     """The quantity asked for.
 
@@ -83,11 +83,12 @@ def make_derived(
         budget: in the unit of `cost`: the quantity is that of the best run within it.
         cost: cost model of the budget.
         at: the variables of one run, whose response is the quantity.
-        response: what the response is called and counted in.
+        response: what the response is called and counted in, by default as the law has it.
 
     Raises:
         InputError: nothing of that name, or more than one thing, was asked for.
     """
+    response = response or Measure().under(law.response.name, law.response.unit)
     if at is not None and (budget is not None or callable(wanted)):
         raise InputError("give a budget, a run (at=) or a function, one of them")
     if callable(wanted):

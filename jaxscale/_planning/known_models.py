@@ -1,6 +1,7 @@
 """Known models against a law: how far each is from the best use of its own size, and of its own compute."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +13,11 @@ from jaxscale._base.measure import Measure
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, quoted
 from jaxscale._planning.frontier import frontier
-from jaxscale.laws import Law
+from jaxscale._planning.plan_row import PlanRow
+from jaxscale.laws import Instance, Law
 from jaxscale.reference import KnownModel, models
+
+_MOST_STEPS, _LONGEST_MOVE, _SETTLED = 12, 50.0, 1e-10  # of Newton's method, in log compute
 
 
 @dataclass(frozen=True)
@@ -99,14 +103,18 @@ def reference_models(source: Any = "chinchilla:besiroglu") -> ModelTable:
         raise InputError(
             f"known models are compared by a law of N and D, such as 'chinchilla:besiroglu'; got {quoted(source)}"
         )
+    point = law.at(**source.params)
     compute = [6 * m.N.value * m.D.value for m in models]
-    at_compute = frontier(source, compute).rows
+    at_compute = frontier(point, compute).rows
     losses = [float(law.predict(dict(source.params), N=m.N.value, D=m.D.value)) for m in models]
-    reaching = frontier(source, reach_loss=losses).rows
+    reaching = _budgets_at(point, "loss", losses, at_compute)
+    for_sizes = _budgets_at(point, "N", [m.N.value for m in models], at_compute)
     rows = []
-    for model, spent, loss, best, cheapest in zip(models, compute, losses, at_compute, reaching, strict=True):
+    for model, spent, loss, best, cheapest, for_size in zip(
+        models, compute, losses, at_compute, reaching, for_sizes, strict=True
+    ):
         N, D = model.N.value, model.D.value
-        D_for_size = _tokens_for_size(source, N)
+        D_for_size = for_size / (6 * N)
         rows.append(
             ModelRow(
                 model,
@@ -118,21 +126,26 @@ def reference_models(source: Any = "chinchilla:besiroglu") -> ModelTable:
                 best.N,
                 best.D,
                 loss - best.loss,
-                1 - cheapest.cost / spent,
+                1 - cheapest / spent,
             )
         )
     response = getattr(source, "response", None) or Measure()
     return ModelTable(getattr(source, "label", None) or law.name, tuple(rows), response)
 
 
-def _tokens_for_size(source: Any, N: float) -> float:
-    """D at which N is the best size for 6 N D, by interpolating the frontier's log N in log budget, which is smooth."""
-    low, high, below, above = 1e10, 1e35, math.nan, math.nan
-    for _ in range(3):
-        budgets = [low * (high / low) ** (k / 7) for k in range(8)]
-        sizes = [row.N for row in frontier(source, budgets).rows]
-        k = max((i for i in range(7) if sizes[i] <= N), default=0)
-        (low, high), (below, above) = budgets[k : k + 2], sizes[k : k + 2]
-    share = math.log(N / below) / math.log(above / below)
-    budget = low * (high / low) ** share
-    return budget / (6 * N)
+def _budgets_at(point: Instance, quantity: str, wanted: Sequence[float], rows: Sequence[PlanRow]) -> list[float]:
+    """The 6 N D at which the best plan has some sizes ("N") or losses, nan where none has: Newton's method in its log,
+    from the plans of others. A plan to reach a loss says the same, but takes longer to compile than this table."""
+    logged = quantity == "N" or point.law.response.logged
+    moves = [math.nan] * len(rows)
+    for _ in range(_MOST_STEPS):
+        moves = []
+        for value, row in zip(wanted, rows, strict=True):
+            here, slope = getattr(row, quantity), row.sensitivities.get(quantity, {}).get("budget", math.nan)
+            off = math.log(value / here) if logged else value - here
+            moves.append(off / slope if slope and abs(off / slope) < _LONGEST_MOVE else math.nan)
+        if not any(abs(move) >= _SETTLED for move in moves):
+            break
+        budgets = [row.budget * (math.exp(m) if m == m else 1.0) for m, row in zip(moves, rows, strict=True)]
+        rows = frontier(point, budgets).rows
+    return [row.budget if abs(m) < _SETTLED else math.nan for m, row in zip(moves, rows, strict=True)]

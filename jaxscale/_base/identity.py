@@ -7,7 +7,6 @@ be told so, such as a user's function, has no identity: better none than the sam
 import enum
 import hashlib
 import types
-from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
 from importlib.metadata import version
@@ -52,7 +51,7 @@ def _told(value: Any, depth: int) -> str:
     kind = type(value)
     if value is None or kind in (bool, int, float, complex, str, bytes, range):
         return f"{kind.__name__}:{value!r}"
-    if isinstance(value, np.ndarray | np.generic):
+    if kind is np.ndarray or isinstance(value, np.generic):
         array = np.asarray(value)
         if array.dtype.hasobject:
             raise Unknown
@@ -65,18 +64,20 @@ def _told(value: Any, depth: int) -> str:
         return f"{_home_of(kind)}.{value.name}"
     if isinstance(value, types.FunctionType):
         return _told_function(value, inner)
-    if isinstance(value, types.BuiltinFunctionType | np.ufunc):
-        return f"builtin:{getattr(value, '__module__', '')}.{value.__name__}"
+    if isinstance(value, types.BuiltinFunctionType) and isinstance(value.__self__, types.ModuleType):
+        return f"builtin:{value.__self__.__name__}.{value.__name__}"
+    if isinstance(value, np.ufunc) and getattr(np, value.__name__, None) is value:
+        return f"ufunc:{value.__name__}"
     if isinstance(value, types.MethodType):
         return f"method({inner(value.__func__)} of {inner(value.__self__)})"
-    if isinstance(value, partial):
+    if isinstance(value, partial) and kind is partial:
         return f"partial({inner(value.func)}, {inner(value.args)}, {inner(value.keywords)})"
     if isinstance(value, tuple | list):
         name = kind.__name__ if kind in (tuple, list) else _home_of(kind)
         return f"{name}({', '.join(map(inner, value))})"
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | types.MappingProxyType) and kind in (dict, types.MappingProxyType):
         return f"mapping({', '.join(f'{inner(k)}: {inner(v)}' for k, v in value.items())})"
-    if isinstance(value, frozenset | set):
+    if isinstance(value, frozenset | set) and kind in (frozenset, set):
         return f"set({', '.join(sorted(map(inner, value)))})"
     if is_dataclass(value):
         parts = (f"{f.name}={inner(getattr(value, f.name))}" for f in fields(value))
@@ -94,10 +95,26 @@ def _told_function(function: types.FunctionType, inner: Any) -> str:
     except ValueError as error:  # an empty cell
         raise Unknown from error
     defaults = inner((function.__defaults__, function.__kwdefaults__))
-    return f"function:{place}:{code.co_firstlineno}:{code.co_qualname}({', '.join(cells)}; {defaults})"
+    return f"function:{place}:{code.co_qualname}:{_told_code(code)}({', '.join(cells)}; {defaults})"
+
+
+def _told_code(code: types.CodeType) -> str:
+    """What code does: two functions may stand on one line."""
+    constants = [_told_constant(c) for c in code.co_consts]
+    parts = (code.co_firstlineno, code.co_code.hex(), code.co_names, code.co_varnames, code.co_freevars, constants)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _told_constant(value: Any) -> str:
+    if isinstance(value, types.CodeType):
+        return _told_code(value)
+    return repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value)
 
 
 def _home_of(kind: type) -> str:
+    """Of a class; one made inside a function may hold what is told nowhere."""
+    if "<locals>" in kind.__qualname__:
+        raise Unknown
     if kind.__module__.partition(".")[0] not in ("jaxscale", "jax", "numpy", "optax", "builtins"):
         raise Unknown
     return f"{kind.__module__}.{kind.__qualname__}"

@@ -42,13 +42,12 @@ class Program:
         leaves, tree = jax.tree.flatten(arguments)
         if not self._stored or any(isinstance(x, Tracer) for x in leaves):
             return self._jitted(*arguments)
-        place = jax.config.jax_enable_x64, jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
+        config: Any = jax.config
+        place = config.jax_enable_x64, config.jax_default_device
         kinds = tuple((np.shape(x), getattr(x, "dtype", type(x)), getattr(x, "sharding", None)) for x in leaves)
         ready = self._ready.get((tree, kinds, place))
         if ready is None:
-            ready = self._jitted
-            if store.folder() is not None:
-                ready = store.compiled(self._run, self._jitted, arguments, self._options)
+            ready = store.compiled(self._run, self._jitted, arguments, self._options)
             self._ready[tree, kinds, place] = ready
         return ready(*arguments)
 

@@ -33,8 +33,9 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 def folder() -> Path | None:
     """Where programs are kept: `JAXSCALE_CACHE`, or a folder among this user's caches; None if that says "off", or if
     JAX has been told of a cache of its own."""
+    config: Any = jax.config
     told = os.environ.get("JAXSCALE_CACHE", "").strip()
-    if told.lower() in ("off", "0", "no", "false") or jax.config.jax_compilation_cache_dir:  # pyright: ignore
+    if told.lower() in ("off", "0", "no", "false") or config.jax_compilation_cache_dir:
         return None
     if told:
         return Path(told)
@@ -46,7 +47,7 @@ def compiled(
     run: Callable[..., Any], jitted: Any, arguments: tuple[Any, ...], options: Mapping[str, Any] | None
 ) -> Callable[..., Any]:
     """The executable of a function for these arguments: the one that an earlier process left, or a new one, which is
-    left. `jitted` is the function under `jax.jit` with the same options.
+    left; `jitted` itself, the function under `jax.jit` with the same options, where none are kept.
 
     A function whose identity can be told is not even traced; of others the name of the entry is their lowered text.
     """

@@ -281,6 +281,15 @@ class _Engine:
         return [np.concatenate(x) for x in zip(*out, strict=True)]
 
 
+class _Lane(NamedTuple):
+    trial: Array
+    solver: DampedState
+    value: Array  # of the quantity, and below the objective and the slope of the quantity, all at `solver.point`
+    objective: Array
+    slope: Array
+    steps: Array
+
+
 @kept
 def _compiled(task: Task, measure: Measure):
     """Damped Newton in every lane on the objective plus a quadratic pull of a quantity towards a value."""
@@ -295,14 +304,6 @@ def _compiled(task: Task, measure: Measure):
         value, slope = jax.vmap(value_and_slope, (0, None))(x + steps, given)
         bend = (slope[1:] - slope[0]) / _NUDGE
         return value[0], slope[0], jnp.where(jnp.isfinite(bend), (bend + bend.T) / 2, 0.0)
-
-    class _Lane(NamedTuple):
-        trial: Array
-        solver: DampedState
-        value: Array  # of the quantity, and below the objective and the slope of the quantity, all at `solver.point`
-        objective: Array
-        slope: Array
-        steps: Array
 
     def run(starts, targets, stiffness, given, tables: ProblemArrays, damping, most) -> Any:
         lower, upper = tables.lower, tables.upper

@@ -43,10 +43,21 @@ def test_what_a_function_closes_over_is_part_of_it():
     assert identity_of(damped_newton(exact=True).update) == identity_of(damped_newton.__wrapped__(exact=True).update)
 
 
+def test_functions_on_one_line_are_told_apart():
+    space: dict = {}
+    text = "a, b, c, d = (lambda x: x + 1), (lambda x: x - 1), (lambda x: x + 2), (lambda x: lambda: x)"
+    exec(compile(text, js.__file__, "exec"), space)
+    told = [identity_of(space[name]) for name in "abcd"]
+    assert None not in told and len(set(told)) == 4
+
+
 def test_code_of_others_has_none():
     mine = js.Law.from_loss(lambda E, A, alpha, *, N: E + A * N**-alpha)
 
     class Holder:
+        pass
+
+    class Mine(dict):
         pass
 
     for what in (
@@ -58,6 +69,10 @@ def test_code_of_others_has_none():
         object(),
         np.array([None]),
         [[print, iter(())]],
+        Mine(),
+        np.frompyfunc(lambda x: x, 1, 1),
+        {1: 2}.get,  # a method of a builtin is its function and what it is of
+        [1].count,
     ):
         assert identity_of(partial(np.add, what)) is None
     endless: list = []

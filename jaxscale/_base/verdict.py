@@ -1,5 +1,6 @@
-"""What is said of a table or a fit, and whether to believe it: reasons with a code and a severity."""
+"""What is said of a table or a fit, whether to believe it and how far: reasons with a code and a severity, a scope."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,9 +8,11 @@ from typing import Any, Literal
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import number
+from jaxscale._base.text import format_number
 
 Severity = Literal["info", "warning", "fatal"]
 _WORST_FIRST: tuple[Severity, ...] = ("fatal", "warning", "info")
+BEYOND = 10.0  # times the largest compute of the runs: as far as a verdict vouches for plans
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,44 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class Margin:
+    """How well something that a plan decides is known at the scope of a verdict, and from where on it is refused.
+
+    Both are factors, exp of half a 90 % interval of the logarithm: known 1.4 of N is "up to 1.4 times more or less".
+    """
+
+    of: str
+    known: float
+    line: float
+
+    def __str__(self) -> str:
+        if self.line < 1.1:
+            known, line = (f"{100 * (factor - 1):.2g} %" for factor in (self.known, self.line))
+        else:
+            known, line = f"x{self.known:.2g}", f"x{self.line:.2g}"
+        if not self.known < 10:
+            return f"{self.of} is not known (the line is {line})"
+        return f"{self.of} is known to {known} (the line is {line})"
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """Trustworthy unless a reason is fatal."""
+    """Trustworthy unless a reason is fatal.
+
+    scope: the largest compute of plans that it speaks of, `BEYOND` times that of the runs: in FLOPs (6 N D), or in the
+    unit of a law's one variable; None where there is no such measure. margins: how far what a plan decides there is
+    from being refused, where the law has an optimum in closed form.
+    """
 
     reasons: tuple[Reason, ...] = ()
+    scope: float | None = None
+    margins: tuple[Margin, ...] = ()
 
     @classmethod
-    def of(cls, reasons: Iterable[Reason]) -> "Verdict":
+    def of(cls, reasons: Iterable[Reason], scope: float | None = None, margins: Iterable[Margin] = ()) -> "Verdict":
         """The verdict for reasons in any order: the worst first, those of one severity as they came."""
-        return cls(tuple(sorted(reasons, key=lambda reason: _WORST_FIRST.index(reason.severity))))
+        ordered = sorted(reasons, key=lambda reason: _WORST_FIRST.index(reason.severity))
+        return cls(tuple(ordered), scope, tuple(margins))
 
     @property
     def trustworthy(self) -> bool:
@@ -67,15 +99,32 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a file."""
-        return {"trustworthy": self.trustworthy, "reasons": [reason.to_dict() for reason in self.reasons]}
+        return {
+            "trustworthy": self.trustworthy,
+            "reasons": [reason.to_dict() for reason in self.reasons],
+            "scope": self.scope,
+            "margins": [{**vars(m), "known": m.known if math.isfinite(m.known) else None} for m in self.margins],
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Verdict":
-        """What `to_dict` wrote. Raises InputError where it contradicts itself."""
-        verdict = cls(tuple(map(Reason.from_dict, data["reasons"])))
+        """What `to_dict` wrote; older files name no scope. Raises InputError where it contradicts itself."""
+        margins = tuple(
+            Margin(str(m["of"]), number(m["known"], math.inf), number(m["line"])) for m in data.get("margins", ())
+        )
+        scope = None if data.get("scope") is None else number(data["scope"])
+        verdict = cls(tuple(map(Reason.from_dict, data["reasons"])), scope, margins)
         if verdict.trustworthy is not data["trustworthy"]:
             raise InputError("its verdict contradicts its reasons")
         return verdict
+
+    @property
+    def margin(self) -> str:
+        """How near the fit is to being refused, in a sentence; empty where there are no margins."""
+        if self.scope is None or not self.margins:
+            return ""
+        where = f"At {format_number(self.scope, 2)} FLOPs, {BEYOND:g} times the largest run, "
+        return f"{where}{' and '.join(map(str, self.margins))}."
 
     def __str__(self) -> str:
         worst: dict[str, list[str]] = {}

@@ -197,7 +197,7 @@ def _joined(
         value=sum(part.value for part in parts),
         gradient_norm=max(part.gradient_norm for part in parts),
         starts=Starts.summed("auto", counts, chain.parameter_names),
-        verdict=Verdict.of(reasons),
+        verdict=Verdict.of(reasons, parts[0].verdict.scope, parts[0].verdict.margins),
         identification=Identification(
             worst.identification.condition_number,
             correlations,
@@ -347,7 +347,7 @@ def _fit_jointly(
         at_noise=(),
         sigma=parts[-1].sigma,
         starts=staged.starts,
-        verdict=Verdict.of((*mine, *others)),
+        verdict=Verdict.of((*mine, *others), staged.verdict.scope, staged.verdict.margins),
         runs=runs,
         record=runs.record,
         runs_sha256=runs.sha256,

@@ -17,7 +17,8 @@ from jaxscale._base.measure import Measure
 from jaxscale._base.settings import in_float64
 from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale._base.validation import Progress, check_level
-from jaxscale._planning.plan import UNTRUSTED, Plan, Request
+from jaxscale._base.verdict import BEYOND
+from jaxscale._planning.plan import UNTRUSTED, Plan, Request, log_spent_by
 from jaxscale._planning.plan_row import PlanRow, Status
 from jaxscale._planning.posed import Posed
 from jaxscale._planning.shadow_prices import shadow_prices
@@ -242,6 +243,7 @@ def _row(
         decades_beyond_data=None
         if found is None
         else _decades_beyond(request.source.ranges or {}, {k: variables[k] for k in ("N", "D") if k in variables}),
+        times_largest_run=_times_largest(request.source, variables),
         reach_loss=target if request.goal == "cost" else None,
         note=note,
     )
@@ -367,6 +369,13 @@ def _present(quantities: tuple[str, ...], ends: np.ndarray, logged_response: boo
 def _decades_beyond(ranges: Mapping[str, tuple[float, float]], optimum: Mapping[str, float]) -> float | None:
     decades = [math.log10(value / ranges[name][1]) for name, value in optimum.items() if name in ranges]
     return max(0.0, *decades) if decades else None
+
+
+def _times_largest(source: Source, variables: Mapping[str, float]) -> float | None:
+    spent = log_spent_by(source.law, variables)
+    if spent is None or source.scope is None:
+        return None
+    return math.exp(min(spent - math.log(source.scope / BEYOND), 700.0))
 
 
 def _finite(name: str, value: Any) -> float:

@@ -15,11 +15,13 @@ from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, plural, quoted
+from jaxscale._base.verdict import BEYOND
 from jaxscale._planning.plan_row import PlanRow, Status
 from jaxscale._planning.sensitivity import Sensitivity, moved
 from jaxscale._planning.source import Source
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
+from jaxscale.laws._parameters import log_spent
 from jaxscale.limits import Limit
 
 _TROUBLES: dict[Status, tuple[str, str]] = {  # said of one row, and of more
@@ -27,6 +29,18 @@ _TROUBLES: dict[Status, tuple[str, str]] = {  # said of one row, and of more
     "failed": ("has no certified optimum", "have no certified optimum"),
     "flat": ("has other sizes that do as well", "have other sizes that do as well"),
 }
+
+
+def log_spent_by(law: Law, variables: Mapping[str, float]) -> float | None:
+    """`log_spent` of a run with these variables."""
+    return log_spent({v.name: math.log(variables[v.name]) for v in law.variables if v.logged and v.name in variables})
+
+
+def as_times(x: float) -> str:
+    """A factor to two digits: 0.33, 1.4, 3,300."""
+    if not math.isfinite(x):
+        return "-"
+    return f"{float(f'{x:.1e}'):,.0f}" if 10 <= x < 1e15 else format_number(x, 2)
 
 
 @dataclass(frozen=True)
@@ -151,6 +165,7 @@ class Plan(Reporting, Pictured, ForPapers, Saved):
             columns |= {f"{name}_lo": [low for low, _ in ends], f"{name}_hi": [high for _, high in ends]}
         decades = [math.nan if row.decades_beyond_data is None else row.decades_beyond_data for row in self.rows]
         columns |= {"status": [row.status for row in self.rows], "decades_beyond_data": decades}
+        columns |= {"times_largest_run": [self._times(row) for row in self.rows]}
         columns |= {"cost": [row.cost for row in self.rows]}
         others = dict.fromkeys(v for row in self.rows for v in row.variables if v not in ("N", "D"))
         columns |= {v: [row.variables.get(v, math.nan) for row in self.rows] for v in others}
@@ -229,6 +244,7 @@ class Plan(Reporting, Pictured, ForPapers, Saved):
             "intervals": {name: list(ends) for name, ends in row.intervals.items()},
             "regret": dict(row.regret),
             "decades_beyond_data": row.decades_beyond_data,
+            "times_largest_run": row.times_largest_run,
             "variables": dict(row.variables),
             "reach_loss": row.reach_loss,
             "note": row.note,
@@ -256,6 +272,9 @@ class Plan(Reporting, Pictured, ForPapers, Saved):
             line = [format_number(self.shown_target(row)), *(c for n in shown for c in self._cells(row, n, banded))]
             cells.append((*line, ", ".join(row.binding)) if binding else tuple(line))
         header += ["bound by"] if binding else []
+        if len(self.rows) > 1 and any(self._times(row) > 1.005 for row in self.rows):
+            header.append("x largest run")
+            cells = [(*line, as_times(self._times(row))) for line, row in zip(cells, self.rows, strict=True)]
         blocks: list[Table | Lines] = [Table("", tuple(header), tuple(cells))]
         prices = [
             (format_number(self.shown_target(row)), name, format_number(value, 3), unit)
@@ -323,17 +342,32 @@ class Plan(Reporting, Pictured, ForPapers, Saved):
             largest = " (the largest of all rows)" if len(regrets) > 1 else ""
             cost = f"{format_number(max(regrets), 2)} in {self.response.heading}"
             notes.append(f"Following this plan if another draw is the truth costs {cost} on average{largest}.")
-        beyond = [(row.decades_beyond_data, row.target) for row in self.rows if row.decades_beyond_data]
-        if beyond:
-            most, target = max(beyond)
-            who = self._share(len(beyond)).removeprefix("the plan") or "The plan"
-            which = f"{format_number(target)} " if len(self.rows) > 1 else ""
-            need = "needs" if len(beyond) == 1 else "need"
-            far = f"{most:.1f} decades" if most >= 0.05 else f"{100 * (10**most - 1):.2g} %"
-            notes.append(f"{who} {need} N or D beyond the largest run, {which}by {far}.")
+        notes += self._beyond()
         if self.response.converted:
             notes.append(self.response.said())
         return notes
+
+    @staticmethod
+    def _times(row: PlanRow) -> float:
+        """What a row spends on training over the most that a run spent; nan where that is not known."""
+        return math.nan if row.times_largest_run is None else row.times_largest_run
+
+    def _beyond(self) -> list[str]:
+        """How far the plan lies beyond the largest run, and beyond what the verdict vouches for, in compute."""
+        times = [self._times(row) for row in self.rows]
+        if not (most := max((t for t in times if t > 1.005), default=0.0)):
+            return []
+        spent = math.exp(min(log_spent_by(self.law, self.rows[times.index(most)].variables) or 0.0, 700.0))
+        logged = [v for v in self.law.variables if v.logged]
+        unit = "FLOPs" if len(logged) > 1 else logged[0].unit or logged[0].name
+        far = f"{format_number(spent, 3)} {unit} is {as_times(most)} times your largest run"
+        if UNTRUSTED in self.notes:
+            return [f"{far}."]
+        beyond = sum(t > BEYOND * 1.005 for t in times)
+        if not beyond:
+            return [f"{far}; the verdict vouches for {BEYOND:g}."]
+        lie = f" ({self._share(beyond)} {'lies' if beyond == 1 else 'lie'} beyond)" if len(self.rows) > 1 else ""
+        return [f"{far}; the verdict vouches for {BEYOND:g}{lie}."]
 
     def _prices(self, row: PlanRow) -> dict[str, tuple[float, str]]:
         """Shadow prices and their units as people count the response."""

@@ -27,7 +27,8 @@ class PlanRow:
     left of the optimality conditions, violation that of the limits; agreement the share of starts that found this
     optimum, `global` whether convexity says that no other is better. regret: mean extra loss, and extra compute equal
     to it, of following this row if another draw is the truth. decades_beyond_data: how far N or D exceeds the largest
-    run, in powers of ten; None if not known.
+    run, in powers of ten; None if not known. times_largest_run: what it spends on training, 6 N D (or the one variable
+    of the law), over the most that a run spent; None if not known.
     """
 
     budget: float
@@ -47,6 +48,7 @@ class PlanRow:
     certificate: Mapping[str, Any] = field(default_factory=dict, hash=False)
     regret: Mapping[str, float] = field(default_factory=dict, hash=False)
     decades_beyond_data: float | None = None
+    times_largest_run: float | None = None
     reach_loss: float | None = None
     note: str = ""
 

@@ -26,6 +26,7 @@ class Source:
         level: of the intervals.
         ranges: of the runs behind it, (least, greatest) by variable.
         trustworthy: whether its verdict says so; True where there is none.
+        scope: the largest compute that its verdict speaks of, see `Verdict`; None where there is none.
         at_noise: estimates by other objectives, each with `params` and the `way` it was found.
         record: what it was read from.
         response: what is predicted and planned for.
@@ -40,6 +41,7 @@ class Source:
     level: float | None = None
     ranges: Mapping[str, tuple[float, float]] | None = None
     trustworthy: bool = True
+    scope: float | None = None
     at_noise: tuple[Any, ...] = ()
     record: Any = None
     response: Measure = field(default_factory=Measure)
@@ -105,6 +107,7 @@ def source_of(given: Any) -> Source:
         level=getattr(given, "level", None),
         ranges=getattr(getattr(given, "record", None), "ranges", None),
         trustworthy=getattr(getattr(given, "verdict", None), "trustworthy", True),
+        scope=getattr(getattr(given, "verdict", None), "scope", None),
         at_noise=tuple(getattr(given, "at_noise", ())),
         record=given,
         response=getattr(given, "response", None) or Measure().under(law.response.name, law.response.unit),

@@ -11,7 +11,7 @@ from jaxscale._trust.judge_design import design_checks, too_few_runs, weight_che
 from jaxscale._trust.judge_fit import fit_checks
 from jaxscale._trust.judge_influence import influence_checks, outlier_checks
 from jaxscale._trust.judge_optimum import at_bounds, gradient_not_zero, optimum_checks, starts_disagree
-from jaxscale._trust.judge_parameters import conditioning_checks, decision_checks, prior_checks
+from jaxscale._trust.judge_parameters import conditioning_checks, decision_checks, margins, prior_checks, scope
 from jaxscale._trust.judge_residuals import residual_checks
 
 Scope = Literal["alone", "each"]
@@ -24,7 +24,7 @@ def judge(evidence: Evidence) -> Verdict:
     reasons = [*(evidence.whole or ()), *(r for check in checks for r in check(evidence))]
     if all(r.severity != "fatal" for r in reasons):
         reasons = [r for r in reasons if r.code != POSSIBLE_GROUPS]
-    return Verdict.of(reasons)
+    return Verdict.of(reasons, scope(evidence), margins(evidence))
 
 
 def judge_whole(

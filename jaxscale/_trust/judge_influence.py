@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jaxscale._base.verdict import Reason
+from jaxscale._base.verdict import BEYOND, Reason
 from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.left_out import changes_without
-from jaxscale._trust.plan_beyond import BEYOND, plan_beyond
+from jaxscale._trust.plan_beyond import plan_beyond
 from jaxscale._trust.residuals import MOST_NAMED
 
 FAR_OFF_IN_SIGMA = 10.0

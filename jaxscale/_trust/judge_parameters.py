@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from jaxscale._base.verdict import Reason
+from jaxscale._base.verdict import BEYOND, Margin, Reason
 from jaxscale._problem.losses import Prior
 from jaxscale._problem.problem import Noise
 from jaxscale._solver.projection import linear_parameters
@@ -16,7 +16,8 @@ from jaxscale._trust.identification import (
     WARN_CONDITION,
     WEAK_RELATIVE_ERROR,
 )
-from jaxscale._trust.plan_beyond import BEYOND, plan_beyond
+from jaxscale._trust.plan_beyond import plan_beyond
+from jaxscale.laws._parameters import log_spent
 
 FAR_FROM_PRIOR = 2.0  # widths: beyond, 5 % of the time even were the runs to say nothing
 # Half widths of 90 % intervals, in logs: warned of, and refused where a plan may well be off by what makes it a bad one
@@ -75,8 +76,8 @@ def decision_checks(e: Evidence) -> Iterator[Reason]:
     decision = plan_beyond(e)
     if decision is None:
         return
-    beyond = f"at {BEYOND:g} times the largest compute of these runs"
     size, loss = decision.ends
+    beyond = f"at {BEYOND:g} times the largest compute of these runs"
     for end, (warned, most), known, line in (
         (
             size,
@@ -97,6 +98,28 @@ def decision_checks(e: Evidence) -> Iterator[Reason]:
                 "fatal" if end > most else "warning",
                 f"{known} (90 % interval, refused beyond {line}); add larger runs, or runs on both sides of the best N",
             )
+
+
+def margins(e: Evidence) -> tuple[Margin, ...]:
+    """How far what a plan decides is from being refused; none where `plan_beyond` is None."""
+    decision = plan_beyond(e)
+    if decision is None:
+        return ()
+    of = "best N", f"least {e.response.name}"
+    lines = SIZE_KNOWN[1], LOSS_KNOWN[1]
+    pairs = zip(of, np.exp(np.minimum(decision.ends, 700.0)), np.exp(lines), strict=True)
+    return tuple(Margin(f"the {name}", float(known), float(line)) for name, known, line in pairs)
+
+
+def scope(e: Evidence) -> float | None:
+    """The largest compute of plans that the verdict speaks of."""
+    logged = {v.name for v in e.problem.law.variables if v.logged}
+    spent = log_spent({name: x for name, x in e.scalar_logs.items() if name in logged})
+    if spent is None or not len(spent):
+        return None
+    with np.errstate(over="ignore"):
+        most = float(BEYOND * np.exp(np.max(spent)))
+    return most if np.isfinite(most) else None
 
 
 def _factor(log: float) -> str:

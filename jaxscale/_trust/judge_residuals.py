@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from jaxscale._base.text import inert
-from jaxscale._base.verdict import Reason
+from jaxscale._base.verdict import BEYOND, Reason
 from jaxscale._data.sweeps import settings_among
 from jaxscale._data.wording import flag
 from jaxscale._trust.evidence import Evidence
-from jaxscale._trust.plan_beyond import BEYOND, log_best_size
+from jaxscale._trust.plan_beyond import log_best_size
 from jaxscale._trust.residuals import (
     FEWEST_RUNS_FOR_TRENDS,
     NEGLIGIBLE_RESIDUAL,

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
+from jaxscale._base.verdict import BEYOND
 from jaxscale._trust.evidence import Evidence
 from jaxscale.laws import chinchilla
 
-BEYOND = 10.0  # times the largest compute of the runs
 _LEVEL = 0.9
 
 

@@ -1,5 +1,6 @@
 """The variables that a law reads, its parameters, and the maps between their natural and unconstrained values."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -49,6 +50,16 @@ D = Variable("D", "tokens", "tokens trained on")
 C = Variable("C", "FLOPs", "compute spent on training")
 LOSS = Variable("loss", "nats per token", "mean cross-entropy on held-out text")
 _STANDARD = {"N": N, "D": D, "C": C, "loss": LOSS}
+
+
+def log_spent(logs: Mapping[str, Any]) -> Any | None:
+    """Log of what runs cost to train, of the logs of a law's positive variables by name: of C, or else of 6 N D, in
+    FLOPs; of a law's one variable, of that; None where there is no such measure."""
+    if "C" in logs:
+        return logs["C"]
+    if {"N", "D"} <= logs.keys():
+        return math.log(6.0) + logs["N"] + logs["D"]
+    return next(iter(logs.values())) if len(logs) == 1 else None
 
 
 def variable_of(name: str) -> Variable:

@@ -3,7 +3,7 @@
 import pytest
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.verdict import Reason, Verdict
+from jaxscale._base.verdict import Margin, Reason, Verdict
 
 
 def test_a_verdict_is_trustworthy_unless_a_reason_is_fatal():
@@ -27,6 +27,10 @@ def test_a_verdict_comes_back_from_plain_data_and_not_where_it_contradicts_itsel
     data = verdict.to_dict()
     assert data["trustworthy"] is False and data["reasons"][0]["code"] == "b"
     assert Verdict.from_dict(data) == verdict
+    scoped = Verdict.of(verdict.reasons, 1e22, (Margin("the best N", float("inf"), 2.0),))
+    assert Verdict.from_dict(scoped.to_dict()) == scoped and scoped.to_dict()["margins"][0]["known"] is None
+    unscoped = {k: v for k, v in data.items() if k not in ("scope", "margins")}
+    assert Verdict.from_dict(unscoped) == verdict
     older = [{k: v for k, v in reason.items() if k not in ("rows", "params")} for reason in data["reasons"]]
     assert Verdict.from_dict(data | {"reasons": older}).codes == verdict.codes
     for odd in (
@@ -36,3 +40,13 @@ def test_a_verdict_comes_back_from_plain_data_and_not_where_it_contradicts_itsel
     ):
         with pytest.raises(InputError, match="contradicts"):
             Verdict.from_dict(data | odd)
+
+
+def test_margins_are_told_at_the_scope():
+    margins = Margin("the best N", 1.437, 2.0), Margin("the least loss", 1.0042, 1.03)
+    assert Verdict(scope=2e22, margins=margins).margin == (
+        "At 2e22 FLOPs, 10 times the largest run, the best N is known to x1.4 (the line is x2) and the least loss is "
+        "known to 0.42 % (the line is 3 %)."
+    )
+    assert str(Margin("the best N", 4e9, 2.0)) == "the best N is not known (the line is x2)"
+    assert Verdict(scope=2e22).margin == Verdict(margins=margins).margin == ""

@@ -75,9 +75,27 @@ def test_distance_from_the_data():
     near, far = frontier(fit_like(record=runs), [1e18, 5.76e23]).rows
     assert near.decades_beyond_data == 0
     np.testing.assert_allclose(far.decades_beyond_data, np.log10(far.N / 1e9), rtol=1e-12)  # D is only 0.1 beyond
-    assert "1 of 2 budgets needs N or D beyond the largest run, 5.76e23 by 1.9 decades" in str(
-        frontier(fit_like(record=runs), [1e18, 5.76e23])
-    )
+    assert near.times_largest_run is None
+
+
+@pytest.mark.parametrize(
+    ("budgets", "trustworthy", "said"),
+    [
+        ([1e20, 1e21], True, None),
+        ([5e21], True, "5e21 FLOPs is 5 times your largest run; the verdict vouches for 10."),
+        (
+            [1e21, 3.3e24],
+            True,
+            "3,300 times your largest run; the verdict vouches for 10 (1 of 2 budgets lies beyond).",
+        ),
+        ([3.3e24], False, "3.3e24 FLOPs is 3,300 times your largest run."),
+    ],
+)
+def test_what_the_verdict_vouches_for_is_told_in_compute(budgets, trustworthy, said):
+    plan = frontier(fit_like(verdict=SimpleNamespace(trustworthy=trustworthy, scope=1e22)), budgets)
+    np.testing.assert_allclose(plan.to_frame()["times_largest_run"], np.array(budgets) / 1e21, rtol=1e-9)
+    text = " ".join(str(plan).split())
+    assert (said in text) if said else ("largest run" not in text)
 
 
 def test_no_interior_optimum_is_a_failed_row():

@@ -55,7 +55,8 @@ def test_frame_dictionary_and_text():
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["format"] == "jaxscale.plan/1"
     promised = ["budget", "status", "conflict", "N", "D", "loss", "tokens_per_param", "cost", "binding", "certificate"]
-    promised += ["shadow_price", "intervals", "regret", "decades_beyond_data", "variables", "reach_loss", "note"]
+    promised += ["shadow_price", "intervals", "regret", "decades_beyond_data", "times_largest_run"]
+    promised += ["variables", "reach_loss", "note"]
     assert list(plain["rows"][0]) == promised
     assert plain["rows"][1]["cost"]["FLOPs"] == pytest.approx(1e24)
     text = str(plan)

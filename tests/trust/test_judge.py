@@ -459,3 +459,16 @@ def test_the_edge_beside_one_sided_scatter_is_that_of_a_fit_of_its_own(tmp_path)
     assert loaded.at_noise[-1].objective == beside.objective and str(loaded.report()) == str(result.report())
     assert "With the lower edge (10 % of the runs below) this plan moves" in str(js.frontier(loaded, budgets=[budget]))
     assert "estimate with the lower edge" in result.card().to_markdown()
+
+
+def test_a_margin_is_the_interval_of_the_plan_at_the_scope(quick):
+    """The second route is the plan itself, whose delta method takes the normal where the verdict takes Student's t."""
+    verdict, freedom = quick.verdict, quick.record.count - 5
+    runs = quick.runs
+    assert verdict.scope == pytest.approx(10 * np.max(6 * runs.variable("N") * runs.variable("D")), rel=1e-12)
+    (row,) = js.frontier(quick, verdict.scope).rows
+    wider = student.ppf(0.95, freedom) / norm.ppf(0.95)
+    for margin, quantity in zip(verdict.margins, ("N", "loss"), strict=True):
+        low, high = row.intervals[quantity]
+        assert np.log(margin.known) == pytest.approx(wider * np.log(high / low) / 2, rel=1e-6)
+    assert verdict.margin in " ".join(str(quick).split())

@@ -25,8 +25,9 @@ def models(
 def laws(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one law in full.")] = None) -> None:
     """List the laws, or show one in full.
 
-    In full: formula, variables with units, parameters, published constants with their status and source. The name of
-    published constants, such as besiroglu, shows their law.
+    In full: formula, the decision it serves, up to which scale it was seen to hold, variables with units, parameters,
+    published constants with their status and source. The name of published constants, such as besiroglu, shows their
+    law.
     """
     if name is not None:
         law = name.partition(":")[0]
@@ -35,8 +36,12 @@ def laws(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show
         printing.print_reports(printing.law_report(js.laws.get(law)))
         return
     every = [js.laws.get(each) for each in js.laws.names()]
-    rows = tuple((law.name, law.formula, ", ".join(law.published) or "–") for law in every)
+    rows = tuple((law.name, _decides(law), law.formula, ", ".join(law.published) or "–") for law in every)
     note = "`jaxscale laws NAME` shows one in full. Constants go where a fit goes: `frontier chinchilla:besiroglu`."
-    printing.print_reports(
-        Report(f"{len(every)} laws", blocks=(Table("", ("law", "formula", "published constants"), rows, note),))
-    )
+    table = Table("", ("law", "what it helps to decide", "formula", "published constants"), rows, note)
+    printing.print_reports(Report(f"{len(every)} laws", blocks=(table,)))
+
+
+def _decides(law: js.Law) -> str:
+    """The decision a law serves, and how far it was seen to hold where that is known."""
+    return law.serves + (f" Seen to hold up to {law.seen_to}." if law.seen_to else "")

@@ -67,8 +67,10 @@ def caution(row: dict[str, Any], one: Any) -> str:
 
 
 def law_report(law: Any) -> Report:
-    """One law in full: formula, variables, parameters and published constants."""
-    blocks: list[Table | Lines] = [Lines("", tuple(text for text in (law.formula, law.note, law.source) if text))]
+    """One law in full: formula, what it helps to decide and up to which scale, variables, parameters, constants."""
+    held = f"Seen to hold up to: {law.seen_to or 'its sources do not say'}." if law.source else ""
+    words = (law.formula, law.serves and f"Serves to decide: {law.serves}", held, law.note, law.source)
+    blocks: list[Table | Lines] = [Lines("", tuple(text for text in words if text))]
     variables = tuple((v.name, v.unit, v.domain, v.meaning) for v in (law.response, *law.variables))
     blocks.append(Table("Response and variables", ("name", "unit", "domain", "meaning"), variables))
     parameters = tuple((p.name, p.unit, p.range, p.meaning) for p in law.parameters)

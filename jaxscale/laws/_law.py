@@ -78,6 +78,8 @@ class Law(ItsOwnCopy):
         response: what is predicted.
         positive: for bare names, which of them are positive: "all" or a list.
         formula, source, note: for people.
+        serves: the decision it helps with, in a sentence.
+        seen_to: the largest scale at which it was seen to hold, by its sources; empty where they do not say.
         published: named constants, see `Published`. `law.published["name"]` is an `Instance`.
         closed_forms: exact results by name, functions `f(params, ...)` of natural values, pure JAX.
         repeated: its form where data is repeated, or None if no such form is known.
@@ -94,6 +96,8 @@ class Law(ItsOwnCopy):
     formula: str = ""
     source: str = ""
     note: str = ""
+    serves: str = ""
+    seen_to: str = ""
     constants: Mapping[str, Published] = field(default_factory=dict, repr=False)
     closed_forms: Mapping[str, Callable[..., Any]] = field(default_factory=dict, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -423,6 +427,7 @@ def _chain(first: Law, then: Law) -> Law:
         response=then.response,
         formula=f"{first.formula}; {then.formula}",
         source="; ".join(dict.fromkeys((first.source, then.source))),
+        serves=then.serves,
         steps=(first, then),
     )
 

@@ -80,6 +80,7 @@ def _bnsl(breaks: int, variable: str) -> Law:
         ),
         formula=f"L = a + b {variable}^-c0"
         + "".join(f" (1 + ({variable} / d{i})^(1 / f{i}))^(-c{i} f{i})" for i in numbers),
+        serves="What comes after a curve bends.",
         source=_CABALLERO,
         options={"breaks": breaks, "variable": variable},
         along_runs=variable != "N",
@@ -137,6 +138,12 @@ _FORMS: Mapping[str, tuple[Callable[[Params, Array], Array], str, tuple[tuple[st
         ),
     ),
 }
+_SERVES = {
+    "alabdulmohsin_m1": "What more data gains, by the simplest of four curves.",
+    "alabdulmohsin_m2": "What more data gains above a floor.",
+    "alabdulmohsin_m3": "What more data gains until it saturates.",
+    "alabdulmohsin_m4": "What more data gains, from a guess down to a floor.",
+}
 _LOSS_POWER: Mapping[str, Any] = {"alabdulmohsin_m4": lambda values: 1 - values["alpha"]}
 
 
@@ -167,6 +174,7 @@ def _bent(name: str, variable: str) -> Law:
             for parameter, transform, meaning in parameters
         ),
         formula=formula.format(x=variable),
+        serves=_SERVES[name],
         source=_ALABDULMOHSIN,
         note="The paper chooses among its four by the error of extrapolation, not by the fit.",
         options={"variable": variable},

@@ -63,6 +63,8 @@ muennighoff = Law(
         "L = E + A / N'^alpha + B / D'^beta, with D' = U_D + U_D R_D_star (1 - exp(-R_D / R_D_star)), U_D = min(U, D), "
         "R_D = D / U_D - 1, and N' likewise from U_N = min(N, best N for U_D)"
     ),
+    serves="How often to repeat data that runs out, and how large a model is then worth it.",
+    seen_to="9B parameters, 900B tokens",
     source=_MUENNIGHOFF,
     note=(
         "Equals chinchilla while D <= U and N is no larger than best for U tokens. The best size follows from A, B, "
@@ -126,6 +128,8 @@ gadre_overtrain = Law(
         Parameter("eta", "identity", meaning="exponent of compute at a fixed number of tokens per parameter"),
     ),
     formula="L = E + (a M^eta + b M^-eta) C^-eta, with M = D / N and C = 6 N D",
+    serves="What is lost by training a small model for longer than compute alone would ask.",
+    seen_to="1.4B parameters on 922B tokens and 6.9B on 138B, both held out",
     source=_GADRE,
     note="Chinchilla's law with alpha = beta, written so that over-training moves a line up and keeps its slope.",
     constants={
@@ -138,6 +142,8 @@ gadre_overtrain = Law(
 
 llama3_dopt = allocation_law(
     "llama3_dopt",
+    serves="How many tokens a budget should buy.",
+    seen_to="1e22 FLOPs and 16B parameters in the runs behind it; used at 3.8e25",
     source=f"{_LLAMA}, Section 3.2.1",
     note=(
         "The best number of training tokens: the paper writes it N*(C). N = C / (6 D) then grows as C^0.47. At 3.8e25 "

@@ -76,6 +76,7 @@ def _goyal_filtering(pools: int) -> Law:
                 else "b_j the mean over pools i of b_i 2^(-(j-1) / (pools tau_i))"
             )
         ),
+        serves="How strictly to filter data, given how often what is left will be repeated.",
         source="Goyal et al. 2024 (arXiv 2404.07177)",
         note=(
             "Form only: constants belong to one pool. Repeats wear out the exponent, where muennighoff discounts the "
@@ -148,6 +149,8 @@ def _ye_mixing(domains: int) -> Law:
             ),
         ),
         formula=f"L = c + k exp({' + '.join(f'{name} r_{j + 1}' for j, name in enumerate(names))})",
+        serves="In which proportions to mix domains of data.",
+        seen_to="1B parameters, 100B tokens",
         source="Ye et al. 2024 (arXiv 2403.16952)",
         note="Form only: one fit for each validation set. The least weighted sum of several is best_mixture.",
         options={"domains": domains},

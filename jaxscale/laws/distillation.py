@@ -53,6 +53,7 @@ busbridge_supervised = Law(
     variables=(N, D),
     parameters=(_floor(""), *_term_parameters("", "the loss", "1/gamma")),
     formula="L = E + (A / N^alpha + B / D^beta)^gamma",
+    serves="How many parameters and tokens, as the base of distillation.",
     source=f"{_PAPER}, supervised law",
     note="The best N and D are those of chinchilla with the same A, B, alpha and beta: gamma plays no part.",
     constants={
@@ -91,6 +92,7 @@ busbridge_distill = Law(
         "L = T + T^-c0 (1 + (T / (L_s d1))^(1/f1))^(-c1 f1) (A / N^alpha + B / D^beta)^gamma, T = teacher, "
         "L_s = E_s + (A_s / N^alpha_s + B_s / D^beta_s)^gamma_s"
     ),
+    serves="Whether to distil, and from how good a teacher.",
     source=f"{_PAPER}, distillation law",
     note=(
         "Form only. L_s is what the student would reach alone: fit busbridge_supervised to runs without one first "

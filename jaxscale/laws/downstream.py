@@ -52,6 +52,8 @@ gadre_err = Law(
         Parameter("gamma", unit="1 / nat", meaning="rate at which loss undoes it", dimension={"loss": -1}),
     ),
     formula="error = epsilon - k exp(-gamma L)",
+    serves="What loss a wanted average error asks for.",
+    seen_to="1.4B parameters on 922B tokens and 6.9B on 138B, both held out",
     source=_GADRE,
     constants={
         "c4_17": _gadre(0.8497, 2.0789, 0.7561, "C4", 17),
@@ -134,6 +136,8 @@ task_accuracy = Law(
     response=_ACCURACY,
     parameters=(*_ENDS, *_step({"task_loss": -1}, {"task_loss": 1})),
     formula=f"accuracy = {_SIGMOID}, x = task_loss",
+    serves="What accuracy a task loss is worth.",
+    seen_to="13B parameters on 5T tokens",
     source=f"{_LLAMA}; {_BHAGIA}, step 2",
     note="Form only. The papers write a / (1 + exp(-k (x - x_0))) + b with k < 0: b is chance, a + b the ceiling.",
 )
@@ -145,6 +149,8 @@ llama3_task_loss = Law(
     response=_TASK_LOSS,
     parameters=_line_parameters({"task_loss": 1}),
     formula="task_loss = slope log10(C_0 / C)",
+    serves="What task loss a budget buys.",
+    seen_to="four orders of magnitude of compute on one benchmark",
     source=f"{_LLAMA}, step 1",
     note="Form only: a line in log10 C.",
 )
@@ -156,6 +162,8 @@ llama3_two_step = Law(
     response=_ACCURACY,
     parameters=(*_line_parameters({}), *_ENDS, *_step({}, {})),
     formula=f"accuracy = {_SIGMOID}, x = slope log10(C_0 / C)",
+    serves="What accuracy a budget buys.",
+    seen_to="four orders of magnitude of compute on one benchmark",
     source=_LLAMA,
     note=_TWO_STEP,
     closed_forms={"task_loss": _loss_of_line},
@@ -168,6 +176,8 @@ bhagia_two_step = Law(
     response=_ACCURACY,
     parameters=(Parameter("E", meaning="irreducible task loss"), *_SURFACE, *_ENDS, *_step({}, {})),
     formula=f"accuracy = {_SIGMOID}, x = E + A / N^alpha + B / D^beta",
+    serves="What accuracy a size and a number of tokens buy.",
+    seen_to="13B parameters on 5T tokens",
     source=_BHAGIA,
     note=f"{_TWO_STEP} bhagia_one_step has the same shapes without that freedom.",
     closed_forms={"task_loss": _loss_of_surface},
@@ -182,6 +192,8 @@ bhagia_one_step = Law(
     response=_ACCURACY,
     parameters=(Parameter("s", "identity", meaning="logit of an endless run"), *_SURFACE, *_ENDS),
     formula="accuracy = chance + (ceiling - chance) / (1 + exp(A / N^alpha + B / D^beta - s))",
+    serves="What accuracy a size and a number of tokens buy, from accuracies alone.",
+    seen_to="13B parameters on 5T tokens",
     source=f"{_BHAGIA}, single step",
     note="Form only: bhagia_two_step in one fit to accuracies, with k A, k B and k (x_0 - E) for its A, B and s.",
 )

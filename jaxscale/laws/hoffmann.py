@@ -135,6 +135,8 @@ chinchilla = Law(
     variables=(N, D),
     parameters=_PARAMETERS,
     formula="L = E + A / N^alpha + B / D^beta",
+    serves="How many parameters and tokens a budget should buy, and the loss they reach.",
+    seen_to="16B parameters and 500B tokens; Chinchilla itself, 70B on 1.4T",
     source=f"{_PAPER}, Approach 3",
     note="Always name the instance: rounding the constants alone moves the best tokens per parameter by half.",
     constants={
@@ -268,6 +270,8 @@ def _percentiles(low: float, high: float) -> str:
 
 chinchilla_a1 = allocation_law(
     "chinchilla_a1",
+    serves="How many parameters and tokens a budget should buy, without a law of the loss.",
+    seen_to="16B parameters and 500B tokens; Chinchilla itself, 70B on 1.4T",
     source=f"{_PAPER}, Approach 1 (envelope of training curves)",
     constants={
         "N": _from_table(0.0991589, 0.4980987, "Table 3", "Parameters."),
@@ -279,6 +283,8 @@ chinchilla_a1 = allocation_law(
 
 chinchilla_a2 = allocation_law(
     "chinchilla_a2",
+    serves="How many parameters and tokens a budget should buy, from isoFLOP profiles.",
+    seen_to="16B parameters and 500B tokens; Chinchilla itself, 70B on 1.4T",
     source=f"{_PAPER}, Approach 2 (isoFLOP profiles)",
     note="The vertex of a parabola is biased where alpha and beta differ, the more so on wide grids.",
     constants={
@@ -305,6 +311,8 @@ def _porian(step: str, a: float, low: float, high: float, size: float) -> Publis
 
 porian_alloc = allocation_law(
     "porian_alloc",
+    serves="Whose exponent to believe: what accounting and tuning do to the best size.",
+    seen_to="2.6e19 FLOPs",
     source="Porian et al. 2024 (arXiv 2406.19146)",
     note="One data set, five ways of accounting and tuning: what moves the exponent from Kaplan's to Hoffmann's.",
     constants={
@@ -373,6 +381,7 @@ pearce_song = Law(
         Parameter("omega", meaning="embedding parameters of a model are omega N^(1/3)", dimension={"N": 2 / 3}),
     ),
     formula="L = E + A / (N + omega N^(1/3))^alpha + B / D^beta",
+    serves="How to plan where parameters are counted without embeddings.",
     source=_PEARCE,
     note="Why counting without embeddings finds Kaplan's exponent at small sizes and Hoffmann's at large ones.",
     constants={

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from jax import Array
 
@@ -29,6 +30,7 @@ def _exponent(a: float, what: str, corpus: str) -> Published:
 
 deepseek_alloc = allocation_law(
     "deepseek_alloc",
+    serves="What FLOPs per token and how many tokens a budget should buy.",
     source=f"{_DEEPSEEK}, Equation 4",
     note=(
         "C = M D, where M are the non-embedding FLOPs per token, attention included: 72 n_layer d^2 + 12 n_layer d "
@@ -46,6 +48,8 @@ deepseek_alloc = allocation_law(
 
 deepseek_hparams = allocation_law(
     "deepseek_hparams",
+    serves="Which learning rate and batch a budget asks for.",
+    seen_to="2e19 FLOPs in the runs behind it",
     source=_DEEPSEEK,
     note="Fitted from 1e17 to 2e19 FLOPs, counted as M D of deepseek_alloc, to runs within 0.25 % of the least loss.",
     constants={
@@ -64,7 +68,7 @@ _OPTIMUM = Variable("optimum", "as the instance says", "best learning rate or ba
 
 
 def _optimum_law(
-    name: str, variables: tuple[Variable, ...], *, source: str, note: str, constants: Mapping[str, Published]
+    name: str, variables: tuple[Variable, ...], *, constants: Mapping[str, Published], **described: Any
 ) -> Law:
     """k N^a, or k N^a D^b."""
     exponents = tuple(zip(variables, ("a", "b"), strict=False))
@@ -86,9 +90,29 @@ def _optimum_law(
             *(Parameter(power, "identity", meaning=f"exponent of {v.name}") for v, power in exponents),
         ),
         formula=f"optimum = k {' '.join(f'{v.name}^{power}' for v, power in exponents)}",
-        source=source,
-        note=note,
         constants=constants,
+        **described,
+    )
+
+
+def _confirmed(values: Mapping[str, float], what: str) -> Published:
+    return Published(
+        values,
+        _STEP,
+        "recomputed",
+        note=f"{what}. Read second-hand; the medians of the authors' bootstrap fits confirm it.",
+    )
+
+
+def _bootstrap_medians(values: Mapping[str, float], errors: Mapping[str, float], what: str) -> Published:
+    """Medians and standard deviations of the authors' fits to resampled runs, `errors` of ln k and of exponents."""
+    return Published(
+        values,
+        f"{_STEP}, medians of the authors' 1,000 bootstrap fits",
+        "recomputed",
+        {**errors, "k": values["k"] * errors["k"]},
+        note=f"{what}. Fits: step-law/steplaw 32a8f4c. The error of k follows from {errors['k']} for ln k, to first "
+        "order; k and exponents move together.",
     )
 
 
@@ -99,20 +123,28 @@ def _quoted(values: Mapping[str, float], what: str, source: str) -> Published:
 step_law = _optimum_law(
     "step_law",
     (replace(N, meaning="parameters without the vocabulary"), D),
+    serves="Which learning rate and batch a size and a number of tokens ask for.",
     source=_STEP,
     note=(
         "AdamW, 2000 steps of warm-up, cosine to a fixed least learning rate. That the best learning rate grows with D "
         "belongs to this schedule."
     ),
     constants={
-        "lr": _quoted({"k": 1.79, "a": -0.713, "b": 0.307}, "Learning rate", _STEP),
-        "B": _quoted({"k": 0.58, "a": 0.0, "b": 0.571}, "Batch in tokens; N plays no part", _STEP),
+        "lr": _confirmed({"k": 1.79, "a": -0.713, "b": 0.307}, "Learning rate"),
+        "B": _confirmed({"k": 0.58, "a": 0.0, "b": 0.571}, "Batch in tokens; N plays no part"),
+        "lr_bootstrap": _bootstrap_medians(
+            {"k": 1.7825, "a": -0.7122, "b": 0.3070}, {"k": 0.62, "a": 0.030, "b": 0.019}, "Learning rate"
+        ),
+        "B_bootstrap": _bootstrap_medians(
+            {"k": 0.5733, "a": 0.0, "b": 0.5713}, {"k": 0.44, "b": 0.019}, "Batch in tokens; N plays no part"
+        ),
     },
 )
 
 porian_hparams = _optimum_law(
     "porian_hparams",
     (N,),
+    serves="Which learning rate and batch a size asks for at its best number of tokens.",
     source=f"{_PORIAN}, as re-expressed by {_STEP}",
     note="At the compute-optimal number of tokens.",
     constants={
@@ -124,6 +156,7 @@ porian_hparams = _optimum_law(
 minicpm = allocation_law(
     "minicpm",
     flops_per_unit=6e18,
+    serves="How many tokens for each parameter.",
     source=_MINICPM,
     note=(
         "Best tokens per parameter. The paper writes N / D = K^2 (C / 6)^eta with K^2 = 0.01 and eta = -0.10, which "

@@ -58,6 +58,8 @@ brown_passk = Law(
         Parameter("b", meaning="exponent of k"),
     ),
     formula="coverage = exp(-a k^-b)",
+    serves="How many answers to draw for each problem.",
+    seen_to="four orders of magnitude in the number of answers",
     source="Brown et al. 2024 (arXiv 2407.21787)",
     note=(
         "Form only: constants belong to one model and benchmark. The paper writes exp(a k^b) with both negative. "
@@ -84,6 +86,8 @@ snell_exchange = Law(
     ),
     parameters=(Parameter("training", meaning="FLOPs to train on a token over FLOPs to generate one"),),
     formula="k = M + training (M - 1) / R",
+    serves="Whether to train a larger model or let a smaller one answer more often.",
+    seen_to="an identity, not a fit",
     source="Snell et al. 2024 (arXiv 2408.03314)",
     note="An identity of the two compute bills, not a fit: M times the size costs M times both.",
     constants={
@@ -115,6 +119,8 @@ jones_train_test = Law(
         Parameter("b", "identity", unit="1 / Elo", meaning="decades of test for a point", dimension={"elo": -1}),
     ),
     formula="test = K train^-alpha 10^(b elo)",
+    serves="How to split compute between training and search.",
+    seen_to="9x9 Hex",
     source="Jones 2021 (arXiv 2104.03113)",
     note="Board games. The paper writes log10(test) = -1.2 log10(train) + 0.004 Elo + 29.",
     constants={
@@ -153,6 +159,8 @@ sardana_flops = Law(
         ),
     ),
     formula="bill = training N D + serving N D_inf",
+    serves="How much smaller a model should be that will be served a lot, in FLOPs.",
+    seen_to="an identity, not a fit",
     source=_SARDANA,
     note=(
         "The least bill for a given loss makes models smaller and trained for longer: at the optimum of a chinchilla "
@@ -204,6 +212,8 @@ sardana_dollar = Law(
         _price("answer", "price of compute in generation"),
     ),
     formula="bill = 6 N D train + 2 N (D_in prompt + D_out answer)",
+    serves="How much smaller a model should be that will be served a lot, in dollars.",
+    seen_to="an identity, not a fit",
     source=_SARDANA,
     note=(
         "Each price is that of a device-hour over the FLOPs it does in one, the peak times the share that is reached. "

@@ -24,6 +24,7 @@ PF_DAY = 1e15 * 86400
 
 _LOG_PF_DAY = math.log(PF_DAY)
 _PAPER = "Kaplan et al. 2020 (arXiv 2001.08361)"
+_SEEN_TO = "1.5B parameters without embeddings"
 _SECOND_HAND = "As quoted in a survey; not read in the paper itself."
 
 _N = replace(N, meaning="non-embedding parameters")
@@ -69,15 +70,38 @@ def _one_term(
         ),
         formula=f"L = ({scale} / {x if ' ' not in x else f'({x})'})^{exponent}",
         source=_PAPER,
+        seen_to=_SEEN_TO,
         constants={"kaplan": Published(dict(zip((scale, exponent), values, strict=True)), f"{_PAPER}, Table 5")},
         **more,
     )
 
 
-kaplan_n = _one_term("kaplan_n", _N, "N_c", "alpha_N", (8.8e13, 0.076), note="Trained to convergence on ample data.")
-kaplan_d = _one_term("kaplan_d", D, "D_c", "alpha_D", (5.4e13, 0.095), note="A large model, stopped early.")
+kaplan_n = _one_term(
+    "kaplan_n",
+    _N,
+    "N_c",
+    "alpha_N",
+    (8.8e13, 0.076),
+    serves="What a larger model gains where data is ample.",
+    note="Trained to convergence on ample data.",
+)
+kaplan_d = _one_term(
+    "kaplan_d",
+    D,
+    "D_c",
+    "alpha_D",
+    (5.4e13, 0.095),
+    serves="What more data gains where the model is large enough.",
+    note="A large model, stopped early.",
+)
 kaplan_c = _one_term(
-    "kaplan_c", _C, "C_c", "alpha_C", (1.6e7, 0.057), note="At one fixed batch size; kaplan_cmin corrects for it."
+    "kaplan_c",
+    _C,
+    "C_c",
+    "alpha_C",
+    (1.6e7, 0.057),
+    serves="What more compute gains at one batch size.",
+    note="At one fixed batch size; kaplan_cmin corrects for it.",
 )
 kaplan_cmin = _one_term(
     "kaplan_cmin",
@@ -85,6 +109,7 @@ kaplan_cmin = _one_term(
     "C_c",
     "alpha_C",
     (3.1e8, 0.050),
+    serves="What more compute gains at small batches.",
     note="C is the least compute: see minimum_compute among the closed forms of kaplan_bcrit.",
 )
 
@@ -114,6 +139,8 @@ kaplan_nd = Law(
         _exponent("alpha_D", "D"),
     ),
     formula="L = [(N_c / N)^(alpha_N / alpha_D) + D_c / D]^alpha_D",
+    serves="How much data a model needs before it overfits.",
+    seen_to=_SEEN_TO,
     source=_PAPER,
     note="D is data seen repeatedly with early stopping, so C = 6ND does not hold for the runs behind it.",
     constants={
@@ -149,6 +176,8 @@ kaplan_ns = Law(
         _exponent("alpha_S", "S_min"),
     ),
     formula="L = (N_c / N)^alpha_N + (S_c / S_min)^alpha_S",
+    serves="How many steps to train a model for where data is ample.",
+    seen_to=_SEEN_TO,
     source=_PAPER,
     along_runs=True,
     note="Endless data. For S steps at batch B see minimum_steps among the closed forms of kaplan_bcrit.",
@@ -186,6 +215,8 @@ kaplan_bcrit = Law(
     response=_B_CRIT,
     parameters=(_B_STAR, _ALPHA_B_PARAMETER),
     formula="B = B_star / L^(1 / alpha_B)",
+    serves="How large a batch may be before it wastes compute.",
+    seen_to=_SEEN_TO,
     source=_PAPER,
     constants={
         "kaplan": Published({"B_star": _B_STAR_TABLE, "alpha_B": _ALPHA_B}, f"{_PAPER}, Table 5"),
@@ -197,6 +228,8 @@ kaplan_bcrit = Law(
 kaplan_alloc = allocation_law(
     "kaplan_alloc",
     flops_per_unit=PF_DAY,
+    serves="What size, batch and steps a budget should buy, by the accounting of 2020.",
+    seen_to=_SEEN_TO,
     source=_PAPER,
     note="6 N D is about 1.8 C: the paper trains at the critical batch, where compute is twice the least.",
     constants={
@@ -312,6 +345,8 @@ kaplan_frontier = Law(
         _ALPHA_B_PARAMETER,
     ),
     formula="L = (C_c / C)^alpha_C, with C_c and alpha_C from kaplan_ns and kaplan_bcrit",
+    serves="The least loss a budget buys where batch and steps are free.",
+    seen_to=_SEEN_TO,
     source=f"{_PAPER}, Appendix B",
     note="C and loss alone determine two combinations of the six parameters: to fit them, use kaplan_cmin.",
     constants={

@@ -27,7 +27,7 @@ _TOKEN_LOSS = replace(LOSS, meaning="mean cross-entropy per token of the modalit
 
 
 def _henighan(
-    name: str, variable: Variable, rows: Mapping[str, tuple[float, ...]], *, floor: bool = True, note: str = ""
+    name: str, variable: Variable, rows: Mapping[str, tuple[float, ...]], *, floor: bool = True, **described: Any
 ) -> Law:
     """Loss against size or compute, from rows (L_inf, x0, alpha), (x0, alpha) without a floor; x0 of C in PF-days."""
     x = variable.name
@@ -58,7 +58,7 @@ def _henighan(
         parameters=parameters,
         formula=f"L = {'L_inf + ' if floor else ''}({scale} / {counted})^alpha",
         source=f"{_HENIGHAN}, Table 1",
-        note=note,
+        **described,
         constants={
             domain: Published(dict(zip(names, row, strict=True)), f"{_HENIGHAN}, Table 1, {domain.replace('_', ' ')}")
             for domain, row in rows.items()
@@ -83,6 +83,7 @@ henighan = _henighan(
         "video_vq16": (1.01, 3.7e4, 0.24),
         "math": (0.28, 1.1e4, 0.16),
     },
+    serves="What a larger model gains, in images, video or mathematics.",
     note="Rows of text_to_image and image_to_text are the loss on the image; see henighan_text for that on the text.",
 )
 
@@ -100,6 +101,7 @@ henighan_c = _henighan(
         "video_vq16": (0.95, 2.2e-5, 0.14),
         "math": (0.14, 1.4e-5, 0.17),
     },
+    serves="What more compute gains, in images, video or mathematics.",
     note="At the best size for each compute.",
 )
 
@@ -107,6 +109,7 @@ henighan_text = _henighan(
     "henighan_text",
     _SIZE,
     {"language": (1.47e14, 0.070), "text_to_image": (5.6e8, 0.037), "image_to_text": (7.0e8, 0.039)},
+    serves="What a larger model gains, on text beside images.",
     floor=False,
     note="Loss on text, in which the paper saw no floor.",
 )
@@ -115,6 +118,7 @@ henighan_text_c = _henighan(
     "henighan_text_c",
     _COMPUTE,
     {"language": (3.47e8, 0.048)},
+    serves="What more compute gains, on text.",
     floor=False,
     note="Loss on text, in which the paper saw no floor; at the best size for each compute.",
 )
@@ -129,6 +133,7 @@ def _printed_optimum(c0: float, beta: float) -> Published:
 henighan_alloc = allocation_law(
     "henighan_alloc",
     flops_per_unit=PF_DAY,
+    serves="What size a budget should buy, in images, video or mathematics.",
     source=f"{_HENIGHAN}, Table 1",
     note="Best non-embedding parameters. Exponents near 0.7 go with the learning-rate schedules of before 2022.",
     constants={
@@ -212,6 +217,8 @@ aghajanyan_mixed = Law(
         "L = (L_i + L_j) / 2 - C_ij + A_ij / N^alpha_ij + B_ij / (D_i + D_j)^beta_ij, "
         "with L_m = E_m + A_m / N^alpha_m + B_m / D_m^beta_m"
     ),
+    serves="Whether two modalities in one model help or hinder each other.",
+    seen_to="30B parameters on 45B tokens of speech and text",
     source=_AGHAJANYAN,
     note=(
         "Form only. L_i alone is the chinchilla law: fit each modality by itself first (the paper bounds exponents by "
@@ -248,6 +255,8 @@ zhai_vit = Law(
         ),
     ),
     formula="error = c + a (core_days + d)^-b",
+    serves="What more compute gains in vision, and where it stops.",
+    seen_to="2B parameters",
     source="Zhai et al. 2021 (arXiv 2106.04560)",
     note="Well below one core-day the first instance passes an error of 1: the fit is for more compute than that.",
     constants={
@@ -273,6 +282,7 @@ cherti_clip = Law(
         Parameter("alpha", "identity", meaning="exponent of compute, negative"),
     ),
     formula="error = beta (C / GMAC)^alpha",
+    serves="What more compute gains in contrastive models, by data set.",
     source="Cherti et al. 2022 (arXiv 2212.07143)",
     note="Form only: contrastive image-text models, error on zero-shot classification or 1 - recall on retrieval.",
 )
@@ -320,6 +330,7 @@ def _elsewhere() -> dict[str, Published]:
 
 domain_alloc = allocation_law(
     "domain_alloc",
+    serves="How best sizes and tokens grow with compute in other domains than text.",
     source=f"Many papers, {_COLLECTED}",
     note="Exponents only. The two of a domain need not add up to 1: not everybody's C is proportional to N D.",
     constants=_elsewhere(),

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
@@ -69,6 +70,7 @@ def _log_law(variable: str) -> Law:
             Parameter("b", "identity", meaning=f"gain as {variable} grows e-fold", dimension={"score": 1}),
         ),
         formula=f"y = a + b ln {variable}",
+        serves="What every doubling of one thing gains.",
         options={"variable": variable},
     )
 
@@ -95,6 +97,7 @@ def _real_power_law(variable: str, floor: bool) -> Law:
         response=_SCORE,
         parameters=(amplitude, limit, exponent) if floor else (amplitude, exponent),
         formula=f"y = {'E + ' if floor else ''}A {variable}^-alpha",
+        serves="What more of one thing gains, whatever it is.",
         options={"variable": variable, "floor": floor, "real": True},
     )
 
@@ -119,18 +122,20 @@ def _power_law(variable: str, floor: bool) -> Law:
         variables=(variable_of(variable),),
         parameters=(amplitude, irreducible, exponent) if floor else (amplitude, exponent),
         formula=f"L = {'E + ' if floor else ''}A {variable}^-alpha",
+        serves="What more of one thing gains, whatever it is.",
         options={"variable": variable, "floor": floor, "real": False},
     )
 
 
 def allocation_law(
-    name: str, *, source: str, constants: Mapping[str, Published], note: str = "", flops_per_unit: float = 1.0
+    name: str, *, constants: Mapping[str, Published], flops_per_unit: float = 1.0, **described: Any
 ) -> Law:
     """An optimum that grows as a power of compute: k C^a, one instance per quantity (N, D, ...).
 
     Args:
-        name, source, note, constants: see `Law`.
+        name, constants: see `Law`.
         flops_per_unit: FLOPs in the unit of compute that `k` refers to; the variable C is in FLOPs all the same.
+        **described: `source`, `note`, `serves` and `seen_to` of the law.
     """
     log_unit = math.log(flops_per_unit)
 
@@ -149,7 +154,6 @@ def allocation_law(
             Parameter("a", "identity", meaning="exponent of compute"),
         ),
         formula="optimum = k C^a" if flops_per_unit == 1 else f"optimum = k (C / {flops_per_unit:g})^a",
-        source=source,
-        note=note,
         constants=constants,
+        **described,
     )

@@ -133,6 +133,8 @@ def _kumar_precision_train(bias: str) -> Law:
             "L = A N_eff^-alpha + B D^-beta + E, with N_eff = N (1 - e_w) (1 - e_a) (1 - e_kv) and "
             f"e = {_READINGS[bias]}"
         ),
+        serves="In how many bits to train.",
+        seen_to="1.7B parameters, 26B tokens",
         source=_PAPER,
         note="Equals chinchilla at many bits. Fitted to runs of at most 1.7B parameters and 26B tokens of Dolma.",
         constants={
@@ -209,6 +211,8 @@ def _kumar_ptq(bias: str) -> Law:
             *_offset_parameters(bias, post=_P_POST),
         ),
         formula=f"loss_rise = C_T D^gamma_D / N^gamma_N {_READINGS[bias].replace('gamma', 'gamma_post')}",
+        serves="To how few bits a trained model may be brought.",
+        seen_to="1.7B parameters, 26B tokens",
         source=_PAPER,
         note="GPTQ; other ways of quantising have other constants.",
         constants={

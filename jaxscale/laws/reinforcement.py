@@ -28,9 +28,12 @@ scalerl_sigmoid = Law(
         Parameter("B", meaning="steepness"),
     ),
     formula="R = R0 + (A - R0) / (1 + (C_mid / gpu_hours)^B)",
+    serves="Whether more compute in reinforcement learning is worth it, and which recipe has the higher ceiling.",
+    seen_to="100,000 GPU-hours",
     source="Khatri et al. 2025 (arXiv 2510.13786)",
     note=(
-        "Form only: constants belong to one recipe. The paper fixes R0 at the measured start and leaves out the first "
+        "Form only: constants belong to one recipe (notes give A = 0.61 for the one the paper recommends). The paper "
+        "fixes R0 at the measured start and leaves out the first "
         "1500 GPU-hours. A and B trade off until compute is far beyond C_mid."
     ),
 )

@@ -70,6 +70,7 @@ tissue_annealing = Law(
         ),
     ),
     formula="L = L0 + A S1^-alpha - C S2, with S1 = sum lr_i, S2 = sum m_i, m_i = lam m_(i-1) + lr_(i-1) - lr_i",
+    serves="How the learning rate should fall.",
     source=_TISSUE,
     along_runs=True,
     note="At a constant rate S2 = 0. The paper finds lam near 0.99 to 0.999; no constants of it were verified.",
@@ -117,6 +118,8 @@ multi_power_law = Law(
         "L = L0 + A S^-alpha - B sum_k (lr_(k-1) - lr_k) (1 - (C lr_k^-gamma S_k + 1)^-beta), "
         "with S = sum lr_i and S_k = sum of lr_i from step k on"
     ),
+    serves="How the learning rate should fall, and the loss at any step.",
+    seen_to="400M parameters",
     source=_MULTI_POWER,
     along_runs=True,
     note="At a constant rate a power law in the area under the schedule.",

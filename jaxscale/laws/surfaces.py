@@ -40,6 +40,7 @@ farseer = Law(
         )
     ),
     formula="L = exp(a3 N^g3 + b3) + exp(a2 N^g2 + b2) D^-exp(a1 N^g1 + b1)",
+    serves="How many parameters and tokens, where one exponent does not fit all sizes.",
     source=_FARSEER,
     note="Nine parameters that trade off: it takes runs of many sizes and token counts to tell them apart.",
 )
@@ -79,6 +80,7 @@ skaling = Law(
         ),
     ),
     formula="L = E + (A / N^alpha + B / D^beta)^k",
+    serves="How many parameters and tokens, and how much each helps the other.",
     source=_SKALING,
     note="The best size and tokens do not depend on E or k. E and k trade off: E may vanish in a fit.",
     closed_forms={

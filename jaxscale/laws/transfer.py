@@ -12,7 +12,7 @@ from jaxscale.laws._law import Law
 from jaxscale.laws._parameters import N, Parameter, Params, Variable
 
 _PAPER = "Hernandez et al. 2021 (arXiv 2102.01293)"
-_SECOND_HAND = "As quoted in public notes; not read in the paper itself."
+_SECOND_HAND = "Two independent public notes print the same; not read in the paper itself."
 
 _D_F = Variable("D_F", "characters", "data fine-tuned on")
 _D_T = Variable("D_T", "characters", "data transferred: what pre-training saves of fine-tuning data", better="higher")
@@ -52,6 +52,7 @@ hernandez_transfer = Law(
         Parameter("beta", "identity", meaning="exponent of N"),
     ),
     formula="D_T = k D_F^alpha N^beta, D_E = D_F + D_T",
+    serves="Whether to pre-train: what it saves of fine-tuning data.",
     source=_PAPER,
     note=(
         "Only while data is scarce: D_F at most a tenth of what the model would need from scratch. The loss after "

@@ -100,6 +100,8 @@ def _tao_vocab(as_published: bool) -> Law:
             "L_u = -E + A1 / (N_nv / 1e6)^a1 + A2 / (V d / 1e6)^a2 + B / (tokens / 1e9)^b, "
             f"tokens = H tokens_per_character(V{' / 1000' if as_published else ''})"
         ),
+        serves="How large a vocabulary, with the loss it costs to be off.",
+        seen_to="3B parameters, 500B characters",
         source=f"{_PAPER}, Approach 3",
         note="Tokens are counted with V / 1000, as in the authors' fit; as_published=False counts them with V.",
         constants={"tao": constants} if as_published else {},
@@ -143,6 +145,8 @@ tao_vocab_size = Law(
         Parameter("gamma", meaning="exponent of N_nv"),
     ),
     formula="V = k (N_nv / 33e6)^gamma / d",
+    serves="How large a vocabulary a size asks for.",
+    seen_to="3B parameters, 500B characters",
     source=_PAPER,
     constants={
         "isoflop": _isoflop(*_ISOFLOP),
@@ -152,6 +156,8 @@ tao_vocab_size = Law(
 
 tao_alloc = allocation_law(
     "tao_alloc",
+    serves="How to split a budget between vocabulary and the rest of the model.",
+    seen_to="3B parameters, 500B characters",
     source=f"{_PAPER}, Approach 1 (isoFLOP profiles)",
     note="C = 6 (N_nv + V d) H f(V), f = tokens_per_character.",
     constants={

@@ -14,7 +14,8 @@ def test_laws_lists_all_and_shows_one(jaxscale):
         assert status == 0
         words = " ".join(out.split())
         law = js.laws.get(name)
-        assert law.formula in words
+        assert law.formula in words and law.serves in words
+        assert f"Seen to hold up to: {law.seen_to or 'its sources do not say'}." in words or not law.source
         for key, constants in law.constants.items():
             assert f"{key}: {constants.source} ({constants.status})." in words
     assert jaxscale("laws", "besiroglu") == jaxscale("laws", "chinchilla:besiroglu") == jaxscale("laws", "chinchilla")

@@ -116,7 +116,8 @@ def test_gradient_against_finite_differences(case: LawCase):
 @pytest.mark.parametrize("name", laws.names())
 def test_published_constants_are_well_formed(name):
     law = laws.get(name)
-    assert law.formula
+    assert law.formula and law.serves.endswith(".") and not law.seen_to.endswith(".")
+    case = next(case for case in LAW_CASES if case.law.name == name)
     for label, constants in law.constants.items():
         assert constants.source, label
         assert constants.params, label
@@ -126,8 +127,7 @@ def test_published_constants_are_well_formed(name):
         assert instance.label == f"{name}:{label}"
         if len(constants.params) == len(law.parameter_names):
             law.theta(constants.params)
-            case = next(case for case in LAW_CASES if case.law.name == name)
-            response = instance.predict(**case.random_variables(20, 16))
+            response = respond(law, instance.params, **case.random_variables(20, 16))
             assert np.isfinite(response).all()
             assert law.response.domain != "positive" or np.all(response > 0)
 

@@ -42,3 +42,11 @@ def test_published_ratios():
     np.testing.assert_allclose(per_token * tokens / budget, 1.000119, atol=6e-7)
     rate, batch = (laws.instance(f"step_law:{x}").predict(N=1e9, D=np.array([1e11, 4e11])) for x in ("lr", "B"))
     assert (rate[1] / rate[0], batch[1] / batch[0]) == (as_printed("1.53"), as_printed("2.21"))
+
+
+def test_bootstrap_medians_confirm_what_is_printed_within_their_errors():
+    for what in ("lr", "B"):
+        printed, medians = (laws.step_law.constants[name] for name in (what, f"{what}_bootstrap"))
+        assert medians.standard_errors
+        for name, error in medians.standard_errors.items():
+            assert abs(printed.params[name] - medians.params[name]) < 0.1 * error

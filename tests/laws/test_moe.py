@@ -80,6 +80,15 @@ def test_krajewski_published_losses_are_a_little_above_the_rounded_law():
     np.testing.assert_allclose(law, published, rtol=0.035)
 
 
+@pytest.mark.parametrize(("router", "off"), [("s_base", 0.004), ("rl_r", 0.015), ("hash", -0.008)])
+def test_printed_routing_constants_are_too_rounded_to_predict_with(router, off):
+    """What they are off by, against the refit, over the sizes and experts of the runs."""
+    N, E = np.meshgrid(np.geomspace(1.5e7, 1.3e9, 7), 2.0 ** np.arange(10))
+    printed, refitted = (laws.instance(f"clark_routed:{x}").predict(N=N, E=E) for x in (router, f"{router}_recomputed"))
+    assert np.mean(printed / refitted - 1) == pytest.approx(off, abs=2e-3)
+    assert f"{off:+.1%}"[0] in laws.clark_routed.constants[router].note
+
+
 def test_joint_moe_published_coefficients():
     experts = np.array([1, 2, 4, 8, 16, 32])
     printed = [

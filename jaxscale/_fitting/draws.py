@@ -1,7 +1,7 @@
 """Resampled or sampled parameters of a fit, and their file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from jaxscale._base.verdict import Verdict
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._fitting import read_file
 from jaxscale._fitting.result import FitResult
+from jaxscale._trust.drift import read_drifts
 from jaxscale.laws import Law
 
 _METHODS = {
@@ -46,6 +47,7 @@ class Draws(Reporting, Pictured, files.Saved):
     record: RunsRecord
     verdict: Verdict
     runs_sha256: str
+    drifts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, result: FitResult, draws: np.ndarray, method: str, seed: int) -> "Draws":
@@ -61,6 +63,7 @@ class Draws(Reporting, Pictured, files.Saved):
             record=result.record,
             verdict=result.verdict,
             runs_sha256=result.runs_sha256,
+            drifts=result.drifts,
         )
 
     @property
@@ -119,6 +122,7 @@ class Draws(Reporting, Pictured, files.Saved):
                 "seed": self.seed,
                 "level": self.level,
                 "names": list(self.law.parameter_names),
+                "drifts": {name: dict(moves) for name, moves in self.drifts.items()},
                 "draws": self.draws.tolist(),
             }
         )
@@ -144,4 +148,5 @@ def draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:
         ),
         verdict=Verdict.from_dict(data["verdict"]),
         runs_sha256=str(data["fit"]["runs_sha256"]),
+        drifts=read_drifts(data.get("drifts")),
     )

@@ -23,6 +23,7 @@ from jaxscale._solver.solve import AT
 from jaxscale._solver.solve_stack import in_float32, solve_stack
 from jaxscale._solver.trust_region import descend
 from jaxscale._trust.covariance import Covariance
+from jaxscale._trust.drift import drifts_of
 from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.fitted_table import FittedTable
 from jaxscale._trust.interval_method import choose_method
@@ -259,6 +260,7 @@ def make_result(fitted: FittedTable, how: FitOptions) -> FitResult:
         noise=problem.noise,
         at_noise=fitted.at_noise,
         shared=fitted.widths,
+        drifts=drifts_of(problem, at) if optimum.alone else {},
     )
 
 

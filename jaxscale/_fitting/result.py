@@ -26,6 +26,7 @@ from jaxscale._problem.objectives import Objective, objective_from
 from jaxscale._problem.problem import Noise, Problem, make_problem
 from jaxscale._solver.outcome import Starts
 from jaxscale._trust.covariance import Covariance
+from jaxscale._trust.drift import read_drifts
 from jaxscale._trust.identification import Identification
 from jaxscale._trust.intervals import Intervals
 from jaxscale._trust.matched import AtNoise
@@ -58,6 +59,7 @@ class FitResult(Reporting, Pictured, ForPapers, files.Saved):
     edge.
     shared: parameters fitted together with other groups and how far apart they may lie, see `fit_many`; the gradient,
     the starts and the intervals are then those of the joint fit.
+    drifts: how theta moves with a response that drifts with N or D, see `drifts_of`; empty where that is not known.
     """
 
     _format = files.FIT_FORMAT
@@ -87,6 +89,7 @@ class FitResult(Reporting, Pictured, ForPapers, files.Saved):
     noise: Noise | None = None
     at_noise: tuple[AtNoise, ...] = ()
     shared: Mapping[str, float] = field(default_factory=dict)
+    drifts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def level(self) -> float:
@@ -295,6 +298,7 @@ class FitResult(Reporting, Pictured, ForPapers, files.Saved):
                 "optimizer": self.optimizer,
                 "seed": self.seed,
                 "covariance": None if self.covariance is None else self.covariance.to_dict(),
+                "drifts": {name: dict(moves) for name, moves in self.drifts.items()},
                 "runs": self._summary_of_runs() if self.runs is None else self.runs.to_data(),
                 "starts": self.starts.to_dict(),
                 "verdict": self.verdict.to_dict(),
@@ -419,6 +423,7 @@ def fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:
         noise=None if noise is None else Noise.from_dict(noise),
         at_noise=tuple(AtNoise.from_dict(second, objective, names) for second in data["at_noise"] or ()),
         shared=files.numbers(pins.get("shared", {})),
+        drifts=read_drifts(data.get("drifts")),
     )
 
 

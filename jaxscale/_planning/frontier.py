@@ -233,6 +233,7 @@ def _row(
         else _present(posed.quantities, sure.ends[:, i], response.logged),
         sensitivities=_sensitivities(posed, found, request),
         one_sided=one_sided,
+        drift=_drifts(posed, found, request),
         certificate={
             "kkt": float(answers.kkt[i]),
             "violation": float(answers.violation[i]),
@@ -258,6 +259,18 @@ def _sensitivities(posed: Posed, found: Expansion | None, request: Request) -> d
         q: {name: float(slope) for name, slope in zip(posed.decision.names, part, strict=True) if name in posed.shown}
         for q, part in zip(posed.quantities, slopes, strict=True)
     }
+
+
+def _drifts(posed: Posed, found: Expansion | None, request: Request) -> dict[str, dict[str, float]]:
+    """By what the runs' responses may drift with: how each quantity moves, through the parameters fitted to them."""
+    if found is None or not request.source.drifts:
+        return {}
+    slopes = posed.combine @ found.slopes
+    moves = {
+        of: slopes @ [moves.get(name, 0.0) for name in posed.decision.names]
+        for of, moves in request.source.drifts.items()
+    }
+    return {of: dict(zip(posed.quantities, map(float, moved), strict=True)) for of, moved in moves.items()}
 
 
 def _steps(decision: Decision, theta: np.ndarray) -> np.ndarray:

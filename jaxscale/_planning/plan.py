@@ -248,6 +248,7 @@ class Plan(Reporting, Pictured, ForPapers, Saved):
             "variables": dict(row.variables),
             "reach_loss": row.reach_loss,
             "note": row.note,
+            "drift": {of: dict(moves) for of, moves in row.drift.items()},
         }
 
     def report(self) -> Report:
@@ -342,6 +343,7 @@ class Plan(Reporting, Pictured, ForPapers, Saved):
             largest = " (the largest of all rows)" if len(regrets) > 1 else ""
             cost = f"{format_number(max(regrets), 2)} in {self.response.heading}"
             notes.append(f"Following this plan if another draw is the truth costs {cost} on average{largest}.")
+        notes += self._drift()
         notes += self._beyond()
         if self.response.converted:
             notes.append(self.response.said())
@@ -368,6 +370,22 @@ class Plan(Reporting, Pictured, ForPapers, Saved):
             return [f"{far}; the verdict vouches for {BEYOND:g}."]
         lie = f" ({self._share(beyond)} {'lies' if beyond == 1 else 'lie'} beyond)" if len(self.rows) > 1 else ""
         return [f"{far}; the verdict vouches for {BEYOND:g}{lie}."]
+
+    def _drift(self) -> list[str]:
+        """What a bias of the runs that no verdict can see would do to the best size, in a sentence."""
+        size, moved_by = 0.001, []
+        for of in dict.fromkeys(of for row in self.rows for of in row.drift):
+            moves = [100 * math.expm1(size * row.drift[of].get("N", math.nan)) for row in self.rows if of in row.drift]
+            if moves and all(map(math.isfinite, moves)):
+                ends = dict.fromkeys(f"{x:+.2g} %" for x in (min(moves), max(moves)))
+                moved_by.append(f"per decade of {of} {'moves N ' * (not moved_by)}by {' to '.join(ends)}")
+        if not moved_by:
+            return []
+        high = f"{100 * size:g} %" if self.law.response.logged else f"{size:g}"
+        return [
+            f"No residual shows a {self.response.given_name} that drifts with scale (learning rates tuned at one size, "
+            f"say): {high} too high {', '.join(moved_by)}; see bias."
+        ]
 
     def _prices(self, row: PlanRow) -> dict[str, tuple[float, str]]:
         """Shadow prices and their units as people count the response."""

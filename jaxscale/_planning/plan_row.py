@@ -28,7 +28,9 @@ class PlanRow:
     optimum, `global` whether convexity says that no other is better. regret: mean extra loss, and extra compute equal
     to it, of following this row if another draw is the truth. decades_beyond_data: how far N or D exceeds the largest
     run, in powers of ten; None if not known. times_largest_run: what it spends on training, 6 N D (or the one variable
-    of the law), over the most that a run spent; None if not known.
+    of the law), over the most that a run spent; None if not known. drift: by N
+    and D, derivatives of each quantity as in `sensitivities` in a drift of the runs' responses (of the log of positive
+    ones) per decade of it.
     """
 
     budget: float
@@ -49,6 +51,7 @@ class PlanRow:
     regret: Mapping[str, float] = field(default_factory=dict, hash=False)
     decades_beyond_data: float | None = None
     times_largest_run: float | None = None
+    drift: Mapping[str, Mapping[str, float]] = field(default_factory=dict, hash=False)
     reach_loss: float | None = None
     note: str = ""
 

@@ -30,6 +30,7 @@ class Source:
         at_noise: estimates by other objectives, each with `params` and the `way` it was found.
         record: what it was read from.
         response: what is predicted and planned for.
+        drifts: by what the response of the runs may drift with, how theta moves per decade of it.
     """
 
     law: Law
@@ -45,6 +46,7 @@ class Source:
     at_noise: tuple[Any, ...] = ()
     record: Any = None
     response: Measure = field(default_factory=Measure)
+    drifts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def without_uncertainty(self) -> "Source":
         """The law and its point estimate alone."""
@@ -57,7 +59,7 @@ class Source:
         new[k] = theta
         params = {**self.params, name: self.law.parameters[k].to_natural(theta)}
         draws = None if self.draws is None else self.draws + (new - self.theta)
-        return replace(self, params=params, theta=new, draws=draws, at_noise=(), record=None)
+        return replace(self, params=params, theta=new, draws=draws, at_noise=(), record=None, drifts={})
 
     def standard_error(self, name: str) -> float:
         """Of theta: of the logarithm of a positive parameter, say.
@@ -111,6 +113,7 @@ def source_of(given: Any) -> Source:
         at_noise=tuple(getattr(given, "at_noise", ())),
         record=given,
         response=getattr(given, "response", None) or Measure().under(law.response.name, law.response.unit),
+        drifts=getattr(given, "drifts", {}),
     )
 
 

@@ -56,7 +56,7 @@ def test_frame_dictionary_and_text():
     assert plain["format"] == "jaxscale.plan/1"
     promised = ["budget", "status", "conflict", "N", "D", "loss", "tokens_per_param", "cost", "binding", "certificate"]
     promised += ["shadow_price", "intervals", "regret", "decades_beyond_data", "times_largest_run"]
-    promised += ["variables", "reach_loss", "note"]
+    promised += ["variables", "reach_loss", "note", "drift"]
     assert list(plain["rows"][0]) == promised
     assert plain["rows"][1]["cost"]["FLOPs"] == pytest.approx(1e24)
     text = str(plan)

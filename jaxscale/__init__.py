@@ -17,6 +17,7 @@ The wings, in the order of the line; the first sentence of each folder says what
     costs, limits, reference          what a plan spends and keeps to
     _allocation   the best decision, certified and differentiable
     _planning     plans, what-if, known models
+    _recipes      what exactly to train: shapes, batches, devices
     _diagnostics  questions to a finished fit or plan
     _comparison   which law predicts held-out runs
     _approaches   Approaches 1, 2 and 3 side by side
@@ -84,6 +85,8 @@ if TYPE_CHECKING:
     from jaxscale._problem.objectives import LowerEdge as LowerEdge
     from jaxscale._problem.objectives import SquaredError as SquaredError
     from jaxscale._problem.objectives import StudentT as StudentT
+    from jaxscale._recipes.recipe import recipe as recipe
+    from jaxscale._recipes.written_recipe import Recipe as Recipe
     from jaxscale.costs import CostModel as CostModel
     from jaxscale.laws import Law as Law
     from jaxscale.limits import Limit as Limit
@@ -119,6 +122,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "_planning.sensitivity": ("Sensitivity",),
     "_planning.tornado": ("tornado",),
     "_planning.what_if": ("WhatIf", "what_if"),
+    "_recipes.recipe": ("recipe",),
+    "_recipes.written_recipe": ("Recipe",),
     "_diagnostics.influence": ("Influence", "influence"),
     "_diagnostics.multiverse": ("Multiverse", "multiverse"),
     "_diagnostics.profile": ("Profile", "profile"),

@@ -25,6 +25,7 @@ from jaxscale._cli import (
     fit_commands,
     plan_commands,
     question_commands,
+    recipe_commands,
 )
 from jaxscale._cli.groups import spread
 from jaxscale._cli.process import fail, fill_closed_streams, refused, say, silence, spoken_warnings
@@ -69,6 +70,7 @@ _COMMANDS = {
     "frontier": plan_commands.frontier,
     "what-if": plan_commands.what_if,
     "allocate": plan_commands.allocate,
+    "recipe": recipe_commands.recipe,
     "models": catalogue_commands.models,
     "laws": catalogue_commands.laws,
 }

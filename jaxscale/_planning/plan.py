@@ -219,6 +219,7 @@ class Plan(Reporting, Pictured, ForPapers, Saved):
         return self._document(
             {
                 "law": self.law.name,
+                "law_options": dict(self.law.options),
                 "response": self.response.to_dict(),
                 "params": dict(self.params),
                 "cost": self.cost,

@@ -23,6 +23,7 @@ _CLUSTER = re.compile(
     rf"(?P<devices>[0-9][^\sx×*]*)\s*[x×*]?\s*{_DEVICE}(?:\s*[x×*]\s*|\s+for\s+)(?P<number>\S+)\s*{_TIME}{_SHARE}",
     re.IGNORECASE,
 )
+_DEVICES = re.compile(rf"(?P<devices>[0-9][^\sx×*]*)\s*[x×*]?\s*{_DEVICE}{_SHARE}", re.IGNORECASE)
 _DEVICE_HOURS = re.compile(rf"(?P<number>[^\s$]+)\s*(?:{_DEVICE}[- ])?{_TIME}{_SHARE}", re.IGNORECASE)
 _FLOPS = re.compile(
     r"(?P<number>[^\s$]*[0-9][^\s$]*?)\s*(?P<prefix>[gtpezy]?)F(?:LOPs?)?(?:(?:/s)?[- ](?P<time>hour|day|year)s?)?",
@@ -74,6 +75,22 @@ def read_amount(text: str) -> Amount:
         return Amount(parse_number(plain), None)
     except InputError as error:
         raise InputError(f"{error}; or in words: {EXAMPLES}") from None
+
+
+def read_devices(text: str) -> Amount:
+    """Accelerators without a time, `512 x H100 @ 40%`: as many devices as `value` says, and the share of their peak
+    where the text names one.
+
+    Raises:
+        InputError: the text names none.
+    """
+    found = _DEVICES.fullmatch(text.strip())
+    if found is None:
+        raise InputError(f"{quoted(text)} names no accelerators; write them like '512 x H100 @ 40%'")
+    devices = parse_number(found["devices"])
+    if not devices >= 1 or devices != int(devices):
+        raise InputError(f"{quoted(text)}: the number of accelerators must be a whole one, 1 at least")
+    return Amount(devices, "devices", read_device(found["device"]), devices, _share(found["mfu"]))
 
 
 def read_device(name: str) -> reference.Accelerator:

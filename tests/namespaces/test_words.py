@@ -4,8 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from jaxscale import costs, limits
+from jaxscale import costs, limits, reference
 from jaxscale._base.errors import InputError
+from jaxscale.costs._words import read_devices
 
 DOLLARS = "dollars:h100,mfu=.4,price=2"
 _DAY = 86400
@@ -154,3 +155,18 @@ def test_limits_in_words(name, text, limit):
 def test_what_is_no_limit_in_words(name, text, message):
     with pytest.raises(InputError, match=message):
         limits.read_limits({name: text})
+
+
+def test_accelerators_are_read_without_a_time():
+    read = read_devices("1,024 x H100 @ 40%")
+    assert (read.value, read.device, read.mfu) == (1024, reference.accelerator("h100"), 0.4)
+    assert read_devices("8 tpu-v5p").mfu is None
+    for text, said in {
+        "512 x H100 x 45 days": "there is no accelerator|names no accelerators",
+        "H100": "names no accelerators",
+        "0 x H100": "a whole one, 1 at least",
+        "1.5 H100": "a whole one, 1 at least",
+        "8 x H100 @ 140%": "a utilisation lies above 0",
+    }.items():
+        with pytest.raises(InputError, match=said):
+            read_devices(text)

@@ -15,7 +15,7 @@ from helpers import table
 import jaxscale as js
 from jaxscale._problem.problem import Noise
 
-NAMES = ("fit", "fits", "draws", "plan", "what_if", "compare", "card")
+NAMES = ("fit", "fits", "draws", "plan", "what_if", "compare", "card", "recipe")
 SCHEMAS = {name: json.loads((files("jaxscale") / "schemas" / f"{name}.json").read_text("utf-8")) for name in NAMES}
 REGISTRY = referencing.Registry().with_resources(
     [(schema["$id"], referencing.Resource.from_contents(schema)) for schema in SCHEMAS.values()]
@@ -49,11 +49,15 @@ def documents(tmp_path_factory) -> dict[str, list[dict]]:
     ]
     compared = [js.compare(runs, ["chinchilla", "muennighoff"], rolling="C", cuts=2)]
     changed = [js.what_if(plans[0], set={"beta": "+1sigma"}), js.what_if(plans[3], limits={"D_max": 1e12})]
+    recipes = [
+        js.recipe(plans[0], row=1, batch=4e6, devices="2048 x H100 @ 40%"),
+        js.recipe(N=1e9, D=2e10, count="with_head"),
+    ]
     cards = [fit.card() for fit in (plain, pinned, noted)]
     written = {
         "fit": [plain, pinned, noted, student], "fits": [many, shared, crossed], "draws": [made], "plan": plans,
         "what_if": changed,
-        "compare": compared, "card": cards,
+        "compare": compared, "card": cards, "recipe": recipes,
     }  # fmt: skip
     folder = tmp_path_factory.mktemp("records")
     return {name: [saved(record, folder / f"{name}.json") for record in records] for name, records in written.items()}

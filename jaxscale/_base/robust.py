@@ -14,3 +14,9 @@ def sigma_of_sizes(sizes: np.ndarray, **along: Any) -> Any:
     """Robust standard deviation of residuals from their absolute sizes: 1.4826 times the median, which normal ones have
     in the mean. `along` is of `numpy.median`: axis, keepdims."""
     return _MEDIAN_TO_SIGMA * np.median(sizes, **along)
+
+
+def sigma_of_sorted(sizes: np.ndarray) -> np.ndarray:
+    """The same of sizes that rise along the last axis, (..., n), for all others at once."""
+    n = sizes.shape[-1]
+    return _MEDIAN_TO_SIGMA * 0.5 * (sizes[..., (n - 1) // 2] + sizes[..., n // 2])

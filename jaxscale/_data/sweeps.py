@@ -49,13 +49,22 @@ def designs(variables: Mapping[str, np.ndarray]) -> np.ndarray:
     for values in variables.values():
         for column in values.reshape(len(values), -1).T:
             measure = np.log(column) if bool(np.all(column > 0)) else column
-            starts, ordered = [], np.unique(measure)
-            while len(ordered):
-                starts.append(ordered[0])
-                ordered = ordered[np.searchsorted(ordered, ordered[0] + _ALIKE, side="right") :]
-            number = np.searchsorted(np.array(starts), measure, side="right") - 1
+            number = np.searchsorted(_firsts(np.unique(measure)), measure, side="right") - 1
             found = np.unique(found * (number.max() + 1) + number, return_inverse=True)[1]
     return found
+
+
+def _firsts(rising: np.ndarray) -> np.ndarray:
+    """The first of each group of alike values, from the lowest on."""
+    first = np.flatnonzero(np.diff(rising, prepend=-np.inf) > _ALIKE)
+    last = np.append(first[1:], len(rising)) - 1
+    if np.all(rising[last] - rising[first] <= _ALIKE):  # as nearly always: no chain of values longer than a group
+        return rising[first]
+    starts = []
+    while len(rising):
+        starts.append(rising[0])
+        rising = rising[np.searchsorted(rising, rising[0] + _ALIKE, side="right") :]
+    return np.array(starts)
 
 
 def lowest_of_each(design: np.ndarray, response: np.ndarray) -> np.ndarray:

@@ -46,7 +46,7 @@ def design_checks(e: Evidence) -> Iterator[Reason]:
     known = known_beside_runs(e) if e.identification.condition_number < WARN_CONDITION else ""
     severity = "warning" if known else "fatal"
     for name, values in logs.items():
-        count = distinct(values)
+        count = distinct(values, most=3)
         if count < 3:
             many = "one value" if count == 1 else f"{count} values"
             yield Reason(
@@ -56,7 +56,7 @@ def design_checks(e: Evidence) -> Iterator[Reason]:
                 + (f"its effect is known from {known} alone" if known else "its effect cannot be separated")
                 + f"; vary {name}",
             )
-    if len(logs) >= 2 and used >= 3 and all(distinct(v) >= 3 for v in logs.values()):
+    if len(logs) >= 2 and used >= 3 and all(distinct(v, most=3) == 3 for v in logs.values()):
         stacked = np.stack([(v - v.mean()) / v.std() for v in logs.values()])
         singular = np.linalg.svd(stacked, compute_uv=False)
         if singular[-1] < ONE_RAY * singular[0]:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import fdtrc, stdtr
 
-from jaxscale._base.robust import HUBER_TURN, sigma_of_sizes
+from jaxscale._base.robust import sigma_of_sizes
 from jaxscale._trust.linearization import Linearization
+from jaxscale._trust.robust_fits import RobustFits, robust_fits
 
 _DEGREES = 2, 3
 _FRESH = 1e-2  # share of a direction that the law does not span already
@@ -17,7 +18,6 @@ _LEAST_ROOM = 0.05  # of 1 - leverage
 _ALIKE = 0.02  # runs that close in every log repeat one another
 _FEWEST_LEFT, _FEWEST_REPEATS = 6, 6  # degrees of freedom beside the surface, and among repeated runs
 _CAPPED = 3.0  # robust standard deviations beyond which the residual of one run counts no more
-_REWEIGHTINGS, _SETTLED = 10, 1e-3  # most of them, and the change of the scale at which they end
 _SHARES = 0.2, 1 / 3, 0.5  # of the runs, those of most compute, that the others foretell
 _FEWEST_FORETOLD, _FEWEST_BEFORE = 3, 6  # runs, and degrees of freedom
 
@@ -64,52 +64,23 @@ class _Columns(NamedTuple):
     units: np.ndarray | None
 
 
-class _Fit(NamedTuple):
-    """A robust linear fit: coefficients, what is left, weights, variance of the noise."""
-
-    found: np.ndarray
-    left: np.ndarray
-    weights: np.ndarray
-    variance: float
-
-    def inflation(self, units: np.ndarray | None) -> float:
-        """By how much errors that rows of a run share widen variances (design effect: Kish 1965, sec. 5.4)."""
-        if units is None:
-            return 1.0
-        psi = self.weights * self.left
-        return max(1.0, float((np.bincount(units, psi) ** 2).sum() / max((psi**2).sum(), 1e-300)))
+def _inflation(fit: RobustFits, units: np.ndarray | None) -> float:
+    """By how much errors that rows of a run share widen variances (design effect: Kish 1965, sec. 5.4)."""
+    if units is None:
+        return 1.0
+    return max(1.0, float((np.bincount(units, fit.psi) ** 2).sum() / max((fit.psi**2).sum(), 1e-300)))
 
 
 def _columns(at: Linearization, clusters: tuple[str, ...] | None) -> _Columns | None:
-    used = at.used
-    jacobian, weights = at.jacobian[used][:, ~at.held], at.weights[used]
-    norms = np.linalg.norm(jacobian, axis=0)
-    if not jacobian.size or not np.all(norms > 0) or np.linalg.matrix_rank(jacobian / norms) < len(norms):
+    used, law = at.used, at.directions
+    if not law.size or law.shape[1] < (~at.held).sum():
         return None
-    basis, _ = np.linalg.qr(jacobian / norms)
     units = None if clusters is None else np.unique(np.array(clusters)[used], return_inverse=True)[1]
-    return _Columns(basis, -at.residuals[used], weights / weights.mean(), units)
+    weights = at.weights[used]
+    return _Columns(law, -at.residuals[used], weights / weights.mean(), units)
 
 
-def _fit(columns: np.ndarray, values: np.ndarray, weights: np.ndarray) -> _Fit:
-    """Huber's estimator at 1.345 sigma, reweighted; columns (n, k) of full rank and like size. Its variance is that of
-    psi over its mean slope squared (Huber 1981, section 7.6)."""
-    n, k = columns.shape
-    left, w, found = values, weights, np.zeros(k)
-    turn, ridge = 0.0, 1e-12 * np.eye(k)
-    for _ in range(_REWEIGHTINGS):
-        before, turn = turn, HUBER_TURN * sigma_of_sizes(np.sort(np.abs(left))[k:])
-        if abs(turn - before) <= _SETTLED * turn:
-            break
-        w = weights * np.minimum(1.0, turn / np.maximum(np.abs(left), 1e-300))
-        weighed = columns.T * w
-        found = np.linalg.solve(weighed @ columns + ridge, weighed @ values)
-        left = values - columns @ found
-    slope = float(np.mean(np.abs(left) <= turn)) or 1.0
-    return _Fit(found, left, w, float(((w * left) ** 2).sum() / (n - k) / slope**2))
-
-
-def _left_out(columns: np.ndarray, fit: _Fit) -> float:
+def _left_out(columns: np.ndarray, fit: RobustFits) -> float:
     """Typical error at a run left out, by the hat matrix; single runs far off are capped."""
     weighed = columns * np.sqrt(fit.weights)[:, None]
     basis, _ = np.linalg.qr(weighed)
@@ -123,7 +94,7 @@ def misfit(at: Linearization, logs: Mapping[str, np.ndarray], clusters: tuple[st
     if data is None or not logs:
         return None
     n, p = data.law.shape
-    law, found = None, []
+    law, found = at.matched, []
     for name, further in _alternatives(data, logs):
         fresh = further - data.law @ (data.law.T @ further)
         left, singular, _ = np.linalg.svd(fresh, full_matrices=False)
@@ -132,12 +103,11 @@ def misfit(at: Linearization, logs: Mapping[str, np.ndarray], clusters: tuple[st
         if not q or n - p - q < max(_FEWEST_LEFT, n // 4):
             continue
         both = np.concatenate([data.law, extra], axis=1)
-        law = law or _fit(data.law, data.above, data.weights)
-        rich = _fit(both, data.above, data.weights)
+        rich = robust_fits(both, data.above, data.weights)
         if not rich.variance > 0 or not law.variance > 0:
             continue
         covariance = rich.variance * np.linalg.inv(both.T @ (both * data.weights[:, None]))[p:, p:]
-        f = float(rich.found[p:] @ np.linalg.solve(covariance, rich.found[p:]) / q / rich.inflation(data.units))
+        f = float(rich.found[p:] @ np.linalg.solve(covariance, rich.found[p:]) / q / _inflation(rich, data.units))
         added = float((rich.found[p:] ** 2).sum()) / n  # the columns are orthonormal
         size = np.sqrt(max(added - q * rich.variance / n, 0.0))
         ratio = _left_out(data.law, law) / _left_out(both, rich)
@@ -185,12 +155,12 @@ def foretold(at: Linearization, logs: Mapping[str, np.ndarray], clusters: tuple[
         if not np.linalg.cond(mixed) < 1e6:
             continue
         there = data.law[late] @ np.linalg.inv(mixed)
-        fit = _fit(basis, data.above[~late], data.weights[~late])
+        fit = robust_fits(basis, data.above[~late], data.weights[~late])
         off = data.above[late] - there @ fit.found
-        level = _fit(np.ones((len(off), 1)), off, data.weights[late])
+        level = robust_fits(np.ones((len(off), 1)), off, data.weights[late])
         middle = there.mean(axis=0)
-        of_fit = fit.variance * fit.inflation(None if data.units is None else data.units[~late]) * (middle @ middle)
-        shared = level.inflation(None if data.units is None else data.units[late])
+        of_fit = fit.variance * _inflation(fit, None if data.units is None else data.units[~late]) * (middle @ middle)
+        shared = _inflation(level, None if data.units is None else data.units[late])
         of_late = max(level.variance, fit.variance) * shared / len(off)
         error = float(np.sqrt(of_fit + of_late))
         if error > 0:

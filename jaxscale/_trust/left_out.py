@@ -9,6 +9,7 @@ from jaxscale._trust.linearization import Linearization
 # Reweightings: the change of a parameter is then off by a tenth of a standard error at most, and runs are ranked as by
 # refits of the law itself (Spearman's correlation .97 and more), also where delta lies far below the noise.
 _REWEIGHTINGS = 40
+_SETTLED = 1e-3  # standard deviations of the noise: the largest change with which they end sooner
 _MOST_FITS = 32  # sets of runs left out one at a time; first order tells which of many matter
 
 
@@ -44,13 +45,17 @@ def changes_without(at: Linearization, units: np.ndarray, slopes: np.ndarray) ->
     products = (rows[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
     off, moved = np.broadcast_to(residuals, kept.shape), np.zeros((len(chosen), len(norms)))
     least = 1e-12 * np.eye(len(norms))
+    enough = _SETTLED * at.sigma
     for _ in range(_REWEIGHTINGS):
+        before = moved
         size = np.maximum(np.abs(off), 1e-300)
         reweighted = kept * at.loss.score(size) / size
         curvature = (reweighted @ products).reshape(-1, *least.shape) + precision + least
         slope = (reweighted * residuals) @ rows + to_free.T @ pulled
         moved = -np.linalg.solve(curvature, slope[:, :, None])[:, :, 0]
         off = residuals + moved @ rows.T
+        if np.abs(moved - before).max() <= enough:
+            break
     for unit, change in zip(chosen, moved @ to_free.T, strict=True):
         full = np.zeros(len(room))
         full[room] = change

@@ -10,6 +10,7 @@ from jaxscale._problem.problem import Noise, Problem
 from jaxscale._problem.slopes import slopes_of
 from jaxscale._problem.stack import Stack
 from jaxscale._trust.dispersion import Scatter
+from jaxscale._trust.robust_fits import RobustFits, robust_fits
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,20 @@ class Linearization:
         to 200 runs below (exponential and Gaussian scatter): 83 to 98 % of 90 % intervals hold the truth as they are,
         80 to 95 % corrected."""
         return self.far_below_noise and self.scatter.share_below >= 0.5
+
+    @cached_property
+    def directions(self) -> np.ndarray:
+        """What the law can do to the runs that count, bounds left out: orthonormal columns (n_used, <= free)."""
+        slopes = self.jacobian[self.used][:, ~self.held]
+        norms = np.linalg.norm(slopes, axis=0)
+        left, singular, _ = np.linalg.svd(slopes[:, norms > 0] / norms[norms > 0], full_matrices=False)
+        return left[:, singular > 1e-10 * singular.max(initial=0.0)]
+
+    @cached_property
+    def matched(self) -> RobustFits:
+        """The linearized law fitted to log observed - log predicted of the runs that count (or the plain difference)
+        by Huber's estimator matched to the noise, whatever the fit's own objective."""
+        return robust_fits(self.directions, -self.residuals[self.used], self.weights[self.used])
 
     @cached_property
     def gradient_norm(self) -> float:

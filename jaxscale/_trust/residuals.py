@@ -9,8 +9,8 @@ import numpy as np
 from scipy.spatial import KDTree
 from scipy.special import stdtr
 
-from jaxscale._base.robust import HUBER_TURN, sigma_of_sizes
 from jaxscale._trust.linearization import Linearization
+from jaxscale._trust.robust_fits import robust_fits
 
 FEWEST_RUNS_FOR_TRENDS = 20
 # Set by simulation of the Chinchilla law with Gaussian and Student-t(4) noise (`studies.one_sided`): reached by .3 to
@@ -27,7 +27,7 @@ _BENT_T, _BENT_SIZE = 5.0, 0.0065  # 4.3 and .0054, 7.9 and .0074: t and size (o
 
 def has_trend(values: np.ndarray, residual_ranks: np.ndarray) -> bool:
     """Whether residuals rise or fall with a variable, or with its distance from the middle."""
-    if distinct(values) < 3:
+    if distinct(values, most=3) < 3:
         return False
     bends = np.abs(values - np.median(values))
     return min(_rank_p_value(ranks_of(x), residual_ranks) for x in (values, bends)) < _TREND_P_VALUE
@@ -52,11 +52,11 @@ def _rank_p_value(x: np.ndarray, y: np.ndarray) -> float:
     return float(2 * stdtr(freedom, -np.abs(rho) * np.sqrt(freedom / max(1 - rho**2, 1e-300))))
 
 
-def distinct(values: np.ndarray) -> int:
-    """How many values there are, of which each is at least 2 % (0.02 in logs) above the one before."""
+def distinct(values: np.ndarray, most: int) -> int:
+    """How many values there are, of which each is at least 2 % (0.02 in logs) above the one before; `most` or fewer."""
     ordered = np.sort(values)
     count = position = 0
-    while position < len(ordered):
+    while position < len(ordered) and count < most:
         count += 1
         position = int(np.searchsorted(ordered, ordered[position] + 0.02, side="right"))
     return count
@@ -89,15 +89,11 @@ def skewness(at: Linearization, clusters: tuple[str, ...] | None) -> tuple[float
     difference; Hinkley 1975, Biometrika 62), which the worst tenth does not move; of independent runs, the means of
     their rows. Residuals are those of the linearized law fitted by Huber's estimator matched to the noise.
     """
-    used = at.used
-    jacobian = at.jacobian[used][:, ~at.held]
-    if at.freedom < 1 or not jacobian.size or not np.isfinite(jacobian).all():
+    if at.freedom < 1 or at.held.all() or not np.isfinite(at.jacobian[at.used]).all():
         return 0.0, np.inf
-    basis, _ = np.linalg.qr(jacobian)
-    found, _, _ = _at_noise(basis[None], -at.residuals[used], at.weights[used])
-    above = -at.residuals[used] - basis @ found[0]
+    above = at.matched.left
     if clusters is not None:
-        _, index, count = np.unique(np.array(clusters)[used], return_inverse=True, return_counts=True)
+        _, index, count = np.unique(np.array(clusters)[at.used], return_inverse=True, return_counts=True)
         above = np.bincount(index, above) / count
     low, middle, high = np.quantile(above, (0.1, 0.5, 0.9))
     skew = (high + low - 2 * middle) / (high - low) if high > low else 0.0
@@ -115,9 +111,9 @@ def missing_terms(at: Linearization, logs: Mapping[str, np.ndarray]) -> dict[tup
     weights, (n, p) = at.weights[used], jacobian.shape
     centred = {name: x - x.mean() for name, x in logs.items()}
     pairs = [(a, b) for k, a in enumerate(centred) for b in list(centred)[k:]]
-    if n - p < 5 or not pairs or np.linalg.matrix_rank(jacobian) < p:
+    basis = at.directions
+    if n - p < 5 or not pairs or basis.shape[1] < p:
         return {}
-    basis, _ = np.linalg.qr(jacobian)
     terms = np.stack([centred[a] * centred[b] for a, b in pairs])
     terms = terms - (terms @ basis) @ basis.T
     spread = terms.std(axis=1)
@@ -125,32 +121,14 @@ def missing_terms(at: Linearization, logs: Mapping[str, np.ndarray]) -> dict[tup
     columns = np.concatenate([np.broadcast_to(basis, (len(pairs), n, p)), terms[:, :, None]], axis=2)
     columns[:, :, -1] /= np.where(real, spread, 1.0)[:, None]
     columns = columns[real]
-    found, psi, bread = _at_noise(columns, residuals, weights)
-    scores = psi * np.squeeze(columns @ bread[:, -1, :, None], 2)
+    fits = robust_fits(columns, residuals, weights)
+    of_term = np.linalg.inv(fits.bend)[:, -1, :, None]
+    scores = fits.psi * np.squeeze(columns @ of_term, 2)
     error = np.sqrt((scores**2).sum(axis=1) * n / (n - p - 1))
-    size, t = np.abs(found[:, -1]), np.abs(found[:, -1]) / np.maximum(error, 1e-300)
+    size = np.abs(fits.found[:, -1])
+    t = size / np.maximum(error, 1e-300)
     kept = zip([pair for pair, keep in zip(pairs, real, strict=True) if keep], t, size, strict=True)
     return {pair: (float(t), float(s)) for pair, t, s in kept if t > _BENT_T and s > _BENT_SIZE}
-
-
-def _at_noise(
-    columns: np.ndarray, residuals: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Linear fits of the residuals (n,) in columns (q, n, k) by Huber's estimator at 1.345 sigma, reweighted ten times.
-
-    Coefficients (q, k), psi of what is left (q, n), and the inverse of the weighed columns' products (q, k, k).
-    """
-    count, _, k = columns.shape
-    off = np.broadcast_to(residuals, columns.shape[:2])
-    found, w, bread = np.zeros((count, k)), off, columns
-    for _ in range(10):
-        sigma = sigma_of_sizes(np.sort(np.abs(off), axis=1)[:, k:], axis=1, keepdims=True)
-        w = weights * np.minimum(1.0, HUBER_TURN * sigma / np.maximum(np.abs(off), 1e-300))
-        weighed = np.swapaxes(columns * w[:, :, None], 1, 2)
-        bread = np.linalg.pinv(weighed @ columns, hermitian=True)
-        found = np.squeeze(bread @ (weighed @ residuals[:, None]), 2)
-        off = residuals - np.squeeze(columns @ found[:, :, None], 2)
-    return found, w * off, bread
 
 
 def neighbour_correlation(points: np.ndarray, residuals: np.ndarray) -> float:
@@ -189,12 +167,9 @@ def cross_term_score(at: Linearization, logs: Mapping[str, np.ndarray]) -> float
     """
     if not {"N", "D"} <= set(logs) or at.freedom < 5:
         return None
-    used = at.used
-    jacobian, n = at.jacobian[used][:, ~at.held], int(used.sum())
-    _, psi, _ = _at_noise(jacobian[None], at.residuals[used], at.weights[used])
+    basis, psi = at.directions, at.matched.psi
     column = (logs["N"] - logs["N"].mean()) * (logs["D"] - logs["D"].mean())
-    coefficients, *_ = np.linalg.lstsq(jacobian, column, rcond=None)
-    fresh = column - jacobian @ coefficients
-    scores = fresh * psi[0]
-    spread = np.sqrt((scores**2).sum() * n / (n - jacobian.shape[1] - 1))
-    return float(-scores.sum() / spread) if spread > 0 else None
+    scores = (column - basis @ (basis.T @ column)) * psi
+    n = len(scores)
+    spread = np.sqrt((scores**2).sum() * n / (n - basis.shape[1] - 1))
+    return float(scores.sum() / spread) if spread > 0 else None

@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from jaxscale._comparison.comparison import Comparison as Comparison
     from jaxscale._data.runs import Runs as Runs
     from jaxscale._data.runs import read_runs as read_runs
+    from jaxscale._diagnostics.bias import Bias as Bias
+    from jaxscale._diagnostics.bias import bias as bias
     from jaxscale._diagnostics.influence import Influence as Influence
     from jaxscale._diagnostics.influence import influence as influence
     from jaxscale._diagnostics.multiverse import Multiverse as Multiverse
@@ -124,6 +126,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "_planning.what_if": ("WhatIf", "what_if"),
     "_recipes.recipe": ("recipe",),
     "_recipes.written_recipe": ("Recipe",),
+    "_diagnostics.bias": ("Bias", "bias"),
     "_diagnostics.influence": ("Influence", "influence"),
     "_diagnostics.multiverse": ("Multiverse", "multiverse"),
     "_diagnostics.profile": ("Profile", "profile"),

@@ -63,6 +63,7 @@ _COMMANDS = {
     "bootstrap": question_commands.bootstrap,
     "profile": question_commands.profile,
     "influence": question_commands.influence,
+    "bias": question_commands.bias,
     "multiverse": question_commands.multiverse,
     "approaches": approach_commands.approaches,
     "isoflop": approach_commands.isoflop,

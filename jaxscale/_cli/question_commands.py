@@ -1,7 +1,8 @@
-"""Commands that ask a finished fit, or all fits of a table: card, bootstrap, profile, influence, multiverse."""
+"""Commands that ask a finished fit, or all fits of a table: card, bootstrap, profile, influence, bias,
+multiverse."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,11 +17,12 @@ from jaxscale._cli.flags import (
     Level,
     Output,
     OwnLaw,
+    PlotFile,
     RunsTable,
     Seed,
     option,
 )
-from jaxscale._cli.groups import QuantityOptions, TableOptions
+from jaxscale._cli.groups import PlanOptions, QuantityOptions, TableOptions
 from jaxscale._cli.process import say
 
 
@@ -124,6 +126,35 @@ def influence(
     with printing.progress("refitting"):
         found = js.influence(result, together=most, exact=False if one_step else None, **of)
     printing.deliver(found, output, as_json)
+
+
+def bias(
+    source: FittedFile,
+    *,
+    asked: PlanOptions,
+    size: Annotated[str, option("--size", "X", "Of the bias whose effect is told, as a share of the loss.")] = "0.001",
+    factor: Annotated[str, option("--factor", "X", "By how much N is off at the bias that is looked for.")] = "2",
+    waste: Annotated[str, option("--waste", "X", "Share of the compute that is wasted at another one.")] = "0.1",
+    group: Group = None,
+    law: OwnLaw = None,
+    output: Output = None,
+    plot: PlotFile = None,
+    as_json: Json = False,
+) -> None:
+    """See how wrong the runs may be before the plan is.
+
+    What a loss too high by so much per decade of N, of D, of C or at the largest models, or an N that counts
+    embeddings, does to the best N, where residuals need not show it; and the smallest such bias that matters.
+    """
+    arguments.check_output(output, source)
+    arguments.check_plot(plot, source)
+    given = {"size": size, "factor": factor, "waste": waste}
+    options: dict[str, Any] = {name: arguments.number(text, f"--{name}") for name, text in given.items()}
+    request = asked.request(None)
+    result = arguments.fitted(source, law, group)
+    with printing.progress("refitting"):
+        found = js.bias(js.frontier(result, **arguments.reached(request, result)), **options)
+    printing.deliver(found, output, as_json, plot)
 
 
 def multiverse(

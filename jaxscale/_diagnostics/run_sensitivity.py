@@ -16,6 +16,7 @@ from jaxscale._base.text import format_number
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
 from jaxscale._planning.plan import Plan
+from jaxscale._planning.plan_row import PlanRow
 from jaxscale._planning.sensitivity import Sensitivity
 from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.evaluate import value_of
@@ -45,26 +46,14 @@ def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
     Raises:
         InputError: the plan was not made from a fit, or its runs are missing.
     """
-    result = None if plan.request is None else plan.request.source.record
-    if not isinstance(result, FitResult):
-        raise InputError("only a plan made from a fit answers to runs; make it with frontier(fit(...), ...)")
+    result = fit_behind(plan)
     runs = runs_of(result, runs)
     problem = problem_of(result, runs)
     with in_float64():
-        moves = _moves(problem, problem.reduce(result.theta))
-    # Of theta, (n_parameters, n_runs): tied parameters move together, pinned ones stay.
-    moves = np.stack([moves[s] if s >= 0 else 0 * moves[0] for s in problem.layout.slots])
-    # A plan's slopes are per unit of a share, and those of theta per unit of its log odds.
-    scales = [
-        p.slope(x) if p.transform == "logit" else 1.0 for p, x in zip(plan.law.parameters, result.theta, strict=True)
-    ]
+        moves = of_theta(problem, moves_of_responses(problem, problem.reduce(result.theta))[0])
     tables = []
     for row in plan.rows:
-        slopes = {
-            quantity: np.array([by_name[p.name] * scale for p, scale in zip(plan.law.parameters, scales, strict=True)])
-            @ moves
-            for quantity, by_name in row.sensitivities.items()
-        }
+        slopes = {q: of @ moves for q, of in slopes_in_theta(plan, row, result.theta).items()}
         table = pd.DataFrame({"budget": row.budget, "row": runs.rows, "observed": np.asarray(runs.response)} | slopes)
         order = np.argsort(-table[list(slopes)].abs().max(axis=1).to_numpy(), kind="stable")
         tables.append(table.iloc[order])
@@ -86,6 +75,18 @@ def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
     )
 
 
+def fit_behind(plan: Plan) -> FitResult:
+    """The fit that a plan was made from.
+
+    Raises:
+        InputError: it was made from something else.
+    """
+    result = None if plan.request is None else plan.request.source.record
+    if not isinstance(result, FitResult):
+        raise InputError("only a plan made from a fit answers to runs; make it with frontier(fit(...), ...)")
+    return result
+
+
 @kept
 def _compiled(task: Task) -> Any:
     value = value_of(task)
@@ -101,18 +102,42 @@ def _compiled(task: Task) -> Any:
     return Program(second_derivatives, compile_options())
 
 
-def _moves(problem: Problem, free: np.ndarray) -> np.ndarray:
-    """Derivatives of the free values in each run's response, (free, n_runs); nan where the optimum is singular."""
+def moves_of_responses(problem: Problem, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives of the free values in each run's response, (free, n_runs), nan where the optimum is singular; and the
+    curvature of the objective that they come from, (free, free). Call under float64."""
     curvature, mixed = map(np.asarray, _compiled(problem.task)(free, problem.tables()))
+    return answered(problem, free, curvature, mixed[:, : problem.count]), curvature
+
+
+def answered(problem: Problem, free: np.ndarray, curvature: np.ndarray, forces: np.ndarray) -> np.ndarray:
+    """How the free values answer to changes of the gradient of the objective, (free, k): by minus its curvature's
+    inverse, those on a bound not at all."""
     loose = ~problem.at_bound(free)
-    moves = np.zeros_like(mixed)
+    moves = np.zeros_like(forces)
     if not loose.any():
-        return moves[:, : problem.count]
+        return moves
     inner = curvature[np.ix_(loose, loose)]
     unit = 1 / np.sqrt(np.maximum(np.abs(np.diag(inner)), 1e-300))
     scaled = inner * unit * unit[:, None]
     if np.linalg.cond(scaled) > 1e14:
         moves[:] = np.nan
     else:
-        moves[loose] = -unit[:, None] * np.linalg.solve(scaled, unit[:, None] * mixed[loose])
-    return moves[:, : problem.count]
+        moves[loose] = -unit[:, None] * np.linalg.solve(scaled, unit[:, None] * forces[loose])
+    return moves
+
+
+def slopes_in_theta(plan: Plan, row: PlanRow, theta: np.ndarray) -> dict[str, np.ndarray]:
+    """By quantity, its derivatives (n_parameters,) in theta: a plan's own are per unit of a share, those of theta per
+    unit of its log odds."""
+    law = plan.law
+    scales = [p.slope(x) if p.transform == "logit" else 1.0 for p, x in zip(law.parameters, theta, strict=True)]
+    return {
+        quantity: np.array([by_name[p.name] * scale for p, scale in zip(law.parameters, scales, strict=True)])
+        for quantity, by_name in row.sensitivities.items()
+    }
+
+
+def of_theta(problem: Problem, moves: np.ndarray) -> np.ndarray:
+    """Moves of the free values (free, k) as those of theta, (n_parameters, k): tied ones go together, pinned ones
+    stay."""
+    return np.stack([moves[s] if s >= 0 else 0 * moves[0] for s in problem.layout.slots])

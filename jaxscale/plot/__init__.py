@@ -7,6 +7,7 @@ holds its numbers.
 """
 
 from jaxscale.plot._pictures import approaches as approaches
+from jaxscale.plot._pictures import bias as bias
 from jaxscale.plot._pictures import contours as contours
 from jaxscale.plot._pictures import envelope as envelope
 from jaxscale.plot._pictures import extrapolation as extrapolation

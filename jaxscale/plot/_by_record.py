@@ -9,6 +9,7 @@ from jaxscale._approaches.side_by_side import Approaches
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted
 from jaxscale._comparison.comparison import Comparison
+from jaxscale._diagnostics.bias import Bias
 from jaxscale._diagnostics.influence import Influence
 from jaxscale._diagnostics.multiverse import Multiverse
 from jaxscale._diagnostics.profile import Profile
@@ -36,6 +37,7 @@ PICTURES: dict[type, tuple[Callable[..., Picture], ...]] = {
     Approaches: (_pictures.approaches, _pictures.isoflops),
     Profile: (_pictures.profile,),
     Draws: (_pictures.pairs,),
+    Bias: (_pictures.bias,),
     Influence: (_pictures.influence,),
     Multiverse: (_pictures.multiverse,),
     Comparison: (_pictures.held_out,),

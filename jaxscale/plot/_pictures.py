@@ -8,6 +8,7 @@ from jaxscale._approaches.isoflop import IsoFlop
 from jaxscale._approaches.side_by_side import Approaches
 from jaxscale._charts import (
     approach_charts,
+    bias_chart,
     comparison_charts,
     decision_charts,
     fit_charts,
@@ -16,6 +17,7 @@ from jaxscale._charts import (
 )
 from jaxscale._comparison.comparison import Comparison
 from jaxscale._data.runs import Runs
+from jaxscale._diagnostics.bias import Bias
 from jaxscale._diagnostics.influence import Influence
 from jaxscale._diagnostics.multiverse import Multiverse
 from jaxscale._diagnostics.profile import Profile
@@ -213,6 +215,11 @@ def multiverse(found: Multiverse, decision: str = "N", *, ax: Any = None) -> Pic
         InputError: `decision` is none of N, D, loss.
     """
     return draw(question_charts.multiverse(found, decision), ax)
+
+
+def bias(found: Bias, row: int = -1, *, ax: Any = None) -> Picture:
+    """How far each bias of the runs moves the best N of one row of a plan, over the size of the bias."""
+    return draw(bias_chart.bias(found, row), ax)
 
 
 def held_out(found: Comparison, *, ax: Any = None) -> Picture:

@@ -11,6 +11,7 @@ import jaxscale
 PUBLIC = {
     # nouns
     "AbsoluteError",
+    "Bias",
     "Comparison",
     "CostModel",
     "Draws",
@@ -34,6 +35,7 @@ PUBLIC = {
     # verbs
     "allocate",
     "approaches",
+    "bias",
     "bootstrap",
     "compare",
     "envelope",

@@ -376,8 +376,26 @@ class Law(ItsOwnCopy):
 
 
 @kept
+def _reading(law: Law, name: str) -> Law:
+    """A law of one variable that calls it `name`."""
+    (old,) = law.variables
+    new = replace(old, name=name)
+
+    def function(p: Params, **logs: Array) -> Array:
+        return law.function(p, **{old.argument: logs[new.argument]})
+
+    parameters = (
+        replace(p, dimension={name if k == old.name else k: power for k, power in p.dimension.items()})
+        for p in law.parameters
+    )
+    return replace(law, function=function, variables=(new,), parameters=tuple(parameters))
+
+
+@kept
 def _chain(first: Law, then: Law) -> Law:
     between = first.response
+    if [v.name for v in then.variables] == [between.stands_for]:
+        then = _reading(then, between.name)
     if [v.name for v in then.variables] != [between.name]:
         wanted = ", ".join(v.name for v in then.variables)
         raise InputError(

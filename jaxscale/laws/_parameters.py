@@ -25,6 +25,8 @@ class Variable:
     its own axis last. A variable without a unit is a pure number. `fixed_unit`: the law holds in this unit alone, since
     another one would do more than rescale parameters (where logs of two variables are multiplied, for instance).
     `better` is about a response: "lower" (a loss, an error, a bill), "higher" (an accuracy) or "neither" (a best size).
+    `stands_for` names the variable in whose place the next law of a chain may read a response: a loss on another corpus
+    is a loss.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Variable:
     domain: Domain = "positive"
     fixed_unit: bool = False
     better: Literal["lower", "higher", "neither"] = "lower"
+    stands_for: str = ""
 
     @property
     def logged(self) -> bool:

@@ -64,13 +64,23 @@ deepseek_hparams = allocation_law(
 
 # --- Functions of size and tokens ---
 
-_OPTIMUM = Variable("optimum", "as the instance says", "best learning rate or batch", better="neither")
+OPTIMUM = Variable("optimum", "as the instance says", "best learning rate or batch", better="neither")
 
 
-def _optimum_law(
-    name: str, variables: tuple[Variable, ...], *, constants: Mapping[str, Published], **described: Any
+def optimum_law(
+    name: str,
+    variables: tuple[Variable, ...],
+    *,
+    constants: Mapping[str, Published],
+    response: Variable = OPTIMUM,
+    **described: Any,
 ) -> Law:
-    """k N^a, or k N^a D^b."""
+    """A product of powers: k N^a, or k N^a D^b, one instance per quantity.
+
+    Args:
+        name, variables, constants, response: see `Law`.
+        **described: `source`, `note`, `serves`, `seen_to` and `closed_forms` of the law.
+    """
     exponents = tuple(zip(variables, ("a", "b"), strict=False))
 
     def log_optimum(p: Params, **logs: Array) -> Array:
@@ -80,16 +90,16 @@ def _optimum_law(
         name,
         log_optimum,
         variables=variables,
-        response=_OPTIMUM,
+        response=response,
         parameters=(
             Parameter(
                 "k",
-                meaning=f"optimum at {' = '.join(v.name for v in variables)} = 1",
-                dimension={"optimum": 1, **{v.name: f"-{power}" for v, power in exponents}},
+                meaning=f"{response.name} at {' = '.join(v.name for v in variables)} = 1",
+                dimension={response.name: 1, **{v.name: f"-{power}" for v, power in exponents}},
             ),
             *(Parameter(power, "identity", meaning=f"exponent of {v.name}") for v, power in exponents),
         ),
-        formula=f"optimum = k {' '.join(f'{v.name}^{power}' for v, power in exponents)}",
+        formula=f"{response.name} = k {' '.join(f'{v.name}^{power}' for v, power in exponents)}",
         constants=constants,
         **described,
     )
@@ -120,7 +130,7 @@ def _quoted(values: Mapping[str, float], what: str, source: str) -> Published:
     return Published(values, source, "unverified", note=f"{what}. As quoted in public notes; not read in the paper.")
 
 
-step_law = _optimum_law(
+step_law = optimum_law(
     "step_law",
     (replace(N, meaning="parameters without the vocabulary"), D),
     serves="Which learning rate and batch a size and a number of tokens ask for.",
@@ -141,7 +151,7 @@ step_law = _optimum_law(
     },
 )
 
-porian_hparams = _optimum_law(
+porian_hparams = optimum_law(
     "porian_hparams",
     (N,),
     serves="Which learning rate and batch a size asks for at its best number of tokens.",

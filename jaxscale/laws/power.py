@@ -157,3 +157,32 @@ def allocation_law(
         constants=constants,
         **described,
     )
+
+
+def compute_law(name: str, *, constants: Mapping[str, Published], flops_per_unit: float, **described: Any) -> Law:
+    """Loss that falls as a power of compute, without a floor: L = A (C / unit)^-alpha.
+
+    Args:
+        name, constants: see `Law`.
+        flops_per_unit: FLOPs in the unit of compute that `A` refers to; the variable C is in FLOPs all the same.
+        **described: `source`, `note`, `serves` and `seen_to` of the law.
+    """
+    log_unit = math.log(flops_per_unit)
+
+    def log_loss(p: Params, *, log_C: Array) -> Array:
+        return p.log_A - p.alpha * (log_C - log_unit)
+
+    return Law(
+        name,
+        log_loss,
+        variables=(C,),
+        parameters=(
+            Parameter(
+                "A", unit="nats per token", meaning="loss at one unit of compute", dimension={"C": "alpha", "loss": 1}
+            ),
+            Parameter("alpha", "identity", meaning="exponent of compute"),
+        ),
+        formula=f"L = A (C / {flops_per_unit:g})^-alpha",
+        constants=constants,
+        **described,
+    )

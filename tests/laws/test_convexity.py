@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import each_law
+from helpers import each_program
 
 import jaxscale as js
 from jaxscale.laws import Law
@@ -49,7 +49,7 @@ def test_a_formula_of_ones_own(name):
     assert Law.from_loss(formula).convex == convex
 
 
-@each_law
+@each_program
 def test_what_is_claimed_of_a_law_holds_between_random_points(case):
     """f((x + y) / 2) <= (f(x) + f(y)) / 2 on 40 segments for each of 8 random parameter sets."""
     law = case.law

@@ -5,7 +5,7 @@ import inspect
 import jax
 import numpy as np
 import pytest
-from helpers import COUNT, LAW_CASES, LawCase, each_law, respond
+from helpers import COUNT, LAW_CASES, LawCase, each_law, each_program, respond
 
 from jaxscale import laws
 
@@ -79,7 +79,7 @@ def test_direction(case: LawCase):
             assert np.mean(change > 0) > case.felt  # the rest are terms that the other variable's drowns
 
 
-@each_law
+@each_program
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_finite_values_and_gradients_over_the_whole_range(case: LawCase, dtype):
     law, corners = case.law, case.corners(9 if len(case.law.variables) < 4 else 5)
@@ -100,7 +100,7 @@ def test_finite_values_and_gradients_over_the_whole_range(case: LawCase, dtype):
     np.testing.assert_allclose(value, exact, rtol=1e-4 if dtype == np.float32 else 1e-11, atol=1e-5)
 
 
-@each_law
+@each_program
 def test_gradient_against_finite_differences(case: LawCase):
     law, logs = case.law, case.logs(case.random_variables(20, 15))
     theta = law.theta(case.truth)
@@ -146,7 +146,9 @@ def test_closed_forms_say_what_they_are():
 def test_forms_ship_no_constants():
     forms = (
         "aghajanyan_mixed cherti_clip goyal_filtering ye_mixing brown_passk busbridge_distill scalerl_sigmoid "
-        "task_accuracy llama3_task_loss llama3_two_step bhagia_two_step bhagia_one_step"
+        "task_accuracy llama3_task_loss llama3_two_step bhagia_two_step bhagia_one_step rescaled_optimizer bian_shape "
+        "mccandlish_steps zhang_finetuning lin_rectified loss_to_loss tan_rl gao_best_of_n gao_rl he_multilingual "
+        "shukor_mixture"
     )
     for name in forms.split():
         assert not laws.get(name).constants, name

@@ -71,7 +71,7 @@ SOME = (
 def plannable(case: LawCase) -> bool:
     """Whether a plan of the law chooses two variables, or the law stands for others that do not."""
     law = case.law
-    if law.response.better == "neither" or any(v.domain == "vector" for v in law.variables):
+    if case.shaped_like or law.response.better == "neither" or any(v.domain == "vector" for v in law.variables):
         return False
     return sum(v.logged for v in law.variables) == 2 or case.label in SOME
 

@@ -21,6 +21,7 @@ The wings, in the order of the line; the first sentence of each folder says what
     _diagnostics  questions to a finished fit or plan
     _comparison   which law predicts held-out runs
     _approaches   Approaches 1, 2 and 3 side by side
+    _deciding     decisions that stand on finished fits: which recipe
     _charts, plot what pictures show, as arrays; and drawn
     synthetic, datasets               made-up and real runs
     _cli          the command line
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from jaxscale._comparison.comparison import Comparison as Comparison
     from jaxscale._data.runs import Runs as Runs
     from jaxscale._data.runs import read_runs as read_runs
+    from jaxscale._deciding.equal_loss import multiplier as multiplier
+    from jaxscale._deciding.multiplier import Multiplier as Multiplier
     from jaxscale._diagnostics.bias import Bias as Bias
     from jaxscale._diagnostics.bias import bias as bias
     from jaxscale._diagnostics.influence import Influence as Influence
@@ -132,6 +135,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "_diagnostics.profile": ("Profile", "profile"),
     "_diagnostics.ratio_test": ("RatioTest", "ratio_test"),
     "_diagnostics.run_sensitivity": ("run_sensitivity",),
+    "_deciding.equal_loss": ("multiplier",),
+    "_deciding.multiplier": ("Multiplier",),
     "_comparison.compare": ("compare",),
     "_comparison.comparison": ("Comparison",),
     "_approaches.approaches": ("approaches",),

@@ -21,7 +21,8 @@ from jaxscale.limits import UNIQUE_TOKENS, Limit, bound, evaluate_limit
 
 Goal = Literal["loss", "cost"]
 
-_FURTHEST = {1: 1e39, -1: 1.0}  # a variable's range where no limit says otherwise
+_FURTHEST = {1: 1e39, -1: 1e-39}  # a variable's range where no limit says otherwise
+_COUNTED = ("N", "D", UNIQUE_TOKENS, "epochs")  # from 1 on
 _STARTS = {"N": 20.7, "D": 25.3, "epochs": 0.5}  # 1e9 parameters, 1e11 tokens
 
 
@@ -259,7 +260,8 @@ def _with_ranges(requested: tuple[Limit, ...], free: list[str]) -> tuple[tuple[L
     standard = [(f"{v}_{end}", sign, v, None) for v in free for end, sign in (("max", 1), ("min", -1))]
     if "N" in free and "D" in free:
         standard += [("D_per_N_min", -1, "D", "N"), ("D_per_N_max", 1, "D", "N")]
-    ends = {name: _FURTHEST[sign] for name, sign, _, _ in standard} | {"D_per_N_min": 1e-39}
+    ends = {name: 1.0 if sign < 0 and v in _COUNTED else _FURTHEST[sign] for name, sign, v, _ in standard}
+    ends |= {"D_per_N_min": _FURTHEST[-1]}
     bounds = [
         asked.pop(name, None) or bound(name, sign, top, ends[name], bottom) for name, sign, top, bottom in standard
     ]

@@ -17,6 +17,7 @@ PLAN_FORMAT, WHAT_IF_FORMAT = "jaxscale.plan/1", "jaxscale.what_if/1"
 COMPARE_FORMAT, CARD_FORMAT = "jaxscale.compare/1", "jaxscale.card/1"
 RECIPE_FORMAT = "jaxscale.recipe/1"
 BIAS_FORMAT = "jaxscale.bias/1"
+MULTIPLIER_FORMAT = "jaxscale.multiplier/1"
 T = TypeVar("T")
 
 

@@ -22,6 +22,7 @@ from jaxscale._cli import (
     approach_commands,
     arguments,
     catalogue_commands,
+    decision_commands,
     fit_commands,
     plan_commands,
     question_commands,
@@ -72,6 +73,7 @@ _COMMANDS = {
     "what-if": plan_commands.what_if,
     "allocate": plan_commands.allocate,
     "recipe": recipe_commands.recipe,
+    "multiplier": decision_commands.multiplier,
     "models": catalogue_commands.models,
     "laws": catalogue_commands.laws,
 }

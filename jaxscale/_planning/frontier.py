@@ -89,7 +89,7 @@ def request_of(
     read = source_of(source)
     cost = _table_cost(read) if isinstance(cost, str) and cost == "table" else costs.as_cost(cost)
     if reach_loss is not None and cost is costs.six_nd:
-        cost = _itself(read.law, fixed or {}) or cost
+        cost = cost_of_one_variable(read.law, fixed or {}) or cost
     if (budgets is None) == (reach_loss is None):
         raise InputError("give budgets or reach_loss, one of the two")
     kept, unique = read_limits(limits)
@@ -109,7 +109,7 @@ def _log_itself(log_x: Any) -> Any:
     return log_x
 
 
-def _itself(law: Law, fixed: Mapping[str, Any]) -> CostModel | None:
+def cost_of_one_variable(law: Law, fixed: Mapping[str, Any]) -> CostModel | None:
     """The one variable of a law that is free, as what is to be spent least of; None for laws of sizes and tokens."""
     free = [v for v in law.variables if v.logged and v.name not in fixed]
     if len(free) != 1 or {"N", "D"} <= {v.name for v in law.variables}:

@@ -15,6 +15,7 @@ from jaxscale.plot._pictures import frontier as frontier
 from jaxscale.plot._pictures import held_out as held_out
 from jaxscale.plot._pictures import influence as influence
 from jaxscale.plot._pictures import isoflops as isoflops
+from jaxscale.plot._pictures import multiplier as multiplier
 from jaxscale.plot._pictures import multiverse as multiverse
 from jaxscale.plot._pictures import observed as observed
 from jaxscale.plot._pictures import overview as overview

@@ -9,6 +9,7 @@ from jaxscale._approaches.side_by_side import Approaches
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted
 from jaxscale._comparison.comparison import Comparison
+from jaxscale._deciding.multiplier import Multiplier
 from jaxscale._diagnostics.bias import Bias
 from jaxscale._diagnostics.influence import Influence
 from jaxscale._diagnostics.multiverse import Multiverse
@@ -41,6 +42,7 @@ PICTURES: dict[type, tuple[Callable[..., Picture], ...]] = {
     Influence: (_pictures.influence,),
     Multiverse: (_pictures.multiverse,),
     Comparison: (_pictures.held_out,),
+    Multiplier: (_pictures.multiplier,),
 }
 
 

@@ -12,11 +12,13 @@ from jaxscale._charts import (
     comparison_charts,
     decision_charts,
     fit_charts,
+    multiplier_chart,
     plan_charts,
     question_charts,
 )
 from jaxscale._comparison.comparison import Comparison
 from jaxscale._data.runs import Runs
+from jaxscale._deciding.multiplier import Multiplier
 from jaxscale._diagnostics.bias import Bias
 from jaxscale._diagnostics.influence import Influence
 from jaxscale._diagnostics.multiverse import Multiverse
@@ -225,3 +227,9 @@ def bias(found: Bias, row: int = -1, *, ax: Any = None) -> Picture:
 def held_out(found: Comparison, *, ax: Any = None) -> Picture:
     """The mean error of each law on runs held out, and the error on each of them."""
     return draw(comparison_charts.held_out(found), ax)
+
+
+# --- Of decisions ---
+def multiplier(found: Multiplier, *, ax: Any = None) -> Picture:
+    """The compute that each recipe needs for the loss that the baseline reaches, over scale, with its interval."""
+    return draw(multiplier_chart.multiplier(found), ax)

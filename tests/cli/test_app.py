@@ -14,7 +14,7 @@ from jaxscale._cli import app
 
 COMMANDS = (
     *("demo", "fit", "compare", "predict", "card", "bootstrap", "profile", "influence", "bias", "multiverse"),
-    *("approaches", "isoflop", "envelope", "frontier", "what-if", "allocate", "recipe", "models", "laws"),
+    *("approaches", "isoflop", "envelope", "frontier", "what-if", "allocate", "recipe", "multiplier", "models", "laws"),
 )
 
 

@@ -15,7 +15,7 @@ from helpers import table
 import jaxscale as js
 from jaxscale._problem.problem import Noise
 
-NAMES = ("fit", "fits", "draws", "plan", "what_if", "compare", "card", "recipe")
+NAMES = ("fit", "fits", "draws", "plan", "what_if", "compare", "card", "recipe", "multiplier")
 SCHEMAS = {name: json.loads((files("jaxscale") / "schemas" / f"{name}.json").read_text("utf-8")) for name in NAMES}
 REGISTRY = referencing.Registry().with_resources(
     [(schema["$id"], referencing.Resource.from_contents(schema)) for schema in SCHEMAS.values()]
@@ -54,10 +54,11 @@ def documents(tmp_path_factory) -> dict[str, list[dict]]:
         js.recipe(N=1e9, D=2e10, count="with_head"),
     ]
     cards = [fit.card() for fit in (plain, pinned, noted)]
+    multipliers = [js.multiplier({"a": plain, "b": made}, at=1e22), js.multiplier({"a": plain, "b": pinned}, at=1e22)]
     written = {
         "fit": [plain, pinned, noted, student], "fits": [many, shared, crossed], "draws": [made], "plan": plans,
         "what_if": changed,
-        "compare": compared, "card": cards, "recipe": recipes,
+        "compare": compared, "card": cards, "recipe": recipes, "multiplier": multipliers,
     }  # fmt: skip
     folder = tmp_path_factory.mktemp("records")
     return {name: [saved(record, folder / f"{name}.json") for record in records] for name, records in written.items()}

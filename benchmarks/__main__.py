@@ -32,7 +32,7 @@ def main() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if options.device == "cpu":
         jax.config.update("jax_num_cpu_devices", cores)
-    from benchmarks import fits, own_laws, planning, scaling, sets, startup
+    from benchmarks import compilation, fits, own_laws, planning, scaling, sets, startup
     from benchmarks.rows import table_of_runs
 
     usual = {
@@ -46,6 +46,7 @@ def main() -> int:
         "parameters": scaling.parameters,
         "planning": planning.many_draws,
         "startup": startup.startup,
+        "compilation": compilation.compilation,
     }
     long = {
         "stream": lambda: sets.streamed((1_000, 10_000, 100_000)),
@@ -58,6 +59,11 @@ def main() -> int:
     jobs = [name for job in options.jobs for name in (usual if job == "usual" else [job])]
     if unknown := [job for job in jobs if job not in work]:
         parser.error(f"unknown job {unknown[0]!r}; choose from usual, {', '.join(work)}")
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError):  # the latter where JAX has no such backend at all
+        print(f"no {options.device} here; with one, this would run on it:", *jobs, sep="\n")
+        return 0
     _, name = table_of_runs()
     print(f"{name}; {len(jax.devices())} x {jax.devices()[0].device_kind}; jax {jax.__version__}", file=sys.stderr)
     rows = []

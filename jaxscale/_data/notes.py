@@ -61,7 +61,7 @@ def number_notes(
     computed: Collection[str] = (),
 ) -> Iterator[Reason]:
     """Everything in the numbers that looks unintended; columns that are `computed` say nothing by their names."""
-    in_larger_units, text = False, _is_text(columns.get("D"), computed)
+    in_larger_units, text = False, counts_tokens(columns.get("D"), columns.get("D") in computed)
     for symbol, (least, factors) in _LEAST_PLAUSIBLE.items():
         if symbol == "D" and not text:
             continue
@@ -140,9 +140,9 @@ def number_notes(
             )
 
 
-def _is_text(column: str | tuple[str, ...] | None, computed: Collection[str]) -> bool:
-    """Whether a column of data may count tokens, by the words of its name."""
-    if not isinstance(column, str) or column in computed:
+def counts_tokens(column: str | tuple[str, ...] | None, computed: bool = False) -> bool:
+    """Whether a column of data may count tokens, by the words of its name, if it is not computed."""
+    if not isinstance(column, str) or computed:
         return True
     words = {word for part in words_of(column) for word in part}
     return not words & _NO_TEXT or "tokens" in words

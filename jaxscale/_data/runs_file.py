@@ -13,6 +13,7 @@ from jaxscale._base.validation import check_choice
 from jaxscale._base.verdict import Reason
 from jaxscale._data.cells import DroppedRow
 from jaxscale._data.columns import MEANINGS
+from jaxscale._data.notes import counts_tokens
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,15 @@ class RunsRecord:
     # Rows are checkpoints and nobody said which to take: laws of final losses take the last of each run. Not in files.
     open_checkpoints: bool = field(default=False, compare=False)
     unused: tuple[str, ...] = field(default=(), compare=False)  # columns with no part in the runs; not kept in files
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether D may be tokens, by the name of its column."""
+        return counts_tokens(self.columns.get("D"), self.computed("D"))
+
+    def computed(self, symbol: str) -> bool:
+        """Whether the column of a symbol was written as a formula of others."""
+        return self.conventions.get(symbol, "").startswith("computed")
 
     def lines(self) -> list[tuple[str, str]]:
         """Label and text of each line that is worth a look; harmless to print."""

@@ -35,6 +35,6 @@ def spelt(option: str, value: str) -> str:
     return f'{inert(option)}="{value}" ({valued_flag(option, value)})'
 
 
-def column_of(symbol: str) -> str:
+def column_of(symbol: str, column: str = "") -> str:
     """How the column of a symbol is named in both ways: `N="..." (-N COLUMN)`."""
-    return f'{inert(symbol)}="..." ({valued_flag(symbol, "COLUMN")})'
+    return f'{inert(symbol)}="{column or "..."}" ({valued_flag(symbol, f"{column!r}" if column else "COLUMN")})'

@@ -29,6 +29,8 @@ from jaxscale.laws import Law
 from jaxscale.limits import read_limits
 
 _STATUS: dict[int, Status] = {OK: "ok", INFEASIBLE: "infeasible", FAILED: "failed", FLAT: "flat"}
+# Of language models. What a plan beyond asks for is nonsense: a law in other units, or a budget in them.
+MOST_PARAMETERS, FEWEST_TOKENS = 1e15, 1e6
 _NO_TOKENS = 1e-300  # served: so few that they cost nothing
 _FLAT_CURVATURE = 1e-10  # of the log loss, in logs of the variables; below it rounding moves the optimum by 0.1 %
 
@@ -198,6 +200,8 @@ def _row(
     decision, target, response = posed.decision, float(posed.targets[i]), posed.decision.law.response
     measure = request.source.response
     status, note = _judge(decision, answers, i, expansion, measure)
+    if status in ("ok", "flat") and request.source.of_text and (nonsense := _nonsense(decision, answers.x[i], request)):
+        status, note = "failed", nonsense
     blamed = conflict(decision, given, answers.blame[i]) if status == "infeasible" else ()
     if blamed == ("reach_loss",):
         extreme = "high" if (response.better == "higher") != measure.falls else "low"
@@ -279,6 +283,19 @@ def _steps(decision: Decision, theta: np.ndarray) -> np.ndarray:
     parameters = zip(decision.law.parameters, theta, strict=True)
     shares = {p.name: p.slope(x) for p, x in parameters if p.transform == "logit"}
     return np.array([shares.get(name, 1.0) for name in decision.names])
+
+
+def _nonsense(decision: Decision, x: np.ndarray, request: Request) -> str:
+    """That no model of language is of such a size or sees so few tokens, in a sentence; empty where one may."""
+    values = dict(zip(decision.variables, np.exp(np.minimum(x, 700.0)), strict=True)) | dict(request.fixed)
+    N, D, said = values.get("N", 0.0), values.get("D", math.inf), []
+    if N > MOST_PARAMETERS:
+        said.append(f"N = {format_number(N)} parameters (no model has {format_number(MOST_PARAMETERS)})")
+    if D < FEWEST_TOKENS:
+        said.append(f"D = {format_number(D)} tokens (none learns from fewer than {format_number(FEWEST_TOKENS)})")
+    if not said:
+        return ""
+    return f"no plan: the law asks for {' and '.join(said)}; look at the units of the budget and of the runs"
 
 
 def _article(word: str) -> str:

@@ -27,6 +27,7 @@ class Source:
         ranges: of the runs behind it, (least, greatest) by variable.
         trustworthy: whether its verdict says so; True where there is none.
         scope: the largest compute that its verdict speaks of, see `Verdict`; None where there is none.
+        of_text: whether it is of language models, whose N and D have possible values.
         at_noise: estimates by other objectives, each with `params` and the `way` it was found.
         record: what it was read from.
         response: what is predicted and planned for.
@@ -43,6 +44,7 @@ class Source:
     ranges: Mapping[str, tuple[float, float]] | None = None
     trustworthy: bool = True
     scope: float | None = None
+    of_text: bool = False
     at_noise: tuple[Any, ...] = ()
     record: Any = None
     response: Measure = field(default_factory=Measure)
@@ -50,7 +52,7 @@ class Source:
 
     def without_uncertainty(self) -> "Source":
         """The law and its point estimate alone."""
-        return Source(self.law, self.params, self.theta, self.label, response=self.response)
+        return Source(self.law, self.params, self.theta, self.label, of_text=self.of_text, response=self.response)
 
     def moved(self, name: str, theta: float) -> "Source":
         """With one parameter at another unconstrained value; the cloud of draws moves with its centre."""
@@ -110,6 +112,7 @@ def source_of(given: Any) -> Source:
         ranges=getattr(getattr(given, "record", None), "ranges", None),
         trustworthy=getattr(getattr(given, "verdict", None), "trustworthy", True),
         scope=getattr(getattr(given, "verdict", None), "scope", None),
+        of_text=law.of_text and getattr(getattr(given, "record", None), "counts_tokens", True),
         at_noise=tuple(getattr(given, "at_noise", ())),
         record=given,
         response=getattr(given, "response", None) or Measure().under(law.response.name, law.response.unit),

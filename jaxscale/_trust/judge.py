@@ -13,6 +13,7 @@ from jaxscale._trust.judge_influence import influence_checks, outlier_checks
 from jaxscale._trust.judge_optimum import at_bounds, gradient_not_zero, optimum_checks, starts_disagree
 from jaxscale._trust.judge_parameters import conditioning_checks, decision_checks, margins, prior_checks, scope
 from jaxscale._trust.judge_residuals import residual_checks
+from jaxscale._trust.judge_units import unit_checks
 
 Scope = Literal["alone", "each"]
 
@@ -38,10 +39,6 @@ def judge_whole(
     )
 
 
-def _table(e: Evidence) -> Iterator[Reason]:
-    yield from e.runs.record.notes
-
-
 # A table fitted alone is checked for all of these; of a joint fit each group for those of scope "each", since
 # `judge_whole` did the others for all groups together.
 _CHECKS: tuple[tuple[Scope, Callable[[Evidence], Iterator[Reason]]], ...] = (
@@ -58,5 +55,5 @@ _CHECKS: tuple[tuple[Scope, Callable[[Evidence], Iterator[Reason]]], ...] = (
     ("each", checkpoint_checks),
     ("each", drift_checks),
     ("each", prior_checks),
-    ("each", _table),
+    ("each", unit_checks),
 )

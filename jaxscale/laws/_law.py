@@ -186,6 +186,13 @@ class Law(ItsOwnCopy):
         """Names of the parameters, in the order of theta."""
         return tuple(p.name for p in self.parameters)
 
+    @property
+    def of_text(self) -> bool:
+        """Whether it is of language models: of the loss by parameters N and tokens D, at its first step."""
+        first = self.steps[0] if self.steps else self
+        units = {v.name: v.unit for v in first.variables}
+        return (units.get("N"), units.get("D"), first.response.name) == ("parameters", "tokens", "loss")
+
     def index(self, name: str) -> int:
         """Where a parameter stands in theta.
 

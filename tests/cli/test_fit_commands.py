@@ -399,7 +399,7 @@ def test_demo_says_it_is_synthetic_and_shows_truth_verdict_and_plan(jaxscale, fo
     assert low < estimate < high
     assert abs(estimate - truth) < 2 * (high - low)
     assert "trustworthy" in out
-    assert len(re.findall(r"^ +1e2[1-4] ", out, re.MULTILINE)) == 4
+    assert len(re.findall(r"^ +1e2[1-4]  ", out, re.MULTILINE)) == 4
     assert "jaxscale fit " in out.splitlines()[-2]
     assert "jaxscale frontier " in out.splitlines()[-1]
     assert sorted(folder.iterdir()) == before

@@ -228,3 +228,12 @@ def test_a_law_of_one_variable_says_how_much_of_it_reaches_a_response():
     assert never.status == "infeasible"
     (held,) = frontier(js.laws.chinchilla.published["besiroglu"], reach_loss=2.2, fixed={"N": 1e10}).rows
     assert held.cost == pytest.approx(6 * 1e10 * held.D)  # what a size costs is compute, not tokens
+
+
+def test_plans_for_models_that_cannot_be_are_refused_in_a_sentence():
+    low, sound, high = frontier(BESIROGLU, [100, 1e22, 1e40]).rows
+    assert (low.status, sound.status, high.status) == ("failed", "ok", "failed")
+    assert "tokens (none learns from fewer than 1M); look at the units" in low.note
+    assert "parameters (no model has 1e15)" in high.note and np.isnan(high.N)
+    images = SimpleNamespace(ranges={}, counts_tokens=False)
+    assert frontier(fit_like(record=images), 1e12).rows[0].status == "ok"

@@ -357,7 +357,8 @@ def test_the_worst_comes_first():
 def test_the_verdict_does_not_depend_on_the_units():
     runs = raised(planted(**design()), [0, 9], 1.1)
     scaled = js.Runs({"N": runs.variables["N"] / 1e6, "D": runs.variables["D"] / 1e9}, runs.response / np.log(2))
-    assert fitted(runs).verdict.codes == fitted(scaled).verdict.codes
+    said = tuple(code for code in fitted(scaled).verdict.codes if code != "suspicious_units")
+    assert fitted(runs).verdict.codes == said  # beside that no run has 20 tokens
 
 
 # --- Rows without a name that are checkpoints ---

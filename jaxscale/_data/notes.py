@@ -5,20 +5,17 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
 from jaxscale._base.text import format_number, listed, plural, quoted, some
 from jaxscale._base.verdict import Reason
-from jaxscale._data.cells import is_missing, read_numbers
 from jaxscale._data.columns import MEANINGS
 from jaxscale._data.names import words_of
-from jaxscale._data.wording import spelt, valued_flag
+from jaxscale._data.wording import spelt
 
 # The codes of what is noticed.
 SUSPICIOUS_UNITS = "suspicious_units"
 MIXED_CONVENTIONS = "mixed_conventions"
 DUPLICATE_ROWS = "duplicate_rows"
-POSSIBLE_GROUPS = "possible_groups"
 
 # A median below this is hardly a count of parameters, tokens or FLOPs; and what larger units it may be in.
 _LEAST_PLAUSIBLE = {
@@ -39,7 +36,6 @@ _OTHER_DATA = """
 _NO_TEXT = frozenset(_OTHER_DATA.split())
 _OTHER_UNIT = 10.0  # C that far off 6 N D is no convention of counting: a column is in another unit
 _OF_BYTES = f", {spelt('loss_unit', 'bpb:4.3')} into nats per token of 4.3 bytes"
-_FEWEST_IN_GROUP, _MOST_GROUPS = 5, 20
 
 
 def repeated_rows(arrays: Sequence[np.ndarray], rows: np.ndarray) -> tuple[tuple[int, ...], ...]:
@@ -177,27 +173,3 @@ def duplicate_note(duplicates: tuple[tuple[int, ...], ...]) -> Iterator[Reason]:
             f"{plural(copies, 'row')} repeat{'s' * (copies == 1)} another in all variables and the response: {shown}",
             rows=tuple(row for group in duplicates for row in group),
         )
-
-
-def group_notes(frame: pd.DataFrame, unused: Sequence[str]) -> Iterator[Reason]:
-    """Columns of words, with no part in the runs, whose few values may each deserve a fit of their own.
-
-    They are an "info": they matter only where a fit cannot be trusted.
-    """
-    for name in unused:
-        cells = frame[name]
-        if pd.api.types.is_numeric_dtype(cells.dtype) or pd.api.types.is_datetime64_any_dtype(cells.dtype):
-            continue
-        try:
-            values = [value for value in cells.unique() if not is_missing(value)]
-        except TypeError:  # cells that are lists
-            continue
-        if not 2 <= len(values) <= min(_MOST_GROUPS, len(cells) // _FEWEST_IN_GROUP):
-            continue
-        if all(isinstance(value, str) for value in values) and read_numbers(pd.Series(values, dtype=object))[1].all():
-            yield Reason(
-                POSSIBLE_GROUPS,
-                "info",
-                f"column {quoted(name)} has {len(values)} values, all in one fit; one fit per group: "
-                f"fit_many(..., by={quoted(name)}) ({valued_flag('by', quoted(name))})",
-            )

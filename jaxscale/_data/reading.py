@@ -18,10 +18,11 @@ from jaxscale._data.derived import derive
 from jaxscale._data.ended_runs import ended
 from jaxscale._data.error_weights import inverse_variances
 from jaxscale._data.filters import filtered_columns, passing
+from jaxscale._data.group_columns import group_notes, groups_in
 from jaxscale._data.header_units import checked, factors_said
 from jaxscale._data.loss_units import loss_unit_of, measure_of
 from jaxscale._data.names import key
-from jaxscale._data.notes import duplicate_note, group_notes, number_notes, repeated_rows
+from jaxscale._data.notes import duplicate_note, number_notes, repeated_rows
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._data.separators import LAYOUT
 from jaxscale._data.sweeps import best_note, designs, lowest_of_each, settings_of, sweep_note
@@ -159,6 +160,7 @@ def read_fields(
     clusters = None if clusters is None else tuple(clusters[i] for i in taken)
     read_rows = read_rows[taken]
     duplicates = repeated_rows([*variables.values(), answer], read_rows)
+    groups = groups_in(frame, unused, rows)
     record = RunsRecord(
         columns=kept,
         guessed=tuple(symbol for symbol in kept if symbol in chosen.guessed or (symbol == "run" and run is None)),
@@ -175,7 +177,7 @@ def read_fields(
             *sweeps,
             *duplicate_note(duplicates),
             *finished.notes,
-            *group_notes(frame, unused),
+            *group_notes(groups),
         ),
         open_checkpoints=curves is not None and checkpoints is None,
         measure=measure_of(
@@ -185,6 +187,7 @@ def read_fields(
             "per cent" in cells.said.get(chosen.response, ""),
         ),
         unused=unused,
+        groups=groups,
     )
     return {
         "variables": variables,

@@ -13,6 +13,7 @@ from jaxscale._base.validation import check_choice
 from jaxscale._base.verdict import Reason
 from jaxscale._data.cells import DroppedRow
 from jaxscale._data.columns import MEANINGS
+from jaxscale._data.group_columns import Groups
 from jaxscale._data.notes import counts_tokens
 
 
@@ -37,6 +38,7 @@ class RunsRecord:
     # Rows are checkpoints and nobody said which to take: laws of final losses take the last of each run. Not in files.
     open_checkpoints: bool = field(default=False, compare=False)
     unused: tuple[str, ...] = field(default=(), compare=False)  # columns with no part in the runs; not kept in files
+    groups: Mapping[str, Groups] = field(default_factory=dict, compare=False, repr=False)  # columns; not kept in files
 
     @property
     def counts_tokens(self) -> bool:

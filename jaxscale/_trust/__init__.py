@@ -6,5 +6,6 @@ from where on that is called weak), `optimum`, `dispersion`, `covariance`, `inte
 (losses that drift with scale). What speaks against a law: `robust_fits` (of the law's slopes), `residuals`, `left_out`,
 `lack_of_fit`. The verdict: `evidence` (what it looks at), `plan_beyond` (a plan made of it),
 `judge`, and its checks `judge_optimum`, `judge_design`, `judge_parameters`, `judge_influence`,
-`judge_residuals`, `judge_fit`, `judge_checkpoints`; `fitted_table` holds all of it for one table. Knows no result.
+`judge_residuals`, `judge_fit`, `judge_groups`, `judge_checkpoints`, `judge_units`;
+`fitted_table` holds all of it for one table. Knows no result.
 """

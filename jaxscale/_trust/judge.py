@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from jaxscale._base.verdict import Reason, Verdict
-from jaxscale._data.notes import POSSIBLE_GROUPS
+from jaxscale._data.group_columns import POSSIBLE_GROUPS
 from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.judge_checkpoints import checkpoint_checks, drift_checks
 from jaxscale._trust.judge_design import design_checks, too_few_runs, weight_checks
 from jaxscale._trust.judge_fit import fit_checks
+from jaxscale._trust.judge_groups import group_checks
 from jaxscale._trust.judge_influence import influence_checks, outlier_checks
 from jaxscale._trust.judge_optimum import at_bounds, gradient_not_zero, optimum_checks, starts_disagree
 from jaxscale._trust.judge_parameters import conditioning_checks, decision_checks, margins, prior_checks, scope
@@ -52,6 +53,7 @@ _CHECKS: tuple[tuple[Scope, Callable[[Evidence], Iterator[Reason]]], ...] = (
     ("each", outlier_checks),
     ("each", residual_checks),
     ("each", fit_checks),
+    ("each", group_checks),
     ("each", checkpoint_checks),
     ("each", drift_checks),
     ("each", prior_checks),

@@ -24,6 +24,7 @@ from jaxscale._trust.residuals import (
 
 CROSS_TERM_T = 3.0
 DEPENDENCE = 0.3
+MOVES_DECISION = 3.0  # times: a best N that far from that of the lower edge is no decision
 # Where a warning becomes fatal was set on the tuning seeds of studies/verdicts.py. Sound tables reach the first
 # number, tables whose decision is wrong begin at the second:
 STRONG_DEPENDENCE = 0.65  # .57, .69: rank correlation of neighbours
@@ -88,25 +89,34 @@ def _one_sided(e: Evidence) -> Iterator[Reason]:
     if settings:
         best = f"best_of={settings!r} ({flag('best_of')} {','.join(inert(name) for name in settings)})"
         cure = f"keep the best of each design, {best}, or {cure}"
+    grows = None if e.edge is None else _edge_over_middle(e, e.edge)
     yield Reason(
         "one_sided_scatter",
-        "warning",
+        "fatal" if grows is not None and abs(np.log(grows)) > np.log(MOVES_DECISION) else "warning",
         f"runs scatter further above the law than below it (decile skewness {skew:+.2f}, noise stays below "
         f"{of_noise:.2f}), as runs of untuned settings do, of which a fit to the middle is no law of the best; {cure}"
         + ("" if e.edge is None else f": {_of_edge(e, e.edge)}"),
     )
 
 
+def _edge_over_middle(e: Evidence, edge: Mapping[str, float]) -> float | None:
+    """The best N by the lower edge over that by the fit, at `BEYOND` times the largest compute."""
+    sizes = [log_best_size(e, theta) for theta in (e.problem.law.theta(edge), e.problem.full(e.free))]
+    if sizes[0] is None or sizes[1] is None:
+        return None
+    return float(np.exp(np.clip(sizes[0] - sizes[1], -700.0, 700.0)))
+
+
 def _of_edge(e: Evidence, edge: Mapping[str, float]) -> str:
     """What a plan or a reader would take from the lower edge instead."""
     law = e.problem.law
     middle = law.natural(e.problem.full(e.free))
-    sizes = [log_best_size(e, theta) for theta in (law.theta(edge), e.problem.full(e.free))]
-    if sizes[0] is not None and sizes[1] is not None:
+    over = _edge_over_middle(e, edge)
+    if over is not None:
         grows = [p["beta"] / (p["alpha"] + p["beta"]) for p in (edge, middle)]
         return (
             f"there the best N grows as C^{grows[0]:.2f} instead of C^{grows[1]:.2f}, and is "
-            f"{np.exp(sizes[0] - sizes[1]):.2g} times as large at {BEYOND:g} times the largest compute of these runs"
+            f"{over:.2g} times as large at {BEYOND:g} times the largest compute of these runs"
         )
     exponents = [p.name for p in law.parameters if p.transform == "identity"] or list(law.parameter_names)
     return "there " + ", ".join(f"{name} is {edge[name]:.3g} instead of {middle[name]:.3g}" for name in exponents[:4])

@@ -1,7 +1,7 @@
 """What the runs say against a law that is not hidden in its own scatter: a smooth surface, repeated runs, the largest
 runs foretold from the others. All by robust linear fits beside the linearized law: nothing is compiled for them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations_with_replacement
 from typing import NamedTuple
 
@@ -91,11 +91,21 @@ def _left_out(columns: np.ndarray, fit: RobustFits) -> float:
 def misfit(at: Linearization, logs: Mapping[str, np.ndarray], clusters: tuple[str, ...] | None) -> Misfit | None:
     """The description among polynomials in the logs and groups of repeated runs that speaks most against the law."""
     data = _columns(at, clusters)
-    if data is None or not logs:
-        return None
+    return None if data is None or not logs else _worst(at, data, _alternatives(data, logs))
+
+
+def misfit_between(
+    at: Linearization, clusters: tuple[str, ...] | None, levels: Mapping[str, np.ndarray]
+) -> Misfit | None:
+    """The column whose values lie farthest from one law; levels: by column (n_used, values), 1 where a run has one."""
+    data = _columns(at, clusters) if levels else None
+    return None if data is None else _worst(at, data, levels.items())
+
+
+def _worst(at: Linearization, data: _Columns, alternatives: Iterable[tuple[str, np.ndarray]]) -> Misfit | None:
     n, p = data.law.shape
     law, found = at.matched, []
-    for name, further in _alternatives(data, logs):
+    for name, further in alternatives:
         fresh = further - data.law @ (data.law.T @ further)
         left, singular, _ = np.linalg.svd(fresh, full_matrices=False)
         extra = left[:, singular > _FRESH * np.linalg.norm(further, axis=0).max()]

@@ -1,0 +1,51 @@
+"""Whether runs of several corpora, families or recipes, told apart by a column, lie on different laws."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from jaxscale._base.text import quoted
+from jaxscale._base.verdict import Reason
+from jaxscale._data.wording import flag, valued_flag
+from jaxscale._trust.evidence import Evidence
+from jaxscale._trust.lack_of_fit import misfit_between
+
+UNLIKELY, SIZE = 1e-4, 2e-3  # the chance under one law of what is pointed out, and its least size in logs
+SURE, SURE_SIZE = 1e-6, 5e-3
+_ALIKE = 0.02  # logs of sizes within a group that differ by less are one
+
+
+def group_checks(e: Evidence) -> Iterator[Reason]:
+    """A level of its own for each value of a column, beside the law: the column in which they differ most."""
+    central = e.at.scatter.share_below == 0.5
+    if e.problem.task.space != "log" or e.problem.law.along_runs or not e.at.sigma > 0 or e.exact or not central:
+        return
+    rows = np.asarray(e.runs.rows)[e.at.used]
+    levels, names = {}, {}
+    for column, groups in e.runs.record.groups.items():
+        if rows.max(initial=0) >= len(groups.codes):
+            continue
+        codes, counts = np.unique(groups.codes[rows], return_counts=True)
+        if len(codes) > 1 and counts.min() > 1 and not _is_a_size(groups.codes[rows], e.scalar_logs):
+            levels[column] = (groups.codes[rows][:, None] == codes) * 1.0
+            names[column] = [groups.values[k] for k in codes if k >= 0]
+    found = misfit_between(e.at, e.runs.clusters, levels)
+    if found is None or not (found.p < UNLIKELY and found.size > SIZE):
+        return
+    column = quoted(found.against)
+    first = names[found.against][0]
+    yield Reason(
+        "groups_differ",
+        "fatal" if found.p < SURE and found.size > SURE_SIZE else "warning",
+        f"runs with different values of column {column} lie {100 * found.size:.1g} % apart in the "
+        f"{e.response.name} (F = {found.f:.0f}), so that one law fits none of them; fit each, by={column} "
+        f"({valued_flag('by', column)}), or one, where={quoted(f'{found.against} == {first}')} ({flag('where')})",
+    )
+
+
+def _is_a_size(codes: np.ndarray, logs: dict[str, np.ndarray]) -> bool:
+    """Whether a column only says again how large a model is, or which run a row is of: one N in each group."""
+    sizes = logs.get("N")
+    if sizes is None:
+        return False
+    return all(np.ptp(sizes[codes == k]) < _ALIKE for k in np.unique(codes))

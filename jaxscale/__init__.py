@@ -19,6 +19,7 @@ The wings, in the order of the line; the first sentence of each folder says what
     _planning     plans, what-if, known models
     _recipes      what exactly to train: shapes, batches, devices
     _diagnostics  questions to a finished fit or plan
+    _cluster      fits of more sets than one machine can do
     _comparison   which law predicts held-out runs
     _approaches   Approaches 1, 2 and 3 side by side
     _deciding     decisions that stand on finished fits: which recipe
@@ -51,6 +52,10 @@ if TYPE_CHECKING:
     from jaxscale._base.errors import JaxscaleWarning as JaxscaleWarning
     from jaxscale._base.errors import MissingExtraError as MissingExtraError
     from jaxscale._base.errors import PrecisionWarning as PrecisionWarning
+    from jaxscale._cluster.fit_shards import fit_shards as fit_shards
+    from jaxscale._cluster.fits_table import FitsTable as FitsTable
+    from jaxscale._cluster.fits_table import read_fits as read_fits
+    from jaxscale._cluster.merge_shards import merge_shards as merge_shards
     from jaxscale._comparison.compare import compare as compare
     from jaxscale._comparison.comparison import Comparison as Comparison
     from jaxscale._data.runs import Runs as Runs
@@ -137,6 +142,9 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "_diagnostics.run_sensitivity": ("run_sensitivity",),
     "_deciding.equal_loss": ("multiplier",),
     "_deciding.multiplier": ("Multiplier",),
+    "_cluster.fit_shards": ("fit_shards",),
+    "_cluster.fits_table": ("FitsTable", "read_fits"),
+    "_cluster.merge_shards": ("merge_shards",),
     "_comparison.compare": ("compare",),
     "_comparison.comparison": ("Comparison",),
     "_approaches.approaches": ("approaches",),

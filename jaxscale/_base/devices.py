@@ -16,8 +16,12 @@ def workers(devices: Sequence[Any] | None) -> tuple[int, tuple[Any, ...]]:
     given = tuple(jax.local_devices() if devices is None else devices)
     if given[0].platform != "cpu":
         return len(given), given
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return (cores if devices is None else len(given)), given[:1]
+    return (cores() if devices is None else len(given)), given[:1]
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def compile_options(platform: str | None = None, wide: bool = False, often: bool = False) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """The command line: one command calls one public function.
 
 Read `app` (what commands there are), `fit_commands`, `question_commands` (to a finished fit), `approach_commands`,
-`plan_commands`, `recipe_commands`, `decision_commands`, `catalogue_commands`, `flags` (options that they share),
-`groups` (those that come together), `arguments` (words into values), `printing` (records into text and files),
-`process`.
+`plan_commands`, `recipe_commands`, `decision_commands`, `catalogue_commands`, `cluster_commands` (past one machine),
+`flags` (options that they share), `groups` (those that come together), `arguments` (words into values), `printing`
+(records into text and files), `process`.
 """

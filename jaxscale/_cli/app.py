@@ -22,6 +22,7 @@ from jaxscale._cli import (
     approach_commands,
     arguments,
     catalogue_commands,
+    cluster_commands,
     decision_commands,
     fit_commands,
     plan_commands,
@@ -58,6 +59,7 @@ def _jaxscale(
 _COMMANDS = {
     "demo": fit_commands.demo,
     "fit": fit_commands.fit,
+    "merge": cluster_commands.merge,
     "compare": fit_commands.compare,
     "predict": fit_commands.predict,
     "card": question_commands.card,

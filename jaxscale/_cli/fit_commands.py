@@ -9,6 +9,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Table
 from jaxscale._base.text import inert, quoted
 from jaxscale._cli import arguments, printing
+from jaxscale._cli.cluster_commands import fit_shard
 from jaxscale._cli.flags import (
     Delta,
     FitFile,
@@ -99,6 +100,13 @@ def fit(
     ] = None,
     joint: Annotated[bool, typer.Option("--joint", help="Fit all steps of a chain of laws at once.")] = False,
     seed: Seed = "0",
+    shard: Annotated[
+        Text, option("--shard", "I/N|slurm", "Of the groups fit the I-th of N shares, as a part in the folder -o.")
+    ] = None,
+    records: Annotated[bool, typer.Option("--records", help="With --shard: keep whole records too, as JSON.")] = False,
+    cluster: Annotated[
+        Text, option("--cluster", "ADDRESS|local", "Fit groups by Dask workers: a scheduler's, or one on each core.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with status 1 if the fit is not trustworthy.")] = False,
     output: Output = None,
     plot: PlotFile = None,
@@ -112,7 +120,8 @@ def fit(
     Numbers may be written 70B or 1.4T. RUNS may be runs of a tracker: wandb:ENTITY/PROJECT, mlflow:FOLDER,
     tensorboard:FOLDER, trackio:PROJECT, or a table at hf://datasets/USER/NAME/FILE.
     """
-    arguments.check_output(output, runs)
+    if shard is None:
+        arguments.check_output(output, runs)
     arguments.check_plot(plot, runs)
     if bootstrap is not None and (intervals or "bootstrap").lower() != "bootstrap":
         raise InputError(f"--bootstrap {inert(bootstrap)} contradicts --intervals {inert(intervals)}; give one of them")
@@ -132,6 +141,11 @@ def fit(
         fitting["draws"] = arguments.count(bootstrap, "--bootstrap", 1)
     if share and by is None:
         raise InputError("--share is about groups; name their column with --by")
+    for flag, given in (("--shard", shard), ("--cluster", cluster)):
+        if given is not None and (by is None or share):
+            raise InputError(f"{flag} is about groups, each fitted on its own; name their column with --by, no --share")
+    if records and shard is None:
+        raise InputError("--records goes with --shard; without it, -o keeps whole records anyway")
     if plot is not None and by is not None:
         raise InputError("--plot draws one fit, and --by makes many; fit one group with --where 'COL == NAME'")
     if chosen.steps:
@@ -153,11 +167,24 @@ def fit(
             checked = read_runs(runs, **reading, **others)
         with printing.progress("fitting") as progress:
             record = js.fit(chosen, checked, **fitting, progress=progress)
+    elif shard is not None:
+        fitting |= {"by": arguments.by(by), "records": records, "client": cluster, "columns": others}
+        record = fit_shard(chosen, runs, shard, output, as_json, **reading, **fitting)
+        if strict and record.untrustworthy:
+            raise typer.Exit(1)
+        return
     else:
         fitting |= {} if share is None else {"share": arguments.shares(share)}
         with printing.progress("fitting") as progress:
             record = js.fit_many(
-                chosen, runs, by=arguments.by(by), columns=others, **reading, **fitting, progress=progress
+                chosen,
+                runs,
+                by=arguments.by(by),
+                columns=others,
+                client=cluster,
+                **reading,
+                **fitting,
+                progress=progress,
             )
     members = arguments.members(record, None)
     if all(arguments.failed(one) for _, one in members):

@@ -2,47 +2,31 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from jaxscale._base.devices import workers
 from jaxscale._base.errors import InputError
 from jaxscale._base.settings import in_float64
-from jaxscale._base.text import inert, plural, quoted
+from jaxscale._base.text import inert
 from jaxscale._base.validation import Progress
-from jaxscale._data.decimals import MARKS, table_marks
-from jaxscale._data.runs import Runs, read_quietly
-from jaxscale._data.tables import read_frame
-from jaxscale._fitting.fit_stack import fit_stack, make_result
-from jaxscale._fitting.fits import Entry, Failure, Fits, GroupValue, group_name
-from jaxscale._fitting.options import FitOptions, reading_for, rows_for
+from jaxscale._data.runs import read_quietly
+from jaxscale._fitting.blocks import blocks_of
+from jaxscale._fitting.dask_workers import dask_client, entries_of, on_workers
+from jaxscale._fitting.fit_groups import fit_groups, options_of
+from jaxscale._fitting.fit_stack import make_result
+from jaxscale._fitting.fits import Entry, Failure, Fits
+from jaxscale._fitting.grouping import Group, columns_of_groups, groups_in
+from jaxscale._fitting.options import FitOptions, rows_for
 from jaxscale._fitting.pending import Pending
 from jaxscale._pooling.fit_together import fit_together, noise_of
 from jaxscale._pooling.one_value import Ratio
 from jaxscale._pooling.sharing import Sharing
-from jaxscale._problem.problem import Problem
-from jaxscale._problem.stack import MOST_STACKED, Stack, stacked_rows
 from jaxscale.laws import Law
 
-_READING = frozenset(
-    {"N", "D", "C", "loss", "response", "run", "checkpoints", "loss_se", "where", "on_bad", "loss_unit", "domains"}
-    | {"units", "decimal", "best_of"}
-)
 _GROUPS_AT_ONCE = 1024
-
-
-class Group(NamedTuple):
-    """One group of a table: what it is called, its runs or rows, their numbers in the whole table, and its values in
-    the columns that it is of, where they are several."""
-
-    name: str
-    rows: Any
-    numbers: np.ndarray | None = None
-    values: tuple[GroupValue, ...] = ()
 
 
 def fit_many(
@@ -54,6 +38,7 @@ def fit_many(
     share: str | Sequence[str] | Mapping[str, float] = (),
     progress: Progress | None = None,
     weights: str | None = None,
+    client: Any = None,
     **options: Any,
 ) -> Fits:
     """Fit a law to every group of a table, side by side. A group that cannot be fitted is a row with its reason.
@@ -77,17 +62,21 @@ def fit_many(
             and priors weighed against it; the test leaves priors out.
         progress: called as progress(done, total, what); the total of an iterator is 0, for unknown.
         weights: column of weights.
+        client: a Dask client, the address of a scheduler, or "local" for a process on each core: groups are fitted by
+            its workers (extra `cluster`). Bits are then those of `fit_shards`, whatever the workers.
         **options: of `read_runs` (N, D, C, loss, ...) and of `fit` (objective, starts, intervals, ...).
 
     Raises:
         InputError: there is no column `by`, two groups have one name, an option is unknown, or a parameter cannot be
             shared.
     """
-    widths, by = _widths(share), _by(by)
-    reading, how = _options_of(law, columns, weights, options)
+    widths, by = _widths(share), columns_of_groups(by)
+    reading, how = options_of(law, columns, weights, options)
     if widths:
+        if client is not None:
+            raise InputError("a joint fit is one fit of all groups, for one machine; leave out client= or share=")
         return _fit_shared(data, by, reading, how, widths, progress)
-    return _fits(by, [pair for chunk in _chunks(data, by, reading, how, progress) for pair in chunk])
+    return _fits(by, [pair for chunk in _chunks(data, by, reading, how, progress, client) for pair in chunk])
 
 
 def fit_stream(
@@ -98,6 +87,7 @@ def fit_stream(
     columns: Mapping[str, str | None] | None = None,
     progress: Progress | None = None,
     weights: str | None = None,
+    client: Any = None,
     **options: Any,
 ) -> Iterator[pd.DataFrame]:
     """`fit_many` for more groups than fit in memory: yields `Fits.to_frame` of some groups at a time, forgets them.
@@ -105,37 +95,15 @@ def fit_stream(
     Arguments are those of `fit_many`; give an iterator of (group, runs), so that not all runs are in memory either.
     Only the names are kept. A second group of one name is an InputError when the iterator comes to it.
     """
-    by = _by(by)
-    reading, how = _options_of(law, columns, weights, options)
-    for chunk in _chunks(data, by, reading, how, progress):
+    by = columns_of_groups(by)
+    reading, how = options_of(law, columns, weights, options)
+    for chunk in _chunks(data, by, reading, how, progress, client):
         yield _fits(by, chunk).to_frame()
-
-
-def _by(by: str | Sequence[str]) -> str | tuple[str, ...]:
-    """The column that groups are of, or the several."""
-    names = (by,) if isinstance(by, str) else tuple(by)
-    if not names or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"by takes a column, or several that differ (by=['corpus', 'optimizer']), got {by!r}")
-    return names[0] if len(names) == 1 else names
 
 
 def _fits(by: str | tuple[str, ...], pairs: Sequence[tuple[Group, Entry]], sharing: Sharing | None = None) -> Fits:
     values = () if isinstance(by, str) else tuple(group.values for group, _ in pairs)
     return Fits(by, tuple((group.name, entry) for group, entry in pairs), sharing, values)
-
-
-def _options_of(
-    law: Law | str, columns: Mapping[str, str | None] | None, weights: str | None, options: Mapping[str, Any]
-) -> tuple[dict[str, Any], FitOptions]:
-    """What a call says about reading tables, and how to fit."""
-    if unknown := [name for name in options if name not in {*_READING, *FitOptions.names()}]:
-        raise InputError(
-            f"there is no option {quoted(unknown[0])}; a fit has {', '.join(FitOptions.names())}, and a table is read "
-            f"with {', '.join(sorted(_READING))}"
-        )
-    how = FitOptions.of(law, **{k: v for k, v in options.items() if k not in _READING})
-    asked = {"weights": weights, **dict(columns or {})} | {k: v for k, v in options.items() if k in _READING}
-    return {**reading_for(how.law), **asked}, how
 
 
 def _chunks(
@@ -144,45 +112,31 @@ def _chunks(
     reading: Mapping[str, Any],
     how: FitOptions,
     progress: Progress | None,
+    client: Any,
 ) -> Iterator[list[tuple[Group, Entry]]]:
-    """Groups fitted some at a time, in their order."""
-    groups = _groups(data, by)
+    """Groups fitted some at a time, in their order, here or by the workers of a client."""
+    groups = groups_in(data, by)
     total = len(groups) if isinstance(groups, list) else 0
-    done, waiting = 0, iter(groups)
-    while chunk := list(itertools.islice(waiting, _GROUPS_AT_ONCE)):
-        yield _fit_groups(chunk, reading, how)
+    done = 0
+    for chunk in _here(groups, reading, how) if client is None else _there(groups, reading, how, client):
+        yield chunk
         done += len(chunk)
         if progress is not None:
             progress(done, total, "groups")
 
 
-def _fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: FitOptions) -> list[tuple[Group, Entry]]:
-    """Fit each group, side by side with others of its size."""
-    entries: dict[int, Entry] = {}
-    stacks: dict[tuple[int, int], list[tuple[int, Problem, Runs]]] = {}
-    with in_float64():
-        for k, group in enumerate(groups):
-            try:
-                runs = rows_for([how.law], read_quietly(group.rows, row_numbers=group.numbers, **reading))
-                problem = how.problem(runs)
-                stacks.setdefault((stacked_rows(problem), len(problem.losses)), []).append((k, problem, runs))
-            except InputError as error:
-                entries[k] = Failure("bad_input", str(error))
-    parts = [
-        alike[first : first + MOST_STACKED] for alike in stacks.values() for first in range(0, len(alike), MOST_STACKED)
-    ]
+def _here(groups: Iterable[Group], reading: Mapping[str, Any], how: FitOptions) -> Iterator[list[tuple[Group, Entry]]]:
+    waiting = iter(groups)
+    while chunk := list(itertools.islice(waiting, _GROUPS_AT_ONCE)):
+        yield fit_groups(chunk, reading, how)
 
-    def fitted(part: Sequence[tuple[int, Problem, Runs]]) -> list[tuple[int, Pending | InputError]]:
-        indices, problems, tables = zip(*part, strict=True)
-        with in_float64():  # a setting of each thread
-            return list(zip(indices, fit_stack(Stack.of(problems), tables, how), strict=True))
 
-    # In threads, so that one stack of tables is made ready while another is being solved.
-    worker_count, devices = workers(how.devices)
-    with ThreadPoolExecutor(worker_count if worker_count > len(devices) else 1) as pool:
-        for k, made in itertools.chain.from_iterable(pool.map(fitted, parts)):
-            entries[k] = Failure("bad_input", str(made)) if isinstance(made, InputError) else made
-    return [(group, entries[k]) for k, group in enumerate(groups)]
+def _there(
+    groups: Iterable[Group], reading: Mapping[str, Any], how: FitOptions, client: Any
+) -> Iterator[list[tuple[Group, Entry]]]:
+    with dask_client(client) as connected:
+        for some, entries in on_workers(connected, blocks_of(groups), reading, how, entries_of):
+            yield list(zip(some, entries, strict=True))
 
 
 def _widths(share: str | Sequence[str] | Mapping[str, float]) -> dict[str, float]:
@@ -217,7 +171,7 @@ def _fit_shared(
             "a joint fit has its own solver, starts='auto' or a number, and intervals 'auto', 'bootstrap', 'quick' or "
             "None; leave out optimizer=, and ask for one of these"
         )
-    groups = list(_groups(data, by, progress))
+    groups = list(groups_in(data, by, progress))
     entries: dict[int, Entry] = {}
     fitted, problems, tables = [], [], []
     with in_float64():
@@ -249,51 +203,3 @@ def _fit_shared(
     for k, member in zip(fitted, members, strict=True):
         entries[k] = Pending(partial(make_result, member, how))
     return _fits(by, [(group, entries[k]) for k, group in enumerate(groups)], sharing)
-
-
-def _groups(data: Any, by: str | tuple[str, ...], progress: Progress | None = None) -> list[Group] | Iterator[Group]:
-    """Every group, in the order of their first row."""
-    if isinstance(data, Mapping) and all(isinstance(v, Runs) or hasattr(v, "columns") for v in data.values()):
-        return list(_distinct(_given(key, rows, by) for key, rows in data.items()))
-    if isinstance(data, Iterator):
-        return _distinct(_given(key, rows, by) for key, rows in data)
-    frame = read_frame(data, progress)
-    for name in (by,) if isinstance(by, str) else by:
-        if name not in frame.columns:
-            there = ", ".join(inert(c) for c in frame.columns)
-            raise InputError(f"there is no column {quoted(name)} to group by; the table has {there}")
-    frame = frame.reset_index(drop=True)
-    frame.attrs[MARKS] = table_marks(frame)  # groups are read alike
-    column = by if isinstance(by, str) else list(by)
-    parts = frame.groupby(column, sort=False, dropna=False, observed=True)
-    return list(_distinct(_given(key, rows, by, rows.index.to_numpy() + 1) for key, rows in parts))
-
-
-def _distinct(groups: Iterable[Group]) -> Iterator[Group]:
-    """The groups, as long as no two have one name: a result is found by it, and 1 and "1" are one name."""
-    names = set()
-    for group in groups:
-        if group.name in names:
-            raise InputError(f"two groups are called {quoted(group.name)}; give each a name of its own, also as text")
-        names.add(group.name)
-        yield group
-
-
-def _given(key: Any, rows: Any, by: str | tuple[str, ...], numbers: np.ndarray | None = None) -> Group:
-    """A group by what it is called in a mapping or a table."""
-    if isinstance(by, str):
-        return Group(str(key), rows, numbers)
-    if not isinstance(key, tuple) or len(key) != len(by):
-        raise InputError(
-            f"group {quoted(key)} needs a tuple of {plural(len(by), 'value')}, one for each of by={list(by)}"
-        )
-    return Group(group_name(key), rows, numbers, tuple(map(_plain, key)))
-
-
-def _plain(value: Any) -> GroupValue:
-    """A cell as a file can hold it."""
-    if pd.isna(value):
-        return None
-    value = value.item() if isinstance(value, np.generic) else value
-    kept = isinstance(value, str | int) or (isinstance(value, float) and np.isfinite(value))
-    return value if kept else str(value)

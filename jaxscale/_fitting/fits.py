@@ -168,14 +168,16 @@ def _made(entry: Entry) -> FitResult | Failure:
     return entry.result if isinstance(entry, Pending) else entry
 
 
+def entry_from(entry: Mapping[str, Any], law: Law | None) -> FitResult | Failure:
+    """A fit, or why there is none, of an entry of `jaxscale.fits/1`."""
+    if entry["ok"]:
+        return fit_from(entry["fit"], law)
+    return Failure(str(entry["error"]["code"]), str(entry["error"]["text"]))
+
+
 def fits_from(data: Mapping[str, Any], law: Law | None) -> Fits:
     """What `Fits.to_dict` described."""
-    items: list[tuple[str, FitResult | Failure]] = []
-    for entry in data["fits"]:
-        if entry["ok"]:
-            items.append((str(entry["group"]), fit_from(entry["fit"], law)))
-        else:
-            items.append((str(entry["group"]), Failure(str(entry["error"]["code"]), str(entry["error"]["text"]))))
+    items = [(str(entry["group"]), entry_from(entry, law)) for entry in data["fits"]]
     sharing = data.get("sharing")
     together = None if sharing is None else Sharing.from_dict(sharing)
     if isinstance(data["by"], str):

@@ -49,9 +49,10 @@ def test_readme_python_and_commands_run(tmp_path):
 
 
 def test_links_of_the_documents_lead_to_files():
-    for document in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
-        links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / document).read_text(encoding="utf-8"))
-        assert [link for link in links if not (ROOT / link).exists()] == [], document
+    for document in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/cluster.md"):
+        path = ROOT / document
+        links = re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text(encoding="utf-8"))
+        assert [link for link in links if not (path.parent / link).exists()] == [], document
 
 
 # Versions

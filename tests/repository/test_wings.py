@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "datasets": {"_base", "_data", "laws"},
     "_charts": _FIT | _PLAN | _ASKED,  # what a picture shows; draws nothing
     "plot": _FIT | _PLAN | _ASKED | {"_charts"},
+    "_cluster": _FIT,  # fits of more sets than one machine can do
     "": {"_base"},
     "_cli": {"", "_base"},
     "__main__": {"_cli"},
@@ -105,7 +106,7 @@ def all_imports() -> list[tuple[str, str, str | None, int, bool]]:
 
 def test_every_module_is_in_a_wing():
     assert {wing_of(dotted) for dotted in modules()} == set(MAY_IMPORT)
-    assert sum(not p.name.startswith("__pycache__") for p in PACKAGE.iterdir()) <= 29
+    assert sum(not p.name.startswith("__pycache__") for p in PACKAGE.iterdir()) <= 30
 
 
 def test_wings_import_downhill():

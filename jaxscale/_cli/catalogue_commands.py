@@ -1,6 +1,6 @@
 """Commands that look things up: models and laws."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,6 +42,6 @@ def laws(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show
     printing.print_reports(Report(f"{len(every)} laws", blocks=(table,)))
 
 
-def _decides(law: js.Law) -> str:
+def _decides(law: Any) -> str:
     """The decision a law serves, and how far it was seen to hold where that is known."""
     return law.serves + (f" Seen to hold up to {law.seen_to}." if law.seen_to else "")

@@ -24,6 +24,7 @@ The wings, in the order of the line; the first sentence of each folder says what
     _approaches   Approaches 1, 2 and 3 side by side
     _deciding     decisions that stand on finished fits: which recipe
     _charts, plot what pictures show, as arrays; and drawn
+    _pages        a report of it all: one HTML file, Markdown or JSON
     synthetic, datasets               made-up and real runs
     _cli          the command line
 """

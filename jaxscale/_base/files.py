@@ -18,6 +18,7 @@ COMPARE_FORMAT, CARD_FORMAT = "jaxscale.compare/1", "jaxscale.card/1"
 RECIPE_FORMAT = "jaxscale.recipe/1"
 BIAS_FORMAT = "jaxscale.bias/1"
 MULTIPLIER_FORMAT = "jaxscale.multiplier/1"
+REPORT_FORMAT = "jaxscale.report/1"
 T = TypeVar("T")
 
 
@@ -40,7 +41,12 @@ class Saved:
         Raises:
             InputError: the file cannot be written there.
         """
-        write_atomic(path, json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+        write_atomic(path, json_text(self.to_dict()))
+
+
+def json_text(data: Mapping[str, Any]) -> str:
+    """The text of a file of plain data."""
+    return json.dumps(data, indent=1, allow_nan=False) + "\n"
 
 
 def finite(value: Any) -> Any:

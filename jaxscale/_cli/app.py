@@ -63,6 +63,7 @@ _COMMANDS = {
     "compare": fit_commands.compare,
     "predict": fit_commands.predict,
     "card": question_commands.card,
+    "report": question_commands.report,
     "bootstrap": question_commands.bootstrap,
     "profile": question_commands.profile,
     "influence": question_commands.influence,

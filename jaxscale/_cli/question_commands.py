@@ -1,4 +1,4 @@
-"""Commands that ask a finished fit, or all fits of a table: card, bootstrap, profile, influence, bias,
+"""Commands that ask a finished fit, or all fits of a table: card, report, bootstrap, profile, influence, bias,
 multiverse."""
 
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import jaxscale as js
+from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted, write_atomic
 from jaxscale._cli import arguments, printing
 from jaxscale._cli.flags import (
@@ -20,6 +21,7 @@ from jaxscale._cli.flags import (
     PlotFile,
     RunsTable,
     Seed,
+    Texts,
     option,
 )
 from jaxscale._cli.groups import PlanOptions, QuantityOptions, TableOptions
@@ -50,6 +52,47 @@ def card(
         print(made.to_markdown(), end="")
     if output is not None or as_json:
         printing.deliver(made, output, as_json)
+
+
+def report(
+    source: FittedFile,
+    *,
+    plan: Annotated[
+        Texts,
+        option("--plan", "PLAN", "File that `jaxscale frontier FIT -o` wrote; the first is the decision; repeat."),
+    ] = None,
+    compare: Annotated[
+        str | None, typer.Option("--compare", metavar="FILE", help="File that `jaxscale compare -o` wrote.")
+    ] = None,
+    title: Annotated[str, option("--title", "TEXT", "Heading, in place of the decision in a sentence.")] = "",
+    group: Group = None,
+    law: OwnLaw = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write FILE.html, or FILE.md (Markdown) or FILE.json."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a fit and its plans as one page to show and to check.
+
+    The decision with its intervals and how far to trust it comes first; then the verdict, sliders that plan again in
+    the page, pictures, tables, and the lines that make it again. The page is one file and fetches nothing. Without
+    --plan the decision is for ten times the compute of the largest run; without -o Markdown is printed.
+    """
+    for given in (source, *(plan or ()), *([compare] if compare else [])):
+        arguments.check_output(output, given)
+    if output is not None and output.suffix.lower() not in (".html", ".htm", ".md", ".markdown", ".json"):
+        raise InputError(f"-o {quoted(output)}: give a name that ends in .html, .md or .json")
+    result = arguments.fitted(source, law, group)
+    told = {"plans": plan or (), "compare": compare, "title": title}
+    printed = ("json" if as_json else "md") if as_json or output is None else None
+    with printing.progress("planning"):
+        if output is not None:
+            result.report_html(output, **told)
+        text = "" if printed is None else result.report_html(form=printed, **told)
+    if output is not None:
+        say(f"wrote {quoted(output)}: {result.verdict}")
+    print(text, end="")
 
 
 def bootstrap(

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 def read_file(path: str | Path, law: Law | None, readers: Mapping[str, Callable[[Any, Law | None], T]]) -> T:
     """What the reader of its format makes of a file. Raises InputError for a file that none can read."""
-    data = _read_json(Path(path))
+    data = read_json(Path(path))
     kind = data.get("format") if isinstance(data, dict) else None
     if kind is None:
         raise InputError(f"{inert(path)} is JSON, but no file that jaxscale wrote. {_fit_first(path)}")
@@ -34,7 +34,7 @@ def read_file(path: str | Path, law: Law | None, readers: Mapping[str, Callable[
         raise InputError(f"{inert(path)} is not a whole {kind} file: {inert(reason, 200)}") from None
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise InputError(f"{inert(path)} is larger than 1 GiB, which no fit is")

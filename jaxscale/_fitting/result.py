@@ -15,6 +15,7 @@ from jaxscale._base.latex import ForPapers, rounded
 from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
+from jaxscale._base.reported import Reported
 from jaxscale._base.text import inert, plain
 from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._data.runs import Runs
@@ -47,7 +48,7 @@ _METHODS = {
 
 
 @dataclass(frozen=True, eq=False)
-class FitResult(Reporting, Pictured, ForPapers, files.Saved):
+class FitResult(Reporting, Pictured, Reported, ForPapers, files.Saved):
     """A law fitted to runs. Frozen; new questions are verbs that take it (`bootstrap`, `frontier`).
 
     params: natural values by name. theta: the same unconstrained, (n_parameters,), in the law's order. value: the

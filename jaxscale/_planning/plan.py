@@ -14,6 +14,7 @@ from jaxscale._base.latex import ForPapers
 from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
+from jaxscale._base.reported import Reported
 from jaxscale._base.text import format_number, plural, quoted
 from jaxscale._base.verdict import BEYOND
 from jaxscale._planning.plan_row import PlanRow, Status
@@ -63,7 +64,7 @@ UNTRUSTED = "The fit behind this plan is not trustworthy; see its verdict."  # t
 
 
 @dataclass(frozen=True, repr=False)
-class Plan(Reporting, Pictured, ForPapers, Saved):
+class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
     """Best decisions over budgets. `method` says how intervals came about; None: there are none.
 
     Rows, `to_frame` and files hold the law's numbers, in `response.unit`; reports show them as people gave them.

@@ -32,6 +32,23 @@ def test_card_prints_markdown_and_writes_data(jaxscale, fitted, folder):
     assert (folder / "card.md").read_text() == expected.to_markdown()
 
 
+def test_report_passes_what_it_is_given_on(jaxscale, fitted, folder, monkeypatch):
+    asked = []
+
+    def report(self, path=None, **told):
+        asked.append((self.params, path and str(path), told))
+        return "the report\n"
+
+    monkeypatch.setattr(js.FitResult, "report_html", report)
+    (folder / "plan.json").write_text("{}")
+    told = {"plans": ["plan.json"], "compare": None, "title": "x"}
+    status, out, err = jaxscale("report", fitted[1], "--plan", "plan.json", "--title", "x", "-o", "r.html")
+    assert (status, out) == (0, "") and err.startswith("wrote 'r.html': ")
+    assert jaxscale("report", fitted[1]) == (0, "the report\n", "")
+    assert asked[0] == (fitted[0].params, "r.html", told)
+    assert asked[1][1:] == (None, {"form": "md", "plans": (), "compare": None, "title": ""})
+
+
 def test_profile_and_influence_pass_every_choice_on(jaxscale, fitted, monkeypatch):
     asked = []
     for name in ("profile", "influence"):
@@ -116,6 +133,9 @@ def test_multiverse(jaxscale):
         (("influence", "FILE", "--at", "N=1B"), "wants N, D"),
         (("bootstrap", "FILE", "--draws", "few"), "--draws takes a whole number"),
         (("bootstrap", "FILE", "--kind", "odd"), "kind must be 'pairs', 'bayesian' or 'wild'"),
+        (("report", "FILE", "-o", "r.pdf"), "give a name that ends in .html, .md or .json"),
+        (("report", "FILE", "--plan", "FILE"), "not jaxscale.plan/1; make one by jaxscale frontier"),
+        (("report", "FILE", "--compare", "no.json"), "cannot read no.json"),
         (("multiverse", "runs.csv"), "--budget"),
         (("multiverse", "runs.csv", "--budget", "1e22", "--laws", "chin"), "'chin'"),
     ],

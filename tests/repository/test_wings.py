@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "_charts": _FIT | _PLAN | _ASKED,  # what a picture shows; draws nothing
     "plot": _FIT | _PLAN | _ASKED | {"_charts"},
     "_cluster": _FIT,  # fits of more sets than one machine can do
+    "_pages": _FIT | _PLAN | _ASKED | {"_charts"},  # reports, and their page
     "": {"_base"},
     "_cli": {"", "_base"},
     "__main__": {"_cli"},

@@ -1,0 +1,84 @@
+"""Plans on a grid of budgets (and of tokens served), between which a page interpolates, and how far off that is."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from jaxscale._planning.frontier import make_plan
+from jaxscale._planning.plan import Plan, Request
+
+BUDGETS, DEMANDS = 25, 13  # four nodes a decade
+DECADES, DEMAND_DECADES = 3.0, 1.5  # to each side of the plan
+_DEMAND = "inference_tokens"
+_LOGGED = ("N", "D", "tokens_per_param")
+_SHORT = {"tokens_per_param": "ratio"}
+
+
+def grid_of(request: Request, budget: float) -> tuple[dict[str, Any], dict[str, float]]:
+    """Axes and values as `web/grid.js` reads them, and the largest errors halfway between the nodes: relative, of N and
+    D with the ends of their intervals, and of the response."""
+    tokens = request.cost.assumptions.get(_DEMAND)
+    reach = DECADES * math.log(10)
+    budgets = np.linspace(math.log(budget) - reach, math.log(budget) + reach, BUDGETS)
+    far = DEMAND_DECADES * math.log(10)
+    demands = math.log(tokens) + np.linspace(-far, far, DEMANDS) if tokens else np.array([0.0])
+    columns = [_values(_planned(request, budgets, served if tokens else None)) for served in demands]
+    values = {name: np.stack([c[name] for c in columns], axis=1) for name in columns[0]}
+    between = (budgets[:-1] + budgets[1:]) / 2
+    errors = {"sizes": 0.0, "response": 0.0}
+    for j in (0, DEMANDS // 2, DEMANDS - 2) if tokens else (None,):
+        served = None if j is None else (demands[j] + demands[j + 1]) / 2
+        true = _values(_planned(request, between, served))
+        for name, value in true.items():
+            along = values[name] if j is None else cubic(values[name].T, np.array([j + 0.5]))[0][:, None]
+            found = cubic(along, np.arange(BUDGETS - 1) + 0.5)[:, 0]
+            off = np.abs(found - value) if not name.startswith("loss") else np.abs(found / value - 1)
+            off = off[np.isfinite(off)]
+            kind = "response" if name.startswith("loss") else "sizes"
+            errors[kind] = max(errors[kind], float(off.max(initial=0.0)))
+    axes = [_axis(budgets), *([_axis(demands)] if tokens else [])]
+    known = {name: v for name, v in values.items() if np.isfinite(v).any()}
+    return {"axes": axes, "values": {name: _rounded(v) for name, v in known.items()}}, errors
+
+
+def cubic(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Values (n, k) at equal steps, at `places` (m,) counted in steps: Catmull-Rom, and at an end the curve goes on as
+    a parabola. What `web/grid.js` does."""
+    before, after = (3 * values[i] - 3 * values[j] + values[k] for i, j, k in ((0, 1, 2), (-1, -2, -3)))
+    padded = np.concatenate([before[None], values, after[None]])
+    i = np.clip(np.floor(places).astype(int), 0, len(values) - 2)
+    t = (places - i)[:, None]
+    p = [padded[i + k] for k in range(4)]
+    return (
+        ((-t + 2) * t - 1) * t / 2 * p[0]
+        + ((3 * t - 5) * t * t + 2) / 2 * p[1]
+        + ((-3 * t + 4) * t + 1) * t / 2 * p[2]
+        + (t - 1) * t * t / 2 * p[3]
+    )
+
+
+def _planned(request: Request, budgets: np.ndarray, served: float | None) -> Plan:
+    cost = request.cost if served is None else request.cost.with_assumptions(**{_DEMAND: math.exp(served)})
+    return make_plan(replace(request, goal="loss", targets=tuple(np.exp(budgets).tolist()), cost=cost))
+
+
+def _values(plan: Plan) -> dict[str, np.ndarray]:
+    """By name as `web/grid.js` calls it: logs of sizes and ratios, and the response; nan where there is no plan."""
+    found: dict[str, np.ndarray] = {}
+    for name in (*_LOGGED, "loss"):
+        points = np.array([getattr(row, name) for row in plan.rows])
+        ends = np.array([row.intervals.get(name, (math.nan, math.nan)) for row in plan.rows])
+        for key, v in (("", points), ("_lo", ends[:, 0]), ("_hi", ends[:, 1])):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found[_SHORT.get(name, name) + key] = np.log(v) if name in _LOGGED else v
+    return found
+
+
+def _axis(logs: np.ndarray) -> dict[str, Any]:
+    return {"first": float(logs[0]), "step": float(logs[1] - logs[0]), "count": len(logs)}
+
+
+def _rounded(values: np.ndarray) -> list[list[float | None]]:
+    return [[float(f"{x:.9g}") if math.isfinite(x) else None for x in row] for row in values.tolist()]

@@ -11,6 +11,7 @@ from jaxscale._base.report import Report, Table, table_markdown, to_markdown
 from jaxscale._base.text import format_number, inert, plural
 from jaxscale._base.verdict import Verdict
 from jaxscale._base.version import __version__
+from jaxscale._charts.axis_words import short, with_unit
 from jaxscale._comparison.comparison import Comparison
 from jaxscale._fitting.result import FitResult
 from jaxscale._pages.page_charts import Figure, figures_of
@@ -81,11 +82,9 @@ class Content:
         found += [_answer(inert(k), k, v, None) for k, v in row.variables.items() if k not in _NAMES]
         response, ends = plan.response, row.intervals.get("loss")
         words = format_number(response.to_given(row.loss), 4, suffixes=False)
-        between = "" if ends is None else _between(response.ends(*ends), 4, False)
-        unit = f" ({response.given_unit})" if response.given_unit else ""
-        found.append(
-            Answer(f"{response.given_name[:1].upper()}{response.given_name[1:]}{unit}", "loss", words, between)
-        )
+        between = "" if ends is None or row.reach_loss is not None else _between(response.ends(*ends), 4, False)
+        name = with_unit(short(response.given_name), short(response.given_unit))
+        found.append(Answer(name[:1].upper() + name[1:], "loss", words, between))
         if row.reach_loss is not None:
             found.append(_answer(f"Cost ({plan.unit})", "cost", row.cost, row.intervals.get("cost")))
         return tuple(found)

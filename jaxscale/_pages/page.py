@@ -85,7 +85,12 @@ def _decision(content: Content) -> Markup:
     worst = "" if verdict is None else {r.severity: r.severity for r in reversed(verdict.reasons)}
     level = "fatal" if "fatal" in worst else "warning" if "warning" in worst or verdict is None else None
     cards = (
-        tag("div", tag("dt", a.name), tag("dd", a.value, class_="big"), tag("dd", a.interval or "no interval"))
+        tag(
+            "div",
+            tag("dt", a.name),
+            tag("dd", a.value, class_="big"),
+            tag("dd", a.interval or _without(content, a.key)),
+        )
         for a in content.answers
     )
     shown = f"{100 * content.level:g} % intervals below each number"
@@ -102,6 +107,12 @@ def _decision(content: Content) -> Markup:
         ),
         tag("dl", *cards, class_="answers", id="decision", aria_label=shown) if content.answers else None,
     )
+
+
+def _without(content: Content, key: str) -> str:
+    """What stands in place of an interval."""
+    asked = key == "loss" and content.decided is not None and content.decided.reach_loss is not None
+    return "as asked for" if asked else "no interval"
 
 
 def _law_of(content: Content) -> Law:

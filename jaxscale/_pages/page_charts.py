@@ -1,5 +1,6 @@
 """Which pictures a report has, and their numbers as a page needs them: few enough, and to six digits."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -46,7 +47,7 @@ def figures_of(
             return
 
     if plan is not None:
-        if len(plan.rows) > 1:
+        if sum(math.isfinite(row.loss) for row in plan.rows) > 1:
             take("frontier", "plan", lambda: plan_charts.frontier(plan))
         take("swings", "plan", lambda: _with_bars(decision_charts.swings(plan, "N", row)))
         take("price-of-size", "plan", lambda: decision_charts.price_of_size(plan, row))

@@ -94,6 +94,8 @@ def _exact(
             note += f" Of the first {_MOST_DRAWS:,} draws; curves of 200."
         elif draws is not None and len(draws) > 200:
             note += " Bands of the curves are of 200 draws."
+    if plan.target != "budget":
+        note += " They begin at the cost of the plan; intervals here are of the best that this much buys."
     return Sliders(finite(model), note)
 
 

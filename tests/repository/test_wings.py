@@ -107,7 +107,7 @@ def all_imports() -> list[tuple[str, str, str | None, int, bool]]:
 
 def test_every_module_is_in_a_wing():
     assert {wing_of(dotted) for dotted in modules()} == set(MAY_IMPORT)
-    assert sum(not p.name.startswith("__pycache__") for p in PACKAGE.iterdir()) <= 30
+    assert sum(not p.name.startswith("__pycache__") for p in PACKAGE.iterdir()) <= 31
 
 
 def test_wings_import_downhill():

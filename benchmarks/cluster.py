@@ -1,0 +1,153 @@
+"""Past one machine: throughput of Dask workers, memory, what a task costs, and what 1,000 workers would do.
+
+    python -m benchmarks.cluster --sets 1280
+
+Not among the jobs of `python -m benchmarks`: it needs the extra `cluster`, and every core to itself.
+"""
+
+import argparse
+import heapq
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import jaxscale as js
+from jaxscale._fitting.blocks import SETS_IN_BLOCK, packed
+from jaxscale._fitting.dask_workers import BLOCKS_IN_TASK, dask_client
+
+LAW, RUNS = js.laws.chinchilla, 20
+SETS_IN_TASK = SETS_IN_BLOCK * BLOCKS_IN_TASK
+
+
+def sets(count: int) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Planted sets of 20 runs, noise of .3 %."""
+    for k in range(count):
+        rng = np.random.default_rng(k)
+        N, D = 10 ** rng.uniform(7, 10, RUNS), 10 ** rng.uniform(9, 11, RUNS)
+        loss = (1.7 + 400 * N**-0.34 + 1200 * D**-0.31) * np.exp(0.003 * rng.standard_normal(RUNS))
+        yield f"set {k}", pd.DataFrame({"N": N, "D": D, "loss": loss})
+
+
+def resident(pid: int) -> float:
+    """MiB that a process holds (Linux)."""
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def processor_seconds(pid: int) -> float:
+    """Seconds that a process has computed (Linux)."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Watch:
+    """Memory of some processes over time, in a thread."""
+
+    def __init__(self, pids: dict[str, int]):
+        self.pids, self.seen, self._done = pids, {name: [] for name in pids}, threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def _look(self) -> None:
+        while not self._done.wait(1.0):
+            for name, pid in self.pids.items():
+                self.seen[name].append(resident(pid))
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def lines(self) -> Iterator[str]:
+        for name, seen in self.seen.items():
+            marks = [seen[min(len(seen) - 1, len(seen) * k // 5)] for k in range(6)] if seen else []
+            yield f"    {name}: " + ", ".join(f"{x:.0f}" for x in marks) + " MiB at sixths of the time"
+
+
+def throughput(source: Path, count: int, workers: int, folder: Path) -> float:
+    """Seconds for all sets by some workers, after a first task for each that loads its programs."""
+    with dask_client(f"local:{workers}") as client:
+        for _ in js.fit_stream(LAW, sets(SETS_IN_TASK * workers), intervals="quick", client=client):
+            pass
+        pids = {f"worker {k}": pid for k, pid in enumerate(client.run(os.getpid).values())} | {"client": os.getpid()}
+        before = {name: processor_seconds(pid) for name, pid in pids.items()}
+        begin = time.perf_counter()
+        with Watch(pids) as watch:
+            js.fit_shards(LAW, source, by="corpus", intervals="quick", out=folder, client=client)
+        took = time.perf_counter() - begin
+        spent = {name: processor_seconds(pid) - before[name] for name, pid in pids.items()}
+        print(f"{workers} worker{'s' * (workers > 1)}: {count:,} sets in {took:.1f} s, {count / took:.1f} a second")
+        each = ", ".join(f"{name} {x:.1f} s" for name, x in spent.items())
+        print(f"    processor: {each}; a set costs the client {1e3 * spent['client'] / count:.1f} ms")
+        print("\n".join(watch.lines()))
+        if workers == 1:
+            task = spent["worker 0"] / count * SETS_IN_TASK
+            print(f"    a task of {SETS_IN_TASK} sets: {task:.2f} s of a worker")
+            cost, sent = cost_of_task(client)
+            print(f"    client and scheduler: {1e3 * cost:.2f} ms a task, {100 * cost / task:.2f} % of it")
+            print(f"    bytes of a task: {sent:,} sent")
+            simulated(cost, task)
+    return took
+
+
+def cost_of_task(client) -> tuple[float, int]:
+    """Processor seconds of client and scheduler (one process here) for a task that does nothing, of the usual size."""
+    data = packed([list(sets(SETS_IN_TASK))])
+    count = 300
+    client.gather([client.submit(len, data, pure=False) for _ in range(20)])
+    begin = time.process_time()
+    for first in range(0, count, 20):
+        client.gather([client.submit(len, data, pure=False) for _ in range(first, first + 20)])
+    return (time.process_time() - begin) / count, len(data)
+
+
+def simulated(cost: float, task: float, workers: int = 1000) -> None:
+    """Efficiency of many workers behind one scheduler that serves one task at a time.
+
+    Assumptions: every task costs the scheduler `cost`; lengths of tasks spread log-normally by a fifth; each worker has
+    two tasks waiting (so that it idles only when the scheduler is behind); the network and the reading of the source
+    are quick enough: at 1,000 workers and 4 s a task that is 250 tasks a second.
+    """
+    rng = np.random.default_rng(0)
+    print(f"    {workers:,} workers, simulated:")
+    for length in (task / 4, task, 4 * task, 16 * task):
+        served, tasks = 0.0, 30 * workers
+        queue = [(0.0, k) for k in range(3 * workers)]  # when a worker asks for a task to put behind those it has
+        free = np.zeros(workers)
+        busy = 0.0
+        for _ in range(tasks):
+            asked, slot = heapq.heappop(queue)
+            served = max(served, asked) + cost
+            worker, takes = slot % workers, length * np.exp(0.2 * rng.standard_normal())
+            free[worker] = max(free[worker], served) + takes
+            busy += takes
+            heapq.heappush(queue, (free[worker], slot))
+        print(f"      tasks of {length:6.2f} s: efficiency {busy / (workers * free.max()):.0%}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", type=int, default=1280)
+    count = parser.parse_args().sets
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "runs.parquet"
+        pd.concat([frame.assign(corpus=name) for name, frame in sets(count)]).to_parquet(source)
+        one, two = (throughput(source, count, workers, Path(folder) / str(workers)) for workers in (1, 2))
+        merged = []
+        for workers in ("1", "2"):
+            js.merge_shards(Path(folder) / workers, Path(folder) / f"{workers}.parquet")
+            merged.append((Path(folder) / f"{workers}.parquet").read_bytes())
+    print(f"two workers do {one / two:.2f} times what one does; the same bytes: {merged[0] == merged[1]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -38,6 +38,13 @@ class Answers:
     def __getitem__(self, some: Any) -> "Answers":
         return replace(self, **{name: v[some] for name, v in vars(self).items() if v is not None})
 
+    def with_others(self, some: np.ndarray, others: "Answers") -> "Answers":
+        """These answers with the others', as many, where `some` (b,) is true."""
+        kept = {name: v.copy() for name, v in vars(self).items() if v is not None}
+        for name, v in kept.items():
+            v[some] = getattr(others, name)[some]
+        return Answers(**kept)
+
 
 def _solve(decision: Decision, settings: tuple, given: Array, on: Array) -> Solution:
     """settings: shift of the starts, weight, rho, iterations."""
@@ -81,7 +88,7 @@ def solve_many(decision: Decision, givens: np.ndarray) -> Answers:
     if decision.plain:
         return _solve_plain(decision, givens)
     # A certificate is proof enough where there is but one optimum, and most problems need no interior point for it.
-    answers = _answers(batched(_correct, decision, [givens.T]))
+    answers = answers_of(batched(_correct, decision, [givens.T]))
     left = np.flatnonzero(answers.status != OK)
     return _better(answers, left, _solve_afresh(decision, givens[left]), also_bad=True) if left.size else answers
 
@@ -92,7 +99,7 @@ def _or_elsewhere(decision: Decision, givens: np.ndarray, answers: Answers) -> A
     which, reached, found = look_elsewhere(decision, givens, np.where(usable, answers.value, np.inf))
     if found is None:
         return answers
-    others = _answers(found)
+    others = answers_of(found)
     starts = 1 if decision.plain else 4
     others = replace(others, agreement=np.full(len(which), 1 / (starts + 1)))
     if answers.corner is not None:
@@ -159,10 +166,10 @@ def _attempt(
     rho: float = 10.0,
     iterations: float = 60.0,
 ) -> Answers:
-    return _answers(batched(_solve, decision, [givens.T, switches.T], (shift, weight, rho, iterations)))
+    return answers_of(batched(_solve, decision, [givens.T, switches.T], (shift, weight, rho, iterations)))
 
 
-def _answers(outputs: Sequence[np.ndarray]) -> Answers:
+def answers_of(outputs: Sequence[np.ndarray]) -> Answers:
     found = dict(zip(Solution._fields, outputs, strict=True))
     return Answers(**{name: found[name].T for name in Answers.__dataclass_fields__ if name != "corner"})
 

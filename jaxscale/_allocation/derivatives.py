@@ -1,5 +1,6 @@
 """How an optimum moves: implicit derivatives in all that is given, and both sides of a kink."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -16,21 +17,25 @@ _STEP = 1e-5  # in a log, from a kink to where all is smooth
 
 
 @each
-def _expand(decision: Decision, _: tuple, x: Array, multipliers: Array, given: Array) -> tuple[Array, ...]:
-    """Values, slopes and the Lagrangian's curvature in (x, given): (2 + m,), (2 + m, n + k), (n, n + k)."""
-    n = x.shape[0]
+def expansion_at(decision: Decision, _: tuple, x: Array, multipliers: Array, given: Array) -> tuple[Array, ...]:
+    """Values and their slopes, the objective's slopes, and the Lagrangian's curvature in (x, given): (2 + m,),
+    (2 + m, n + k), (n,), (n, n + k); k are the named ones of what is given, the others are held."""
+    n, k = x.shape[0], len(decision.names)
 
     def functions(z: Array) -> Array:
-        point, given = tuple(z[:n]), z[n:]
-        first = decision.response(point, given), decision.log_cost(point, given)
-        return jnp.stack([*first, *decision.rows(point, given)])
+        point, values = tuple(z[:n]), jnp.concatenate([z[n:], given[k:]])
+        first = decision.response(point, values), decision.log_cost(point, values)
+        return jnp.stack([*first, *decision.rows(point, values)])
+
+    def objective(z: Array) -> Array:
+        return decision.objective(tuple(z[:n]), jnp.concatenate([z[n:], given[k:]]))
 
     def lagrangian(z: Array) -> Array:
-        values = functions(z)
-        return (decision.sign * values[0] if decision.goal == "loss" else values[1]) + multipliers @ values[2:]
+        return objective(z) + multipliers @ functions(z)[2:]
 
-    z = jnp.concatenate([x, given])
-    return functions(z), jax.jacfwd(functions)(z), jax.jacfwd(jax.grad(lagrangian))(z)[:n]
+    z = jnp.concatenate([x, given[:k]])
+    curvature = jax.jacfwd(jax.grad(lagrangian))(z)[:n]
+    return functions(z), jax.jacfwd(functions)(z), jax.grad(objective)(z)[:n], curvature
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,11 @@ class Expansion:
 
 def expand(decision: Decision, answers: Answers, givens: np.ndarray) -> list[Expansion | None]:
     """Derivatives of every answer by the implicit function theorem; None for those that are none."""
-    parts = _expansions(decision, answers, givens)
+    return expansions(answers, _expansions(decision, answers, givens))
+
+
+def expansions(answers: Answers, parts: Sequence[np.ndarray]) -> list[Expansion | None]:
+    """Expansions of answers from their arrays; None for those that are none."""
     return [
         Expansion(
             values,
@@ -82,19 +91,25 @@ def expand(decision: Decision, answers: Answers, givens: np.ndarray) -> list[Exp
 def _expansions(decision: Decision, answers: Answers, givens: np.ndarray) -> tuple[np.ndarray, ...]:
     """What an `Expansion` holds, as arrays over all answers."""
     safe = np.where(np.isfinite(answers.x), answers.x, 1.0)
-    outputs = batched(_expand, decision, [safe.T, answers.multipliers.T, givens.T])
-    values, slopes, curvature = (np.moveaxis(v, -1, 0) for v in outputs)
-    n, goal = safe.shape[1], 0 if decision.goal == "loss" else 1
+    outputs = batched(expansion_at, decision, [safe.T, answers.multipliers.T, givens.T])
+    return derivatives(decision, safe, answers.multipliers, [np.moveaxis(v, -1, 0) for v in outputs])
+
+
+def derivatives(
+    decision: Decision, safe: np.ndarray, multipliers: np.ndarray, outputs: Sequence[np.ndarray]
+) -> tuple[np.ndarray, ...]:
+    """What an `Expansion` holds, from `expansion_at` every answer."""
+    values, slopes, objective, curvature = outputs
+    n = safe.shape[1]
     rows, hessian = slopes[:, 2:], curvature[:, :, :n]
-    scale = np.maximum(np.abs(slopes[:, goal, :n]).max(axis=1), 1e-300)
+    scale = np.maximum(np.abs(objective).max(axis=1), 1e-300)
     lengths = np.maximum(np.abs(rows[:, :, :n]).max(axis=2), 1e-300)
     touching = np.abs(values[:, 2:]) / lengths < 1e-8
-    priced = touching & (answers.multipliers * lengths > 1e-8 * scale[:, None])
+    priced = touching & (multipliers * lengths > 1e-8 * scale[:, None])
     # One epoch is an end of its range where the loss is level, so that nothing changes there.
     smooth = np.array([name == "epochs_min" for name in decision.row_names])
     touched = (touching & ~priced & ~smooth).any(axis=1)
-    sign = decision.sign if decision.goal == "loss" else 1.0
-    gradient = sign * slopes[:, goal, :n] + np.einsum("bm,bmn->bn", answers.multipliers, rows[:, :, :n])
+    gradient = objective + np.einsum("bm,bmn->bn", multipliers, rows[:, :, :n])
     held, basis = _independent(rows, priced, n)
     across = np.einsum("bin,bij->bnj", basis, basis)  # projects on the slopes of the rows that are held
     along = np.eye(n) - across

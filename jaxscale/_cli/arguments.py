@@ -147,6 +147,26 @@ def plan_request(
     }
 
 
+def doubt(under: Sequence[str] | None, minimise: str | None, law: str | None) -> dict[str, Any]:
+    """What a plan over a doubt is called with: `draws`, or FIT=WEIGHT for each law."""
+    least = {} if minimise is None else {"minimise": minimise}
+    if not under:
+        return least
+    if list(under) == ["draws"]:
+        return least | {"under": "draws"}
+    fits, weights = [], []
+    for text in under:
+        source, equals, weight = text.rpartition("=")
+        if not equals:
+            raise InputError(f"--under takes draws, or FIT=WEIGHT for each of several laws; got {quoted(text)}")
+        found = members(record(source, law if Path(source).is_file() else None), None)
+        if len(found) != 1 or failed(found[0][1]):
+            raise InputError(f"--under {quoted(source)} holds no single fit; give a file of one")
+        fits.append(found[0][1])
+        weights.append(number(weight, f"--under {inert(source)}"))
+    return least | {"under": fits, "weights": weights}
+
+
 def reached(request: dict[str, Any], one: Any) -> dict[str, Any]:
     """The request, with what is to be reached in the unit of the law of a fit; it is given as the fit's table was."""
     if request["reach_loss"] is None:

@@ -8,7 +8,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.report import Report, Table
 from jaxscale._base.text import quoted
 from jaxscale._cli import arguments, printing
-from jaxscale._cli.flags import Constants, FitFile, Group, Json, Level, Output, OwnLaw, PlotFile, Texts, option
+from jaxscale._cli.flags import Constants, FitFile, Group, Json, Level, Output, OwnLaw, PlotFile, Text, Texts, option
 from jaxscale._cli.groups import PlanOptions
 
 
@@ -18,6 +18,24 @@ def frontier(
     at: Constants = None,
     asked: PlanOptions,
     level: Level = None,
+    under: Annotated[
+        Texts,
+        option(
+            "--under",
+            "draws|FIT=WEIGHT",
+            "Plan over a doubt and show the point estimate's plan beside: the draws of FIT (or its covariance), or "
+            "several laws, other.json=0.4, weighed by how they predict runs held out; repeat.",
+        ),
+    ] = None,
+    minimise: Annotated[
+        Text,
+        option(
+            "--minimise",
+            "expected|regret|cvar:0.9",
+            "Least with --under: the mean loss, the mean share of the budget wasted, or the mean of the worst tenth "
+            "of that.  [default: expected]",
+        ),
+    ] = None,
     group: Group = None,
     law: OwnLaw = None,
     output: Output = None,
@@ -31,7 +49,7 @@ def frontier(
     """
     arguments.check_output(output, source)
     arguments.check_plot(plot, source)
-    request = asked.request(level)
+    request = asked.request(level) | arguments.doubt(under, minimise, law)
     members = arguments.members(arguments.record(source, law, at), group)
     if len(members) > 1 and (as_json or output is not None or plot is not None):
         raise InputError(

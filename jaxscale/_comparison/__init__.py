@@ -1,5 +1,5 @@
 """Which law predicts held-out runs best.
 
-Read `comparison` (the record), `holdouts`, `trials`, `best_sizes`, `compare`, `recommend`. Never a plan, never an
-approach.
+Read `comparison` (the record), `holdouts`, `trials`, `best_sizes`, `compare`, `recommend`, `stacking` (weights).
+Never a plan, never an approach.
 """

@@ -14,6 +14,7 @@ from jaxscale._base.latex import ForPapers
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, listed, plural
+from jaxscale._comparison.stacking import log_densities, stacked
 from jaxscale.laws import Law
 
 _MOST_COLUMNS = 4  # of hold-outs side by side
@@ -140,6 +141,27 @@ class Comparison(Reporting, Pictured, ForPapers, Saved):
             for t in self.trials if not t.reason
         ]  # fmt: skip
         return pd.concat(parts, ignore_index=True)
+
+    def stacking_weights(self) -> dict[str, float]:
+        """Weights of the laws that predict the runs held out best together, by label; they sum to one.
+
+        Each law predicts a held-out response as normal (of its log where it is positive), with the width of its own
+        prediction interval; weights are those of the highest mean log density of their mixture (Yao et al. 2018,
+        doi 10.1214/17-BA1091). They follow from held-out runs alone, whatever fits best.
+
+        Raises:
+            InputError: no law predicted all held-out runs with an interval.
+        """
+        tried = {c.label: [self[c.label, h.label] for h in self.holdouts] for c in self.contenders if c.law is not None}
+        densities = {label: log_densities(trials, self.relative, self.level) for label, trials in tried.items()}
+        logs = {label: v for label, v in densities.items() if v is not None}
+        if not logs:
+            raise InputError(
+                "no law of this comparison predicted all runs held out with an interval, so none has a weight"
+            )
+        return dict(zip(logs, map(float, stacked(np.stack(list(logs.values())))), strict=True)) | {
+            label: 0.0 for label, v in densities.items() if v is None
+        }
 
     def report(self) -> Report:
         """The recommendation first, then its reasons, then one table of all laws, then what failed and what to know."""

@@ -26,7 +26,7 @@ def rebuilt(request: Request, **changes: Any) -> Request:
     own: dict[str, Any] = {"budgets" if request.goal == "loss" else "reach_loss": request.targets}
     targets = {k: v for k, v in changes.items() if k in ("budgets", "reach_loss")} or own
     unique = {} if request.unique is None else {UNIQUE_TOKENS: request.unique}
-    return request_of(
+    made = request_of(
         changes.get("source", request.source),
         cost=changes.get("cost", request.cost),
         limits=[*request.limits, unique],
@@ -35,6 +35,7 @@ def rebuilt(request: Request, **changes: Any) -> Request:
         assumed=request.assumed,
         **targets,
     )
+    return replace(made, doubt=request.doubt)
 
 
 def with_limits(request: Request, limits: Any) -> Request:
@@ -67,6 +68,8 @@ def limits_text(limits: Any) -> str:
 def with_value(plan: Plan, request: Request, name: str, value: Any) -> Request:
     """The request with one number of the plan changed."""
     law, source = request.source.law, request.source
+    if name in law.parameter_names and request.doubt is not None:
+        raise InputError(f"set {name}: this plan is over {request.doubt.over}, which do not move with one parameter")
     if name in law.parameter_names:
         k = law.index(name)
         match = _SIGMAS.fullmatch(value.strip()) if isinstance(value, str) else None

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,12 +19,14 @@ from jaxscale._base.settings import in_float64
 from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale._base.validation import Progress, check_level
 from jaxscale._base.verdict import BEYOND
+from jaxscale._planning.doubt import Doubt, doubt_of
 from jaxscale._planning.plan import UNTRUSTED, Plan, Request, log_spent_by
-from jaxscale._planning.plan_row import PlanRow, Status
+from jaxscale._planning.plan_row import BesidePoint, PlanRow, Status
 from jaxscale._planning.posed import Posed
 from jaxscale._planning.shadow_prices import shadow_prices
 from jaxscale._planning.source import Source, source_of
 from jaxscale._planning.uncertainty import Uncertainty, uncertainty_of
+from jaxscale._planning.under_doubt import Hedged, hedge_plan, weighted_quantile
 from jaxscale.costs import CostModel, check_positive
 from jaxscale.laws import Law
 from jaxscale.limits import read_limits
@@ -44,6 +47,9 @@ def frontier(
     reach_loss: float | str | Iterable[float | str] | None = None,
     fixed: Mapping[str, Any] | None = None,
     level: float | None = None,
+    under: Any = None,
+    weights: Any = None,
+    minimise: str = "expected",
     progress: Progress | None = None,
 ) -> Plan:
     """The best decision for each budget, or of least cost to reach each loss, with intervals where possible.
@@ -65,13 +71,29 @@ def frontier(
         fixed: variables held at a value, {"N": 8e9}.
         level: of the intervals; the source's own if not given. Intervals come from draws as percentiles, each draw
             planned for itself, else from the covariance by the delta method on the logs; failing both there are none.
+        under: plan over a doubt, not at the point estimate: "draws" of the source (or its covariance); a list of fits,
+            draws or constants of several laws, with `weights`; or a `Comparison` of laws. See `Plan.beside`.
+        weights: of the laws in `under`, numbers or the `Comparison` that tried them: by how they predict runs held out.
+        minimise: what is least over the doubt: "expected", the mean loss; "regret", the mean of what is wasted of the
+            budget if a draw is the truth; "cvar:0.9", the mean of the worst tenth of that.
         progress: called with (done, total, what) while draws are planned.
 
     Raises:
         InputError: the source cannot be planned with, or a budget, a limit, the level or the cost is not one.
     """
     return make_plan(
-        request_of(source, budgets, cost=cost, limits=limits, reach_loss=reach_loss, fixed=fixed, level=level),
+        request_of(
+            source,
+            budgets,
+            cost=cost,
+            limits=limits,
+            reach_loss=reach_loss,
+            fixed=fixed,
+            level=level,
+            under=under,
+            weights=weights,
+            minimise=minimise,
+        ),
         progress,
     )
 
@@ -86,6 +108,9 @@ def request_of(
     fixed: Mapping[str, Any] | None = None,
     level: float | None = None,
     assumed: Mapping[str, float] | None = None,
+    under: Any = None,
+    weights: Any = None,
+    minimise: str = "expected",
 ) -> Request:
     """The arguments of `frontier`, read and checked."""
     read = source_of(source)
@@ -104,7 +129,12 @@ def request_of(
         if goal == "loss"
         else _read_numbers(reach_loss, f"{read.response.name} to reach", positive=response.domain != "real")
     )
-    return Request(read, tuple(targets), goal, cost, kept, unique, held, level, dict(assumed or {}))
+    if under is None and (weights is not None or minimise != "expected"):
+        raise InputError('weights and minimise are of a plan over a doubt: give under="draws", or fits of several laws')
+    if under is not None and goal == "cost":
+        raise InputError("a plan under doubt is made for budgets; give budgets instead of a loss to reach")
+    doubt = None if under is None else doubt_of(read, under, weights, minimise)
+    return Request(read, tuple(targets), goal, cost, kept, unique, held, level, dict(assumed or {}), doubt)
 
 
 def _log_itself(log_x: Any) -> Any:
@@ -149,6 +179,8 @@ def _other_compute(source: Source, cost: CostModel) -> list[str]:
 def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     """The plan that a checked request asks for."""
     source = request.source
+    if request.doubt is not None:  # the point estimate's plan is only what the hedge is compared with
+        source = replace(source, draws=None, covariance=None, at_noise=(), drifts={})
     chosen = source.level if request.level is None else request.level
     level = 0.9 if chosen is None else check_level(chosen)
     posed = Posed.of(request)
@@ -165,6 +197,11 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
         _row(request, posed, answers, i, expansion, givens[i], sure, sides_of)
         for i, (expansion, sides_of) in enumerate(zip(expansions, one_sided, strict=True))
     ]
+    beside: tuple[BesidePoint | None, ...] = ()
+    method = sure.method
+    if request.doubt is not None:
+        rows, beside, told = _under_doubt(replace(request, source=source), request.doubt, posed, answers, rows, level)
+        method, notes = "percentiles of the loss over the doubt", [*(n for n in notes if n not in sure.notes), *told]
     notes += _served(request.cost, rows)
     law, values, implicit = source.law, posed.values.natural, posed.values.implicit
     kept_names = {row.main for row in posed.decision.limits if row.main and row.main not in implicit}
@@ -174,7 +211,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
         cost=request.cost.name,
         unit=request.cost.unit,
         level=level,
-        method=sure.method,
+        method=method,
         rows=tuple(rows),
         label=source.label,
         notes=tuple(notes),
@@ -183,6 +220,70 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
         per={name: _per(law, name) for name in posed.shown},
         request=request,
         response=source.response,
+        doubt=request.doubt,
+        beside=beside,
+    )
+
+
+def _under_doubt(
+    request: Request, doubt: Doubt, posed: Posed, point: Answers, rows: list[PlanRow], level: float
+) -> tuple[list[PlanRow], tuple[BesidePoint | None, ...], list[str]]:
+    """The rows of the plan that hedges, those of the point estimate beside them, and what to know."""
+    chosen = np.flatnonzero(np.isin(point.status, (OK, FLAT)) & np.isfinite(point.x).all(axis=1))
+    beside: list[BesidePoint | None] = [None] * len(rows)
+    if not chosen.size:
+        return rows, tuple(beside), []
+    some = replace(posed, targets=posed.targets[chosen], wanted=posed.wanted[chosen])
+    hedged = hedge_plan(request, doubt, some, point[chosen])
+    givens = some.givens(request.source.theta)[:, len(posed.decision.law.parameters) :]
+    logged, ends = posed.decision.law.response.logged, ((1 - level) / 2, (1 + level) / 2)
+    # Prices and slopes are of the mean loss: weights of regrets move with what is given, which is not followed.
+    exact, new = doubt.aim == "loss", list(rows)
+    for j, i in enumerate(chosen):
+        nothing = Uncertainty(None, [{}] * len(chosen), None, [])
+        row = _row(request, hedged.posed, hedged.answers, j, hedged.expansions[j], givens[j], nothing, {})
+        if row.status not in ("ok", "flat"):
+            new[i] = row
+            continue
+        losses = [weighted_quantile(hedged.losses[j], hedged.weight, end) for end in ends]
+        losses = [math.exp(x) for x in losses] if logged else losses
+        compared = beside[i] = _beside(hedged, j, rows[i], level)
+        wasted = {"compute": compared.regret * row.budget, "compute_high": compared.high * row.budget}
+        unknown = {q: dict.fromkeys(slopes, math.nan) for q, slopes in row.sensitivities.items()}
+        new[i] = replace(
+            row,
+            shadow_price=row.shadow_price if exact else {},
+            sensitivities=row.sensitivities if exact else unknown,
+            intervals={"loss": (losses[0], losses[1])},
+            regret={name: x for name, x in wasted.items() if math.isfinite(x)},
+        )
+    told = [] if exact else ["Prices and sensitivities are known where the mean loss is minimised alone."]
+    if hedged.lost > 0:
+        told.append(f"{100 * hedged.lost:.2g} % of the draws, by weight, have no best decision and are left out.")
+    if doubt.aim == "tail":
+        told.append(
+            f"The mean of the worst regrets lies within {100 * float(hedged.gap.max()):.2g} % of the budget of the "
+            "least there is."
+        )
+    return new, tuple(beside), told
+
+
+def _beside(hedged: Hedged, j: int, point: PlanRow, level: float) -> BesidePoint:
+    """Target number j of a hedge, beside the plan at the point estimate."""
+
+    def share(log: Any) -> Any:
+        return -np.expm1(-log)  # of the budget, wasted
+
+    mine, others = (share(np.maximum(r[j], 0.0)) for r in (hedged.regrets, hedged.at_point))
+    return BesidePoint(
+        point,
+        saves=float(share(hedged.saves[j])),
+        costs=float(share(hedged.loses[j])),
+        regret=float(mine @ hedged.weight),
+        point_regret=float(others @ hedged.weight),
+        high=weighted_quantile(mine, hedged.weight, level),
+        point_high=weighted_quantile(others, hedged.weight, level),
+        gap=float(hedged.gap[j]),
     )
 
 

@@ -17,7 +17,8 @@ from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.reported import Reported
 from jaxscale._base.text import format_number, plural, quoted
 from jaxscale._base.verdict import BEYOND
-from jaxscale._planning.plan_row import PlanRow, Status
+from jaxscale._planning.doubt import Doubt
+from jaxscale._planning.plan_row import BesidePoint, PlanRow, Status
 from jaxscale._planning.sensitivity import Sensitivity, moved
 from jaxscale._planning.source import Source
 from jaxscale.costs import CostModel
@@ -58,6 +59,7 @@ class Request:
     level: float | None
     # in place of published constants of repetition
     assumed: Mapping[str, float] = field(default_factory=dict, hash=False)
+    doubt: Doubt | None = None
 
 
 UNTRUSTED = "The fit behind this plan is not trustworthy; see its verdict."  # the first note of such a plan
@@ -69,7 +71,9 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
 
     Rows, `to_frame` and files hold the law's numbers, in `response.unit`; reports show them as people gave them.
 
-    `assumptions` are the values of everything the plan rests on beside the law's parameters, by name.
+    `assumptions` are the values of everything the plan rests on beside the law's parameters, by name. Of a plan over
+    draws or laws (`doubt`) N, D and prices are those of the hedge, the loss is its mean over the doubt, and `beside`
+    has the plan at the point estimate, row by row (None where there is none).
     """
 
     _format = PLAN_FORMAT
@@ -87,6 +91,8 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
     assumptions: Mapping[str, float] = field(default_factory=dict, hash=False)
     per: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     request: Request | None = field(default=None, repr=False, compare=False)
+    doubt: Doubt | None = field(default=None, repr=False, compare=False)
+    beside: tuple[BesidePoint | None, ...] = ()
     response: Measure = field(default_factory=Measure)
 
     @property
@@ -230,8 +236,23 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
                 "method": self.method,
                 "rows": [self._row(row) for row in self.rows],
                 "notes": list(self.notes),
+                "doubt": None if self.doubt is None else self._doubt(self.doubt),
             }
         )
+
+    def _doubt(self, doubt: Doubt) -> dict[str, Any]:
+        over = [
+            {"law": p.source.law.name, "label": p.source.label, "weight": p.weight, "way": p.way}
+            for p in doubt.possibilities
+        ]
+        beside = [
+            None
+            if each is None
+            else {name: value for name, value in vars(each).items() if name != "point"}
+            | {"point": {name: getattr(each.point, name) for name in ("N", "D", "loss")}}
+            for each in self.beside
+        ]
+        return {"minimised": doubt.minimised, "over": over, "beside": beside}
 
     def _row(self, row: PlanRow) -> dict[str, Any]:
         return {
@@ -288,11 +309,33 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
             blocks.append(
                 Table("One more unit of each limit", (self.target, "of", "changes by", "unit"), tuple(prices))
             )
+        if self.doubt is not None:
+            blocks.append(self._beside(self.doubt))
         notes = self._notes(banded)
         if notes:
             blocks.append(Lines("", tuple(notes)))
         spent = self.cost if self.cost == self.unit else f"{self.cost} in {self.unit}"
         return Report(f"plan · {self.label} · cost {spent}", self.summary or None, tuple(blocks))
+
+    def _beside(self, doubt: Doubt) -> Table:
+        """The hedge against the plan at the point estimate."""
+        known = {"N": "N", "D": "D"} if any("N" in row.variables for row in self.rows) else {}
+        header = (self.target, *(f"point's {name}" for name in known), "hedge saves", "costs if the point is right")
+        header += ("mean regret, from the point's", f"{100 * self.level:g} % regret")
+        rows = []
+        for row, each in zip(self.rows, self.beside, strict=True):
+            numbers = ["-"] * (len(header) - 1)
+            if each is not None:
+                sizes = (format_number(each.point.variables[name]) for name in known)
+                numbers = [*sizes, *(f"{100 * share:.2g} %" for share in (each.saves, each.costs))]
+                pairs = (each.point_regret, each.regret), (each.point_high, each.high)
+                numbers += [f"{100 * before:.3g} to {100 * after:.3g} %" for before, after in pairs]
+            rows.append((format_number(self.shown_target(row)), *numbers))
+        note = (
+            f"Least is the {doubt.minimised}, over {doubt.over}. Shares are of the budget; a regret is what a plan "
+            "wastes of it if a draw is the truth."
+        )
+        return Table("Beside the plan at the point estimate", header, tuple(rows), note)
 
     def paper_table(self) -> Table:
         """The best decision for each target with intervals; the caption says law, cost, limits, and how sure it is."""

@@ -64,3 +64,23 @@ class PlanRow:
     def remark(self) -> str:
         """The note, with the limits that contradict each other."""
         return self.note if self.conflict in ((), ("reach_loss",)) else f"{self.note}: {', '.join(self.conflict)}"
+
+
+@dataclass(frozen=True)
+class BesidePoint:
+    """A row that hedges, beside the one at the point estimate. Shares are of the budget, wasted by deciding so.
+
+    point: the row at the point estimate. saves: what the hedge saves by what it minimises, over the doubt. costs: what
+    it wastes if the point estimate is right. regret, point_regret: mean over the doubt, of the hedge and of the
+    point's; high, point_high: the quantile at the plan's level. gap: by how much the mean of the worst regrets may lie
+    above the least there is, 0 where a mean over all is minimised.
+    """
+
+    point: PlanRow
+    saves: float
+    costs: float
+    regret: float
+    point_regret: float
+    high: float
+    point_high: float
+    gap: float = 0.0

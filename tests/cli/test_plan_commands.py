@@ -189,3 +189,17 @@ def test_accuracies_are_reached_by_either_name_of_the_flag(jaxscale):
 def test_what_are_no_constants_of_ones_own(jaxscale, arguments, message):
     status, out, err = jaxscale("frontier", *arguments, "--budget", "1e24")
     assert (status, out) == (2, "") and message in err
+
+
+def test_plans_over_several_laws_are_those_of_python(jaxscale):
+    names, weights = ("chinchilla:besiroglu", "chinchilla:hoffmann_tex"), (0.6, 0.4)
+    words = [word for name, w in zip(names, weights, strict=True) for word in ("--under", f"{name}={w}")]
+    status, out, _ = jaxscale("frontier", NAMED, "--budget", "1e24", *words, "--json")
+    laws = [js.laws.instance(name) for name in names]
+    expected = js.frontier(laws[0], 1e24, under=laws, weights=weights)
+    assert status == 0 and json.loads(out)["doubt"] == expected.to_dict()["doubt"]
+    assert json.loads(out)["rows"][0]["N"] == expected.rows[0].N
+    status, _, err = jaxscale("frontier", NAMED, "--budget", "1e24", "--under", "all")
+    assert status == 2 and "--under takes draws, or FIT=WEIGHT" in err
+    status, _, err = jaxscale("frontier", NAMED, "--budget", "1e24", "--minimise", "regret")
+    assert status == 2 and "of a plan over a doubt" in err

@@ -1,0 +1,213 @@
+"""Decisions of least mean loss, mean regret or worst regrets over draws and laws, from those of the point estimate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from jaxscale._allocation.answers import Answers, evaluate, solve_many
+from jaxscale._allocation.constrained import OK
+from jaxscale._allocation.derivatives import Expansion
+from jaxscale._allocation.hedge import Doubts, Hedge, padded
+from jaxscale._allocation.per_draw import TARGETS, follow
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import format_number
+from jaxscale._planning.doubt import Doubt
+from jaxscale._planning.plan import Request
+from jaxscale._planning.posed import Posed
+
+_MOST_LOST = 0.1  # of the weight, of draws without a best decision, beyond which there is no hedge
+# Widths of the rounded edge of the tail, as shares of the regret at which it begins, one after the other.
+_EDGES = (0.5, 0.25, 0.12, 0.06, 0.03, 0.015, 0.008, 0.004)
+_LEAST_TAIL = 1e-4  # regrets that are told apart, in logs of compute
+_LEAST_PRICE = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Hedged:
+    """The hedged decisions for b targets.
+
+    Attributes:
+        posed, answers, expansions: as those of a plan, of the hedge.
+        weight: (draws,), zero for those left out.
+        regrets, at_point: (b, draws) in logs of compute, of the hedge and of the plan at the point estimate.
+        losses: (b, draws), log losses (or responses) of every draw at the hedge.
+        loses: (b,) what the hedge wastes if the point estimate is right, in logs of compute.
+        saves: (b,) what it saves in the mean, in logs of compute.
+        gap: (b,) by how much the mean of the worst regrets may lie above the least there is.
+        lost: largest weight of draws that have no best decision at some target, and are left out of all.
+    """
+
+    posed: Posed
+    answers: Answers
+    expansions: list[Expansion | None]
+    weight: np.ndarray
+    regrets: np.ndarray
+    at_point: np.ndarray
+    losses: np.ndarray
+    loses: np.ndarray
+    saves: np.ndarray
+    gap: np.ndarray
+    lost: float
+
+
+def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> Hedged:
+    """The decisions of least `doubt.aim` for the targets of `posed`, of which `point` has those of the point estimate.
+
+    Raises:
+        InputError: the laws do not choose among the same variables, or too many draws have no best decision.
+    """
+    laws = [p.source for p in doubt.possibilities]
+    members = [replace(Posed.of(replace(request, source=source)), wanted=posed.wanted) for source in laws]
+    _check(posed, members)
+    filled = [padded(p.thetas, p.weights) for p in doubt.possibilities]
+    plans = [solve_many(m.decision, m.givens(source.theta)) for m, source in zip(members, laws, strict=True)]
+    own = [_own(m, draws, plan) for m, (draws, _), plan in zip(members, filled, plans, strict=True)]
+    best, price, sound = (np.concatenate(parts, axis=1) for parts in zip(*own, strict=True))
+    weight = np.concatenate([w for _, w in filled])
+    lost = float((~sound * weight).sum(axis=1).max())
+    weight = np.where(sound.all(axis=0), weight, 0.0)  # one that is lost for a target is left out of all
+    if weight.sum() < 1 - _MOST_LOST:
+        raise InputError(
+            f"{100 * (1 - weight.sum()):.3g} % of the draws, by weight, have no best decision for some target, too "
+            "many to plan over; plan at the point estimate, or with other limits"
+        )
+    weight = weight / weight.sum()
+    priced = ((price > _LEAST_PRICE) | (weight == 0)).all(axis=1)
+    if doubt.aim != "loss" and not priced.all():
+        raise InputError(
+            f"within the limits more than {format_number(posed.targets[~priced][0])} buys nothing by some draws, so a "
+            'regret in compute is not defined; minimise="expected", the mean loss, is'
+        )
+    inverse = np.where(weight > 0, 1 / np.where(price > _LEAST_PRICE, price, np.inf), 0.0)
+    best = np.where(weight > 0, best, 0.0)
+    start = len(posed.decision.law.parameters)
+    hedge = Hedge(
+        **{
+            **{f: getattr(posed.decision, f) for f in posed.decision.__dataclass_fields__},
+            "names": posed.decision.names[start:],
+            "plain": False,
+            "convex": all(m.decision.convex for m in members) and (doubt.aim != "loss" or posed.decision.sign > 0),
+            "members": tuple(replace(m.decision, plain=False) for m in members),  # with and without limits alike
+            "counts": tuple(len(draws) for draws, _ in filled),
+            "aim": doubt.aim,
+        }
+    )
+    givens = posed.givens(request.source.theta)
+    doubts = Doubts(hedge, givens[:, start:], inverse, best, weight, tuple(draws for draws, _ in filled))
+    before = doubts.at(point.x)
+    starts = [point.x, *(np.where(np.isfinite(plan.x), plan.x, point.x) for plan in plans)]
+    prices, edges = point.multipliers, np.ones(len(best))
+    if doubt.aim == "tail":
+        # Counted in the regret at which the tail begins, one width serves all.
+        begins = [weighted_quantile(r, weight, doubt.level) for r in inverse * (before - best)]
+        edges = np.maximum(begins, _LEAST_TAIL)
+        doubts = replace(doubts, inverse=inverse / edges[:, None], share=1 - doubt.level, width=_EDGES[0])
+        starts = [np.column_stack([x, np.ones(len(x))]) for x in starts]
+        prices = np.pad(prices, ((0, 0), (0, 2)))
+    answers = doubts.solve(starts, prices)
+    widths = np.full(len(best), _EDGES[0])
+    for width in _EDGES[1:] if doubt.aim == "tail" else ():
+        sharper = replace(doubts, width=width).follow(answers)
+        better = sharper.status == OK
+        answers, widths = answers.with_others(better, sharper), np.where(better, width, widths)
+    decisions = doubts.decisions(answers)
+    after = doubts.at(decisions.x)
+    worse, regrets = (np.where(priced[:, None], inverse * (v - best), np.nan) for v in (before, after))
+    sign, at_point = posed.decision.sign, evaluate(posed.decision, decisions.x, givens)[:, 0] - point.value
+    gap = np.zeros(len(best))
+    if doubt.aim == "loss":
+        means = [_log_mean(sign * v, weight, posed) for v in (before, after)]
+        saves = _per_price(sign * (means[0] - means[1]), answers.multipliers[:, 0])
+    elif doubt.aim == "regret":
+        saves = (worse - regrets) @ weight
+    else:
+        saves = tail_mean(worse, weight, doubt.level) - tail_mean(regrets, weight, doubt.level)
+        gap = _gap(answers.x[:, -1] * edges, widths * edges, regrets, weight, doubt.level)
+    return Hedged(
+        replace(posed, decision=doubts.plain),
+        decisions,
+        doubts.expand(decisions),
+        weight,
+        regrets,
+        worse,
+        sign * after,
+        _per_price(at_point, point.multipliers[:, 0]),
+        saves,
+        gap,
+        lost,
+    )
+
+
+def _per_price(gain: np.ndarray, price: np.ndarray) -> np.ndarray:
+    """What a gain in log loss is worth in logs of compute; nan where compute buys nothing."""
+    return gain / np.where(price > _LEAST_PRICE, price, np.nan)
+
+
+def _check(posed: Posed, members: Sequence[Posed]) -> None:
+    """Raise InputError unless all laws decide about the same variables, within the same rows."""
+    base, start = posed.decision, len(posed.decision.law.parameters)
+    for member in members:
+        other = member.decision
+        same = (
+            base.variables == other.variables
+            and base.sign == other.sign
+            and base.law.response.logged == other.law.response.logged
+            and base.names[start:] == other.names[len(other.law.parameters) :]
+            and np.array_equal(posed.rest, member.rest)
+        )
+        if not same:
+            mine, theirs = (", ".join(d.names[len(d.law.parameters) :] + d.variables) for d in (base, other))
+            raise InputError(
+                f"laws {base.law.name} and {other.law.name} do not make the same decision: one is about {mine}, the "
+                f"other about {theirs}; give laws of the same variables and response"
+            )
+
+
+def _own(posed: Posed, draws: np.ndarray, plan: Answers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(b, draws) of what is least at every draw's own best decision, the price of the budget there, and whether there
+    is one."""
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    for first in range(0, len(posed.wanted), TARGETS):
+        some = slice(first, first + TARGETS)
+        found = follow(posed.decision, draws, posed.wanted[some], posed.rest, plan[some])
+        parts.append((found.value, found.price, found.sound & np.isfinite(found.value)))
+    value, price, sound = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return np.where(sound, value, 0.0), np.where(sound, price, 0.0), sound
+
+
+def _log_mean(logs: np.ndarray, weight: np.ndarray, posed: Posed) -> np.ndarray:
+    """Log of the weighted mean over draws (the mean itself of a response that need not be positive), (b,)."""
+    if not posed.decision.law.response.logged:
+        return logs @ weight
+    top = np.where(weight > 0, logs, -np.inf).max(axis=1, keepdims=True)
+    return np.log(np.exp(np.where(weight > 0, logs - top, -np.inf)) @ weight) + top[:, 0]
+
+
+def weighted_quantile(values: np.ndarray, weight: np.ndarray, level: float) -> float:
+    """The least value that has a share `level` of the weight at or below it."""
+    order = np.argsort(values)
+    order = order[weight[order] > 0]
+    reached = np.cumsum(weight[order])
+    return float(values[order[min(np.searchsorted(reached, level - 1e-12), len(order) - 1)]])
+
+
+def tail_mean(values: np.ndarray, weight: np.ndarray, level: float) -> np.ndarray:
+    """Weighted mean of the worst 1 - level of values (b, draws), (b,); the draw at the edge counts in part."""
+    order = np.argsort(-values, axis=1)
+    sorted_weight = weight[order]
+    before = np.cumsum(sorted_weight, axis=1) - sorted_weight
+    share = 1 - level
+    taken = np.clip(share - before, 0, sorted_weight)
+    return (np.take_along_axis(values, order, axis=1) * taken).sum(axis=1) / share
+
+
+def _gap(t: np.ndarray, width: np.ndarray, regrets: np.ndarray, weight: np.ndarray, level: float) -> np.ndarray:
+    """The mean of the worst regrets (b, draws) less a lower bound of the least there is, (b,).
+
+    At the optimum of the rounded tail draw k counts with v_k = weight_k sigmoid((r_k - t) / width) / share, which sum
+    to one and are at most weight_k / share: a mean of the worst is at least the mean with v, whose least is here too.
+    """
+    above = np.clip((regrets - t[:, None]) / width[:, None], -500, 500)
+    v = weight / (1 + np.exp(-above))
+    return np.maximum(tail_mean(regrets, weight, level) - (v * regrets).sum(axis=1) / v.sum(axis=1), 0.0)

@@ -22,7 +22,7 @@ The wings, in the order of the line; the first sentence of each folder says what
     _cluster      fits of more sets than one machine can do
     _comparison   which law predicts held-out runs
     _approaches   Approaches 1, 2 and 3 side by side
-    _deciding     decisions that stand on finished fits: which recipe
+    _deciding     which recipe is better, and whether what was foretold held
     _charts, plot what pictures show, as arrays; and drawn
     _pages        a report of it all: one HTML file, Markdown or JSON
     synthetic, datasets               made-up and real runs
@@ -62,7 +62,12 @@ if TYPE_CHECKING:
     from jaxscale._data.runs import Runs as Runs
     from jaxscale._data.runs import read_runs as read_runs
     from jaxscale._deciding.equal_loss import multiplier as multiplier
+    from jaxscale._deciding.forecast import Forecast as Forecast
+    from jaxscale._deciding.forecast import forecast as forecast
+    from jaxscale._deciding.forecast import read_forecast as read_forecast
     from jaxscale._deciding.multiplier import Multiplier as Multiplier
+    from jaxscale._deciding.score import Score as Score
+    from jaxscale._deciding.score import score as score
     from jaxscale._diagnostics.bias import Bias as Bias
     from jaxscale._diagnostics.bias import bias as bias
     from jaxscale._diagnostics.influence import Influence as Influence
@@ -142,10 +147,12 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "_diagnostics.ratio_test": ("RatioTest", "ratio_test"),
     "_diagnostics.run_sensitivity": ("run_sensitivity",),
     "_deciding.equal_loss": ("multiplier",),
+    "_deciding.forecast": ("Forecast", "forecast", "read_forecast"),
     "_deciding.multiplier": ("Multiplier",),
     "_cluster.fit_shards": ("fit_shards",),
     "_cluster.fits_table": ("FitsTable", "read_fits"),
     "_cluster.merge_shards": ("merge_shards",),
+    "_deciding.score": ("Score", "score"),
     "_comparison.compare": ("compare",),
     "_comparison.comparison": ("Comparison",),
     "_approaches.approaches": ("approaches",),

@@ -19,6 +19,7 @@ RECIPE_FORMAT = "jaxscale.recipe/1"
 BIAS_FORMAT = "jaxscale.bias/1"
 MULTIPLIER_FORMAT = "jaxscale.multiplier/1"
 REPORT_FORMAT = "jaxscale.report/1"
+FORECAST_FORMAT, SCORE_FORMAT = "jaxscale.forecast/1", "jaxscale.score/1"
 T = TypeVar("T")
 
 

@@ -77,6 +77,8 @@ _COMMANDS = {
     "allocate": plan_commands.allocate,
     "recipe": recipe_commands.recipe,
     "multiplier": decision_commands.multiplier,
+    "forecast": decision_commands.forecast,
+    "score": decision_commands.score,
     "models": catalogue_commands.models,
     "laws": catalogue_commands.laws,
 }

@@ -1,4 +1,4 @@
-"""Commands that decide: which recipe is better."""
+"""Commands that decide: which recipe is better; and what is foretold, and what of it held."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,8 +9,22 @@ import jaxscale as js
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted
 from jaxscale._cli import arguments, printing
-from jaxscale._cli.flags import Json, Level, Output, OwnLaw, PlotFile, Seed, Text, option
-from jaxscale._cli.groups import PlanOptions
+from jaxscale._cli.flags import (
+    Budgets,
+    FittedFile,
+    Group,
+    Json,
+    Level,
+    Output,
+    OwnLaw,
+    PlotFile,
+    RunsTable,
+    Seed,
+    Text,
+    Texts,
+    option,
+)
+from jaxscale._cli.groups import PlanOptions, TableOptions
 
 
 def multiplier(
@@ -79,3 +93,54 @@ def _named(source: str, law: str | None) -> list[tuple[str, Any]]:
     found = arguments.members(arguments.record(file if given else source, law), None)
     own = Path(source).stem if Path(source).is_file() else source
     return [(f"{given} {member}".strip() or own, one) for member, one in found]
+
+
+def forecast(
+    source: FittedFile,
+    *,
+    at: Annotated[Texts, option("--at", "NAME=VALUE,...", "A run to come: N=70B,D=1.4T; repeat.")] = None,
+    budget: Budgets = None,
+    level: Level = None,
+    group: Group = None,
+    law: OwnLaw = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Freeze what a fit says of runs to come.
+
+    The response of each with intervals of the law and of a new run, with hashes that tell later whether anything was
+    changed. --budget freezes the best run of a budget, its size too. `score` says afterwards what held.
+    """
+    arguments.check_output(output, source)
+    if bool(at) == bool(budget):
+        raise arguments.UsageError("give --at or --budget, one of the two")
+    chosen = None if level is None else arguments.number(level, "--level")
+    result = arguments.fitted(source, law, group)
+    with printing.progress("predicting"):
+        runs: Any = [arguments.numbers([*text.split(",")], "--at", "NAME=VALUE,NAME=VALUE") for text in at or ()]
+        if budget:
+            runs = js.frontier(result, [arguments.budget(text, js.costs.six_nd) for text in budget], level=chosen)
+        found = js.forecast(result, runs, level=chosen)
+    printing.deliver(found, output, as_json)
+
+
+def score(
+    runs: RunsTable,
+    forecasts: Annotated[list[str], typer.Argument(metavar="FORECAST", help="Files that `jaxscale forecast` wrote.")],
+    *,
+    table: TableOptions,
+    law: OwnLaw = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Say what held of forecasts, now that the runs are there.
+
+    Errors, how many runs lie in their intervals and what that speaks for, and which law did best. A forecast that was
+    changed after it was frozen is named.
+    """
+    for file in (runs, *forecasts):
+        arguments.check_output(output, file)
+    own = None if law is None else arguments.law_named(law)
+    read = {Path(file).stem: js.read_forecast(file, own) for file in forecasts}
+    checked = table.read(runs, laws=[one.law for one in read.values()])
+    printing.deliver(js.score(read, checked), output, as_json)

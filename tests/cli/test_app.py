@@ -14,7 +14,8 @@ from jaxscale._cli import app
 
 COMMANDS = (
     *("demo", "fit", "merge", "compare", "predict", "card", "bootstrap", "profile", "influence", "bias", "multiverse"),
-    *("approaches", "isoflop", "envelope", "frontier", "what-if", "allocate", "recipe", "multiplier", "models", "laws"),
+    *("approaches", "isoflop", "envelope", "frontier", "what-if", "allocate", "recipe", "multiplier"),
+    *("forecast", "score", "models", "laws"),
 )
 
 

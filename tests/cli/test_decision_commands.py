@@ -34,3 +34,16 @@ def test_recipes_that_cannot_be_compared(jaxscale, words, message):
     status, out, err = jaxscale("multiplier", *words)
     assert (status, out) == (2, "")
     assert message in " ".join(err.split())
+
+
+def test_forecast_and_score(jaxscale, folder):
+    fit = js.fit("chinchilla", js.read_runs("runs.csv"), intervals="quick")
+    fit.save("fit.json")
+    assert jaxscale("forecast", "fit.json", "--at", "N=1B,D=20B", "--at", "N=2B,D=20B", "-o", "said.json")[0] == 0
+    expected = js.forecast(fit, [{"N": 1e9, "D": 2e10}, {"N": 2e9, "D": 2e10}])
+    assert js.read_forecast("said.json").to_dict() == expected.to_dict()
+    (folder / "new.csv").write_text("N,D,loss\n1e9,2e10,2.9\n")
+    status, out, _ = jaxscale("score", "new.csv", "said.json", "--json")
+    assert (status, json.loads(out)) == (0, js.score("said.json", "new.csv").to_dict())
+    assert "give --at or --budget, one of the two" in jaxscale("forecast", "fit.json")[2]
+    assert "is no file that jaxscale wrote" in jaxscale("score", "new.csv", "runs.csv")[2]

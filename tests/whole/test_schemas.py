@@ -15,7 +15,7 @@ from helpers import table
 import jaxscale as js
 from jaxscale._problem.problem import Noise
 
-NAMES = ("fit", "fits", "draws", "plan", "what_if", "compare", "card", "recipe", "multiplier")
+NAMES = ("fit", "fits", "draws", "plan", "what_if", "compare", "card", "recipe", "multiplier", "forecast", "score")
 SCHEMAS = {name: json.loads((files("jaxscale") / "schemas" / f"{name}.json").read_text("utf-8")) for name in NAMES}
 REGISTRY = referencing.Registry().with_resources(
     [(schema["$id"], referencing.Resource.from_contents(schema)) for schema in SCHEMAS.values()]
@@ -56,10 +56,17 @@ def documents(tmp_path_factory) -> dict[str, list[dict]]:
     ]
     cards = [fit.card() for fit in (plain, pinned, noted)]
     multipliers = [js.multiplier({"a": plain, "b": made}, at=1e22), js.multiplier({"a": plain, "b": pinned}, at=1e22)]
+    forecasts = [
+        js.forecast(plain, [{"N": 1e10, "D": 1e11}]),
+        js.forecast(plain, plans[0]),
+        js.forecast(pinned, plans[1]),
+    ]
+    scores = [js.score(forecasts[0], js.Runs.from_frame({"N": [1e10, 1e9], "D": [1e11, 1e11], "loss": [2.2, 2.5]}))]
     written = {
         "fit": [plain, pinned, noted, student], "fits": [many, shared, crossed], "draws": [made], "plan": plans,
         "what_if": changed,
         "compare": compared, "card": cards, "recipe": recipes, "multiplier": multipliers,
+        "forecast": forecasts, "score": scores,
     }  # fmt: skip
     folder = tmp_path_factory.mktemp("records")
     return {name: [saved(record, folder / f"{name}.json") for record in records] for name, records in written.items()}

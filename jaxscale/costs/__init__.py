@@ -38,6 +38,7 @@ from jaxscale.costs._formulas import (
     device_hours,
     elapsed,
     energy,
+    hurried,
     join_assumption,
     log_context,
     log_deepseek,
@@ -126,6 +127,22 @@ class CostModel(HoldsFunction):
                 "inference(tokens).dollars(...)"
             )
         return self + inference(tokens)
+
+    def at_batch(self, batch: float, critical: float) -> "CostModel":
+        """This training compute at batches that are not small: times 1 + batch / critical.
+
+        D then counts the tokens that small batches would need for the same loss; those trained on are as many times
+        more, in steps of D (1 + critical / batch) / critical (McCandlish et al. 2018, see
+        `laws.mccandlish_steps`). So a plan tells what haste costs, in FLOPs, and after `dollars` or `days` in those.
+
+        Args:
+            batch, critical: in tokens; `laws.kaplan_bcrit` and `laws.batch_by_tokens` say what is critical.
+        """
+        self._check_flops("at_batch")
+        given = {"batch": batch, "critical_batch": critical}
+        return self._converted(hurried, given, "FLOPs", "1 + batch / critical times")._changed(
+            name=f"{self.name} at batch"
+        )
 
     def gpu_hours(
         self, accelerator: str = "h100", *, mfu: float | None = None, peak: float | None = None

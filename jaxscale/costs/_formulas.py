@@ -76,6 +76,10 @@ def energy(watts: Any, pue: Any) -> Any:
     return jnp.log(watts * pue) - math.log(1000.0)
 
 
+def hurried(batch: Any, critical_batch: Any) -> Any:
+    return jnp.log1p(batch / critical_batch)
+
+
 def elapsed(devices: Any) -> Any:
     return math.log(_HOUR / _DAY) - jnp.log(devices)
 

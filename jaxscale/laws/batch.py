@@ -47,7 +47,10 @@ mccandlish_steps = Law(
     formula="S = S_min + E_min / B, which is (S / S_min - 1)(E / E_min - 1) = 1 with E = B S",
     serves="How large a batch may be: how fast a model can be trained, and what the haste costs in compute.",
     source=_MCCANDLISH,
-    note=("Form only: constants belong to one model and loss. Twice the least steps cost twice the least tokens."),
+    note=(
+        "Form only: constants belong to one model and loss. Twice the least steps cost twice the least tokens. As the "
+        "cost of a plan: costs.six_nd.at_batch(batch, critical)."
+    ),
     closed_forms={"critical_batch": _critical_batch, "tokens": _tokens},
 )
 

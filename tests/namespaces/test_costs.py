@@ -38,6 +38,23 @@ def test_training_flops(cost, N, D, expected):
         np.testing.assert_allclose(cost.compute(N, D), expected, rtol=1e-9)
 
 
+def test_haste_costs_compute_as_mccandlish_say():
+    """At the critical batch twice the compute and twice the least steps; the same as the law of steps says."""
+    small, critical = 20e9, 2e6  # tokens of small batches, and the critical one
+    law = {"S_min": small / critical, "E_min": small}
+    for batch in (2e4, 2e6, 8e6):
+        cost = costs.six_nd.at_batch(batch, critical)
+        with jax.enable_x64(True):
+            flops = float(cost.compute(1e9, small))
+            steps = float(js.laws.mccandlish_steps(law, B=batch))
+            hours = float(cost.gpu_hours("h100", mfu=0.4).compute(1e9, small))
+        assert flops == pytest.approx(6 * 1e9 * batch * steps, rel=1e-12)
+        assert hours == pytest.approx(flops / (0.4 * 989.4e12 * 3600), rel=1e-3)
+        assert cost.name == "six_nd at batch" and cost.unit == "FLOPs"
+    with pytest.raises(InputError, match="at_batch converts FLOPs"):
+        costs.six_nd.dollars("h100", price=2.0).at_batch(1e6, 2e6)
+
+
 def test_flops_of_a_shape():
     assert GPT_3.N_ne == 173_946_175_488
     assert GPT_3.kaplan_per_token / 3 == 352_724_189_184

@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from jaxscale._fitting.fits import Fits as Fits
     from jaxscale._fitting.load import load as load
     from jaxscale._fitting.posterior import posterior as posterior
+    from jaxscale._fitting.rescaling import rescaling as rescaling
     from jaxscale._fitting.result import FitResult as FitResult
     from jaxscale._planning.frontier import frontier as frontier
     from jaxscale._planning.known_models import reference_models as reference_models
@@ -128,6 +129,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "_fitting.fits": ("Fits",),
     "_fitting.load": ("load",),
     "_fitting.posterior": ("posterior",),
+    "_fitting.rescaling": ("rescaling",),
     "_fitting.result": ("FitResult",),
     "costs": ("CostModel",),
     "limits": ("Limit",),

@@ -45,8 +45,8 @@ rescaled_optimizer = Law(
     source="arXiv 2602.07712; the form as quoted in a public note",
     note=(
         "Form only: the paper's factors were not found. Separate laws for each optimiser are ill-conditioned; with "
-        "exponents and floor shared two factors remain. Of more than two optimisers, or with runs of each in groups: "
-        "fit_many(by='optimizer', share=('E', 'alpha', 'beta')) is the same fit."
+        "exponents and floor shared two factors remain. From groups of runs, fit_many('chinchilla', table, "
+        "by='optimizer', share=('E', 'alpha', 'beta')), rescaling(fits, 'adamw') tells them with joint intervals."
     ),
     closed_forms={"as_chinchilla": _as_chinchilla},
 )

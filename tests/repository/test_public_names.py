@@ -64,6 +64,7 @@ PUBLIC = {
     "read_runs",
     "recipe",
     "reference_models",
+    "rescaling",
     "run_sensitivity",
     "score",
     "tornado",

@@ -74,18 +74,21 @@ class Verdict:
 
     scope: the largest compute of plans that it speaks of, `BEYOND` times that of the runs: in FLOPs (6 N D), or in the
     unit of a law's one variable; None where there is no such measure. margins: how far what a plan decides there is
-    from being refused, where the law has an optimum in closed form.
+    from being refused, where the law has an optimum in closed form. next_step: what to do where it is refused.
     """
 
     reasons: tuple[Reason, ...] = ()
     scope: float | None = None
     margins: tuple[Margin, ...] = ()
+    next_step: str = ""
 
     @classmethod
-    def of(cls, reasons: Iterable[Reason], scope: float | None = None, margins: Iterable[Margin] = ()) -> "Verdict":
+    def of(
+        cls, reasons: Iterable[Reason], scope: float | None = None, margins: Iterable[Margin] = (), next_step: str = ""
+    ) -> "Verdict":
         """The verdict for reasons in any order: the worst first, those of one severity as they came."""
         ordered = sorted(reasons, key=lambda reason: _WORST_FIRST.index(reason.severity))
-        return cls(tuple(ordered), scope, tuple(margins))
+        return cls(tuple(ordered), scope, tuple(margins), next_step)
 
     @property
     def trustworthy(self) -> bool:
@@ -103,6 +106,7 @@ class Verdict:
             "trustworthy": self.trustworthy,
             "reasons": [reason.to_dict() for reason in self.reasons],
             "scope": self.scope,
+            "next_step": self.next_step,
             "margins": [{**vars(m), "known": m.known if math.isfinite(m.known) else None} for m in self.margins],
         }
 
@@ -113,7 +117,7 @@ class Verdict:
             Margin(str(m["of"]), number(m["known"], math.inf), number(m["line"])) for m in data.get("margins", ())
         )
         scope = None if data.get("scope") is None else number(data["scope"])
-        verdict = cls(tuple(map(Reason.from_dict, data["reasons"])), scope, margins)
+        verdict = cls(tuple(map(Reason.from_dict, data["reasons"])), scope, margins, str(data.get("next_step", "")))
         if verdict.trustworthy is not data["trustworthy"]:
             raise InputError("its verdict contradicts its reasons")
         return verdict

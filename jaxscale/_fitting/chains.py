@@ -197,7 +197,12 @@ def _joined(
         value=sum(part.value for part in parts),
         gradient_norm=max(part.gradient_norm for part in parts),
         starts=Starts.summed("auto", counts, chain.parameter_names),
-        verdict=Verdict.of(reasons, parts[0].verdict.scope, parts[0].verdict.margins),
+        verdict=Verdict.of(
+            reasons,
+            parts[0].verdict.scope,
+            parts[0].verdict.margins,
+            next((part.verdict.next_step for part in parts if part.verdict.next_step), ""),
+        ),
         identification=Identification(
             worst.identification.condition_number,
             correlations,
@@ -347,7 +352,7 @@ def _fit_jointly(
         at_noise=(),
         sigma=parts[-1].sigma,
         starts=staged.starts,
-        verdict=Verdict.of((*mine, *others), staged.verdict.scope, staged.verdict.margins),
+        verdict=Verdict.of((*mine, *others), staged.verdict.scope, staged.verdict.margins, staged.verdict.next_step),
         runs=runs,
         record=runs.record,
         runs_sha256=runs.sha256,

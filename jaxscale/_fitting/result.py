@@ -227,8 +227,8 @@ class FitResult(Reporting, Pictured, Reported, ForPapers, files.Saved):
         blocks: list[Table | Lines] = [parameters, Lines("Optimum", tuple(facts)), Lines("Runs", runs)]
         if self.verdict.reasons:
             blocks.insert(0, Lines("Findings", _findings(self.verdict)))
-        if self.verdict.margin:
-            blocks.insert(0, Lines("", (self.verdict.margin,)))
+        if near := tuple(filter(None, (self.verdict.margin, self.verdict.next_step))):
+            blocks.insert(0, Lines("", near))
         return Report(title, str(self.verdict), tuple(blocks))
 
     def _other_estimates(self) -> str:

@@ -12,9 +12,18 @@ from jaxscale._trust.judge_fit import fit_checks
 from jaxscale._trust.judge_groups import group_checks
 from jaxscale._trust.judge_influence import influence_checks, outlier_checks
 from jaxscale._trust.judge_optimum import at_bounds, gradient_not_zero, optimum_checks, starts_disagree
-from jaxscale._trust.judge_parameters import conditioning_checks, decision_checks, margins, prior_checks, scope
+from jaxscale._trust.judge_parameters import (
+    LOSS_KNOWN,
+    SIZE_KNOWN,
+    conditioning_checks,
+    decision_checks,
+    margins,
+    prior_checks,
+    scope,
+)
 from jaxscale._trust.judge_residuals import residual_checks
 from jaxscale._trust.judge_units import unit_checks
+from jaxscale._trust.next_step import next_step
 
 Scope = Literal["alone", "each"]
 
@@ -26,7 +35,8 @@ def judge(evidence: Evidence) -> Verdict:
     reasons = [*(evidence.whole or ()), *(r for check in checks for r in check(evidence))]
     if all(r.severity != "fatal" for r in reasons):
         reasons = [r for r in reasons if r.code != POSSIBLE_GROUPS]
-    return Verdict.of(reasons, scope(evidence), margins(evidence))
+    lines = SIZE_KNOWN[1], LOSS_KNOWN[1]
+    return Verdict.of(reasons, scope(evidence), margins(evidence), next_step(evidence, reasons, lines))
 
 
 def judge_whole(

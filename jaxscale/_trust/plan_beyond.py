@@ -1,6 +1,8 @@
 """What a plan would decide somewhat beyond the runs, and how well they determine it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
@@ -39,23 +41,36 @@ def plan_beyond(e: Evidence) -> PlanBeyond | None:
     theta = dict(zip(law.parameter_names, full, strict=True))
     alpha, beta, log_product = theta["alpha"], theta["beta"], _log_product(e)
     log_d = log_product - log_n
-    terms = np.array([theta["E"], theta["A"] - alpha * log_n, theta["B"] - beta * log_d])
-    floor, of_size, of_tokens = np.exp(terms - np.logaddexp.reduce(terms))
     of_best = {"A": 1.0, "B": -1.0, "alpha": 1 / alpha - log_n, "beta": log_product - 1 / beta - log_n}
     # The loss does not change with N at the optimum.
-    of_loss = {"E": floor, "A": of_size, "B": of_tokens, "alpha": -log_n * of_size, "beta": -log_d * of_tokens}
-    slopes = np.zeros((2, len(e.free)))
-    for name, k in zip(law.parameter_names, e.problem.layout.slots, strict=True):
-        if k >= 0 and not e.at.held[k]:
-            slopes[:, k] += of_best.get(name, 0.0) / (alpha + beta), of_loss.get(name, 0.0)
+    slopes = in_free(e, {name: slope / (alpha + beta) for name, slope in of_best.items()})
+    slopes = np.stack([slopes, in_free(e, loss_slopes(theta, log_n, log_d))])
     variance = np.einsum("qi,ij,qj->q", slopes, e.covariance.matrix, slopes)
     wider = stdtrit(e.at.freedom, 0.95) / stdtrit(np.inf, 0.95)
     return PlanBeyond(wider * np.sqrt(np.maximum(np.nan_to_num(variance, nan=np.inf), 0.0)), slopes)
 
 
-def log_best_size(e: Evidence, theta: np.ndarray) -> float | None:
-    """Log N* there for theta (n_parameters,); None for laws whose optimum is not that of Hoffmann et al. 2022, Eq. 4:
-    N* = (alpha A / (beta B))^(1 / (alpha + beta)) (C / 6)^(beta / (alpha + beta))."""
+def loss_slopes(theta: Mapping[str, float], log_n: Any, log_d: Any) -> dict[str, Any]:
+    """Derivatives of the log loss by E + A N^-alpha + B D^-beta in theta, at any runs."""
+    terms = np.stack(
+        np.broadcast_arrays(theta["E"], theta["A"] - theta["alpha"] * log_n, theta["B"] - theta["beta"] * log_d)
+    )
+    floor, of_size, of_tokens = np.exp(terms - np.logaddexp.reduce(terms))
+    return {"E": floor, "A": of_size, "B": of_tokens, "alpha": -log_n * of_size, "beta": -log_d * of_tokens}
+
+
+def in_free(e: Evidence, of: Mapping[str, Any]) -> np.ndarray:
+    """Slopes in theta by name as slopes in the free values, last."""
+    slopes = np.zeros((*np.shape(next(iter(of.values()))), len(e.free)))
+    for name, k in zip(e.problem.law.parameter_names, e.problem.layout.slots, strict=True):
+        if k >= 0 and not e.at.held[k]:
+            slopes[..., k] += of.get(name, 0.0)
+    return slopes
+
+
+def log_best_size(e: Evidence, theta: np.ndarray, log_product: float | None = None) -> float | None:
+    """Log N* there, or at another log N D, for theta (n_parameters,); None for laws whose optimum is not that of
+    Hoffmann et al. 2022, Eq. 4: N* = (alpha A / (beta B))^(1 / (alpha + beta)) (C / 6)^(beta / (alpha + beta))."""
     law = e.problem.law
     if law.closed_forms.get("allocation") is not chinchilla.closed_forms["allocation"]:
         return None
@@ -63,7 +78,8 @@ def log_best_size(e: Evidence, theta: np.ndarray) -> float | None:
     alpha, beta = value["alpha"], value["beta"]
     if set(e.scalar_logs) != {"N", "D"} or not (alpha > 0 and beta > 0):
         return None
-    return (np.log(alpha / beta) + value["A"] - value["B"] + beta * _log_product(e)) / (alpha + beta)
+    log_product = _log_product(e) if log_product is None else log_product
+    return (np.log(alpha / beta) + value["A"] - value["B"] + beta * log_product) / (alpha + beta)
 
 
 def _log_product(e: Evidence) -> float:

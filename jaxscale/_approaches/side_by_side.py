@@ -116,7 +116,7 @@ class Approaches(Reporting, Pictured):
         low, high = min(r.a for r in found), max(r.a for r in found)
         ends = [r.a_interval for r in found if r.a_interval]
         if self.agree and max((high - low for low, high in ends), default=0.0) > _WIDE:
-            return f"THE APPROACHES ARE NOT APART, but their intervals are wide: N grows as C^{low:.3f} to C^{high:.3f}"
+            return f"The approaches agree within their (wide) intervals: N grows as C^{low:.3f} to C^{high:.3f}"
         if self.agree:
             return f"THE APPROACHES AGREE within their intervals: N grows as C^{low:.3f} to C^{high:.3f}"
         return f"THE APPROACHES DISAGREE: N grows as C^{low:.3f} to C^{high:.3f}; the reasons are below"

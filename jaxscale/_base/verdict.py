@@ -100,6 +100,12 @@ class Verdict:
         """The codes of all reasons."""
         return tuple(r.code for r in self.reasons)
 
+    @property
+    def deciding(self) -> tuple[str, ...]:
+        """The codes that make it what it is: the fatal ones, or where there are none the warnings."""
+        of = "warning" if self.trustworthy else "fatal"
+        return tuple(dict.fromkeys(r.code for r in self.reasons if r.severity == of))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a file."""
         return {

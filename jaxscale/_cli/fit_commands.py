@@ -80,7 +80,7 @@ def fit(
         Text, option("--by", "COL[,COL]", "Fit each group of this column, or of several, on its own.")
     ] = None,
     share: Annotated[
-        Texts, option("--share", "A,B", "Of all groups one A and B; A=0.05 lets groups lie that far apart in theta.")
+        Texts, option("--share", "A,B", "Fit A and B with one value for all groups; A=0.05 lets log A vary by 0.05.")
     ] = None,
     table: TableOptions,
     objective: ObjectiveKind = "huber",

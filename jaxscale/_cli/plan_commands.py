@@ -96,8 +96,9 @@ def what_if(
 ) -> None:
     """Compare a plan with the one after a change.
 
-    Limits and demand are the change; with --set they belong to both plans, and what --set names is the change. Shown
-    are old, new and difference for every budget, and the difference that derivatives foretell.
+    Without --set, the limits and demand you give are the change. With --set, both plans keep to them and only what
+    --set names differs. Shown are old, new and difference for every budget, and the difference that derivatives
+    foretell.
     """
     arguments.check_output(output, source)
     arguments.check_plot(plot, source)

@@ -1,5 +1,6 @@
 """Fits of the groups of a table, those that failed among them, and their file."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -110,19 +111,29 @@ class Fits(Reporting, files.Saved):
         fitted = [item for _, item in self.items if isinstance(item, FitResult)]
         names = fitted[0].law.parameter_names if fitted else ()
         rows = []
-        for group, item in self.items:
+        for group, item in sorted(self.items, key=lambda entry: _how_good(entry[1])):
             if isinstance(item, Failure):
                 rows.append((group, "failed", "", *("" for _ in names), item.text))
             else:
                 state = "trustworthy" if item.verdict.trustworthy else "NOT TRUSTWORTHY"
                 values = (plain(item.params[n]) for n in names)
-                rows.append(
-                    (group, state, str(item.record.count), *values, ", ".join(dict.fromkeys(item.verdict.codes)))
-                )
+                rows.append((group, state, str(item.record.count), *values, ", ".join(item.verdict.deciding)))
         law = f"{fitted[0].law.name} · " if fitted else ""
-        table = Table("", (self._by_words, "verdict", "runs", *names, "why"), tuple(rows))
+        table = Table("", (self._by_words, "verdict", "runs", *names, "why"), tuple(rows), self._counts())
         together = self.sharing.blocks() if self.sharing else ()
         return Report(f"{law}{len(self.items)} groups by {self._by_words}", self.summary, (*together, table))
+
+    def _counts(self) -> str:
+        """What decides the verdicts, with how many groups each code does."""
+        fitted = [item for _, item in self.items if isinstance(item, FitResult)]
+        refused = Counter(code for f in fitted if not f.verdict.trustworthy for code in f.verdict.deciding)
+        warned = Counter(code for f in fitted if f.verdict.trustworthy for code in f.verdict.deciding)
+        said = (
+            f"{what}: {', '.join(f'{code} {count}' for code, count in counts.most_common())}."
+            for what, counts in (("Refused for", refused), ("Warned of", warned))
+            if counts
+        )
+        return " ".join(said)
 
     @property
     def summary(self) -> str:
@@ -190,3 +201,8 @@ def fits_from(data: Mapping[str, Any], law: Law | None) -> Fits:
                 f"a group has the values {inert(of_group, 60)}, where {', '.join(map(inert, by))} need one each"
             )
     return Fits(by, tuple(items), together, values)
+
+
+def _how_good(item: FitResult | Failure) -> int:
+    """Bad ones first."""
+    return 0 if isinstance(item, Failure) else 1 + item.verdict.trustworthy

@@ -240,9 +240,8 @@ class FitResult(Reporting, Pictured, Reported, ForPapers, files.Saved):
         names = " and ".join(second.heading for second in matched)
         words = " and ".join(second.objective.words for second in matched)
         return (
-            f" {names[0].upper() + names[1:]}: the same runs by {words}. Residuals up to about the typical one count "
-            f"as squares, instead of up to {self.turning_point:.2g} of it: surer where the noise is Gaussian, less so "
-            f"where it has long tails, between which Student's t is the compromise.{edge}"
+            f" {names[0].upper() + names[1:]}: the same runs by {words}, which weigh small residuals as least squares "
+            f"does: more precise if the noise is Gaussian, less robust if it is not.{edge}"
         )
 
     def paper_table(self) -> Table:

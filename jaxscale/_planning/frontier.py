@@ -20,7 +20,7 @@ from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale._base.validation import Progress, check_level
 from jaxscale._base.verdict import BEYOND
 from jaxscale._planning.doubt import Doubt, doubt_of
-from jaxscale._planning.plan import UNTRUSTED, Plan, Request, log_spent_by
+from jaxscale._planning.plan import UNTRUSTED, Plan, Request, as_move, log_spent_by
 from jaxscale._planning.plan_row import BesidePoint, PlanRow, Status
 from jaxscale._planning.posed import Posed
 from jaxscale._planning.shadow_prices import shadow_prices
@@ -411,7 +411,7 @@ def _moved(decision: Decision, answers: Answers, others: Answers, way: str) -> l
     moves = 100 * np.expm1(others.x[sound] - answers.x[sound])
     named = {"N", "D"} & set(decision.variables) or set(decision.variables)
     spans = (f"{name} by {_span(moves[:, k])}" for k, name in enumerate(decision.variables) if name in named)
-    return [f"With {way} this plan moves: {', '.join(spans)}."]
+    return [f"Fitted with {way} instead, the plan moves: {', '.join(spans)}."]
 
 
 def _served(cost: CostModel, rows: list[PlanRow]) -> list[str]:
@@ -427,7 +427,7 @@ def _served(cost: CostModel, rows: list[PlanRow]) -> list[str]:
 
 
 def _span(percent: np.ndarray) -> str:
-    low, high = (f"{x:+.2g} %" for x in (percent.min(), percent.max()))
+    low, high = (as_move(x) for x in (percent.min(), percent.max()))
     return low if low == high else f"{low} to {high}"
 
 

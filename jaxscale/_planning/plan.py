@@ -45,6 +45,13 @@ def as_times(x: float) -> str:
     return f"{float(f'{x:.1e}'):,.0f}" if 10 <= x < 1e15 else format_number(x, 2)
 
 
+def as_move(percent: float) -> str:
+    """A change in per cent: -2.5 %, unbroken; as a factor from a doubling on: x5.4."""
+    if percent >= 100:
+        return f"x{as_times(1 + percent / 100)}"
+    return f"{percent:+.2g}\u00a0%"
+
+
 @dataclass(frozen=True)
 class Request:
     """What was asked: enough to ask again with something changed."""
@@ -385,9 +392,12 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
             if math.isfinite(row.regret.get("loss", math.nan))
         ]
         if regrets:
-            largest = " (the largest of all rows)" if len(regrets) > 1 else ""
+            largest = " (worst row shown)" if len(regrets) > 1 else ""
             cost = f"{format_number(max(regrets), 2)} in {self.response.heading}"
-            notes.append(f"Following this plan if another draw is the truth costs {cost} on average{largest}.")
+            notes.append(
+                f"If the true law differs from the fit as much as its draws do, this plan loses {cost} on average "
+                f"against the best one{largest}."
+            )
         notes += self._drift()
         notes += self._beyond()
         if self.response.converted:

@@ -43,7 +43,7 @@ def uncertainty_of(
         ends, regrets, notes = _from_draws(posed, source.draws, answers, level, progress)
         return Uncertainty(ends, regrets, f"percentiles of {len(source.draws)} draws", notes)
     if source.covariance is None:
-        note = f"No intervals: {source.label} carries neither a covariance nor draws."
+        note = f"No intervals: {source.label} comes without a covariance and without draws."
         return Uncertainty(None, nothing, None, [note])
     index = [source.law.index(name) for name in source.covariance.names]
     matrix = np.asarray(source.covariance.matrix, dtype=np.float64)

@@ -156,8 +156,12 @@ class Starts:
         tried = f"{self.screened:,} points screened, " if self.screened else ""
         lost = f", {self.failed} ended where the law is not finite" if self.failed else ""
         share = self.undiscovered
-        unseen = "" if share is None or share >= 1 else f"; {100 * share:.2g} % expected to lead to one not yet seen"
-        return f"{tried}{self.finished} run to the end, {self.at_best} of them reached this optimum{lost}{unseen}"
+        unseen = (
+            ""
+            if share is None or share >= 1
+            else f"; the chance that one more finds another is about {100 * share:.2g} %"
+        )
+        return f"{tried}{self.at_best} of {self.finished} searches ended at this optimum{lost}{unseen}"
 
     def __repr__(self) -> str:
         return f"<Starts {self.mode}: {self}>"

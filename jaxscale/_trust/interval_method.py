@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 
+from jaxscale._base.text import plural
 from jaxscale._trust.identification import HOPELESS_CONDITION, WARN_CONDITION, WEAK_RELATIVE_ERROR, Identification
 from jaxscale._trust.linearization import Linearization
 
@@ -61,7 +62,7 @@ def choose_method(
     if at.freedom < FEWEST_DEGREES_OF_FREEDOM:
         count = at.jacobian.shape[1]
         if at.freedom < 0:
-            return "none", f"{used} runs cannot determine {count} parameters"
+            return "none", f"{plural(used, 'run')} cannot determine {count} parameters"
         return "none", f"{used} runs leave {at.freedom} degrees of freedom for {count} parameters; no interval covers"
     if not identification.condition_number < HOPELESS_CONDITION:
         return (

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from jaxscale._base.text import plural
 from jaxscale._base.verdict import Reason
 from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.identification import WARN_CONDITION
@@ -19,7 +20,7 @@ def too_few_runs(used: int, parameters: int) -> Iterator[Reason]:
         yield Reason(
             "too_few_runs",
             "fatal",
-            f"{used} runs cannot determine {parameters} parameters; add runs or fix parameters"
+            f"{plural(used, 'run')} cannot determine {parameters} parameters; add runs or fix parameters"
             if freedom < 1
             else f"{used} runs leave only {freedom} degrees of freedom for {parameters} parameters; "
             "add runs or fix parameters",

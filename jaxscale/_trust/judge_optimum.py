@@ -12,6 +12,7 @@ from jaxscale._trust.linearization import Linearization
 GRADIENT_TOLERANCE = 1e-5
 ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of a residual, as a share of the response; 1 eps was seen
 FEW_AGREEING = 0.05
+FAINT = 1e-2  # of the median norm of a column of the Jacobian: the runs hardly feel such a parameter
 
 
 def gradient_tolerance(problems: Sequence[Problem], at: Sequence[Linearization]) -> float:
@@ -30,7 +31,7 @@ def gradient_tolerance(problems: Sequence[Problem], at: Sequence[Linearization])
 
 
 def optimum_checks(e: Evidence) -> Iterator[Reason]:
-    yield from gradient_not_zero(e.at.gradient_norm, gradient_tolerance([e.problem], [e.at]))
+    yield from gradient_not_zero(e.at.gradient_norm, gradient_tolerance([e.problem], [e.at]), _runs_off(e))
     if e.never_moved:
         yield Reason(
             "never_moved",
@@ -48,13 +49,34 @@ def optimum_checks(e: Evidence) -> Iterator[Reason]:
     yield from starts_disagree(e.finished, e.at_best)
 
 
-def gradient_not_zero(gradient_norm: float, tolerance: float) -> Iterator[Reason]:
+def _runs_off(e: Evidence) -> str:
+    """The positive parameter that the solver was still moving off to zero or infinity, where the runs feel it least."""
+    norms = np.linalg.norm(e.at.jacobian[e.at.used], axis=0)
+    slots, free = e.problem.layout.slots, ~e.at.held
+    if not free.any() or not np.isfinite(norms).all():
+        return ""
+    logged = [
+        (norms[slot], p.name, float(e.free[slot]))
+        for p, slot in zip(e.problem.law.parameters, slots, strict=True)
+        if slot >= 0 and free[slot] and p.transform == "log"
+    ]
+    least, name, value = min(logged, default=(np.inf, "", 0.0))
+    if not least < FAINT * np.median(norms[free]):
+        return ""
+    return (
+        f"{name} runs off to {'infinity' if value > 0 else 'zero'} (now {np.exp(np.clip(value, -700, 700)):.2g}), "
+        f"where these runs no longer tell it; fix it or take a simpler law, and see from where on they tell: "
+        f"profile(result, {name!r}) (jaxscale profile)"
+    )
+
+
+def gradient_not_zero(gradient_norm: float, tolerance: float, runs_off: str = "") -> Iterator[Reason]:
     if not gradient_norm <= tolerance:
         yield Reason(
             "gradient_not_zero",
             "fatal",
             f"the solver stopped where the gradient is not zero (cosine {gradient_norm:.1e}, should be below "
-            f"{tolerance:.1g}); leave optimizer at its default",
+            f"{tolerance:.1g}); {runs_off or 'take more starts (starts=, --starts) or a simpler law'}",
         )
 
 

@@ -55,10 +55,15 @@ def conditioning_checks(e: Evidence) -> Iterator[Reason]:
             yield Reason(
                 "weakly_identified",
                 "fatal" if error > limit and not factor else "warning",
-                f"{name} is known only to {100 * error:.0f} % (one standard error); "
-                "add runs that vary what it governs, or fix it",
+                f"{_known_only(name, error)}; add runs that vary what it governs, or fix it",
                 params=(name,),
             )
+
+
+def _known_only(name: str, error: float) -> str:
+    if error < 1:
+        return f"{name} is known only to {100 * error:.0f} % (one standard error)"
+    return f"the runs say nothing about {name} (standard error {error:.2g} times its value)"
 
 
 def _relative_errors(e: Evidence) -> Iterator[tuple[str, float]]:

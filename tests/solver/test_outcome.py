@@ -60,6 +60,6 @@ def test_a_search_is_recorded_and_told():
     starts = Starts.of("auto", search, problem)
     assert (starts.count, starts.screened, starts.finished, starts.at_best, starts.failed) == (4096, 4096, 3, 1, 1)
     assert str(starts) == (
-        "4,096 points screened, 3 run to the end, 1 of them reached this optimum, 1 ended where the law is not finite"
+        "4,096 points screened, 1 of 3 searches ended at this optimum, 1 ended where the law is not finite"
     )
     assert Starts.of("given", search, problem).screened == 0

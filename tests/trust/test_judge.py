@@ -458,7 +458,7 @@ def test_the_edge_beside_one_sided_scatter_is_that_of_a_fit_of_its_own(tmp_path)
     result.save(tmp_path / "fit.json")
     loaded = js.FitResult.load(tmp_path / "fit.json")
     assert loaded.at_noise[-1].objective == beside.objective and str(loaded.report()) == str(result.report())
-    assert "With the lower edge (10 % of the runs below) this plan moves" in str(js.frontier(loaded, budgets=[budget]))
+    assert "Fitted with the lower edge (10 % of the runs below) instead" in str(js.frontier(loaded, budgets=[budget]))
     assert "estimate with the lower edge" in result.card().to_markdown()
 
 

@@ -156,7 +156,7 @@ def _joined(
     """One result of the steps' own: a covariance without cross terms, and the reasons of all verdicts."""
     theta = np.concatenate([part.theta for part in parts])
     reasons = tuple(
-        replace(r, text=f"{part.law.name}: {r.text}", params=tuple(name.get(p, p) for p in r.params))
+        replace(r, text=f"in {part.law.name}, {r.text}", params=tuple(name.get(p, p) for p in r.params))
         for part, name in zip(parts, names, strict=True)
         for r in part.verdict.reasons
     )

@@ -33,6 +33,8 @@ def drifts_of(problem: Problem, at: Linearization) -> dict[str, dict[str, float]
     along = {
         v.name: x for v, x in zip(law.variables, problem.points.logs, strict=True) if v.name in DRIFTS and v.logged
     }
+    if not along:
+        return {}
     shifts = np.array([decades_of(np.asarray(x)[: problem.count]) for x in along.values()]).reshape(len(along), -1)
     if law.response.logged and problem.task.space == "raw":
         shifts = shifts * np.asarray(problem.points.response)[: problem.count]

@@ -16,7 +16,7 @@ from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.reported import Reported
-from jaxscale._base.text import inert, plain
+from jaxscale._base.text import inert, plain, plural
 from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._data.runs import Runs
 from jaxscale._data.runs_file import RunsRecord
@@ -188,7 +188,8 @@ class FitResult(Reporting, Pictured, Reported, ForPapers, files.Saved):
     def report(self) -> Report:
         """Verdict first, then parameters, then what to know about the optimum, the data and each finding."""
         n, p = self.record.count, len(self.law.parameters) - len(self.fixed)
-        title = f"{self.law.name} · {n} runs · {p} parameters fitted · {_objective_words(self)} · {self.precision}"
+        words = _objective_words(self)
+        title = f"{self.law.name} · {plural(n, 'run')} · {p} parameters fitted · {words} · {self.precision}"
         percent = f"{100 * self.level:g} % interval"
         rows = []
         for q in self.law.parameters:

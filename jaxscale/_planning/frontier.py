@@ -18,7 +18,7 @@ from jaxscale._base.measure import Measure
 from jaxscale._base.settings import in_float64
 from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale._base.validation import Progress, check_level
-from jaxscale._base.verdict import BEYOND
+from jaxscale._base.verdict import BEYOND, Verdict
 from jaxscale._planning.doubt import Doubt, doubt_of
 from jaxscale._planning.plan import UNTRUSTED, Plan, Request, as_move, log_spent_by
 from jaxscale._planning.plan_row import BesidePoint, PlanRow, Status
@@ -188,7 +188,11 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     answers = solve_many(posed.decision, givens)
     expansions = expand(posed.decision, answers, givens)
     sure = uncertainty_of(source, posed, answers, expansions, level, progress)
-    notes = [*([] if source.trustworthy else [UNTRUSTED]), *_other_compute(source, request.cost), *sure.notes]
+    notes = [
+        *([] if source.trustworthy else [UNTRUSTED, *_why(source)]),
+        *_other_compute(source, request.cost),
+        *sure.notes,
+    ]
     for second in source.at_noise:
         matched = solve_many(posed.decision, posed.givens(source.law.theta(second.params)))
         notes += _moved(posed.decision, answers, matched, second.way)
@@ -384,6 +388,12 @@ def _steps(decision: Decision, theta: np.ndarray) -> np.ndarray:
     parameters = zip(decision.law.parameters, theta, strict=True)
     shares = {p.name: p.slope(x) for p, x in parameters if p.transform == "logit"}
     return np.array([shares.get(name, 1.0) for name in decision.names])
+
+
+def _why(source: Source) -> list[str]:
+    """Why the fit behind a plan is refused."""
+    verdict = getattr(source.record, "verdict", None)
+    return [f"The fit is {verdict}."] if isinstance(verdict, Verdict) else []
 
 
 def _nonsense(decision: Decision, x: np.ndarray, request: Request) -> str:

@@ -46,10 +46,10 @@ def as_times(x: float) -> str:
 
 
 def as_move(percent: float) -> str:
-    """A change in per cent: -2.5 %, unbroken; as a factor from a doubling on: x5.4."""
+    """A change in per cent: -2.5 %; as a factor from a doubling on: x5.4."""
     if percent >= 100:
         return f"x{as_times(1 + percent / 100)}"
-    return f"{percent:+.2g}\u00a0%"
+    return f"{percent:+.2g} %"
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def _impossible(e: Evidence) -> Iterator[str]:
     loss = e.runs.response[used]
 
     def column(symbol: str) -> str:
-        return f"column {listed([columns[symbol]])} ({symbol})" if symbol in columns else symbol
+        return f"column {listed([columns[symbol]])} for {symbol}" if symbol in columns else symbol
 
     named = columns.get("D")
     if isinstance(named, str) and not e.runs.record.computed("D") and _says_steps(named):

@@ -20,7 +20,7 @@ def test_a_plan_says_how_the_estimate_at_the_noise_would_move_it():
     params = dict(BESIROGLU.params) | {"A": 1.2 * BESIROGLU.params["A"]}
     plan = frontier(fit_like(at_noise=(AtNoise(Huber(0.006), params),)), [1e21, 1e24])
     move = 100 * (1.2 ** (1 / (params["alpha"] + params["beta"])) - 1)
-    N, D = (f"{x:+.2g}\u00a0%" for x in (move, 100 / (1 + move / 100) - 100))
+    N, D = (f"{x:+.2g} %" for x in (move, 100 / (1 + move / 100) - 100))
     assert f"(Huber 0.006) instead, the plan moves: N by {N}, D by {D}" in " ".join(plan.notes)
 
 

@@ -52,7 +52,7 @@ FAULTS = {
     "GFLOPs, no tokens": (
         lambda t: {"params": t["params"], "flops": 6e-9 * t["params"] * t["tokens"], "loss": t["loss"]},
         {},
-        "column 'flops' (C)",
+        "column 'flops' for C",
     ),
     "FLOPs ten times off": (lambda t: t | {"flops": 66 * t["params"] * t["tokens"]}, {}, "C is 11 times 6 N D"),
     "optimiser steps": (lambda t: renamed(t, tokens="train_steps"), {"D": "train_steps"}, "counts optimiser steps"),

@@ -35,7 +35,7 @@ def test_plan_of_published_constants():
         assert row.intervals == {}
         assert row.decades_beyond_data is None
     assert plan.method is None
-    assert "neither a covariance nor draws" in plan.notes[0]
+    assert "without a covariance" in plan.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,7 @@ def test_fit_in_bits_is_the_fit_in_nats(jaxscale, folder):
     assert record["response"] == {"name": "loss", "unit": "nats", "loss_unit": "bits", "per_cent": False}
 
 
+@pytest.mark.slow
 def test_bits_in_bits_out(jaxscale, folder):
     """Predictions, plans and what is to be reached are in the unit of the table; files are in the law's, and say so."""
     rows = [line.split(",") for line in table_text().splitlines()[1:]]

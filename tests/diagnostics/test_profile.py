@@ -211,6 +211,7 @@ def test_profiles_on_the_epoch_runs(data_folder):
     assert floor.p_value < 1e-6 and js.ratio_test(result, tied=[("alpha", "beta")]).p_value > 0.05
 
 
+@pytest.mark.slow
 def test_a_floor_that_ran_to_zero_is_bounded_from_above_as_scipy_bounds_it():
     """Losses whose floor would lie a little below zero. The interval was of no length: where a bound holds a value, its
     slopes say nothing."""

@@ -68,6 +68,7 @@ def test_x64_of_the_caller_makes_no_difference(frame, result):
             assert js.fit("chinchilla", frame).to_dict() == result.to_dict()
 
 
+@pytest.mark.slow
 def test_all_4500_published_starts_run_to_the_end(frame, result):
     paper = js.fit("chinchilla", frame, starts="paper", intervals=None)
     assert paper.starts.finished == paper.starts.count == 4500 and paper.starts.mode == "paper"

@@ -247,6 +247,7 @@ def test_the_error_of_a_chain_is_reached():
     assert law.predict(params, N=float(found.N), D=float(found.D)) == pytest.approx(0.5, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_accuracies_are_planned_for_the_best_and_reached():
     case = next(c for c in LAW_CASES if c.law is js.laws.bhagia_two_step)
     source = case.law.at(**case.truth)
@@ -263,6 +264,7 @@ def test_accuracies_are_planned_for_the_best_and_reached():
     assert never.status == "infeasible" and "no model reaches an accuracy so high" in never.note
 
 
+@pytest.mark.slow
 def test_the_regret_of_an_accuracy_is_what_is_lost_of_it():
     """Each draw planned for itself, and the plan of the point kept to, by the law itself."""
     law, truth = SHARE.law, SHARE.truth

@@ -188,6 +188,7 @@ def test_cost_by_name():
     assert frontier(BESIROGLU, 1e21, cost="kaplan").cost == "kaplan"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:look at the table")
 def test_the_tables_own_compute_is_offered_and_planned_with():
     """Against the same plan with the cost written out, and silence where the table's compute is 6 N D."""
@@ -206,6 +207,7 @@ def test_the_tables_own_compute_is_offered_and_planned_with():
         frontier(BESIROGLU, 1e22, cost="table")
 
 
+@pytest.mark.slow
 def test_a_law_of_one_variable_says_how_much_of_it_reaches_a_response():
     """x = ((L - E) / A)^(-1 / alpha), and its interval by the delta method from the formula's slopes."""
     law, truth = js.laws.power_law("hours"), {"A": 70.0, "E": 4.0, "alpha": 0.45}

@@ -107,6 +107,7 @@ def joint_optimum(
     return best.fun, unpacked(best.x)[0]
 
 
+@pytest.mark.slow
 def test_groups_without_noise_are_not_blamed_for_rounding():
     sharing = fit(table(noise=0.0, spread=0.0), SHARES["one exponent"]).sharing
     assert sharing.gradient_norm > 1e-5 and "gradient_not_zero" not in sharing.verdict.codes

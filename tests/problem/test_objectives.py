@@ -90,6 +90,7 @@ def test_the_edge_of_a_half_is_the_middle():
     assert js.LowerEdge(0.5).losses(1.0) == js.Huber().losses(1.0)
 
 
+@pytest.mark.slow
 def test_a_lower_edge_is_where_runs_pile_up_and_the_middle_is_not():
     """Losses above an edge by exponential scatter that grows with N, as of settings that only small models were tuned
     for. The share q of the runs lies below the edge times (1 - q)^-scatter."""

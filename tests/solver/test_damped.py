@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from jaxscale._solver.damped import Descents, newton_step, solve_positive_many
 from jaxscale.optim import CONVERGED, NOT_FINITE, STEP_LIMIT, Curvature, damped_newton, unit_scale
@@ -41,6 +42,7 @@ def test_the_scale_is_one_in_numpy_and_jax():
     assert traced[0].tolist() == [0.5, *[1 / np.sqrt(4e-14)] * 2]
 
 
+@pytest.mark.slow
 def test_descents_go_where_the_transformation_does():
     """Two valleys of Rosenbrock's kind with the same Gauss-Newton curvature, one by each route."""
 

@@ -50,6 +50,7 @@ def test_a_wider_level_is_wider(runs, quick):
     assert wide.level == 0.99
 
 
+@pytest.mark.slow
 def test_fixed_and_bound_parameters_have_no_interval_and_tied_ones_share_it(runs):
     fixed = js.fit(LAW, runs, fixed={"E": 1.8}, intervals="quick")
     assert set(fixed.intervals.params) == {"A", "B", "alpha", "beta"} == set(fixed.covariance.names)
@@ -93,6 +94,7 @@ def test_intervals_are_those_of_the_draws(full):
     assert full.covariance.method == "central_bootstrap"
 
 
+@pytest.mark.slow
 def test_intervals_cover_what_they_should():
     """Over planted tables the nominal 90 % intervals of alpha and beta cover; 24 tables tell 90 % from 60 %."""
     hits = []

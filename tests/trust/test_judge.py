@@ -226,7 +226,9 @@ PLANTED = {
 
 
 @pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
-@pytest.mark.parametrize("name", PLANTED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if "prior" in name else name for name in PLANTED]
+)
 def test_what_is_planted_is_found(name):
     make, code, severity, words = PLANTED[name]
     result = make()

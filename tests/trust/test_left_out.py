@@ -76,6 +76,7 @@ def _best_n_without(result: js.FitResult, runs: js.Runs, budget: float) -> tuple
     return np.array(list(found)), np.array([log_n(free + x) - log_n(free) for x in found.values()])
 
 
+@pytest.mark.slow
 def test_runs_are_ranked_as_by_refits_and_those_that_decide_the_demonstration_are_named():
     """By how much the best N at ten times the compute moves without each run, against refits of the law."""
     demo = js.Runs.from_frame(js.synthetic.demo_frame())

@@ -36,7 +36,7 @@ def merge(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make one Parquet file of the parts of all shards, and say what is in it.
+    """Make one Parquet file of the parts of all shards.
 
     Every part must be there and be what was written; the message about one that is not has the command that makes it.
     """

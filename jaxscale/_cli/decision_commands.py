@@ -49,7 +49,7 @@ def multiplier(
     plot: PlotFile = None,
     as_json: Json = False,
 ) -> None:
-    """Say with how much compute one recipe reaches what another reaches.
+    """Say how much compute one recipe needs to match another.
 
     Each along its own best sizes: C_A / C_B at equal loss, with the interval of the difference, its trend with scale,
     and whether to choose B, A, or to run more. --budget is the compute of the baseline, --reach a loss that it

@@ -74,7 +74,7 @@ def recipe(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what exactly to train: shape, batch, steps, days and memory.
+    """Say what exactly to train: shape, batch, days and memory.
 
     Exact parameters and FLOPs of shapes near the planned size, what laws of batch and learning rate say, and bytes on
     each device. For example `recipe plan.json --devices '512 x H100 @ 40%'`, `recipe chinchilla:besiroglu --budget

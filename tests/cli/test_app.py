@@ -13,7 +13,8 @@ import jaxscale as js
 from jaxscale._cli import app
 
 COMMANDS = (
-    *("demo", "fit", "merge", "compare", "predict", "card", "bootstrap", "profile", "influence", "bias", "multiverse"),
+    *("demo", "fit", "merge", "compare", "predict"),
+    *("card", "report", "bootstrap", "profile", "influence", "bias", "multiverse"),
     *("approaches", "isoflop", "envelope", "frontier", "what-if", "allocate", "recipe", "multiplier"),
     *("forecast", "score", "models", "laws"),
 )

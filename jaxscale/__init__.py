@@ -22,7 +22,7 @@ The wings, in the order of the line; the first sentence of each folder says what
     _cluster      fits of more sets than one machine can do
     _comparison   which law predicts held-out runs
     _approaches   Approaches 1, 2 and 3 side by side
-    _deciding     which recipe is better, and whether what was foretold held
+    _deciding     which recipe is better, which runs to do next, and whether what was foretold held
     _charts, plot what pictures show, as arrays; and drawn
     _pages        a report of it all: one HTML file, Markdown or JSON
     synthetic, datasets               made-up and real runs
@@ -61,11 +61,13 @@ if TYPE_CHECKING:
     from jaxscale._comparison.comparison import Comparison as Comparison
     from jaxscale._data.runs import Runs as Runs
     from jaxscale._data.runs import read_runs as read_runs
+    from jaxscale._deciding.chosen_runs import NextRuns as NextRuns
     from jaxscale._deciding.equal_loss import multiplier as multiplier
     from jaxscale._deciding.forecast import Forecast as Forecast
     from jaxscale._deciding.forecast import forecast as forecast
     from jaxscale._deciding.forecast import read_forecast as read_forecast
     from jaxscale._deciding.multiplier import Multiplier as Multiplier
+    from jaxscale._deciding.next_runs import next_runs as next_runs
     from jaxscale._deciding.score import Score as Score
     from jaxscale._deciding.score import score as score
     from jaxscale._diagnostics.bias import Bias as Bias
@@ -142,6 +144,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "_planning.what_if": ("WhatIf", "what_if"),
     "_recipes.recipe": ("recipe",),
     "_recipes.written_recipe": ("Recipe",),
+    "_deciding.chosen_runs": ("NextRuns",),
+    "_deciding.next_runs": ("next_runs",),
     "_diagnostics.bias": ("Bias", "bias"),
     "_diagnostics.influence": ("Influence", "influence"),
     "_diagnostics.multiverse": ("Multiverse", "multiverse"),

@@ -20,6 +20,7 @@ BIAS_FORMAT = "jaxscale.bias/1"
 MULTIPLIER_FORMAT = "jaxscale.multiplier/1"
 REPORT_FORMAT = "jaxscale.report/1"
 FORECAST_FORMAT, SCORE_FORMAT = "jaxscale.forecast/1", "jaxscale.score/1"
+NEXT_RUNS_FORMAT = "jaxscale.next_runs/1"
 T = TypeVar("T")
 
 

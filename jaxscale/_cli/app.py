@@ -75,6 +75,7 @@ _COMMANDS = {
     "frontier": plan_commands.frontier,
     "what-if": plan_commands.what_if,
     "allocate": plan_commands.allocate,
+    "next-runs": plan_commands.next_runs,
     "recipe": recipe_commands.recipe,
     "multiplier": decision_commands.multiplier,
     "forecast": decision_commands.forecast,

@@ -222,6 +222,17 @@ def numbers(texts: Iterable[str] | None, option: str, form: str) -> dict[str, fl
     return {name: number(value, f"{option} {inert(name)}") for name, value in pairs(texts, option, form).items()}
 
 
+def ranges(text: str, option: str) -> dict[str, Any]:
+    """NAME=LOW..HIGH,NAME=VALUE: ranges and values by name."""
+    found: dict[str, Any] = {}
+    for name, value in pairs(text.split(","), option, "NAME=LOW..HIGH").items():
+        ends = [number(end, f"{option} {inert(name)}") for end in value.split("..")]
+        if len(ends) > 2:
+            raise InputError(f"{option} {inert(name)}: a range is LOW..HIGH, got {quoted(value)}")
+        found[name] = tuple(ends) if len(ends) == 2 else ends[0]
+    return found
+
+
 def names(text: str) -> tuple[str, ...]:
     """Names with commas between them."""
     names = tuple(name.strip() for name in text.split(","))

@@ -8,7 +8,22 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.report import Report, Table
 from jaxscale._base.text import quoted
 from jaxscale._cli import arguments, printing
-from jaxscale._cli.flags import Constants, FitFile, Group, Json, Level, Output, OwnLaw, PlotFile, Text, Texts, option
+from jaxscale._cli.flags import (
+    Constants,
+    CostName,
+    FitFile,
+    FittedFile,
+    Group,
+    Json,
+    Level,
+    Limits,
+    Output,
+    OwnLaw,
+    PlotFile,
+    Text,
+    Texts,
+    option,
+)
 from jaxscale._cli.groups import PlanOptions
 
 
@@ -117,6 +132,58 @@ def what_if(
     with printing.progress("planning"):
         change = js.what_if(js.frontier(one, **arguments.reached(before, one)), **after)
     printing.deliver(change, output, as_json, plot)
+
+
+def next_runs(
+    source: FittedFile,
+    *,
+    budget: Annotated[str, option("--budget", "C", "What the runs may cost together, in the unit of --cost.")],
+    at: Annotated[Text, option("--at", "C", "Budget of the decision.  [default: 10 x the dearest run]")] = None,
+    target: Annotated[str, option("--target", "N|loss|D_per_N", "What is to be sure there.")] = "N",
+    candidates: Annotated[
+        Text, option("--candidates", "FILE", "Runs that could be done: CSV with the law's variables as columns.")
+    ] = None,
+    box: Annotated[
+        Text,
+        option("--box", "C=LOW..HIGH,D_per_N=LOW..HIGH", "Instead: ranges of two of N, D, C (6ND) and D_per_N."),
+    ] = None,
+    running: Annotated[Text, option("--running", "FILE", "Runs under way, as --candidates.")] = None,
+    fixed: Annotated[Text, option("--fixed", "X", "What each run costs beside, in the unit of --cost.")] = None,
+    criterion: Annotated[str, option("--criterion", "c|d", "The decision, or all parameters.")] = "c",
+    check: Annotated[str, option("--check", "X", "Share of the budget kept for a check at scale.")] = "0.2",
+    cost: CostName = "six_nd",
+    limit: Limits = None,
+    group: Group = None,
+    law: OwnLaw = None,
+    output: Output = None,
+    plot: PlotFile = None,
+    as_json: Json = False,
+) -> None:
+    """Choose the runs that make a decision surer for what they cost.
+
+    What the interval of the decision is expected to be then, whether the runs are worth their price, and a check of the
+    law at the largest scale. For example `next-runs fit.json --budget 1e21 --at 1e24 --fixed 1e18`.
+    """
+    arguments.check_output(output, source)
+    arguments.check_plot(plot, source)
+    if candidates is not None and box is not None:
+        raise InputError("give --candidates or --box, one of the two")
+    asked: dict[str, Any] = {
+        "candidates": candidates if box is None else arguments.ranges(box, "--box"),
+        "budget": budget,
+        "at": at,
+        "target": target,
+        "cost": arguments.plan_cost(cost),
+        "fixed": None if fixed is None else arguments.number(fixed, "--fixed"),
+        "limits": arguments.plan_limits(limit, None, None, None) or None,
+        "running": running,
+        "criterion": criterion,
+        "check": arguments.number(check, "--check"),
+    }
+    result = arguments.fitted(source, law, group)
+    with printing.progress("choosing"):
+        found = js.next_runs(result, **asked)
+    printing.deliver(found, output, as_json, plot)
 
 
 def allocate(

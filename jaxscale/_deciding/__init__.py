@@ -1,5 +1,7 @@
-"""Decisions that stand on finished fits: which of two recipes is better, what to foretell.
+"""Decisions that stand on finished fits: which of two recipes is better, which runs to do next, what to foretell.
 
-Read `frontier_curve` (the best response over compute, as arrays), `joint_errors` (how the errors of two fits go
-together), `multiplier` (the record) and `equal_loss` (the verb); then `forecast` and `score`.
+Recipes: read `frontier_curve` (the best response over compute, as arrays), `joint_errors` (how the errors of two fits
+go together), `multiplier` (the record) and `equal_loss` (the verb). Runs: `offered_runs` (what could be done),
+`information` (what each run would tell; chooses, in arrays), `chosen_runs` (the record) and `next_runs` (the verb).
+Then `forecast` and `score`.
 """

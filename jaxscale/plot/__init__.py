@@ -17,6 +17,7 @@ from jaxscale.plot._pictures import influence as influence
 from jaxscale.plot._pictures import isoflops as isoflops
 from jaxscale.plot._pictures import multiplier as multiplier
 from jaxscale.plot._pictures import multiverse as multiverse
+from jaxscale.plot._pictures import next_runs as next_runs
 from jaxscale.plot._pictures import observed as observed
 from jaxscale.plot._pictures import overview as overview
 from jaxscale.plot._pictures import pairs as pairs

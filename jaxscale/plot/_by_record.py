@@ -9,6 +9,7 @@ from jaxscale._approaches.side_by_side import Approaches
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted
 from jaxscale._comparison.comparison import Comparison
+from jaxscale._deciding.chosen_runs import NextRuns
 from jaxscale._deciding.multiplier import Multiplier
 from jaxscale._diagnostics.bias import Bias
 from jaxscale._diagnostics.influence import Influence
@@ -38,6 +39,7 @@ PICTURES: dict[type, tuple[Callable[..., Picture], ...]] = {
     Approaches: (_pictures.approaches, _pictures.isoflops),
     Profile: (_pictures.profile,),
     Draws: (_pictures.pairs,),
+    NextRuns: (_pictures.next_runs,),
     Bias: (_pictures.bias,),
     Influence: (_pictures.influence,),
     Multiverse: (_pictures.multiverse,),

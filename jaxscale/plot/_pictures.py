@@ -13,11 +13,13 @@ from jaxscale._charts import (
     decision_charts,
     fit_charts,
     multiplier_chart,
+    next_runs_chart,
     plan_charts,
     question_charts,
 )
 from jaxscale._comparison.comparison import Comparison
 from jaxscale._data.runs import Runs
+from jaxscale._deciding.chosen_runs import NextRuns
 from jaxscale._deciding.multiplier import Multiplier
 from jaxscale._diagnostics.bias import Bias
 from jaxscale._diagnostics.influence import Influence
@@ -222,6 +224,11 @@ def multiverse(found: Multiverse, decision: str = "N", *, ax: Any = None) -> Pic
 def bias(found: Bias, row: int = -1, *, ax: Any = None) -> Picture:
     """How far each bias of the runs moves the best N of one row of a plan, over the size of the bias."""
     return draw(bias_chart.bias(found, row), ax)
+
+
+def next_runs(found: NextRuns, *, ax: Any = None) -> Picture:
+    """Where the next runs lie, and what deciding then would waste as they come in, with and without their price."""
+    return draw(next_runs_chart.next_runs(found), ax)
 
 
 def held_out(found: Comparison, *, ax: Any = None) -> Picture:

@@ -1,0 +1,122 @@
+"""Runs to do next: what the record says against the plan it rests on, and against fits with the runs done."""
+
+import json
+from dataclasses import replace
+from importlib.resources import files
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import LAW, TRUTH, sweep
+
+import jaxscale as js
+
+AT = 1e24
+
+
+@pytest.fixture(scope="module")
+def result() -> js.FitResult:
+    return js.fit(LAW, sweep(5, 8, noise=0.004, seed=4), intervals="quick")
+
+
+@pytest.fixture(scope="module")
+def offered() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    compute, ratio = 10 ** rng.uniform(18, 21, 200), 10 ** rng.uniform(0.5, 2.5, 200)
+    return pd.DataFrame({"N": np.sqrt(compute / 6 / ratio), "D": np.sqrt(compute / 6 * ratio)})
+
+
+def test_a_choice_keeps_its_budget_and_says_what_it_does(result, offered):
+    found = js.next_runs(result, offered, budget=1e21, at=AT, fixed=1e19)
+    row = js.frontier(result, AT).rows[0]
+    frame = found.to_frame()
+    assert found.spent == pytest.approx(frame["cost"].sum()) and found.spent <= 1e21
+    np.testing.assert_allclose(frame["cost"], 6 * frame["N"] * frame["D"] + 1e19)
+    assert not frame.duplicated(["N", "D"]).any()
+    assert list(frame["why"]).count("check") == 1 and frame["cost"][0] <= 0.2e21
+    affordable = 6 * offered["N"] * offered["D"] + 1e19 <= 0.2e21
+    assert frame["foretold"][0] == pytest.approx(result.predict(**offered[affordable]).min())
+    # The interval before is the plan's; after, its half widths shrink with the standard deviation.
+    assert found.before == row.intervals["N"] and found.value == row.N
+    shrink = np.log(found.after[1] / row.N) / np.log(found.before[1] / row.N)
+    assert shrink**2 == pytest.approx(frame["left"].iloc[-1]) and 0 < shrink < 1
+    for name in ("left", "left_N", "left_if_off"):
+        assert (np.diff([1.0, *frame[name]]) <= 0).all()
+    # Deciding now wastes what the plan says; runs are worth it while what they save exceeds their price.
+    net = found.regret * (1 - frame["left_N"]) - frame["cost"].cumsum()
+    assert found.regret == row.regret["compute"]
+    assert found.worth == (int(net.argmax()) + 1 if net.max() > 0 else 0)
+    text = " ".join(str(found).split())
+    for words in ("No design helps a wrong law", "kept for it", "90 % interval", found.advice):
+        assert words in text
+    assert "No fixed cost" not in text and "wastes" in found.plot().chart.panels[1].marks[0].label + " wastes"
+    schema = json.loads((files("jaxscale") / "schemas" / "next_runs.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(json.loads(json.dumps(found.to_dict(), allow_nan=False)))
+
+
+def test_what_changes_a_choice(result, offered):
+    asked = {"budget": 1e21, "at": AT}
+    free, dear = js.next_runs(result, offered, **asked), js.next_runs(result, offered, fixed=5e19, **asked)
+    assert len(dear.frame) < len(free.frame) / 2 and "No fixed cost per run was given" in str(free)
+    # Candidates in another order are the same choice.
+    turned = js.next_runs(result, offered[::-1], fixed=5e19, **asked)
+    np.testing.assert_allclose(turned.frame[["N", "D"]], dear.frame[["N", "D"]])
+    # Runs under way tell what they tell: less is left to gain, and their twins are wanted less.
+    busy = js.next_runs(result, offered, running=dear.frame, fixed=5e19, **asked)
+    assert busy.running == len(dear.frame) and "under way" in str(busy)
+    assert busy.savings[-1] < dear.savings[-1]
+    # Without a misfit, the law alone is known as well as by nothing else that was tried.
+    sure = js.next_runs(result, offered, misfit=0, check=0, fixed=5e19, **asked)
+    best = min(js.next_runs(result, offered, check=0, fixed=5e19, **asked, **how).frame["left"].iloc[-1] for how in (
+        {}, {"criterion": "d"}, {"target": "loss"}
+    ))  # fmt: skip
+    assert sure.frame["left"].iloc[-1] <= best * 1.1 and "check=0" in str(sure)
+    boxed = js.next_runs(result, {"C": (1e18, 1e20), "D_per_N": (5, 100)}, target="D_per_N", fixed=5e19, **asked)
+    ratio = boxed.frame["D"] / boxed.frame["N"]
+    paid = js.next_runs(result, budget="$20000", at="$2M", cost="dollars:h100,mfu=.4,price=2", fixed=1000)
+    assert paid.unit == "dollars" and 3000 < paid.frame["cost"][0] <= 4000 and paid.spent <= 20000
+    assert ratio.between(4.999, 100.001).all() and (6 * boxed.frame["N"] * boxed.frame["D"] <= 1.0001e20).all()
+
+
+def test_what_cannot_be_chosen_is_told(result, offered):
+    for asked, words in (
+        ({"budget": 1e17}, "no run that is offered costs at most"),
+        ({"budget": 1e21, "target": "speed"}, "target must be one of"),
+        ({"budget": 1e21, "criterion": "e"}, "criterion must be"),
+        ({"budget": 1e21, "check": 1.0}, "check must be"),
+        ({"budget": 1e21, "fixed": -1}, "fixed must be"),
+        ({"budget": 1e21, "limits": {"N_max": 1e9}}, "N_max decides it"),
+    ):
+        with pytest.raises(js.InputError, match=words):
+            js.next_runs(result, offered, at=AT, **asked)
+    with pytest.raises(js.InputError, match="takes a fit"):
+        js.next_runs(js.laws.instance("chinchilla:besiroglu"), offered, budget=1e21)
+    # Nothing says how sure the decision is: runs are chosen all the same.
+    bare = replace(result, covariance=None)
+    found = js.next_runs(bare, offered, budget=1e21, at=AT, fixed=0)
+    assert found.worth is None and found.before is None and "Nothing says" in found.advice and len(found.frame)
+
+
+@pytest.mark.slow
+def test_the_variance_that_is_left_is_that_of_fits_with_the_runs_done(offered):
+    # Planted: tables with and without the chosen runs, all drawn again, fitted by squares.
+    noise, count = 0.004, 300
+    start = sweep(5, 6, noise=noise, seed=4)
+    fit = js.fit(LAW, start, objective=js.SquaredError(), intervals="quick")
+    chosen = js.next_runs(fit, offered, budget=3e21, at=AT, fixed=0, check=0, misfit=0, most=30).frame
+    before = {name: start.variable(name) for name in ("N", "D")}
+    after = {name: np.concatenate([before[name], chosen[name]]) for name in ("N", "D")}
+    logs = []
+    for variables in (before, after):
+        loss = LAW.predict(TRUTH, **variables)
+        rng = np.random.default_rng(1)
+        tables = {
+            str(k): js.Runs(variables, loss * np.exp(noise * rng.standard_normal(len(loss)))) for k in range(count)
+        }
+        fits = js.fit_many(LAW, tables, objective=js.SquaredError(), intervals=None)
+        p = {name: np.array([one.params[name] for _, one in fits]) for name in LAW.parameter_names}
+        a, b = p["alpha"], p["beta"]
+        logs.append((np.log(a * p["A"] / (b * p["B"])) + b * np.log(AT / 6)) / (a + b))
+    ratio = np.var(logs[1]) / np.var(logs[0])
+    assert ratio == pytest.approx(chosen["left"].iloc[-1], rel=0.3)  # three standard errors

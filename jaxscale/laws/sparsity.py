@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from jaxscale.laws._constants import Published
+from jaxscale.laws._constants import Published, Status
 from jaxscale.laws._law import Law
 from jaxscale.laws._math import logsumexp
 from jaxscale.laws._parameters import D, N, Parameter, Params, Variable
@@ -30,13 +30,10 @@ def _dense_equivalent(params: Mapping[str, Any], S: Any) -> Array:
     return jnp.exp((_log_size_factor(p, jnp.zeros(())) - _log_size_factor(p, jnp.asarray(S))) / p.b_N)
 
 
-def _fitted(what: str, *values: float) -> Published:
+def _fitted(what: str, status: Status, note: str, *values: float) -> Published:
     names = ("a_S", "b_S", "c_S", "b_N", "a_D", "b_D", "c")
     return Published(
-        dict(zip(names, values, strict=True)),
-        f"{_PAPER}, {what}",
-        "recomputed",
-        note="Read in a survey; that three quarters of zeros are worth 2.16 times the parameters on T5 follows.",
+        dict(zip(names, values, strict=True)), f"{_PAPER}, {what}", status, note=f"Read in a survey{note}."
     )
 
 
@@ -68,8 +65,11 @@ frantar_sparsity = Law(
     source=_PAPER,
     note="At one sparsity this is chinchilla in non-zero parameters.",
     constants={
-        "t5_c4": _fitted("T5 on C4", 16.8, 0.722, 45.0, 0.245, 6.90e8, 0.203, 0.651),
-        "vit_jft": _fitted("ViT on JFT", 294.0, 0.821, 468.0, 0.392, 2.37e8, 0.890, 4.517),
+        "t5_c4": _fitted(
+            "T5 on C4", "recomputed", "; that three quarters of zeros are worth 2.16 times the parameters follows",
+            16.8, 0.722, 45.0, 0.245, 6.90e8, 0.203, 0.651,
+        ),
+        "vit_jft": _fitted("ViT on JFT", "unverified", "", 294.0, 0.821, 468.0, 0.392, 2.37e8, 0.890, 4.517),
     },
     closed_forms={"dense_equivalent": _dense_equivalent},
 )  # fmt: skip

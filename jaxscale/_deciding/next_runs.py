@@ -19,7 +19,8 @@ from jaxscale._deciding.information import Belief, Criterion, Knowing, Surroundi
 from jaxscale._deciding.offered_runs import grid_of, is_box, read_offered
 from jaxscale._fitting.draws import Draws
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
-from jaxscale._planning.frontier import make_plan, request_of
+from jaxscale._planning.frontier import request_of
+from jaxscale._planning.make_plan import make_plan
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.posed import Posed
 from jaxscale._problem.problem import Problem

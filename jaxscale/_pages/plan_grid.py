@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxscale._planning.frontier import make_plan
+from jaxscale._planning.make_plan import make_plan
 from jaxscale._planning.plan import Plan, Request
 
 BUDGETS, DEMANDS = 25, 13  # four nodes a decade

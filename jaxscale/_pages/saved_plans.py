@@ -17,7 +17,8 @@ from jaxscale._comparison.comparison import Comparison, Contender, Holdout, Reco
 from jaxscale._fitting.read_file import read_json
 from jaxscale._fitting.result import FitResult
 from jaxscale._pages.spending import named
-from jaxscale._planning.frontier import make_plan, request_of
+from jaxscale._planning.frontier import request_of
+from jaxscale._planning.make_plan import make_plan
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.plan_row import PlanRow, Price
 

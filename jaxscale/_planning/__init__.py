@@ -2,7 +2,7 @@
 
 Records: `plan_row`, `plan`, `sensitivity` (what a plan answers, to print). How they are made: `source` (a law with
 parameters, and how sure they are), `posed` (a request as numbers), `uncertainty` (intervals and regrets),
-`shadow_prices`, `doubt` (draws and laws that may be true), `under_doubt` (decisions that hedge), `frontier`. The plan
-made again: `changes`, `foretold`, `what_if`, `tornado`; `known_models`. A plan needs a law, parameters, and perhaps
-draws or a covariance: never anything of `_problem` to `_fitting`.
+`shadow_prices`, `doubt` (draws and laws that may be true), `under_doubt` (decisions that hedge), `made_row`,
+`make_plan`, `frontier` (the verb). The plan made again: `changes`, `foretold`, `what_if`, `tornado`; `known_models`. A
+plan needs a law, parameters, and perhaps draws or a covariance: never anything of `_problem` to `_fitting`.
 """

@@ -11,7 +11,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted
 from jaxscale._planning.changes import with_value
 from jaxscale._planning.foretold import first_order_moves, number_or_dash
-from jaxscale._planning.frontier import make_plan
+from jaxscale._planning.make_plan import make_plan
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.plan_row import QUANTITIES
 from jaxscale._planning.sensitivity import Sensitivity

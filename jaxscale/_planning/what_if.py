@@ -15,7 +15,7 @@ from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, inert, listed
 from jaxscale._planning.changes import limits_text, rebuilt, with_limits, with_value
 from jaxscale._planning.foretold import first_order_moves, number_or_dash
-from jaxscale._planning.frontier import make_plan
+from jaxscale._planning.make_plan import make_plan
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.plan_row import QUANTITIES, PlanRow
 from jaxscale.costs import CostModel

@@ -1,0 +1,213 @@
+"""One row of a plan, from the answer to its budget or loss to reach."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from jaxscale._allocation.answers import Answers, conflict
+from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK
+from jaxscale._allocation.decision import Decision
+from jaxscale._allocation.derivatives import Expansion, sides
+from jaxscale._base.measure import Measure
+from jaxscale._base.text import format_number
+from jaxscale._base.verdict import BEYOND
+from jaxscale._planning.plan import Request, log_spent_by
+from jaxscale._planning.plan_row import PlanRow, Status
+from jaxscale._planning.posed import Posed
+from jaxscale._planning.shadow_prices import shadow_prices
+from jaxscale._planning.source import Source
+from jaxscale._planning.uncertainty import Uncertainty
+
+_STATUS: dict[int, Status] = {OK: "ok", INFEASIBLE: "infeasible", FAILED: "failed", FLAT: "flat"}
+# Of language models. What a plan beyond asks for is nonsense: a law in other units, or a budget in them.
+MOST_PARAMETERS, FEWEST_TOKENS = 1e15, 1e6
+_FLAT_CURVATURE = 1e-10  # of the log loss, in logs of the variables; below it rounding moves the optimum by 0.1 %
+
+
+def row_of(
+    request: Request,
+    posed: Posed,
+    answers: Answers,
+    i: int,
+    expansion: Expansion | None,
+    given: np.ndarray,
+    sure: Uncertainty,
+    one_sided: dict[str, dict[str, tuple[float, float]]],
+) -> PlanRow:
+    """The plan for target number i."""
+    decision, target, response = posed.decision, float(posed.targets[i]), posed.decision.law.response
+    measure = request.source.response
+    status, note = _judge(decision, answers, i, expansion, measure)
+    if status in ("ok", "flat") and request.source.of_text and (nonsense := _nonsense(decision, answers.x[i], request)):
+        status, note = "failed", nonsense
+    blamed = conflict(decision, given, answers.blame[i]) if status == "infeasible" else ()
+    if blamed == ("reach_loss",):
+        extreme = "high" if (response.better == "higher") != measure.falls else "low"
+        note = f"by this law no model reaches {_article(measure.given_name)} {measure.given_name} so {extreme}"
+    found = expansion if status in ("ok", "flat") else None
+    logs = posed.logs([found])[0]
+    natural = {
+        q: math.exp(v) if q != "loss" or response.logged else v
+        for q, v in zip(posed.quantities, map(float, posed.combine @ logs), strict=True)
+    }
+    spent = natural.get("cost", math.nan)
+    if request.goal == "loss" and found is not None:
+        spent = math.exp(logs[-1])
+    everything = dict(zip(decision.variables, map(math.exp, logs[:-2]), strict=True)) if found else {}
+    variables = {**everything, **request.fixed} if found else {}
+    touched = [decision.row_names[j] for j in found.active] if found else []
+    return PlanRow(
+        budget=target if request.goal == "loss" else spent,
+        status=status,
+        N=variables.get("N", math.nan),
+        D=variables.get("D", math.nan),
+        loss=natural["loss"],
+        tokens_per_param=natural.get("tokens_per_param", math.nan),
+        cost=spent,
+        variables=variables,
+        conflict=blamed,
+        binding=tuple(n for n in touched if answers.multipliers[i, decision.row_names.index(n)] > 1e-9),
+        shadow_price={}
+        if found is None or status != "ok"
+        else shadow_prices(decision, found, logs, given, posed.values.implicit, request),
+        intervals={}
+        if found is None or sure.ends is None
+        else _present(posed.quantities, sure.ends[:, i], response.logged),
+        sensitivities=_sensitivities(posed, found, request),
+        one_sided=one_sided,
+        drift=_drifts(posed, found, request),
+        certificate={
+            "kkt": float(answers.kkt[i]),
+            "violation": float(answers.violation[i]),
+            "agreement": float(answers.agreement[i]),
+            "global": bool(decision.convex),
+        },
+        regret=sure.regrets[i] if found else {},
+        decades_beyond_data=None
+        if found is None
+        else _decades_beyond(request.source.ranges or {}, {k: variables[k] for k in ("N", "D") if k in variables}),
+        times_largest_run=_times_largest(request.source, variables),
+        reach_loss=target if request.goal == "cost" else None,
+        note=note,
+    )
+
+
+def _judge(
+    decision: Decision, answers: Answers, i: int, expansion: Expansion | None, measure: Measure
+) -> tuple[Status, str]:
+    """Status of an answer, and a sentence where it is not simply good."""
+    name = measure.given_name
+    keeps = f"the {name} keeps {'rising' if (decision.sign < 0) != measure.falls else 'falling'}"
+    status = _STATUS[int(answers.status[i])]
+    if status == "infeasible":
+        return status, "the limits contradict each other"
+    if status == "failed":
+        if decision.plain and not np.isfinite(answers.x[i]).all():
+            return status, f"no best N and D: along this budget {keeps} towards one end"
+        return status, "the optimum could not be certified; the law may have a corner there"
+    if expansion is not None:
+        ends = [decision.row_names[j] for j in expansion.active]
+        if status == "flat" or 0 <= abs(expansion.curvature) < _FLAT_CURVATURE:
+            return "flat", f"the {name} is flat around this optimum: other sizes do as well"
+        far = [
+            name for name in ends if name in ("N_max", "D_max") and answers.x[i][decision.variables.index(name[0])] > 89
+        ]
+        if far:
+            return "failed", f"nothing limits {far[0][0]}: {keeps} with it"
+    if decision.plain and answers.kkt[i] == 0 and answers.corner is not None and answers.corner[i]:
+        return status, "the law has a corner here, and the optimum lies in it"
+    return status, ""
+
+
+def _nonsense(decision: Decision, x: np.ndarray, request: Request) -> str:
+    """That no model of language is of such a size or sees so few tokens, in a sentence; empty where one may."""
+    values = dict(zip(decision.variables, np.exp(np.minimum(x, 700.0)), strict=True)) | dict(request.fixed)
+    N, D, said = values.get("N", 0.0), values.get("D", math.inf), []
+    if N > MOST_PARAMETERS:
+        said.append(f"N = {format_number(N)} parameters (no model has {format_number(MOST_PARAMETERS)})")
+    if D < FEWEST_TOKENS:
+        said.append(f"D = {format_number(D)} tokens (none learns from fewer than {format_number(FEWEST_TOKENS)})")
+    if not said:
+        return ""
+    return f"no plan: the law asks for {' and '.join(said)}; look at the units of the budget and of the runs"
+
+
+def _article(word: str) -> str:
+    return "an" if word[:1] in "aeiou" else "a"
+
+
+def _sensitivities(posed: Posed, found: Expansion | None, request: Request) -> dict[str, dict[str, float]]:
+    """By quantity and name: derivatives in logs, or in the value itself of what is no positive number."""
+    if found is None:
+        return {q: dict.fromkeys(posed.shown, math.nan) for q in posed.quantities}
+    slopes = posed.combine @ found.slopes / _steps(posed.decision, request.source.theta)
+    return {
+        q: {name: float(slope) for name, slope in zip(posed.decision.names, part, strict=True) if name in posed.shown}
+        for q, part in zip(posed.quantities, slopes, strict=True)
+    }
+
+
+def _drifts(posed: Posed, found: Expansion | None, request: Request) -> dict[str, dict[str, float]]:
+    """By what the runs' responses may drift with: how each quantity moves, through the parameters fitted to them."""
+    if found is None or not request.source.drifts:
+        return {}
+    slopes = posed.combine @ found.slopes
+    moves = {
+        of: slopes @ [moves.get(name, 0.0) for name in posed.decision.names]
+        for of, moves in request.source.drifts.items()
+    }
+    return {of: dict(zip(posed.quantities, map(float, moved), strict=True)) for of, moved in moves.items()}
+
+
+def _steps(decision: Decision, theta: np.ndarray) -> np.ndarray:
+    """How much each number that is given moves, as `_per` counts it, with one unit of what the solver is given: its
+    log odds where it is a share, else one."""
+    parameters = zip(decision.law.parameters, theta, strict=True)
+    shares = {p.name: p.slope(x) for p, x in parameters if p.transform == "logit"}
+    return np.array([shares.get(name, 1.0) for name in decision.names])
+
+
+def one_sided_slopes(
+    posed: Posed, expansions: list[Expansion | None], givens: np.ndarray, theta: np.ndarray
+) -> list[dict[str, dict[str, tuple[float, float]]]]:
+    """Slopes on both sides, for each row where they differ."""
+    found: list[dict[str, dict[str, tuple[float, float]]]] = [{} for _ in expansions]
+    touched = [i for i, expansion in enumerate(expansions) if expansion is not None and expansion.touched]
+    if not touched:
+        return found
+    steps = dict(zip(posed.decision.names, _steps(posed.decision, theta), strict=True))
+    both = posed.combine @ sides(posed.decision, givens[touched], posed.shown) / [steps[n] for n in posed.shown]
+    for i, (falling, rising) in zip(touched, both, strict=True):
+        differs = ~np.isclose(falling, rising, rtol=1e-6, atol=1e-6)
+        for q, *pair, kinks in zip(posed.quantities, falling, rising, differs, strict=True):
+            if kinks.any():
+                found[i][q] = {
+                    name: (float(a), float(b))
+                    for name, a, b, kink in zip(posed.shown, *pair, kinks, strict=True)
+                    if kink
+                }
+    return found
+
+
+def _present(quantities: tuple[str, ...], ends: np.ndarray, logged_response: bool) -> dict[str, tuple[float, float]]:
+    """Intervals by name of (2, q) ends in logs, without those that could not be had."""
+    found = {}
+    for name, low, high in zip(quantities, *ends, strict=True):
+        if math.isfinite(low) and math.isfinite(high):
+            logged = name != "loss" or logged_response
+            with np.errstate(over="ignore"):
+                found[name] = tuple(float(np.exp(end)) if logged else float(end) for end in (low, high))
+    return found
+
+
+def _decades_beyond(ranges: Mapping[str, tuple[float, float]], optimum: Mapping[str, float]) -> float | None:
+    decades = [math.log10(value / ranges[name][1]) for name, value in optimum.items() if name in ranges]
+    return max(0.0, *decades) if decades else None
+
+
+def _times_largest(source: Source, variables: Mapping[str, float]) -> float | None:
+    spent = log_spent_by(source.law, variables)
+    if spent is None or source.scope is None:
+        return None
+    return math.exp(min(spent - math.log(source.scope / BEYOND), 700.0))

@@ -6,7 +6,7 @@ import typer
 
 import jaxscale as js
 from jaxscale._base.report import Report, Table
-from jaxscale._cli import arguments, printing
+from jaxscale._cli import fit_argument, printing
 from jaxscale._cli.flags import Constants
 
 
@@ -18,7 +18,7 @@ def models(
 ) -> None:
     """Compare known models with the best use of their compute."""
     printing.print_reports(
-        js.reference_models(arguments.members(arguments.record(source, None, at), None)[0][1]).report()
+        js.reference_models(fit_argument.members(fit_argument.record(source, None, at), None)[0][1]).report()
     )
 
 

@@ -8,7 +8,7 @@ import typer
 import jaxscale as js
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted
-from jaxscale._cli import arguments, printing
+from jaxscale._cli import arguments, fit_argument, printing
 from jaxscale._cli.flags import (
     Budgets,
     FittedFile,
@@ -67,7 +67,7 @@ def multiplier(
             recipes[name] = one
     names = list(recipes) if between is None else arguments.by(between, "--between", "adamw,muon")
     for name in names:
-        if arguments.failed(recipes.get(name)) and name in recipes:
+        if fit_argument.failed(recipes.get(name)) and name in recipes:
             raise InputError(f"recipe {quoted(name)} has no fit: {recipes[name].text}")
     if request["reach_loss"] is not None and names[0] in recipes:
         request = arguments.reached(request, recipes[names[0]])
@@ -90,7 +90,7 @@ def _named(source: str, law: str | None) -> list[tuple[str, Any]]:
     """The recipes that one argument names, with their fits."""
     name, equals, file = source.partition("=")
     given = name if equals and not Path(source).is_file() else ""
-    found = arguments.members(arguments.record(file if given else source, law), None)
+    found = fit_argument.members(fit_argument.record(file if given else source, law), None)
     own = Path(source).stem if Path(source).is_file() else source
     return [(f"{given} {member}".strip() or own, one) for member, one in found]
 
@@ -115,7 +115,7 @@ def forecast(
     if bool(at) == bool(budget):
         raise arguments.UsageError("give --at or --budget, one of the two")
     chosen = None if level is None else arguments.number(level, "--level")
-    result = arguments.fitted(source, law, group)
+    result = fit_argument.fitted(source, law, group)
     with printing.progress("predicting"):
         runs: Any = [arguments.numbers([*text.split(",")], "--at", "NAME=VALUE,NAME=VALUE") for text in at or ()]
         if budget:
@@ -140,7 +140,7 @@ def score(
     """
     for file in (runs, *forecasts):
         arguments.check_output(output, file)
-    own = None if law is None else arguments.law_named(law)
+    own = None if law is None else fit_argument.law_named(law)
     read = {Path(file).stem: js.read_forecast(file, own) for file in forecasts}
     checked = table.read(runs, laws=[one.law for one in read.values()])
     printing.deliver(js.score(read, checked), output, as_json)

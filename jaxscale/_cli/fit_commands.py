@@ -8,7 +8,7 @@ import jaxscale as js
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Table
 from jaxscale._base.text import inert, quoted
-from jaxscale._cli import arguments, printing
+from jaxscale._cli import arguments, fit_argument, printing
 from jaxscale._cli.cluster_commands import fit_shard
 from jaxscale._cli.flags import (
     Delta,
@@ -125,7 +125,7 @@ def fit(
     arguments.check_plot(plot, runs)
     if bootstrap is not None and (intervals or "bootstrap").lower() != "bootstrap":
         raise InputError(f"--bootstrap {inert(bootstrap)} contradicts --intervals {inert(intervals)}; give one of them")
-    chosen = arguments.law_named(law)
+    chosen = fit_argument.law_named(law)
     reading, others = table.reading([chosen])
     fitting = {
         "objective": arguments.objective(objective, delta),
@@ -186,8 +186,8 @@ def fit(
                 **fitting,
                 progress=progress,
             )
-    members = arguments.members(record, None)
-    if all(arguments.failed(one) for _, one in members):
+    members = fit_argument.members(record, None)
+    if all(fit_argument.failed(one) for _, one in members):
         name, failure = members[0]
         raise InputError(
             f"none of the {len(members)} groups could be fitted; the first, {quoted(name)}: {failure.text}"
@@ -228,7 +228,7 @@ def compare(
     """
     arguments.check_output(output, runs)
     arguments.check_plot(plot, runs)
-    entries = [arguments.law_named(text) for text in arguments.law_names(laws)]
+    entries = [fit_argument.law_named(text) for text in arguments.law_names(laws)]
     reading, others = table.reading(entries)
     if not holdout and rolling is None and leave_out is None:
         raise arguments.UsageError("say which runs to hold out: --holdout 'C > 1e21', --rolling C or --leave-out COL")
@@ -270,15 +270,15 @@ def predict(
     given = {
         name: arguments.number(text, f"-{name}") for name, text in (("N", N), ("D", D), ("C", C)) if text is not None
     }
-    record, others = arguments.record_at(source, law, at)
+    record, others = fit_argument.record_at(source, law, at)
     for name, value in others.items():
         if name in given:
             raise InputError(f"--at: the value of {quoted(name)} is given twice")
         given[name] = value
-    members = arguments.members(record, group)
+    members = fit_argument.members(record, group)
     with printing.progress("predicting"):
         rows = [{"group": name or None, **printing.prediction(one, given)} for name, one in members]
-    sound = [one for _, one in members if not arguments.failed(one)]
+    sound = [one for _, one in members if not fit_argument.failed(one)]
     response = sound[0].response if sound else None
     if as_json:
         described = None if response is None else response.to_dict()

@@ -7,7 +7,7 @@ import jaxscale as js
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Report, Table
 from jaxscale._base.text import quoted
-from jaxscale._cli import arguments, printing
+from jaxscale._cli import arguments, fit_argument, printing
 from jaxscale._cli.flags import (
     Constants,
     CostName,
@@ -64,24 +64,24 @@ def frontier(
     """
     arguments.check_output(output, source)
     arguments.check_plot(plot, source)
-    request = asked.request(level) | arguments.doubt(under, minimise, law)
-    members = arguments.members(arguments.record(source, law, at), group)
+    request = asked.request(level) | fit_argument.doubt(under, minimise, law)
+    members = fit_argument.members(fit_argument.record(source, law, at), group)
     if len(members) > 1 and (as_json or output is not None or plot is not None):
         raise InputError(
             f"FIT {quoted(source)} holds {len(members)} fits; a file of a plan is of one: choose it with --group"
         )
     with printing.progress("planning"):
         plans: list[tuple[str, Any]] = [
-            (name, one if arguments.failed(one) else js.frontier(one, **arguments.reached(request, one)))
+            (name, one if fit_argument.failed(one) else js.frontier(one, **arguments.reached(request, one)))
             for name, one in members
         ]
-    if len(plans) == 1 and not arguments.failed(plans[0][1]):
+    if len(plans) == 1 and not fit_argument.failed(plans[0][1]):
         printing.deliver(plans[0][1], output, as_json, plot)
         return
     printing.print_reports(
         *(
             Report(f"{name} · no plan", plan.text)
-            if arguments.failed(plan)
+            if fit_argument.failed(plan)
             else replace(plan.report(), title=f"{name} · {plan.report().title}")
             for name, plan in plans
         )
@@ -121,10 +121,10 @@ def what_if(
     # --set changes what the plan already has, so with it limits and demand belong to the plan before.
     before = asked.request(level, changed=not changes)
     after: dict[str, Any] = {"set": changes} if changes else asked.change()
-    members = arguments.members(arguments.record(source, law, at), group)
+    members = fit_argument.members(fit_argument.record(source, law, at), group)
     if len(members) != 1:
         raise InputError(f"FIT {quoted(source)} holds {len(members)} fits; choose one with --group")
-    if arguments.failed(members[0][1]):
+    if fit_argument.failed(members[0][1]):
         raise InputError(members[0][1].text)
     one = members[0][1]
     if "reach_loss" in changes:
@@ -180,7 +180,7 @@ def next_runs(
         "criterion": criterion,
         "check": arguments.number(check, "--check"),
     }
-    result = arguments.fitted(source, law, group)
+    result = fit_argument.fitted(source, law, group)
     with printing.progress("choosing"):
         found = js.next_runs(result, **asked)
     printing.deliver(found, output, as_json, plot)
@@ -204,8 +204,8 @@ def allocate(
     rows: list[dict[str, Any]] = []
     response = None
     with printing.progress("planning"):
-        for name, one in arguments.members(arguments.record(source, law, at), group):
-            if arguments.failed(one):
+        for name, one in fit_argument.members(fit_argument.record(source, law, at), group):
+            if fit_argument.failed(one):
                 rows.append({"group": name, "error": one.text})
                 continue
             response = one.response

@@ -17,7 +17,7 @@ import jaxscale as js
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Lines, Report, Table, to_text
 from jaxscale._base.text import format_number, inert, quoted, write_atomic
-from jaxscale._cli import arguments
+from jaxscale._cli import fit_argument
 from jaxscale._cli.process import say
 
 _SLOW = 2.0  # seconds of silence before progress is shown
@@ -26,7 +26,7 @@ _SLOW = 2.0  # seconds of silence before progress is shown
 def prediction(one: Any, given: dict[str, float]) -> dict[str, Any]:
     """One row of `jaxscale predict`: value, interval, and how far beyond the runs it lies."""
     row: dict[str, Any] = {"value": None, "interval": None, "trustworthy": None, "beyond_runs": {}, "error": None}
-    if arguments.failed(one):
+    if fit_argument.failed(one):
         return row | {"error": one.text}
     if not hasattr(one, "predict"):
         raise InputError("FIT holds draws, which serve `jaxscale frontier`; predict with the fit they came from")

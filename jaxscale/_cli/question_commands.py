@@ -9,7 +9,7 @@ import typer
 import jaxscale as js
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted, write_atomic
-from jaxscale._cli import arguments, printing
+from jaxscale._cli import arguments, fit_argument, printing
 from jaxscale._cli.flags import (
     CostName,
     FittedFile,
@@ -43,7 +43,7 @@ def card(
     As Markdown, for a repository or an appendix.
     """
     arguments.check_output(output, source)
-    made = arguments.fitted(source, law, group).card()
+    made = fit_argument.fitted(source, law, group).card()
     if output is not None and output.suffix.lower() in (".md", ".markdown"):
         write_atomic(output, made.to_markdown())
         say(f"wrote {quoted(output)}")
@@ -83,7 +83,7 @@ def report(
         arguments.check_output(output, given)
     if output is not None and output.suffix.lower() not in (".html", ".htm", ".md", ".markdown", ".json"):
         raise InputError(f"-o {quoted(output)}: give a name that ends in .html, .md or .json")
-    result = arguments.fitted(source, law, group)
+    result = fit_argument.fitted(source, law, group)
     told = {"plans": plan or (), "compare": compare, "title": title}
     printed = ("json" if as_json else "md") if as_json or output is None else None
     with printing.progress("planning"):
@@ -115,7 +115,7 @@ def bootstrap(
     """
     arguments.check_output(output, source)
     asked = {"draws": arguments.count(draws, "--draws", 1), "seed": arguments.count(seed, "--seed", 0)}
-    result = arguments.fitted(source, law, group)
+    result = fit_argument.fitted(source, law, group)
     with printing.progress("resampling") as progress:
         found = js.bootstrap(result, kind=kind, progress=progress, **asked)  # pyright: ignore[reportArgumentType]
     printing.deliver(found, output, as_json)
@@ -138,7 +138,7 @@ def profile(
     """
     arguments.check_output(output, source)
     of = asked.options()
-    result = arguments.fitted(source, law, group)
+    result = fit_argument.fitted(source, law, group)
     with printing.progress("refitting"):
         found = js.profile(result, level=None if level is None else arguments.number(level, "--level"), **of)
     printing.deliver(found, output, as_json)
@@ -165,7 +165,7 @@ def influence(
     arguments.check_output(output, source)
     of = asked.options()
     most = arguments.count(together, "--together", 1)
-    result = arguments.fitted(source, law, group)
+    result = fit_argument.fitted(source, law, group)
     with printing.progress("refitting"):
         found = js.influence(result, together=most, exact=False if one_step else None, **of)
     printing.deliver(found, output, as_json)
@@ -194,7 +194,7 @@ def bias(
     given = {"size": size, "factor": factor, "waste": waste}
     options: dict[str, Any] = {name: arguments.number(text, f"--{name}") for name, text in given.items()}
     request = asked.request(None)
-    result = arguments.fitted(source, law, group)
+    result = fit_argument.fitted(source, law, group)
     with printing.progress("refitting"):
         found = js.bias(js.frontier(result, **arguments.reached(request, result)), **options)
     printing.deliver(found, output, as_json, plot)
@@ -218,7 +218,7 @@ def multiverse(
     Every law, objective and treatment of outliers is fitted and planned with.
     """
     arguments.check_output(output, runs)
-    entries = [arguments.law_named(text) for text in arguments.law_names(laws)]
+    entries = [fit_argument.law_named(text) for text in arguments.law_names(laws)]
     model = arguments.plan_cost(cost)
     spend = arguments.budget(budget, model)
     checked = table.read(runs, laws=entries)

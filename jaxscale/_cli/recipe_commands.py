@@ -8,7 +8,7 @@ import typer
 import jaxscale as js
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted, write_atomic
-from jaxscale._cli import arguments, printing
+from jaxscale._cli import arguments, fit_argument, printing
 from jaxscale._cli.flags import Constants, Group, Json, OwnLaw, Text, option
 from jaxscale._cli.groups import PlanOptions
 from jaxscale._cli.process import say
@@ -120,8 +120,8 @@ def _source(source: str | None, asked: PlanOptions, at: Any, group: str | None, 
         return source
     if not planned and wants_plan:
         raise arguments.UsageError("give --budget (or --reach), or -N and -D; not both")
-    members = arguments.members(arguments.record(source, law, at), group)
-    if len(members) != 1 or arguments.failed(members[0][1]):
+    members = fit_argument.members(fit_argument.record(source, law, at), group)
+    if len(members) != 1 or fit_argument.failed(members[0][1]):
         raise InputError(f"FIT {quoted(source)} holds {len(members)} fits; choose one that is whole with --group")
     one = members[0][1]
     if not planned:

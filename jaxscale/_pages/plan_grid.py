@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from jaxscale._planning.make_plan import make_plan
-from jaxscale._planning.plan import Plan, Request
+from jaxscale._planning.plan import Plan
+from jaxscale._planning.request import Request
 
 BUDGETS, DEMANDS = 25, 13  # four nodes a decade
 DECADES, DEMAND_DECADES = 3.0, 1.5  # to each side of the plan

@@ -8,7 +8,8 @@ from jaxscale import laws
 from jaxscale._base.text import inert
 from jaxscale._fitting.result import FitResult
 from jaxscale._pages.spending import words_of
-from jaxscale._planning.plan import Plan, Request
+from jaxscale._planning.plan import Plan
+from jaxscale._planning.request import Request
 from jaxscale._problem.objectives import Huber
 from jaxscale.laws import Law
 from jaxscale.limits import Limit

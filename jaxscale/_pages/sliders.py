@@ -15,8 +15,9 @@ from jaxscale._charts.axis_words import letter, short, with_unit
 from jaxscale._pages.plan_grid import DECADES, DEMAND_DECADES, grid_of
 from jaxscale._pages.powers import roles_of
 from jaxscale._pages.spending import Spending, bill_of, bounds_of, spending_of
-from jaxscale._planning.plan import Plan, Request
+from jaxscale._planning.plan import Plan
 from jaxscale._planning.plan_row import PlanRow
+from jaxscale._planning.request import Request
 from jaxscale._planning.source import Source
 
 _NOTCH = 0.05  # of a slider, in powers of ten

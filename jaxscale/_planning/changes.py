@@ -12,7 +12,8 @@ from jaxscale import costs
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale._planning.frontier import request_of
-from jaxscale._planning.plan import Plan, Request
+from jaxscale._planning.plan import Plan
+from jaxscale._planning.request import Request
 from jaxscale.costs import check_positive
 from jaxscale.limits import UNIQUE_TOKENS, Limit, read_limits
 

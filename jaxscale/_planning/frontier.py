@@ -13,7 +13,8 @@ from jaxscale._base.text import parse_number, quoted
 from jaxscale._base.validation import Progress
 from jaxscale._planning.doubt import doubt_of
 from jaxscale._planning.make_plan import make_plan
-from jaxscale._planning.plan import Plan, Request
+from jaxscale._planning.plan import Plan
+from jaxscale._planning.request import Request
 from jaxscale._planning.source import Source, source_of
 from jaxscale.costs import CostModel, check_positive
 from jaxscale.laws import Law

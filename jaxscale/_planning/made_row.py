@@ -12,9 +12,9 @@ from jaxscale._allocation.derivatives import Expansion, sides
 from jaxscale._base.measure import Measure
 from jaxscale._base.text import format_number
 from jaxscale._base.verdict import BEYOND
-from jaxscale._planning.plan import Request, log_spent_by
-from jaxscale._planning.plan_row import PlanRow, Status
+from jaxscale._planning.plan_row import PlanRow, Status, log_spent_by
 from jaxscale._planning.posed import Posed
+from jaxscale._planning.request import Request
 from jaxscale._planning.shadow_prices import shadow_prices
 from jaxscale._planning.source import Source
 from jaxscale._planning.uncertainty import Uncertainty

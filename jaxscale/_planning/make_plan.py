@@ -17,9 +17,10 @@ from jaxscale._base.validation import Progress, check_level
 from jaxscale._base.verdict import Verdict
 from jaxscale._planning.doubt import Doubt
 from jaxscale._planning.made_row import one_sided_slopes, row_of
-from jaxscale._planning.plan import UNTRUSTED, Plan, Request, as_move
+from jaxscale._planning.plan import UNTRUSTED, Plan, as_move
 from jaxscale._planning.plan_row import BesidePoint, PlanRow
 from jaxscale._planning.posed import Posed
+from jaxscale._planning.request import Request
 from jaxscale._planning.source import Source
 from jaxscale._planning.uncertainty import Uncertainty, uncertainty_of
 from jaxscale._planning.under_doubt import Hedged, hedge_plan, weighted_quantile

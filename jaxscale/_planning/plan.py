@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
@@ -18,24 +18,16 @@ from jaxscale._base.reported import Reported
 from jaxscale._base.text import format_number, plural, quoted
 from jaxscale._base.verdict import BEYOND
 from jaxscale._planning.doubt import Doubt
-from jaxscale._planning.plan_row import BesidePoint, PlanRow, Status
+from jaxscale._planning.plan_row import BesidePoint, PlanRow, Status, log_spent_by
+from jaxscale._planning.request import Request
 from jaxscale._planning.sensitivity import Sensitivity, moved
-from jaxscale._planning.source import Source
-from jaxscale.costs import CostModel
 from jaxscale.laws import Law
-from jaxscale.laws._parameters import log_spent
-from jaxscale.limits import Limit
 
 _TROUBLES: dict[Status, tuple[str, str]] = {  # said of one row, and of more
     "infeasible": ("cannot keep to all limits", "cannot keep to all limits"),
     "failed": ("has no certified optimum", "have no certified optimum"),
     "flat": ("has other sizes that do as well", "have other sizes that do as well"),
 }
-
-
-def log_spent_by(law: Law, variables: Mapping[str, float]) -> float | None:
-    """`log_spent` of a run with these variables."""
-    return log_spent({v.name: math.log(variables[v.name]) for v in law.variables if v.logged and v.name in variables})
 
 
 def as_times(x: float) -> str:
@@ -50,23 +42,6 @@ def as_move(percent: float) -> str:
     if percent >= 100:
         return f"x{as_times(1 + percent / 100)}"
     return f"{percent:+.2g} %"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked: enough to ask again with something changed."""
-
-    source: Source
-    targets: tuple[float, ...]
-    goal: Literal["loss", "cost"]
-    cost: CostModel
-    limits: tuple[Limit, ...]
-    unique: float | None
-    fixed: Mapping[str, float] = field(hash=False)
-    level: float | None
-    # in place of published constants of repetition
-    assumed: Mapping[str, float] = field(default_factory=dict, hash=False)
-    doubt: Doubt | None = None
 
 
 UNTRUSTED = "The fit behind this plan is not trustworthy; see its verdict."  # the first note of such a plan

@@ -1,8 +1,12 @@
 """One row of a plan: the decision for one budget, its certificate, prices and slopes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from jaxscale.laws import Law
+from jaxscale.laws._parameters import log_spent
 
 QUANTITIES = ("N", "D", "tokens_per_param", "loss")
 Status = Literal["ok", "infeasible", "flat", "failed"]
@@ -84,3 +88,8 @@ class BesidePoint:
     high: float
     point_high: float
     gap: float = 0.0
+
+
+def log_spent_by(law: Law, variables: Mapping[str, float]) -> float | None:
+    """`log_spent` of a run with these variables."""
+    return log_spent({v.name: math.log(variables[v.name]) for v in law.variables if v.logged and v.name in variables})

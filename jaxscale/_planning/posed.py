@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxscale._allocation.decision import Decision, Values, decide
 from jaxscale._allocation.derivatives import Expansion
-from jaxscale._planning.plan import Request
+from jaxscale._planning.request import Request
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ import numpy as np
 
 from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import Expansion
-from jaxscale._planning.plan import Request
 from jaxscale._planning.plan_row import Price
+from jaxscale._planning.request import Request
 
 # Units in which a planner thinks, and how many of the plain unit they are.
 _PLANNERS_UNITS = {

@@ -13,8 +13,8 @@ from jaxscale._allocation.per_draw import TARGETS, follow
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import format_number
 from jaxscale._planning.doubt import Doubt
-from jaxscale._planning.plan import Request
 from jaxscale._planning.posed import Posed
+from jaxscale._planning.request import Request
 
 _MOST_LOST = 0.1  # of the weight, of draws without a best decision, beyond which there is no hedge
 # Widths of the rounded edge of the tail, as shares of the regret at which it begins, one after the other.

@@ -1,11 +1,14 @@
 """Derivatives of a plan in the runs behind it: against fits of the same runs with one of them nudged."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import sweep
 from sources import BESIROGLU
 
 import jaxscale as js
+from jaxscale._planning.make_plan import make_plan
 
 pytestmark = pytest.mark.slow
 
@@ -73,6 +76,8 @@ def test_parameters_at_their_bounds_do_not_move(fitted):
 
 def test_slopes_without_end_are_printed(fitted):
     _, result = fitted
-    plan = js.frontier(result, reach_loss=result.params["E"] * 1.00003)
+    request = js.frontier(result, reach_loss=result.params["E"] * 1.00003).request
+    assert request is not None
+    plan = make_plan(replace(request, source=replace(request.source, of_text=False)))  # no size is impossible
     for answers in (js.run_sensitivity(plan), plan.sensitivity()):
         assert "e+" in str(answers)

@@ -42,6 +42,7 @@ def test_readme_python_and_commands_run(tmp_path):
     assert "js.fit(" in python
     assert len(commands) >= 3
     assert "alpha" in run_python("-c", python, folder=tmp_path)
+    (tmp_path / "new.csv").write_text("params,tokens,loss\n70e9,1.4e12,1.99\n")  # the run that was to come
     for command in commands:  # they read the table that the Python example wrote
         output = run_python("-m", "jaxscale", *shlex.split(command), folder=tmp_path)
         assert output.strip() or " -o " in command, f"jaxscale {command} printed nothing"

@@ -18,11 +18,10 @@ def multiplier(found: Multiplier) -> Chart:
         ends = np.array([r.interval or (np.nan, np.nan) for r in rows])
         ratio, low, high = (np.where((v > 0) & np.isfinite(v), v, np.nan) for v in (ratio, *ends.T))
         every += [*ratio, *low, *high]
-        label = f"{100 * found.level:g} % interval of {short(name)}"
-        if len(rows) > 2:
-            marks += [band(x, low, high, label, role), Line(x, ratio, short(name), role)]
-        else:
-            marks += [Whiskers(x, ratio, low, high, "y", label, role), Dots(x, ratio, short(name), role)]
+        label, curve = f"{100 * found.level:g} % interval of {short(name)}", len(rows) > 2
+        if np.isfinite([low, high]).any():
+            marks.append(band(x, low, high, label, role) if curve else Whiskers(x, ratio, low, high, "y", label, role))
+        marks.append((Line if curve else Dots)(x, ratio, short(name), role))
     marks.insert(1, Rule(1.0, "y", "", "ink", "solid", f"as {a}"))
     known = np.array([v for v in every if np.isfinite(v)])
     ends = (0.9 * min(known.min(), 0.95), 1.1 * max(known.max(), 1.05)) if known.size else None

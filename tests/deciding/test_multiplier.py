@@ -95,3 +95,5 @@ def test_the_picture_shows_the_ratios_and_where_they_do_not_count():
     assert line.x.tolist() == [1e21, 1e22, 1e23] and line.y.tolist() == [0.8] * 3
     assert chart.alt.startswith("choose B: B reaches the loss that A reaches at 1e23 FLOPs")
     assert made(("B", 1e22, math.inf, (math.inf, math.inf))).plot().chart.panels[0].y.ends is None
+    (bare,) = made(("B", 1e22, 0.8, None)).plot().chart.panels
+    assert not any("interval" in getattr(mark, "label", "") for mark in bare.marks)  # none is known, none is promised

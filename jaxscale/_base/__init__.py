@@ -5,5 +5,6 @@ Read `errors`, `text` (numbers and names in sentences), `measure` (what a respon
 formats), `pictured` and `reported` (the way to a record's pictures and report), `validation`, `robust` (scales that bad
 runs do not move), `devices` (who shares the work), `settings` (those of JAX that everything is computed under),
 `programs` (compiled ones, and how many are kept), `store` (the same on disk, for other processes), `identity` (what
-tells one program from another), `folders`, `pickling` (of records that hold a user's function), `version`.
+tells one program from another), `progress` (who hears how far work is), `folders`, `pickling` (of records that hold a
+user's function), `version`.
 """

@@ -24,6 +24,7 @@ from jax.experimental.serialize_executable import deserialize_and_load, serializ
 
 from jaxscale._base.folders import cache_folder
 from jaxscale._base.identity import identity_of
+from jaxscale._base.progress import compiling
 
 MOST_BYTES = 512 * 2**20  # beyond it the entries that were not used for longest go
 _DIGEST = hashlib.sha256
@@ -53,6 +54,8 @@ def compiled(
     """
     where = folder()
     if where is None or jax.process_count() > 1:
+        with compiling():
+            jitted.lower(*arguments).compile()  # which `jitted` then finds
         return jitted
     in_tree = jax.tree.structure((arguments, {}))
     identity = identity_of(run)
@@ -71,11 +74,12 @@ def compiled(
         if content is not None:
             payload, outcome = pickle.loads(content)
             return _Left(deserialize_and_load(payload, in_tree, jax.tree.structure(outcome)), jitted)
-    lowered = lowered or jitted.lower(*arguments)
-    executable = lowered.compile()
-    with suppress(Exception):  # no room, no right, or a platform whose programs cannot be written
-        outcome = jax.tree.unflatten(lowered.out_tree, [0] * lowered.out_tree.num_leaves)
-        _write(entry, pickle.dumps((serialize(executable)[0], outcome)))
+    with compiling():
+        lowered = lowered or jitted.lower(*arguments)
+        executable = lowered.compile()
+        with suppress(Exception):  # no room, no right, or a platform whose programs cannot be written
+            outcome = jax.tree.unflatten(lowered.out_tree, [0] * lowered.out_tree.num_leaves)
+            _write(entry, pickle.dumps((serialize(executable)[0], outcome)))
     return executable
 
 

@@ -40,7 +40,7 @@ def merge(
 
     Every part must be there and be what was written; the message about one that is not has the command that makes it.
     """
-    with printing.progress("merging", compiles=False) as progress:
+    with printing.progress("merging") as progress:
         record = js.merge_shards(fits, output, progress=progress)
     if output is not None:
         say(f"wrote {quoted(output)}")

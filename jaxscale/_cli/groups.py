@@ -170,7 +170,7 @@ class PlanOptions:
 
 def read_runs(source: str, **reading: Any) -> Any:
     """The runs in a table or at an address, with progress where that takes long."""
-    with printing.progress("reading", compiles=False) as progress:
+    with printing.progress("reading") as progress:
         return js.read_runs(source, progress=progress, **reading)
 
 

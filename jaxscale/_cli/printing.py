@@ -4,8 +4,6 @@ import io
 import json
 import math
 import shutil
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,12 +13,11 @@ from typing import Any
 
 import jaxscale as js
 from jaxscale._base.errors import InputError
+from jaxscale._base.progress import Shown, listening
 from jaxscale._base.report import Lines, Report, Table, to_text
 from jaxscale._base.text import format_number, inert, quoted, write_atomic
 from jaxscale._cli import fit_argument
 from jaxscale._cli.process import say
-
-_SLOW = 2.0  # seconds of silence before progress is shown
 
 
 def prediction(one: Any, given: dict[str, float]) -> dict[str, Any]:
@@ -186,41 +183,12 @@ def interval(interval: Sequence[float] | None, digits: int = 4) -> str:
     return "–" if interval is None else " to ".join(plain(end, digits) for end in interval)
 
 
-class _Progress:
-    """Says on standard error how far a slow piece of work is: one changing line on a terminal, else a line at times."""
-
-    def __init__(self, what: str, clock: Callable[[], float], compiles: bool):
-        self._clock = clock
-        self._began = self._shown = clock()
-        self._terminal = sys.stderr.isatty()
-        first = f"{what} ..." + " (the first time compiles; this takes some seconds)" * compiles
-        self._waiting = threading.Timer(_SLOW, self._say, [first])
-        self._waiting.daemon = True
-        self._waiting.start()
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        now = self._clock()
-        if done == 0 or now - self._began < _SLOW or now - self._shown < (0.2 if self._terminal else 10):
-            return
-        rate = done / (now - self._began)
-        self._say(f"{what}: {done} of {total}, {rate:.3g} a second, {max(total - done, 0) / rate:.0f} s left")
-
-    def close(self) -> None:
-        self._waiting.cancel()
-        if self._terminal and self._shown > self._began:
-            say("\r\x1b[K", end="")
-
-    def _say(self, text: str) -> None:
-        self._shown = self._clock()
-        start, end = ("\r\x1b[K", "") if self._terminal else ("", "\n")
-        say(start + inert(text), end=end)
-
-
 @contextmanager
-def progress(what: str, clock: Callable[[], float] = time.monotonic, compiles: bool = True) -> Iterator[_Progress]:
+def progress(what: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Shown]:
     """Progress of a piece of work, called as progress(done, total, what); `clock` gives seconds."""
-    progress = _Progress(what, clock, compiles)
+    shown = Shown(what, clock, say)
     try:
-        yield progress
+        with listening(shown):
+            yield shown
     finally:
-        progress.close()
+        shown.close()

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.progress import listening
 from jaxscale._base.settings import in_float64
 from jaxscale._base.text import quoted
 from jaxscale._base.validation import Progress, check_draws
@@ -24,7 +25,7 @@ def bootstrap(
     draws: int = 1000,
     seed: int = 1,
     runs: Runs | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     devices: Sequence[Any] | None = None,
 ) -> Draws:
     """Refit resampled runs, each draw to its own optimum. Whole clusters are drawn where the runs name them (`run=`).
@@ -49,7 +50,7 @@ def bootstrap(
         draws: how many.
         seed: of the resampling.
         runs: the runs, where the fit was read from a file that does not carry them.
-        progress: called as progress(done, total, what).
+        progress: called as progress(done, total, what); True for a line on standard error.
         devices: JAX devices that share the work; all of this process by default.
 
     Raises:
@@ -63,7 +64,7 @@ def bootstrap(
         raise InputError("a chain is resampled where it is fitted: fit_chain(..., intervals='bootstrap', draws=...)")
     problem = problem_of(result, runs)
     _check_honest(kind, result, problem)
-    with in_float64():
+    with listening(progress, "resampling"), in_float64():
         (drawn,) = bootstrap_draws(
             Stack.of([problem]),
             problem.reduce(result.theta)[None],
@@ -71,7 +72,6 @@ def bootstrap(
             seed=seed,
             clusters=[runs.clusters],
             kind=kind,
-            progress=progress,
             devices=devices,
         )
     kept = drawn[np.isfinite(drawn).all(axis=1)]

@@ -10,6 +10,7 @@ from jax import Array
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.programs import kept
+from jaxscale._base.progress import listening
 from jaxscale._base.settings import in_float64
 from jaxscale._base.validation import Progress, enough_of
 from jaxscale._base.verdict import Verdict
@@ -233,7 +234,7 @@ def _with_draws(
 ) -> FitResult:
     """The same with intervals and a covariance from refits of every step to the same resampled runs."""
     drawn, far = [], []
-    with in_float64():
+    with listening(progress, "resampling"), in_float64():
         for part, table in zip(parts, tables, strict=True):
             pins = {"fixed": part.fixed, "bounds": part.bounds, "priors": part.priors}
             problem = make_problem(part.law, table, part.objective, **pins, noise=part.noise)
@@ -244,7 +245,6 @@ def _with_draws(
                 draws=draws,
                 seed=seed,
                 clusters=[table.clusters],
-                progress=progress,
             )
             drawn.append(problem.full(free))
             far.append(linearize(problem, problem.reduce(part.theta)).far_below_noise)

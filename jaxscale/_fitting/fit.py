@@ -6,6 +6,7 @@ from typing import Any
 import optax
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.progress import listening, tell
 from jaxscale._base.settings import in_float64
 from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs
@@ -34,7 +35,7 @@ def fit(
     priors: Priors | None = None,
     weights: Any = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     devices: Sequence[Any] | None = None,
 ) -> FitResult:
     """Fit a law to runs: the best of many certified local optima, with intervals and a verdict.
@@ -63,13 +64,18 @@ def fit(
             parameter itself for others, exponents say. See below.
         weights: one weight for each run, replacing those of `runs`; a column name if `runs` is a table.
         seed: of everything random; the same call gives the same result.
-        progress: called as progress(done, total, what).
+        progress: called as progress(done, total, what); True for a line on standard error. See below.
         devices: JAX devices that share the work; all of this process by default.
 
     With priors the objective is F + (m2 / m1) sum (theta_j - c_j)^2 / (2 w_j^2). The factor, mean of psi squared over
     the expected slope of psi (the variance of the noise, for squares), is taken from a first fit without priors: it
     makes a prior weigh what one more observation of theta_j with error w_j would. So it is taken in standard errors and
     intervals too: their draws each have a centre of their own within the width.
+
+    `progress` hears of each stage as it begins, with 0 done of 0, for unknown: "screening", "searching", "finishing",
+    "intervals" and "verdict", the first three twice where an objective is matched to the noise; of starts and draws as
+    they are done ("searching", "bootstrap draws"); and of "compiling" where a program is new to this machine, after
+    which it hears again what it heard last. What it raises ends the fit there and reaches the caller.
 
     Raises:
         InputError: the runs lack something the law reads, or an argument cannot be used. A fit that is bad but
@@ -91,8 +97,10 @@ def fit(
         devices=devices,
     )
     read = rows_for([how.law], weighted(runs, weights, how.law))
-    with in_float64():
-        (made,) = fit_stack(Stack.of([how.problem(read)]), [read], how, progress)
-    if isinstance(made, InputError):
-        raise made
-    return made.result
+    with listening(progress, "fitting"):
+        with in_float64():
+            (made,) = fit_stack(Stack.of([how.problem(read)]), [read], how)
+        if isinstance(made, InputError):
+            raise made
+        tell(0, 0, "verdict")
+        return made.result

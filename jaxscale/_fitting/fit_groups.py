@@ -1,12 +1,13 @@
 """Groups fitted side by side with others of their size: what a call says, and the fits."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 from jaxscale._base.devices import workers
 from jaxscale._base.errors import InputError
+from jaxscale._base.progress import listening, tell
 from jaxscale._base.settings import in_float64
 from jaxscale._base.text import quoted
 from jaxscale._data.runs import Runs, read_quietly
@@ -39,8 +40,11 @@ def options_of(
     return {**reading_for(how.law), **asked}, how
 
 
-def fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: FitOptions) -> list[tuple[Group, Entry]]:
-    """Fit each group, side by side with others of its size."""
+def fit_groups(
+    groups: Sequence[Group], reading: Mapping[str, Any], how: FitOptions, before: int = 0, total: int = 0
+) -> list[tuple[Group, Entry]]:
+    """Fit each group, side by side with others of its size, and tell of groups as they are done: of `total`, `before`
+    which there were others."""
     entries: dict[int, Entry] = {}
     stacks: dict[tuple[int, int], list[tuple[int, Problem, Runs]]] = {}
     with in_float64():
@@ -57,12 +61,20 @@ def fit_groups(groups: Sequence[Group], reading: Mapping[str, Any], how: FitOpti
 
     def fitted(part: Sequence[tuple[int, Problem, Runs]]) -> list[tuple[int, Pending | InputError]]:
         indices, problems, tables = zip(*part, strict=True)
-        with in_float64():  # a setting of each thread
+        with listening(None), in_float64():  # a setting of each thread
             return list(zip(indices, fit_stack(Stack.of(problems), tables, how), strict=True))
 
     # In threads, so that one stack of tables is made ready while another is being solved.
     worker_count, devices = workers(how.devices)
+    tell(before + len(entries), total, "groups")
+    contexts = [copy_context() for _ in parts]  # of who listens
     with ThreadPoolExecutor(worker_count if worker_count > len(devices) else 1) as pool:
-        for k, made in itertools.chain.from_iterable(pool.map(fitted, parts)):
-            entries[k] = Failure("bad_input", str(made)) if isinstance(made, InputError) else made
+        try:
+            for part in pool.map(lambda context, part: context.run(fitted, part), contexts, parts):
+                for k, made in part:
+                    entries[k] = Failure("bad_input", str(made)) if isinstance(made, InputError) else made
+                tell(before + len(entries), total, "groups")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun need not
+            raise
     return [(group, entries[k]) for k, group in enumerate(groups)]

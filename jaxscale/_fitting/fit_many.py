@@ -1,14 +1,15 @@
 """The verbs `fit_many` and `fit_stream`: every group of a table fitted, side by side or together."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.progress import Shown, listening, tell
 from jaxscale._base.settings import in_float64
 from jaxscale._base.text import inert
 from jaxscale._base.validation import Progress
@@ -26,6 +27,7 @@ from jaxscale._pooling.one_value import Ratio
 from jaxscale._pooling.sharing import Sharing
 from jaxscale.laws import Law
 
+T = TypeVar("T")
 _GROUPS_AT_ONCE = 1024
 
 
@@ -36,7 +38,7 @@ def fit_many(
     by: str | Sequence[str] = "group",
     columns: Mapping[str, str | None] | None = None,
     share: str | Sequence[str] | Mapping[str, float] = (),
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     weights: str | None = None,
     client: Any = None,
     **options: Any,
@@ -60,7 +62,9 @@ def fit_many(
             groups at once), "quick" or None. A prior of what is shared is of the common value or centre and counts
             once; another is of each group's own value. Objectives are matched to the scatter of all groups together,
             and priors weighed against it; the test leaves priors out.
-        progress: called as progress(done, total, what); the total of an iterator is 0, for unknown.
+        progress: called as progress(done, total, "groups") as they are done, the total of an iterator being 0, for
+            unknown, and of "compiling", from another thread, as by `fit`; True for a line on standard error. What it
+            raises ends the call.
         weights: column of weights.
         client: a Dask client, the address of a scheduler, or "local" for a process on each core: groups are fitted by
             its workers (extra `cluster`). Bits are then those of `fit_shards`, whatever the workers.
@@ -75,8 +79,9 @@ def fit_many(
     if widths:
         if client is not None:
             raise InputError("a joint fit is one fit of all groups, for one machine; leave out client= or share=")
-        return _fit_shared(data, by, reading, how, widths, progress)
-    return _fits(by, [pair for chunk in _chunks(data, by, reading, how, progress, client) for pair in chunk])
+        with listening(progress, "fitting"):
+            return _fit_shared(data, by, reading, how, widths)
+    return _fits(by, [pair for chunk in _heard(_chunks(data, by, reading, how, client), progress) for pair in chunk])
 
 
 def fit_stream(
@@ -85,7 +90,7 @@ def fit_stream(
     *,
     by: str | Sequence[str] = "group",
     columns: Mapping[str, str | None] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     weights: str | None = None,
     client: Any = None,
     **options: Any,
@@ -97,7 +102,7 @@ def fit_stream(
     """
     by = columns_of_groups(by)
     reading, how = options_of(law, columns, weights, options)
-    for chunk in _chunks(data, by, reading, how, progress, client):
+    for chunk in _heard(_chunks(data, by, reading, how, client), progress):
         yield _fits(by, chunk).to_frame()
 
 
@@ -111,32 +116,38 @@ def _chunks(
     by: str | tuple[str, ...],
     reading: Mapping[str, Any],
     how: FitOptions,
-    progress: Progress | None,
     client: Any,
 ) -> Iterator[list[tuple[Group, Entry]]]:
     """Groups fitted some at a time, in their order, here or by the workers of a client."""
     groups = groups_in(data, by)
     total = len(groups) if isinstance(groups, list) else 0
     done = 0
-    for chunk in _here(groups, reading, how) if client is None else _there(groups, reading, how, client):
-        yield chunk
-        done += len(chunk)
-        if progress is not None:
-            progress(done, total, "groups")
-
-
-def _here(groups: Iterable[Group], reading: Mapping[str, Any], how: FitOptions) -> Iterator[list[tuple[Group, Entry]]]:
-    waiting = iter(groups)
-    while chunk := list(itertools.islice(waiting, _GROUPS_AT_ONCE)):
-        yield fit_groups(chunk, reading, how)
-
-
-def _there(
-    groups: Iterable[Group], reading: Mapping[str, Any], how: FitOptions, client: Any
-) -> Iterator[list[tuple[Group, Entry]]]:
+    if client is None:
+        waiting = iter(groups)
+        while chunk := list(itertools.islice(waiting, _GROUPS_AT_ONCE)):
+            yield fit_groups(chunk, reading, how, done, total)
+            done += len(chunk)
+        return
     with dask_client(client) as connected:
         for some, entries in on_workers(connected, blocks_of(groups), reading, how, entries_of):
+            done += len(some)
+            tell(done, total, "groups")
             yield list(zip(some, entries, strict=True))
+
+
+def _heard(chunks: Iterator[T], progress: Progress | bool | None) -> Iterator[T]:
+    """The chunks, while each of which is made `progress` listens, and nobody while others work with one."""
+    shown = Shown("fitting") if progress is True else None
+    try:
+        while True:
+            with listening(shown or progress):
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
+    finally:
+        if shown is not None:
+            shown.close()
 
 
 def _widths(share: str | Sequence[str] | Mapping[str, float]) -> dict[str, float]:
@@ -155,7 +166,6 @@ def _fit_shared(
     reading: Mapping[str, Any],
     how: FitOptions,
     widths: Mapping[str, float],
-    progress: Progress | None,
 ) -> Fits:
     """All groups in one joint fit."""
     for name in widths:
@@ -171,7 +181,7 @@ def _fit_shared(
             "a joint fit has its own solver, starts='auto' or a number, and intervals 'auto', 'bootstrap', 'quick' or "
             "None; leave out optimizer=, and ask for one of these"
         )
-    groups = list(groups_in(data, by, progress))
+    groups = list(groups_in(data, by))
     entries: dict[int, Entry] = {}
     fitted, problems, tables = [], [], []
     with in_float64():
@@ -190,7 +200,6 @@ def _fit_shared(
             "seed": how.seed,
             "level": how.level,
             "draws": how.draws,
-            "progress": progress,
         }
         again: dict[str, Any] = {}
         if problems[0].provisional:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.progress import tell
 from jaxscale._base.settings import in_float64
-from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.options import FitOptions, float_or_none
 from jaxscale._fitting.pending import Pending
@@ -41,7 +41,6 @@ def fit_stack(
     stack: Stack,
     runs: Sequence[Runs],
     how: FitOptions,
-    progress: Progress | None = None,
     near: np.ndarray | None = None,
 ) -> list[Pending | InputError]:
     """Fit every table of a stack: its fit, or why there is none. Call under float64.
@@ -51,6 +50,7 @@ def fit_stack(
     """
     options: dict[str, Any] = {"max_steps": how.max_steps, "devices": how.devices}
     searches = search(stack, how.minimiser, how.starts, seed=how.seed, **options)
+    tell(0, 0, "finishing")
     if near is not None:
         searches = with_lower(searches, near, refined(stack, how.minimiser, near, **options))
     free = _best(stack, searches)
@@ -60,9 +60,9 @@ def fit_stack(
         free = _best(stack, searches)
         at = linearize_all(stack, free)
     if stack.first.provisional:
-        return _fit_at_noise(stack, runs, how, progress, searches, free, at)
+        return _fit_at_noise(stack, runs, how, searches, free, at)
     optima = [Optimum(*one) for one in zip(stack.problems, free, at, strict=True)]
-    refitted = _refitted(stack, runs, optima, searches, how, progress)
+    refitted = _refitted(stack, runs, optima, searches, how)
 
     @cache
     def at_noise() -> dict[int, tuple[AtNoise, ...]]:
@@ -123,7 +123,6 @@ def _fit_at_noise(
     stack: Stack,
     runs: Sequence[Runs],
     how: FitOptions,
-    progress: Progress | None,
     searches: Sequence[Search],
     free: np.ndarray,
     at: Sequence[Linearization],
@@ -149,7 +148,7 @@ def _fit_at_noise(
         scales = [x.scatter.moments for x in linearize_all(Stack.of(bare), near)]
         noises = [Noise(at[k].sigma, *scale) for k, scale in zip(some, scales, strict=True)]
         second = Stack.of([how.problem(table, noise) for table, noise in zip(tables, noises, strict=True)])
-        made |= zip(some, fit_stack(second, tables, how, progress, near), strict=True)
+        made |= zip(some, fit_stack(second, tables, how, near), strict=True)
     return [made[k] for k in range(len(stack))]
 
 
@@ -167,11 +166,11 @@ def _refitted(
     optima: Sequence[Optimum],
     searches: Sequence[Search],
     how: FitOptions,
-    progress: Progress | None,
 ) -> dict[int, tuple[Intervals, Covariance | None]]:
     """Intervals of those tables that are refitted for them."""
     if how.intervals not in ("auto", "bootstrap", "profile"):
         return {}
+    tell(0, 0, "intervals")
     methods = {}
     for k, one in enumerate(optima):
         if np.isfinite(searches[k].lowest):
@@ -180,7 +179,7 @@ def _refitted(
     made = {}
     for k, (method, why) in methods.items():
         if method == "profile":
-            options = {"level": how.level, "clustered": runs[k].clusters is not None, "progress": progress}
+            options = {"level": how.level, "clustered": runs[k].clusters is not None}
             made[k] = make_intervals(optima[k], method=method, why=why, **options)
     for first in range(0, len(chosen), MOST_STACKED):
         some = chosen[first : first + MOST_STACKED]
@@ -191,7 +190,6 @@ def _refitted(
             draws=how.draws,
             seed=how.seed,
             clusters=[runs[k].clusters for k in some],
-            progress=progress,
             devices=how.devices,
         )
         for k, thetas in zip(some, drawn, strict=True):

@@ -8,7 +8,6 @@ import pandas as pd
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import inert, plural, quoted
-from jaxscale._base.validation import Progress
 from jaxscale._data.decimals import MARKS, table_marks
 from jaxscale._data.runs import Runs
 from jaxscale._data.tables import read_frame
@@ -33,13 +32,13 @@ def columns_of_groups(by: str | Sequence[str]) -> str | tuple[str, ...]:
     return names[0] if len(names) == 1 else names
 
 
-def groups_in(data: Any, by: str | tuple[str, ...], progress: Progress | None = None) -> list[Group] | Iterator[Group]:
+def groups_in(data: Any, by: str | tuple[str, ...]) -> list[Group] | Iterator[Group]:
     """Every group, in the order of their first row."""
     if isinstance(data, Mapping) and all(isinstance(v, Runs) or hasattr(v, "columns") for v in data.values()):
         return list(distinct(given_group(key, rows, by) for key, rows in data.items()))
     if isinstance(data, Iterator):
         return distinct(given_group(key, rows, by) for key, rows in data)
-    frame = read_frame(data, progress)
+    frame = read_frame(data)
     for name in (by,) if isinstance(by, str) else by:
         if name not in frame.columns:
             there = ", ".join(inert(c) for c in frame.columns)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.validation import Progress
+from jaxscale._base.progress import tell
 from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._data.runs import Runs
 from jaxscale._pooling.arrowhead import Arrowhead, minimise
@@ -66,7 +66,6 @@ def fit_together(
     draws: int,
     near: Sequence[FittedTable] = (),
     test: Ratio | None = None,
-    progress: Progress | None = None,
 ) -> tuple[Sharing, list[FittedTable], Scatter]:
     """Fit groups with parameters in common, from several starts; call under float64.
 
@@ -78,7 +77,6 @@ def fit_together(
         intervals: "auto", "quick", "bootstrap" or "none"; level and draws as for `fit`.
         near: of another joint fit, whose optimum is one more start.
         test: of one value for all, in place of one of these problems; they have priors, which the test leaves out.
-        progress: called as progress(done, total, what).
 
     Returns:
         The record, the groups, and the runs of all groups side by side.
@@ -95,7 +93,7 @@ def fit_together(
     begin = pool.together()
     if near:
         begin = np.concatenate([[[m.optimum.free for m in near]], begin])
-    tried, reached = search_together(alike, begin, starts, progress)
+    tried, reached = search_together(alike, begin, starts)
     common = JointOptimum(alike, *lowest_of(reached))
     if test is None:
         test = ratio_of(common, pool)
@@ -107,7 +105,7 @@ def fit_together(
             at = JointOptimum(arrowhead, *lowest_of(found))
             if abs(np.log(at.noise / arrowhead.noise)) < _NOISE_SETTLED:
                 break
-        tried, reached = search_together(arrowhead, np.concatenate([[at.free], begin]), starts, progress)
+        tried, reached = search_together(arrowhead, np.concatenate([[at.free], begin]), starts)
         at = JointOptimum(arrowhead, *lowest_of(reached))
     words = " and ".join(widths)
     lowest = float(reached.value.min())
@@ -127,7 +125,7 @@ def fit_together(
     in_common = [at.at[0].names[c] for c in columns]
     reasons += tuple(contradicted(in_common, at.centre, arrowhead.prior, problems[0].noise))
     method, why = _method(intervals, at, tables)
-    drawn = _bootstrap(at, tables, draws, seed, progress) if method == "bootstrap" else None
+    drawn = _bootstrap(at, tables, draws, seed) if method == "bootstrap" else None
     members = [
         _member(at, k, tables[k], tried, reached, widths, reasons, method, why, level, drawn)
         for k in range(len(problems))
@@ -225,7 +223,7 @@ def _method(wanted: str, at: JointOptimum, tables: Sequence[Runs]) -> tuple[str,
     return "quick", f"{used} runs are too few to resample, {freedom} degrees of freedom; all groups at once"
 
 
-def _bootstrap(at: JointOptimum, tables: Sequence[Runs], draws: int, seed: int, progress: Progress | None):
+def _bootstrap(at: JointOptimum, tables: Sequence[Runs], draws: int, seed: int):
     """Joint fits to resampled runs: free values (draws, groups, p) and centres (draws, k), nan where none was had.
 
     Runs are drawn within each group. Where groups may lie apart or values have priors, the places that each draw's
@@ -255,6 +253,5 @@ def _bootstrap(at: JointOptimum, tables: Sequence[Runs], draws: int, seed: int, 
         )
         good = settled(found.status)
         free[first : first + n][good], centre[first : first + n][good] = found.free[good], found.centre[good]
-        if progress is not None:
-            progress(first + n, draws, "bootstrap draws")
+        tell(first + n, draws, "bootstrap draws")
     return free, centre

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.validation import Progress
+from jaxscale._base.progress import tell
 from jaxscale._pooling.arrowhead import Arrowhead, Reached, minimise
 from jaxscale._problem.arrays import Solutions
 from jaxscale._problem.problem import Problem
@@ -50,9 +50,7 @@ class JointPool(NamedTuple):
         return np.moveaxis(np.take_along_axis(self.free, order[..., None], axis=1), 1, 0)
 
 
-def search_together(
-    arrowhead: Arrowhead, begin: np.ndarray, starts: int | None, progress: Progress | None
-) -> tuple[np.ndarray, Reached]:
+def search_together(arrowhead: Arrowhead, begin: np.ndarray, starts: int | None) -> tuple[np.ndarray, Reached]:
     """Starts (n, groups, p) run to the end, until enough agree: where they began and what each reached."""
     centre = begin[..., list(arrowhead.columns)].mean(axis=1)
     free = begin.copy()
@@ -67,8 +65,7 @@ def search_together(
         fresh = minimise(arrowhead, free[taken:goal], centre[taken:goal])
         reached = _exchanged(arrowhead, Reached.joined([reached, fresh]))
         taken = goal
-        if progress is not None:
-            progress(taken, taken, "starts of the joint fit")
+        tell(taken, 0, "starts of the joint fit")
     return free[:taken], reached
 
 

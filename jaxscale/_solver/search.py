@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import optax
 
+from jaxscale._base.progress import tell
 from jaxscale._problem.arrays import SMALL_BATCH, Solutions
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import Stack
@@ -49,15 +50,18 @@ def search(
         return _descend(stack, subsample, table, optimizer, free, max_steps, devices, meet=starts == "auto")
 
     if starts != "auto" and not isinstance(starts, int):
+        tell(0, 0, "searching")
         points = [published_grid(p) if isinstance(starts, str) else given_points(p, starts) for p in stack.problems]
         table = np.repeat(np.arange(len(stack)), [len(x) for x in points])
         solutions = finish(table, np.concatenate(points))
         return [Search(x, solutions.of(table == k), len(x)) for k, x in enumerate(points)]
 
+    tell(0, 0, "screening")
     pool = screened(stack, subsample, seed, starts if isinstance(starts, int) else 0)
     considered = pool.free.shape[1]
     tried: list[list[np.ndarray]] = [[] for _ in range(len(stack))]
     reached: list[list[Solutions]] = [[] for _ in range(len(stack))]
+    tell(0, 0, "searching")
     open_, taken, most = np.arange(len(stack)), 0, min(considered, _MOST_FINISHED)
     goal = min(_FIRST_ROUND, considered)
     if isinstance(starts, int):
@@ -72,6 +76,7 @@ def search(
             tried[k].append(free[mine])
             reached[k].append(solutions.of(mine))
         taken, goal = goal, min(2 * goal, most)
+        tell(taken, 0, "searching")
         open_ = np.array([k for k in open_ if not _certain(Solutions.joined(reached[k]), stack.problems[k])], np.int64)
     empty = np.empty((0, stack.first.layout.free))
     found = [
@@ -95,7 +100,8 @@ def _perturbed(found: Search, problem: Problem, seed: int, finish: Callable[[np.
     """
     rng = np.random.default_rng(seed)
     in_vain = 0
-    for _ in range(_MOST_SHAKES):
+    for k in range(_MOST_SHAKES):
+        tell(len(found.tried) + k * _SHAKES, 0, "searching")
         lowest = found.solutions.free[np.argsort(found.solutions.value, kind="stable")[:_SHAKEN]]
         around = lowest[rng.integers(len(lowest), size=_SHAKES)]
         shortest, longest = np.log(_PERTURBATIONS)

@@ -9,7 +9,7 @@ from scipy.special import ndtr, ndtri, stdtrit
 
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
-from jaxscale._base.validation import Progress, enough_of
+from jaxscale._base.validation import enough_of
 from jaxscale._trust.covariance import Covariance, covariance_of
 from jaxscale._trust.interval_method import FEWEST_RUNS_FOR_PAIRS
 from jaxscale._trust.optimum import Optimum
@@ -103,7 +103,6 @@ def make_intervals(
     level: float,
     drawn: np.ndarray | None = None,
     clustered: bool = False,
-    progress: Progress | None = None,
 ) -> tuple[Intervals, Covariance | None]:
     """Intervals of all parameters by a chosen method, and the covariance of the free values behind them.
 
@@ -114,13 +113,12 @@ def make_intervals(
         level: of the intervals.
         drawn: free values (draws, free) of resampled fits, for "bootstrap".
         clustered: whether rows belong to independent runs, which "bootstrap" drew whole.
-        progress: of "profile", which refits; call under float64.
     """
     if method == "none":
         return Intervals(level, "none", why), None
     at, best, quick = optimum.at, optimum.free, optimum.covariance
     if method == "profile":
-        return _profile_intervals(optimum, level, why, clustered, progress)
+        return _profile_intervals(optimum, level, why, clustered)
     if method == "quick":
         if quick is None:
             return Intervals(
@@ -152,7 +150,7 @@ def make_intervals(
 
 
 def _profile_intervals(
-    optimum: Optimum, level: float, why: str, clustered: bool, progress: Progress | None
+    optimum: Optimum, level: float, why: str, clustered: bool
 ) -> tuple[Intervals, Covariance | None]:
     """Where the objective, refitted with a parameter held, has risen too far on either side."""
     problem, best, at, quick = optimum.problem, optimum.free, optimum.at, optimum.covariance
@@ -160,7 +158,7 @@ def _profile_intervals(
         return Intervals(level, "none", f"{at.freedom} degrees of freedom; no interval covers"), quick
     free = np.flatnonzero(~at.held)
     followed = [*free, *vanished_floors(problem, at, best)]
-    curves = profile_curve(problem, best, at, entry, np.eye(len(best))[followed], level, progress)
+    curves = profile_curve(problem, best, at, entry, np.eye(len(best))[followed], level)
     ends = {at.names[k]: (c.low, c.high) for k, c in zip(followed, curves, strict=True)}
     open_ends = [f"{n} below" for n, (low, _) in ends.items() if np.isinf(low)]
     open_ends += [f"{n} above" for n, (_, high) in ends.items() if np.isinf(high)]

@@ -15,6 +15,7 @@ from jax import Array, lax
 
 from jaxscale._base.devices import compile_options
 from jaxscale._base.programs import Program, kept
+from jaxscale._base.progress import tell
 from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.evaluate import evaluator
 from jaxscale._problem.problem import Problem
@@ -93,7 +94,6 @@ def profile_curve(
     measure: Measure,
     given: np.ndarray,
     level: float,
-    progress: Callable[[int, int, str], None] | None = None,
 ) -> list[Curve]:
     """Profiles of several quantities `measure(free, given[j])` around the optimum `best`; call under float64.
 
@@ -160,8 +160,7 @@ def profile_curve(
         for k, end in enumerate(open_ends):
             paths[end] = paths[end].joined(found[k * len(scan) : (k + 1) * len(scan)])
         open_ends = [e for e in open_ends if _crossing(paths[e], e[1], height + rise) is None]
-        if progress is not None:
-            progress(2 * count - len(open_ends), 2 * count, "ends of profile intervals")
+        tell(2 * count - len(open_ends), 2 * count, "ends of profile intervals")
 
     found_ends: dict[tuple[int, float], float] = {e: e[1] * np.inf for e in open_ends}
     closed = [e for e in ends if e not in open_ends]

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxscale._base.devices import compile_options
 from jaxscale._base.programs import Program, kept
-from jaxscale._base.validation import Progress
+from jaxscale._base.progress import tell
 from jaxscale._problem.arrays import SMALL_BATCH, Overrides, Task
 from jaxscale._problem.evaluate import predictor
 from jaxscale._problem.losses import Prior
@@ -105,7 +105,6 @@ def bootstrap_draws(
     seed: int,
     clusters: Sequence[tuple[str, ...] | None],
     kind: Kind = "pairs",
-    progress: Progress | None = None,
     devices: Sequence[Any] | None = None,
 ) -> np.ndarray:
     """Free values (tables, draws, free) refitted to resampled runs, from the optimum of all runs, (tables, free).
@@ -136,8 +135,7 @@ def bootstrap_draws(
         for k, first, count in batch:
             found[k, first : first + count] = fits[table == k]
             done += count
-        if progress is not None:
-            progress(done, draws * len(stack), "bootstrap draws")
+        tell(done, draws * len(stack), "bootstrap draws")
     return found
 
 

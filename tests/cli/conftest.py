@@ -4,7 +4,7 @@ import pytest
 from helpers import table_text
 
 import jaxscale as js
-from jaxscale._cli import printing
+from jaxscale._base import progress
 
 
 @pytest.fixture(autouse=True)
@@ -12,7 +12,7 @@ def folder(tmp_path, monkeypatch):
     """A fresh folder with thirty runs, a terminal wide enough for any table, and no word of progress."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setattr(printing, "_SLOW", 60)
+    monkeypatch.setattr(progress, "_SLOW", 60)
     (tmp_path / "runs.csv").write_text(table_text())
     return tmp_path
 

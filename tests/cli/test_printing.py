@@ -24,18 +24,18 @@ def test_progress_on_a_terminal_is_one_line_that_is_wiped(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     with printing.progress("fitting", clock=lambda: now) as progress:
         now = 59.0
-        progress(1, 40, "groups")  # not yet slow
+        progress(1, 4, "groups\x1b[2J")  # not yet slow
         assert sys.stderr.getvalue() == ""
         now = 62.0
         progress(1, 4, "groups\x1b[2J")
         now = 62.1
-        progress(2, 4, "groups")  # just said
+        progress(2, 4, "groups\x1b[2J")  # just said
         now = 64.0
-        progress(2, 4, "groups")
+        progress(2, 4, "groups\x1b[2J")
     text = sys.stderr.getvalue()
     assert re.findall(r"groups\S*: .* left", text.replace("\r", "\n")) == [
         "groups\\x1b[2J: 1 of 4, 0.0161 a second, 186 s left",
-        "groups: 2 of 4, 0.0312 a second, 64 s left",
+        "groups\\x1b[2J: 2 of 4, 0.0312 a second, 64 s left",
     ]
     assert "\n" not in text
     assert text.endswith("\r\x1b[K")
@@ -58,7 +58,7 @@ def test_progress_elsewhere_is_a_line_after_a_while_and_none_for_quick_work(monk
     with printing.progress("fitting") as progress:
         progress(1, 2, "groups")
     assert sys.stderr.getvalue() == ""
-    monkeypatch.setattr(printing, "_SLOW", 0.01)
+    monkeypatch.setattr("jaxscale._base.progress._SLOW", 0.01)
     with printing.progress("fitting"):
         assert sys.stderr.spoken.wait(30)
     assert sys.stderr.getvalue().startswith("fitting ...")

@@ -112,12 +112,6 @@ def test_compilations_are_counted():
     assert compilations() == before + 1
 
 
-def test_progress_is_told(frame):
-    told = []
-    js.fit("chinchilla", frame, progress=lambda *x: told.append(x))
-    assert told[-1] == (1000, 1000, "bootstrap draws") and [t[0] for t in told] == sorted(t[0] for t in told)
-
-
 def test_many_planted_truths_are_recovered_within_their_standard_errors(frame):
     """Over seeds, alpha's error over its quick standard error has a spread near one."""
     z = []

@@ -242,7 +242,7 @@ def test_there_are_at_least_forty_kinds():
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input_is_one_clear_message(case, folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("jaxscale._cli.printing._SLOW", 60)  # no word of progress while JAX is imported
+    monkeypatch.setattr("jaxscale._base.progress._SLOW", 60)  # no word of progress while JAX is imported
     line, wanted = CASES[case]
     before = contents(folder)
 
@@ -287,7 +287,7 @@ def broken(document: dict, path: tuple, value: object) -> dict:
 def test_a_file_broken_anywhere_is_refused_or_harmless(fit_file, folder, monkeypatch, capsys):
     """Entries that a prediction does not need may be odd; what it needs is checked, and nothing ends in a failure."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("jaxscale._cli.printing._SLOW", 60)
+    monkeypatch.setattr("jaxscale._base.progress._SLOW", 60)
     places = [(key,) for key in fit_file] + [
         (a, b) for a in fit_file if isinstance(fit_file[a], dict) for b in fit_file[a]
     ]

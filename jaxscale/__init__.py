@@ -26,6 +26,7 @@ The wings, in the order of the line; the first sentence of each folder says what
     _charts, plot what pictures show, as arrays; and drawn
     _pages        a report of it all: one HTML file, Markdown or JSON
     synthetic, datasets               made-up and real runs
+    _app          the page in which tables are fitted and sliders moved
     _cli          the command line
 """
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from jaxscale import reference as reference
     from jaxscale import synthetic as synthetic
     from jaxscale._allocation.allocate import allocate as allocate
+    from jaxscale._app.serve import serve as serve
     from jaxscale._approaches.approaches import approaches as approaches
     from jaxscale._approaches.envelope import envelope as envelope
     from jaxscale._approaches.isoflop import isoflop as isoflop
@@ -136,6 +138,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "costs": ("CostModel",),
     "limits": ("Limit",),
     "_allocation.allocate": ("allocate",),
+    "_app.serve": ("serve",),
     "_planning.frontier": ("frontier",),
     "_planning.plan": ("Plan",),
     "_planning.known_models": ("reference_models",),

@@ -20,7 +20,7 @@ from jaxscale._planning.plan_row import PlanRow
 from jaxscale._planning.request import Request
 from jaxscale._planning.source import Source
 
-_NOTCH = 0.05  # of a slider, in powers of ten
+NOTCH = 0.05  # of a slider, in powers of ten
 _MOST_DRAWS = 4000
 _LEAST_SAID = 0.001  # per cent
 
@@ -83,7 +83,7 @@ def _exact(
         *_demand(spending),
         _cap(row, cap),
         *_price(plan, spending, model["bill"]),
-        *_exponent(model["moves"], source),
+        *(exponent_of(move["name"], source.params[move["name"]]) for move in model["moves"]),
     ]
     how = "each draw planned for itself" if draws is not None else "by the delta method, as in the plan"
     note = "The plan is made again here, exactly: the law is a sum of two powers."
@@ -108,7 +108,7 @@ def _between(plan: Plan, row: PlanRow, request: Request, spending: Spending | No
     scalable = spending is not None and spending.price is not None
     model = _common(plan, row, spending) | {"kind": "grid", "grid": grid, "limits": {}, "moves": []}
     tokens = request.cost.assumptions.get("inference_tokens")
-    reach = round(DEMAND_DECADES / _NOTCH)
+    reach = round(DEMAND_DECADES / NOTCH)
     demand = [] if tokens is None else [_served(tokens, low=-reach, none=None, high=reach)]
     price = _price(plan, spending, model["bill"]) if spending is not None and (scalable or model["bill"]) else []
     model["controls"] = [_budget(plan, row), *demand, *price]
@@ -136,12 +136,12 @@ def _common(plan: Plan, row: PlanRow, spending: Spending | None) -> dict[str, An
         "unit": plan.unit,
         "bill": bill_of(request.cost) if spending is not None else None,
         "curve": [row.budget / reach, row.budget * reach],
-        "response": _response(plan.response),
+        "response": response_of(plan.response),
         "largest": {name: ranges[name][1] for name in ("N", "D") if name in ranges},
     }
 
 
-def _response(measure: Measure) -> dict[str, Any]:
+def response_of(measure: Measure) -> dict[str, Any]:
     """How the law's number becomes what people count: scale times it, or times its exponential, and an offset."""
     one, two, three = (float(measure.to_given(x)) for x in (1.0, 2.0, 3.0))
     straight = abs(three - 2 * two + one) < 1e-9 * abs(three)
@@ -178,38 +178,41 @@ def _moves(
 
 
 # --- One slider each; see `valueOf` in web/explore.js ---
-def _control(id: str, word: str, label: str, note: str, unit: str, base: float, ends: tuple[int, int], **more: Any):
-    usual = {"log": True, "step": _NOTCH, "none": None, "unset": "none", "form": "count"}
+def control_of(
+    id: str, word: str, label: str, note: str, unit: str, base: float, ends: tuple[int, int], **more: Any
+) -> dict[str, Any]:
+    """A slider from one notch to another, 0 standing for `base`; a notch is a factor of 10^step, or a step."""
+    usual = {"log": True, "step": NOTCH, "none": None, "unset": "none", "form": "count"}
     fixed = {"id": id, "word": word, "label": label, "note": note, "unit": unit, "base": base}
     return fixed | {"low": ends[0], "high": ends[1]} | usual | more
 
 
 def _budget(plan: Plan, row: PlanRow) -> dict[str, Any]:
-    reach = round(DECADES / _NOTCH)
+    reach = round(DECADES / NOTCH)
     what = "what training and serving may cost together" if "inference" in plan.cost else "what there is to spend"
     label = f"Budget ({plan.unit})"
-    return _control("budget", "budget", label, what, plan.unit, row.budget, (-reach, reach))
+    return control_of("budget", "budget", label, what, plan.unit, row.budget, (-reach, reach))
 
 
 def _demand(spending: Spending) -> list[dict[str, Any]]:
     if spending.per_token is None:
         return []
     if spending.tokens is not None:
-        reach = round(DECADES / _NOTCH)
+        reach = round(DECADES / NOTCH)
         return [_served(spending.tokens, low=-reach - 1, none=-reach - 1)]
     return [_served(1e9, low=0, none=0, high=130)]
 
 
-def _served(base: float, low: int, none: int | None, high: int = round(DECADES / _NOTCH)) -> dict[str, Any]:
+def _served(base: float, low: int, none: int | None, high: int = round(DECADES / NOTCH)) -> dict[str, Any]:
     note = "over the model's life, 2 N FLOPs each, paid from the budget"
-    return _control("served", "served", "Tokens served", note, "tokens", base, (low, high), none=none)
+    return control_of("served", "served", "Tokens served", note, "tokens", base, (low, high), none=none)
 
 
 def _cap(row: PlanRow, cap: float | None) -> dict[str, Any]:
     note = "the training tokens there are"
-    reach = round(1.5 / _NOTCH)
+    reach = round(1.5 / NOTCH)
     ends, base, none = ((-reach, reach), cap, reach) if cap else ((-2 * reach, 0), 30 * row.D, 0)
-    return _control("cap", "cap", "Cap on training tokens", note, "tokens", base, ends, none=none, unset="no cap")
+    return control_of("cap", "cap", "Cap on training tokens", note, "tokens", base, ends, none=none, unset="no cap")
 
 
 def _price(plan: Plan, spending: Spending, bill: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -217,20 +220,18 @@ def _price(plan: Plan, spending: Spending, bill: dict[str, Any] | None) -> list[
     if spending.price is not None:
         note = "the budget then buys more or less"
         return [
-            _control("price", "price", "Price of a device-hour", note, "dollars", spending.price, (-30, 30), **more)
+            control_of("price", "price", "Price of a device-hour", note, "dollars", spending.price, (-30, 30), **more)
         ]
     if bill is None:
         return []
     note = f"of one {bill['device']} at {100 * bill['mfu']:g} % of its peak, assumed; only the bill follows"
-    return [_control("price", "price", "Price of a device-hour", note, "dollars", bill["price"], (-30, 30), **more)]
+    return [control_of("price", "price", "Price of a device-hour", note, "dollars", bill["price"], (-30, 30), **more)]
 
 
-def _exponent(moves: list[dict[str, Any]], source: Source) -> list[dict[str, Any]]:
-    if not moves:
-        return []
-    name = moves[0]["name"]
-    value = format_number(source.params[name], 4, suffixes=False)
-    note = f"{value} in the plan; in standard errors, and the other constants follow as they move together"
+def exponent_of(name: str, value: float, where: str = "plan") -> dict[str, Any]:
+    """The slider of an exponent, in standard errors from its value in the plan (or fit)."""
+    shown = format_number(value, 4, suffixes=False)
+    note = f"{shown} in the {where}; in standard errors, and the other constants follow as they move together"
     more = {"log": False, "step": 0.1, "form": "sigmas"}
     label = f"Exponent {letter(name)}"
-    return [_control("sigmas", letter(name), label, note, "standard errors", 0.0, (-25, 25), **more)]
+    return control_of("sigmas", letter(name), label, note, "standard errors", 0.0, (-25, 25), **more)

@@ -70,15 +70,20 @@ def _plan(plan: Any, result: FitResult | None, k: int) -> Plan:
 
 
 def _usual_plan(result: FitResult) -> tuple[Plan, ...]:
-    """For want of a plan, one for ten times the compute of the largest run, of laws of N and D."""
+    """For want of a plan, one of laws of N and D."""
+    budgets = usual_budgets(result)
+    return (frontier(result, budgets),) if budgets else ()
+
+
+def usual_budgets(result: FitResult) -> list[float]:
+    """The compute of the largest run, and ten times that; none of laws of other variables."""
     if {v.name for v in result.law.variables} != {"N", "D"} or result.law.response.better == "neither":
-        return ()
+        return []
     largest = _largest_compute(result)
     if not math.isfinite(largest):
-        return ()
+        return []
     digits = 10.0 ** math.floor(math.log10(largest))
-    budgets = [round(largest / digits) * digits * k for k in (1.0, _FURTHER)]
-    return (frontier(result, [float(f"{b:.3g}") for b in budgets]),)
+    return [float(f"{round(largest / digits) * digits * k:.3g}") for k in (1.0, _FURTHER)]
 
 
 def _largest_compute(result: FitResult) -> float:

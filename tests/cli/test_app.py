@@ -14,7 +14,7 @@ from jaxscale._cli import app
 
 COMMANDS = (
     *("demo", "fit", "merge", "compare", "predict"),
-    *("card", "report", "bootstrap", "profile", "influence", "bias", "multiverse"),
+    *("card", "report", "app", "bootstrap", "profile", "influence", "bias", "multiverse"),
     *("approaches", "isoflop", "envelope", "frontier", "what-if", "allocate"),
     *("next-runs", "recipe", "multiplier", "forecast", "score", "models", "laws"),
 )

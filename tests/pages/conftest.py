@@ -1,18 +1,12 @@
 """The one fit that reports are made of, and a browser where there is one."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from browsing import chromium
 
 import jaxscale as js
-
-# Nothing may be looked for outside, and nothing is needed of the machine.
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -30,10 +24,5 @@ def plan(fitted: js.FitResult) -> js.Plan:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Chromium, driven by Playwright."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="drives a browser: pip install playwright")
-    if (path := shutil.which("chromium") or shutil.which("google-chrome")) is None:
-        pytest.skip("needs Chromium, which a package manager installs")
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=path, args=FLAGS)
+    with chromium() as opened:
         yield opened
-        opened.close()

@@ -67,6 +67,7 @@ PUBLIC = {
     "recipe",
     "reference_models",
     "rescaling",
+    "serve",
     "run_sensitivity",
     "score",
     "tornado",

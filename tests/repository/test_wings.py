@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "plot": _FIT | _PLAN | _ASKED | {"_charts"},
     "_cluster": _FIT,  # fits of more sets than one machine can do
     "_pages": _FIT | _PLAN | _ASKED | {"_charts"},  # reports, and their page
+    "_app": {"", "_base", "_data", "_pages"},  # the page: what users can call, and the parts of a report
     "": {"_base"},
     "_cli": {"", "_base"},
     "__main__": {"_cli"},
@@ -107,7 +108,7 @@ def all_imports() -> list[tuple[str, str, str | None, int, bool]]:
 
 def test_every_module_is_in_a_wing():
     assert {wing_of(dotted) for dotted in modules()} == set(MAY_IMPORT)
-    assert sum(not p.name.startswith("__pycache__") for p in PACKAGE.iterdir()) <= 31
+    assert sum(not p.name.startswith("__pycache__") for p in PACKAGE.iterdir()) <= 32
 
 
 def test_wings_import_downhill():

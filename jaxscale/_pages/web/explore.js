@@ -13,6 +13,10 @@ const Explore = (() => {
     if (control.none !== null && notch === control.none) return null;
     return control.log ? control.base * 10 ** (control.step * notch) : control.base + control.step * notch;
   }
+  function notchOf(control, value) {
+    if (value === null) return control.none ?? 0;
+    return Math.round((control.log ? Math.log10(value / control.base) : value - control.base) / control.step);
+  }
   function said(control, value) {
     if (value === null) return control.unset;
     if (control.form === "sigmas") return `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(1)} σ`;
@@ -38,37 +42,43 @@ const Explore = (() => {
           { mark: "area", role: "fit", label: inside.length ? model.band : "", x: [...inside, ...back].map(i => x[i]), y: [...inside.map(i => at(c[`${name}_lo`][i])), ...back.map(i => at(c[`${name}_hi`][i]))] },
           { mark: "line", role: "ink", dash: "dashed", label: "the plan as it was", name: "", x: base.curve.budget, y: base.curve[name].map(at) },
           { mark: "line", role: "fit", dash: "solid", label: "now", name: "", x, y: c[name].map(at) },
-          { mark: "dots", role: "odd", shape: "cross", label: "at this budget", names: [], x: [state.budget], y: [at(now[name])] },
+          { mark: "dots", role: "odd", shape: "cross", label: "at this budget", names: [], x: [place], y: [at(now[name])] },
         ],
       };
     };
-    const same = x => x, response = x => given(model.response, x);
+    const same = x => x, response = x => (x === null ? null : given(model.response, x)), place = now.budget ?? state.budget;
     return {
       title: "", columns: 3, size: [8.4, 2.9], shared: "",
-      alt: `Best size, tokens and ${model.response.name} over budgets; at ${Numbers.count(state.budget)} ${model.unit} ${Numbers.count(now.N)} parameters, ${Numbers.count(now.D)} tokens and ${Numbers.plain(response(now.loss))}.`,
+      alt: `Best size, tokens and ${model.response.name} over budgets; at ${Numbers.count(place)} ${model.unit} ${Numbers.count(now.N)} parameters, ${Numbers.count(now.D)} tokens and ${Numbers.plain(response(now.loss))}.`,
       panels: [panel("N", "best size N (parameters)", true, same), panel("D", "tokens D", true, same), panel("loss", model.response.heading, false, response)],
     };
   }
 
-  function start(root, engine, model) {
-    const $ = id => root.querySelector(`#${id}`), state = { budget: null, served: null, cap: null, price: null, sigmas: 0 };
+  // Begins, and returns set(values), which moves sliders to values, and state(), what they and the scenarios stand for.
+  // `first`: values to begin with, {values, kept}, once the plan itself is known.
+  function start(root, engine, model, first = null) {
+    const $ = id => root.querySelector(`#${id}`), state = { budget: null, served: null, cap: null, price: null, sigmas: 0, ...model.state };
+    const exact = new Map(), scenarios = []; // exact: values that lie between notches
     const controls = model.controls, response = x => Numbers.plain(given(model.response, x));
     const cells = [["N", Numbers.count, a => a.N], ["D", Numbers.count, a => a.D], ["ratio", Numbers.count, a => a.ratio], ["loss", response, a => a.loss]];
-    let base = null, answer = null, chart = null, asked = 0;
+    let base = null, answer = null, chart = null, asked = 0, shown = 0;
 
     function read(control) {
-      const input = $(control.id), value = valueOf(control, Number(input.value)), words = said(control, value);
+      const input = $(control.id), value = exact.get(control.id) ?? valueOf(control, Number(input.value)), words = said(control, value);
       state[control.id] = value;
       $(`${control.id}-out`).textContent = words;
       input.setAttribute("aria-valuetext", `${words} ${value === null ? "" : control.unit}`.trim());
     }
     const ends = (q, form) => (q ? [...q].sort((a, b) => given(model.response, a) - given(model.response, b)).map(form).join(" to ") : "");
+    function bandOf(a, name, form) {
+      const q = a.bands[name];
+      return !q ? "no interval" : name === "loss" ? ends(q, form) : q.map(form).join(" to ");
+    }
     function sayFound(a) {
       const worked = a.status === "ok";
       for (const [name, form, of] of cells) {
         $(`${name}-now`).textContent = worked ? form(of(a)) : "–";
-        const q = a.bands[name];
-        $(`${name}-band`).textContent = !worked ? "" : q ? (name === "loss" ? ends(q, form) : q.map(form).join(" to ")) : "no interval";
+        $(`${name}-band`).textContent = worked ? bandOf(a, name, form) : "";
         $(`${name}-was`).textContent = !worked || base.status !== "ok" ? "" : name === "loss" ? difference(a) : against(of(a), of(base));
       }
       if ($("bill-now")) $("bill-now").textContent = worked ? money(a.bill) : "–";
@@ -79,6 +89,7 @@ const Explore = (() => {
       return Math.abs(d) < 5e-5 * Math.abs(given(model.response, base.loss)) ? "as planned" : `${d > 0 ? "+" : "−"}${Numbers.plain(Math.abs(d), 3)} on the plan`;
     }
     function sentence(a) {
+      if (a.note) return a.note;
       if (a.status === "outside") return "Outside the plans that this page holds; ask jaxscale.";
       if (a.status !== "ok") return `No plan keeps to all limits${a.binding.length ? `: ${a.binding.join(" and ")} contradict each other` : ""}.`;
       const bound = a.binding.filter(name => name && name !== "budget").map(name => BINDING[name] ?? name);
@@ -87,9 +98,13 @@ const Explore = (() => {
         + (far.length ? `Beyond the largest run: ${far.map(([name, times]) => `${name} ${Numbers.format(times, 2)} times`).join(", ")}.` : Object.keys(model.largest).length ? "Within the sizes and tokens of the runs." : "");
     }
     async function follow() {
-      const mine = ++asked, now = { ...state }, a = await engine(now);
-      if (mine !== asked || !a) return; // a later state is on its way
-      answer = a;
+      const mine = ++asked, now = { ...state };
+      root.dispatchEvent(new CustomEvent("state"));
+      let a;
+      try { a = await engine(now); } catch (error) { $("said").textContent = error.message; return; }
+      if (!a || mine < shown) return; // a later state is on its way, or was answered already
+      shown = mine;
+      answer = { ...a, state: now };
       base ??= a;
       sayFound(a);
       const drawn = chartsOf(model, base, a, now);
@@ -99,11 +114,11 @@ const Explore = (() => {
     let frame = 0;
     const soon = () => { if (!frame) frame = requestAnimationFrame(() => { frame = 0; follow(); }); };
 
-    function keep() {
-      if (answer?.status !== "ok") return;
-      const changed = controls.filter(c => Number($(c.id).value) !== 0 && c.id !== "budget").map(c => `${c.word} ${said(c, state[c.id])}`);
-      const row = $("scenarios").tBodies[0].insertRow(), name = changed.join(", ") || "the plan";
-      const texts = [name, Numbers.count(state.budget), ...cells.flatMap(([id, form, of]) => [form(of(answer)), $(`${id}-band`).textContent]), ...($("bill-now") ? [money(answer.bill)] : [])];
+    function keep(now, a) {
+      const changed = controls.filter(c => c.id !== "budget" && !c.main && (now[c.id] ?? null) !== valueOf(c, 0));
+      const row = $("scenarios").tBodies[0].insertRow(), name = changed.map(c => `${c.word} ${said(c, now[c.id] ?? null)}`).join(", ") || "the plan";
+      const found = cells.flatMap(([id, form, of]) => [form(of(a)), bandOf(a, id, form)]);
+      const texts = [name, a.asked ?? Numbers.count(now.budget), ...found, ...($("bill-now") ? [money(a.bill)] : [])];
       texts.forEach((text, i) => {
         const cell = document.createElement(i ? "td" : "th");
         if (i) cell.className = "number"; else cell.scope = "row";
@@ -114,16 +129,42 @@ const Explore = (() => {
       button.type = "button";
       button.textContent = "remove";
       button.setAttribute("aria-label", `remove scenario ${name}`);
-      button.addEventListener("click", () => { row.remove(); $("kept").hidden = !$("scenarios").tBodies[0].rows.length; $("keep").focus(); });
+      scenarios.push(now);
+      button.addEventListener("click", () => {
+        row.remove();
+        scenarios.splice(scenarios.indexOf(now), 1);
+        $("kept").hidden = !scenarios.length;
+        $("keep").focus();
+        root.dispatchEvent(new CustomEvent("state"));
+      });
       row.insertCell().append(button);
       $("kept").hidden = false;
+      root.dispatchEvent(new CustomEvent("state"));
     }
-    for (const control of controls) { read(control); $(control.id).addEventListener("input", () => { read(control); soon(); }); }
-    $("keep").addEventListener("click", keep);
-    $("reset").addEventListener("click", () => { for (const control of controls) { $(control.id).value = 0; read(control); } follow(); });
+    function set(values) {
+      for (const control of controls) {
+        if (!(control.id in values)) continue;
+        const value = values[control.id], notch = notchOf(control, value);
+        $(control.id).value = notch;
+        exact.delete(control.id);
+        if (value !== null && Math.abs(valueOf(control, notch) / value - 1) > 1e-5) exact.set(control.id, value);
+        read(control);
+      }
+    }
+    async function begin() {
+      await follow();
+      for (const now of first?.kept ?? []) {
+        try { const a = await engine(now); if (a?.status === "ok") keep(now, a); } catch (error) { $("said").textContent = error.message; }
+      }
+      if (first) { set(first.values); await follow(); }
+    }
+    for (const control of controls) { read(control); $(control.id).addEventListener("input", () => { exact.delete(control.id); read(control); soon(); }); }
+    $("keep").addEventListener("click", () => { if (answer?.status === "ok") keep(answer.state, answer); });
+    $("reset").addEventListener("click", () => { exact.clear(); for (const control of controls) { $(control.id).value = 0; read(control); } follow(); });
     root.hidden = false;
     root.previousElementSibling.hidden = true; // what stands there where this does not run
-    follow();
+    begin();
+    return { set, state: () => ({ now: { ...state }, kept: [...scenarios] }) };
   }
   return { start };
 })();

@@ -1,0 +1,134 @@
+"""What sliders answer is what `frontier` says; files hold the same; links and requests that cannot be are refused."""
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import jaxscale as js
+from jaxscale._app.asked_plan import AskedPlan, answer_to, per_hour
+from jaxscale._app.slider_model import first_asked, sliders_at
+from jaxscale._base.errors import InputError
+
+pytestmark = pytest.mark.slow  # each kind of plan is compiled
+
+
+def asked(**values) -> AskedPlan:
+    return AskedPlan.of(values)
+
+
+CASES = [
+    (asked(budget=3e22), {"budgets": [3e22]}),
+    (
+        asked(budget=3e22, served=2e13, cap=1.5e11),
+        {"budgets": [3e22], "cost": js.costs.get("six_nd", inference_tokens=2e13), "limits": {"D_max": 1.5e11}},
+    ),
+    (
+        asked(target="dollars", budget=1e6, price=3.0, served=1e12),
+        {"budgets": [1e6], "cost": js.costs.get("dollars:h100,mfu=.4,price=3", inference_tokens=1e12)},
+    ),
+    (asked(target="gpu_days", budget=500.0), {"budgets": [12_000.0], "cost": "gpu_hours:h100,mfu=.4"}),
+    (asked(target="loss", loss=2.1), {"reach_loss": [2.1]}),
+    (asked(target="size", size=7e9, budget=1e22), {"budgets": [1e22], "fixed": {"N": 7e9}}),
+]
+
+
+@pytest.mark.parametrize(("state", "request_"), CASES, ids=[c[0].target for c in CASES])
+def test_sliders_answer_as_frontier_does(fitted, state, request_):
+    answer = answer_to(fitted, state)
+    (row,) = js.frontier(fitted.draws, **request_).rows
+    assert answer["status"] == "ok"
+    N = state.size or row.N
+    for name, value in (("N", N), ("D", row.D), ("loss", row.loss), ("ratio", row.D / N)):
+        assert answer[name] == pytest.approx(value, rel=1e-6)
+    wanted = {"N", "D", "ratio", "loss"} - {"loss": {"loss"}, "size": {"N"}}.get(state.target, set())
+    assert set(answer["bands"]) == wanted
+    for name in wanted:
+        own = row.intervals.get({"ratio": "tokens_per_param"}.get(name, name))
+        own = own or [end / N for end in row.intervals["D"]]  # of a size that is held
+        assert answer["bands"][name] == pytest.approx(own, rel=1e-5)
+    served = state.served or 0.0
+    assert answer["bill"] == pytest.approx(N * (6 * row.D + 2 * served) / per_hour() * state.hourly, rel=1e-6)
+
+
+def test_the_curve_is_of_the_same_plans(fitted):
+    answer = answer_to(fitted, asked(budget=1e22, low=1e21, high=1e23))
+    plan = js.frontier(fitted.draws, answer["curve"]["budget"])
+    assert answer["curve"]["budget"][0] == pytest.approx(1e21) and answer["curve"]["budget"][-1] == pytest.approx(1e23)
+    assert answer["curve"]["N"] == pytest.approx([row.N for row in plan.rows], rel=1e-6)
+    assert answer["curve"]["N_hi"] == pytest.approx([row.intervals["N"][1] for row in plan.rows], rel=1e-5)
+    json.dumps(answer, allow_nan=False)
+
+
+def test_limits_that_contradict_each_other_are_said(fitted):
+    answer = answer_to(fitted, asked(target="size", size=1e15, budget=1e15))
+    assert answer["status"] == "infeasible" and answer["note"] and answer["N"] is None
+    json.dumps(answer, allow_nan=False)
+
+
+def test_a_moved_exponent_takes_the_others_along(fitted):
+    """The conditional mean of a Gaussian, and what it leaves of the spread, by regression on the draws."""
+    j = fitted.exponent
+    assert fitted.result.law.parameter_names[j] == "beta"
+    moved = fitted.moved(1.5)
+    cloud = fitted.draws.draws
+    others = [k for k in range(cloud.shape[1]) if k != j]
+    slopes = [np.polyfit(cloud[:, j], cloud[:, k], 1)[0] for k in others]
+    step = moved.theta[j] - fitted.draws.theta[j]
+    assert step == pytest.approx(1.5 * cloud[:, j].std(ddof=1))
+    assert moved.theta[others] - fitted.draws.theta[others] == pytest.approx(np.array(slopes) * step)
+    assert np.ptp(moved.draws[:, j]) == pytest.approx(0, abs=1e-12)
+    for k, slope in zip(others, slopes, strict=True):
+        left = cloud[:, k] - slope * cloud[:, j]
+        assert moved.draws[:, k].std() == pytest.approx(left.std(), rel=1e-9)
+    assert fitted.moved(0.0) is fitted.draws
+
+
+def test_budgets_are_read_in_words(fitted):
+    first = first_asked(fitted, "flops", "8 x H100 for 30 days @ 40%")
+    assert first.flops == pytest.approx(8 * 30 * 24 * per_hour())
+    assert first_asked(fitted, "gpu_days", "8 x H100 for 30 days").budget == pytest.approx(240)
+    assert first_asked(fitted, "dollars", "$2M").budget == 2e6
+    assert first_asked(fitted, "dollars", "8 x H100 for 30 days").budget == pytest.approx(8 * 30 * 24 * 2.0)
+    assert first_asked(fitted, "flops", "").budget == fitted.budget
+    with pytest.raises(InputError, match=r"not a number|in words|write"):
+        first_asked(fitted, "flops", "a lot")
+    for target in ("flops", "dollars", "gpu_days", "loss", "size"):
+        sliders = sliders_at(fitted, first_asked(fitted, target, ""))
+        ids = [c["id"] for c in sliders.model["controls"]]
+        assert ids[-4:] == ["served", "cap", "price", "sigmas"]
+        assert {"loss": ["loss"], "size": ["size", "budget"]}.get(target, ["budget"]) == ids[:-4]
+        json.dumps(sliders.model, allow_nan=False)
+
+
+def test_the_page_and_its_files_say_the_same(enter, held, fitted):
+    client, known, secret = enter()
+    known.hold(secret, held)
+    page = client.get(f"/tables/{held.id}").text
+    assert str(fitted.result.verdict).split(":")[0].lower() in page.lower()
+    state = {"target": "dollars", "budget": 1e6, "price": 3.0}
+    (row,) = js.frontier(fitted.draws, [1e6], cost="dollars:h100,mfu=.4,price=3").rows
+    live = client.post(f"/api/tables/{held.id}/plan", json=state).json()
+    assert live["N"] == pytest.approx(row.N, rel=1e-6) and live["asked"] == "1M dollars"
+    table = client.get(f"/tables/{held.id}/table.csv", params=state)
+    assert "attachment" in table.headers["content-disposition"]
+    assert pd.read_csv(io.StringIO(table.text)).N[0] == pytest.approx(row.N, rel=1e-9)
+    plan = client.get(f"/tables/{held.id}/plan.json", params=state).json()
+    assert plan["format"] == "jaxscale.plan/1" and plan["rows"][0]["N"] == pytest.approx(row.N, rel=1e-9)
+    code = client.get(f"/tables/{held.id}/analysis.py", params=state).text
+    compile(code, "analysis.py", "exec")
+    assert "js.bootstrap(" in code and "dollars" in code
+    bad = client.post(f"/api/tables/{held.id}/plan", json={"budget": "x"})
+    assert bad.status_code == 400 and "not a number" in bad.json()["error"]
+    assert client.post(f"/api/tables/{held.id}/plan", content=b"[").status_code == 400
+    assert client.get(f"/tables/{held.id}/passwords.txt", params=state).status_code == 404
+    asked_badly = client.get(f"/tables/{held.id}", params={"target": "flops", "amount": "a lot"}).text
+    assert 'role="alert" class="trust warning"' in asked_badly
+
+
+def test_a_table_that_is_gone_leads_back_to_the_start(enter):
+    client, _, _ = enter()
+    answer = client.get("/tables/gone", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")

@@ -16,7 +16,11 @@ def sigma_of_sizes(sizes: np.ndarray, **along: Any) -> Any:
     return _MEDIAN_TO_SIGMA * np.median(sizes, **along)
 
 
-def sigma_of_sorted(sizes: np.ndarray) -> np.ndarray:
-    """The same of sizes that rise along the last axis, (..., n), for all others at once."""
-    n = sizes.shape[-1]
-    return _MEDIAN_TO_SIGMA * 0.5 * (sizes[..., (n - 1) // 2] + sizes[..., n // 2])
+def sigma_of_sorted(sizes: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+    """The same of sizes that rise along the last axis, (..., n), for all others at once; of the first `counts`, (...,),
+    of each, where not of all."""
+    if counts is None:
+        n = sizes.shape[-1]
+        return _MEDIAN_TO_SIGMA * 0.5 * (sizes[..., (n - 1) // 2] + sizes[..., n // 2])
+    middle = np.stack([(counts - 1) // 2, counts // 2], axis=-1)
+    return _MEDIAN_TO_SIGMA * np.take_along_axis(sizes, middle, axis=-1).mean(axis=-1)

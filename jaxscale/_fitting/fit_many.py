@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,11 +17,12 @@ from jaxscale._data.runs import read_quietly
 from jaxscale._fitting.blocks import blocks_of
 from jaxscale._fitting.dask_workers import dask_client, entries_of, on_workers
 from jaxscale._fitting.fit_groups import fit_groups, options_of
-from jaxscale._fitting.fit_stack import make_result
+from jaxscale._fitting.fit_stack import make_results
 from jaxscale._fitting.fits import Entry, Failure, Fits
 from jaxscale._fitting.grouping import Group, columns_of_groups, groups_in
 from jaxscale._fitting.options import FitOptions, rows_for
 from jaxscale._fitting.pending import Pending
+from jaxscale._fitting.result import FitResult
 from jaxscale._pooling.fit_together import fit_together, noise_of
 from jaxscale._pooling.one_value import Ratio
 from jaxscale._pooling.sharing import Sharing
@@ -209,6 +210,11 @@ def _fit_shared(
             if how.priors:  # of which the test knows nothing
                 again["test"] = Ratio(sharing.statistic, sharing.constraints, sharing.freedom, sharing.p_value)
         sharing, members, _ = fit_together(problems, tables, widths, intervals=how.intervals, **options, **again)
-    for k, member in zip(fitted, members, strict=True):
-        entries[k] = Pending(partial(make_result, member, how))
+
+    @cache
+    def results() -> dict[int, FitResult]:
+        return dict(zip(fitted, make_results(members, how), strict=True))
+
+    for k in fitted:
+        entries[k] = Pending(lambda k=k: results()[k])
     return _fits(by, [(group, entries[k]) for k, group in enumerate(groups)], sharing)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from jaxscale._base.errors import InputError
 from jaxscale._base.progress import tell
 from jaxscale._base.settings import in_float64
+from jaxscale._base.verdict import Verdict
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.options import FitOptions, float_or_none
 from jaxscale._fitting.pending import Pending
@@ -30,7 +31,7 @@ from jaxscale._trust.interval_method import choose_method
 from jaxscale._trust.intervals import Intervals, make_intervals
 from jaxscale._trust.judge import judge
 from jaxscale._trust.judge_optimum import gradient_tolerance
-from jaxscale._trust.linearization import Linearization, linearize_all
+from jaxscale._trust.linearization import Linearization, linearize_all, match_all
 from jaxscale._trust.matched import AtNoise, estimates_at_noise, lower_edges
 from jaxscale._trust.optimum import Optimum
 from jaxscale._trust.resampling import bootstrap_draws
@@ -66,14 +67,15 @@ def fit_stack(
 
     @cache
     def at_noise() -> dict[int, tuple[AtNoise, ...]]:
+        match_all(at)
         with in_float64():
             found = estimates_at_noise(stack, free, at, how.minimiser, **options)
             edges = lower_edges(stack, free, at, [r.clusters for r in runs], how.minimiser, **options)
         return {k: (*found.get(k, ()), *([edges[k]] if k in edges else [])) for k in found.keys() | edges.keys()}
 
-    def result(k: int) -> FitResult:
+    def fitted(k: int) -> FittedTable:
         intervals, covariance = refitted.get(k) or _without_refits(optima[k], runs[k], how)
-        fitted = FittedTable(
+        return FittedTable(
             optimum=optima[k],
             runs=runs[k],
             found=searches[k],
@@ -82,7 +84,11 @@ def fit_stack(
             covariance=covariance,
             at_noise=at_noise().get(k, ()),
         )
-        return make_result(fitted, how)
+
+    @cache
+    def results() -> dict[int, FitResult]:
+        some = [k for k, one in enumerate(made) if isinstance(one, Pending)]
+        return dict(zip(some, make_results(list(map(fitted, some)), how), strict=True))
 
     made: list[Pending | InputError] = []
     for k, found in enumerate(searches):
@@ -93,7 +99,7 @@ def fit_stack(
             text = f"starts={wanted}, but law {how.law.name!r} is finite at only {len(found.tried)} of the points known"
             made.append(InputError(text))
         else:
-            made.append(Pending(partial(result, k)))
+            made.append(Pending(lambda k=k: results()[k]))
     return made
 
 
@@ -211,16 +217,21 @@ def _method(optimum: Optimum, runs: Runs, how: FitOptions) -> tuple[str, str]:
     return choose_method(how.intervals, optimum.at, optimum.identification, runs.clusters, relative)
 
 
-def make_result(fitted: FittedTable, how: FitOptions) -> FitResult:
-    """The record of one fit, with its verdict."""
-    law, optimum, runs = how.law, fitted.optimum, fitted.runs
-    problem, at = optimum.problem, optimum.at
-    starts = Starts.of(_mode(how), fitted.found, problem)
-    evidence = Evidence(
+def make_results(tables: Sequence[FittedTable], how: FitOptions) -> list[FitResult]:
+    """The records of fits, with their verdicts, which are reached side by side."""
+    starts = [Starts.of(_mode(how), fitted.found, fitted.optimum.problem) for fitted in tables]
+    verdicts = judge([_evidence(*one, how) for one in zip(tables, starts, strict=True)])
+    return [_record(*one, how) for one in zip(tables, starts, verdicts, strict=True)]
+
+
+def _evidence(fitted: FittedTable, starts: Starts, how: FitOptions) -> Evidence:
+    """What the verdict of a fit goes by."""
+    optimum, problem = fitted.optimum, fitted.optimum.problem
+    return Evidence(
         problem=problem,
-        runs=runs,
+        runs=fitted.runs,
         free=optimum.free,
-        at=at,
+        at=optimum.at,
         identification=optimum.identification,
         covariance=fitted.covariance or optimum.covariance,
         finished=starts.finished,
@@ -230,6 +241,12 @@ def make_result(fitted: FittedTable, how: FitOptions) -> FitResult:
         whole=fitted.whole,
         edge=next((one.params for one in fitted.at_noise if one.objective.kind == "lower_edge"), None),
     )
+
+
+def _record(fitted: FittedTable, starts: Starts, verdict: Verdict, how: FitOptions) -> FitResult:
+    """The record of one fit."""
+    law, optimum, runs = how.law, fitted.optimum, fitted.runs
+    problem, at = optimum.problem, optimum.at
     theta = problem.full(optimum.free)
     absolute = how.objective.kind == "absolute"
     return FitResult(
@@ -242,7 +259,7 @@ def make_result(fitted: FittedTable, how: FitOptions) -> FitResult:
         precision="float64",
         sigma=at.sigma,
         starts=starts,
-        verdict=judge(evidence),
+        verdict=verdict,
         identification=optimum.identification,
         intervals=fitted.intervals,
         covariance=None if fitted.covariance is None else _of_theta(problem, fitted.covariance),

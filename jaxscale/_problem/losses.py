@@ -41,6 +41,10 @@ class HuberLoss(NamedTuple):
         """psi at weight one, of NumPy or JAX arrays."""
         return residual.clip(-self.delta, self.delta)
 
+    def share(self, size: np.ndarray) -> np.ndarray:
+        """psi over the residual at weight one, by its absolute size, above 0."""
+        return np.minimum(1.0, self.delta / size)
+
     def height(self, residual: np.ndarray) -> np.ndarray:
         """The misfit at weight one."""
         clipped = self.score(residual)
@@ -99,6 +103,10 @@ class StudentLoss(NamedTuple):
     def score(self, residual: Any) -> Any:
         """psi at weight one, of NumPy or JAX arrays."""
         return residual / (1 + residual**2 / (self.freedom * self.scale**2))
+
+    def share(self, size: np.ndarray) -> np.ndarray:
+        """psi over the residual at weight one, by its absolute size."""
+        return 1 / (1 + size**2 / (self.freedom * self.scale**2))
 
     def height(self, residual: np.ndarray) -> np.ndarray:
         """The misfit at weight one."""

@@ -1,11 +1,11 @@
 """Whether a fit may be trusted: the checks, of which each says what it found in a sentence for people."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Literal
 
 from jaxscale._base.verdict import Reason, Verdict
 from jaxscale._data.group_columns import POSSIBLE_GROUPS
-from jaxscale._trust.evidence import Evidence
+from jaxscale._trust.evidence import Evidence, Finding
 from jaxscale._trust.judge_checkpoints import checkpoint_checks, drift_checks
 from jaxscale._trust.judge_design import design_checks, too_few_runs, weight_checks
 from jaxscale._trust.judge_fit import fit_checks
@@ -23,20 +23,45 @@ from jaxscale._trust.judge_parameters import (
 )
 from jaxscale._trust.judge_residuals import residual_checks
 from jaxscale._trust.judge_units import unit_checks
+from jaxscale._trust.linearization import match_all
 from jaxscale._trust.next_step import next_step
+from jaxscale._trust.questions import Asking, together
 
 Scope = Literal["alone", "each"]
 
 
-def judge(evidence: Evidence) -> Verdict:
+def judge(tables: Sequence[Evidence]) -> list[Verdict]:
+    """The verdict of each table."""
+    match_all([e.at for e in tables])
+    return together(map(_judged, tables))
+
+
+def _judged(evidence: Evidence) -> Asking[Verdict]:
     """All checks, the worst first; hints about the table only where something is fatal."""
     alone = evidence.whole is None
-    checks = [check for scope, check in _CHECKS if alone or scope == "each"]
-    reasons = [*(evidence.whole or ()), *(r for check in checks for r in check(evidence))]
+    reasons = [*(evidence.whole or ())]
+    for of, check in _CHECKS:
+        if alone or of == "each":
+            reasons += yield from _reasons(check(evidence))
     if all(r.severity != "fatal" for r in reasons):
         reasons = [r for r in reasons if r.code != POSSIBLE_GROUPS]
     lines = SIZE_KNOWN[1], LOSS_KNOWN[1]
     return Verdict.of(reasons, scope(evidence), margins(evidence), next_step(evidence, reasons, lines))
+
+
+def _reasons(finding: Finding | Iterator[Reason]) -> Asking[list[Reason]]:
+    """What a check finds, once it has the robust fits that it needs."""
+    reasons, fits = [], None
+    while True:
+        try:
+            item = finding.send(fits) if isinstance(finding, Generator) else next(finding)
+        except StopIteration:
+            return reasons
+        fits = None
+        if isinstance(item, Reason):
+            reasons.append(item)
+        else:
+            fits = yield item
 
 
 def judge_whole(
@@ -52,7 +77,7 @@ def judge_whole(
 
 # A table fitted alone is checked for all of these; of a joint fit each group for those of scope "each", since
 # `judge_whole` did the others for all groups together.
-_CHECKS: tuple[tuple[Scope, Callable[[Evidence], Iterator[Reason]]], ...] = (
+_CHECKS: tuple[tuple[Scope, Callable[[Evidence], Finding | Iterator[Reason]]], ...] = (
     ("alone", optimum_checks),
     ("each", at_bounds),
     ("alone", design_checks),

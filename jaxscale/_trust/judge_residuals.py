@@ -8,7 +8,7 @@ from jaxscale._base.text import inert
 from jaxscale._base.verdict import BEYOND, Reason
 from jaxscale._data.sweeps import settings_among
 from jaxscale._data.wording import flag
-from jaxscale._trust.evidence import Evidence
+from jaxscale._trust.evidence import Evidence, Finding
 from jaxscale._trust.plan_beyond import log_best_size
 from jaxscale._trust.residuals import (
     FEWEST_RUNS_FOR_TRENDS,
@@ -30,7 +30,7 @@ MOVES_DECISION = 3.0  # times: a best N that far from that of the lower edge is 
 STRONG_DEPENDENCE = 0.65  # .57, .69: rank correlation of neighbours
 
 
-def residual_checks(e: Evidence) -> Iterator[Reason]:
+def residual_checks(e: Evidence) -> Finding:
     used = e.at.used
     residuals, sigma = e.at.residuals[used], e.at.sigma
     if not (np.isfinite(sigma) and sigma > 0) or e.exact:
@@ -43,7 +43,7 @@ def residual_checks(e: Evidence) -> Iterator[Reason]:
         return
     logs, ranks = e.scalar_logs, ranks_of(residuals)
     log_space = e.problem.task.space == "log"
-    bends = missing_terms(e.at, logs) if log_space else {}
+    bends = (yield from missing_terms(e.at, logs)) if log_space else {}
     response = e.response.name
     for names, (t, size) in bends.items():
         term = " x ".join(f"log {n}" for n in names)

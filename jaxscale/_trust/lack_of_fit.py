@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import fdtrc, stdtr
 
-from jaxscale._base.robust import sigma_of_sizes
+from jaxscale._base.robust import sigma_of_sorted
 from jaxscale._trust.linearization import Linearization
-from jaxscale._trust.robust_fits import RobustFits, robust_fits
+from jaxscale._trust.questions import Asking
+from jaxscale._trust.robust_fits import Asked, RobustFits
 
 _DEGREES = 2, 3
 _FRESH = 1e-2  # share of a direction that the law does not span already
@@ -82,47 +83,61 @@ def _columns(at: Linearization, clusters: tuple[str, ...] | None) -> _Columns | 
 
 def _left_out(columns: np.ndarray, fit: RobustFits) -> float:
     """Typical error at a run left out, by the hat matrix; single runs far off are capped."""
-    weighed = columns * np.sqrt(fit.weights)[:, None]
-    basis, _ = np.linalg.qr(weighed)
-    error = np.abs(fit.left) / np.maximum(1 - (basis**2).sum(axis=1), _LEAST_ROOM)
-    return float(np.sqrt(np.mean(np.minimum(error, _CAPPED * sigma_of_sizes(error)) ** 2)))
+    leverage = fit.weights * ((columns @ np.linalg.inv(fit.bend)) * columns).sum(axis=1)
+    error = np.abs(fit.left) / np.maximum(1 - leverage, _LEAST_ROOM)
+    return float(np.sqrt(np.mean(np.minimum(error, _CAPPED * sigma_of_sorted(np.sort(error))) ** 2)))
 
 
-def misfit(at: Linearization, logs: Mapping[str, np.ndarray], clusters: tuple[str, ...] | None) -> Misfit | None:
+def misfit(
+    at: Linearization, logs: Mapping[str, np.ndarray], clusters: tuple[str, ...] | None
+) -> Asking[Misfit | None]:
     """The description among polynomials in the logs and groups of repeated runs that speaks most against the law."""
     data = _columns(at, clusters)
-    return None if data is None or not logs else _worst(at, data, _alternatives(data, logs))
+    if data is None or not logs:
+        return None
+    return (yield from _worst(at, data, _alternatives(data, logs)))
 
 
 def misfit_between(
     at: Linearization, clusters: tuple[str, ...] | None, levels: Mapping[str, np.ndarray]
-) -> Misfit | None:
+) -> Asking[Misfit | None]:
     """The column whose values lie farthest from one law; levels: by column (n_used, values), 1 where a run has one."""
     data = _columns(at, clusters) if levels else None
-    return None if data is None else _worst(at, data, levels.items())
+    return None if data is None else (yield from _worst(at, data, levels.items()))
 
 
-def _worst(at: Linearization, data: _Columns, alternatives: Iterable[tuple[str, np.ndarray]]) -> Misfit | None:
+def _worst(at: Linearization, data: _Columns, alternatives: Iterable[tuple[str, np.ndarray]]) -> Asking[Misfit | None]:
     n, p = data.law.shape
-    law, found = at.matched, []
+    law, tried = at.matched, []
     for name, further in alternatives:
-        fresh = further - data.law @ (data.law.T @ further)
-        left, singular, _ = np.linalg.svd(fresh, full_matrices=False)
-        extra = left[:, singular > _FRESH * np.linalg.norm(further, axis=0).max()]
+        extra = _beside(data.law, further)
         q = extra.shape[1]
-        if not q or n - p - q < max(_FEWEST_LEFT, n // 4):
+        if q and n - p - q >= max(_FEWEST_LEFT, n // 4):
+            tried.append((name, np.concatenate([data.law, extra], axis=1)))
+    fits = yield [Asked(both, data.above, data.weights) for _, both in tried]
+    found = []
+    for (name, both), rich in zip(tried, fits, strict=True):
+        if not (variance := rich.variance) > 0:
             continue
-        both = np.concatenate([data.law, extra], axis=1)
-        rich = robust_fits(both, data.above, data.weights)
-        if not rich.variance > 0 or not law.variance > 0:
-            continue
-        covariance = rich.variance * np.linalg.inv(both.T @ (both * data.weights[:, None]))[p:, p:]
-        f = float(rich.found[p:] @ np.linalg.solve(covariance, rich.found[p:]) / q / _inflation(rich, data.units))
-        added = float((rich.found[p:] ** 2).sum()) / n  # the columns are orthonormal
-        size = np.sqrt(max(added - q * rich.variance / n, 0.0))
-        ratio = _left_out(data.law, law) / _left_out(both, rich)
-        found.append(Misfit(name, f, float(fdtrc(q, n - p - q, f)), float(size), ratio))
-    return min(found, key=lambda one: (one.p, -one.f), default=None)
+        q, added, products = both.shape[1] - p, rich.found[p:], both.T @ (both * data.weights[:, None])
+        precision = products[p:, p:] - products[p:, :p] @ np.linalg.solve(products[:p, :p], products[:p, p:])
+        f = float(added @ precision @ added / variance / q / _inflation(rich, data.units))
+        found.append((float(fdtrc(q, n - p - q, f)), -f, name, both, rich))
+    if not found or not law.variance > 0:
+        return None
+    chance, minus_f, name, both, rich = min(found, key=lambda one: one[:2])
+    square = float((rich.found[p:] ** 2).sum()) / n  # of what is added: the columns are orthonormal
+    size = np.sqrt(max(square - (both.shape[1] - p) * rich.variance / n, 0.0))
+    return Misfit(name, -minus_f, chance, float(size), _left_out(data.law, law) / _left_out(both, rich))
+
+
+def _beside(law: np.ndarray, further: np.ndarray) -> np.ndarray:
+    """Orthonormal columns for what `further` spans beside the law."""
+    fresh = further - law @ (law.T @ further)
+    square, axes = np.linalg.eigh(fresh.T @ fresh)
+    singular = np.sqrt(np.maximum(square, 0.0))
+    kept = singular > _FRESH * np.sqrt((further**2).sum(axis=0).max())
+    return fresh @ (axes[:, kept] / singular[kept])
 
 
 def _alternatives(data: _Columns, logs: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
@@ -130,22 +145,37 @@ def _alternatives(data: _Columns, logs: Mapping[str, np.ndarray]) -> Iterator[tu
     n = len(data.above)
     scaled = [(x - x.mean()) / x.std() for x in logs.values() if x.std() > 1e-9]
     if scaled:
-        for degree in _DEGREES:
-            powers = [c for d in range(1, degree + 1) for c in combinations_with_replacement(range(len(scaled)), d)]
-            if len(powers) < n:
-                terms = [np.prod([scaled[i] for i in c], axis=0) for c in powers]
+        terms: list[np.ndarray] = [np.ones(n)]
+        latest: dict[tuple[int, ...], np.ndarray] = {(): terms[0]}
+        for degree in range(1, max(_DEGREES) + 1):
+            powers = combinations_with_replacement(range(len(scaled)), degree)
+            latest = {c: latest[c[:-1]] * scaled[c[-1]] for c in powers}
+            terms += latest.values()
+            if degree in _DEGREES and len(terms) <= n:
                 name = f"a {('quadratic', 'cubic')[degree - 2]} in {' and '.join(f'log {x}' for x in logs)}"
-                yield name, np.stack([np.ones(n), *terms], axis=1)
+                yield name, np.stack(terms, axis=1)
     if data.units is None:
-        places = np.unique(np.round(np.stack(list(logs.values()), axis=1) / _ALIKE), axis=0, return_inverse=True)[1]
-        copies = np.unique(np.stack([places.ravel(), data.above], axis=1), axis=0)  # a row twice is no repeated run
-        places, counts = np.unique(copies[:, 0], return_counts=True)
-        if len(copies) == n and n - len(places) >= _FEWEST_REPEATS:
-            _, group = np.unique(np.round(np.stack(list(logs.values()), axis=1) / _ALIKE), axis=0, return_inverse=True)
-            yield "runs that repeat", (group.ravel()[:, None] == np.arange(len(counts))) * 1.0
+        places, count = _alike([np.round(x / _ALIKE) for x in logs.values()])
+        if n - count >= _FEWEST_REPEATS and _alike([places, data.above])[1] == n:  # a row twice is no repeated run
+            yield "runs that repeat", (places[:, None] == np.arange(count)) * 1.0
 
 
-def foretold(at: Linearization, logs: Mapping[str, np.ndarray], clusters: tuple[str, ...] | None) -> Foretold | None:
+def _alike(columns: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:
+    """The number of each row among those that differ, (n,), in their order, and how many differ."""
+    group, count = None, 1
+    for column in columns:
+        values, place = np.unique(column, return_inverse=True)
+        group, count = (place, len(values)) if group is None else (group * len(values) + place, 0)
+        if not count:
+            values, group = np.unique(group, return_inverse=True)
+            count = len(values)
+    assert group is not None  # there is a column
+    return group, count
+
+
+def foretold(
+    at: Linearization, logs: Mapping[str, np.ndarray], clusters: tuple[str, ...] | None
+) -> Asking[Foretold | None]:
     """The runs of most compute (of most of the first variable, where there is no N and D) as the others foretell them,
     at the cut that speaks most against the law."""
     data = _columns(at, clusters)
@@ -153,28 +183,30 @@ def foretold(at: Linearization, logs: Mapping[str, np.ndarray], clusters: tuple[
         return None
     n, p = data.law.shape
     compute = logs["N"] + logs["D"] if {"N", "D"} <= set(logs) else logs.get("C", next(iter(logs.values())))
-    found = []
+    ordered, cuts = np.sort(compute), []
     for first in dict.fromkeys(n - max(round(share * n), _FEWEST_FORETOLD) for share in _SHARES):
         if first < p + _FEWEST_BEFORE:
             continue
-        late = compute >= np.sort(compute)[first] - 1e-6
-        if (~late).sum() < p + _FEWEST_BEFORE or (data.units is not None and len(set(data.units[~late])) <= p):
+        late = compute >= ordered[first] - 1e-6
+        if n - late.sum() < p + _FEWEST_BEFORE or (data.units is not None and len(set(data.units[~late])) <= p):
             continue
-        before = data.law[~late]
-        basis, mixed = np.linalg.qr(before)
-        if not np.linalg.cond(mixed) < 1e6:
-            continue
-        there = data.law[late] @ np.linalg.inv(mixed)
-        fit = robust_fits(basis, data.above[~late], data.weights[~late])
-        off = data.above[late] - there @ fit.found
-        level = robust_fits(np.ones((len(off), 1)), off, data.weights[late])
+        basis, mixed = np.linalg.qr(data.law[~late])
+        if np.linalg.cond(mixed) < 1e6:
+            cuts.append((late, data.law[late] @ np.linalg.inv(mixed), basis))
+    fits = yield [Asked(basis, data.above[~late], data.weights[~late]) for late, _, basis in cuts]
+    offs = [data.above[late] - there @ fit.found for (late, there, _), fit in zip(cuts, fits, strict=True)]
+    levels = yield [
+        Asked(np.ones((len(off), 1)), off, data.weights[late]) for (late, *_), off in zip(cuts, offs, strict=True)
+    ]
+    found = []
+    for (late, there, _), fit, level in zip(cuts, fits, levels, strict=True):
         middle = there.mean(axis=0)
         of_fit = fit.variance * _inflation(fit, None if data.units is None else data.units[~late]) * (middle @ middle)
         shared = _inflation(level, None if data.units is None else data.units[late])
-        of_late = max(level.variance, fit.variance) * shared / len(off)
+        of_late = max(level.variance, fit.variance) * shared / len(there)
         error = float(np.sqrt(of_fit + of_late))
         if error > 0:
             t = abs(float(level.found[0])) / error
-            freedom = len(basis) - p if data.units is None else len(set(data.units[~late])) - p
-            found.append(Foretold(len(off), float(level.found[0]), error, float(2 * stdtr(freedom, -t))))
+            freedom = n - len(there) - p if data.units is None else len(set(data.units[~late])) - p
+            found.append(Foretold(len(there), float(level.found[0]), error, float(2 * stdtr(freedom, -t))))
     return min(found, key=lambda one: one.p, default=None)

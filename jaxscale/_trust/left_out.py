@@ -13,6 +13,22 @@ _SETTLED = 1e-3  # standard deviations of the noise: the largest change with whi
 _MOST_FITS = 32  # sets of runs left out one at a time; first order tells which of many matter
 
 
+def _uncorrelated(heavy: np.ndarray) -> np.ndarray | None:
+    """What columns (n, p) are multiplied by to be orthonormal, (p, p); None where their rank is less."""
+    norms = np.linalg.norm(heavy, axis=0)
+    if not np.all(norms > 0):
+        return None
+    heavy = heavy / norms
+    square = np.linalg.eigvalsh(heavy.T @ heavy)
+    if square[0] > 1e-9 * square[-1]:  # else rounding of the products matters
+        mixed = np.linalg.cholesky(heavy.T @ heavy).T
+    elif np.linalg.matrix_rank(heavy) < len(norms):
+        return None
+    else:
+        mixed = np.linalg.qr(heavy)[1]
+    return np.linalg.inv(mixed) / norms[:, None]
+
+
 def changes_without(at: Linearization, units: np.ndarray, slopes: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """(unit, change of the free values (free,)) without all runs of a unit, for the units that move `slopes` most.
 
@@ -30,10 +46,9 @@ def changes_without(at: Linearization, units: np.ndarray, slopes: np.ndarray) ->
     weights, residuals, rows = at.weights[used], at.residuals[used], at.jacobian[used][:, room]
     prior, believed = at.precision[room], at.loss.prior
     heavy = np.concatenate([rows * np.sqrt(weights)[:, None], np.diag(np.sqrt(prior))])
-    norms = np.linalg.norm(heavy, axis=0)
-    if not len(rows) or not np.all(norms > 0) or np.linalg.matrix_rank(heavy / norms) < len(norms):
+    to_free = _uncorrelated(heavy) if len(rows) else None
+    if to_free is None:
         return
-    to_free = np.linalg.inv(np.linalg.qr(heavy)[1])  # in what follows the free values are uncorrelated, of like size
     rows, watched = rows @ to_free, slopes[:, room] @ to_free
     count = int(units.max()) + 1
     score = np.zeros((count, len(watched)))
@@ -42,18 +57,24 @@ def changes_without(at: Linearization, units: np.ndarray, slopes: np.ndarray) ->
     kept = weights * (units != chosen[:, None])
     precision = to_free.T @ (prior[:, None] * to_free)
     pulled = np.zeros(len(prior)) if at.free is None or believed is None else prior * (at.free - believed.centre)[room]
-    products = (rows[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
-    off, moved = np.broadcast_to(residuals, kept.shape), np.zeros((len(chosen), len(norms)))
-    least = 1e-12 * np.eye(len(norms))
+    p = len(to_free)
+    first, second = np.triu_indices(p)
+    place = np.zeros((p, p), int)  # of each product of two columns among those of `first` and `second`
+    place[first, second] = place[second, first] = np.arange(len(first))
+    summed = np.concatenate([rows[:, first] * rows[:, second], rows * residuals[:, None]], axis=1)
+    away, pull, across = precision + 1e-12 * np.eye(p), to_free.T @ pulled, np.ascontiguousarray(rows.T)
+    off, moved = np.repeat(residuals[None], len(chosen), axis=0), np.zeros((len(chosen), p))
     enough = _SETTLED * at.sigma
     for _ in range(_REWEIGHTINGS):
         before = moved
-        size = np.maximum(np.abs(off), 1e-300)
-        reweighted = kept * at.loss.score(size) / size
-        curvature = (reweighted @ products).reshape(-1, *least.shape) + precision + least
-        slope = (reweighted * residuals) @ rows + to_free.T @ pulled
+        size = np.maximum(np.abs(off, out=off), 1e-300, out=off)
+        reweighted = at.loss.share(size)
+        reweighted *= kept
+        sums = reweighted @ summed
+        curvature, slope = sums[:, place] + away, sums[:, len(first) :] + pull
         moved = -np.linalg.solve(curvature, slope[:, :, None])[:, :, 0]
-        off = residuals + moved @ rows.T
+        off = np.matmul(moved, across, out=off)
+        off += residuals
         if np.abs(moved - before).max() <= enough:
             break
     for unit, change in zip(chosen, moved @ to_free.T, strict=True):

@@ -1,5 +1,6 @@
 """What the runs say at an optimum, row by row: residuals and slopes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ from jaxscale._problem.problem import Noise, Problem
 from jaxscale._problem.slopes import slopes_of
 from jaxscale._problem.stack import Stack
 from jaxscale._trust.dispersion import Scatter
-from jaxscale._trust.robust_fits import RobustFits, robust_fits
+from jaxscale._trust.robust_fits import Asked, RobustFits, each_fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +74,21 @@ class Linearization:
         left, singular, _ = np.linalg.svd(slopes[:, norms > 0] / norms[norms > 0], full_matrices=False)
         return left[:, singular > 1e-10 * singular.max(initial=0.0)]
 
+    @property
+    def matchable(self) -> bool:
+        """Whether there are more runs than parameters, slopes of which are known."""
+        return self.freedom >= 1 and not self.held.all() and bool(np.isfinite(self.jacobian[self.used]).all())
+
     @cached_property
     def matched(self) -> RobustFits:
         """The linearized law fitted to log observed - log predicted of the runs that count (or the plain difference)
         by Huber's estimator matched to the noise, whatever the fit's own objective."""
-        return robust_fits(self.directions, -self.residuals[self.used], self.weights[self.used])
+        return each_fit([self.to_match])[0]
+
+    @property
+    def to_match(self) -> Asked:
+        """What `matched` is of."""
+        return Asked(self.directions, -self.residuals[self.used], self.weights[self.used])
 
     @cached_property
     def gradient_norm(self) -> float:
@@ -132,3 +143,10 @@ def linearize_all(stack: Stack, free: np.ndarray) -> list[Linearization]:
             Linearization(problem.free_names, residuals, jacobian, psi, weights, problem.loss, held, at, problem.noise)
         )
     return found
+
+
+def match_all(tables: Sequence[Linearization]) -> None:
+    """Work out `matched` of every table whose runs have slopes, all at once; each keeps its own."""
+    some = [at for at in tables if "matched" not in vars(at) and at.matchable]
+    for at, fit in zip(some, each_fit([at.to_match for at in some]), strict=True):
+        vars(at)["matched"] = fit  # as the cached property would

@@ -3,6 +3,7 @@
 Takes a linearization and `logs`, the scalar variables of the law at the runs used, logged where positive.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,7 +11,8 @@ from scipy.spatial import KDTree
 from scipy.special import stdtr
 
 from jaxscale._trust.linearization import Linearization
-from jaxscale._trust.robust_fits import robust_fits
+from jaxscale._trust.questions import Asking
+from jaxscale._trust.robust_fits import Asked
 
 FEWEST_RUNS_FOR_TRENDS = 20
 # Set by simulation of the Chinchilla law with Gaussian and Student-t(4) noise (`studies.one_sided`): reached by .3 to
@@ -89,7 +91,7 @@ def skewness(at: Linearization, clusters: tuple[str, ...] | None) -> tuple[float
     difference; Hinkley 1975, Biometrika 62), which the worst tenth does not move; of independent runs, the means of
     their rows. Residuals are those of the linearized law fitted by Huber's estimator matched to the noise.
     """
-    if at.freedom < 1 or at.held.all() or not np.isfinite(at.jacobian[at.used]).all():
+    if not at.matchable:
         return 0.0, np.inf
     above = at.matched.left
     if clusters is not None:
@@ -100,15 +102,17 @@ def skewness(at: Linearization, clusters: tuple[str, ...] | None) -> tuple[float
     return float(skew), float(max(_SKEW_OF_NOISE / np.sqrt(len(above)), _LEAST_SKEW))
 
 
-def missing_terms(at: Linearization, logs: Mapping[str, np.ndarray]) -> dict[tuple[str, str], tuple[float, float]]:
+def missing_terms(
+    at: Linearization, logs: Mapping[str, np.ndarray]
+) -> Asking[dict[tuple[str, str], tuple[float, float]]]:
     """(t, size) of those products of two centred log variables that would matter in the law, beside its parameters.
 
     Each is added to the linearized law by itself and fitted by Huber's estimator matched to the noise; t is robust to
     heteroscedasticity, size the spread of the term's own share of the log response.
     """
     used = at.used
-    jacobian, residuals = at.jacobian[used][:, ~at.held], -at.residuals[used]
-    weights, (n, p) = at.weights[used], jacobian.shape
+    residuals, weights = -at.residuals[used], at.weights[used]
+    n, p = len(residuals), int((~at.held).sum())
     centred = {name: x - x.mean() for name, x in logs.items()}
     pairs = [(a, b) for k, a in enumerate(centred) for b in list(centred)[k:]]
     basis = at.directions
@@ -118,17 +122,19 @@ def missing_terms(at: Linearization, logs: Mapping[str, np.ndarray]) -> dict[tup
     terms = terms - (terms @ basis) @ basis.T
     spread = terms.std(axis=1)
     real = spread > 1e-9 * np.abs(terms).max(initial=1e-300)
-    columns = np.concatenate([np.broadcast_to(basis, (len(pairs), n, p)), terms[:, :, None]], axis=2)
-    columns[:, :, -1] /= np.where(real, spread, 1.0)[:, None]
-    columns = columns[real]
-    fits = robust_fits(columns, residuals, weights)
-    of_term = np.linalg.inv(fits.bend)[:, -1, :, None]
-    scores = fits.psi * np.squeeze(columns @ of_term, 2)
-    error = np.sqrt((scores**2).sum(axis=1) * n / (n - p - 1))
-    size = np.abs(fits.found[:, -1])
-    t = size / np.maximum(error, 1e-300)
-    kept = zip([pair for pair, keep in zip(pairs, real, strict=True) if keep], t, size, strict=True)
-    return {pair: (float(t), float(s)) for pair, t, s in kept if t > _BENT_T and s > _BENT_SIZE}
+    pairs = [pair for pair, keep in zip(pairs, real, strict=True) if keep]
+    terms = terms[real] / spread[real, None]
+    asked = [Asked(np.concatenate([basis, term[:, None]], axis=1), residuals, weights) for term in terms]
+    fits = yield asked
+    found = {}
+    for pair, (columns, *_), fit in zip(pairs, asked, fits, strict=True):
+        scores = fit.psi * (columns @ np.linalg.inv(fit.bend)[-1])
+        error = math.sqrt((scores @ scores) * n / (n - p - 1))
+        size = abs(float(fit.found[-1]))
+        t = size / max(error, 1e-300)
+        if t > _BENT_T and size > _BENT_SIZE:
+            found[pair] = t, size
+    return found
 
 
 def neighbour_correlation(points: np.ndarray, residuals: np.ndarray) -> float:

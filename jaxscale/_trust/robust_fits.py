@@ -1,5 +1,6 @@
-"""Robust linear fits beside the linearized law, many of one shape at once. Nothing is compiled for them."""
+"""Robust linear fits beside the linearized law, many at once. Nothing is compiled for them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,15 @@ from jaxscale._base.robust import HUBER_TURN, sigma_of_sorted
 
 _REWEIGHTINGS = 10
 _RIDGE = 1e-12  # of columns of like size: where weights leave nothing of one, its coefficient stays zero
+_AT_ONCE = 1 << 16  # numbers in the columns of fits that are made together, so that they stay in a core's cache
+
+
+class Asked(NamedTuple):
+    """A fit that is wanted: values (n,) in columns (n, k) of like size, with weights (n,)."""
+
+    columns: np.ndarray
+    values: np.ndarray
+    weights: np.ndarray
 
 
 class RobustFits(NamedTuple):
@@ -33,23 +43,65 @@ class RobustFits(NamedTuple):
     def variance(self) -> np.ndarray:
         """Of the noise, (...,): that of psi over its mean slope squared (Huber 1981, section 7.6)."""
         n, k = self.left.shape[-1], self.found.shape[-1]
-        slope = np.mean(np.abs(self.left) <= self.turn[..., None], axis=-1)
+        slope = (np.abs(self.left) <= self.turn[..., None]).sum(axis=-1) / n
         return (self.psi**2).sum(axis=-1) / (n - k) / np.where(slope > 0, slope, 1.0) ** 2
 
 
-def robust_fits(columns: np.ndarray, values: np.ndarray, weights: np.ndarray) -> RobustFits:
+def robust_fits(
+    columns: np.ndarray, values: np.ndarray, weights: np.ndarray, counts: np.ndarray | None = None
+) -> RobustFits:
     """Fit values (..., n) in columns (..., n, k) of like size, by Huber's estimator at 1.345 sigma, reweighted ten
-    times from no effect on; weights (..., n). Sigma leaves out the k smallest, as in `Scatter.sigma`."""
-    rows, k = np.swapaxes(columns, -1, -2), columns.shape[-1]
-    left = np.broadcast_to(values, columns.shape[:-1])
-    found, w, ridge = np.zeros((*columns.shape[:-2], k)), left, _RIDGE * np.eye(k)
-    turn, bend = np.zeros(columns.shape[:-2]), np.zeros((*columns.shape[:-2], k, k))
+    times from no effect on; weights (..., n). Sigma leaves out the k smallest, as in `Scatter.sigma`. `counts` (...,)
+    of the rows are real, the first ones; the others are zeros."""
+    rows, k = np.ascontiguousarray(np.swapaxes(columns, -1, -2)), columns.shape[-1]
+    columns, shape = np.swapaxes(rows, -1, -2), columns.shape[:-1]
+    counts = np.full(shape[:-1], shape[-1]) if counts is None else counts
+    padding = np.arange(shape[-1]) >= counts[..., None]
+    left = np.broadcast_to(values, shape)
+    found, w, ridge = np.zeros((*shape[:-1], k)), left, _RIDGE * np.eye(k)
+    turn, bend = np.zeros(shape[:-1]), np.zeros((*shape[:-1], k, k))
     for _ in range(_REWEIGHTINGS):
         size = np.abs(left)
-        turn = HUBER_TURN * sigma_of_sorted(np.sort(size, axis=-1)[..., k:])
+        size[padding] = np.inf
+        turn = HUBER_TURN * sigma_of_sorted(np.sort(size, axis=-1)[..., k:], counts - k)
         w = weights * np.minimum(1.0, turn[..., None] / np.maximum(size, 1e-300))
         weighed = rows * w[..., None, :]
         bend = weighed @ columns + ridge
         found = np.linalg.solve(bend, weighed @ values[..., None])[..., 0]
-        left = values - (columns @ found[..., None])[..., 0]
+        left = values - (found[..., None, :] @ rows)[..., 0, :]
     return RobustFits(found, left, w, turn, bend)
+
+
+def each_fit(asked: Sequence[Asked]) -> list[RobustFits]:
+    """Every fit that is asked for, of any numbers of rows and columns, those with as many columns side by side."""
+    made: list[RobustFits | None] = [None] * len(asked)
+    order = sorted(range(len(asked)), key=lambda i: asked[i].columns.shape[::-1])
+    first = 0
+    while first < len(order):
+        k, last = asked[order[first]].columns.shape[1], first + 1
+        while last < len(order):
+            n, same = asked[order[last]].columns.shape
+            if same != k or (last + 1 - first) * n * k > _AT_ONCE:
+                break
+            last += 1
+        some = order[first:last]
+        for i, fit in zip(some, _side_by_side([asked[i] for i in some]), strict=True):
+            made[i] = fit
+        first = last
+    return [fit for fit in made if fit is not None]
+
+
+def _side_by_side(asked: Sequence[Asked]) -> list[RobustFits]:
+    """Fits of one number of columns, padded to the rows of the longest."""
+    if len(asked) == 1:
+        return [robust_fits(*asked[0])]
+    counts = np.array([len(one.values) for one in asked])
+    shape = len(asked), int(counts.max())
+    columns, values, weights = np.zeros((*shape, asked[0].columns.shape[1])), np.zeros(shape), np.zeros(shape)
+    for k, (one, n) in enumerate(zip(asked, counts, strict=True)):
+        columns[k, :n], values[k, :n], weights[k, :n] = one
+    fits = robust_fits(columns, values, weights, counts)
+    return [
+        RobustFits(found, left[:n], w[:n], turn, bend)
+        for found, left, w, turn, bend, n in zip(*fits, counts, strict=True)
+    ]

@@ -7,6 +7,7 @@ from scipy.stats import f as fisher
 from jaxscale._problem.losses import HuberLoss
 from jaxscale._trust.lack_of_fit import foretold, misfit
 from jaxscale._trust.linearization import Linearization
+from jaxscale._trust.questions import answered
 
 
 def plane(seed=0, n=60, noise=0.004, added=0.0, repeats=1, clusters=None):
@@ -29,8 +30,8 @@ def test_without_misfit_chances_are_uniform():
     least, late = [], []
     for seed in range(200):
         at, logs = plane(seed)
-        least.append(misfit(at, logs, None).p)
-        late.append(foretold(at, logs, None).p)
+        least.append(answered(misfit(at, logs, None)).p)
+        late.append(answered(foretold(at, logs, None)).p)
     assert 0.02 < np.mean(np.array(least) < 0.05) < 0.12
     assert 0.03 < np.mean(np.array(late) < 0.05) < 0.16  # the least of three cuts
     assert min(least) > 1e-4 and min(late) > 1e-4
@@ -43,7 +44,7 @@ def test_the_f_statistic_is_the_one_of_two_regressions():
     columns = np.stack([x**0, x, y, x * x, x * y, y * y], axis=1)
     left = at.residuals - columns @ np.linalg.lstsq(columns, at.residuals, rcond=None)[0]
     f = (at.residuals @ at.residuals - left @ left) / 3 / (left @ left / 54)
-    found = misfit(at, logs, None)
+    found = answered(misfit(at, logs, None))
     assert found.against.startswith("a quadratic") and found.f == pytest.approx(f, rel=0.35)
     assert found.p == pytest.approx(fisher.sf(found.f, 3, 54), rel=1e-9)
 
@@ -51,7 +52,7 @@ def test_the_f_statistic_is_the_one_of_two_regressions():
 @pytest.mark.parametrize("size", [0.002, 0.01])
 def test_a_misfit_is_found_at_its_size(size):
     at, logs = plane(1, n=200, added=lambda x, y: size * x * y / np.std(x * y))
-    found = misfit(at, logs, None)
+    found = answered(misfit(at, logs, None))
     assert found.p < 1e-4 and found.size == pytest.approx(size, rel=0.2)
     assert found.ratio > 1.05
 
@@ -59,19 +60,19 @@ def test_a_misfit_is_found_at_its_size(size):
 def test_repeated_runs_show_what_no_smooth_surface_does():
     """A wave too short for a cubic; sizes that repeat are told from rows that were copied."""
     wave = plane(2, n=80, repeats=4, added=lambda x, y: 0.03 * np.sin(40 * x))
-    found = misfit(*wave, None)
+    found = answered(misfit(*wave, None))
     assert found.against == "runs that repeat" and found.p < 1e-6 and found.size == pytest.approx(0.02, rel=0.3)
-    chances = [misfit(*plane(seed, n=80, repeats=4), None).p for seed in range(60)]  # the least of three
+    chances = [answered(misfit(*plane(seed, n=80, repeats=4), None)).p for seed in range(60)]  # the least of three
     assert np.mean(np.array(chances) < 0.01) < 0.1 and min(chances) > 1e-4
 
 
 def test_the_largest_runs_are_foretold_and_where_they_are_off_it_is_by_what_was_planted():
     """Outliers among them do not count; an error that whole runs share widens what counts as off."""
     at, logs = plane(0, added=lambda x, y: 0.02 * (x + y > np.sort(x + y)[-13]))
-    found = foretold(at, logs, None)
+    found = answered(foretold(at, logs, None))
     assert found.runs == 12 and found.off == pytest.approx(0.02, abs=3 * found.error) and found.p < 1e-4
     outlier = plane(0, added=lambda x, y: 0.5 * (x + y == (x + y).max()))
-    assert foretold(*outlier, None).p > 1e-3
+    assert answered(foretold(*outlier, None)).p > 1e-3
     runs = tuple(f"r{k % 12}" for k in range(60))
-    chances = np.array([[foretold(*plane(s, clusters=runs), c).p for c in (None, runs)] for s in range(40)])
+    chances = np.array([[answered(foretold(*plane(s, clusters=runs), c)).p for c in (None, runs)] for s in range(40)])
     assert np.mean(chances[:, 1] < 0.01) <= 0.15

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import least_squares
 
-from jaxscale._trust.robust_fits import robust_fits
+from jaxscale._trust.robust_fits import Asked, each_fit, robust_fits
 
 rng = np.random.default_rng(5)
 COLUMNS = np.linalg.qr(rng.standard_normal((40, 3)))[0]
@@ -37,3 +37,14 @@ def test_a_column_of_which_no_run_counts_has_no_coefficient():
     columns = np.stack([np.ones(20), np.arange(20) == 3], axis=1)
     fit = robust_fits(columns, np.linspace(1, 2, 20), (np.arange(20) != 3) * 1.0)
     assert fit.found[1] == 0 and np.isfinite(fit.variance)
+
+
+def test_fits_of_all_sizes_that_are_asked_for_together_are_as_each_alone():
+    sizes = [(40, 3), (25, 3), (40, 2), (31, 1), (26, 3)]
+    asked = [
+        Asked(rng.standard_normal(size), rng.standard_normal(size[0]), rng.uniform(0.5, 2, size[0])) for size in sizes
+    ]
+    for one, fit in zip(asked, each_fit(asked), strict=True):
+        for found, alone in zip((*fit, fit.variance), (*(lone := robust_fits(*one)), lone.variance), strict=True):
+            np.testing.assert_allclose(found, alone, rtol=1e-9, atol=1e-13)
+    assert each_fit([]) == []

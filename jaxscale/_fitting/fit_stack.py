@@ -213,8 +213,14 @@ def _without_refits(optimum: Optimum, runs: Runs, how: FitOptions) -> tuple[Inte
 
 def _method(optimum: Optimum, runs: Runs, how: FitOptions) -> tuple[str, str]:
     """The method of the intervals of one table and the reason."""
-    relative = optimum.largest_relative_error
-    return choose_method(how.intervals, optimum.at, optimum.identification, runs.clusters, relative)
+    return choose_method(
+        how.intervals,
+        optimum.at,
+        optimum.identification,
+        runs.clusters,
+        optimum.largest_relative_error,
+        optimum.near_bounds,
+    )
 
 
 def make_results(tables: Sequence[FittedTable], how: FitOptions) -> list[FitResult]:

@@ -143,7 +143,7 @@ class JointOptimum:
         psi = [at.psi for at in self.at]
         if not self.pooled.far_below_noise:  # as `powell_covariance` does
             room = (np.maximum(1 - h, LEAST_ROOM) for h in self.leverage)
-            psi = [x / np.sqrt(h) for x, h in zip(psi, room, strict=True)]
+            psi = [x / h for x, h in zip(psi, room, strict=True)]
         pulls = [j * x[:, None] for j, x in zip(self._slopes, psi, strict=True)]
         scores = np.array([pull.T @ pull for pull in pulls])
         scores = scores + self._dispersion * np.diag(np.where(arrowhead.partly_pooled, 0.0, arrowhead.weighed))

@@ -51,9 +51,11 @@ def choose_method(
     identification: Identification,
     clusters: tuple[str, ...] | None,
     largest_relative_error: float = 0.0,
+    near_bounds: tuple[str, ...] = (),
 ) -> tuple[str, str]:
     """The method to use and the reason, as the simulation study of the Chinchilla law recommends by size and
-    conditioning. `largest_relative_error`: of the parameters fitted as they are (exponents), one standard error."""
+    conditioning. `largest_relative_error`: of the parameters fitted as they are (exponents), one standard error.
+    `near_bounds`: parameters that a bound holds, or may hold in a resampled fit."""
     used = int(at.used.sum())
     if method == "none":
         return "none", "not asked for"
@@ -85,12 +87,17 @@ def choose_method(
             else f"an exponent is known only to {100 * largest_relative_error:.0f} %"
         )
         return "profile", f"weakly identified ({weak}), so the rise of the objective is followed, not a normal curve"
+    if near_bounds:
+        cut = f"a bound of {' and '.join(near_bounds)} would cut resampled fits off"
+        return "profile", f"{cut}, so the rise of the objective is followed"
     if used >= FEWEST_RUNS_FOR_PAIRS:
         if (share := singular_share(at)) > _MOST_SINGULAR:
             few = (
                 f"{100 * share:.0f} % of resampled tables hardly determine the parameters, which a few runs tell apart"
             )
             return "profile", f"{few}; scaled likelihood ratio, {at.freedom} degrees of freedom"
+        if not at.far_below_noise:
+            return "quick", f"{used} independent runs and an objective that follows the size of their residuals"
         corrected = "bias-corrected " if at.corrected_draws else ""
         return "bootstrap", f"{used} independent runs, {used + MORE_PAIRS} drawn at a time ({corrected}percentile)"
     return "profile", f"{used} runs are too few to resample; scaled likelihood ratio, {at.freedom} degrees of freedom"

@@ -11,6 +11,10 @@ from jaxscale._trust.covariance import Covariance, powell_covariance
 from jaxscale._trust.identification import Identification, identify
 from jaxscale._trust.linearization import Linearization
 
+# Standard errors from a bound within which some resampled fits end on it. Where the truth is the bound of alpha and the
+# fit lies inside it (42 runs), 69 to 88 % of intervals from resampled fits hold the truth, of profiles 85 to 94.
+_NEAR_BOUND = 3.0
+
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
@@ -47,6 +51,16 @@ class Optimum:
     def covariance(self) -> Covariance | None:
         """Quick covariance of the free values, a sandwich; None where the runs do not determine them all."""
         return powell_covariance(self.at)
+
+    @cached_property
+    def near_bounds(self) -> tuple[str, ...]:
+        """Free values by name that lie on a bound of the user's, or within `_NEAR_BOUND` standard errors of one."""
+        problem = self.problem
+        if not problem.asked or self.covariance is None:
+            return ()
+        reach = _NEAR_BOUND * np.sqrt(np.diag(self.covariance.matrix))
+        near = (self.free - problem.lower <= reach) | (problem.upper - self.free <= reach) | self.at.held
+        return tuple(n for n, close in zip(problem.free_names, near, strict=True) if close and n in problem.asked)
 
     @cached_property
     def largest_relative_error(self) -> float:

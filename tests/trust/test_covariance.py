@@ -38,15 +38,17 @@ def test_quick_standard_errors_are_powells(runs, quick):
 
 
 def test_least_squares_give_the_sandwich_of_mackinnon_and_white(runs):
-    """HC2: each squared residual over one minus its diagonal entry of the hat matrix."""
-    result = js.fit(LAW, runs, objective=js.SquaredError(), intervals="quick")
+    """HC3: each residual over one minus its diagonal entry of the hat matrix; what `auto` takes."""
+    result = js.fit(LAW, runs, objective=js.SquaredError())
     table = table_of(runs, delta=np.inf)
     J, r = table.jacobian(result.theta), table.residuals(result.theta)
     bread = np.linalg.inv(J.T @ J)
-    squares = r**2 / (1 - np.diag(J @ bread @ J.T))
+    squares = (r / (1 - np.diag(J @ bread @ J.T))) ** 2
     np.testing.assert_allclose(result.covariance.matrix, bread @ (J.T * squares @ J) @ bread, rtol=1e-5)
     assert result.intervals.method == "leverage_sandwich"
-    assert "88 to 92 % at 20 to 72 runs" in str(result.card()) and "not measured for" not in str(result.card())
+    half = norm.ppf(0.95) * np.sqrt(result.covariance.matrix[3, 3])
+    assert result.intervals.params["alpha"] == pytest.approx((result.theta[3] - half, result.theta[3] + half), rel=1e-9)
+    assert "% at 20 to 72 runs" in str(result.card()) and "not measured for" not in str(result.card())
 
 
 def test_a_singular_design_has_no_standard_errors():

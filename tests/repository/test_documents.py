@@ -50,10 +50,11 @@ def test_readme_python_and_commands_run(tmp_path):
 
 
 def test_links_of_the_documents_lead_to_files():
-    for document in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/cluster.md"):
-        path = ROOT / document
-        links = re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text(encoding="utf-8"))
-        assert [link for link in links if not (path.parent / link).exists()] == [], document
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")):
+        links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", path.read_text(encoding="utf-8"))
+        lost = [link for link in links if not (path.parent / link).exists()]
+        made = {"laws.md", "command-line.md", "formats.md"} if path.parent.name == "docs" else set()  # by docs/build.py
+        assert [link for link in lost if link not in made] == [], path.name
 
 
 # Versions

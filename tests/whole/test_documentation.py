@@ -1,0 +1,131 @@
+"""The documentation: every block of its pages runs, and the site builds without a warning or a broken link."""
+
+import ast
+import importlib.util
+import os
+import re
+import shlex
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from helpers import ROOT
+
+import jaxscale as js
+from jaxscale._cli.app import run
+
+DOCS = ROOT / "docs"
+PAGES = sorted(path.name for path in DOCS.glob("*.md"))
+NEED_A_CLUSTER = {"cluster.md"}  # what it shows is run by tests/cluster; here it must only be Python
+
+
+def builder():
+    """docs/build.py as a module."""
+    spec = importlib.util.spec_from_file_location("docs_build", DOCS / "build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """(language, text) of every block of code, in their order."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_says_what_it_is_and_can_be_read(page):
+    for language, text in blocks(page):
+        assert language in {"python", "console", "text"}, text
+        if language == "python":
+            ast.parse(text)
+        if language == "console":
+            assert re.match(r"\$ jaxscale |pip install |python ", text), text
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """What the first page leaves behind: the table, and the fit of it with quick intervals."""
+    there = tmp_path_factory.mktemp("docs")
+    js.synthetic.demo_frame().to_csv(there / "runs.csv", index=False)
+    js.fit("chinchilla", js.read_runs(there / "runs.csv"), intervals="quick").save(there / "fit.json")
+    return there
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in NEED_A_CLUSTER])
+def test_every_block_runs(page, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    names: dict = {}
+    for language, text in blocks(page):
+        if language == "python":
+            exec(compile(text, page, "exec"), names)
+        for command in re.findall(r"^\$ jaxscale (.*)$", text, flags=re.MULTILINE) if language == "console" else ():
+            capsys.readouterr()
+            assert run(shlex.split(command)) == 0, command
+            said = capsys.readouterr()
+            assert said.out.strip() or " -o " in command, f"jaxscale {command} printed nothing"
+
+
+# What is made from jaxscale itself
+
+
+def test_generated_pages_hold_every_law_command_and_format():
+    pages = {name: make() for name, make in builder().GENERATED.items()}
+    for name in js.laws.names():
+        law = js.laws.get(name)
+        section = re.search(rf"^### .*{{ #{name} }}$(.*?)(?=^##|\Z)", pages["laws.md"], flags=re.MULTILINE | re.DOTALL)
+        assert section, name
+        assert law.serves.split("`")[0][:20] in section[1].replace("\\", ""), name
+        assert all(f"\n| {key} |" in section[1].replace("\\", "") for key in law.constants), name
+    listed = re.findall(r"^## (\S+)$", pages["command-line.md"], flags=re.MULTILINE)
+    assert {"fit", "frontier", "what-if", "laws"} <= set(listed) and len(listed) >= 25
+    assert "`--inference-tokens" in pages["command-line.md"]
+    schemas = [path.stem for path in (ROOT / "jaxscale" / "schemas").glob("*.json")]
+    assert all(f"## jaxscale.{name}/1" in pages["formats.md"] for name in schemas)
+
+
+def test_no_generated_page_is_kept():
+    assert not [name for name in builder().GENERATED if (DOCS / name).exists()]
+
+
+class Links(HTMLParser):
+    """Addresses and anchors of a page."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.to, self.anchors, self.fetched = [], set(), []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        at = dict(attrs)
+        self.anchors |= {at[name] for name in ("id", "name") if at.get(name)}
+        if tag == "a" and at.get("href"):
+            self.to.append(at["href"])
+        if tag in {"img", "script", "iframe", "source"} and at.get("src"):
+            self.fetched.append(at["src"])
+        if tag == "link" and at.get("href") and at.get("rel") not in ("canonical", "next", "prev"):
+            self.fetched.append(at["href"])
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning_or_a_broken_link(tmp_path, capfd):
+    for name in ("zensical", "latex2mathml"):
+        pytest.importorskip(name, reason="the site is built with pip install '.[docs]'")
+    site = tmp_path / "site"
+    builder().build(site)
+    told = capfd.readouterr()
+    assert "warning" not in (told.out + told.err).lower()
+    pages = {path: Links(path.read_text(encoding="utf-8")) for path in site.glob("*.html") if path.stem != "404"}
+    assert {path.stem for path in pages} == {Path(name).stem for name in (*PAGES, *builder().GENERATED)}
+    for path, links in pages.items():
+        html = path.read_text(encoding="utf-8")
+        assert "arithmatex" not in html, f"{path.name}: a formula was not turned into MathML"
+        assert [src for src in links.fetched if re.match(r"(https?:)?//", src)] == [], path.name
+        for address in [*links.to, *links.fetched]:
+            if re.match(r"https?:|mailto:", address):
+                continue
+            file, _, anchor = address.partition("#")
+            target = Path(os.path.normpath(path.parent / file)) if file else path
+            assert target.exists(), f"{path.name}: {address}"
+            assert not anchor or target not in pages or anchor in pages[target].anchors, f"{path.name}: {address}"

@@ -43,6 +43,12 @@ def test_every_block_says_what_it_is_and_can_be_read(page):
             assert re.match(r"\$ jaxscale |pip install |python ", text), text
 
 
+def test_every_study_and_benchmark_that_is_named_is_there():
+    named = {name for page in PAGES for name in re.findall(r"python -m ([\w.]+)", (DOCS / page).read_text("utf-8"))}
+    assert "studies.coverage" in named
+    assert [name for name in named if importlib.util.find_spec(name) is None] == []
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """What the first page leaves behind: the table, and the fit of it with quick intervals."""

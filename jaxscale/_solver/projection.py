@@ -18,7 +18,7 @@ from jaxscale.laws import Law
 from jaxscale.laws._operations import wide
 from jaxscale.optim import solve_positive
 
-_LEAST_SHARE = 1e-3  # a positive parameter that is solved for keeps at least this share of the response
+LEAST_SHARE = 1e-3  # a positive parameter that is solved for keeps at least this share of the response
 
 
 # --- variable projection ---
@@ -118,7 +118,7 @@ def screener(task: Task, linear: tuple[int, ...], many: bool):
         gram = jnp.stack([jnp.stack([jnp.sum(a * b) for b in scaled]) for a in scaled])
         right = jnp.stack([jnp.sum(a * target) for a in scaled])
         found, _ = solve_positive(gram + 1e-10 * jnp.eye(len(linear)), right)
-        floor = _LEAST_SHARE * jnp.sqrt(jnp.sum(target**2))
+        floor = LEAST_SHARE * jnp.sqrt(jnp.sum(target**2))
         for j, k in enumerate(linear):
             if law.parameters[k].transform == "log":
                 values[k] = jnp.log(jnp.maximum(found[j], floor)) - jnp.log(norms[j])

@@ -14,6 +14,7 @@ from jaxscale._solver.outcome import CERTAIN_ENOUGH, SAME_OPTIMUM, Search, agree
 from jaxscale._solver.solve import FAR, NEAR
 from jaxscale._solver.solve_stack import solve_stack
 from jaxscale._solver.starts import SUBSAMPLE_ROWS, Pool, given_points, published_grid, screened
+from jaxscale._solver.valley import floors
 from jaxscale.optim import CONVERGED, damped_newton
 
 _RELAXED = 5.0  # how much wider the quadratic range of the objective is while starts are far off
@@ -169,6 +170,8 @@ def _descend(
         if meet:
             distinct, end_of = meeting(table, found)
             begin, table = begin[distinct], table[distinct]
+    elif meet and optimizer is damped_newton():
+        begin = floors(stack, begin)
     solutions = None
     for stage in range(len(stack.stages)):
         solutions = solve_stack(

@@ -6,7 +6,9 @@
     limits=[{"D_max": 15e12}, limits.days(30, devices=1024), limits.Limit(lambda N, D: D / N - 400, name="ratio")]
 
 Keys: `X_max` and `X_min` for a variable X, `X_per_Y` with a pair of ends (None for an open one), `U` for the unique
-tokens there are, tokens beyond them being repetitions. Deadlines, memory, latency and prices are also read from words:
+tokens there are, tokens beyond them being repetitions. Of a mixture h of domains each share is a variable, h1, h2, ...;
+`h_min` and `h_max` are of all of them, and `U` takes unique tokens for each domain, (2e12, 3e11, None): none is seen
+more than `epochs_max` times, once if that is not given. Deadlines, memory, latency and prices are also read from words:
 
     limits={"days": "45 on 512 x H100 @ 40%", "memory": "80 GB at bf16", "latency": "20 ms on 8 x H100 at bf16",
             "serving_price": "$2 on H100 @ 5%, price=2"}
@@ -14,7 +16,7 @@ tokens there are, tokens beyond them being repetitions. Deadlines, memory, laten
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -93,9 +95,18 @@ class Limit(HoldsFunction):
         _examine(f"limit {quoted(self.name)}", self.function, self.arguments, known)
 
 
-def evaluate_limit(function: Callable[..., Any], arguments: Iterable[str], logs: Mapping[str, Any]) -> Any:
-    """A limit's formula where `logs` holds the logs of all variables and values by name."""
-    return function(*(jnp.exp(logs[a]) if a in logs else logs[a.removeprefix("log_")] for a in arguments))
+def evaluate_limit(
+    function: Callable[..., Any], arguments: Iterable[str], logs: Mapping[str, Any], raw: Collection[str] = ()
+) -> Any:
+    """A limit's formula where `logs` holds the logs of all variables and values by name; those in `raw` as they are."""
+
+    def of(argument: str) -> Any:
+        name = argument if argument in logs else argument.removeprefix("log_")
+        if name in raw:
+            return logs[name] if argument == name else jnp.log(logs[name])
+        return jnp.exp(logs[name]) if argument == name else logs[name]
+
+    return function(*map(of, arguments))
 
 
 @kept
@@ -119,6 +130,20 @@ class _BoundFormula:
 
 
 @dataclass(frozen=True)
+class _RawBoundFormula:
+    """top - cap, or its negative for a lower end: of what is no log."""
+
+    sign: int
+
+    def __call__(self, top: Any, cap: Any) -> Any:
+        return self.sign * (top - cap)
+
+
+def _seen(log_D: Any, log_share: Any, log_U: Any, log_epochs: Any = 0.0) -> Any:
+    return log_D + log_share - log_U - log_epochs
+
+
+@dataclass(frozen=True)
 class _Cap:
     """Log of a cost over the cap."""
 
@@ -134,10 +159,21 @@ class _Cap:
 _UNITS = {"N": "parameters", "D": "tokens", "U": "tokens"}
 
 
-def bound(name: str, sign: int, top: str, value: float, bottom: str | None = None) -> Limit:
+def bound(name: str, sign: int, top: str, value: float, bottom: str | None = None, *, logged: bool = True) -> Limit:
+    """An end, upper if `sign` is positive, of a variable `top`, or of top / bottom; of one that is no log if not
+    `logged`."""
+    if not logged:
+        return Limit(_RawBoundFormula(sign), name, {name: value}, name, "", True, (top, name))
     below = () if bottom is None else (f"log_{bottom}",)
     unit = _UNITS.get(top, "") if bottom is None else f"{_UNITS.get(top, top)} per {_UNITS.get(bottom, bottom)[:-1]}"
     return Limit(_BoundFormula(sign), name, {name: value}, name, unit, True, (f"log_{top}", *below, f"log_{name}"))
+
+
+def seen_at_most(number: int, share: str, tokens: float, epochs: float | None = None) -> Limit:
+    """Of a domain with so many unique tokens each is seen at most `epochs` times, once if not given."""
+    name, more = f"{UNIQUE_TOKENS}{number}", {} if epochs is None else {"epochs_max": epochs}
+    arguments = ("log_D", f"log_{share}", f"log_{name}", *(f"log_{key}" for key in more))
+    return Limit(_seen, name, {name: tokens, **more}, name, "tokens", True, arguments)
 
 
 def at_most(cost: CostModel, value: float, name: str = "") -> Limit:
@@ -219,14 +255,15 @@ def serving_price(
     return at_most(inference(1e6).dollars(accelerator, mfu=mfu, price=price), value, "serving_price")
 
 
-def read_limits(limits: Any) -> tuple[tuple[Limit, ...], float | None]:
-    """Limits of any accepted form, and the unique tokens there are, if that is among them.
+def read_limits(limits: Any) -> tuple[tuple[Limit, ...], Any]:
+    """Limits of any accepted form, and the unique tokens there are, if that is among them: a number, or a tuple of one
+    for each domain.
 
     Raises:
         InputError: something is not a limit.
     """
     found: list[Limit] = []
-    unique: float | None = None
+    unique: Any = None
     for item in _items(limits):
         if isinstance(item, Limit):
             found.append(item)
@@ -237,7 +274,7 @@ def read_limits(limits: Any) -> tuple[tuple[Limit, ...], float | None]:
             elif value is None:
                 continue
             elif key == UNIQUE_TOKENS:
-                unique = check_positive("limits", key, value)
+                unique = _unique(value)
             else:
                 found += _from_key(str(key), value)
     names = [limit.name for limit in found]
@@ -245,6 +282,15 @@ def read_limits(limits: Any) -> tuple[tuple[Limit, ...], float | None]:
     if doubled:
         raise InputError(f"two limits are called {quoted(doubled[0])}; give one of them another name")
     return tuple(found), unique
+
+
+def _unique(value: Any) -> Any:
+    """Unique tokens: a number, or one for each domain, None where there is no end of them."""
+    if isinstance(value, str) and "," in value:
+        value = [None if part.strip() in ("", "-") else part for part in value.split(",")]
+    if isinstance(value, list | tuple):
+        return tuple(None if x is None else check_positive("limits", UNIQUE_TOKENS, x) for x in value)
+    return check_positive("limits", UNIQUE_TOKENS, value)
 
 
 def _items(limits: Any) -> list[Any]:

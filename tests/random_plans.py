@@ -10,7 +10,8 @@ import numpy as np
 from jaxscale import costs, limits
 from jaxscale._allocation.answers import Answers, solve_many
 from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK
-from jaxscale._allocation.decision import Decision, decide
+from jaxscale._allocation.decide import decide
+from jaxscale._allocation.decision import Decision
 from jaxscale.laws import Law, chinchilla, muennighoff
 from jaxscale.laws._math import logsumexp
 

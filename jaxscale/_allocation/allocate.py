@@ -27,7 +27,8 @@ from jax import Array, lax
 from jax.core import Tracer
 
 from jaxscale._allocation.constrained import OK, solve_constrained
-from jaxscale._allocation.decision import Decision, decide, is_plain
+from jaxscale._allocation.decide import decide, is_plain
+from jaxscale._allocation.decision import Decision
 from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
 from jaxscale._base.programs import Program, kept
@@ -76,7 +77,8 @@ def allocate(
         reach_loss: the response to reach, instead of a budget: at most a loss or an error, at least an accuracy.
 
     Returns:
-        A named tuple of the law's decision variables in natural units: `Allocation(N, D)` for laws of these two.
+        A named tuple of the law's decision variables in natural units: `Allocation(N, D)` for laws of these two. The
+        shares of a mixture are one array, (k,).
 
     Raises:
         InputError: the law, cost and limits do not belong together, a parameter is missing or unknown, something is not
@@ -122,8 +124,8 @@ def allocate(
         with in_float64():
             wide = [np.asarray(x) for x in _compiled(_within_limits, *static)(*given)]
         answer = [jnp.asarray(x, dtype) for x in wide]
-    named = decision.variables == Allocation._fields
-    return (Allocation if named else namedtuple("Allocation", decision.variables))(*answer)
+    fields = decision.fields
+    return (Allocation if fields == Allocation._fields else namedtuple("Allocation", fields))(*answer)
 
 
 @kept
@@ -144,13 +146,13 @@ def _within_limits(
     wide = {name: jnp.asarray(value, jnp.float64) for name, value in params.items()}
     wanted = jnp.asarray(target, jnp.float64)
     wanted = wanted if decision.goal == "cost" and not law.response.logged else jnp.log(wanted)
-    raw = {v.name for v in law.variables if not v.logged}
+    raw = law.raw_names
     rest = [jnp.asarray(x, jnp.float64) for x in more]
     rest = [x if name in raw else jnp.log(x) for name, x in zip(names, rest, strict=True)]
     given = jnp.stack([*law.theta_of(wide), wanted, *rest])
     starts = lax.stop_gradient(decision.starts(given))
     found = solve_constrained(decision, given, starts, jnp.ones(len(decision.row_names)))
-    return list(jnp.exp(jnp.where(found.status == OK, found.x, jnp.nan)))
+    return list(decision.natural(tuple(jnp.where(found.status == OK, found.x, jnp.nan)), given).values())
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))

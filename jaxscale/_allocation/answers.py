@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -49,7 +50,7 @@ class Answers:
 def _solve(decision: Decision, settings: tuple, given: Array, on: Array) -> Solution:
     """settings: shift of the starts, weight, rho, iterations."""
     shift, weight, rho, iterations = settings
-    starts = jax.vmap(decision.starts, in_axes=-1, out_axes=-1)(given) + shift
+    starts = jax.vmap(partial(decision.starts, shift=shift), in_axes=-1, out_axes=-1)(given)
     return solve_constrained(decision, given, starts, on, weight, rho, iterations)
 
 
@@ -192,11 +193,11 @@ def conflict(decision: Decision, given: np.ndarray, blame: np.ndarray) -> tuple[
 
     Rows blamed by the elastic problem are tried first; then limits are left out one at a time.
     """
-    m = len(decision.row_names)
-    asked = list(range(m))
+    m, hard = len(decision.row_names), decision.hard
+    asked = [j for j in range(m) if j not in hard]
 
     def cannot(sets: list[list[int]]) -> list[bool]:
-        switches = np.array([[float(j in chosen) for j in range(m)] for chosen in sets])
+        switches = np.array([[float(j in chosen or j in hard) for j in range(m)] for chosen in sets])
         givens = np.tile(given, (len(sets), 1))
         impossible = np.ones(len(sets), bool)
         for shift in _SHIFTS[: 1 if decision.convex else None]:

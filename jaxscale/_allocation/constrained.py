@@ -6,7 +6,8 @@ Pure JAX, for problems of two to six variables, many at once. What to solve is a
 
        min  w f(x) + rho t   with   g_j(x) <= t,   t >= 0,
 
-   which has an interior whatever the limits are. Its t is zero where the limits can be kept.
+   which has an interior whatever the limits are. Its t is zero where the limits can be kept. Hard rows are kept
+   without t.
 2. The active rows are guessed from multipliers over slacks, and Newton's method solves the equations they leave
    (Karush, Kuhn and Tucker). Rows with negative multipliers go, violated ones come, and it is tried again.
 3. An answer counts only with its certificate: equations solved, every limit kept, no multiplier negative.
@@ -41,13 +42,23 @@ _STEPS = 20  # of Newton's method on the optimality equations
 _SOLVED = 2e4  # in units of rounding: where it stops
 _KKT, _VIOLATION = 4e6, 4e5  # likewise: what is certified
 _DETERMINED = 1e-6  # a variable known to better than this
+_WRITTEN_OUT = 4  # variables up to which derivatives are taken one by one, which is faster to run and longer to compile
 _FAR = 0.05  # the correction moves the interior point's answer by no more
 
 Scalars = tuple[Array, ...]
 
 
 class ConstrainedProblem(Protocol):
-    """What to solve. It is static under `jit`: equal problems must be equal, numbers belong into `given`."""
+    """What to solve. It is static under `jit`: equal problems must be equal, numbers belong into `given`.
+
+    Some rows may be `hard`: linear, kept by every start, and never broken on the way, since the problem is not defined
+    beyond them (a share below zero).
+    """
+
+    @property
+    def hard(self) -> tuple[int, ...]:
+        """Which rows are hard."""
+        ...
 
     def objective(self, x: Scalars, given: Array) -> Array:
         """f, a scalar, of scale one."""
@@ -284,6 +295,9 @@ def _curvature(
         def lagrangian(x: Scalars) -> Array:
             return factor * problem.objective(x, given) + _dot(tuple(prices), problem.rows(x, given))
 
+        if len(x) > _WRITTEN_OUT:
+            whole = jax.jacfwd(jax.grad(lambda z: lagrangian(tuple(z))))(jnp.stack(x))
+            return [[whole[i, j] for j in range(i + 1)] for i in range(len(x))]
         return [
             [_derivative(lambda y, i=i: _derivative(lagrangian, y, i)[1], x, j)[1] for j in range(i + 1)]
             for i in range(len(x))
@@ -338,6 +352,7 @@ def _interior_point(
     """(x, multipliers of the scaled rows, largest residual, iterations) of the elastic problem."""
     n, one = len(x), jnp.ones_like(x[0])
     tiny = jnp.finfo(one.dtype).tiny
+    hard = list(problem.hard)
 
     def look(x: Scalars) -> _Local:
         """With t >= 0 as one more row, 0 <= t."""
@@ -352,23 +367,24 @@ def _interior_point(
         m = len(s)
         values, slopes, gradient = look(state.x)
         hessian = _curvature(problem, state.x, given, weight * scaling.lift, lam[:-1] * scaling.rows)
-        dual = [*(a + _over_rows(lam, b) for a, b in zip(gradient, slopes, strict=True)), rho - lam.sum(axis=0)]
-        primal = values - t + s
+        yields = _yielding(s, hard)
+        dual = [*(a + _over_rows(lam, b) for a, b in zip(gradient, slopes, strict=True)), rho - _over_rows(yields, lam)]
+        primal = values - yields * t + s
         mu = _over_rows(lam, s) / m
         w = lam / s
         weighted = [w * v for v in slopes]
         matrix: list[list[Any]] = [
             [hessian[i][j] + _over_rows(weighted[i], slopes[j]) for j in range(i + 1)] for i in range(n)
         ]
-        matrix.append([*(-v.sum(axis=0) for v in weighted), w.sum(axis=0)])
+        matrix.append([*(-_over_rows(yields, v) for v in weighted), _over_rows(yields, w)])
         back, _ = _cholesky(matrix, safe=True)
 
         def direction(complementarity: Array) -> tuple[Scalars, Array, Array]:
             """Steps of (x, t), slacks and prices towards the rows' wanted products of slack and price."""
             q = (lam * primal - complementarity) / s
             towards = [-a - _over_rows(v, q) for a, v in zip(dual, slopes, strict=False)]
-            step = back((*towards, q.sum(axis=0) - dual[n]))
-            ds = step[n] - _sum(v * a for v, a in zip(slopes, step, strict=False)) - primal
+            step = back((*towards, _over_rows(yields, q) - dual[n]))
+            ds = yields * step[n] - _sum(v * a for v, a in zip(slopes, step, strict=False)) - primal
             return step, ds, (-complementarity - lam * ds) / s
 
         def room(values: Array, changes: Array, share: Any) -> Array:
@@ -400,6 +416,8 @@ def _interior_point(
     levels = look(x).values[:-1]
     t = jnp.maximum(levels.max(axis=0), 0.0) + 0.5
     slack = jnp.maximum(t - levels, 0.05)
+    if hard:
+        slack = slack.at[jnp.array(hard)].set(jnp.maximum(-levels[jnp.array(hard)], 1e-9))
     # The price of t carries the whole price of violation at first: that balances it and saves half the iterations.
     first = _Interior(
         x,
@@ -526,6 +544,10 @@ def _derivative(function: Callable[[Scalars], Any], x: Scalars, i: int) -> tuple
 
 def _along(function: Callable[[Scalars], Any], x: Scalars) -> tuple[Any, list[Any]]:
     """The value, and its slopes in all variables."""
+    if len(x) > _WRITTEN_OUT:
+        value, push = jax.linearize(function, x)
+        slopes = jax.vmap(push)(tuple(jnp.eye(len(x), dtype=x[0].dtype)))
+        return value, [jax.tree.map(lambda v, i=i: v[i], slopes) for i in range(len(x))]
     pairs = [_derivative(function, x, i) for i in range(len(x))]
     return pairs[0][0], [slope for _, slope in pairs]
 
@@ -548,6 +570,11 @@ def _largest(values: Any) -> Array:
 
 def _least(values: Any) -> Array:
     return reduce(jnp.minimum, values)
+
+
+def _yielding(rows: Array, hard: Sequence[int]) -> Any:
+    """1 for every row that gives way to t, 0 for those that are hard, (rows, 1)."""
+    return jnp.array([[float(j not in hard)] for j in range(len(rows))], rows.dtype) if hard else 1.0
 
 
 def _with_zero(rows: Array) -> Array:

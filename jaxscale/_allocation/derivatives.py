@@ -40,7 +40,7 @@ def expansion_at(decision: Decision, _: tuple, x: Array, multipliers: Array, giv
 
 @dataclass(frozen=True)
 class Expansion:
-    """One answer to first order. Quantities are the logs of the decision variables, then log response, then log cost.
+    """One answer to first order. Quantities are those of x (logs but for shares), then log response, then log cost.
 
     values: (n + 2,) of the quantities; slopes: (n + 2, k) of each in what is given, with the limits held that have a
     price; touched: whether others are just reached, so that slopes differ from side to side, see `sides`; curvature:
@@ -105,7 +105,9 @@ def derivatives(
     scale = np.maximum(np.abs(objective).max(axis=1), 1e-300)
     lengths = np.maximum(np.abs(rows[:, :, :n]).max(axis=2), 1e-300)
     touching = np.abs(values[:, 2:]) / lengths < 1e-8
-    priced = touching & (multipliers * lengths > 1e-8 * scale[:, None])
+    # A share at its least is left out, however little that costs.
+    left_out = np.array([name in decision.ends_of_shares for name in decision.row_names])
+    priced = touching & ((multipliers * lengths > 1e-8 * scale[:, None]) | left_out)
     # One epoch is an end of its range where the loss is level, so that nothing changes there.
     smooth = np.array([name == "epochs_min" for name in decision.row_names])
     touched = (touching & ~priced & ~smooth).any(axis=1)

@@ -95,7 +95,7 @@ class Hedge(Decision):
         return (x[-1] + weight @ (width * jax.nn.softplus(above / width)) / share) / scale
 
     def objective(self, x: tuple, given: Array) -> Array:
-        return self.lowered(x, given)
+        return self.lowered(x, given) + self.unbalance(x)
 
 
 def padded(thetas: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -179,7 +179,7 @@ class Doubts:
 
     def decisions(self, answers: Answers) -> Answers:
         """The answers without what belongs to a tail."""
-        n, m = len(self.plain.variables), len(self.plain.row_names)
+        n, m = len(self.plain.variables), len(self.plain.row_names)  # what belongs to a tail stands last
         parts = {"x": answers.x[:, :n], "multipliers": answers.multipliers[:, :m], "blame": answers.blame[:, :m]}
         return replace(answers, **parts)
 

@@ -49,7 +49,8 @@ def _from(decision: Decision, _: tuple, given: Array, start: Array) -> Solution:
 
 def can_be_scanned(decision: Decision) -> bool:
     """Whether a budget leaves a line of decisions, of which nobody knows that it has but one valley."""
-    return not decision.convex and decision.goal == "loss" and len(decision.variables) == 2
+    logs = not (decision.mixtures or decision.raw.intersection(decision.variables))
+    return not decision.convex and decision.goal == "loss" and len(decision.variables) == 2 and logs
 
 
 def look_elsewhere(

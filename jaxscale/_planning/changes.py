@@ -93,6 +93,10 @@ def with_value(plan: Plan, request: Request, name: str, value: Any) -> Request:
     new = check_positive("set", name, _new(name, value, old))
     if name == UNIQUE_TOKENS and request.unique is not None:
         return replace(request, unique=new)
+    if isinstance(request.unique, tuple) and re.fullmatch(rf"{UNIQUE_TOKENS}[1-9][0-9]*", name):
+        each = list(request.unique)
+        each[int(name[1:]) - 1] = new
+        return replace(request, unique=tuple(each))
     if name in request.fixed:
         return replace(request, fixed={**request.fixed, name: new})
     bare = name.removeprefix("cost.")

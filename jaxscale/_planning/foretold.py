@@ -30,8 +30,9 @@ def first_order_moves(plan: Plan, after: Plan, structural: bool) -> tuple[dict[s
         values = {}
         for quantity, slopes in row.sensitivities.items():
             change = sum(slopes.get(name, 0.0) * step for name, step in steps.items())
-            value = getattr(row, quantity)
-            values[quantity] = value * _exp(change) if quantity != "loss" or positive else value + change
+            value = row.of(quantity)
+            logged = positive if quantity == "loss" else quantity not in plan.law.raw_names
+            values[quantity] = value * _exp(change) if logged else value + change
         values.setdefault("cost", row.cost * _exp(steps.get("budget", 0.0)))
         foretold.append(values)
     return tuple(foretold)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxscale import costs
+from jaxscale._allocation.decide import shares_apart
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import parse_number, quoted
 from jaxscale._base.validation import Progress
@@ -51,7 +52,7 @@ def frontier(
         reach_loss: one or many responses to reach at least cost, instead of budgets: at most a loss or an error, at
             least an accuracy. In the law's unit: `result.response.to_law(0.8)` is that of .8 in the unit the losses
             were given in.
-        fixed: variables held at a value, {"N": 8e9}.
+        fixed: variables held at a value, {"N": 8e9}; a mixture as a whole, {"h": (.5, .3, .2)}.
         level: of the intervals; the source's own if not given. Intervals come from draws as percentiles, each draw
             planned for itself, else from the covariance by the delta method on the logs; failing both there are none.
         under: plan over a doubt, not at the point estimate: "draws" of the source (or its covariance); a list of fits,
@@ -103,8 +104,9 @@ def request_of(
     if (budgets is None) == (reach_loss is None):
         raise InputError("give budgets or reach_loss, one of the two")
     kept, unique = read_limits(limits)
-    positive = {v.name for v in read.law.variables if v.logged}
-    held = {k: check_positive("fixed", k, v) if k in positive else _finite(k, v) for k, v in (fixed or {}).items()}
+    positive = {name for v in read.law.variables for name in ((v.name,) if v.logged else v.parts)}
+    apart = shares_apart(read.law, fixed or {})
+    held = {k: check_positive("fixed", k, v) if k in positive else _finite(k, v) for k, v in apart.items()}
     goal = "loss" if reach_loss is None else "cost"
     response = read.law.response
     targets = (

@@ -48,13 +48,13 @@ def row_of(
     found = expansion if status in ("ok", "flat") else None
     logs = posed.logs([found])[0]
     natural = {
-        q: math.exp(v) if q != "loss" or response.logged else v
+        q: math.exp(v) if posed.logged(q) else v
         for q, v in zip(posed.quantities, map(float, posed.combine @ logs), strict=True)
     }
     spent = natural.get("cost", math.nan)
     if request.goal == "loss" and found is not None:
         spent = math.exp(logs[-1])
-    everything = dict(zip(decision.variables, map(math.exp, logs[:-2]), strict=True)) if found else {}
+    everything = decision.values(logs[:-2]) if found else {}
     variables = {**everything, **request.fixed} if found else {}
     touched = [decision.row_names[j] for j in found.active] if found else []
     return PlanRow(
@@ -71,9 +71,7 @@ def row_of(
         shadow_price={}
         if found is None or status != "ok"
         else shadow_prices(decision, found, logs, given, posed.values.implicit, request),
-        intervals={}
-        if found is None or sure.ends is None
-        else _present(posed.quantities, sure.ends[:, i], response.logged),
+        intervals={} if found is None or sure.ends is None else _present(posed, sure.ends[:, i]),
         sensitivities=_sensitivities(posed, found, request),
         one_sided=one_sided,
         drift=_drifts(posed, found, request),
@@ -122,7 +120,7 @@ def _judge(
 
 def _nonsense(decision: Decision, x: np.ndarray, request: Request) -> str:
     """That no model of language is of such a size or sees so few tokens, in a sentence; empty where one may."""
-    values = dict(zip(decision.variables, np.exp(np.minimum(x, 700.0)), strict=True)) | dict(request.fixed)
+    values = decision.values(np.minimum(x, 700.0)) | dict(request.fixed)
     N, D, said = values.get("N", 0.0), values.get("D", math.inf), []
     if N > MOST_PARAMETERS:
         said.append(f"N = {format_number(N)} parameters (no model has {format_number(MOST_PARAMETERS)})")
@@ -190,14 +188,14 @@ def one_sided_slopes(
     return found
 
 
-def _present(quantities: tuple[str, ...], ends: np.ndarray, logged_response: bool) -> dict[str, tuple[float, float]]:
-    """Intervals by name of (2, q) ends in logs, without those that could not be had."""
-    found = {}
-    for name, low, high in zip(quantities, *ends, strict=True):
+def _present(posed: Posed, ends: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Intervals by name of (2, q) ends in logs (of shares, themselves), without those that could not be had."""
+    found, shares = {}, posed.decision.law.raw_names
+    for name, low, high in zip(posed.quantities, *ends, strict=True):
         if math.isfinite(low) and math.isfinite(high):
-            logged = name != "loss" or logged_response
+            low, high = (min(max(end, 0.0), 1.0) if name in shares else end for end in (low, high))
             with np.errstate(over="ignore"):
-                found[name] = tuple(float(np.exp(end)) if logged else float(end) for end in (low, high))
+                found[name] = tuple(float(np.exp(end)) if posed.logged(name) else float(end) for end in (low, high))
     return found
 
 

@@ -172,7 +172,7 @@ def _moved(decision: Decision, answers: Answers, others: Answers, way: str) -> l
     if not sound.any():
         return []
     moves = 100 * np.expm1(others.x[sound] - answers.x[sound])
-    named = {"N", "D"} & set(decision.variables) or set(decision.variables)
+    named = {"N", "D"} & set(decision.variables) or set(decision.variables) - decision.raw
     spans = (f"{name} by {_span(moves[:, k])}" for k, name in enumerate(decision.variables) if name in named)
     return [f"Fitted with {way} instead, the plan moves: {', '.join(spans)}."]
 
@@ -195,6 +195,6 @@ def _span(percent: np.ndarray) -> str:
 
 
 def _per(law: Law, name: str) -> str:
-    raw = {p.name for p in law.parameters if p.transform != "log"} | {v.name for v in law.variables if not v.logged}
+    raw = {p.name for p in law.parameters if p.transform != "log"} | law.raw_names
     raw |= set() if law.response.logged else {"reach_loss"}
     return "raw" if name in raw else "log"

@@ -107,10 +107,17 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
         titles = {"tokens_per_param": "D/N", "loss": self.response.name}  # derivatives are of the law's numbers
         return {name: titles.get(name, name) for row in self.rows for name in row.sensitivities}
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """What is decided beside N and D: shares, experts, bits, epochs."""
+        first = dict.fromkeys(name for row in self.rows for name in row.sensitivities)
+        return tuple(name for name in first if name not in ("N", "D", "tokens_per_param", "loss", "cost"))
+
     def moves(self, answer: Mapping[str, Any], step: float) -> tuple[str, ...]:
         """How far each quantity moves with a step to first order, by its slope in `answer`."""
-        logged = self.law.response.domain == "positive"
-        return tuple(moved(answer[name], step, name != "loss" or logged) for name in self.quantities)
+        logs = {name: name not in self.law.raw_names for name in self.quantities}
+        logs |= {"loss": self.law.response.domain == "positive"}
+        return tuple(moved(answer[name], step, logs[name]) for name in self.quantities)
 
     def answers(
         self,
@@ -146,7 +153,7 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
 
     def to_frame(self) -> pd.DataFrame:
         """One row per budget: budget, N, D, loss, tokens_per_param, `_lo` and `_hi` of these four, status, decades,
-        cost, other variables, binding limits and regret."""
+        cost, other variables with their `_lo` and `_hi`, binding limits and regret."""
         columns: dict[str, Any] = {"budget": [row.budget for row in self.rows]}
         columns |= {name: [getattr(row, name) for row in self.rows] for name in ("N", "D", "loss", "tokens_per_param")}
         for name in ("N", "D", "loss", "tokens_per_param"):
@@ -158,6 +165,9 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
         columns |= {"cost": [row.cost for row in self.rows]}
         others = dict.fromkeys(v for row in self.rows for v in row.variables if v not in ("N", "D"))
         columns |= {v: [row.variables.get(v, math.nan) for row in self.rows] for v in others}
+        for name in (v for v in others if any(v in row.intervals for row in self.rows)):
+            ends = [row.intervals.get(name, (math.nan, math.nan)) for row in self.rows]
+            columns |= {f"{name}_lo": [low for low, _ in ends], f"{name}_hi": [high for _, high in ends]}
         columns |= {"binding": [" ".join(row.binding) for row in self.rows]}
         columns |= {
             f"regret_{key}": [row.regret.get(key, math.nan) for row in self.rows] for key in ("loss", "compute")
@@ -263,6 +273,7 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
         known = {v.name for v in self.law.variables}
         shown = {name: name for name in ("N", "D") if name in known}
         shown |= {"tokens_per_param": "D/N"} if len(shown) == 2 else {}
+        shown |= {name: name for name in self.others}
         itself = self.cost in known  # the one variable, as what there is to be spent least of
         cost = self.cost if itself and self.unit == self.cost else f"{self.cost if itself else 'cost'} ({self.unit})"
         shown |= {"cost": cost} if reaching else {"loss": self.response.heading}
@@ -430,7 +441,7 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
         return prices
 
     def _cells(self, row: PlanRow, name: str, banded: bool) -> tuple[str, ...]:
-        value = self.shown(name, getattr(row, name))
+        value = self.shown(name, row.of(name))
         point = format_number(value) if math.isfinite(value) else "-"
         if not banded:
             return (point,)

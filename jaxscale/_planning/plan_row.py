@@ -59,6 +59,13 @@ class PlanRow:
     reach_loss: float | None = None
     note: str = ""
 
+    def of(self, quantity: str) -> float:
+        """A quantity by its name: N, D, tokens_per_param, loss, cost, or a variable of the plan; nan where there is
+        none."""
+        if quantity in self.__dataclass_fields__:
+            return float(getattr(self, quantity))
+        return float(self.variables.get(quantity, math.nan))
+
     @property
     def target(self) -> float:
         """What was asked for: the loss to reach, or else the budget."""

@@ -7,7 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from jaxscale._allocation.decision import Decision, Values, decide
+from jaxscale._allocation.decide import Values, decide
+from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import Expansion
 from jaxscale._planning.request import Request
 
@@ -30,7 +31,7 @@ class Posed:
         decision, values = decide(
             law, request.cost, request.limits, request.unique, request.goal, request.fixed, request.assumed
         )
-        raw = {v.name for v in law.variables if not v.logged}
+        raw = law.raw_names
         rest = np.array([float(v) if k in raw else math.log(float(v)) for k, v in values.natural.items()])
         targets = np.asarray(request.targets)
         wanted = targets if request.goal == "cost" and not law.response.logged else np.log(targets)
@@ -55,10 +56,16 @@ class Posed:
         parts: dict[str, np.ndarray] = {v: unit[variables.index(v)] for v in ("N", "D") if v in variables}
         if "N" in parts and "D" in parts:
             parts["tokens_per_param"] = parts["D"] - parts["N"]
+        parts |= {v: unit[k] for k, v in enumerate(variables) if v not in parts}
         parts["loss"] = unit[n]
         if self.decision.goal == "cost":
             parts["cost"] = unit[n + 1]
         return tuple(parts), np.array(list(parts.values()))
+
+    def logged(self, quantity: str) -> bool:
+        """Whether a quantity is told through its log: not a share that stands alone, nor a response of either sign."""
+        law = self.decision.law
+        return law.response.logged if quantity == "loss" else quantity not in law.raw_names
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -67,10 +74,11 @@ class Posed:
 
     @property
     def combine(self) -> np.ndarray:
-        """The quantities as combinations of the logs of variables, response and cost, (q, n + 2)."""
+        """The quantities (logs, but for shares that stand alone) as combinations of x, log response and log cost,
+        (q, n + 2)."""
         return self._combinations[1]
 
     def logs(self, expansions: Sequence[Expansion | None]) -> np.ndarray:
-        """Logs of variables, response and cost at every answer, (n_targets, n + 2); nan where there is none."""
+        """x, log response and log cost at every answer, (n_targets, n + 2); nan where there is none."""
         nothing = np.full(len(self.decision.variables) + 2, np.nan)
         return np.stack([nothing if e is None else e.values for e in expansions])

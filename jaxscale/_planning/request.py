@@ -19,7 +19,7 @@ class Request:
     goal: Literal["loss", "cost"]
     cost: CostModel
     limits: tuple[Limit, ...]
-    unique: float | None
+    unique: float | tuple[float | None, ...] | None
     fixed: Mapping[str, float] = field(hash=False)
     level: float | None
     # in place of published constants of repetition

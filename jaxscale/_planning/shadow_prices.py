@@ -49,7 +49,7 @@ def shadow_prices(
         per_nat = slopes["reach_loss"] / (math.exp(target) if positive else 1.0)
         prices["reach_loss"] = Price(float(0.01 * per_nat), f"{unit} per 0.01 {word}")
     for j in found.active:
-        if j == 0:
+        if j == 0 or j > len(decision.limits):  # the target, or an end of a share
             continue
         row = decision.limits[j - 1]
         if row.main is None or row.main in implicit:

@@ -28,8 +28,9 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
     Raises:
         InputError: there is no such quantity.
     """
-    if quantity not in (*QUANTITIES, "cost"):
-        raise InputError(f"there is no quantity {quoted(quantity)}; choose one of {', '.join((*QUANTITIES, 'cost'))}")
+    known = (*QUANTITIES, "cost", *plan.others)
+    if quantity not in known:
+        raise InputError(f"there is no quantity {quoted(quantity)}; choose one of {', '.join(known)}")
     if not 0 < change < 1:
         raise InputError(f"change is a share between 0 and 1, got {change!r}")
     request = plan.request
@@ -56,8 +57,8 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
         plans = [make_plan(replace(r, source=r.source.without_uncertainty())) for r in ends]
         foretold = [first_order_moves(plan, p, False) for p in plans]
         for i, row in enumerate(plan.rows):
-            low, high = (getattr(p.rows[i], quantity) for p in plans)
-            base = getattr(row, quantity)
+            low, high = (p.rows[i].of(quantity) for p in plans)
+            base = row.of(quantity)
             tables[i].append(
                 {
                     "budget": row.budget,

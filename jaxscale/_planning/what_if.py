@@ -43,12 +43,17 @@ class WhatIf(Reporting, Pictured, Saved):
         """(old, new) for each budget."""
         return tuple(zip(self.before.rows, self.after.rows, strict=True))
 
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """What is compared: N, D, D/N, the response and the cost, then what else either plan decides."""
+        return (*QUANTITIES, "cost", *dict.fromkeys((*self.before.others, *self.after.others)))
+
     def to_frame(self) -> pd.DataFrame:
         """One row for each budget and quantity: before, after, difference, and the difference to first order."""
         table = []
         for (old, new), foretold in zip(self.rows, self.first_order, strict=True):
-            for name in (*QUANTITIES, "cost"):
-                a, b = getattr(old, name), getattr(new, name)
+            for name in self.quantities:
+                a, b = old.of(name), new.of(name)
                 table.append(
                     {
                         "budget": old.budget,
@@ -65,15 +70,15 @@ class WhatIf(Reporting, Pictured, Saved):
     def to_dict(self) -> dict[str, Any]:
         """Plain data in the format jaxscale.what_if/1."""
         before, after = self.before.to_dict()["rows"], self.after.to_dict()["rows"]
-        names = (*QUANTITIES, "cost")
+        names = self.quantities
         rows = []
         for (old, new), a, b, foretold in zip(self.rows, before, after, self.first_order, strict=True):
             rows.append(
                 {
                     "before": a,
                     "after": b,
-                    "difference": {n: getattr(new, n) - getattr(old, n) for n in names},
-                    "first_order": {n: foretold.get(n, math.nan) - getattr(old, n) for n in names},
+                    "difference": {n: new.of(n) - old.of(n) for n in names},
+                    "first_order": {n: foretold.get(n, math.nan) - old.of(n) for n in names},
                 }
             )
         response = self.after.response.to_dict()
@@ -81,11 +86,11 @@ class WhatIf(Reporting, Pictured, Saved):
 
     def report(self) -> Report:
         """Old, new and difference for every row, as text."""
-        shown = {name: self.after.title(name) for name in (*QUANTITIES, "cost")}
+        shown = {name: self.after.title(name) for name in self.quantities}
         cells = []
         for (old, new), foretold in zip(self.rows, self.first_order, strict=True):
             for name, title in shown.items():
-                numbers = (getattr(old, name), getattr(new, name), foretold.get(name, math.nan))
+                numbers = (old.of(name), new.of(name), foretold.get(name, math.nan))
                 a, b, c = (self.after.shown(name, x) for x in numbers)
                 moves = (number_or_dash(0.0 if math.isclose(x, a, rel_tol=1e-12) else x - a) for x in (b, c))
                 target = format_number(self.before.shown_target(old))

@@ -82,6 +82,8 @@ class Law(ItsOwnCopy):
         seen_to: the largest scale at which it was seen to hold, by its sources; empty where they do not say.
         published: named constants, see `Published`. `law.published["name"]` is an `Instance`.
         closed_forms: exact results by name, functions `f(params, ...)` of natural values, pure JAX.
+        ranges: limits that every plan by it keeps to, as `jaxscale.limits` writes them: {"G_min": 1, "N_a_per_N_max":
+            1}. A limit of the same name that a plan is given takes the place of its own.
         repeated: its form where data is repeated, or None if no such form is known.
         steps: the two laws that `first >> second` is made of, else none.
         along_runs: whether it describes losses all along a run, so that every checkpoint is fitted, not the last alone.
@@ -101,6 +103,7 @@ class Law(ItsOwnCopy):
     constants: Mapping[str, Published] = field(default_factory=dict, repr=False)
     closed_forms: Mapping[str, Callable[..., Any]] = field(default_factory=dict, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
+    ranges: Mapping[str, float] = field(default_factory=dict, repr=False)
     repeated: Repetition | None = field(default=None, repr=False)
     steps: "tuple[Law, ...]" = field(default=(), repr=False)
     along_runs: bool = field(default=False, repr=False)
@@ -111,7 +114,7 @@ class Law(ItsOwnCopy):
         parameters = tuple(self._parameter(p) if isinstance(p, str) else p for p in self.parameters)
         if not parameters:
             raise InputError(f"law {self.name!r} has no parameters; give their names: parameters=('E', 'A', 'alpha')")
-        names = [x.name for x in (*variables, *parameters, response)]
+        names = [x.name for x in (*variables, *parameters, response)] + [part for v in variables for part in v.parts]
         doubled = sorted({n for n in names if names.count(n) > 1})
         if doubled:
             raise InputError(
@@ -185,6 +188,11 @@ class Law(ItsOwnCopy):
     def parameter_names(self) -> tuple[str, ...]:
         """Names of the parameters, in the order of theta."""
         return tuple(p.name for p in self.parameters)
+
+    @property
+    def raw_names(self) -> frozenset[str]:
+        """Names of the variables that are not logged; the shares of a whole are, one by one."""
+        return frozenset(v.name for v in self.variables if not v.logged)
 
     @property
     def of_text(self) -> bool:

@@ -26,7 +26,8 @@ class Variable:
     another one would do more than rescale parameters (where logs of two variables are multiplied, for instance).
     `better` is about a response: "lower" (a loss, an error, a bill), "higher" (an accuracy) or "neither" (a best size).
     `stands_for` names the variable in whose place the next law of a chain may read a response: a loss on another corpus
-    is a loss.
+    is a loss. `shares`: of a vector that divides a whole, how many shares it has; they add up to 1, and a plan decides
+    them as `parts`, h1, h2, ...
     """
 
     name: str
@@ -36,6 +37,12 @@ class Variable:
     fixed_unit: bool = False
     better: Literal["lower", "higher", "neither"] = "lower"
     stands_for: str = ""
+    shares: int = 0
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the shares of a whole, h1, h2, ...; none of another variable."""
+        return tuple(f"{self.name}{i}" for i in range(1, self.shares + 1))
 
     @property
     def logged(self) -> bool:

@@ -137,7 +137,7 @@ def _ye_mixing(domains: int) -> Law:
     return Law(
         "ye_mixing",
         log_loss,
-        variables=(Variable("r", "", f"proportions of the {domains} domains, adding up to 1", "vector"),),
+        variables=(Variable("r", "", f"shares of the {domains} domains, adding up to 1", "vector", shares=domains),),
         parameters=(
             Parameter("c", unit=LOSS.unit, meaning="loss that no mixture removes", dimension={"loss": 1}),
             Parameter("k", unit=LOSS.unit, meaning="reducible loss on the last domain alone", dimension={"loss": 1}),

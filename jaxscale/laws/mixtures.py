@@ -80,7 +80,7 @@ def _shukor_mixture(domains: int, joint: bool) -> Law:
     return Law(
         "shukor_mixture",
         log_loss,
-        variables=(N, D, Variable("h", "", f"shares of the {domains} domains, adding up to 1", "vector")),
+        variables=(N, D, Variable("h", "", f"shares of {domains} domains, adding up to 1", "vector", shares=domains)),
         parameters=(
             Parameter("E", unit="nats per token", meaning="loss that no mixture removes", dimension={"loss": 1}),
             *(Parameter(f"C{i}", meaning=f"worth of domain {i}", dimension={"loss": -1}) for i in numbers),

@@ -13,7 +13,7 @@ from jaxscale import costs, limits
 from jaxscale._allocation.allocate import allocate
 from jaxscale._allocation.answers import solve_many
 from jaxscale._allocation.constrained import FAILED, FLAT, OK, solve_constrained
-from jaxscale._allocation.decision import decide
+from jaxscale._allocation.decide import decide
 from jaxscale.laws import chinchilla, muennighoff
 
 pytestmark = pytest.mark.slow  # the oracles scan every problem

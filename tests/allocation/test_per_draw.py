@@ -7,7 +7,7 @@ import pytest
 from jaxscale import costs, limits
 from jaxscale._allocation.answers import _solve_afresh, evaluate, solve_many
 from jaxscale._allocation.constrained import OK
-from jaxscale._allocation.decision import decide
+from jaxscale._allocation.decide import decide
 from jaxscale._allocation.per_draw import follow
 from jaxscale.laws import chinchilla
 

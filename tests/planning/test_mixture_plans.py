@@ -1,0 +1,103 @@
+"""Plans whose decision variables are shares: mixtures of domains, and shares that stand alone."""
+
+import numpy as np
+import pytest
+
+import jaxscale as js
+from jaxscale._base.errors import InputError
+from studies import mixtures
+
+ADDITIVE = js.laws.shukor_mixture(domains=3).at(
+    E=1.0, C1=1.2, C2=0.8, C3=0.3, gamma1=0.5, gamma2=0.5, gamma3=0.5, A=400.0, B=600.0, alpha=0.34, beta=0.3,
+    standard_errors={"C2": 0.05, "gamma1": 0.02},
+)  # fmt: skip
+SHARES = ["h1", "h2", "h3"]
+LIMITS = {"h1_max": 0.9, "U": (1e15, 1e15, None), "epochs_max": 4}
+
+
+@pytest.fixture(scope="module")
+def free():
+    """All limits are wide."""
+    return js.frontier(ADDITIVE, budgets=[1e21, 1e23], limits=LIMITS)
+
+
+@pytest.fixture(scope="module")
+def bound(free):
+    """The same program: numbers of limits are data."""
+    return js.frontier(ADDITIVE, budgets=[1e21, 1e23], limits={**LIMITS, "h1_max": 0.3, "U": (1e15, 2e10, None)})
+
+
+def test_the_best_mixture_has_its_closed_form(free):
+    """The most of sum C_i h_i^gamma with one gamma: h_i ~ C_i^(1 / (1 - gamma)); N and D as without a mixture."""
+    worth = np.array([1.2, 0.8, 0.3]) ** 2
+    alone = js.allocate(
+        js.laws.chinchilla,
+        {"E": 1.0, "A": 400.0, "B": 600.0, "alpha": 0.34, "beta": 0.3},
+        js.costs.six_nd,
+        1e21,
+    )
+    row = free.rows[0]
+    assert [r.status for r in free.rows] == ["ok", "ok"]
+    np.testing.assert_allclose([row.variables[h] for h in SHARES], worth / worth.sum(), rtol=1e-9)
+    np.testing.assert_allclose([row.N, row.D], [float(alone.N), float(alone.D)], rtol=1e-5)
+    assert sum(row.variables[h] for h in SHARES) == pytest.approx(1, abs=1e-12)
+
+
+def test_shares_are_in_the_table_the_frame_and_the_file(free):
+    frame = free.to_frame()
+    assert {"h1", "h2_lo", "h3_hi"} <= set(frame.columns)
+    assert (frame["h1_lo"] < frame["h1"]).all()
+    assert "h2" in str(free)
+    assert set(SHARES) <= set(free.to_dict()["rows"][0]["variables"])
+
+
+def test_bounds_and_unique_tokens_bind_and_have_prices(bound):
+    first, second = bound.rows
+    assert first.variables["h1"] == pytest.approx(0.3, rel=1e-9)
+    assert "h1_max" in first.binding
+    assert "U2" in second.binding
+    assert second.D * second.variables["h2"] == pytest.approx(4 * 2e10, rel=1e-9)
+    assert second.shadow_price["U2"].value < 0
+
+
+def test_derivatives_agree_with_plans_of_shifted_numbers(bound):
+    row, step = bound.rows[1], 1e-4
+    for name in ("U2", "epochs_max", "h1_max", "C3", "budget"):
+        ends = [js.what_if(bound, set={name: f"x{np.exp(s):.15f}"}).after.rows[1] for s in (-step, step)]
+        for quantity in (*SHARES, "N", "loss"):
+            by_plans = np.log(ends[1].of(quantity) / ends[0].of(quantity)) / (2 * step)
+            assert row.sensitivities[quantity][name] == pytest.approx(by_plans, abs=2e-6), (name, quantity)
+
+
+@pytest.mark.slow
+def test_a_mixture_can_be_held(free):
+    held = js.frontier(ADDITIVE, budgets=[1e21], fixed={"h": (0.5, 0.5, 0.0)})
+    assert held.rows[0].status == "ok"
+    assert held.rows[0].loss > free.rows[0].loss
+    assert held.rows[0].loss == pytest.approx(
+        ADDITIVE.predict(N=held.rows[0].N, D=held.rows[0].D, h=np.array([0.5, 0.5, 1e-9])), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"fixed": {"h1": 0.2}}, "some shares of h"),
+        ({"fixed": {"h": (0.5, 0.6, 0.1)}}, "add up to 1"),
+        ({"fixed": {"h": (0.5, 0.5)}}, "takes 3 shares"),
+        ({"limits": {"U": (1e12, 1e12)}}, "U takes 3 numbers"),
+        ({"limits": {"h_max": 0.5, "h1_max": 0.4}}, "two limits"),
+    ],
+)
+def test_what_is_no_mixture_is_refused_in_words(arguments, words):
+    with pytest.raises(InputError, match=words):
+        js.frontier(ADDITIVE, budgets=[1e21], **arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("joint", [False, True])
+def test_no_plan_is_worse_than_slsqp(joint):
+    """More of them, and of seven domains, in `python -m studies.mixtures`."""
+    found = mixtures.compare(30, 3, joint, seed=5, starts=20)
+    assert found.slsqp_lost == found.unsolved == 0
+    assert found.worse.max() < 1e-8

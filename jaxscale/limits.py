@@ -15,6 +15,7 @@ more than `epochs_max` times, once if that is not given. Deadlines, memory, late
 """
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,7 @@ from jaxscale.costs._words import call
 from jaxscale.laws._faults import in_words, number_of
 
 UNIQUE_TOKENS = "U"
+_LOG_BYTE = math.log(8)  # bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,8 +205,12 @@ def days(
     return at_most(cost.days(devices, accelerator, mfu=mfu, peak=peak), value, "days")
 
 
-def memory(value: float, bytes_per_param: float = 2) -> Limit:
-    """The weights fit into `value` bytes."""
+def memory(value: float, bytes_per_param: float = 2, bits: str | None = None) -> Limit:
+    """The weights fit into `value` bytes; `bits` names the law's variable that counts the bits of one, in place of
+    `bytes_per_param`."""
+    if bits is not None:
+        arguments = ("log_N", f"log_{bits}", "log_memory")
+        return Limit(_weights_in_bits, "memory", {"memory": value}, "memory", "bytes", True, arguments)
     return Limit(
         _weights,
         "memory",
@@ -220,10 +226,19 @@ def _weights(log_N: Any, log_bytes_per_param: Any, log_memory: Any) -> Any:
     return log_N + log_bytes_per_param - log_memory
 
 
+def _weights_in_bits(log_N: Any, log_bits: Any, log_memory: Any) -> Any:
+    return log_N + log_bits - _LOG_BYTE - log_memory
+
+
 def latency(
-    seconds_per_token: float, accelerator: str = "h100", bytes_per_param: float = 2, devices: float = 1
+    seconds_per_token: float,
+    accelerator: str = "h100",
+    bytes_per_param: float = 2,
+    devices: float = 1,
+    bits: str | None = None,
 ) -> Limit:
-    """A token takes at most this long when each step reads all weights from memory, as at small batches."""
+    """A token takes at most this long when each step reads all weights from memory, as at small batches; `bits` names
+    the law's variable that counts the bits of one, in place of `bytes_per_param`."""
     device = reference.accelerator(accelerator)
     if device.bandwidth is None:
         raise InputError(f"the memory bandwidth of {accelerator} is not known; choose another accelerator")
@@ -233,19 +248,25 @@ def latency(
         "bandwidth": device.bandwidth.value,
         "devices": devices,
     }
+    if bits is not None:
+        del values["bytes_per_param"]
     return Limit(
-        _reading,
+        _reading if bits is None else _reading_bits,
         "latency",
         values,
         "latency",
         "seconds",
         True,
-        ("log_N", "log_bytes_per_param", "log_bandwidth", "log_devices", "log_latency"),
+        ("log_N", f"log_{bits or 'bytes_per_param'}", "log_bandwidth", "log_devices", "log_latency"),
     )
 
 
 def _reading(log_N: Any, log_bytes: Any, log_bandwidth: Any, log_devices: Any, log_latency: Any) -> Any:
     return log_N + log_bytes - log_bandwidth - log_devices - log_latency
+
+
+def _reading_bits(log_N: Any, log_bits: Any, log_bandwidth: Any, log_devices: Any, log_latency: Any) -> Any:
+    return _reading(log_N, log_bits - _LOG_BYTE, log_bandwidth, log_devices, log_latency)
 
 
 def serving_price(

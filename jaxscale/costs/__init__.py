@@ -80,8 +80,14 @@ def kaplan_ctx(context: float = 2048, aspect: float = 128) -> CostModel:
     )
 
 
-def moe(active: float) -> CostModel:
-    """6 N D of a mixture of experts in which a share `active` of all N parameters takes part in each token."""
+def moe(active: float | None = None) -> CostModel:
+    """6 N D of a mixture of experts in which a share `active` of all N parameters takes part in each token.
+
+    Without that share it is 6 N_a D, for laws in which the parameters that a token passes through are a variable.
+    """
+    if active is None:
+        meaning = "6 N_a D: N_a counts the parameters that a token passes through"
+        return CostModel("moe", log_six_nd, meaning=meaning, variables=("N_a", "D"), convex=True)
     if isinstance(active, int | float) and not 0 < active <= 1:
         raise InputError(f"active is the share of parameters that a token uses, above 0 and up to 1; got {active!r}")
     return CostModel(

@@ -119,3 +119,7 @@ def log_moe(log_N: Any, log_D: Any, active: Any) -> Any:
 
 def log_inference(log_N: Any, inference_tokens: Any) -> Any:
     return math.log(2) + log_N + jnp.log(inference_tokens)
+
+
+def log_inference_in_bits(log_N: Any, log_bits: Any, inference_tokens: Any) -> Any:
+    return log_inference(log_N, inference_tokens) + log_bits - math.log(16)

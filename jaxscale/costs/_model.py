@@ -27,6 +27,7 @@ from jaxscale.costs._formulas import (
     hurried,
     join_assumption,
     log_inference,
+    log_inference_in_bits,
     part_of,
     priced,
 )
@@ -94,8 +95,9 @@ class CostModel(HoldsFunction):
             )
         return self._changed(assumptions={**self.assumptions, **changes})
 
-    def with_inference(self, tokens: float) -> "CostModel":
-        """This training compute plus the compute to serve `tokens` tokens over the model's life, 2 N each.
+    def with_inference(self, tokens: float, bits: str | None = None) -> "CostModel":
+        """This training compute plus the compute to serve `tokens` tokens over the model's life, 2 N each (or fewer
+        where weights have `bits`, see `inference`).
 
         Serving in money or hours at another utilisation is written as a sum, see `inference`.
         """
@@ -104,7 +106,7 @@ class CostModel(HoldsFunction):
                 f"{self.name} is in {self.unit}, serving adds FLOPs; call with_inference before dollars, or add "
                 "inference(tokens).dollars(...)"
             )
-        return self + inference(tokens)
+        return self + inference(tokens, bits)
 
     def at_batch(self, batch: float, critical: float) -> "CostModel":
         """This training compute at batches that are not small: times 1 + batch / critical.
@@ -246,8 +248,11 @@ class CostModel(HoldsFunction):
         )
 
 
-def inference(tokens: float) -> CostModel:
+def inference(tokens: float, bits: str | None = None) -> CostModel:
     """2 N FLOPs for each of `tokens` tokens read or generated over the model's life; a cost of N alone, to be added.
+
+    `bits` names the law's variable that counts the bits of a weight, "P" say: FLOPs are then counted in 16 bits, and
+    half the bits cost half, as peaks of accelerators and bytes read do.
 
     Sardana et al.'s table in FLOPs comes out to every digit. Their three cases in dollars do not: at the settings they
     state, savings are 19.0 %, 39.5 % (extra cost of the larger model) and 55.3 % where they print 17, 36 and 54; with
@@ -255,10 +260,10 @@ def inference(tokens: float) -> CostModel:
     """
     return CostModel(
         "inference",
-        log_inference,
-        meaning="2 N FLOPs for each token served",
+        log_inference if bits is None else log_inference_in_bits,
+        meaning="2 N FLOPs for each token served" + ("" if bits is None else f", times {bits} / 16"),
         source="Sardana et al. 2024 (arXiv 2401.00448)",
-        variables=("N",),
+        variables=("N",) if bits is None else ("N", bits),
         assumptions={"inference_tokens": tokens},
         convex=True,
     )

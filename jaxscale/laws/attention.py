@@ -56,7 +56,8 @@ xiong_context = Law(
 
 _UNIT = (
     "The note that quotes them names no unit of compute; PF-days are inferred: 7B parameters are then best for 1.2e22 "
-    "FLOPs, about the paper's largest run."
+    "FLOPs, about the paper's largest run. The loss there would be 2.5 nats, high for such a model: compare kinds of "
+    "attention by it, no more."
 )
 _QUOTED = "As quoted in a survey; not read in the paper itself."
 

@@ -151,6 +151,7 @@ krajewski_granularity = Law(
         Parameter("beta", "identity", meaning="exponent of D"),
         Parameter("gamma", "identity", meaning="exponent of G"),
     ),
+    ranges={"G_min": 1},
     formula="L = c + (g / G^gamma + a) / N^alpha + b / D^beta",
     serves="Into how many parts to cut each expert.",
     source=_KRAJEWSKI,

@@ -51,6 +51,7 @@ ling_leverage = Law(
         Parameter("beta", "identity", meaning="its change with log2 G, negative"),
         Parameter("A_start", meaning="activation at which little more is gained by activating less"),
     ),
+    ranges={"A_max": 1, "G_min": 1},
     formula="leverage = (A + A_start)^(a + d log10 C + gamma (log2 G)^2 + beta log2 G)",
     serves="How few experts a token should pass through and how finely to cut them, for what saving of compute.",
     seen_to="28B parameters; a model of 0.85B active parameters on 1T tokens matched a dense one of 6.1B",
@@ -63,8 +64,9 @@ ling_leverage = Law(
         "ling": Published(
             {"a": 1.23, "d": -7.61e-2, "gamma": 1.67e-2, "beta": -1.17e-1, "A_start": 1.63e-2},
             _LING,
-            "recomputed",
-            note="Read in public notes; the paper's figures of leverage and best granularity follow.",
+            "unverified",
+            note="Read in public notes, not in the paper. The leverage and best granularity that they quote follow "
+            "(6.97 where the paper says over 7), with the logarithms read as the law reads them.",
         )
     },
     closed_forms={"best_granularity": _best_leverage_granularity},
@@ -139,6 +141,7 @@ hunyuan_moe = Law(
         "L = (e G + f / G + m S^2 + n S)(1 / N^alpha + k / N_a^alpha + h N_a / N) + a / N^alpha + b / D^beta "
         "+ c / N_a^alpha + eps"
     ),
+    ranges={"N_a_per_N_max": 1, "G_min": 1},
     serves="How many parameters, active and in all, how finely cut experts and how many shared ones, at once.",
     source=_HUNYUAN,
     constants={
@@ -148,8 +151,9 @@ hunyuan_moe = Law(
                 "b": 27129.05, "c": 31.096, "eps": 1.8182, "alpha": 0.2383, "beta": 0.4694,
             },
             _HUNYUAN,
-            "recomputed",
-            note="Read in a survey; the paper's best granularity (about 7) and share of shared experts (0.31) follow.",
+            "unverified",
+            note="Read in a survey, not in the paper. The best granularity (about 7) and share of shared experts "
+            "(0.31) follow, which rest on e, f, m and n alone.",
         )
     },
     closed_forms={"best_granularity": _best_granularity, "best_shared": _best_shared},

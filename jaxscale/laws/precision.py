@@ -133,6 +133,7 @@ def _kumar_precision_train(bias: str) -> Law:
             "L = A N_eff^-alpha + B D^-beta + E, with N_eff = N (1 - e_w) (1 - e_a) (1 - e_kv) and "
             f"e = {_READINGS[bias]}"
         ),
+        ranges={f"{v.name}_max": 16 for v in _BITS},
         serves="In how many bits to train.",
         seen_to="1.7B parameters, 26B tokens",
         source=_PAPER,
@@ -211,6 +212,7 @@ def _kumar_ptq(bias: str) -> Law:
             *_offset_parameters(bias, post=_P_POST),
         ),
         formula=f"loss_rise = C_T D^gamma_D / N^gamma_N {_READINGS[bias].replace('gamma', 'gamma_post')}",
+        ranges={"P_max": 16},
         serves="To how few bits a trained model may be brought.",
         seen_to="1.7B parameters, 26B tokens",
         source=_PAPER,

@@ -1,7 +1,12 @@
 """Plans whose decision variables are shares: mixtures of domains, and shares that stand alone."""
 
+import json
+from importlib.resources import files
+
+import jsonschema
 import numpy as np
 import pytest
+import referencing
 
 import jaxscale as js
 from jaxscale._base.errors import InputError
@@ -49,6 +54,21 @@ def test_shares_are_in_the_table_the_frame_and_the_file(free):
     assert (frame["h1_lo"] < frame["h1"]).all()
     assert "h2" in str(free)
     assert set(SHARES) <= set(free.to_dict()["rows"][0]["variables"])
+
+
+def test_files_of_such_plans_are_what_their_schemas_say(free):
+    schemas = [
+        json.loads((files("jaxscale") / "schemas" / f"{n}.json").read_text("utf-8")) for n in ("plan", "what_if", "fit")
+    ]
+    documents = [free.to_dict(), js.what_if(free, set={"h1_max": 0.6}).to_dict()]
+    assert "h1" in documents[0]["rows"][0]["intervals"]
+    assert documents[1]["rows"][0]["difference"]["h1"] == pytest.approx(0.6 - free.rows[0].variables["h1"], rel=1e-9)
+    known = referencing.Registry().with_resources(
+        [(schema["$id"], referencing.Resource.from_contents(schema)) for schema in schemas]
+    )
+    for schema, document in zip(schemas[:2], documents, strict=True):
+        plain = json.loads(json.dumps(document, default=float).replace("NaN", "null"))
+        jsonschema.Draft202012Validator(schema, registry=known).validate(plain)
 
 
 def test_bounds_and_unique_tokens_bind_and_have_prices(bound):

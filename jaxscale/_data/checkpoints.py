@@ -1,7 +1,9 @@
 """Rows that are checkpoints of training runs: the column that names the run of each, and the last row of each run."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -53,8 +55,8 @@ class Curves(NamedTuple):
 
     def of_at_least(self, rows: int) -> np.ndarray:
         """Which rows are of a run that has so many, (n_rows,)."""
-        index, counts = np.unique(np.array(self.labels), return_inverse=True, return_counts=True)[1:]
-        return counts[index] >= rows
+        counts = Counter(self.labels)
+        return np.array([counts[label] >= rows for label in self.labels], bool)
 
     @property
     def told_by(self) -> str:
@@ -111,16 +113,15 @@ def ordered_curves(variables: Mapping[str, np.ndarray]) -> Curves | None:
     D, N = variables.get("D"), variables.get("N", np.ones(1))
     if D is None or D.ndim != 1 or N.ndim != 1:
         return None
-    latest: dict[float, tuple[int, float]] = {}
-    labels, count = [], 0
-    for n, d in zip(np.broadcast_to(N, D.shape).tolist(), D.tolist(), strict=True):
-        number, before = latest.get(n, (0, np.inf))
-        if not d > before:
-            count += 1
-            number = count
-        latest[n] = number, d
-        labels.append(f"curve {number}")
-    return Curves(tuple(labels), D)
+    sizes = np.broadcast_to(N, D.shape)
+    order = np.argsort(sizes, kind="stable")
+    begins, size, tokens = np.ones(len(D), bool), sizes[order], D[order]
+    begins[1:] = (size[1:] != size[:-1]) | ~(tokens[1:] > tokens[:-1])
+    first = np.maximum.accumulate(np.where(begins, np.arange(len(D)), 0))  # of each row's run, in that order
+    number, beginning = np.empty(len(D), int), np.zeros(len(D), int)
+    beginning[order] = begins
+    number[order] = np.cumsum(beginning)[order][first]
+    return Curves(tuple(f"curve {k}" for k in number.tolist()), D)
 
 
 def curves_by_size(variables: Mapping[str, np.ndarray]) -> Curves | None:
@@ -222,6 +223,7 @@ def checkpoint_note(curves: Curves, taken: str | None) -> Reason:
     )
 
 
+@lru_cache(4096)
 def reads(pattern: re.Pattern[str], name: str) -> bool:
     """Whether a name, or the last part of a path, is of that pattern once only letters and digits are left."""
     return any(
@@ -236,10 +238,10 @@ def _labels(cells: pd.Series) -> list[str]:
 
 def _several(labels: Sequence[str]) -> list[np.ndarray]:
     """Positions of the rows of each label that stands more than once."""
-    index, counts = np.unique(np.asarray(labels, dtype=object).astype(str), return_inverse=True, return_counts=True)[1:]
-    order = np.argsort(index, kind="stable")
-    parts = np.split(order, np.cumsum(counts)[:-1])
-    return [part for part in parts if len(part) > 1]
+    rows: dict[str, list[int]] = {}
+    for i, label in enumerate(map(str, labels)):
+        rows.setdefault(label, []).append(i)
+    return [np.array(rows[label]) for label in sorted(rows) if len(rows[label]) > 1]
 
 
 def _filled(values: np.ndarray) -> np.ndarray:

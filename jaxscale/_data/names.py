@@ -91,7 +91,8 @@ class Meaning(NamedTuple):
     factor: float | None = None
 
 
-def words_of(name: str) -> list[list[str]]:
+@lru_cache(4096)
+def words_of(name: str) -> tuple[tuple[str, ...], ...]:
     """The words of a name in lower case and in one spelling, part by part of a path.
 
     Slash, point, underscore, hyphen, space and camelCase separate; run-together words that are known come apart.
@@ -99,7 +100,7 @@ def words_of(name: str) -> list[list[str]]:
     text = _RATE.sub(" per ", words_of_units(name))
     text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[0-9])(?=[A-Z][a-z])", " ", text)
     parts = [re.findall(r"[a-z0-9%]+(?:(?<=[0-9])\.[0-9]+e[0-9]+)?", part.lower()) for part in re.split(r"[/.]", text)]
-    return [[_SAME.get(w, w) for word in part for w in _apart(word)] for part in parts if part]
+    return tuple(tuple(_SAME.get(w, w) for word in part for w in _apart(word)) for part in parts if part)
 
 
 def _apart(word: str) -> list[str]:
@@ -133,7 +134,7 @@ def meaning_of(name: str) -> Meaning | None:
         return None
     parts = words_of(name)
     # A letter that is a part of a path is no unit of the next one, as in b.params.
-    parts = [part for part in parts[:-1] if len(part) > 1 or len(part[0]) > 1] + parts[-1:]
+    parts = [*(part for part in parts[:-1] if len("".join(part)) > 1), *parts[-1:]]
     for first in range(len(parts)):
         left_out = [word for part in parts[:first] for word in part]
         changed = first > 0 and bool(_CHANGES.intersection(left_out))

@@ -40,6 +40,8 @@ def states_in(frame: pd.DataFrame, unused: Collection[str]) -> list[States]:
     """Every column of states among those without another part: by its name, and by cells most of which are states."""
     found = []
     for name in unused:
+        if not any(reads(pattern, name) for pattern in (_STATE, _WELL, _BADLY)):
+            continue
         cells = ["" if is_missing(cell) else str(cell).strip().lower() for cell in frame[name].tolist()]
         said = sum(map(bool, cells))
         if reads(_STATE, name):

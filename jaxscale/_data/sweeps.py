@@ -83,14 +83,15 @@ def best_note(settings: Sequence[str], rows: int, kept: int) -> Reason:
 
 def sweep_note(frame: pd.DataFrame, unused: Sequence[str], variables: Mapping[str, np.ndarray]) -> Iterator[Reason]:
     """Settings that vary while the variables stay, in most rows."""
+    settings = settings_among(unused)
+    if not settings:
+        return
     design = designs(variables)
     counts = np.bincount(design)
     if np.mean(counts[design] > 1) < _LEAST_SHARE:
         return
     swept = [
-        name
-        for name in settings_among(unused)
-        if (frame[name].astype(str).groupby(design).nunique() > 1).mean() >= _LEAST_SHARE
+        name for name in settings if (frame[name].astype(str).groupby(design).nunique() > 1).mean() >= _LEAST_SHARE
     ]
     if swept:
         names = ",".join(inert(name) for name in swept)

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxscale._problem.arrays import SMALL_BATCH, Overrides, ProblemArrays, Problems
+from jaxscale._problem.losses import Loss
 from jaxscale._problem.problem import Problem
 
 MOST_STACKED, FEW_STACKED = 256, 16  # tables side by side
@@ -80,6 +81,15 @@ class Stack:
             return tables._replace(loss=tables.loss.wider(factor))
 
         return Stack(self.problems, tuple(wider(t) for t in self.stages))
+
+    def with_losses(self, losses: Sequence[Loss]) -> "Stack":
+        """The same problems with other misfits of one kind, one for each, in a single stage."""
+        tables = self.stages[-1]
+        if not self.many:
+            return Stack(self.problems, (tables._replace(loss=losses[0]),))
+        padded = [*losses, *[losses[-1]] * (len(tables.pinned) - len(losses))]
+        loss = jax.tree.map(lambda *leaves: np.stack(leaves), *padded)
+        return Stack(self.problems, (tables._replace(loss=loss),))
 
     def subsample(self, rows: int) -> "Stack":
         """The same problems on some of their runs, see `Problem.subsample`."""

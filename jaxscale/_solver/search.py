@@ -128,10 +128,12 @@ def refined(
     *,
     max_steps: int,
     devices: Sequence[Any] | None = None,
+    tables: Sequence[int] | None = None,
 ) -> Solutions:
-    """The optimum of each table that lies near a point of its own, (tables, free); call under float64."""
-    every = np.arange(len(stack))
-    return solve_stack(stack, optimizer, every, near, max_steps=max_steps, damping=NEAR, devices=devices)
+    """The optimum of each table, or of some `tables`, that lies near a point of its own, (tables, free); call under
+    float64."""
+    which = np.arange(len(stack)) if tables is None else np.array(tables)
+    return solve_stack(stack, optimizer, which, near, max_steps=max_steps, damping=NEAR, devices=devices)
 
 
 def _take(pool: Pool, tables: np.ndarray, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:

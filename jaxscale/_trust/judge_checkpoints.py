@@ -58,6 +58,11 @@ def checkpoint_checks(e: Evidence) -> Iterator[Reason]:
 
 def _told_apart(variables: dict[str, np.ndarray]) -> Iterator[tuple[Curves, bool]]:
     """Ways to take the rows for checkpoints of runs that are long enough to follow, and whether by even steps."""
+    sizes = variables.get("N")
+    if sizes is not None and sizes.ndim == 1:
+        _, of_size, counts = np.unique(sizes, return_inverse=True, return_counts=True)
+        if 2 * (counts[of_size] >= FEWEST_ROWS).sum() < len(sizes):
+            return  # a run has one size
     for way in (ordered_curves, curves_by_steps, curves_by_size):
         curves = way(variables)
         if curves is None or 2 * curves.of_at_least(FEWEST_ROWS).sum() < len(curves.labels):

@@ -83,23 +83,22 @@ def estimates_at_noise(
         return {}
     made: dict[int, tuple[AtNoise, ...]] = dict.fromkeys(far, ())
     for kind in (Huber("matched"), StudentT()):
-        shapes = {}
-        problems = list(stack.problems)
+        shapes, losses = {}, {}
         for k in far:
-            usual = problems[k].objective
+            usual = stack.problems[k].objective
             shapes[k] = replace(kind, overestimate=usual.overestimate, space=usual.space).at(at[k].sigma)
             (loss,) = shapes[k].losses(1.0)
-            problems[k] = replace(problems[k], losses=(_with_priors(loss, problems[k], at[k]),))
+            losses[k] = _with_priors(loss, stack.problems[k], at[k])
         if isinstance(kind, StudentT):
-            found, ended = _by_student(stack, {k: problems[k].loss for k in far}, free)
+            found, ended = (x[far] for x in _by_student(stack, losses, free))
         else:
-            reached = refined(Stack.of(problems), optimizer, free, max_steps=max_steps, devices=devices)
-            found = reached.free
-            ended = np.isfinite(reached.value) & settled(reached.status)
-        for k in far:
-            if ended[k]:
-                params = problems[k].law.natural(problems[k].full(found[k]))
-                made[k] += (AtNoise(shapes[k], params),)
+            one = losses[far[0]]  # for tables that nothing is asked of
+            other = stack.with_losses([losses.get(k, one) for k in range(len(stack))])
+            reached = refined(other, optimizer, free[far], max_steps=max_steps, devices=devices, tables=far)
+            found, ended = reached.free, np.isfinite(reached.value) & settled(reached.status)
+        for k, theta, there in zip(far, found, ended, strict=True):
+            if there:
+                made[k] += (AtNoise(shapes[k], stack.first.law.natural(stack.problems[k].full(theta))),)
     return made
 
 
@@ -119,14 +118,18 @@ def lower_edges(
     some = [k for k, (one, of) in enumerate(zip(at, clusters, strict=True)) if scatters_above(one, of)]
     if not some or not lower_is_better or stack.first.priors:
         return {}
-    edges, found, ended = [], free, np.ones(len(stack), bool)
+    edges, found, ended = [], free[some], np.ones(len(some), bool)
     for q in _DOWN:
         edges = [LowerEdge(q, space=problem.objective.space) for problem in stack.problems]
-        bare = [replace(p, losses=edge.losses(1.0)) for p, edge in zip(stack.problems, edges, strict=True)]
-        reached = refined(Stack.of(bare), optimizer, found, max_steps=max_steps, devices=devices)
+        bare = stack.with_losses([edge.losses(1.0)[-1] for edge in edges])
+        reached = refined(bare, optimizer, found, max_steps=max_steps, devices=devices, tables=some)
         found, ended = reached.free, np.isfinite(reached.value) & settled(reached.status)
-    problems = stack.problems
-    return {k: AtNoise(edges[k], problems[k].law.natural(problems[k].full(found[k]))) for k in some if ended[k]}
+    law = stack.first.law
+    return {
+        k: AtNoise(edges[k], law.natural(stack.problems[k].full(theta)))
+        for k, theta, there in zip(some, found, ended, strict=True)
+        if there
+    }
 
 
 def _with_priors(loss: Loss, problem: Problem, at: Linearization) -> Loss:

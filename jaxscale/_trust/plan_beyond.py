@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.special import stdtrit
@@ -33,7 +34,13 @@ class PlanBeyond:
 
 
 def plan_beyond(e: Evidence) -> PlanBeyond | None:
-    """The decision; None where `log_best_size` is, or nothing says how sure it is."""
+    """The decision, worked out once; None where `log_best_size` is, or nothing says how sure it is."""
+    if e not in _KNOWN:
+        _KNOWN[e] = _plan_beyond(e)
+    return _KNOWN[e]
+
+
+def _plan_beyond(e: Evidence) -> PlanBeyond | None:
     law, full = e.problem.law, e.problem.full(e.free)
     log_n = log_best_size(e, full)
     if log_n is None or e.covariance is None or e.at.freedom < 1:
@@ -48,6 +55,9 @@ def plan_beyond(e: Evidence) -> PlanBeyond | None:
     variance = np.einsum("qi,ij,qj->q", slopes, e.covariance.matrix, slopes)
     wider = stdtrit(e.at.freedom, 0.95) / stdtrit(np.inf, 0.95)
     return PlanBeyond(wider * np.sqrt(np.maximum(np.nan_to_num(variance, nan=np.inf), 0.0)), slopes)
+
+
+_KNOWN: WeakKeyDictionary[Evidence, PlanBeyond | None] = WeakKeyDictionary()
 
 
 def loss_slopes(theta: Mapping[str, float], log_n: Any, log_d: Any) -> dict[str, Any]:

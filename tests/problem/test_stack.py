@@ -1,5 +1,7 @@
 """Problems side by side, and one of them."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -37,3 +39,15 @@ def test_bounds_hold_but_for_rounding():
     free[3] = 0.5 - 1e-12
     assert not problem.at_lower(free).any()
     assert problem.at_bound(free).tolist() == [False, False, False, True, False]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_with_other_misfits_a_stack_is_that_of_the_problems_with_them(count):
+    runs = js.synthetic.demo_runs()
+    problems = [make_problem(js.laws.chinchilla, runs, js.Huber(0.01 * (k + 1))) for k in range(count)]
+    losses = [js.LowerEdge(0.1 * (k + 1)).losses(1.0)[-1] for k in range(count)]
+    stack = Stack.of(problems).with_losses(losses)
+    again = Stack.of([replace(p, losses=(loss,)) for p, loss in zip(problems, losses, strict=True)])
+    assert len(stack.stages) == 1 and jax.tree.structure(stack.stages) == jax.tree.structure(again.stages)
+    for a, b in zip(jax.tree.leaves(stack.stages), jax.tree.leaves(again.stages), strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -110,10 +110,8 @@ def compare(
     measure = runs.record.measure.under(first.response.name, first.response.unit)
     space = "log " if relative and objective.space == "log" else ""
     words = (
-        f"ΔAIC and ΔBIC: of fits to all runs, under a {likelihood} likelihood of the residuals of the {space}"
-        f"{measure.name} with one scale"
-        + (", which the robust objective approaches as delta shrinks" if objective.kind == "huber" else "")
-        + "; they take the runs for independent."
+        f"ΔAIC and ΔBIC are computed on all runs with {likelihood} noise of the {space}{measure.name}; "
+        "they assume independent runs."
     )
     return Comparison(
         response=measure.name,

@@ -1,7 +1,7 @@
 """Which law to extrapolate with, from the errors of a trial, and the sentences that say why."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -10,6 +10,13 @@ from jaxscale._comparison.comparison import Contender, Holdout, Recommendation, 
 from jaxscale._data.runs import Runs
 
 _FEWEST_BLOCKS = 5  # of held-out runs, for a standard error
+
+
+def _one_formula(one: Contender, other: Contender, shares: Mapping[str, np.ndarray]) -> bool:
+    """Whether two laws, with as many parameters, predict the same to what a search leaves open."""
+    if one.parameters != other.parameters:
+        return False
+    return np.allclose(shares[one.label], shares[other.label], rtol=1e-4, atol=0.0)
 
 
 def recommend(
@@ -47,6 +54,8 @@ def recommend(
     reasons = []
     close = [c for c in laws if c is best or behind(c, best)[0] <= behind(c, best)[1]]
     choice = min(close, key=lambda c: (c.parameters, c.error))
+    same = [c for c in laws if c is not choice and _one_formula(c, choice, shares)]
+    close = [c for c in close if c not in same]
     where = f"over {plural(len(holdouts), 'hold-out')}" if len(holdouts) > 1 else "on the runs held out"
     reasons.append(f"{best.label} has the least mean error {where}, {size(best.error)}.")
     if len(shares[best.label]) < _FEWEST_BLOCKS:
@@ -57,13 +66,17 @@ def recommend(
             f"{choice.label} ({size(choice.error)}) cannot be told from it (behind by {size(gap)}, standard error "
             f"{size(noise)}) and has {choice.parameters} parameters instead of {best.parameters}."
         )
+    if same:
+        which = " and ".join(c.label for c in same)
+        also = "is the same law" if len(same) == 1 else "are the same law"
+        reasons.append(f"{which} {also} as {choice.label} in other letters: no runs can tell them apart.")
     if alike := [c.label for c in close if c not in (best, choice)]:
         simpler = "which is no simpler" if len(alike) == 1 else "which are no simpler"
         others = ", ".join(alike)
         reasons.append(
             f"Nor can {others}." if choice is not best else f"These runs do not tell it from {others}, {simpler}."
         )
-    behind_all = [c for c in laws if c not in close]
+    behind_all = [c for c in laws if c not in (*close, *same)]
     if behind_all:
         gap, noise = behind(behind_all[0], best)
         sure = f" (standard error {size(noise)})" if math.isfinite(noise) else ""

@@ -34,7 +34,7 @@ _COVERAGE = {
     "pairs_percentile": "88 to 92 % at 20 or more runs",
     "profile": "88 to 95 % at 9 or more runs",
     "powell_sandwich": "89 to 95 % at 9 or more runs",
-    "leverage_sandwich": "87 to 93 % at 20 to 72 runs",
+    "leverage_sandwich": "89 to 94 % at 20 to 72 runs",
     "joint_pairs_percentile": "89 % of pooled exponents of 6 groups of 20 runs",
     "cluster_pairs_percentile": "92 to 93 % at 12 runs of 20 checkpoints",
 }

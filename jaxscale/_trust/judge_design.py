@@ -42,6 +42,9 @@ def design_checks(e: Evidence) -> Iterator[Reason]:
     used = int(e.at.used.sum())
     yield from too_few_runs(used, e.at.jacobian.shape[1])
     yield from _too_few_below(e.at.scatter.runs_below, e.at.jacobian.shape[1])
+    if used > 1 and np.ptp(e.runs.response[e.at.used]) == 0:
+        same = f"the {e.response.name} is the same in every run, so nothing follows from it; check its column"
+        yield Reason("few_distinct_sizes", "fatal", same)
     logs = e.scalar_logs
     # What the design cannot separate, a pin, tie or prior may: the conditioning knows of them.
     known = known_beside_runs(e) if e.identification.condition_number < WARN_CONDITION else ""

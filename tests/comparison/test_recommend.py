@@ -48,3 +48,12 @@ def test_no_law_is_recommended_where_a_straight_line_does_as_well():
     assert found.recommendation.law is None
     assert LOG_LINEAR in found.recommendation.reasons[0]
     assert "No law is recommended" in str(found)
+
+
+@pytest.mark.slow
+def test_one_formula_under_two_names_is_told():
+    power = js.laws.power_law("N", floor=False)
+    runs = js.synthetic.observe(power, {"A": 30.0, "alpha": 0.05}, {"N": np.geomspace(1e7, 1e10, 30)}, noise=0.01)
+    mine = js.Law.from_loss(lambda a, b, *, N: a * N**-b, name="mine")
+    told = " ".join(js.compare(runs, [power, mine], rolling="N").recommendation.reasons)
+    assert "in other letters: no runs can tell them apart" in told and "do not tell it from" not in told

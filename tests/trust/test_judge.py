@@ -114,7 +114,7 @@ PLANTED = {
         lambda: fitted(js.Runs.from_frame({"N": [1e9] * 30, "D": [1e11] * 30, "loss": [2.5] * 30})),
         "few_distinct_sizes",
         "fatal",
-        "one value",
+        "the loss is the same in every run",
     ),
     "one ray": (lambda: fitted(_one_ray()), "one_ray", "fatal", "effects cannot be separated"),
     "one ray, and a prior": (

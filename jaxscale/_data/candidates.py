@@ -96,7 +96,17 @@ def _winner(symbol: str, able: list[_Candidate], look: Look, units: Mapping[str,
     python = " or ".join(f'{symbol}="{inert(one.column, 200)}"' for one in first[:4])
     raise InputError(
         f"columns {listed([one.column for one in first])} could each be {symbol}; choose one with {python} "
-        f"(on the command line {options})" + _unit_hint(symbol, first, units)
+        f"(on the command line {options})" + _unit_hint(symbol, first, units) + _experts_hint(symbol, first)
+    )
+
+
+def _experts_hint(symbol: str, first: Sequence[_Candidate]) -> str:
+    """What active and total parameters are, where a table has both."""
+    if symbol != "N" or len({_active(one) for one in first}) == 1:
+        return ""
+    return (
+        ". Active parameters are those that one token passes through: they give its FLOPs, so plans by 6ND need them; "
+        "of experts, the total is what memory holds"
     )
 
 

@@ -72,7 +72,8 @@ def test_columns_are_named(names: str, options: dict, columns: dict, guessed: se
     ("names", "options", "message"),
     [
         ("params_total params_non_embedding loss", {}, "'params_total', 'params_non_embedding' could each be N.*-N"),
-        ("N params loss", {}, "'N', 'params' could each be N"),
+        ("N params loss", {}, r"'N', 'params' could each be N[^.]*$"),
+        ("active_params total_params loss", {}, "'total_params' could each be N.*one token passes through: they give"),
         (
             "params val_loss eval_loss",
             {},

@@ -7,7 +7,7 @@ import jaxscale as js
 from jaxscale._app.asked_plan import TARGETS, AskedPlan
 from jaxscale._app.browsers import HeldTable
 from jaxscale._app.slider_model import PRESETS, sliders_at
-from jaxscale._app.uploads import MOST_BYTES, MOST_ROWS, NONE, ROLES, guess
+from jaxscale._app.uploads import BAD_ROWS, LOSS_UNITS, MOST_BYTES, MOST_ROWS, NONE, ROLES, guess
 from jaxscale._base.text import format_number, inert, plural
 from jaxscale._pages.markup import Markup, in_script, join, tag
 from jaxscale._pages.page import script, style
@@ -129,10 +129,11 @@ def _columns(table: HeldTable) -> Markup:
     selects = [_select(role, label, names, table, found.columns.get(role, "")) for role, label in ROLES.items()]
     laws = [(name, name, name == table.law) for name in laws_offered()]
     selects.append(_choice("law", "Law", laws))
-    units = (("nats", "nats per token"), ("bits", "bits per token"), ("perplexity", "perplexity"))
-    selects.append(_choice("loss_unit", "Unit of the loss", [(v, t, v == "nats") for v, t in units]))
-    bad = (("raise", "is an error"), ("drop", "is left out, and the report says so"))
-    selects.append(_choice("on_bad", "A row that cannot be used", [(v, t, v == "raise") for v, t in bad]))
+    for id, label, words in (
+        ("loss_unit", "Unit of the loss", LOSS_UNITS),
+        ("on_bad", "A row that cannot be used", BAD_ROWS),
+    ):
+        selects.append(_choice(id, label, [(v, text, v == table.reading[id]) for v, text in words.items()]))
     notes = tag("ul", *(tag("li", note) for note in found.notes)) if found.notes else None
     return join(
         tag(

@@ -16,7 +16,7 @@ _KEPT = 4 * 3600.0  # seconds after the last request
 
 @dataclass(eq=False)
 class HeldTable:
-    """A table that came in (`frame`: cells as written), how its columns were asked to be read, and the fit of it.
+    """A table that came in (`frame`: cells as written), how it was asked to be read, and the fit of it.
 
     job: the fit under way; fitted: what it came to, see `table_fit`.
     """
@@ -24,6 +24,7 @@ class HeldTable:
     name: str
     frame: Any
     columns: dict[str, str | None] = field(default_factory=dict)
+    reading: dict[str, str] = field(default_factory=lambda: {"loss_unit": "nats", "on_bad": "raise"})
     law: str = "chinchilla"
     fitted: Any = None
     job: Any = None

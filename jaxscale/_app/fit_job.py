@@ -4,7 +4,6 @@ import queue
 import threading
 import time
 import warnings
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,6 +15,12 @@ from jaxscale._base.errors import JaxscaleError
 from jaxscale._base.text import inert
 
 _BEAT = 0.5  # seconds between signs of life
+_WORDS = {  # for the stages of a fit
+    "screening": "trying starts",
+    "searching": "finishing the best starts",
+    "finishing": "certifying the optimum",
+    "compiling": "compiling, for the first time only",
+}
 
 
 class _Stopped(Exception):
@@ -28,8 +33,8 @@ class FitJob:
     A fit is stopped between its stages; from the moment of `stop` on its answer is dropped.
     """
 
-    def __init__(self, table: HeldTable, options: Mapping[str, Any], workers: ThreadPoolExecutor) -> None:
-        self._table, self._options = table, dict(options)
+    def __init__(self, table: HeldTable, workers: ThreadPoolExecutor) -> None:
+        self._table = table
         self._lines: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._stop, self._began = threading.Event(), time.monotonic()
         self._future = workers.submit(self._work)
@@ -52,7 +57,7 @@ class FitJob:
     def _progress(self, done: int, total: int, what: str) -> None:
         if self._stop.is_set():
             raise _Stopped
-        self._lines.put({"what": inert(what), "at": int(done), "of": int(total)})
+        self._lines.put({"what": inert(_WORDS.get(what, what)), "at": int(done), "of": int(total)})
 
     def _say(self, what: str) -> None:
         self._progress(0, 0, what)
@@ -60,13 +65,13 @@ class FitJob:
     def _work(self) -> None:
         try:
             self._say("reading the runs")
-            runs = read(self._table, **self._options)
+            runs = read(self._table)
             self._say("fitting")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 result = js.fit(self._table.law, runs, progress=self._progress)
-            self._say("drawing the constants and planning")
-            fitted = table_fit(result)
+                self._say("drawing the constants again")
+                fitted = table_fit(result, self._progress)
             self._say("drawing the pictures")
             for part in (fitted.content.figures, fitted.content.lines):
                 assert part is not None  # made once, here and not when the page is asked for

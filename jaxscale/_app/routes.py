@@ -29,12 +29,11 @@ from jaxscale._app.fit_job import FitJob
 from jaxscale._app.guard import Guard, TooLarge, body_of, browser_of
 from jaxscale._app.slider_model import first_asked
 from jaxscale._app.take_away import FILES
-from jaxscale._app.uploads import MOST_BYTES, NONE, ROLES, table_of
+from jaxscale._app.uploads import BAD_ROWS, LOSS_UNITS, MOST_BYTES, NONE, ROLES, table_of
 from jaxscale._base.errors import InputError, JaxscaleError
 from jaxscale._base.text import inert
 
 _BODY = 64 * 2**10
-_UNITS, _BAD = ("nats", "bits", "perplexity"), ("raise", "drop")
 
 
 class _Page:
@@ -98,10 +97,10 @@ class _Page:
     async def fit(self, request: Request) -> Response:
         """A stream of lines, one JSON each, until the fit is done, fails, or nobody listens any more."""
         table, given = self.table(request), await _json(request)
-        options = _options(table, given)
+        _correct(table, given)
         if table.job is not None:
             table.job.stop()
-        table.job = job = FitJob(table, options, self.workers)
+        table.job = job = FitJob(table, self.workers)
 
         async def lines() -> AsyncIterator[str]:
             try:
@@ -178,8 +177,8 @@ async def _json(request: Request) -> dict[str, Any]:
     return given
 
 
-def _options(table: HeldTable, given: dict[str, Any]) -> dict[str, Any]:
-    """Columns and law as corrected, kept with the table; and how to read it."""
+def _correct(table: HeldTable, given: dict[str, Any]) -> None:
+    """Keep with the table what was said of its columns, the law and how to read it."""
     names = {str(name) for name in table.frame.columns}
     columns: dict[str, str | None] = {}
     for role in ROLES:
@@ -188,11 +187,10 @@ def _options(table: HeldTable, given: dict[str, Any]) -> dict[str, Any]:
             raise InputError(f"there is no column {inert(column, 60)}")
         columns[role] = column
     law, unit, bad = given.get("law", "chinchilla"), given.get("loss_unit", "nats"), given.get("on_bad", "raise")
-    for value, known, what in ((law, laws_offered(), "law"), (unit, _UNITS, "unit"), (bad, _BAD, "choice")):
+    for value, known, what in ((law, laws_offered(), "law"), (unit, LOSS_UNITS, "unit"), (bad, BAD_ROWS, "choice")):
         if value not in known:
             raise InputError(f"{what} is one of {', '.join(known)}; got {inert(value, 60)}")
-    table.columns, table.law = columns, law
-    return {"loss_unit": unit, "on_bad": bad}
+    table.columns, table.law, table.reading = columns, law, {"loss_unit": unit, "on_bad": bad}
 
 
 def _fitted(table: HeldTable) -> Any:

@@ -16,6 +16,7 @@ from jaxscale._base.errors import InputError, MissingExtraError
 from jaxscale._base.text import inert, quoted
 from jaxscale._data.tables import read_frame
 
+_ALL = ("0.0.0.0", "::")
 _PORT = 8462  # taken where it is free, so that links stay the same
 
 
@@ -56,7 +57,7 @@ def serve(
     listening = _listen(host, port)
     number = listening.getsockname()[1]
     token = secrets.token_urlsafe(24)
-    shown = f"[{host}]" if ":" in host else host
+    shown = socket.gethostname() if host in _ALL else f"[{host}]" if ":" in host else host
     app = routes.application(Browsers(token, given), _hosts(host, number), f"jaxscale-{number}")
     address = f"http://{shown}:{number}/#token={token}"
     if not _is_loopback(host):
@@ -70,7 +71,7 @@ def serve(
         threading.Timer(0.3, webbrowser.open, [address]).start()
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, ws="none",
-        timeout_graceful_shutdown=1, limit_concurrency=64,
+        timeout_graceful_shutdown=1, limit_concurrency=256,
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[listening])
 
@@ -86,6 +87,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
             if port is not None:
                 raise
             made.bind((host, 0))
+        made.listen(128)  # from here on a browser that comes waits
     except (OSError, OverflowError) as error:
         made.close()
         why = (getattr(error, "strerror", None) or str(error)).lower()
@@ -103,7 +105,7 @@ def _is_loopback(host: str) -> bool:
 def _hosts(host: str, port: int) -> tuple[str, ...]:
     """Values of Host that are this page. Where all addresses are listened at, those of this machine's name."""
     names = {"127.0.0.1", "localhost", "[::1]"} if _is_loopback(host) else {f"[{host}]" if ":" in host else host}
-    if host in ("0.0.0.0", "::"):
+    if host in _ALL:
         name = socket.gethostname()
         names |= {"127.0.0.1", "localhost", name, socket.getfqdn()}
         with suppress(OSError):

@@ -34,6 +34,8 @@ def first_asked(table: TableFit, target: str, amount: str) -> AskedPlan:
     """
     usual = table.budget
     row = table.content.decided
+    if row is None and target in ("loss", "size") and not amount:
+        raise InputError("there is no plan to begin with; give an amount")
     if target == "flops":
         return AskedPlan("flops", budget=js.costs.budget(amount, js.costs.six_nd) if amount else usual)
     if target == "dollars":

@@ -7,6 +7,7 @@ import numpy as np
 
 import jaxscale as js
 from jaxscale._base.errors import InputError
+from jaxscale._base.validation import Progress
 from jaxscale._pages.content import Content
 from jaxscale._pages.powers import roles_of
 from jaxscale._pages.write_report import usual_budgets
@@ -60,14 +61,17 @@ class TableFit:
         return replace(draws, params=params, theta=theta, draws=cloud)
 
 
-def table_fit(result: js.FitResult) -> TableFit:
-    """With draws and the usual plan. Raises InputError for a law of other variables than N and D."""
+def table_fit(result: js.FitResult, progress: Progress | None = None) -> TableFit:
+    """With draws and the usual plan; `progress` hears of both. Raises InputError for a law of other variables than N
+    and D."""
     budgets = usual_budgets(result)
     if not budgets:
         raise InputError(f"the page plans with laws of N and D; {result.law.name} is none, jaxscale fit takes it")
     try:
-        draws = js.bootstrap(result, draws=DRAWS, seed=1)
+        draws = js.bootstrap(result, draws=DRAWS, seed=1, progress=progress)
     except InputError:  # too few runs to draw again: intervals come from the covariance, or there are none
         draws = None
-    plan = js.frontier(result if draws is None else draws, budgets)
+    if progress is not None:
+        progress(0, 0, "planning")
+    plan = js.frontier(result if draws is None else draws, budgets, progress=progress)
     return TableFit(result, draws, Content(result, (plan,), given=False))

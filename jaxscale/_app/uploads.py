@@ -16,6 +16,8 @@ from jaxscale._data.tables import read_frame
 MOST_BYTES, MOST_ROWS = 32 * 2**20, 100_000
 ROLES = {"N": "Parameters N", "D": "Training tokens D", "C": "Compute C (FLOPs)", "loss": "Loss"}
 NONE = "-"  # a role that no column has
+LOSS_UNITS = {"nats": "nats per token", "bits": "bits per token", "perplexity": "perplexity"}
+BAD_ROWS = {"raise": "is an error", "drop": "is left out, and the report says so"}
 _NAME = 80
 
 
@@ -44,12 +46,13 @@ def table_of(data: bytes, name: str) -> HeldTable:
     return HeldTable(inert(name, _NAME) or "table", frame)
 
 
-def read(table: HeldTable, **options: Any) -> js.Runs:
-    """The runs of a table, with columns as they were asked for: None is recognised, "-" is no column."""
-    columns: dict[str, Any] = {role: False if c == NONE else c for role, c in table.columns.items()}
+def read(table: HeldTable) -> js.Runs:
+    """The runs of a table, read as it was asked for: a column that is None is recognised, "-" is no column."""
+    asked: dict[str, Any] = {role: False if c == NONE else c for role, c in table.columns.items()}
+    asked |= table.reading
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the record holds them, and the page shows it
-        return js.Runs.from_frame(table.frame, **columns, **options)
+        return js.Runs.from_frame(table.frame, **asked)
 
 
 def guess(table: HeldTable) -> Guess:

@@ -206,6 +206,7 @@ def test_moves_are_followed_within_a_fifth_of_a_second(opened, table):
     """From the move to the picture drawn, one after the other, with bands of 300 draws."""
     page = opened()
     fit(page, table)
+    began = time.process_time()
     taken = page.evaluate("""async () => {
       const root = document.getElementById("explore"), taken = [];
       for (let i = 1; i <= 40; i++) {
@@ -218,8 +219,12 @@ def test_moves_are_followed_within_a_fifth_of_a_second(opened, table):
       }
       return taken;
     }""")
+    seconds = (time.process_time() - began) / len(taken)  # of the server, which is in this process
     print("median, 95th percentile, largest (ms):", np.round([*np.percentile(taken, (50, 95)), max(taken)]))
-    assert np.median(taken) < 200  # the 95th percentile on a quiet machine
+    print("of it the server's processor time (ms):", round(1e3 * seconds))
+    # On a machine with nothing else to do the 95th percentile is below 200; under load the median is, and the work.
+    assert np.median(taken) < 200
+    assert seconds < 0.1
 
 
 def test_five_browsers_at_once_lose_nothing(opened, table, fitted):

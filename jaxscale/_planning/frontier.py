@@ -56,7 +56,8 @@ def frontier(
         level: of the intervals; the source's own if not given. Intervals come from draws as percentiles, each draw
             planned for itself, else from the covariance by the delta method on the logs; failing both there are none.
         under: plan over a doubt, not at the point estimate: "draws" of the source (or its covariance); a list of fits,
-            draws or constants of several laws, with `weights`; or a `Comparison` of laws. See `Plan.beside`.
+            draws or constants of several laws, with `weights`; or a `Comparison` of laws. See `Plan.beside`. A goal
+            that weighs several losses, each with a law of its own (of what a mixture must serve), is planned so too.
         weights: of the laws in `under`, numbers or the `Comparison` that tried them: by how they predict runs held out.
         minimise: what is least over the doubt: "expected", the mean loss; "regret", the mean of what is wasted of the
             budget if a draw is the truth; "cvar:0.9", the mean of the worst tenth of that.

@@ -7,6 +7,7 @@ import jsonschema
 import numpy as np
 import pytest
 import referencing
+from scipy.optimize import minimize
 
 import jaxscale as js
 from jaxscale._base.errors import InputError
@@ -112,6 +113,28 @@ def test_a_mixture_can_be_held(free):
 def test_what_is_no_mixture_is_refused_in_words(arguments, words):
     with pytest.raises(InputError, match=words):
         js.frontier(ADDITIVE, budgets=[1e21], **arguments)
+
+
+@pytest.mark.slow
+def test_one_mixture_for_several_losses_is_that_of_scipy():
+    """The least of .7 L_1 + .3 L_2, by Nelder and Mead in log N and log shares."""
+    other = js.laws.shukor_mixture(domains=3).at(
+        E=0.6, C1=0.3, C2=0.5, C3=1.5, gamma1=0.4, gamma2=0.3, gamma3=0.5, A=400.0, B=600.0, alpha=0.34, beta=0.3
+    )
+    first, weights = js.laws.shukor_mixture(domains=3).at(**ADDITIVE.params), (0.7, 0.3)
+    row = js.frontier(first, budgets=[1e22], under=[first, other], weights=weights).rows[0]
+
+    def goal(z: np.ndarray) -> float:
+        h, N = np.exp(z[1:] - np.logaddexp.reduce(z[1:])), np.exp(z[0])
+        return sum(w * one.predict(N=N, D=1e22 / 6 / N, h=h) for w, one in zip(weights, (first, other), strict=True))
+
+    found = minimize(
+        goal, [22, -1, -1, -1], method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-14, "maxiter": 5000}
+    )
+    assert row.loss == pytest.approx(found.fun, rel=1e-10)
+    assert row.loss <= found.fun * (1 + 1e-14)
+    shares = np.exp(found.x[1:] - np.logaddexp.reduce(found.x[1:]))
+    np.testing.assert_allclose([row.variables[h] for h in SHARES], shares, rtol=1e-5)
 
 
 @pytest.mark.slow

@@ -57,7 +57,8 @@ def each(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def over_lanes(static: Any, shared: Any, *arrays: Array) -> Any:
-        return jax.vmap(partial(function, static, shared), in_axes=-1, out_axes=-1)(*arrays)
+        one = partial(function, static, shared)
+        return jax.vmap(one, in_axes=-1, out_axes=-1)(*arrays)
 
     return over_lanes
 
@@ -72,6 +73,8 @@ def _compiled(platform: str, function: Callable[..., Any], static: Hashable, lan
 
 def _run(over_lanes: Callable[..., Any], lanes: int, count: Array, arrays: Sequence[Array]) -> Any:
     """`over_lanes(*arrays)` for the first `count` problems, as many at once as there are lanes."""
+
+    over_lanes = jax.jit(over_lanes, inline=True)  # traced once, for its shapes and its values
 
     def some(k: Array, results: Any) -> Any:
         found = over_lanes(*(lax.dynamic_slice_in_dim(a, k * lanes, lanes, -1) for a in arrays))

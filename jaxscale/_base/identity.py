@@ -18,6 +18,7 @@ import numpy as np
 import optax
 
 _DEEPEST = 60
+_Jitted: Any = type(jax.jit(lambda: None))
 
 
 class Unknown(Exception):
@@ -64,6 +65,8 @@ def _told(value: Any, depth: int) -> str:
         return f"{_home_of(kind)}.{value.name}"
     if isinstance(value, types.FunctionType):
         return _told_function(value, inner)
+    if isinstance(value, _Jitted):
+        return f"jit({inner(value.__wrapped__)})"  # with what options is told by the code that made it
     if isinstance(value, types.BuiltinFunctionType) and isinstance(value.__self__, types.ModuleType):
         return f"builtin:{value.__self__.__name__}.{value.__name__}"
     if isinstance(value, np.ufunc) and getattr(np, value.__name__, None) is value:

@@ -81,9 +81,7 @@ def _follow(jaxpr: Any, consts: list[_Known], arguments: list[_Known]) -> list[_
     for equation in jaxpr.eqns:
         inputs = [read(v) for v in equation.invars]
         inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
-        if equation.primitive.name == "custom_jvp_call" and _is_log(inner):
-            outputs = [_log(inputs[0])]
-        elif inner is not None and len(inner.jaxpr.invars) == len(inputs) and _is_call(equation):
+        if inner is not None and len(inner.jaxpr.invars) == len(inputs) and _is_call(equation):
             outputs = _follow(inner.jaxpr, [_number(x) for x in inner.consts], inputs)
         else:
             outputs = [_apply(equation, inputs)] * len(equation.outvars)
@@ -93,12 +91,6 @@ def _follow(jaxpr: Any, consts: list[_Known], arguments: list[_Known]) -> list[_
 
 def _is_call(equation: Any) -> bool:
     return equation.primitive.name in ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "remat")
-
-
-def _is_log(inner: Any) -> bool:
-    """Whether a call is `jaxscale.laws.log`, which is plain arithmetic on bits inside."""
-    source = inner.jaxpr.debug_info
-    return source.func_name == "log" and str(source.func_filename or "").endswith("_math.py")
 
 
 def _apply(equation: Any, inputs: list[_Known]) -> _Known:

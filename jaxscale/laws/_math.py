@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
 
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _SQRT_HALF_BITS, _MANTISSA_BITS = 0x3FE6A09E667F3BCD, 0x000FFFFFFFFFFFFF
@@ -46,19 +48,22 @@ def floating(value: Any) -> Any:
     return value if jnp.issubdtype(jnp.result_type(value), jnp.floating) else jnp.asarray(value, float)
 
 
-@jax.custom_jvp
-def log(x: Array) -> Array:
+def log(x: Any) -> Array:
     """Natural logarithm, elementwise, any shape; as accurate as `jnp.log` and several times faster in float64 on
     CPUs."""
-    if jnp.result_type(x) != jnp.float64:
-        return jnp.log(x)
-    return lax.platform_dependent(x, cpu=_log_by_polynomial, default=jnp.log)
+    x = jnp.asarray(x)
+    return _log.bind(x) if x.dtype == jnp.float64 else jnp.log(x)
 
 
-@log.defjvp
-def _log_jvp(primals, tangents):
-    (x,), (dx,) = primals, tangents
-    return log(x), dx / x
+# A primitive, because what chooses by platform is traced, differentiated and batched branch by branch, which took a
+# quarter of the time that a law's programs are traced for.
+_log = Primitive("log")
+_log.def_impl(jax.jit(lambda x: _log.bind(x)))
+_log.def_abstract_eval(lambda x: x)
+ad.defjvp(_log, lambda tangent, x: tangent / x)
+batching.defvectorized(_log)
+mlir.register_lowering(_log, mlir.lower_fun(jnp.log, multiple_results=False))
+mlir.register_lowering(_log, mlir.lower_fun(_log_by_polynomial, multiple_results=False), platform="cpu")
 
 
 def logsumexp(*terms: Array | float) -> Array:

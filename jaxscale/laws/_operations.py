@@ -11,10 +11,10 @@ from jaxscale.laws._rewrite import vectorised
 
 # What XLA on CPU was seen to get right in vectors of 512 bits. Arctangents it gets wrong (jax 0.10.2), silently.
 _RIGHT_WHEN_WIDE = frozenset([
-    "abs", "add", "add_any", "and", "bitcast_convert_type", "broadcast_in_dim", "clamp", "cond",
+    "abs", "add", "add_any", "and", "broadcast_in_dim", "clamp", "cond",
     "convert_element_type", "copy", "custom_jvp_call", "div", "eq", "exp", "expm1", "ge", "gt", "integer_pow",
     "is_finite", "jit", "le", "log", "log1p", "logistic", "lt", "max", "min", "mul", "ne", "neg", "not", "or", "pjit",
-    "platform_index", "pow", "select_n", "shift_right_arithmetic", "sign", "sqrt", "square", "stop_gradient", "sub",
+    "pow", "select_n", "sign", "sqrt", "square", "stop_gradient", "sub",
 ])  # fmt: skip
 
 

@@ -39,7 +39,7 @@ def vectorised(function: Callable[..., Any]) -> Callable[..., Any]:
         (answer,) = _play(closed.jaxpr, closed.consts, jax.tree.leaves(arguments), _Logs())
         return _together(answer)
 
-    return rewritten
+    return jax.jit(rewritten, inline=True)  # once for all who differentiate it
 
 
 class _Logs:

@@ -241,9 +241,9 @@ def test_quick_errors_are_those_of_one_dense_sandwich(priors):
         for at, name in ((0, "alpha"), (np.arange(2, size, 2), "A")):
             bread[at, at] += unit / priors[name][1] ** 2
             scores[at, at] += unit**2 / priors[name][1] ** 2
-    for slopes, residual in parts:  # squared residuals over one minus the leverage: HC2
+    for slopes, residual in parts:  # residuals over one minus the leverage: HC3
         leverage = np.diag(slopes @ np.linalg.inv(bread) @ slopes.T)
-        scores += slopes.T * (residual**2 / (1 - leverage)) @ slopes
+        scores += slopes.T * (residual / (1 - leverage)) ** 2 @ slopes
     covariance = np.linalg.inv(bread) @ scores @ np.linalg.inv(bread)
     for k, (_, one) in enumerate(fits):
         of_theta = np.zeros((3, size))  # A, E, alpha

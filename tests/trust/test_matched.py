@@ -87,7 +87,7 @@ def test_quick_standard_errors_of_students_t_are_the_sandwich_corrected_for_leve
     psi, slope = (X @ result.theta - y) / (1 + u), (1 - u) / (1 + u) ** 2
     bread = np.linalg.inv(X.T @ (slope[:, None] * X))
     room = 1 - np.diag(X @ np.linalg.inv(X.T @ X) @ X.T)
-    inner = X.T @ ((psi**2 / room)[:, None] * X)
+    inner = X.T @ ((psi / room)[:, None] ** 2 * X)
     np.testing.assert_allclose(result.covariance.matrix, bread @ inner @ bread, rtol=1e-6)
 
 

@@ -28,7 +28,7 @@ from jaxscale._trust.drift import drifts_of
 from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.fitted_table import FittedTable
 from jaxscale._trust.interval_method import choose_method
-from jaxscale._trust.intervals import Intervals, make_intervals
+from jaxscale._trust.intervals import Intervals, curves_of, make_intervals
 from jaxscale._trust.judge import judge
 from jaxscale._trust.judge_optimum import gradient_tolerance
 from jaxscale._trust.linearization import Linearization, linearize_all, match_all
@@ -183,10 +183,11 @@ def _refitted(
             methods[k] = _method(one, runs[k], how)
     chosen = [k for k, (method, _) in methods.items() if method == "bootstrap"]
     made = {}
-    for k, (method, why) in methods.items():
-        if method == "profile":
-            options = {"level": how.level, "clustered": runs[k].clusters is not None}
-            made[k] = make_intervals(optima[k], method=method, why=why, **options)
+    followed = [k for k, (method, _) in methods.items() if method == "profile"]
+    for k, curves in zip(followed, curves_of([optima[k] for k in followed], how.level), strict=True):
+        method, why = methods[k]
+        options = {"level": how.level, "clustered": runs[k].clusters is not None, "curves": curves}
+        made[k] = make_intervals(optima[k], method=method, why=why, **options)
     for first in range(0, len(chosen), MOST_STACKED):
         some = chosen[first : first + MOST_STACKED]
         part = stack if len(some) == len(stack) else Stack.of([stack.problems[k] for k in some])

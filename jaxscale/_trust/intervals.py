@@ -1,6 +1,6 @@
 """Uncertainty of an optimum: a quick standard error, and intervals from it, from resampled fits or from profiles."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +10,11 @@ from scipy.special import ndtr, ndtri, stdtrit
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
 from jaxscale._base.validation import enough_of
+from jaxscale._trust.constrained import Profiled
 from jaxscale._trust.covariance import Covariance, covariance_of
 from jaxscale._trust.interval_method import FEWEST_RUNS_FOR_PAIRS
 from jaxscale._trust.optimum import Optimum
-from jaxscale._trust.profile_curves import entry, profile_curve, vanished_floors
+from jaxscale._trust.profile_curves import Curve, entry, profile_curves, vanished_floors
 from jaxscale.laws import Law
 
 
@@ -102,6 +103,7 @@ def make_intervals(
     why: str,
     level: float,
     drawn: np.ndarray | None = None,
+    curves: Sequence[Curve] | None = None,
     clustered: bool = False,
 ) -> tuple[Intervals, Covariance | None]:
     """Intervals of all parameters by a chosen method, and the covariance of the free values behind them.
@@ -112,13 +114,15 @@ def make_intervals(
         method, why: as `choose_method` gives them.
         level: of the intervals.
         drawn: free values (draws, free) of resampled fits, for "bootstrap".
+        curves: of the table, as `curves_of` gives them, for "profile"; found here if None, under float64.
         clustered: whether rows belong to independent runs, which "bootstrap" drew whole.
     """
     if method == "none":
         return Intervals(level, "none", why), None
     at, best, quick = optimum.at, optimum.free, optimum.covariance
     if method == "profile":
-        return _profile_intervals(optimum, level, why, clustered)
+        curves = curves_of([optimum], level)[0] if curves is None else curves
+        return _profile_intervals(optimum, level, why, clustered, curves)
     if method == "quick":
         if quick is None:
             return Intervals(
@@ -155,17 +159,35 @@ def make_intervals(
     return _natural_intervals(optimum.problem, best, level, label, why, ends, errors, len(kept)), covariance
 
 
+def curves_of(optima: Sequence[Optimum], level: float) -> list[list[Curve]]:
+    """Profiles of the free values that intervals of these tables are made from, side by side; none of a table without
+    degrees of freedom. Call under float64."""
+    able = [k for k, one in enumerate(optima) if one.at.freedom >= 1]
+    tables = [
+        Profiled(one.problem, one.free, one.at, np.eye(len(one.free))[_followed(one)])
+        for one in (optima[k] for k in able)
+    ]
+    made: list[list[Curve]] = [[] for _ in optima]
+    for k, curves in zip(able, profile_curves(tables, entry, level), strict=True):
+        made[k] = curves
+    return made
+
+
+def _followed(optimum: Optimum) -> list[int]:
+    """Numbers of the free values that are followed: those that no bound holds, and floors that vanished."""
+    floors = vanished_floors(optimum.problem, optimum.at, optimum.free)
+    return [*map(int, np.flatnonzero(~optimum.at.held)), *floors]
+
+
 def _profile_intervals(
-    optimum: Optimum, level: float, why: str, clustered: bool
+    optimum: Optimum, level: float, why: str, clustered: bool, curves: Sequence[Curve]
 ) -> tuple[Intervals, Covariance | None]:
     """Where the objective, refitted with a parameter held, has risen too far on either side."""
     problem, best, at, quick = optimum.problem, optimum.free, optimum.at, optimum.covariance
     if at.freedom < 1:
         return Intervals(level, "none", f"{at.freedom} degrees of freedom; no interval covers"), quick
     free = np.flatnonzero(~at.held)
-    followed = [*free, *vanished_floors(problem, at, best)]
-    curves = profile_curve(problem, best, at, entry, np.eye(len(best))[followed], level)
-    ends = {at.names[k]: (c.low, c.high) for k, c in zip(followed, curves, strict=True)}
+    ends = {at.names[k]: (c.low, c.high) for k, c in zip(_followed(optimum), curves, strict=True)}
     open_ends = [f"{n} below" for n, (low, _) in ends.items() if np.isinf(low)]
     open_ends += [f"{n} above" for n, (_, high) in ends.items() if np.isinf(high)]
     if open_ends:

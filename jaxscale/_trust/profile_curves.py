@@ -4,35 +4,26 @@ Written for any smooth function of the free values, of which a parameter is the 
 optimum.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
-from jaxscale._base.devices import compile_options
-from jaxscale._base.programs import Program, kept
 from jaxscale._base.progress import tell
-from jaxscale._problem.arrays import ProblemArrays, Task
-from jaxscale._problem.evaluate import evaluator
 from jaxscale._problem.problem import Problem
+from jaxscale._problem.stack import FEW_STACKED
 from jaxscale._solver.solve import FAR, NEAR
+from jaxscale._trust.constrained import Constrained, Engine, Measure, Profiled, Visit, Wanted
 from jaxscale._trust.linearization import Linearization
-from jaxscale.optim import RUNNING, Curvature, DampedState, damped_newton, settled
 
-Measure = Callable[[Array, Array], Array]
-_LANES = 32
-_MOST_STEPS = 300
 _STIFFNESS = 100.0  # of the pull towards a value, in curvatures of the profile: the value is missed by about 1 %
 # Values looked at on each side, in half widths of the interval that a parabola would have: first near, then far.
 _NEAR_SCAN = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 _FAR_SCAN = (4.0, 6.0, 8.0, 12.0, 16.0, 32.0, 64.0, 128.0)
 _REFINEMENTS = 8
 _BRACKET = 0.03  # share of a bracket by which the next one is tried on both sides of the interpolated end
-_NUDGE = 1e-6  # of a free value, for second derivatives of a quantity
 _CLOSE = 1e-7  # of the rise, relative, at which an end counts as found
 
 
@@ -64,29 +55,6 @@ def entry(free: Array, row: Array) -> Array:
     return free @ row
 
 
-class _Constrained(NamedTuple):
-    """Constrained optima: free values (k, free), the value of the quantity there, and the objective."""
-
-    free: np.ndarray
-    value: np.ndarray
-    objective: np.ndarray
-
-    def joined(self, more: "list[_Constrained]") -> "_Constrained":
-        """With further ones, those left out that could not be had."""
-        whole = [np.concatenate(x) for x in zip(self, *more, strict=True)]
-        sound = np.isfinite(whole[1]) & np.isfinite(whole[2])
-        return _Constrained(*(x[sound] for x in whole))
-
-
-class _Wanted(NamedTuple):
-    """A constrained optimum to look for: of which quantity and side, from where, near what, pulled how hard."""
-
-    end: tuple[int, float]
-    start: np.ndarray
-    target: float
-    stiffness: float
-
-
 def profile_curve(
     problem: Problem,
     best: np.ndarray,
@@ -101,9 +69,49 @@ def profile_curve(
     the profile whatever the stiffness. The ends are then found by interpolating the root of the rise, in which a
     parabola is a straight line.
     """
-    engine = _Engine(problem, measure, given)
+    return profile_curves([Profiled(problem, best, at, given)], measure, level)[0]
+
+
+def profile_curves(tables: Sequence[Profiled], measure: Measure, level: float) -> list[list[Curve]]:
+    """`profile_curve` of many tables of one task: what they look for next is found side by side."""
+    found: list[list[Curve]] = [[] for _ in tables]
+    closed, total = dict.fromkeys(range(len(tables)), 0), sum(2 * len(one.given) for one in tables)
+
+    def note(k: int, ends: int) -> None:
+        closed[k] = ends
+        tell(sum(closed.values()), total, "ends of profile intervals")
+
+    sizes: dict[tuple[int, ...], list[int]] = {}
+    for k, one in enumerate(tables):
+        shape = len(one.problem.points.response), len(one.problem.losses), *np.shape(one.given)[1:]
+        sizes.setdefault(shape, []).append(k)
+    for alike in sizes.values():
+        for some in (alike[first : first + FEW_STACKED] for first in range(0, len(alike), FEW_STACKED)):
+            engine = Engine([tables[k] for k in some], measure)
+            walks = {k: _walk(tables[k], *engine.around(i), level, partial(note, k)) for i, k in enumerate(some)}
+            asked = {k: next(walk) for k, walk in walks.items()}
+            while asked:
+                answers = engine.solve([(some.index(k), wanted) for k, wanted in asked.items()])
+                for k, answer in zip(list(asked), answers, strict=True):
+                    try:
+                        asked[k] = walks[k].send(answer)
+                    except StopIteration as end:
+                        found[k] = end.value
+                        del asked[k]
+    return found
+
+
+def _walk(
+    table: Profiled,
+    slope: np.ndarray,
+    estimate: np.ndarray,
+    height: float,
+    level: float,
+    note: Callable[[int], None],
+) -> Generator[Visit, list[Constrained], list[Curve]]:
+    """The curves of one table, which asks for constrained optima and is sent them."""
+    problem, best, at, given = table
     rise = at.scatter.rise(level)
-    slope, estimate, height = engine.around(best)
     direction, spread = _directions(at, slope)
     half = np.sqrt(2 * rise * spread)
     count = len(given)
@@ -115,17 +123,10 @@ def profile_curve(
         half[alone], direction[alone] = room / _NEAR_SCAN[-1], np.eye(len(best))[slot]
         stiffness[alone] = _STIFFNESS * 2 * rise
     ends = [(j, sign) for j in range(count) for sign in (-1.0, 1.0)]
-    first = _Constrained(best[None], np.zeros(1), np.array([height]))
+    first = Constrained(best[None], np.zeros(1), np.array([height]))
     paths = {end: first._replace(value=estimate[[end[0]]]) for end in ends}
 
-    def visit(wanted: list[_Wanted], damping: float) -> list[_Constrained]:
-        """Constrained optima for each, in one batch."""
-        index = np.array([w.end[0] for w in wanted])
-        starts, targets, stiff = (np.array([w[k] for w in wanted]) for k in (1, 2, 3))
-        found = engine.solve(starts, targets, stiff, index, damping)
-        return [_Constrained(*(x[[k]] for x in found)) for k in range(len(wanted))]
-
-    def pulled(reached: _Constrained, wanted: _Wanted) -> float:
+    def pulled(reached: Constrained, wanted: Wanted) -> float:
         """What `visit` minimises: the objective and the pull towards the target."""
         height = reached.objective[0] + 0.5 * wanted.stiffness * (reached.value[0] - wanted.target) ** 2
         return float(height) if np.isfinite(height) else np.inf
@@ -141,8 +142,8 @@ def profile_curve(
                 target = estimate[j] + sign * s * half[j]
                 # Near, along the straight line that the curvature predicts; far, from the outermost point so far.
                 start = best + (target - estimate[j]) * direction[j] if scan is _NEAR_SCAN else last.free[-1]
-                wanted.append(_Wanted((j, sign), start, target, stiffness[j]))
-        found = visit(wanted, FAR)
+                wanted.append(Wanted((j, sign), start, target, stiffness[j]))
+        found = yield wanted, FAR
         # Each again from its inner neighbour until that helps none, then once from its outer one, so that none sticks
         # beside the valley.
         for shift in (*[1] * len(scan), -1):
@@ -152,7 +153,8 @@ def profile_curve(
                 neighbour = paths[w.end] if at_edge else found[k - shift]
                 sound = np.isfinite(neighbour.objective[-1])
                 again.append(w._replace(start=neighbour.free[-1] if sound else w.start))
-            pairs = zip(found, visit(again, NEAR), wanted, strict=True)
+            fresh = yield again, NEAR
+            pairs = zip(found, fresh, wanted, strict=True)
             better = [new if pulled(new, w) < pulled(old, w) * (1 - 1e-9) else old for old, new, w in pairs]
             if shift == 1 and all(new is old for new, old in zip(better, found, strict=True)):
                 continue
@@ -160,7 +162,7 @@ def profile_curve(
         for k, end in enumerate(open_ends):
             paths[end] = paths[end].joined(found[k * len(scan) : (k + 1) * len(scan)])
         open_ends = [e for e in open_ends if _crossing(paths[e], e[1], height + rise) is None]
-        tell(2 * count - len(open_ends), 2 * count, "ends of profile intervals")
+        note(2 * count - len(open_ends))
 
     found_ends: dict[tuple[int, float], float] = {e: e[1] * np.inf for e in open_ends}
     closed = [e for e in ends if e not in open_ends]
@@ -185,10 +187,11 @@ def profile_curve(
             for s in np.clip(share + np.array([-_BRACKET, 0.0, _BRACKET]), 0.02 * share, 0.98 + 0.02 * share):
                 between = path.free[inside] + s * (path.free[beyond] - path.free[inside])
                 target = path.value[inside] + s * width + short
-                wanted += [_Wanted(end, start, target, stiff) for start in (between, path.free[inside])]
+                wanted += [Wanted(end, start, target, stiff) for start in (between, path.free[inside])]
         if not wanted:
             break
-        for w, reached in zip(wanted, visit(wanted, NEAR), strict=True):
+        reached_all = yield wanted, NEAR
+        for w, reached in zip(wanted, reached_all, strict=True):
             paths[w.end] = paths[w.end].joined([reached])
         pending = list(dict.fromkeys(w.end for w in wanted))
 
@@ -217,7 +220,7 @@ def vanished_floors(problem: Problem, at: Linearization, free: np.ndarray) -> di
     return found
 
 
-def _crossing(path: _Constrained, sign: float, level: float) -> tuple[int, int] | None:
+def _crossing(path: Constrained, sign: float, level: float) -> tuple[int, int] | None:
     """Positions of the outermost point within and of the next one beyond; None if nothing lies beyond.
 
     Every point is an upper bound of the profile, one that stuck in a side valley too high a one. So the outermost point
@@ -247,103 +250,3 @@ def _directions(at: Linearization, slope: np.ndarray) -> tuple[np.ndarray, np.nd
     spread = np.sum(moved * slope, axis=1)
     safe = np.where(spread > 0, spread, np.nan)
     return moved / safe[:, None], safe
-
-
-class _Engine:
-    """One problem and one measure, with everything padded to one compiled shape."""
-
-    def __init__(self, problem: Problem, measure: Measure, given: np.ndarray):
-        self.problem, self.given = problem, np.asarray(given, np.float64)
-        self.measure, self.run = measure, _compiled(problem.task, measure)
-
-    def around(self, best: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-        """At the optimum: slopes (q, free) and values (q,) of the quantities, and the objective."""
-        count = len(self.given)
-        starts = np.repeat(best[None], count, axis=0)
-        _, value, objective, slope = self._run(starts, np.zeros(count), np.zeros(count), np.arange(count), NEAR, 1)
-        return slope, value, float(objective[0])
-
-    def solve(self, starts, targets, stiffness, index, damping: float) -> _Constrained:
-        starts = np.clip(starts, self.problem.lower, self.problem.upper)
-        return _Constrained(*self._run(starts, targets, stiffness, index, damping, _MOST_STEPS)[:3])
-
-    def _run(self, starts, targets, stiffness, index, damping: float, steps: int) -> list[np.ndarray]:
-        problem, out = self.problem, []
-        for first in range(0, len(starts), _LANES):
-            rows = np.minimum(np.arange(first, first + _LANES), len(starts) - 1)
-            found: tuple[Any, ...] = (starts[rows],)
-            for stage in range(len(problem.losses)) if steps > 1 else (-1,):
-                mine = targets[rows], stiffness[rows], self.given[index[rows]]
-                begin = np.float64(NEAR if stage > 0 else damping)
-                found = self.run(np.asarray(found[0]), *mine, problem.tables(stage), begin, steps)
-            out.append([np.asarray(a)[: len(starts) - first] for a in found])
-        return [np.concatenate(x) for x in zip(*out, strict=True)]
-
-
-class _Lane(NamedTuple):
-    trial: Array
-    solver: DampedState
-    value: Array  # of the quantity, and below the objective and the slope of the quantity, all at `solver.point`
-    objective: Array
-    slope: Array
-    steps: Array
-
-
-@kept
-def _compiled(task: Task, measure: Measure):
-    """Damped Newton in every lane on the objective plus a quadratic pull of a quantity towards a value."""
-    evaluate = evaluator(task, exact=True)
-    optimizer = damped_newton()
-    value_and_slope = jax.value_and_grad(measure)
-
-    def with_slopes(x: Array, given: Array) -> tuple[Array, Array, Array]:
-        """Value, gradient and Hessian of the quantity, the last by differences, since it only steers Newton's step and
-        derivatives of an optimum inside an optimum take long to compile."""
-        steps = jnp.concatenate([jnp.zeros((1, len(x))), _NUDGE * jnp.eye(len(x))])
-        value, slope = jax.vmap(value_and_slope, (0, None))(x + steps, given)
-        bend = (slope[1:] - slope[0]) / _NUDGE
-        return value[0], slope[0], jnp.where(jnp.isfinite(bend), (bend + bend.T) / 2, 0.0)
-
-    def run(starts, targets, stiffness, given, tables: ProblemArrays, damping, most) -> Any:
-        lower, upper = tables.lower, tables.upper
-
-        def step(s: _Lane) -> _Lane:
-            now = evaluate(s.trial, tables, s.solver.outer_share)
-            value, slope, bend = jax.vmap(with_slopes)(s.trial, given)
-            off = value - targets
-            square = stiffness[:, None, None] * slope[:, :, None] * slope[:, None, :]
-            assert now.curvature is not None  # second order is the default
-            bent = (stiffness * off)[:, None, None] * bend
-            curvature = Curvature(now.curvature.gauss_newton + square, now.curvature.exact + square + bent)
-            gradient = now.gradient + (stiffness * off)[:, None] * slope
-            height = now.value + 0.5 * stiffness * off**2
-
-            def one(gradient, solver, trial, height, curvature):
-                updates, solver = optimizer.update(
-                    gradient, solver, trial, value=height, curvature=curvature, lower=lower, upper=upper
-                )
-                return jnp.clip(trial + updates, lower, upper), solver
-
-            def kept(here: Array, new: Any, old: Any) -> Any:
-                def pick(a: Array, b: Array) -> Array:
-                    return jnp.where(here.reshape((-1,) + (1,) * (a.ndim - 1)), a, b)
-
-                return jax.tree.map(pick, new, old)
-
-            trial, solver = jax.vmap(one)(gradient, s.solver, s.trial, height, curvature)
-            going = s.solver.status == RUNNING
-            taken = going & jnp.all(solver.point == s.trial, axis=1)
-            at_point = kept(taken, (value, now.value, slope), (s.value, s.objective, s.slope))
-            trial, solver = kept(going, (trial, solver), (s.trial, s.solver))
-            return _Lane(trial, solver, *at_point, steps=s.steps + 1)
-
-        solver = jax.vmap(optimizer.init)(starts)
-        solver = solver._replace(damping=jnp.full_like(solver.damping, damping))
-        nothing = jnp.full(starts.shape[0], jnp.nan)
-        first = _Lane(starts, solver, nothing, nothing, jnp.full_like(starts, jnp.nan), jnp.asarray(0))
-        last = lax.while_loop(lambda s: (s.steps < most) & jnp.any(s.solver.status == RUNNING), step, first)
-        ended = settled(last.solver.status) | (most == 1)
-        sound = jnp.isfinite(last.value) & jnp.isfinite(last.objective) & ended
-        return last.solver.point, last.value, jnp.where(sound, last.objective, jnp.inf), last.slope
-
-    return Program(run, compile_options())

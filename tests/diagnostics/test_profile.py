@@ -12,7 +12,9 @@ from scipy.stats import norm, t
 
 import jaxscale as js
 from jaxscale._fitting.result import problem_of
+from jaxscale._trust.constrained import Profiled
 from jaxscale._trust.linearization import linearize
+from jaxscale._trust.profile_curves import entry, profile_curve, profile_curves
 
 LINE = js.laws.power_law("C", floor=False)
 
@@ -34,6 +36,22 @@ def line() -> js.FitResult:
     noise = 0.02 * np.random.default_rng(3).standard_normal(15)
     runs = js.Runs({"C": C}, 30 * C**-0.05 * np.exp(noise))
     return js.fit(LINE, runs, objective=js.SquaredError(), intervals="profile")
+
+
+def test_tables_side_by_side_have_the_profiles_of_each_alone(few):
+    other = js.fit(LAW, sweep(3, 4, seed=5), intervals=None)
+    with jax.enable_x64(True):
+        tables = []
+        for result in (few, other, few):
+            problem = problem_of(result, result.runs)
+            free = problem.reduce(result.theta)
+            tables.append(Profiled(problem, free, linearize(problem, free), np.eye(len(free))))
+        together = profile_curves(tables, entry, 0.9)
+        for mine, table in zip(together, tables, strict=True):
+            alone = profile_curve(table.problem, table.best, table.at, entry, table.given, 0.9)
+            assert [(c.low, c.high) for c in mine] == [(c.low, c.high) for c in alone]
+            np.testing.assert_array_equal(mine[3].values, alone[3].values)
+    assert [(c.low, c.high) for c in together[0]] != [(c.low, c.high) for c in together[1]]
 
 
 def straight(result: js.FitResult) -> tuple[np.ndarray, np.ndarray]:

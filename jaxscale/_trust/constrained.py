@@ -1,0 +1,222 @@
+"""Constrained optima of many quantities of many tables: a queue worked off by lanes, in one compiled loop.
+
+A quantity is pulled towards a value until the objective and the pull are lowest together. Written for any smooth
+function of the free values, of which a parameter is the simplest.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from jaxscale._base.devices import compile_options
+from jaxscale._base.programs import Program, kept
+from jaxscale._problem.arrays import ProblemArrays, Task
+from jaxscale._problem.evaluate import evaluator
+from jaxscale._problem.problem import Problem
+from jaxscale._problem.stack import FEW_STACKED
+from jaxscale._solver.solve import NEAR
+from jaxscale._trust.linearization import Linearization
+from jaxscale.optim import RUNNING, Curvature, DampedState, damped_newton, settled
+
+Measure = Callable[[Array, Array], Array]
+_LANES, _QUEUE = 32, 1280  # starts worked on side by side, and as many as one call takes
+_MOST_STEPS = 300
+_NUDGE = 1e-6  # of a free value, for second derivatives of a quantity
+
+
+class Constrained(NamedTuple):
+    """Constrained optima: free values (k, free), the value of the quantity there, and the objective."""
+
+    free: np.ndarray
+    value: np.ndarray
+    objective: np.ndarray
+
+    def joined(self, more: "list[Constrained]") -> "Constrained":
+        """With further ones, those left out that could not be had."""
+        whole = [np.concatenate(x) for x in zip(self, *more, strict=True)]
+        sound = np.isfinite(whole[1]) & np.isfinite(whole[2])
+        return Constrained(*(x[sound] for x in whole))
+
+
+class Wanted(NamedTuple):
+    """A constrained optimum to look for: of which quantity and side, from where, near what, pulled how hard."""
+
+    end: tuple[int, float]
+    start: np.ndarray
+    target: float
+    stiffness: float
+
+
+Visit = tuple[list[Wanted], float]  # and the damping to begin with
+
+
+class Profiled(NamedTuple):
+    """A table whose profiles are wanted: its problem, optimum (free,), and the fit there; and what measures each
+    quantity, (q, ...)."""
+
+    problem: Problem
+    best: np.ndarray
+    at: Linearization
+    given: np.ndarray
+
+
+class Engine:
+    """Some tables of one size and one measure, with everything padded to one compiled shape."""
+
+    def __init__(self, tables: Sequence[Profiled], measure: Measure):
+        self.profiled, self.run = tables, _compiled(tables[0].problem.task, measure)
+        whole = [tables[min(k, len(tables) - 1)].problem for k in range(FEW_STACKED)]
+        self.stages = [
+            jax.tree.map(lambda *leaves: np.stack(leaves), *(p.tables(stage) for p in whole))
+            for stage in range(len(whole[0].losses))
+        ]
+        starts = np.concatenate([np.repeat(one.best[None], len(one.given), axis=0) for one in tables])
+        table = np.repeat(np.arange(len(tables)), [len(one.given) for one in tables])
+        none, given = np.zeros(len(starts)), np.concatenate([one.given for one in tables])
+        _, *found = self._run(-1, starts, none, none, given, table, np.full(len(starts), NEAR), 1)
+        self._around = [[x[table == k] for x in found] for k in range(len(tables))]
+
+    def around(self, k: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """At the optimum of table k: slopes (q, free) and values (q,) of the quantities, and the objective."""
+        value, objective, slope = self._around[k]
+        return slope, value, float(objective[0])
+
+    def solve(self, asked: Sequence[tuple[int, Visit]]) -> list[list[Constrained]]:
+        """What some of the tables ask for."""
+        each = [(k, w, damping) for k, (wanted, damping) in asked for w in wanted]
+        table = np.array([k for k, _, _ in each])
+        starts, targets, stiffness = (np.array([w[k] for _, w, _ in each]) for k in (1, 2, 3))
+        given = np.array([self.profiled[k].given[w.end[0]] for k, w, _ in each], np.float64)
+        problems = [self.profiled[k].problem for k in table]
+        starts = np.clip(starts, [p.lower for p in problems], [p.upper for p in problems])
+        damping, found = np.array([damping for _, _, damping in each]), [starts]
+        for stage in range(len(self.stages)):
+            begin = damping if stage == 0 else np.full(len(starts), NEAR)
+            found = self._run(stage, found[0], targets, stiffness, given, table, begin, _MOST_STEPS)
+        whole = iter(Constrained(*(x[[k]] for x in found[:3])) for k in range(len(starts)))
+        return [list(itertools.islice(whole, len(wanted))) for _, (wanted, _) in asked]
+
+    def _run(self, stage: int, *each: Any) -> list[np.ndarray]:
+        *starts, steps = each
+        out, count = [], len(starts[0])
+        for first in range(0, count, _QUEUE):
+            rows = np.minimum(np.arange(first, first + _QUEUE), count - 1)
+            some = min(_QUEUE, count - first)
+            found = self.run(*(np.asarray(x)[rows] for x in starts), self.stages[stage], np.array([some, steps]))
+            out.append([np.asarray(a)[:some] for a in found])
+        return [np.concatenate(x) for x in zip(*out, strict=True)]
+
+
+class _Lane(NamedTuple):
+    """What each lane works on, where it stands, and the results written so far (one extra row takes what lanes without
+    a result write)."""
+
+    start: Array
+    own: Any  # its table, target, stiffness, and what measures its quantity
+    trial: Array
+    solver: DampedState
+    value: Array  # of the quantity, and below the objective and the slope of the quantity, all at `solver.point`
+    objective: Array
+    slope: Array
+    steps: Array
+    next: Array
+    results: tuple[Array, ...]
+
+
+@kept
+def _compiled(task: Task, measure: Measure):
+    """Damped Newton in every lane on the objective plus a quadratic pull of a quantity towards a value."""
+    evaluate = evaluator(task, exact=True)
+    optimizer = damped_newton()
+    value_and_slope = jax.value_and_grad(measure)
+
+    def with_slopes(x: Array, given: Array) -> tuple[Array, Array, Array]:
+        """Value, gradient and Hessian of the quantity, the last by differences, since it only steers Newton's step and
+        derivatives of an optimum inside an optimum take long to compile."""
+        steps = jnp.concatenate([jnp.zeros((1, len(x))), _NUDGE * jnp.eye(len(x))])
+        value, slope = jax.vmap(value_and_slope, (0, None))(x + steps, given)
+        bend = (slope[1:] - slope[0]) / _NUDGE
+        return value[0], slope[0], jnp.where(jnp.isfinite(bend), (bend + bend.T) / 2, 0.0)
+
+    def run(starts, targets, stiffness, given, table, damping, tables: ProblemArrays, counts) -> Any:
+        """A queue of starts, worked off by lanes that take the next one when they are done."""
+        count, most = counts
+
+        def begin(which: Array) -> tuple[Array, Any, DampedState]:
+            """Where a lane begins, and what it has of its own."""
+            which = jnp.minimum(which, len(starts) - 1)
+            own = jax.tree.map(lambda x: x[table[which]], tables), targets[which], stiffness[which], given[which]
+            solver = jax.vmap(optimizer.init)(starts[which])
+            return starts[which], own, solver._replace(damping=damping[which])
+
+        def pick(here: Array, new: Any, old: Any) -> Any:
+            def one(a: Array, b: Array) -> Array:
+                return jnp.where(here.reshape((-1,) + (1,) * (a.ndim - 1)), a, b)
+
+            return jax.tree.map(one, new, old)
+
+        def step(s: _Lane) -> _Lane:
+            mine, target, stiff, quantity = s.own
+            now = evaluate(s.trial, mine, s.solver.outer_share)
+            value, slope, bend = jax.vmap(with_slopes)(s.trial, quantity)
+            off = value - target
+            square = stiff[:, None, None] * slope[:, :, None] * slope[:, None, :]
+            assert now.curvature is not None  # second order is the default
+            bent = (stiff * off)[:, None, None] * bend
+            curvature = Curvature(now.curvature.gauss_newton + square, now.curvature.exact + square + bent)
+            gradient = now.gradient + (stiff * off)[:, None] * slope
+            height = now.value + 0.5 * stiff * off**2
+
+            def one(gradient, solver, trial, height, curvature, lower, upper):
+                updates, solver = optimizer.update(
+                    gradient, solver, trial, value=height, curvature=curvature, lower=lower, upper=upper
+                )
+                return jnp.clip(trial + updates, lower, upper), solver
+
+            trial, solver = jax.vmap(one)(gradient, s.solver, s.trial, height, curvature, mine.lower, mine.upper)
+            taken = jnp.all(solver.point == s.trial, axis=1)
+            at_point = pick(taken, (value, now.value, slope), (s.value, s.objective, s.slope))
+            done = (s.start < count) & ((solver.status != RUNNING) | (s.steps + 1 >= most))
+            ended = settled(solver.status) | (most == 1)
+            sound = jnp.isfinite(at_point[0]) & jnp.isfinite(at_point[1]) & ended
+            found = solver.point, at_point[0], jnp.where(sound, at_point[1], jnp.inf), at_point[2]
+            row = jnp.where(done, s.start, len(starts))
+            results = tuple(out.at[row].set(x) for out, x in zip(s.results, found, strict=True))
+
+            start = jnp.where(done, s.next + jnp.cumsum(done) - 1, s.start)
+            following = start, s.own, trial, solver, *at_point, s.steps + 1
+
+            def refilled(following: Any) -> Any:
+                fresh, own, clean = begin(start)
+                nothing = jnp.full(_LANES, jnp.nan)
+                new = start, own, fresh, clean, nothing, nothing, jnp.full_like(fresh, jnp.nan), jnp.zeros_like(s.steps)
+                return pick(done, new, following)
+
+            following = lax.cond(jnp.any(done), refilled, lambda x: x, following)
+            return _Lane(*following, next=s.next + jnp.sum(done), results=results)
+
+        first = jnp.arange(_LANES)
+        trial, own, solver = begin(first)
+        nothing = jnp.full(_LANES, jnp.nan)
+        results = tuple(jnp.full((len(starts) + 1, *n), jnp.nan) for n in (starts.shape[1:], (), (), starts.shape[1:]))
+        lane = _Lane(
+            start=first,
+            own=own,
+            trial=trial,
+            solver=solver,
+            value=nothing,
+            objective=nothing,
+            slope=jnp.full_like(trial, jnp.nan),
+            steps=jnp.zeros(_LANES, jnp.int32),
+            next=jnp.asarray(_LANES),
+            results=results,
+        )
+        last = lax.while_loop(lambda s: jnp.any(s.start < count), step, lane)
+        return tuple(x[:-1] for x in last.results)
+
+    return Program(run, compile_options())

@@ -10,7 +10,7 @@ from scipy.special import ndtr, ndtri, stdtrit
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
 from jaxscale._base.validation import enough_of
-from jaxscale._trust.constrained import Profiled
+from jaxscale._trust.constrained_optima import Profiled
 from jaxscale._trust.covariance import Covariance, covariance_of
 from jaxscale._trust.interval_method import FEWEST_RUNS_FOR_PAIRS
 from jaxscale._trust.optimum import Optimum

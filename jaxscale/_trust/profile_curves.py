@@ -15,7 +15,7 @@ from jaxscale._base.progress import tell
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import FEW_STACKED
 from jaxscale._solver.solve import FAR, NEAR
-from jaxscale._trust.constrained import Constrained, Engine, Measure, Profiled, Visit, Wanted
+from jaxscale._trust.constrained_optima import Constrained, Engine, Measure, Profiled, Visit, Wanted
 from jaxscale._trust.linearization import Linearization
 
 _STIFFNESS = 100.0  # of the pull towards a value, in curvatures of the profile: the value is missed by about 1 %

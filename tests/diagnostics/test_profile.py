@@ -12,7 +12,7 @@ from scipy.stats import norm, t
 
 import jaxscale as js
 from jaxscale._fitting.result import problem_of
-from jaxscale._trust.constrained import Profiled
+from jaxscale._trust.constrained_optima import Profiled
 from jaxscale._trust.linearization import linearize
 from jaxscale._trust.profile_curves import entry, profile_curve, profile_curves
 

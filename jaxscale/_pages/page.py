@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -58,7 +58,7 @@ def page_of(content: Content) -> str:
     return f"<!doctype html>\n{tag('html', tag('head', head), tag('body', body), lang='en')}\n"
 
 
-@cache
+@lru_cache(maxsize=8)
 def script(names: tuple[str, ...] = _SCRIPTS) -> Markup:
     """The JavaScript of a page: these files of `web/`, one after the other."""
     folder = files("jaxscale._pages") / "web"

@@ -48,9 +48,9 @@ def test_a_program_is_compiled_once_and_then_found(kept):
 def test_shapes_precisions_and_numbers_inside_are_told_apart(kept):
     """A constant of a program is part of its name to the last of its digits."""
     _, written = kept
-    Program(doubled)(NUMBERS[:3])
-    with jax.enable_x64(True):
-        assert Program(doubled)(NUMBERS[:3]).dtype == np.float64
+    for wide in (False, True):
+        with jax.enable_x64(wide):
+            assert Program(doubled)(NUMBERS[:3]).dtype == (np.float64 if wide else np.float32)
     assert len(written) == 2
     table = np.linspace(0.0, 1.0, 10_000, dtype=np.float32)
     other = table.copy()

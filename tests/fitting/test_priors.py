@@ -70,7 +70,7 @@ def test_a_prior_is_one_more_observation_to_the_standard_errors(fitted):
     X, y, variance = straight(line())
     bread = np.linalg.inv(X.T @ X + np.diag(variance * PRECISION))
     psi = X @ fitted.theta - y
-    squares = psi**2 / (1 - np.diag(X @ bread @ X.T))
+    squares = (psi / (1 - np.diag(X @ bread @ X.T))) ** 2
     meat = X.T * squares @ X + np.diag(variance**2 * PRECISION)
     np.testing.assert_allclose(fitted.covariance.matrix, bread @ meat @ bread, rtol=1e-6)
     exact = np.sqrt(np.diag(variance * bread))  # of the posterior, which the sandwich estimates

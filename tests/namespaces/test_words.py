@@ -108,7 +108,7 @@ def test_costs_with_arguments(text, cost):
         ("dollars:h100,price=2,speed=3", "no argument 'speed'; it takes accelerator, price, mfu, peak"),
         ("dollars:h100,price=dear", "dollars, price: 'dear' is not a number"),
         ("days:h100", "days, devices: 'h100' is not a number"),
-        ("moe", "moe needs active"),
+        ("days", "days needs devices"),
         ("moe:.1,active=.2", "active is given twice"),
         ("six_nd in euros:2", "a cost is in one of dollars, gpu_hours, days, kwh"),
         ("miles", "no cost model 'miles'; choose one of six_nd.*dollars:h100"),

@@ -102,6 +102,7 @@ def imports_of(path: Path, dotted: str) -> list[tuple[str, str | None, int, bool
     return found
 
 
+@cache
 def all_imports() -> list[tuple[str, str, str | None, int, bool]]:
     return [(dotted, *found) for dotted, path in modules().items() for found in imports_of(path, dotted)]
 

@@ -13,6 +13,7 @@ from jaxscale._approaches.law_fit import fit_law, fit_row, with_bias
 from jaxscale._approaches.side_by_side import METHODS, Approach, Approaches, Code
 from jaxscale._approaches.trend import Trend, check_resampling
 from jaxscale._base.errors import InputError
+from jaxscale._base.progress import listening, tell
 from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs, as_runs
 
@@ -25,7 +26,7 @@ def approaches(
     level: float = 0.9,
     draws: int = 500,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Approaches:
     """Approaches 1, 2 and 3 of Hoffmann et al. 2022 (arXiv 2203.15556, Section 3) on the same runs.
 
@@ -36,7 +37,7 @@ def approaches(
             `runs` that holds those sizes (`Runs.from_frame(..., M="params_non_embedding")`, then "M"), or omega of
             N_total = N + omega N^(1/3) (Pearce and Song 2024, arXiv 2406.12907; 47491 for Chinchilla's models).
         level, draws, seed: of the intervals of every approach.
-        progress: called as progress(done, total, what).
+        progress: called as progress(done, total, what); True for a line on standard error.
 
     An approach that these runs do not allow is a row that says why. Where approaches disagree the record says what
     pulls them apart, measured on losses of exactly the fitted law at the same sizes and budgets.
@@ -55,13 +56,17 @@ def approaches(
     sampling = {"level": level, "draws": draws, "seed": seed}
     rows: list[Approach] = []
 
-    whole = _attempt("envelope", rows, partial(envelope, runs, **sampling), budgets)
-    isoflops = {
-        method: found
-        for method in METHODS
-        if (found := _attempt(method, rows, partial(isoflop, runs, method=method, points=None, **sampling), budgets))
-    }
-    fitted, untrusted = fit_law(runs, sampling, progress)
+    parts = len(METHODS) + 2
+    with listening(progress, "comparing"):
+        tell(0, parts, "approaches")
+        whole = _attempt("envelope", rows, partial(envelope, runs, **sampling), budgets)
+        isoflops = {}
+        for k, method in enumerate(METHODS, 1):
+            tell(k, parts, "approaches")
+            if found := _attempt(method, rows, partial(isoflop, runs, method=method, points=None, **sampling), budgets):
+                isoflops[method] = found
+        tell(parts - 1, parts, "approaches")
+        fitted, untrusted = fit_law(runs, sampling)
     if fitted is None or untrusted:
         rows.append(Approach("fit", missing=untrusted))
     else:

@@ -57,7 +57,7 @@ def counting_difference(
         counted.append(Counted(without, "envelope", found.N.exponent, found.N.interval))
     if fitted is not None:
         counted.append(Counted(with_all, "fit of the law", *share(fitted)))
-        again, _ = fit_law(kaplan, sampling, None)
+        again, _ = fit_law(kaplan, sampling)
         # The law can hold for one count at most. What shows that is no reason to hide what the other would have said,
         # and the interval says how little that is.
         if again is not None and all(r.code in MISFIT_CODES for r in again.verdict.reasons if r.severity == "fatal"):

@@ -13,7 +13,6 @@ from jaxscale._approaches.isoflop import isoflop
 from jaxscale._approaches.side_by_side import Approach
 from jaxscale._approaches.trend import Interval
 from jaxscale._base.errors import InputError
-from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.fit import fit
 from jaxscale._fitting.result import FitResult
@@ -22,11 +21,11 @@ from jaxscale.costs import compute_ratios
 from jaxscale.laws import chinchilla
 
 
-def fit_law(runs: Runs, sampling: Mapping[str, Any], progress: Progress | None) -> tuple[FitResult | None, str]:
+def fit_law(runs: Runs, sampling: Mapping[str, Any]) -> tuple[FitResult | None, str]:
     """Approach 3, and why it says nothing: a fit that cannot be trusted has no row."""
     options = {**sampling, "draws": max(sampling["draws"], 20)}
     try:
-        found = fit(chinchilla, runs, progress=progress, **options)
+        found = fit(chinchilla, runs, **options)
     except InputError as error:
         return None, str(error)
     return found, "" if found.verdict.trustworthy else str(found.verdict)

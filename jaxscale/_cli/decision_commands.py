@@ -71,7 +71,7 @@ def multiplier(
             raise InputError(f"recipe {quoted(name)} has no fit: {recipes[name].text}")
     if request["reach_loss"] is not None and names[0] in recipes:
         request = arguments.reached(request, recipes[names[0]])
-    with printing.progress("comparing"):
+    with printing.progress("comparing") as progress:
         found = js.multiplier(
             recipes,
             names,
@@ -82,6 +82,7 @@ def multiplier(
             threshold=arguments.number(threshold, "--threshold"),
             level=request["level"],
             seed=arguments.count(seed, "--seed", 0),
+            progress=progress,
         )
     printing.deliver(found, output, as_json, plot)
 
@@ -116,10 +117,12 @@ def forecast(
         raise arguments.UsageError("give --at or --budget, one of the two")
     chosen = None if level is None else arguments.number(level, "--level")
     result = fit_argument.fitted(source, law, group)
-    with printing.progress("predicting"):
+    with printing.progress("predicting") as progress:
         runs: Any = [arguments.numbers([*text.split(",")], "--at", "NAME=VALUE,NAME=VALUE") for text in at or ()]
         if budget:
-            runs = js.frontier(result, [arguments.budget(text, js.costs.six_nd) for text in budget], level=chosen)
+            runs = js.frontier(
+                result, [arguments.budget(text, js.costs.six_nd) for text in budget], level=chosen, progress=progress
+            )
         found = js.forecast(result, runs, level=chosen)
     printing.deliver(found, output, as_json)
 

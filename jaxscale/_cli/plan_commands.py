@@ -70,9 +70,14 @@ def frontier(
         raise InputError(
             f"FIT {quoted(source)} holds {len(members)} fits; a file of a plan is of one: choose it with --group"
         )
-    with printing.progress("planning"):
+    with printing.progress("planning") as progress:
         plans: list[tuple[str, Any]] = [
-            (name, one if fit_argument.failed(one) else js.frontier(one, **arguments.reached(request, one)))
+            (
+                name,
+                one
+                if fit_argument.failed(one)
+                else js.frontier(one, **arguments.reached(request, one), progress=progress),
+            )
             for name, one in members
         ]
     if len(plans) == 1 and not fit_argument.failed(plans[0][1]):
@@ -129,8 +134,9 @@ def what_if(
     one = members[0][1]
     if "reach_loss" in changes:
         changes["reach_loss"] = arguments.reached_after(changes["reach_loss"], one)
-    with printing.progress("planning"):
-        change = js.what_if(js.frontier(one, **arguments.reached(before, one)), **after)
+    with printing.progress("planning") as progress:
+        plan = js.frontier(one, **arguments.reached(before, one), progress=progress)
+        change = js.what_if(plan, **after, progress=progress)
     printing.deliver(change, output, as_json, plot)
 
 
@@ -181,8 +187,8 @@ def next_runs(
         "check": arguments.number(check, "--check"),
     }
     result = fit_argument.fitted(source, law, group)
-    with printing.progress("choosing"):
-        found = js.next_runs(result, **asked)
+    with printing.progress("choosing") as progress:
+        found = js.next_runs(result, **asked, progress=progress)
     printing.deliver(found, output, as_json, plot)
 
 

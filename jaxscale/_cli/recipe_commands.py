@@ -126,5 +126,5 @@ def _source(source: str | None, asked: PlanOptions, at: Any, group: str | None, 
     one = members[0][1]
     if not planned:
         return one
-    with printing.progress("planning"):
-        return js.frontier(one, **arguments.reached(asked.request(None), one))
+    with printing.progress("planning") as progress:
+        return js.frontier(one, **arguments.reached(asked.request(None), one), progress=progress)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxscale._base.errors import DataWarning, warn
+from jaxscale._base.progress import listening, tell
 from jaxscale._base.validation import Progress
 from jaxscale._cluster.begun import Begun
 from jaxscale._cluster.fits_table import TABLE_FORMAT, FitsTable, read_fits
@@ -35,7 +36,7 @@ def fit_shards(
     columns: Mapping[str, str | None] | None = None,
     weights: str | None = None,
     client: Any = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     command: str | None = None,
     **options: Any,
 ) -> FitsTable:
@@ -56,7 +57,7 @@ def fit_shards(
         records: whether whole records are kept too, as JSON lines: several kB for each set.
         columns, weights, **options: as in `fit_many`.
         client: a Dask client, the address of a scheduler, or "local": sets are fitted by its workers.
-        progress: called as progress(done, total, what).
+        progress: called as progress(done, total, what); True for a line on standard error.
         command: how this call is said, with {shard} for the shard: what messages about missing parts name.
 
     Raises:
@@ -82,11 +83,11 @@ def fit_shards(
             command=command or "js.fit_shards(..., shard='{shard}', out=...), all else as before",
             source=str(source) if isinstance(source, str | Path) else type(source).__name__,
         )
-        with no_room(folder, f"shard {mine.index}/{mine.count}"):
+        with listening(progress, "fitting"), no_room(folder, f"shard {mine.index}/{mine.count}"):
             job.claim(folder)
             with locked(folder, mine):
                 if not _there(folder, mine, job):
-                    _write(folder, mine, job, sets, reading, how, client, progress)
+                    _write(folder, mine, job, sets, reading, how, client)
     finally:
         sets.close()
     return read_fits(folder / f"{mine.name}.parquet")
@@ -111,7 +112,6 @@ def _write(
     reading: Mapping[str, Any],
     how: FitOptions,
     client: Any,
-    progress: Progress | None,
 ) -> None:
     """Fit the sets of a shard and write its part."""
     numbers = shard.sets(len(sets))
@@ -131,8 +131,7 @@ def _write(
                 failed += not row["ok"]
                 number += 1
             writer.add(rows)
-            if progress is not None:
-                progress(number - numbers.start, len(numbers), "sets")
+            tell(number - numbers.start, len(numbers), "sets")
         files = writer.finish()
     Part(shard, numbers.start, len(numbers), failed, job.sha256, files).write(folder)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.progress import listening, tell
 from jaxscale._base.text import PATH_LIMIT, plural, quoted
 from jaxscale._base.validation import Progress
 from jaxscale._cluster.fits_table import FitsTable, read_fits
@@ -17,7 +18,11 @@ _AT_ONCE = 2**20  # bytes of records
 
 
 def merge_shards(
-    folder: str | Path, out: str | Path | None = None, *, law: Law | None = None, progress: Progress | None = None
+    folder: str | Path,
+    out: str | Path | None = None,
+    *,
+    law: Law | None = None,
+    progress: Progress | bool | None = None,
 ) -> FitsTable:
     """Check that all parts of a folder are there, and write their fits to one Parquet file, in the order of the sets.
 
@@ -28,7 +33,7 @@ def merge_shards(
         folder: what `fit_shards` wrote to.
         out: the file, `fits.parquet`; None: only check.
         law: one of your own, for whole fits of the result.
-        progress: called as progress(done, total, what).
+        progress: called as progress(done, total, what); True for a line on standard error.
 
     Raises:
         InputError: a part is missing, broken, of another job or there twice; the message has the call that makes it.
@@ -45,11 +50,11 @@ def merge_shards(
         raise InputError(f"{quoted(path, PATH_LIMIT)} is a folder; name a file in it, such as fits.parquet")
     pa = parquet_tools()
     schema = pa.parquet.read_schema(folder / f"{parts[0].shard.name}.parquet")
-    with no_room(path.parent, quoted(path.name)), FitsWriter(path, schema, job.records) as writer:
+    room = no_room(path.parent, quoted(path.name))
+    with listening(progress, "merging"), room, FitsWriter(path, schema, job.records) as writer:
         for done, part in enumerate(parts):
             _add(writer, folder / f"{part.shard.name}.parquet", job.records)
-            if progress is not None:
-                progress(done + 1, len(parts), "parts")
+            tell(done + 1, len(parts), "parts")
         writer.finish()
     return read_fits(path, law)
 

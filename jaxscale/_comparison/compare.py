@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.progress import listening, tell
 from jaxscale._base.text import plural, quoted
 from jaxscale._base.validation import Progress, check_level
 from jaxscale._comparison.best_sizes import budget_groups
@@ -37,7 +38,7 @@ def compare(
     level: float = 0.9,
     starts: Any = "auto",
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     columns: Mapping[str, Any] | None = None,
     **reading: Any,
 ) -> Comparison:
@@ -62,7 +63,7 @@ def compare(
         level: of the prediction intervals: error of the law by the delta method and Powell's sandwich, plus the robust
             scatter of the runs fitted to, with Student's t.
         starts, seed: as for `fit`.
-        progress: called as progress(done, total, what).
+        progress: called as progress(done, total, what); True for a line on standard error.
         columns: further variables by column, as in `read_runs`.
         **reading: of `read_runs` (N, D, C, loss, ...), where `data` is a table.
 
@@ -86,20 +87,23 @@ def compare(
     trials: list[Trial] = []
     contenders: list[Contender] = []
     likelihood = "Gaussian" if objective.kind == "squared" else "Laplace"
-    for label, law, options in entries:
-        options = {"objective": objective, "starts": starts, "seed": seed, **options}
-        whole, *attempts = attempts_of(law, runs, [np.zeros(runs.count, bool), *(mask for _, mask in masks)], options)
-        mine = [
-            Trial(label, split.holdout, attempt)
-            if isinstance(attempt, str)
-            else judge_trial(label, split, attempt, level)
-            for attempt, split in zip(attempts, splits, strict=True)
-        ]
-        done += len(masks) + 1
-        if progress is not None:
-            progress(done, total, "fits")
-        trials += mine
-        contenders.append(_contender(label, law, whole, mine, likelihood))
+    with listening(progress, "comparing"):
+        tell(0, total, "fits")
+        for label, law, options in entries:
+            options = {"objective": objective, "starts": starts, "seed": seed, **options}
+            whole, *attempts = attempts_of(
+                law, runs, [np.zeros(runs.count, bool), *(mask for _, mask in masks)], options
+            )
+            mine = [
+                Trial(label, split.holdout, attempt)
+                if isinstance(attempt, str)
+                else judge_trial(label, split, attempt, level)
+                for attempt, split in zip(attempts, splits, strict=True)
+            ]
+            done += len(masks) + 1
+            tell(done, total, "fits")
+            trials += mine
+            contenders.append(_contender(label, law, whole, mine, likelihood))
     for label in BASELINES:
         mine = [baseline_trial(label, split, [law for _, law, _ in entries]) for split in splits]
         trials += mine
@@ -155,7 +159,7 @@ def _entries(laws: Any) -> list[tuple[str, Law, dict[str, Any]]]:
 
 
 def _read(
-    data: Any, laws: list[Law], reading: dict[str, Any], progress: Progress | None = None
+    data: Any, laws: list[Law], reading: dict[str, Any], progress: Progress | bool | None = None
 ) -> tuple[Runs, pd.DataFrame]:
     """The runs, and beside each everything that a hold-out may name: columns of the table, then symbols."""
     if isinstance(data, Runs):

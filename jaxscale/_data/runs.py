@@ -308,7 +308,7 @@ class Runs:
         return f"<table><caption>{plural(self.count, 'run')}</caption>{body}</table>"
 
 
-def read_runs(source: Any, *, progress: Progress | None = None, **options: Any) -> Runs:
+def read_runs(source: Any, *, progress: Progress | bool | None = None, **options: Any) -> Runs:
     """Runs from a file, a frame, standard input ("-") or a tracker, with the options of `Runs.from_frame`.
 
     Files may be CSV, TSV, JSON, Excel (extra `xlsx`) or Parquet (`io`). Addresses, each with an extra of its own name:
@@ -322,7 +322,8 @@ def read_runs(source: Any, *, progress: Progress | None = None, **options: Any) 
 
     A tracker's run is one row: what was set as `config.x`, the last value of each metric, its name and its state; runs
     that did not finish or diverged are set aside and named, as `Runs.from_frame` says. `progress` is called as
-    progress(done, total, what) while a tracker is read. Raises InputError, and MissingExtraError.
+    progress(done, total, what) while a tracker is read; True is a line on standard error. Raises InputError, and
+    MissingExtraError.
     """
     return Runs.from_frame(read_frame(source, progress), **options)
 

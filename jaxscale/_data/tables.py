@@ -47,7 +47,7 @@ _KINDS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".json": "json", ".jsonl"
 _KINDS |= {".parquet": "parquet", ".pq": "parquet"}
 
 
-def read_frame(source: Any, progress: Progress | None = None) -> pd.DataFrame:
+def read_frame(source: Any, progress: Progress | bool | None = None) -> pd.DataFrame:
     """The table in a file, on standard input ("-"), in a file object or at an address; a frame passes through.
 
     CSV, TSV, JSON lines, JSON (rows or columns, at any level; logs of trainers), Excel workbooks (extra `xlsx`) and

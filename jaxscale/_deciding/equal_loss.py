@@ -10,8 +10,9 @@ import numpy as np
 
 from jaxscale import costs
 from jaxscale._base.errors import InputError
+from jaxscale._base.progress import listening, tell
 from jaxscale._base.text import format_number, inert, listed, quoted
-from jaxscale._base.validation import check_level
+from jaxscale._base.validation import Progress, check_level
 from jaxscale._deciding.frontier_curve import FrontierCurve, curve_of, curves_of_draws
 from jaxscale._deciding.joint_errors import JointErrors, joint_errors
 from jaxscale._deciding.multiplier import EqualLoss, Multiplier, ScaleTrend, choice_of
@@ -43,6 +44,7 @@ def multiplier(
     by: str | None = None,
     law: Law | str = "chinchilla",
     seed: int = 0,
+    progress: Progress | bool | None = None,
     **options: Any,
 ) -> Multiplier:
     """How much compute each recipe needs for the loss that a baseline reaches, each at its own compute-optimal best.
@@ -73,12 +75,13 @@ def multiplier(
         level: of the intervals; the baseline's own if not given.
         by, law, **options: of a table of runs, see `fit_many`.
         seed: of draws, and of simultaneous intervals.
+        progress: called as progress(done, total, what); True for a line on standard error.
 
     Raises:
         InputError: there are fewer than two recipes, a law predicts another response, both or neither of at and loss
             are given, or the baseline reaches no such loss.
     """
-    recipes = _recipes(source, by, law, options)
+    recipes = _recipes(source, by, law, options, progress)
     names = _chosen(recipes, between)
     sources = [source_of(recipes[name]) for name in names]
     _check_alike(names, sources)
@@ -96,7 +99,8 @@ def multiplier(
         x = np.unique(np.log(asked.targets))
     drawn = any(s.draws is not None for s in sources)
     between_ = _from_draws if drawn else _from_covariances
-    found = between_(names, sources, spending, x, _trend_ends(x), level, seed, how)
+    with listening(progress, "comparing"):
+        found = between_(names, sources, spending, x, _trend_ends(x), level, seed, how)
     sign = sources[0].law.response.better == "higher"
     response = -found.response if sign else found.response
     response = np.exp(response) if how["logged"] else response
@@ -154,7 +158,8 @@ def _from_covariances(
     baseline = curve_of(sources[0], _around(scales, scales), cost=spending[0], **how)
     wanted, pulls = baseline.value_at(scales), baseline.gradient_at(scales)
     curves, needed = [], []
-    for source, money in zip(sources[1:], spending[1:], strict=True):
+    for k, (source, money) in enumerate(zip(sources[1:], spending[1:], strict=True), 1):
+        tell(k, len(sources), "recipes")
         curve = curve_of(source, _around(scales), cost=money, **how)
         for _ in range(2):  # once more with points where it is read, which makes it exact there
             reached = curve.reach(wanted)
@@ -264,10 +269,10 @@ def _from_draws(
     count = min([_MOST_DRAWS, *(len(s.draws) for s in sources if s.draws is not None)])
     scales = np.append(x, wide)
     grid = np.linspace(scales.min() - _FACTOR, scales.max() + _FACTOR, _POINTS_OF_DRAWS)
-    curves = [
-        curves_of_draws(s, _drawn(s, count, rng), grid, cost=money, **how)
-        for s, money in zip(sources, spending, strict=True)
-    ]
+    curves = []
+    for k, (source, money) in enumerate(zip(sources, spending, strict=True)):
+        tell(k, len(sources), "recipes drawn")
+        curves.append(curves_of_draws(source, _drawn(source, count, rng), grid, cost=money, **how))
     wanted = curves[0].value_at(scales)
     needed = np.stack([_reach_where_known(curve, wanted) for curve in curves[1:]])  # (k, draws, n + 2)
     shifted = np.where(np.isnan(needed).any(axis=0), np.nan, needed)
@@ -320,7 +325,9 @@ def _drawn(source: Source, count: int, rng: np.random.Generator) -> np.ndarray:
     return draws
 
 
-def _recipes(source: Any, by: str | None, law: Law | str, options: Mapping[str, Any]) -> Mapping[str, Any]:
+def _recipes(
+    source: Any, by: str | None, law: Law | str, options: Mapping[str, Any], progress: Progress | bool | None
+) -> Mapping[str, Any]:
     if isinstance(source, Mapping) and by is None and not options:
         return source
     if not isinstance(source, Fits):
@@ -329,7 +336,7 @@ def _recipes(source: Any, by: str | None, law: Law | str, options: Mapping[str, 
                 "recipes are compared from fits: a mapping of name to fit, the result of fit_many, or a table of runs "
                 'with by= ("recipe"), the column that names them'
             )
-        source = fit_many(law, source, by=by, **options)
+        source = fit_many(law, source, by=by, progress=progress, **options)
     return {name: source[name] if name else None for name, _ in source.entries}
 
 

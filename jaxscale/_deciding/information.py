@@ -6,6 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from jaxscale._base.progress import tell
+
 Criterion = Literal["c", "d"]
 EXPONENTS: dict[str, tuple[float, ...]] = {"c": (0.3, 0.6, 0.9), "d": (0.4,)}
 LENGTH = 4.0  # of a misfit, in e-folds of N and D
@@ -166,7 +168,8 @@ def choose(
         most: runs at most.
     """
     best: tuple[list[int], float] | None = None
-    for exponent in EXPONENTS[criterion]:
+    for k, exponent in enumerate(EXPONENTS[criterion]):
+        tell(k, len(EXPONENTS[criterion]), "designs")
         states = [Knowing(belief) for belief in beliefs]
         for i in first:
             for state in states:

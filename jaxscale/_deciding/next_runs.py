@@ -11,8 +11,10 @@ from jaxscale import costs
 from jaxscale._allocation.answers import solve_many
 from jaxscale._allocation.derivatives import expand
 from jaxscale._base.errors import InputError
+from jaxscale._base.progress import listening, tell
 from jaxscale._base.settings import in_float64
 from jaxscale._base.text import quoted
+from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs
 from jaxscale._deciding.chosen_runs import NextRuns
 from jaxscale._deciding.information import Belief, Criterion, Knowing, Surroundings, believe, choose
@@ -57,6 +59,7 @@ def next_runs(
     draws: Draws | None = None,
     most: int = 200,
     runs: Runs | None = None,
+    progress: Progress | bool | None = None,
 ) -> NextRuns:
     """The runs to do next: those that make one decision surer for what they cost, and a check of the law at scale.
 
@@ -94,6 +97,7 @@ def next_runs(
         draws: of the parameters, to choose over; by default from the covariance of the fit.
         most: runs at most.
         runs: the runs, where the fit was read from a file that does not carry them.
+        progress: called as progress(done, total, what); True for a line on standard error.
 
     Raises:
         InputError: the fit, its runs or a table cannot be used, nothing that is offered fits the budget, or a limit
@@ -111,41 +115,49 @@ def next_runs(
         raise InputError(f"fixed must be what each run costs beside, 0 or more, got {quoted(fixed)}")
     law = result.law
     made = {v.name: runs.variable(v.name) for v in law.variables}
-    with in_float64():
-        if at is None:
-            at = BEYOND * float(np.max(_cost_of(model, made)))
-        plan = make_plan(request_of(result, at, cost=model, limits=limits))
-        if plan.rows[0].status != "ok":
-            raise InputError(f"there is no plan at {plan.headings[0]} to make surer: {plan.rows[0].remark}")
-        offered, repeats = _offered(candidates, law, made, spend, model)
-        price = _cost_of(model, offered) + extra
-        kept = np.flatnonzero(np.isfinite(price) & (price <= spend))
-        if not len(kept):
-            raise InputError(
-                f"no run that is offered costs at most the budget of {spend:.3g} {model.unit}; the cheapest costs "
-                f"{np.nanmin(price):.3g}"
-            )
-        offered, price = {name: x[kept] for name, x in offered.items()}, price[kept]
-        going = None if running is None else read_offered(running, law, "running")
-        posing = _Posing.of(plan, problem, target, misfit, draws)
-        foretold = np.asarray(result.predict(**offered))
-        made_there = posing.seen(going)
-        beliefs = posing.beliefs(offered, made_there)
-        alone, of_size = (posing.beliefs(offered, made_there, which, misfit=0.0)[0] for which in (_ASKED, _SIZE))
-    chooses = [alone] if criterion == "d" else beliefs
-    first = _check_run(foretold, price, check * spend, law.response.better == "higher") if check else []
-    paid = float(price[first].sum())
-    chosen, _ = choose(
-        chooses, price, spend - paid, first=first, criterion=criterion, repeats=repeats, most=max(most - len(first), 0)
-    )
-    otherwise = None
-    if fixed is None:
-        dearer = price + _FIXED_SHARE * spend
-        some = [i for i in first if dearer[i] <= spend]
-        rest = spend - float(dearer[some].sum())
-        otherwise = len(some) + len(
-            choose(chooses[:1], dearer, rest, first=some, criterion=criterion, repeats=repeats)[0]
+    with listening(progress, "choosing"):
+        tell(0, 0, "what the runs offered would tell")
+        with in_float64():
+            if at is None:
+                at = BEYOND * float(np.max(_cost_of(model, made)))
+            plan = make_plan(request_of(result, at, cost=model, limits=limits))
+            if plan.rows[0].status != "ok":
+                raise InputError(f"there is no plan at {plan.headings[0]} to make surer: {plan.rows[0].remark}")
+            offered, repeats = _offered(candidates, law, made, spend, model)
+            price = _cost_of(model, offered) + extra
+            kept = np.flatnonzero(np.isfinite(price) & (price <= spend))
+            if not len(kept):
+                raise InputError(
+                    f"no run that is offered costs at most the budget of {spend:.3g} {model.unit}; the cheapest costs "
+                    f"{np.nanmin(price):.3g}"
+                )
+            offered, price = {name: x[kept] for name, x in offered.items()}, price[kept]
+            going = None if running is None else read_offered(running, law, "running")
+            posing = _Posing.of(plan, problem, target, misfit, draws)
+            foretold = np.asarray(result.predict(**offered))
+            made_there = posing.seen(going)
+            beliefs = posing.beliefs(offered, made_there)
+            alone, of_size = (posing.beliefs(offered, made_there, which, misfit=0.0)[0] for which in (_ASKED, _SIZE))
+        chooses = [alone] if criterion == "d" else beliefs
+        first = _check_run(foretold, price, check * spend, law.response.better == "higher") if check else []
+        paid = float(price[first].sum())
+        chosen, _ = choose(
+            chooses,
+            price,
+            spend - paid,
+            first=first,
+            criterion=criterion,
+            repeats=repeats,
+            most=max(most - len(first), 0),
         )
+        otherwise = None
+        if fixed is None:
+            dearer = price + _FIXED_SHARE * spend
+            some = [i for i in first if dearer[i] <= spend]
+            rest = spend - float(dearer[some].sum())
+            otherwise = len(some) + len(
+                choose(chooses[:1], dearer, rest, first=some, criterion=criterion, repeats=repeats)[0]
+            )
     everything = [*first, *chosen]
     frame = pd.DataFrame({name: x[everything] for name, x in offered.items()})
     frame.insert(0, "why", ["check"] * len(first) + ["choice"] * len(chosen))

@@ -14,6 +14,7 @@ from jaxscale import costs
 from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
+from jaxscale._base.progress import listening, tell
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.robust import HUBER_TURN
 from jaxscale._base.text import format_number, inert
@@ -142,7 +143,7 @@ def multiverse(
     weights: Mapping[str, Any] | None = None,
     fixed: Mapping[str, Mapping[str, float]] | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Multiverse:
     """Refit the runs under every combination of choices, and compare the decisions at one budget.
 
@@ -158,7 +159,7 @@ def multiverse(
         weights: weights by label, each with one weight for each run or None.
         fixed: pins by label, {"E free": {}, "E = 1.69": {"E": 1.69}}.
         seed: of the fits.
-        progress: called as progress(done, total, what).
+        progress: called as progress(done, total, what); True for a line on standard error.
 
     Raises:
         InputError: there are no choices, more than 500 combinations, or the usual fit is impossible.
@@ -170,40 +171,42 @@ def multiverse(
         raise InputError("laws is empty; give at least one")
     cost = costs.as_cost(cost)
     budget = costs.budget(budget, cost)
-    usual = fit(chosen[0], next(iter(readings.values())), intervals=None, seed=seed)
-    options: dict[str, dict[str, Any]] = {
-        "law": {law.name: law for law in chosen},
-        "objective": dict(_objectives(usual) if objectives is None else objectives),
-        "runs": readings,
-        "outliers": {"all runs": False} | ({"without outliers": True} if outliers and _far_off(usual).any() else {}),
-        "weights": dict(weights or {"as given": None}),
-        "fixed": {label: dict(pins) for label, pins in (fixed or {"nothing": {}}).items()},
-    }
-    choices, combinations = _combinations(options)
+    with listening(progress, "fitting"):
+        usual = fit(chosen[0], next(iter(readings.values())), intervals=None, seed=seed)
+        options: dict[str, dict[str, Any]] = {
+            "law": {law.name: law for law in chosen},
+            "objective": dict(_objectives(usual) if objectives is None else objectives),
+            "runs": readings,
+            "outliers": {"all runs": False}
+            | ({"without outliers": True} if outliers and _far_off(usual).any() else {}),
+            "weights": dict(weights or {"as given": None}),
+            "fixed": {label: dict(pins) for label, pins in (fixed or {"nothing": {}}).items()},
+        }
+        choices, combinations = _combinations(options)
 
-    @cache
-    def without_outliers(reading: str) -> np.ndarray:
-        return ~_far_off(fit(chosen[0], readings[reading], intervals=None, seed=seed))
+        @cache
+        def without_outliers(reading: str) -> np.ndarray:
+            return ~_far_off(fit(chosen[0], readings[reading], intervals=None, seed=seed))
 
-    rows = []
-    for k, labels in enumerate(combinations):
-        of = dict(zip(options, labels, strict=True))
-        law, objective, table, drop, weight, pins = (options[name][of[name]] for name in options)
-        answer: dict[str, Any] = dict.fromkeys(DECISIONS, math.nan) | {"trustworthy": False, "why": ""}
-        try:
-            keep = without_outliers(of["runs"]) if drop else np.ones(table.count, bool)
-            given = None if weight is None else np.asarray(weight, np.float64)[keep]
-            result = fit(
-                law, table.subset(keep), objective=objective, fixed=pins, weights=given, seed=seed, intervals=None
-            )
-            row = frontier(result, budget, cost=cost).rows[0]
-            answer |= {"trustworthy": result.verdict.trustworthy, "why": row.note}
-            answer |= {name: getattr(row, name) for name in DECISIONS if row.status == "ok"}
-        except InputError as error:
-            answer["why"] = str(error)
-        rows.append({name: of[name] for name in choices} | answer)
-        if progress is not None:
-            progress(k + 1, len(combinations), "fits")
+        tell(0, len(combinations), "fits")
+        rows = []
+        for k, labels in enumerate(combinations):
+            of = dict(zip(options, labels, strict=True))
+            law, objective, table, drop, weight, pins = (options[name][of[name]] for name in options)
+            answer: dict[str, Any] = dict.fromkeys(DECISIONS, math.nan) | {"trustworthy": False, "why": ""}
+            try:
+                keep = without_outliers(of["runs"]) if drop else np.ones(table.count, bool)
+                given = None if weight is None else np.asarray(weight, np.float64)[keep]
+                result = fit(
+                    law, table.subset(keep), objective=objective, fixed=pins, weights=given, seed=seed, intervals=None
+                )
+                row = frontier(result, budget, cost=cost).rows[0]
+                answer |= {"trustworthy": result.verdict.trustworthy, "why": row.note}
+                answer |= {name: getattr(row, name) for name in DECISIONS if row.status == "ok"}
+            except InputError as error:
+                answer["why"] = str(error)
+            rows.append({name: of[name] for name in choices} | answer)
+            tell(k + 1, len(combinations), "fits")
     return Multiverse(budget, cost.unit, usual.response, choices, pd.DataFrame(rows))
 
 

@@ -48,7 +48,7 @@ def fit_chain(
     bounds: Bounds | None = None,
     priors: Priors | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> FitResult:
     """Fit `first >> second` to runs that show what lies between: the result predicts and plans from first to last.
 
@@ -230,7 +230,7 @@ def _with_draws(
     draws: int,
     level: float,
     seed: int,
-    progress: Progress | None,
+    progress: Progress | bool | None,
 ) -> FitResult:
     """The same with intervals and a covariance from refits of every step to the same resampled runs."""
     drawn, far = [], []

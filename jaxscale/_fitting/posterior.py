@@ -10,6 +10,7 @@ from jax import Array
 from jax.scipy.special import gammaln
 
 from jaxscale._base.errors import InputError, MissingExtraError
+from jaxscale._base.progress import listening, tell
 from jaxscale._base.settings import in_float64
 from jaxscale._base.validation import Progress
 from jaxscale._data.runs import Runs
@@ -33,7 +34,7 @@ def posterior(
     freedom: float = 4.0,
     seed: int = 1,
     runs: Runs | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Draws:
     """Sample the posterior of a law's parameters by NUTS (Hoffman & Gelman 2014, JMLR 15) in four chains.
 
@@ -49,7 +50,7 @@ def posterior(
         freedom: degrees of freedom of the noise.
         seed: of the chains.
         runs: the runs, where the fit was read from a file that does not carry them.
-        progress: called as progress(done, total, what).
+        progress: called as progress(done, total, what); True for a line on standard error.
 
     Raises:
         MissingExtraError: numpyro is not installed.
@@ -67,7 +68,7 @@ def posterior(
         raise InputError("rows of one run err together, which this likelihood does not know; use bootstrap")
     problem = problem_of(result, runs)
     best = problem.reduce(result.theta)
-    with in_float64():
+    with listening(progress, "sampling"), in_float64():
         at = linearize(problem, best)
         potential, place = _potential(result, problem, at, best, freedom)
         chains = infer.MCMC(
@@ -79,11 +80,11 @@ def posterior(
             progress_bar=False,
         )
         begin = 0.5 * np.random.default_rng(seed).standard_normal((_CHAINS, len(best) + 1))
+        tell(0, 0, "adapting")
         chains.warmup(jax.random.key(seed), init_params=jnp.asarray(begin))
         parts = []
         for k in range(_PARTS):
-            if progress is not None:
-                progress(k, _PARTS, "parts of the chains")
+            tell(k, _PARTS, "parts of the chains")
             chains.run(chains.post_warmup_state.rng_key)
             parts.append(np.asarray(chains.get_samples(group_by_chain=True)))
             chains.post_warmup_state = chains.last_state

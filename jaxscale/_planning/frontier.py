@@ -10,6 +10,7 @@ import numpy as np
 from jaxscale import costs
 from jaxscale._allocation.decide import shares_apart
 from jaxscale._base.errors import InputError
+from jaxscale._base.progress import listening
 from jaxscale._base.text import parse_number, quoted
 from jaxscale._base.validation import Progress
 from jaxscale._planning.doubt import doubt_of
@@ -34,7 +35,7 @@ def frontier(
     under: Any = None,
     weights: Any = None,
     minimise: str = "expected",
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Plan:
     """The best decision for each budget, or of least cost to reach each loss, with intervals where possible.
 
@@ -61,26 +62,26 @@ def frontier(
         weights: of the laws in `under`, numbers or the `Comparison` that tried them: by how they predict runs held out.
         minimise: what is least over the doubt: "expected", the mean loss; "regret", the mean of what is wasted of the
             budget if a draw is the truth; "cvar:0.9", the mean of the worst tenth of that.
-        progress: called with (done, total, what) while draws are planned.
+        progress: called as progress(done, total, what); True for a line on standard error.
 
     Raises:
         InputError: the source cannot be planned with, or a budget, a limit, the level or the cost is not one.
     """
-    return make_plan(
-        request_of(
-            source,
-            budgets,
-            cost=cost,
-            limits=limits,
-            reach_loss=reach_loss,
-            fixed=fixed,
-            level=level,
-            under=under,
-            weights=weights,
-            minimise=minimise,
-        ),
-        progress,
-    )
+    with listening(progress, "planning"):
+        return make_plan(
+            request_of(
+                source,
+                budgets,
+                cost=cost,
+                limits=limits,
+                reach_loss=reach_loss,
+                fixed=fixed,
+                level=level,
+                under=under,
+                weights=weights,
+                minimise=minimise,
+            )
+        )
 
 
 def request_of(

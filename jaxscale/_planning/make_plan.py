@@ -13,7 +13,7 @@ from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import expand
 from jaxscale._base.settings import in_float64
 from jaxscale._base.text import format_number
-from jaxscale._base.validation import Progress, check_level
+from jaxscale._base.validation import check_level
 from jaxscale._base.verdict import Verdict
 from jaxscale._planning.doubt import Doubt
 from jaxscale._planning.made_row import one_sided_slopes, row_of
@@ -30,7 +30,7 @@ from jaxscale.laws import Law
 _NO_TOKENS = 1e-300  # served: so few that they cost nothing
 
 
-def make_plan(request: Request, progress: Progress | None = None) -> Plan:
+def make_plan(request: Request) -> Plan:
     """The plan that a checked request asks for."""
     source = request.source
     if request.doubt is not None:  # the point estimate's plan is only what the hedge is compared with
@@ -41,7 +41,7 @@ def make_plan(request: Request, progress: Progress | None = None) -> Plan:
     givens = posed.givens(source.theta)
     answers = solve_many(posed.decision, givens)
     expansions = expand(posed.decision, answers, givens)
-    sure = uncertainty_of(source, posed, answers, expansions, level, progress)
+    sure = uncertainty_of(source, posed, answers, expansions, level)
     notes = [
         *([] if source.trustworthy else [UNTRUSTED, *_why(source)]),
         *_other_compute(source, request.cost),

@@ -11,7 +11,7 @@ from jaxscale._allocation.constrained import FLAT, OK
 from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import Expansion
 from jaxscale._allocation.per_draw import TARGETS, Followed, follow
-from jaxscale._base.validation import Progress
+from jaxscale._base.progress import tell
 from jaxscale._planning.posed import Posed
 from jaxscale._planning.source import Source
 
@@ -35,12 +35,11 @@ def uncertainty_of(
     answers: Answers,
     expansions: list[Expansion | None],
     level: float,
-    progress: Progress | None,
 ) -> Uncertainty:
     """From draws as percentiles, each draw planned for itself, else from the covariance by the delta method."""
     nothing: list[dict[str, float]] = [{} for _ in posed.targets]
     if source.draws is not None:
-        ends, regrets, notes = _from_draws(posed, source.draws, answers, level, progress)
+        ends, regrets, notes = _from_draws(posed, source.draws, answers, level)
         return Uncertainty(ends, regrets, f"percentiles of {len(source.draws)} draws", notes)
     if source.covariance is None:
         note = f"No intervals: {source.label} comes without a covariance and without draws."
@@ -91,7 +90,7 @@ def _expected_regret(
 
 
 def _from_draws(
-    posed: Posed, draws: np.ndarray, point: Answers, level: float, progress: Progress | None
+    posed: Posed, draws: np.ndarray, point: Answers, level: float
 ) -> tuple[np.ndarray, list[dict[str, float]], list[str]]:
     """Each draw planned for itself: percentiles (2, n_targets, q) in logs, regrets, and what to know."""
     decision, targets, wanted, rest, combine = posed.decision, posed.targets, posed.wanted, posed.rest, posed.combine
@@ -117,8 +116,7 @@ def _from_draws(
         planned = np.isin(part.status, (OK, FLAT))
         regrets += _regrets(decision, found, ~failed & (usable & planned)[:, None], targets[some], level)
         lost = max(lost, int(failed.sum(axis=1).max()))
-        if progress is not None:
-            progress(min(first + block, len(targets)) * count, len(targets) * count, "plans, one for each draw")
+        tell(min(first + block, len(targets)) * count, len(targets) * count, "plans, one for each draw")
     notes = []
     if lost:
         notes.append(

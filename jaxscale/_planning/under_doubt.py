@@ -11,6 +11,7 @@ from jaxscale._allocation.derivatives import Expansion
 from jaxscale._allocation.hedge import Doubts, Hedge, padded
 from jaxscale._allocation.per_draw import TARGETS, follow
 from jaxscale._base.errors import InputError
+from jaxscale._base.progress import tell
 from jaxscale._base.text import format_number
 from jaxscale._planning.doubt import Doubt
 from jaxscale._planning.posed import Posed
@@ -62,6 +63,7 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
     _check(posed, members)
     filled = [padded(p.thetas, p.weights) for p in doubt.possibilities]
     plans = [solve_many(m.decision, m.givens(source.theta)) for m, source in zip(members, laws, strict=True)]
+    tell(0, 0, "plans, one for each draw")
     own = [_own(m, draws, plan) for m, (draws, _), plan in zip(members, filled, plans, strict=True)]
     best, price, sound = (np.concatenate(parts, axis=1) for parts in zip(*own, strict=True))
     weight = np.concatenate([w for _, w in filled])
@@ -94,6 +96,7 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
         }
     )
     givens = posed.givens(request.source.theta)
+    tell(0, 0, "hedging")
     doubts = Doubts(hedge, givens[:, start:], inverse, best, weight, tuple(draws for draws, _ in filled))
     before = doubts.at(point.x)
     starts = [point.x, *(np.where(np.isfinite(plan.x), plan.x, point.x) for plan in plans)]
@@ -107,7 +110,8 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
         prices = np.pad(prices, ((0, 0), (0, 2)))
     answers = doubts.solve(starts, prices)
     widths = np.full(len(best), _EDGES[0])
-    for width in _EDGES[1:] if doubt.aim == "tail" else ():
+    for k, width in enumerate(_EDGES[1:] if doubt.aim == "tail" else (), 1):
+        tell(k, len(_EDGES), "edges of the tail")
         sharper = replace(doubts, width=width).follow(answers)
         better = sharper.status == OK
         answers, widths = answers.with_others(better, sharper), np.where(better, width, widths)

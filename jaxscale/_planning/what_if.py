@@ -11,8 +11,10 @@ from jaxscale import costs
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import WHAT_IF_FORMAT, Saved
 from jaxscale._base.pictured import Pictured
+from jaxscale._base.progress import listening
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, inert, listed
+from jaxscale._base.validation import Progress
 from jaxscale._planning.changes import limits_text, rebuilt, with_limits, with_value
 from jaxscale._planning.foretold import first_order_moves, number_or_dash
 from jaxscale._planning.make_plan import make_plan
@@ -117,6 +119,7 @@ def what_if(
     cost: CostModel | str | None = None,
     limits: Any = _UNSET,
     set: Mapping[str, Any] | None = None,
+    progress: Progress | bool | None = None,
 ) -> WhatIf:
     """The plan with some assumptions changed, every row optimised again.
 
@@ -132,6 +135,7 @@ def what_if(
             plan's intervals (of its log, for those fitted in logs, and of its log odds, for shares), "x1.1" multiplies.
             "+1" is so much more, "-1" so much less of what is positive (of a parameter that may be negative, the
             value). A budget may be in words, see `costs.budget`: "+512 x H100 x 1 week".
+        progress: called as progress(done, total, what); True for a line on standard error.
 
     Raises:
         InputError: the plan rests on nothing of that name, or a change cannot be read.
@@ -165,6 +169,7 @@ def what_if(
         changes |= {str(name): str(value) for name, value in set.items()}
     if not changes:
         raise InputError('nothing was changed; give cost, limits, budgets, source or set={"beta": "+1sigma"}')
-    after = make_plan(request)
+    with listening(progress, "planning"):
+        after = make_plan(request)
     structural = cost is not None or (source is not _UNSET and request.source.law is not plan.law)
     return WhatIf(plan, after, changes, first_order_moves(plan, after, structural))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from jaxscale._base.errors import InputError, JaxscaleError, MissingExtraError
+from jaxscale._base.progress import listening, tell
 from jaxscale._base.text import PATH_LIMIT, inert, quoted
 from jaxscale._base.validation import Progress
 from jaxscale._trackers.hub_files import HUB, file_at
@@ -37,12 +38,12 @@ def is_address(source: str) -> bool:
 
 
 def read_address(
-    address: str, table: Callable[[bytes, str], pd.DataFrame], progress: Progress | None = None
+    address: str, table: Callable[[bytes, str], pd.DataFrame], progress: Progress | bool | None = None
 ) -> pd.DataFrame:
     """The runs at an address as a data frame; `table` reads the bytes of a file by its name.
 
-    `progress` is called as progress(done, total, what). Raises InputError for what is not there or cannot be reached,
-    and MissingExtraError where the package of the tracker is not installed.
+    `progress` is called as progress(done, total, what), or is True for a line on standard error. Raises InputError for
+    what is not there or cannot be reached, and MissingExtraError where the package of the tracker is not installed.
     """
     match = _SCHEME.fullmatch(address)
     assert match is not None
@@ -51,7 +52,8 @@ def read_address(
     try:
         if scheme == HUB:
             return table(*file_at(place, shown))
-        return frame_of(_READERS[scheme](place, shown, progress or _nobody), shown)
+        with listening(progress, "reading"):
+            return frame_of(_READERS[scheme](place, shown, tell), shown)
     except ImportError as error:
         if isinstance(error, JaxscaleError):
             raise
@@ -64,7 +66,3 @@ def read_address(
     except Exception as error:  # each package has its own, and those of its network below
         words = " ".join(f"{error}".split()) or type(error).__name__
         raise InputError(f"{shown} cannot be read: {inert(words, 300)}") from None
-
-
-def _nobody(done: int, total: int, what: str) -> None:
-    """Hears of progress where nobody asked."""

@@ -13,7 +13,7 @@ class Pictured:
         one that says most. Needs the extra `plot`.
 
         Raises:
-            InputError: there is no such picture of it; the message lists those that there are.
+            InputError: there is no such picture of it, or no such option; the message lists those that there are.
             MissingExtraError: matplotlib is not installed.
         """
         return import_module("jaxscale.plot._by_record").picture_of(self, picture, **options)

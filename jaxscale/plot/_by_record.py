@@ -1,5 +1,6 @@
 """Which pictures a record has, the one that says most first."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -52,12 +53,14 @@ def picture_of(record: Any, name: str | None = None, **options: Any) -> Picture:
     """The picture of that name, or the first one of the record's.
 
     Raises:
-        InputError: the record has no such picture.
+        InputError: the record has no such picture, or the picture no such option.
     """
     kind = next(kind for kind in PICTURES if isinstance(record, kind))
     pictures = {one.__name__: one for one in PICTURES[kind]}
-    if name is None:
-        return next(iter(pictures.values()))(record, **options)
+    name = next(iter(pictures)) if name is None else name
     if name not in pictures:
         raise InputError(f"a {kind.__name__} has no picture {quoted(name)}; choose one of {', '.join(pictures)}")
+    _, *taken = inspect.signature(pictures[name]).parameters
+    if strange := [option for option in options if option not in taken]:
+        raise InputError(f"the picture {quoted(name)} takes no {strange[0]}=; it takes {', '.join(taken)}")
     return pictures[name](record, **options)

@@ -109,6 +109,10 @@ def test_a_frontier_says_what_it_has_not(plan, fitted):
         plan.plot("residuals")
     with pytest.raises(js.InputError, match="cannot be drawn against 'E'; choose of N, D, C"):
         fitted.plot("residuals", against="E")
+    with pytest.raises(js.InputError, match="the picture 'residuals' takes no budget=; it takes against, "):
+        fitted.plot("residuals", budget=1e22)
+    with pytest.raises(js.InputError, match="the picture 'overview' takes no result="):
+        fitted.plot(result=3)
 
 
 def test_pictures_go_on_axes_given_and_pyplot_knows_of_none(plan, fitted, monkeypatch):

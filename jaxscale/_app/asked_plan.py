@@ -133,28 +133,24 @@ def answer_to(table: TableFit, asked: AskedPlan) -> dict[str, Any]:
         fixed = {"N": asked.size} if asked.target == "size" else None
         row, *rows = js.frontier(source, [asked.flops or math.nan, *budgets], fixed=fixed, **given).rows
     status = "ok" if row.status == "flat" else row.status
-    held = asked.size if asked.target == "size" else None  # which a plan does not repeat
-    N = row.N if held is None or status != "ok" else held
     bands = {name: list(row.intervals[name]) for name in _NAMES if name in row.intervals}
     if "tokens_per_param" in row.intervals:
         bands["ratio"] = list(row.intervals["tokens_per_param"])
-    elif held is not None and "D" in bands:
-        bands["ratio"] = [end / held for end in bands["D"]]
     if asked.target == "loss":
         bands.pop("loss", None)  # as asked for
     curve: dict[str, Any] = {"budget": budgets}
     for name in _NAMES:
         ends = [r.intervals.get(name, (math.nan, math.nan)) for r in rows]
-        curve |= {name: [getattr(r, name) if name != "N" or held is None else held for r in rows]}
+        curve |= {name: [getattr(r, name) for r in rows]}
         curve |= {f"{name}_lo": [a for a, _ in ends], f"{name}_hi": [b for _, b in ends]}
-    spent = N * (6 * row.D + 2 * served)
+    spent = row.N * (6 * row.D + 2 * served)
     found = {
         "status": status,
         "note": row.remark if status != "ok" else "",
-        "N": N,
+        "N": row.N,
         "D": row.D,
         "loss": row.loss,
-        "ratio": row.D / N,
+        "ratio": row.tokens_per_param,
         "budget": spent if asked.target == "loss" else asked.flops,
         "spent": spent,
         "bill": spent / per_hour() * asked.hourly,

@@ -48,10 +48,13 @@ class Browsers:
         self._known: OrderedDict[str, _Browser] = OrderedDict()
         self._lock = threading.Lock()
 
-    def enter(self, token: str) -> str | None:
-        """The secret of a new browser, for its cookie; None where the token is another."""
-        if not secrets.compare_digest(token.encode(), self._token.encode()):
+    def enter(self, token: str, before: str = "") -> str | None:
+        """The secret of a new browser, for its cookie; None where the token is another. One that is known by the secret
+        of `before` stays who it is, and keeps its tables."""
+        if not secrets.compare_digest(token.encode(errors="replace"), self._token.encode()):
             return None
+        if self.knows(before):
+            return before
         secret, browser = secrets.token_urlsafe(24), _Browser(self._clock())
         if self._given is not None:
             table = HeldTable(*self._given)
@@ -83,6 +86,8 @@ class Browsers:
     def hold(self, secret: str, table: HeldTable) -> None:
         """Keep a table; of more than a few the one not used for longest goes."""
         with self._lock:
+            if secret not in self._known:  # gone while its table was read
+                raise InputError("this browser is no longer known here; open the address that was printed again")
             tables = self._known[secret].tables
             tables[table.id] = table
             while len(tables) > MOST_TABLES:

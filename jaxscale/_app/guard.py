@@ -32,7 +32,8 @@ class Guard:
     that pages of other origins make, and browsers that have shown no token."""
 
     def __init__(self, app: Any, hosts: Collection[str], known: Callable[[str], bool], cookie: str) -> None:
-        self.app, self.hosts, self.known, self.cookie = app, frozenset(hosts), known, cookie
+        self.app, self.known, self.cookie = app, known, cookie
+        self.hosts = frozenset(host.lower() for host in hosts)  # as browsers write them
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request."""
@@ -61,7 +62,7 @@ class Guard:
 
     def _problem(self, method: str, path: str, headers: dict[str, str], hosts: int) -> tuple[int, str] | None:
         host = headers.get("host", "")
-        if hosts != 1 or host not in self.hosts:
+        if hosts != 1 or host.lower() not in self.hosts:
             return 421, "this page answers to the address that `jaxscale app` printed, and to no other"
         origin = headers.get("origin")
         ours = f"http://{host}"

@@ -65,7 +65,7 @@ class _Page:
     async def enter(self, request: Request) -> Response:
         """The token for a cookie, which no script can read and no other site's page sends."""
         given = await _json(request)
-        secret = self.browsers.enter(str(given.get("token", "")))
+        secret = self.browsers.enter(str(given.get("token", "")), self.browser(request))
         if secret is None:
             return JSONResponse({"error": "that is not the token that `jaxscale app` printed"}, 403)
         answer = JSONResponse({})

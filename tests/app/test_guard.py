@@ -63,6 +63,28 @@ def test_the_token_becomes_a_cookie_that_no_script_reads_and_no_other_site_sends
     assert stranger.get("/nothing").status_code == 404
 
 
+def test_a_browser_that_shows_the_token_again_keeps_its_tables():
+    known = Browsers("the-token")
+    client = TestClient(application(known, ("testserver",)), headers=OURS)
+    assert client.post("/api/enter", json={"token": "the-token"}).status_code == 200
+    secret = client.cookies["jaxscale"]
+    known.hold(secret, HeldTable("runs.csv", []))
+    assert client.post("/api/enter", json={"token": "guess"}).status_code == 403
+    assert client.post("/api/enter", content=r'{"token": "\ud800"}').status_code == 403  # no text that bytes can hold
+    assert client.post("/api/enter", json={"token": "the-token"}).status_code == 200
+    assert client.cookies["jaxscale"] == secret
+    assert [table["name"] for table in client.get("/api/tables").json()["tables"]] == ["runs.csv"]
+    assert known.enter("the-token", "made up") not in (None, secret, "made up")
+    with pytest.raises(InputError, match="no longer known"):
+        known.hold("gone", HeldTable("late.csv", []))
+
+
+def test_names_of_hosts_are_of_either_case():
+    client = TestClient(application(Browsers("t"), ("Studio.local:8462",)))
+    assert client.get("/", headers={"host": "studio.local:8462"}).status_code == 200
+    assert client.get("/", headers={"host": "studio.local.evil:8462"}).status_code == 421
+
+
 def test_there_are_no_web_sockets(stranger):
     with pytest.raises(Exception, match=r".*"), stranger.websocket_connect("/", headers=OURS):
         pass

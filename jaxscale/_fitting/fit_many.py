@@ -21,7 +21,7 @@ from jaxscale._fitting.fit_stack import make_results
 from jaxscale._fitting.fits import Entry, Failure, Fits
 from jaxscale._fitting.grouping import Group, columns_of_groups, groups_in
 from jaxscale._fitting.options import FitOptions, rows_for
-from jaxscale._fitting.pending import Pending
+from jaxscale._fitting.pending import Pending, each_alone_at_worst
 from jaxscale._fitting.result import FitResult
 from jaxscale._pooling.fit_together import fit_together, noise_of
 from jaxscale._pooling.one_value import Ratio
@@ -212,8 +212,9 @@ def _fit_shared(
         sharing, members, _ = fit_together(problems, tables, widths, intervals=how.intervals, **options, **again)
 
     @cache
-    def results() -> dict[int, FitResult]:
-        return dict(zip(fitted, make_results(members, how), strict=True))
+    def results() -> dict[int, FitResult | Exception]:
+        by_group = dict(zip(fitted, members, strict=True))
+        return each_alone_at_worst(lambda part: make_results([by_group[k] for k in part], how), fitted)
 
     for k in fitted:
         entries[k] = Pending(lambda k=k: results()[k])

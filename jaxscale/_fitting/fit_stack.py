@@ -13,7 +13,7 @@ from jaxscale._base.settings import in_float64
 from jaxscale._base.verdict import Verdict
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.options import FitOptions, float_or_none
-from jaxscale._fitting.pending import Pending
+from jaxscale._fitting.pending import Pending, each_alone_at_worst
 from jaxscale._fitting.result import FitResult
 from jaxscale._problem.arrays import Solutions
 from jaxscale._problem.problem import Noise, Problem
@@ -86,9 +86,9 @@ def fit_stack(
         )
 
     @cache
-    def results() -> dict[int, FitResult]:
+    def results() -> dict[int, FitResult | Exception]:
         some = [k for k, one in enumerate(made) if isinstance(one, Pending)]
-        return dict(zip(some, make_results(list(map(fitted, some)), how), strict=True))
+        return each_alone_at_worst(lambda part: make_results(list(map(fitted, part)), how), some)
 
     made: list[Pending | InputError] = []
     for k, found in enumerate(searches):

@@ -176,7 +176,10 @@ def _cell(text: str) -> str:
 
 
 def _made(entry: Entry) -> FitResult | Failure:
-    return entry.result if isinstance(entry, Pending) else entry
+    try:
+        return entry.result if isinstance(entry, Pending) else entry
+    except Exception as error:  # a fault of ours, which takes no other group with it
+        return Failure("no_verdict", f"its verdict failed: {type(error).__name__}: {inert(error, 200)}")
 
 
 def entry_from(entry: Mapping[str, Any], law: Law | None) -> FitResult | Failure:

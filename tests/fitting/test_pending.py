@@ -1,6 +1,10 @@
 """Fits that are done but for their record."""
 
+import pytest
+
 import jaxscale as js
+from jaxscale._fitting import fit_stack
+from jaxscale._fitting.fits import Failure
 from jaxscale._fitting.pending import Pending
 
 
@@ -21,3 +25,23 @@ def test_the_groups_of_a_table_are_pending_until_looked_at(frame):
     (_, fitted), (_, failed) = fits.entries
     assert isinstance(fitted, Pending) and not isinstance(failed, Pending)
     assert fits["a"] is fitted.result is dict(fits)["a"]
+
+
+def test_what_fails_one_table_takes_no_record_of_another(frame, monkeypatch):
+    """A fault while one of three is judged: the others' verdicts are those of fits alone, and it is named."""
+    clean = js.fit("chinchilla", frame, intervals=None)
+    usual = fit_stack.judge
+
+    def judge(tables):
+        if any(table.runs.count == len(frame) - 1 for table in tables):
+            raise ZeroDivisionError("planted")
+        return usual(tables)
+
+    monkeypatch.setattr(fit_stack, "judge", judge)
+    fits = js.fit_many("chinchilla", {"a": frame, "b": frame.iloc[1:], "c": frame}, intervals=None)
+    items = dict(fits.items)
+    assert fits["a"].verdict == fits["c"].verdict == clean.verdict
+    assert items["b"] == Failure("no_verdict", "its verdict failed: ZeroDivisionError: planted")
+    assert list(fits.to_frame()["ok"]) == [True, False, True]
+    with pytest.raises(ZeroDivisionError, match="planted"):
+        js.fit("chinchilla", frame.iloc[1:], intervals=None)

@@ -96,7 +96,7 @@ def plan_limits(
     """Limits by name from all options that give one; those that have words as they are."""
     limits: dict[str, float | str] = {}
     for name, text in pairs(limit, "--limit", "NAME=VALUE, such as N_max=70B").items():
-        worded = name in js.limits.WORDED
+        worded = name in js.limits.WORDED or (name == js.limits.UNIQUE_TOKENS and _is_list(text))
         limits[name] = text if worded else number(text, f"--limit {inert(name)}")
         if worded:
             try:
@@ -110,6 +110,15 @@ def plan_limits(
                 raise InputError(f"{option} and --limit {name} say the same; give one of them")
             limits[name] = number(text, option)
     return limits
+
+
+def _is_list(text: str) -> bool:
+    """Whether commas part numbers, one for each domain: 2e12,3e11,-; not the thousands of one."""
+    try:
+        parse_number(text)
+    except InputError:
+        return "," in text
+    return False
 
 
 def plan_cost(cost: str, inference_tokens: str | None = None) -> Any:

@@ -234,7 +234,8 @@ def _limits(request: Request, made: Reproduction) -> tuple[dict[str, Any], list[
         flags.append(f"{key}={value!r}")
     if request.unique is not None:
         python["U"] = request.unique
-        flags.append(f"U={request.unique!r}")
+        each = request.unique if isinstance(request.unique, tuple) else (request.unique,)
+        flags.append(f"U={','.join('-' if x is None else repr(x) for x in each)}")
     return python, flags
 
 

@@ -63,7 +63,7 @@ def row_of(
         N=variables.get("N", math.nan),
         D=variables.get("D", math.nan),
         loss=natural["loss"],
-        tokens_per_param=natural.get("tokens_per_param", math.nan),
+        tokens_per_param=natural.get("tokens_per_param", variables.get("D", math.nan) / variables.get("N", math.nan)),
         cost=spent,
         variables=variables,
         conflict=blamed,
@@ -71,7 +71,7 @@ def row_of(
         shadow_price={}
         if found is None or status != "ok"
         else shadow_prices(decision, found, logs, given, posed.values.implicit, request),
-        intervals={} if found is None or sure.ends is None else _present(posed, sure.ends[:, i]),
+        intervals={} if found is None or sure.ends is None else _with_ratio(_present(posed, sure.ends[:, i]), request),
         sensitivities=_sensitivities(posed, found, request),
         one_sided=one_sided,
         drift=_drifts(posed, found, request),
@@ -197,6 +197,16 @@ def _present(posed: Posed, ends: np.ndarray) -> dict[str, tuple[float, float]]:
             with np.errstate(over="ignore"):
                 found[name] = tuple(float(np.exp(end)) if posed.logged(name) else float(end) for end in (low, high))
     return found
+
+
+def _with_ratio(ends: dict[str, tuple[float, float]], request: Request) -> dict[str, tuple[float, float]]:
+    """The intervals, with that of D/N where N or D is held and the other has one."""
+    N, D = (request.fixed.get(name) for name in ("N", "D"))
+    if N is not None and "D" in ends:
+        return ends | {"tokens_per_param": (ends["D"][0] / N, ends["D"][1] / N)}
+    if D is not None and "N" in ends:
+        return ends | {"tokens_per_param": (D / ends["N"][1], D / ends["N"][0])}
+    return ends
 
 
 def _decades_beyond(ranges: Mapping[str, tuple[float, float]], optimum: Mapping[str, float]) -> float | None:

@@ -365,8 +365,8 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
         if self.request is not None and self.request.cost.assumptions:
             assumed = (f"{name} {format_number(value)}" for name, value in self.request.cost.assumptions.items())
             notes.append(f"The cost assumes {', '.join(assumed)}.")
-        if self.request is not None and self.request.limits:
-            notes.append(f"Limits: {', '.join(limit.described() for limit in self.request.limits)}.")
+        if self.request is not None and (kept := self.request.limits_described()):
+            notes.append(f"Limits: {', '.join(kept)}.")
         for row in self.rows:
             if row.note:
                 notes.append(f"{format_number(self.shown_target(row))}: {row.remark}")
@@ -443,6 +443,8 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
     def _cells(self, row: PlanRow, name: str, banded: bool) -> tuple[str, ...]:
         value = self.shown(name, row.of(name))
         point = format_number(value) if math.isfinite(value) else "-"
+        if value == 0 and name in self.others:  # a share that is left out, at the least that the solver allows
+            return ("about 0", "-") if banded else ("about 0",)
         if not banded:
             return (point,)
         digits = 4 if name == "loss" else 3

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from jaxscale._base.text import format_number
 from jaxscale._planning.doubt import Doubt
 from jaxscale._planning.source import Source
 from jaxscale.costs import CostModel
-from jaxscale.limits import Limit
+from jaxscale.limits import UNIQUE_TOKENS, Limit
 
 
 @dataclass(frozen=True)
@@ -25,3 +26,10 @@ class Request:
     # in place of published constants of repetition
     assumed: Mapping[str, float] = field(default_factory=dict, hash=False)
     doubt: Doubt | None = None
+
+    def limits_described(self) -> list[str]:
+        """What a plan keeps to, for people: N_max 40B parameters, U 1T tokens, U2 20B tokens of the second domain."""
+        each = self.unique if isinstance(self.unique, tuple) else (self.unique,)
+        names = [f"{UNIQUE_TOKENS}{k}" for k in range(1, len(each) + 1)] if each is self.unique else [UNIQUE_TOKENS]
+        unique = [f"{name} {format_number(x)} tokens" for name, x in zip(names, each, strict=True) if x is not None]
+        return [*(limit.described() for limit in self.limits), *unique]

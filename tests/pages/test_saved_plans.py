@@ -87,6 +87,9 @@ def test_lines_name_every_choice(fitted, plan):
         and "--intervals quick" in shell
     )
     assert fitted.runs_sha256 in python and fitted.runs_sha256 in shell
+    several = replace(plan, request=replace(asked, limits=(), unique=(2e12, None)))
+    python, shell = lines_of(fitted, (several,))
+    assert "'U': (2000000000000.0, None)" in python and "--limit U=2000000000000.0,-" in shell
 
 
 @pytest.mark.slow

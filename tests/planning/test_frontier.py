@@ -230,6 +230,7 @@ def test_a_law_of_one_variable_says_how_much_of_it_reaches_a_response():
     assert never.status == "infeasible"
     (held,) = frontier(js.laws.chinchilla.published["besiroglu"], reach_loss=2.2, fixed={"N": 1e10}).rows
     assert held.cost == pytest.approx(6 * 1e10 * held.D)  # what a size costs is compute, not tokens
+    assert (held.N, held.tokens_per_param) == (1e10, pytest.approx(held.D / 1e10, rel=1e-14))
 
 
 def test_plans_for_models_that_cannot_be_are_refused_in_a_sentence():

@@ -1,6 +1,7 @@
 """Plans whose decision variables are shares: mixtures of domains, and shares that stand alone."""
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 
 import jsonschema
@@ -55,6 +56,14 @@ def test_shares_are_in_the_table_the_frame_and_the_file(free):
     assert (frame["h1_lo"] < frame["h1"]).all()
     assert "h2" in str(free)
     assert set(SHARES) <= set(free.to_dict()["rows"][0]["variables"])
+
+
+def test_the_table_names_unique_tokens_among_the_limits_and_shares_that_are_left_out(free):
+    assert "Limits: h1_max 0.9, epochs_max 4, U1 1e15 tokens, U2 1e15 tokens." in " ".join(str(free).split())
+    first = free.rows[0]
+    without = replace(first, variables={**first.variables, "h3": 0.0})
+    cells = replace(free, rows=(without,)).report().blocks[0].rows[0]
+    assert "about 0" in cells and "about 0" not in free.report().blocks[0].rows[0]
 
 
 def test_files_of_such_plans_are_what_their_schemas_say(free):

@@ -252,6 +252,17 @@ def priors(texts: Iterable[str] | None) -> dict[str, tuple[float, float]]:
     return priors
 
 
+def bounds(texts: Iterable[str] | None) -> dict[str, tuple[float | None, float | None]]:
+    """NAME=LOW:HIGH, either end left out where it is open."""
+    bounds = {}
+    for name, text in pairs(texts, "--bounds", "NAME=LOW:HIGH").items():
+        ends = [number(end, f"--bounds {inert(name)}") if end.strip() else None for end in text.split(":")]
+        if len(ends) != 2 or ends == [None, None]:
+            raise InputError(f"--bounds takes NAME=LOW:HIGH, NAME=LOW: or NAME=:HIGH, got {quoted(f'{name}={text}')}")
+        bounds[name] = ends[0], ends[1]
+    return bounds
+
+
 def shares(texts: Iterable[str]) -> dict[str, float]:
     """Widths by parameter: `alpha,beta` are one for all groups, `alpha=0.05` lies apart."""
     shares: dict[str, float] = {}

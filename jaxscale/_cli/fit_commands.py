@@ -95,6 +95,9 @@ def fit(
     bootstrap: Annotated[Text, option("--bootstrap", "K", "Intervals from K bootstrap draws.")] = None,
     fix: Annotated[Texts, option("--fix", "NAME=VALUE", "Hold a parameter; repeat.")] = None,
     tie: Annotated[Texts, option("--tie", "A,B", "Fit parameters as one; repeat.")] = None,
+    bounds: Annotated[
+        Texts, option("--bounds", "NAME=LOW:HIGH", "Keep a parameter between; an end may be left out; repeat.")
+    ] = None,
     prior: Annotated[
         Texts, option("--prior", "NAME=CENTRE:WIDTH", "Gaussian prior; width of the log where positive; repeat.")
     ] = None,
@@ -134,6 +137,7 @@ def fit(
         "level": arguments.number(level, "--level"),
         "fixed": arguments.numbers(fix, "--fix", "NAME=VALUE"),
         "tied": [arguments.names(text) for text in tie or ()],
+        "bounds": arguments.bounds(bounds),
         "priors": arguments.priors(prior),
         "seed": arguments.count(seed, "--seed", 0),
     }

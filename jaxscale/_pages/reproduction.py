@@ -136,8 +136,6 @@ def _reading_and_fit(result: FitResult, made: Reproduction) -> None:
     }
     verb = "js.fit_chain" if result.law.steps else "js.fit"
     made.python.append("result = " + _call(verb, python, "runs", **options))
-    if result.bounds:
-        made.notes.append("bounds are given in Python alone")
     if objective.overestimate != 1 and objective.kind != "lower_edge":
         made.notes.append("overestimate= is given in Python alone")
     name = {"lower_edge": "lower-edge"}.get(objective.kind, objective.kind)
@@ -152,9 +150,14 @@ def _reading_and_fit(result: FitResult, made: Reproduction) -> None:
             delta=delta if objective.kind == "huber" and (matched or objective != Huber()) else None,
             intervals=None if drawn else kind, bootstrap=drawn, level=options["level"],
             fix=[f"{k}={v!r}" for k, v in result.fixed.items()], tie=[",".join(t) for t in result.tied],
+            bounds=[f"{k}={_end(low)}:{_end(high)}" for k, (low, high) in result.bounds.items()],
             prior=[f"{k}={c!r}:{w!r}" for k, (c, w) in result.priors.items()], seed=options["seed"], o="fit.json",
         )
     )  # fmt: skip
+
+
+def _end(value: float | None) -> str:
+    return "" if value is None else repr(value)
 
 
 def _plan(plan: Plan, result: FitResult | None, name: str, made: Reproduction) -> bool:

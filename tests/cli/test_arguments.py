@@ -11,6 +11,7 @@ def test_fit_passes_every_choice_on(jaxscale, folder, asked):
     (folder / "odd.csv").write_text(text)
     names = ("-N", "size", "-D", "seen", "--loss", "bpt")
     choices = ("--fix", "E=1.8", "--tie", "alpha,beta", "--objective", "squared-raw", "--starts", "8", "--seed", "5")
+    choices += ("--bounds", "alpha=.2:.6", "--bounds", "A=1:", "--bounds", "B= :1k")
     more = ("--intervals", "quick", "--level", "0.8", "--where", "seen > 3B")
     jaxscale("fit", "odd.csv", *names, *choices, *more)
     [(law, runs, options)] = asked
@@ -18,6 +19,7 @@ def test_fit_passes_every_choice_on(jaxscale, folder, asked):
     assert options == {
         "fixed": {"E": 1.8},
         "tied": [("alpha", "beta")],
+        "bounds": {"alpha": (0.2, 0.6), "A": (1.0, None), "B": (None, 1000.0)},
         "priors": {},
         "objective": js.SquaredError(space="raw"),
         "starts": 8,

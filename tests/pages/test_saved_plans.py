@@ -77,7 +77,10 @@ def test_a_comparison_from_its_file_says_the_same(tmp_path):
 def test_lines_name_every_choice(fitted, plan):
     limits, unique = read_limits({"D_max": 2e12, "D_per_N": (None, 40), "U": 1e12})
     asked = replace(plan.request, limits=limits, unique=unique)
-    python, shell = lines_of(fitted, (replace(plan, request=asked),))
+    bounded = replace(fitted, bounds={"E": (1.0, None), "alpha": (0.2, 0.6)})
+    python, shell = lines_of(bounded, (replace(plan, request=asked),))
+    assert "bounds={'E': (1.0, None), 'alpha': (0.2, 0.6)}" in python
+    assert "--bounds E=1.0: --bounds alpha=0.2:0.6" in shell
     assert (
         "limits={'D_max': 2000000000000.0, 'D_per_N': (None, 40.0), 'U': 1000000000000.0}" in python
         and "intervals='quick'" in python

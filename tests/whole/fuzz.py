@@ -298,7 +298,7 @@ FLAGS = (
     "--law", "-N", "-D", "-C", "--loss", "--col", "--response", "--by", "--run-column", "--where", "--on-bad",
     "--checkpoints", "--loss-unit", "--unit", "--decimal",
     "--objective", "--delta", "--weights", "--starts", "--intervals", "--level", "--bootstrap", "--fix", "--tie",
-    "--seed",
+    "--bounds", "--seed",
     "--strict", "--json", "--budget", "--reach-loss", "--cost", "--inference-tokens", "--limit", "--max-tokens",
     "--max-params",
     "--unique-tokens", "--group", "--set", "--laws", "--holdout", "--rolling", "-o", "--help", "--nothing", "--",

@@ -16,7 +16,7 @@ _MOST_FITS = 32  # sets of runs left out one at a time; first order tells which 
 def _uncorrelated(heavy: np.ndarray) -> np.ndarray | None:
     """What columns (n, p) are multiplied by to be orthonormal, (p, p); None where their rank is less."""
     norms = np.linalg.norm(heavy, axis=0)
-    if not np.all(norms > 0):
+    if not len(norms) or not np.all(norms > 0):  # bounds hold all, or a column is nothing
         return None
     heavy = heavy / norms
     square = np.linalg.eigvalsh(heavy.T @ heavy)

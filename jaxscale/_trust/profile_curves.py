@@ -83,6 +83,8 @@ def profile_curves(tables: Sequence[Profiled], measure: Measure, level: float) -
 
     sizes: dict[tuple[int, ...], list[int]] = {}
     for k, one in enumerate(tables):
+        if not len(one.given):
+            continue
         shape = len(one.problem.points.response), len(one.problem.losses), *np.shape(one.given)[1:]
         sizes.setdefault(shape, []).append(k)
     for alike in sizes.values():

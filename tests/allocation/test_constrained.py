@@ -84,6 +84,8 @@ def test_authors_optimum_under_repetition():
 class Flat:
     """A loss that does not depend on x at all."""
 
+    hard = ()
+
     def objective(self, x, given):
         return given[0] + 0 * x[0]
 
@@ -100,6 +102,8 @@ def test_a_loss_without_slope_is_called_flat_or_certified_anywhere():
 @dataclass(frozen=True)
 class Corner:
     """The least of |x - 1| + (y - 2)^2: a corner, which no smooth solver certifies."""
+
+    hard = ()
 
     def objective(self, x, given):
         return given[0] * jnp.abs(x[0] - 1) + (x[1] - 2) ** 2

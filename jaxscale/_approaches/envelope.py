@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from jaxscale._approaches.trend import Trend, check_resampling, through, trend_table, words
+from jaxscale._base.answered import Answered
 from jaxscale._base.errors import InputError
+from jaxscale._base.files import ENVELOPE_FORMAT
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import plural, quoted
@@ -28,13 +30,15 @@ _WORDS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Envelope(Reporting, Pictured):
+class Envelope(Reporting, Pictured, Answered):
     """The lower envelope of training curves, and the power laws through its sizes: `N` and `D` are `Trend`s.
 
     points: budget, N, D and loss where the envelope was taken, and `used`: False where the lowest curve is of the
     smallest or the largest model that has a checkpoint on either side of that budget, so that a smaller or larger one
     might have been lower. sensitivity: the exponent of N when the envelope is taken in other ways.
     """
+
+    _format = ENVELOPE_FORMAT
 
     how: How
     count: int

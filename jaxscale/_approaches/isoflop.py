@@ -20,7 +20,9 @@ from jaxscale._approaches.lowest_points import (
 )
 from jaxscale._approaches.pooled_parabola import PooledParabola, fit_parabolas
 from jaxscale._approaches.trend import Trend, check_resampling, percentile_interval, through, trend_table, words
+from jaxscale._base.answered import Answered
 from jaxscale._base.errors import InputError
+from jaxscale._base.files import ISOFLOP_FORMAT
 from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
@@ -68,7 +70,7 @@ class Budget:
 
 
 @dataclass(frozen=True, eq=False)
-class IsoFlop(Reporting, Pictured):
+class IsoFlop(Reporting, Pictured, Answered):
     """Best sizes by budget, and the power laws through them: `N` and `D` are `Trend`s.
 
     exponents, misfit: (alpha, beta) of the shape that all budgets share, where the method has one, and how far it
@@ -76,6 +78,8 @@ class IsoFlop(Reporting, Pictured):
     loss. None and nan elsewhere. points: sizes that each parabola goes through, None for all. unused: runs that belong
     to no budget.
     """
+
+    _format = ISOFLOP_FORMAT
 
     method: Method
     points: int | None

@@ -9,6 +9,8 @@ import pandas as pd
 from jaxscale._approaches.envelope import Envelope
 from jaxscale._approaches.isoflop import IsoFlop, Method
 from jaxscale._approaches.trend import Interval, words
+from jaxscale._base.answered import Answered
+from jaxscale._base.files import APPROACHES_FORMAT
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number
@@ -72,7 +74,7 @@ class Counted:
 
 
 @dataclass(frozen=True, eq=False)
-class Approaches(Reporting, Pictured):
+class Approaches(Reporting, Pictured, Answered):
     """The approaches on one table. `agree` is False where intervals of an exponent, or of N at a budget, are apart.
 
     envelope, isoflops (by method) and fit are the full records, None or absent where `rows` says what is missing.
@@ -80,6 +82,7 @@ class Approaches(Reporting, Pictured):
     """
 
     _columns = 120
+    _format = APPROACHES_FORMAT
 
     rows: tuple[Approach, ...]
     reasons: tuple[Difference, ...]

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 import jaxscale as js
+from jaxscale._base.answered import plain_data
 from jaxscale._base.errors import InputError
 from jaxscale._base.report import Report, Table
 from jaxscale._base.text import quoted
@@ -228,7 +229,7 @@ def allocate(
                     "cost": request["cost"].name,
                     "unit": request["cost"].unit,
                     "response": None if response is None else response.to_dict(),
-                    "rows": printing.plain_data(rows),
+                    "rows": plain_data(rows),
                 }
             )
         )

@@ -5,9 +5,8 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +92,7 @@ def source(constants: Any) -> str:
 
 def deliver(record: Any, output: Path | None, as_json: bool, plot: Path | None = None) -> None:
     """Write, draw or print a finished record as the options ask."""
-    text = json_text(as_data(record)) if output is not None or as_json else ""
+    text = json_text(record.to_dict()) if output is not None or as_json else ""
     if output is not None:
         write_atomic(output, text + "\n")
         verdict = record.report().verdict
@@ -107,42 +106,6 @@ def deliver(record: Any, output: Path | None, as_json: bool, plot: Path | None =
         print(text)
     elif output is None:
         print_reports(record.report())
-
-
-def as_data(record: Any) -> dict[str, Any]:
-    """A record as plain data: in the format of its file, or where it has none its fields by their names in Python and
-    its table as `rows`."""
-    if hasattr(record, "to_dict"):
-        return record.to_dict()
-    return plain_data(record) | {"rows": plain_data(record.to_frame())}
-
-
-_NOT_WRITTEN = ("draws", "theta", "frame")  # of every resample or refit; what `rows` has
-_FOLLOW = ("verdict", "interval")  # what a record says of its fields
-
-
-def plain_data(value: Any) -> Any:
-    """Plain data; numbers that are not finite are None, laws and the like their names."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(name): plain_data(one) for name, one in value.items()}
-    if isinstance(value, tuple | list):
-        return [plain_data(one) for one in value]
-    if hasattr(value, "columns"):  # a data frame
-        named = any(name is not None for name in value.index.names)
-        return plain_data((value.reset_index() if named else value).to_dict("records"))
-    if hasattr(value, "tolist"):  # an array, or a number of one
-        return plain_data(value.tolist())
-    if hasattr(value, "to_dict"):  # a record with a file
-        return value.to_dict()
-    if isinstance(value, js.Law):
-        return value.name
-    names = [field.name for field in fields(value) if field.name not in _NOT_WRITTEN]
-    found = {name: getattr(value, name) for name in (*names, *_FOLLOW) if hasattr(value, name)}
-    return {name: plain_data(one) for name, one in found.items() if not callable(one) or isinstance(one, js.Law)}
 
 
 def json_text(value: Any) -> str:

@@ -11,8 +11,10 @@ import pandas as pd
 from jax import Array
 
 from jaxscale import costs
+from jaxscale._base.answered import Answered
 from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
+from jaxscale._base.files import INFLUENCE_FORMAT
 from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.programs import Program, kept
@@ -51,7 +53,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, eq=False)
-class Influence(Reporting, Pictured):
+class Influence(Reporting, Pictured, Answered):
     """What leaving out each run does; arrays are (n_runs,) in the order of the runs, nan for those of weight zero.
 
     rows         row numbers in the table
@@ -65,6 +67,8 @@ class Influence(Reporting, Pictured):
     groups       refits without each group
     exact        whether the changes are of refits, or of one Newton step from the fit
     """
+
+    _format = INFLUENCE_FORMAT
 
     label: str
     names: tuple[str, ...]

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from jaxscale import costs
+from jaxscale._base.answered import Answered
 from jaxscale._base.errors import InputError
+from jaxscale._base.files import MULTIVERSE_FORMAT
 from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.progress import listening, tell
@@ -36,13 +38,15 @@ _SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Multiverse(Reporting, Pictured):
+class Multiverse(Reporting, Pictured, Answered):
     """One fit for each combination of choices, and the decision it leads to at one budget.
 
     choices: by name, the labels of its options, the first being the usual one. frame: a row for each combination: the
     labels, N, D and loss of the best run, whether the fit is trustworthy, and why there is no answer where there is
     none. budget: in `unit`. response: what the loss is, whose law's numbers the frame holds.
     """
+
+    _format = MULTIVERSE_FORMAT
 
     budget: float
     unit: str

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from jaxscale import costs
+from jaxscale._base.answered import Answered
 from jaxscale._base.errors import InputError
+from jaxscale._base.files import PROFILE_FORMAT
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.settings import in_float64
@@ -23,13 +25,15 @@ from jaxscale.laws import Law
 
 
 @dataclass(frozen=True, eq=False)
-class Profile(Reporting, Pictured):
+class Profile(Reporting, Pictured, Answered):
     """How the objective rises when one quantity is held away from its estimate and everything else is refitted.
 
     low, high: the interval at `level`; infinite where the runs do not bound the quantity. values (k,), ascending, in
     the quantity's unit; rise (k,): of the objective, in units in which an end of the interval has the value 1. theta
     (k, n_parameters): the refits. notes: what to know.
     """
+
+    _format = PROFILE_FORMAT
 
     law: Law
     quantity: Derived

@@ -15,8 +15,15 @@ from helpers import table
 import jaxscale as js
 from jaxscale._problem.problem import Noise
 
-NAMES = ("fit", "fits", "draws", "plan", "what_if", "compare", "card", "recipe", "multiplier", "forecast", "score")
-SCHEMAS = {name: json.loads((files("jaxscale") / "schemas" / f"{name}.json").read_text("utf-8")) for name in NAMES}
+NAMES = (
+    *("fit", "fits", "draws", "plan", "what_if", "compare", "card", "recipe", "multiplier", "forecast", "score"),
+    *("isoflop", "envelope"),
+)
+ANSWERS = ("profile", "influence", "multiverse", "approaches")  # which take refits
+SCHEMAS = {
+    name: json.loads((files("jaxscale") / "schemas" / f"{name}.json").read_text("utf-8")) for name in NAMES + ANSWERS
+}
+EACH = [*NAMES, *(pytest.param(name, marks=pytest.mark.slow) for name in ANSWERS)]
 REGISTRY = referencing.Registry().with_resources(
     [(schema["$id"], referencing.Resource.from_contents(schema)) for schema in SCHEMAS.values()]
 )
@@ -24,6 +31,34 @@ REGISTRY = referencing.Registry().with_resources(
 
 def check(name: str, document: dict) -> None:
     jsonschema.Draft202012Validator(SCHEMAS[name], registry=REGISTRY).validate(document)
+
+
+def tables() -> tuple[js.Runs, js.Runs]:
+    """A sweep of budgets, and five training curves."""
+    places = [(k, d) for k in range(5) for d in 1e9 * 2.0 ** np.arange(8)]
+    N, D = np.array([(3e6 * 3.0**k, d) for k, d in places]).T
+    loss, names = 1.8 + 480 * N**-0.35 + 2000 * D**-0.37, [f"r{k}" for k, _ in places]
+    curves = js.read_runs(pd.DataFrame({"N": N, "D": D, "loss": loss, "run": names}), run="run", checkpoints="all")
+    return js.read_runs(js.synthetic.demo_frame()), curves
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory) -> dict[str, list[dict]]:
+    """Of the formats in ANSWERS."""
+    runs, (sweep, curves) = js.Runs.from_frame(table()), tables()
+    plain = js.fit("chinchilla", runs, intervals="quick")
+    groups = ["a", "b", "b"] * 10
+    written = {
+        "profile": [js.profile(plain, "alpha"), js.profile(plain, at={"N": 1e10, "D": 1e11})],
+        "influence": [
+            js.influence(plain, exact=False),
+            js.influence(plain, budget=1e22, exact=False, by=groups),
+        ],
+        "multiverse": [js.multiverse(runs, budget=1e22, objectives={"a": js.Huber(), "b": js.Huber(2e-3)})],
+        "approaches": [js.approaches(sweep, draws=20, non_embedding=47491), js.approaches(curves, draws=0)],
+    }
+    folder = tmp_path_factory.mktemp("answers")
+    return {name: [saved(record, folder / f"{name}.json") for record in records] for name, records in written.items()}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +97,10 @@ def documents(tmp_path_factory) -> dict[str, list[dict]]:
         js.forecast(pinned, plans[1]),
     ]
     scores = [js.score(forecasts[0], js.Runs.from_frame({"N": [1e10, 1e9], "D": [1e11, 1e11], "loss": [2.2, 2.5]}))]
+    sweep, curves = tables()
     written = {
+        "isoflop": [js.isoflop(sweep, method=method, draws=20, points=None) for method in ("parabola", "unbiased")],
+        "envelope": [js.envelope(curves, count=10, draws=0), js.envelope(curves, how="hull", count=10, draws=20)],
         "fit": [plain, pinned, noted, student], "fits": [many, shared, crossed], "draws": [made], "plan": plans,
         "what_if": changed,
         "compare": compared, "card": cards, "recipe": recipes, "multiplier": multipliers,
@@ -72,6 +110,12 @@ def documents(tmp_path_factory) -> dict[str, list[dict]]:
     return {name: [saved(record, folder / f"{name}.json") for record in records] for name, records in written.items()}
 
 
+@pytest.fixture
+def made(name, request) -> dict[str, list[dict]]:
+    """The documents among which those of that format are."""
+    return request.getfixturevalue("answers" if name in ANSWERS else "documents")
+
+
 def saved(record, path) -> dict:
     """What the file of a record holds, which is what the record says of itself."""
     record.save(path)
@@ -79,20 +123,20 @@ def saved(record, path) -> dict:
     return json.loads(path.read_text("utf-8"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES + ANSWERS)
 def test_schema_is_a_schema(name):
     jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_what_is_written_is_what_the_schema_says(name, documents):
-    for document in documents[name]:
+@pytest.mark.parametrize("name", EACH)
+def test_what_is_written_is_what_the_schema_says(name, made):
+    for document in made[name]:
         check(name, document)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_file_begins_with_its_format_and_what_wrote_it(name, documents):
-    for document in documents[name]:
+@pytest.mark.parametrize("name", EACH)
+def test_every_file_begins_with_its_format_and_what_wrote_it(name, made):
+    for document in made[name]:
         assert list(document.items())[:2] == [("format", f"jaxscale.{name}/1"), ("jaxscale_version", js.__version__)]
 
 
@@ -124,9 +168,9 @@ def changed(document, path, value):
     return document
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_schema_refuses_a_missing_or_unknown_entry_at_the_top(name, documents):
-    document = documents[name][0]
+@pytest.mark.parametrize("name", EACH)
+def test_schema_refuses_a_missing_or_unknown_entry_at_the_top(name, made):
+    document = made[name][0]
     for key in document:
         with pytest.raises(jsonschema.ValidationError):
             check(name, changed(document, (key,), ...))
@@ -134,9 +178,9 @@ def test_schema_refuses_a_missing_or_unknown_entry_at_the_top(name, documents):
         check(name, document | {"made_on": "a Tuesday"})
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_schema_refuses_code_and_other_kinds_in_place_of_any_entry(name, documents):
-    document = documents[name][0]
+@pytest.mark.parametrize("name", EACH)
+def test_schema_refuses_code_and_other_kinds_in_place_of_any_entry(name, made):
+    document = made[name][0]
     for path in [p for p in paths(document) if p and len(p) <= 2]:
         with pytest.raises(jsonschema.ValidationError):
             check(name, changed(document, path, {"__reduce__": ["a", {"b": "c"}]}))

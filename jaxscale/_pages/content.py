@@ -125,7 +125,7 @@ class Content:
         if row is not None and row.decades_beyond_data is not None:
             far = row.decades_beyond_data
             said.append(
-                f"It needs N or D {format_number(10**far, 2)} times those of the largest run."
+                f"It needs N or D {format_number(10**far, 3)} times those of the largest run."
                 if far > 0.005
                 else "N and D lie within those of the runs."
             )

@@ -99,7 +99,7 @@ def sliders_section(sliders: Sliders) -> Markup:
     header += ["bill"] if bill else []
     table = tag(
         "table",
-        tag("caption", "Scenarios kept"),
+        tag("caption", f"Scenarios kept: N in parameters, D in tokens, {heading}"),
         tag(
             "thead",
             tag(

@@ -31,7 +31,7 @@ const Explore = (() => {
   function chartsOf(model, base, now, state) {
     const known = name => base.curve[name].concat(base.curve[`${name}_lo`], base.curve[`${name}_hi`]).filter(v => Number.isFinite(v));
     const panel = (name, label, log, at) => {
-      const seen = known(name).map(at), low = Math.min(...seen), high = Math.max(...seen), pad = 0.05 * (high - low);
+      const seen = known(name).concat(now[name] ?? []).map(at), low = Math.min(...seen), high = Math.max(...seen), pad = 0.05 * (high - low);
       const c = now.curve, x = c.budget, ends = log ? [low / 3, high * 3] : [low - pad, high + pad];
       const inside = x.map((_, i) => i).filter(i => Number.isFinite(c[`${name}_lo`][i]) && Number.isFinite(c[`${name}_hi`][i]));
       const back = [...inside].reverse();
@@ -115,8 +115,9 @@ const Explore = (() => {
     const soon = () => { if (!frame) frame = requestAnimationFrame(() => { frame = 0; follow(); }); };
 
     function keep(now, a) {
-      const changed = controls.filter(c => c.id !== "budget" && !c.main && (now[c.id] ?? null) !== valueOf(c, 0));
-      const row = $("scenarios").tBodies[0].insertRow(), name = changed.map(c => `${c.word} ${said(c, now[c.id] ?? null)}`).join(", ") || "the plan";
+      const setting = c => now[c.id] ?? (c.none === null ? valueOf(c, 0) : null);
+      const changed = controls.filter(c => c.id !== "budget" && !c.main && setting(c) !== valueOf(c, 0));
+      const row = $("scenarios").tBodies[0].insertRow(), name = changed.map(c => `${c.word} ${said(c, setting(c))}`).join(", ") || "the plan";
       const found = cells.flatMap(([id, form, of]) => [form(of(a)), bandOf(a, id, form)]);
       const texts = [name, a.asked ?? Numbers.count(now.budget), ...found, ...($("bill-now") ? [money(a.bill)] : [])];
       texts.forEach((text, i) => {

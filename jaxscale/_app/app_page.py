@@ -7,7 +7,7 @@ import jaxscale as js
 from jaxscale._app.asked_plan import TARGETS, AskedPlan
 from jaxscale._app.browsers import HeldTable
 from jaxscale._app.slider_model import PRESETS, sliders_at
-from jaxscale._app.uploads import BAD_ROWS, LOSS_UNITS, MOST_BYTES, MOST_ROWS, NONE, ROLES, guess
+from jaxscale._app.uploads import CHOICES, MOST_BYTES, MOST_ROWS, NONE, ROLES, guess
 from jaxscale._base.text import format_number, inert, plural
 from jaxscale._pages.markup import Markup, in_script, join, tag
 from jaxscale._pages.page import script, style
@@ -15,7 +15,12 @@ from jaxscale._pages.sections import card_section, decision_of, findings_of, fit
 
 _SCRIPTS = ("numbers", "contour", "chart", "explore", "server", "app")
 _SHOWN, _CELL = 5, 40
-_FILES = (("report.html", "Report"), ("plan.json", "Plan"), ("table.csv", "Table"), ("analysis.py", "Python"))
+_FILES = (
+    ("report.html", "Report (HTML)"),
+    ("plan.json", "Plan (JSON)"),
+    ("table.csv", "Table (CSV)"),
+    ("analysis.py", "Python"),
+)
 
 
 def page_script() -> str:
@@ -38,13 +43,14 @@ def laws_offered() -> tuple[str, ...]:
     )
 
 
+# Controls are disabled until the page's script listens to them.
 def drop_page() -> str:
     """Where a table is dropped."""
     limits = f"CSV, TSV, Parquet, JSON lines or Excel; up to {MOST_BYTES // 2**20} MiB and {MOST_ROWS:,} rows"
     drop = tag(
         "div",
         tag("label", "Table of finished runs", for_="file"),
-        tag("input", type="file", id="file", accept=".csv,.tsv,.txt,.json,.jsonl,.parquet,.xlsx,.gz"),
+        tag("input", type="file", id="file", disabled=True, accept=".csv,.tsv,.txt,.json,.jsonl,.parquet,.xlsx,.gz"),
         tag("p", f"One row for each run. Choose a file, or drop it anywhere: {limits}.", class_="note"),
         id="drop",
         class_="drop",
@@ -69,6 +75,7 @@ def table_page(table: HeldTable, first: AskedPlan | None, problem: str = "") -> 
     """A table: its columns, and after a fit what it says. problem: with what was asked for, in words."""
     fitted = table.fitted
     data: dict[str, Any] = {"page": "table", "id": table.id, "law": table.law, "columns": table.columns}
+    data["fitting"] = table.job is not None and not table.job.ended
     parts: list[Markup | None] = []
     if fitted is None or first is None:
         header = tag("header", tag("p", tag("a", "Another table", href="/"), class_="sub"), tag("h1", table.name))
@@ -129,10 +136,7 @@ def _columns(table: HeldTable) -> Markup:
     selects = [_select(role, label, names, table, found.columns.get(role, "")) for role, label in ROLES.items()]
     laws = [(name, name, name == table.law) for name in laws_offered()]
     selects.append(_choice("law", "Law", laws))
-    for id, label, words in (
-        ("loss_unit", "Unit of the loss", LOSS_UNITS),
-        ("on_bad", "A row that cannot be used", BAD_ROWS),
-    ):
+    for id, (label, words) in CHOICES.items():
         selects.append(_choice(id, label, [(v, text, v == table.reading[id]) for v, text in words.items()]))
     notes = tag("ul", *(tag("li", note) for note in found.notes)) if found.notes else None
     return join(
@@ -143,7 +147,7 @@ def _columns(table: HeldTable) -> Markup:
             tag("div", *selects, class_="controls"),
             tag(
                 "p",
-                tag("button", "Fit", type="submit", id="go", class_="main"),
+                tag("button", "Fit", type="submit", id="go", class_="main", disabled=True),
                 " ",
                 tag("button", "Stop", type="button", id="stop", hidden=True),
             ),
@@ -226,7 +230,7 @@ def _taking(table: HeldTable) -> Markup:
     )
     return join(
         tag("h3", "Take away"),
-        tag("p", "Of what the sliders say now:", class_="note"),
+        tag("p", "Of what the sliders say now; the table has a row for each scenario kept too.", class_="note"),
         tag("ul", *links, class_="presets", id="files"),
         tag(
             "div",

@@ -28,8 +28,8 @@ from jaxscale._app.browsers import Browsers, HeldTable
 from jaxscale._app.fit_job import FitJob
 from jaxscale._app.guard import Guard, TooLarge, body_of, browser_of
 from jaxscale._app.slider_model import first_asked
-from jaxscale._app.take_away import FILES
-from jaxscale._app.uploads import BAD_ROWS, LOSS_UNITS, MOST_BYTES, NONE, ROLES, table_of
+from jaxscale._app.take_away import FILES, Taken, kept_of
+from jaxscale._app.uploads import BAD_ROWS, LOSS_UNITS, MOST_BYTES, NONE, ROLES, on_page, table_of
 from jaxscale._base.errors import InputError, JaxscaleError
 from jaxscale._base.text import inert
 
@@ -95,22 +95,27 @@ class _Page:
         )
 
     async def fit(self, request: Request) -> Response:
-        """A stream of lines, one JSON each, until the fit is done, fails, or nobody listens any more."""
+        """Begins a fit; the answer is that of `follow`."""
         table, given = self.table(request), await _json(request)
         _correct(table, given)
         if table.job is not None:
             table.job.stop()
-        table.job = job = FitJob(table, self.workers)
+        table.job = FitJob(table, self.workers)
+        return await self.follow(request)
+
+    async def follow(self, request: Request) -> Response:
+        """A stream of lines, one JSON each, until the fit under way is done or fails."""
+        job = self.table(request).job
+        if job is None:
+            raise InputError("there is no fit under way")
 
         async def lines() -> AsyncIterator[str]:
-            try:
-                while True:
-                    line = await run_in_threadpool(job.next_line)
+            line: dict[str, Any] = {}
+            known = job.known
+            with job.heard():
+                while not ("done" in line or "error" in line):
+                    line, known = await run_in_threadpool(job.next_line, known)
                     yield json.dumps(line, allow_nan=False) + "\n"
-                    if "done" in line or "error" in line:
-                        return
-            finally:
-                job.stop()
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
@@ -129,7 +134,9 @@ class _Page:
         if name not in FILES:
             raise HTTPException(404)
         kind, make = FILES[name]
-        text = await run_in_threadpool(_quietly, make, _fitted(table), AskedPlan.of(request.query_params))
+        asked = request.query_params
+        taken = Taken(table.name, _fitted(table), AskedPlan.of(asked), kept_of(asked.getlist("keep")), table.columns)
+        text = await run_in_threadpool(_quietly, make, taken)
         return Response(text, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'})
 
 
@@ -145,6 +152,7 @@ def application(browsers: Browsers, hosts: tuple[str, ...], cookie: str = "jaxsc
         Route("/api/tables", page.tables, methods=["GET"]),
         Route("/api/tables", page.take, methods=["POST"]),
         Route("/api/tables/{id}/fit", page.fit, methods=["POST"]),
+        Route("/api/tables/{id}/fit", page.follow, methods=["GET"]),
         Route("/api/tables/{id}/stop", page.stop, methods=["POST"]),
         Route("/api/tables/{id}/plan", page.plan, methods=["POST"]),
         Route("/tables/{id}", page.show),
@@ -158,7 +166,7 @@ def application(browsers: Browsers, hosts: tuple[str, ...], cookie: str = "jaxsc
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": inert(error)}, 413 if isinstance(error, TooLarge) else 400)
+    return JSONResponse({"error": on_page(error)}, 413 if isinstance(error, TooLarge) else 400)
 
 
 async def _missing(request: Request, error: Exception) -> Response:

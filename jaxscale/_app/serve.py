@@ -53,7 +53,7 @@ def serve(
         if (error.name or "").startswith("jaxscale"):
             raise
         raise MissingExtraError("the page needs starlette and uvicorn: pip install 'jaxscale[app]'") from None
-    given = None if runs is None else (inert(runs, 80) if isinstance(runs, str) else "table", read_frame(runs))
+    given = None if runs is None else (inert(runs, 400) if isinstance(runs, str) else "table", read_frame(runs))
     listening = _listen(host, port)
     number = listening.getsockname()[1]
     token = secrets.token_urlsafe(24)

@@ -1,6 +1,7 @@
 """A table comes in: its bytes become a frame, and its columns what they seem to be."""
 
 import io
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 import jaxscale as js
 from jaxscale._app.browsers import HeldTable
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import inert, plural
+from jaxscale._base.text import inert, plural, quoted
 from jaxscale._data.names import meaning_of
 from jaxscale._data.tables import read_frame
 
@@ -18,6 +19,7 @@ ROLES = {"N": "Parameters N", "D": "Training tokens D", "C": "Compute C (FLOPs)"
 NONE = "-"  # a role that no column has
 LOSS_UNITS = {"nats": "nats per token", "bits": "bits per token", "perplexity": "perplexity"}
 BAD_ROWS = {"raise": "is an error", "drop": "is left out, and the report says so"}
+CHOICES = {"loss_unit": ("Unit of the loss", LOSS_UNITS), "on_bad": ("A row that cannot be used", BAD_ROWS)}
 _NAME = 80
 
 
@@ -38,7 +40,10 @@ def table_of(data: bytes, name: str) -> HeldTable:
     """
     if not data:
         raise InputError("the file is empty")
-    frame = read_frame(io.BytesIO(data))
+    try:
+        frame = read_frame(io.BytesIO(data))
+    except InputError as error:
+        raise InputError(str(error).replace("the file object", quoted(name))) from None
     if len(frame) > MOST_ROWS:
         raise InputError(
             f"the table has {plural(len(frame), 'row')}; the page takes {MOST_ROWS:,}, the command line more"
@@ -60,9 +65,23 @@ def guess(table: HeldTable) -> Guess:
     try:
         runs = read(table)
     except InputError as error:
-        return Guess(_by_name(table), (), str(error))
+        return Guess(_by_name(table), (), on_page(error))
     found = {role: c for role, c in runs.record.columns.items() if role in ROLES and isinstance(c, str)}
-    return Guess(found, tuple(note.text for note in runs.record.notes))
+    return Guess(found, tuple(on_page(note.text) for note in runs.record.notes))
+
+
+def on_page(said: object) -> str:
+    """A message in the words of the page: an option of Python and its flag become the choice that stands there."""
+
+    def choice(found: re.Match[str]) -> str:
+        option, value = found.groups()
+        if option in ROLES:
+            return f"“{ROLES[option]}”"
+        label, values = CHOICES.get(option, ("", {}))
+        return f"“{label}: {values[value]}”" if value in values else found[0]
+
+    losses_alone = inert(said).replace(', or another response with response="..." (--response)', "")
+    return re.sub(r'(\w+)="([^"]*)" \(-[^()]*\)', choice, losses_alone)
 
 
 def _by_name(table: HeldTable) -> dict[str, str]:

@@ -33,11 +33,14 @@ class Reproduction:
         return python, "\n".join([*comments, *self.shell])
 
 
-def lines_of(result: FitResult | None, plans: tuple[Plan, ...]) -> tuple[str, str]:
-    """Python, and commands for a shell."""
+def lines_of(
+    result: FitResult | None, plans: tuple[Plan, ...], table: str = "", absent: tuple[str, ...] = ()
+) -> tuple[str, str]:
+    """Python, and commands for a shell. table: the file of the runs; absent: roles that no column has, though one could
+    be recognised."""
     made = Reproduction()
     if result is not None:
-        _reading_and_fit(result, made)
+        _reading_and_fit(result, made, table, absent)
     names = []
     for k, plan in enumerate(plans, start=1):
         name = "plan" if len(plans) == 1 else f"plan_{k}"
@@ -88,9 +91,11 @@ def _law(law: Law) -> tuple[str, str, bool]:
     return f"js.laws.get({law.full_name!r})" if known else "law", law.full_name, known
 
 
-def _reading_and_fit(result: FitResult, made: Reproduction) -> None:
+def _reading_and_fit(result: FitResult, made: Reproduction, table: str, absent: tuple[str, ...]) -> None:
     record, runs = result.record, result.runs
-    made.notes.append(f"runs.csv stands for your table; the SHA-256 of its runs is {result.runs_sha256}")
+    told = f"{table} is your table" if table else "runs.csv stands for your table"
+    made.notes.append(f"{told}; the SHA-256 of its runs is {result.runs_sha256}")
+    table = table or "runs.csv"
     columns = {k: c for k, c in record.columns.items() if isinstance(c, str)}
     if len(columns) < len(record.columns):
         made.notes.append("the columns of a vector are not written here")
@@ -103,7 +108,8 @@ def _reading_and_fit(result: FitResult, made: Reproduction) -> None:
         "on_bad": "drop" if record.dropped else None,
         "loss_unit": None if measure.loss_unit in ("nats", "error") else measure.loss_unit,
     }
-    made.python.append("runs = " + _call("js.read_runs", '"runs.csv"', **given, **reading))
+    read = dict.fromkeys(absent, False) | given | reading
+    made.python.append("runs = " + _call("js.read_runs", repr(table), **read))
     flags = {key: column for key, column in given.items() if key in ("N", "D", "C", "loss", "response")}
     flags |= {"run_column": given.get("run")}
     flags |= {"col": [f"{k}={c}" for k, c in given.items() if k not in (*flags, "run", "U")]}
@@ -144,7 +150,7 @@ def _reading_and_fit(result: FitResult, made: Reproduction) -> None:
     delta = "matched" if matched and objective.kind == "huber" else objective.delta
     made.shell.append(
         _command(
-            "fit", "runs.csv", law=shell if is_known else "path.py:name", **flags, where=list(record.filters),
+            "fit", shlex.quote(table), law=shell if is_known else "path.py:name", **flags, where=list(record.filters),
             on_bad=reading["on_bad"], loss_unit=reading["loss_unit"],
             objective=None if name == "huber" else name,
             delta=delta if objective.kind == "huber" and (matched or objective != Huber()) else None,

@@ -1,5 +1,6 @@
 """The page in a browser: a table dropped, corrected, fitted; sliders, scenarios, links, files; nobody else is asked."""
 
+import io
 import json
 import socket
 import threading
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from browsing import axe_source, chromium, serious_faults
 
@@ -147,6 +149,9 @@ def test_from_a_table_to_a_decision_to_take_away(opened, table, fitted, tmp_path
     (cluster,) = js.frontier(draws, [8 * 30 * 24 * per_hour()], limits={"D_max": 1e15 * 10 ** (-0.05 * 80)}).rows
     assert text(page, "N-now") == format_number(cluster.N, 3)
     assert format_number(after.N, 3) in text(page, "scenarios")
+    kept = page.locator("#scenarios tbody th").inner_text()
+    assert kept == f"served {format_number(10 ** (9 + 3.5), 3)}, cap {format_number(1e11, 3)}"
+    assert page.evaluate("() => document.getElementById('explore-title').getBoundingClientRect().top") < 40
     # Files are of what the sliders say.
     page.wait_for_timeout(400)
     found = {}
@@ -156,6 +161,9 @@ def test_from_a_table_to_a_decision_to_take_away(opened, table, fitted, tmp_path
         got.value.save_as(tmp_path / name)
         found[name] = (tmp_path / name).read_text("utf-8")
     assert json.loads(found["plan.json"])["rows"][0]["N"] == pytest.approx(cluster.N, rel=1e-6)
+    rows = pd.read_csv(io.StringIO(found["table.csv"]))
+    assert list(rows.scenario) == ["now", "kept 1"]
+    assert list(rows.N) == pytest.approx([cluster.N, after.N], rel=1e-6)
     assert format_number(cluster.N, 3) in found["report.html"] and "js.frontier(" in found["analysis.py"]
     # A link brings it all to another browser, but not the table.
     link = page.locator("#link").input_value()
@@ -189,12 +197,17 @@ def test_what_is_no_table_is_refused_and_the_page_goes_on(opened, tmp_path, tabl
     dropped(page, table)
 
 
-def test_a_fit_is_stopped(opened, table):
+def test_a_fit_goes_on_when_the_page_is_loaded_again_and_is_stopped(opened, table):
     page = opened()
     dropped(page, table)
     page.locator("#loss").select_option("final")
     page.locator("#law").select_option("kaplan_nd")
     page.locator("#go").click()
+    page.locator("#stop:visible").wait_for()
+    page.reload()
+    page.locator("#stop:visible").wait_for()
+    page.locator("#progress").filter(has_text=" s").wait_for()
+    assert page.locator("#law").input_value() == "kaplan_nd" and page.locator("#go").is_disabled()
     page.locator("#stop").click()
     page.locator("#message").filter(has_text="Stopped").wait_for()
     assert page.locator("#go").is_enabled() and page.locator("#stop").is_hidden()

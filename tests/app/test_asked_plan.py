@@ -2,6 +2,8 @@
 
 import io
 import json
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import pytest
 import jaxscale as js
 from jaxscale._app.asked_plan import AskedPlan, answer_to, per_hour
 from jaxscale._app.slider_model import first_asked, sliders_at
+from jaxscale._app.take_away import FILES, Taken
 from jaxscale._base.errors import InputError
 
 pytestmark = pytest.mark.slow  # each kind of plan is compiled
@@ -132,3 +135,47 @@ def test_a_table_that_is_gone_leads_back_to_the_start(enter):
     client, _, _ = enter()
     answer = client.get("/tables/gone", follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+def test_the_python_that_is_taken_away_makes_the_numbers_again(fitted, tmp_path, monkeypatch):
+    """Run as it is, beside the table."""
+    monkeypatch.chdir(tmp_path)
+    name = "the runs's.csv"
+    js.synthetic.demo_frame().to_csv(name, index=False)
+    for state in (
+        asked(budget=3e22, served=2e13, cap=1.5e11, sigmas=-1.2),
+        asked(target="gpu_days", budget=500.0),
+        asked(target="loss", loss=2.1),
+        asked(target="size", size=7e9, budget=1e22),
+    ):
+        Path("analysis.py").write_text(FILES["analysis.py"][1](Taken(name, fitted, state)))
+        again, answer = runpy.run_path("analysis.py")["plan"].to_frame().iloc[0], answer_to(fitted, state)
+        for column in ("D", "loss") if state.size else ("N", "D", "loss"):
+            assert again[column] == pytest.approx(answer[column], rel=1e-6)
+            if column in answer["bands"]:
+                assert [again[f"{column}_lo"], again[f"{column}_hi"]] == pytest.approx(
+                    answer["bands"][column], rel=1e-5
+                )
+        Path("report.html").unlink()
+
+
+def test_the_table_has_a_row_for_each_scenario_kept(enter, held, fitted):
+    client, known, secret = enter()
+    known.hold(secret, held)
+    kept = [
+        "target:loss,loss:2.1,price:2,sigmas:0",
+        "target:size,size:7e9,budget:1e22",
+        "target:flops,budget:3e22,cap:1.5e11",
+    ]
+    query = {"target": "dollars", "budget": "1e6", "keep": kept}
+    table = pd.read_csv(io.StringIO(client.get(f"/tables/{held.id}/table.csv", params=query).text))
+    assert list(table.scenario) == ["now", "kept 1", "kept 2", "kept 3"]
+    assert list(table.unit) == ["dollars", "FLOPs", "FLOPs", "FLOPs"]
+    (loss,) = js.frontier(fitted.draws, reach_loss=[2.1]).rows
+    (capped,) = js.frontier(fitted.draws, [3e22], limits={"D_max": 1.5e11}).rows
+    assert [table.D[1], table.N_hi[1]] == pytest.approx([loss.D, loss.intervals["N"][1]])
+    assert [table.N[3], table.loss[3], table.tokens_cap[3]] == pytest.approx([capped.N, capped.loss, 1.5e11])
+    assert table.N[2] == 7e9 and table.tokens_cap.isna().tolist() == [True, True, True, False]
+    refused = client.get(f"/tables/{held.id}/table.csv", params=query | {"keep": kept * 7})
+    assert refused.status_code == 400 and "up to 20 scenarios" in refused.json()["error"]
+    assert client.get(f"/tables/{held.id}/table.csv", params=query | {"keep": "target:loss"}).status_code == 400

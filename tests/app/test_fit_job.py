@@ -1,6 +1,7 @@
 """A fit that tells how far it is, ends when it is told to, and tells failures in words."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -23,9 +24,10 @@ def table():
 
 
 def told(job, until):
-    lines = []
+    lines, known = [], 0
     while not lines or not ("done" in lines[-1] or "error" in lines[-1] or until(lines[-1])):
-        lines.append(job.next_line())
+        line, known = job.next_line(known)
+        lines.append(line)
     return lines
 
 
@@ -58,9 +60,23 @@ def test_one_that_waits_for_another_is_stopped_at_once(workers, table):
     free = threading.Event()
     workers.submit(free.wait, 5)
     job = FitJob(table, workers)
-    assert job.next_line().keys() == {"seconds"}  # a sign of life
+    line, known = job.next_line(0)
+    assert (line.keys(), known) == ({"seconds"}, 0)  # a sign of life
     job.stop()
-    assert job.next_line()["stopped"]
+    assert job.next_line(0)[0]["stopped"]
+    free.set()
+
+
+def test_a_fit_goes_on_while_a_page_is_loaded_again_and_ends_when_nobody_comes_back(workers, table):
+    free = threading.Event()
+    workers.submit(free.wait, 5)
+    job = FitJob(table, workers, alone=0.05)
+    with job.heard():  # the page as it was, and again
+        with job.heard():
+            pass
+        time.sleep(0.15)
+        assert not job.ended
+    assert job.next_line(0)[0]["stopped"] and job.ended
     free.set()
 
 

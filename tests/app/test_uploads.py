@@ -9,6 +9,9 @@ import pytest
 import jaxscale as js
 from jaxscale._app import uploads
 from jaxscale._app.app_page import table_page
+from jaxscale._app.browsers import HeldTable
+from jaxscale._app.uploads import guess, on_page, table_of
+from jaxscale._base.errors import InputError
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -113,3 +116,14 @@ def test_what_a_table_contains_stays_text(enter):
     assert not [name for _, a in seen for name in a if name.startswith("on") or name == "style"]
     assert known.table(secret, id).name == HOSTILE
     assert table_page(known.table(secret, id), None) == page.text
+
+
+def test_messages_speak_of_the_choices_on_the_page():
+    with pytest.raises(InputError, match=r"'notes.pdf' is binary"):
+        table_of(b"%PDF-1.4 \x00\x01", "notes.pdf")
+    said = guess(HeldTable("t", pd.DataFrame({"params": [1e9], "tokens": [1e10], "score": [0.3]}))).problem
+    assert said.endswith("Name it with “Loss”")
+    said = 'a cell is empty; on_bad="drop" (--on-bad drop) leaves it out, loss_unit="bpb:4.3" (--loss-unit bpb:4.3)'
+    assert on_page(said) == said.replace(
+        'on_bad="drop" (--on-bad drop)', "“A row that cannot be used: is left out, and the report says so”"
+    )

@@ -89,6 +89,10 @@ def test_lines_name_every_choice(fitted, plan):
         "--limit D_max=2000000000000.0 --limit D_per_N_max=40.0 --limit U=1000000000000.0" in shell
         and "--intervals quick" in shell
     )
+    without = {k: c for k, c in fitted.record.columns.items() if k != "C"}
+    other = replace(fitted, record=replace(fitted.record, columns=without))
+    python, shell = lines_of(other, (), table="a table.csv", absent=("C",))
+    assert "js.read_runs('a table.csv', C=False, N='params'" in python and "fit 'a table.csv' --law" in shell
     assert fitted.runs_sha256 in python and fitted.runs_sha256 in shell
     several = replace(plan, request=replace(asked, limits=(), unique=(2e12, None)))
     python, shell = lines_of(fitted, (several,))

@@ -67,13 +67,13 @@
     $("progress").textContent = `${$("progress").dataset.what ?? "waiting for another fit"} · ${line.seconds.toFixed(0)} s`;
     if (line.of > 1) { $("bar").max = line.of; $("bar").value = line.at; } else if (line.what) $("bar").removeAttribute("value");
   }
-  async function fit(event) {
-    event.preventDefault();
-    $("go").disabled = true; $("stop").hidden = $("bar").hidden = false; say("");
+  // Begins a fit with what is asked for; without, listens to the one that is under way.
+  async function fit(asked) {
+    $("go").disabled = true; $("stop").hidden = $("bar").hidden = false; say(""); $("problem")?.remove();
     $("bar").removeAttribute("value");
     try {
       const headers = { "Content-Type": "application/json" };
-      const reply = await fetch(`/api/tables/${data.id}/fit`, { method: "POST", headers, body: JSON.stringify(chosen()) });
+      const reply = await fetch(`/api/tables/${data.id}/fit`, asked ? { method: "POST", headers, body: JSON.stringify(asked) } : {});
       if (!reply.ok) throw Error((await reply.json()).error);
       const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let text = "", line = {}; !line.done;) {
@@ -101,9 +101,10 @@
   }
   function columns() {
     for (const id of READ) if (hash.has(`col.${id}`) && !data.model) $(id).value = hash.get(`col.${id}`);
-    $("columns").addEventListener("submit", fit);
+    $("columns").addEventListener("submit", event => { event.preventDefault(); fit(chosen()); });
     $("stop").addEventListener("click", () => Server.post(`/api/tables/${data.id}/stop`, "{}").catch(error => say(error.message)));
     $("go").disabled = false;
+    if (data.fitting) { $("columns").closest("details")?.setAttribute("open", ""); fit(null); }
   }
 
   // --- Sliders, and the address that holds them ---
@@ -128,7 +129,7 @@
       for (const each of kept) hash.append("keep", written(each).map(pair => pair.join(":")).join(","));
       history.replaceState(null, "", `${base}${location.search}${after(hash)}`);
       $("link").value = `${location.origin}/${after(hash)}`;
-      for (const link of document.querySelectorAll("a.file")) link.href = `${link.pathname}?${new URLSearchParams(written(now))}`;
+      for (const link of document.querySelectorAll("a.file")) link.href = `${link.pathname}?${new URLSearchParams([...written(now), ...hash.getAll("keep").map(each => ["keep", each])])}`;
     }
     $("explore").addEventListener("state", () => { if (!soon) soon = setTimeout(note, 200); });
     $("copy").addEventListener("click", async () => {
@@ -160,6 +161,7 @@
     }
     for (const [id, chart] of Object.entries(data.charts)) if ($(id)) Chart($(id), chart);
     explore();
+    if (new URLSearchParams(location.search).has("target")) $("explore-title").scrollIntoView(); // what was asked for
   }
   (data.page === "drop" ? drop : table)().catch(error => say(error.message));
 }

@@ -14,7 +14,7 @@ import jaxscale as js
 from jaxscale._base.errors import InputError
 from jaxscale._base.progress import Shown, listening
 from jaxscale._base.report import Lines, Report, Table, to_text
-from jaxscale._base.text import format_number, inert, quoted, write_atomic
+from jaxscale._base.text import format_number, inert, plural, quoted, write_atomic
 from jaxscale._cli import fit_argument
 from jaxscale._cli.process import say
 
@@ -96,7 +96,8 @@ def deliver(record: Any, output: Path | None, as_json: bool, plot: Path | None =
     if output is not None:
         write_atomic(output, text + "\n")
         verdict = record.report().verdict
-        say(f"wrote {quoted(output)}" + (f": {inert(verdict)}" if verdict else ""))
+        what = f"; {_fitted(record)}" if isinstance(record, js.FitResult) else ""
+        say(f"wrote {quoted(output)}" + (f": {inert(verdict)}" if verdict else "") + what)
     if plot is not None:
         drawn = io.BytesIO()
         record.plot().savefig(drawn, format=plot.suffix[1:].lower())
@@ -106,6 +107,12 @@ def deliver(record: Any, output: Path | None, as_json: bool, plot: Path | None =
         print(text)
     elif output is None:
         print_reports(record.report())
+
+
+def _fitted(result: js.FitResult) -> str:
+    """What a fit is, in one line: chinchilla, 54 runs, E 1.69, A 406.4."""
+    constants = (f"{name} {plain(x)}" for name, x in result.params.items())
+    return ", ".join([result.law.name, plural(result.record.count, "run"), *constants])
 
 
 def json_text(value: Any) -> str:

@@ -34,7 +34,8 @@ def by_hand(N, D):
 def test_fit_writes_what_it_prints_as_json_and_the_same_bytes_twice(jaxscale, folder):
     status, out, err = jaxscale("fit", "runs.csv", "-o", "one.json", "--bootstrap", "20")
     assert (status, out) == (0, "")
-    assert err.startswith("wrote 'one.json': trustworthy")
+    assert err.startswith("wrote 'one.json': trustworthy") and err.count("\n") == 1
+    said = err.rstrip().partition("; ")[2].split(", ")
     status, out, _ = jaxscale("fit", "runs.csv", "-o", "two.json", "--bootstrap", "20", "--json")
     assert status == 0
     assert (folder / "one.json").read_bytes() == (folder / "two.json").read_bytes()
@@ -42,6 +43,8 @@ def test_fit_writes_what_it_prints_as_json_and_the_same_bytes_twice(jaxscale, fo
     record = json.loads(out)
     assert record["format"] == "jaxscale.fit/1"
     assert record["intervals"]["draws"] == 20
+    assert said[:2] == ["chinchilla", "30 runs"]
+    assert [float(text.split()[1]) for text in said[2:]] == pytest.approx(list(record["params"].values()), rel=1e-3)
     assert sorted(path.name for path in folder.iterdir()) == ["one.json", "runs.csv", "two.json"]
 
 

@@ -195,10 +195,10 @@ def swings(plan: Plan, quantity: str = "N", row: int = -1, change: float = 0.1) 
     asked = plan.rows[row]
     frame = frame[frame.budget == asked.budget].replace([np.inf, -np.inf], np.nan).dropna(subset=["low", "high"])
     frame = frame[frame.swing > 1e-6].iloc[:12]
-    base = float(getattr(asked, quantity))
+    base = asked.of(quantity)
     place = np.arange(len(frame), dtype=np.float64)[::-1]
     axis = quantity_axis(plan, quantity)
-    log = axis.log and bool((frame[["low", "high"]].to_numpy() > 0).all())
+    log = axis.log and base > 0 and bool((frame[["low", "high"]].to_numpy() > 0).all())
     shown = (lambda v: format_number(v, 3)) if axis.form == "count" else (lambda v: format_number(v, 4, suffixes=False))
     bars = [
         Bars(

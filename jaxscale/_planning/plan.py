@@ -375,7 +375,7 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
         regrets = [
             abs(self.response.slope(row.loss)) * row.regret["loss"]
             for row in self.rows
-            if math.isfinite(row.regret.get("loss", math.nan))
+            if row.regret.get("loss", math.nan) > 1e-12 * abs(row.loss)  # else rounding: nothing is left to decide
         ]
         if regrets:
             largest = " (worst row shown)" if len(regrets) > 1 else ""

@@ -68,7 +68,7 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
                     "high": high,
                     "first_order_low": foretold[0][i].get(quantity, math.nan),
                     "first_order_high": foretold[1][i].get(quantity, math.nan),
-                    "swing": abs(high - low) / abs(base),
+                    "swing": abs(high - low) / abs(base) if base else math.nan,  # a share that is left out
                 }
             )
     title = plan.title(quantity)

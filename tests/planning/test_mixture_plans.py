@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 
 import jaxscale as js
 from jaxscale._base.errors import InputError
+from jaxscale._charts.decision_charts import swings
 from studies import mixtures
 
 ADDITIVE = js.laws.shukor_mixture(domains=3).at(
@@ -79,6 +80,16 @@ def test_files_of_such_plans_are_what_their_schemas_say(free):
     for schema, document in zip(schemas[:2], documents, strict=True):
         plain = json.loads(json.dumps(document, default=float).replace("NaN", "null"))
         jsonschema.Draft202012Validator(schema, registry=known).validate(plain)
+
+
+@pytest.mark.slow
+def test_a_tornado_is_drawn_of_shares_also_of_one_that_is_left_out(free):
+    """The bar of C1 ends where h_i ~ C_i^(1 / (1 - gamma)) has it."""
+    (panel,) = swings(free, "h1", row=0).panels
+    worth = np.array([0.9 * 1.2, 0.8, 0.3]) ** 2
+    assert panel.marks[0].end[0] == pytest.approx(worth[0] / worth.sum(), rel=1e-6)
+    without = replace(free.rows[0], variables={**free.rows[0].variables, "h3": 0.0})
+    assert "Nothing moves it" in swings(replace(free, rows=(without, free.rows[1])), "h3", row=0).alt
 
 
 def test_bounds_and_unique_tokens_bind_and_have_prices(bound):

@@ -12,7 +12,7 @@ from jaxscale._trust.linearization import Linearization
 GRADIENT_TOLERANCE = 1e-5
 ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of a residual, as a share of the response; 1 eps was seen
 FEW_AGREEING = 0.05
-ELSE = "leave optimizer at its default, if you set it; else take more starts (--starts) or a simpler law"
+ELSE = "leave optimizer at its default, if you set it; else try starts=500 (--starts 500) or a simpler law"
 FAINT = 1e-2  # of the median norm of a column of the Jacobian: the runs hardly feel such a parameter
 
 

@@ -4,6 +4,8 @@ import json
 from dataclasses import replace
 from importlib.resources import files
 
+import jax
+import jax.numpy as jnp
 import jsonschema
 import numpy as np
 import pytest
@@ -144,13 +146,16 @@ def test_one_mixture_for_several_losses_is_that_of_scipy():
     first, weights = js.laws.shukor_mixture(domains=3).at(**ADDITIVE.params), (0.7, 0.3)
     row = js.frontier(first, budgets=[1e22], under=[first, other], weights=weights).rows[0]
 
-    def goal(z: np.ndarray) -> float:
-        h, N = np.exp(z[1:] - np.logaddexp.reduce(z[1:])), np.exp(z[0])
-        return sum(w * one.predict(N=N, D=1e22 / 6 / N, h=h) for w, one in zip(weights, (first, other), strict=True))
+    @jax.jit
+    def goal(z):
+        h, N = jax.nn.softmax(z[1:]), jnp.exp(z[0])
+        losses = [one.law(one.params, N=N, D=1e22 / 6 / N, h=h) for one in (first, other)]
+        return sum(w * loss for w, loss in zip(weights, losses, strict=True))
 
-    found = minimize(
-        goal, [22, -1, -1, -1], method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-14, "maxiter": 5000}
-    )
+    with jax.enable_x64(True):
+        found = minimize(
+            goal, [22, -1, -1, -1], method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-14, "maxiter": 5000}
+        )
     assert row.loss == pytest.approx(found.fun, rel=1e-10)
     assert row.loss <= found.fun * (1 + 1e-14)
     shares = np.exp(found.x[1:] - np.logaddexp.reduce(found.x[1:]))

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 import jaxscale as js
-from jaxscale._base.answered import plain_data
 from jaxscale._base.errors import InputError
+from jaxscale._base.plain_data import plain_data
 from jaxscale._base.report import Report, Table
 from jaxscale._base.text import quoted
 from jaxscale._cli import arguments, fit_argument, printing

@@ -109,7 +109,7 @@ def deliver(record: Any, output: Path | None, as_json: bool, plot: Path | None =
         print_reports(record.report())
 
 
-def _fitted(result: js.FitResult) -> str:
+def _fitted(result: "js.FitResult") -> str:
     """What a fit is, in one line: chinchilla, 54 runs, E 1.69, A 406.4."""
     constants = (f"{name} {plain(x)}" for name, x in result.params.items())
     return ", ".join([result.law.name, plural(result.record.count, "run"), *constants])

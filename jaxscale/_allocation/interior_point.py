@@ -1,0 +1,133 @@
+"""The interior point of the elastic problem, primal-dual, with a predictor and a corrector; see `constrained`."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxscale._allocation.lane_algebra import (
+    Listed,
+    added,
+    bordered,
+    cholesky,
+    dot,
+    for_each,
+    joined,
+    largest,
+    over_rows,
+    select,
+)
+from jaxscale._allocation.local_model import ConstrainedProblem, Local, Scaling, curvature_of, first_order, scaled
+
+_MU = 0.1  # complementarity at the start
+_LONGEST_STEP = 2.0  # in any variable, at once
+
+
+class _Interior(NamedTuple):
+    x: Listed
+    t: Array
+    slack: Array  # of the rows, then of t >= 0
+    price: Array
+    error: Array
+    iteration: Array
+
+
+def interior_point(
+    problem: ConstrainedProblem,
+    given: Array,
+    scaling: Scaling,
+    x: Listed,
+    weight: Array,
+    rho: Array,
+    most: Array,
+    tolerance: Any,
+) -> tuple[Listed, Array, Array, Array]:
+    """(x, multipliers of the scaled rows, largest residual, iterations) of the elastic problem."""
+    n, one = len(x), jnp.ones_like(x[0])
+    tiny = jnp.finfo(one.dtype).tiny
+    hard = list(problem.hard)
+
+    def look(x: Listed) -> Local:
+        """With t >= 0 as one more row, 0 <= t."""
+        here = scaled(first_order(problem, x, given), scaling, weight)
+        return Local(_with_zero(here.values), for_each(_with_zero, here.slopes), here.gradient)
+
+    def unfinished(state: _Interior) -> Array:
+        return (state.error > tolerance) & (state.iteration < most)
+
+    def advance(state: _Interior) -> _Interior:
+        t, s, lam = state.t, state.slack, state.price
+        m = len(s)
+        values, slopes, gradient = look(state.x)
+        hessian = curvature_of(problem, state.x, given, weight * scaling.lift, lam[:-1] * scaling.rows)
+        yields = _yielding(s, hard)
+        dual = for_each(lambda a, b: a + over_rows(lam, b), gradient, slopes)
+        dual = joined(dual, rho - over_rows(yields, lam))
+        primal = values - yields * t + s
+        mu = over_rows(lam, s) / m
+        w = lam / s
+        weighted = for_each(lambda v: w * v, slopes)
+        border = joined(for_each(lambda v: -over_rows(yields, v), weighted), over_rows(yields, w))
+        matrix = bordered(added(hessian, over_rows, weighted, slopes), border)
+        back, _ = cholesky(matrix, safe=True)
+
+        def direction(complementarity: Array) -> tuple[Listed, Array, Array]:
+            """Steps of (x, t), slacks and prices towards the rows' wanted products of slack and price."""
+            q = (lam * primal - complementarity) / s
+            towards = for_each(lambda a, v: -a - over_rows(v, q), dual[:n], slopes)
+            step = back(joined(towards, over_rows(yields, q) - dual[n]))
+            ds = yields * step[n] - dot(slopes, step[:n]) - primal
+            return step, ds, (-complementarity - lam * ds) / s
+
+        def room(values: Array, changes: Array, share: Any) -> Array:
+            return 1 / jnp.maximum((-changes / values).max(axis=0) / share, 1.0)
+
+        # While the slopes do not balance, products stay above rounding: weights of 1e10 would drown a flat loss.
+        floor = jnp.maximum(0.01 * tolerance, 1e-2 * largest(for_each(jnp.abs, dual)))
+        floor = jnp.minimum(floor, 1e-3)
+        _, ds, dlam = direction(lam * s)
+        after = over_rows(lam + room(lam, dlam, 1.0) * dlam, s + room(s, ds, 1.0) * ds)
+        target = jnp.maximum(jnp.clip(after / m / mu, 0, 1) ** 3 * mu, floor)
+        step, ds, dlam = direction(lam * s - target + dlam * ds)
+        share = jnp.clip(1 - mu, 0.995, 1 - 1e-6)
+        # A jump of curvature can make full steps cycle; two of three late steps are halved.
+        damping = jnp.where((state.iteration > 14) & (state.iteration % 3 > 0), 0.5, 1.0)
+        longest = jnp.maximum(largest(for_each(jnp.abs, step)), tiny)
+        ahead = damping * jnp.minimum(room(s, ds, share), _LONGEST_STEP / longest)
+        dual_ahead = damping * room(lam, dlam, share)
+        new = _Interior(
+            for_each(lambda a, b: a + ahead * b, state.x, step[:n]),
+            t + ahead * step[n],
+            s + ahead * ds,
+            lam + dual_ahead * dlam,
+            jnp.maximum(jnp.maximum(largest(for_each(jnp.abs, dual)), jnp.abs(primal).max(axis=0)), mu),
+            state.iteration + 1,
+        )
+        return select(unfinished(state), new, state)
+
+    levels = look(x).values[:-1]
+    t = jnp.maximum(levels.max(axis=0), 0.0) + 0.5
+    slack = jnp.maximum(t - levels, 0.05)
+    if hard:
+        slack = slack.at[jnp.array(hard)].set(jnp.maximum(-levels[jnp.array(hard)], 1e-9))
+    # The price of t carries the whole price of violation at first: that balances it and saves half the iterations.
+    first = _Interior(
+        x,
+        t,
+        jnp.concatenate([slack, t[None]]),
+        jnp.concatenate([_MU / slack, (rho * one)[None]]),
+        jnp.inf * one,
+        jnp.zeros(one.shape, jnp.int32),
+    )
+    last = lax.while_loop(lambda s: unfinished(s).any(), advance, first)
+    return last.x, last.price[:-1], last.error, last.iteration
+
+
+def _yielding(rows: Array, hard: Sequence[int]) -> Any:
+    """1 for every row that gives way to t, 0 for those that are hard, (rows, 1)."""
+    return jnp.array([[float(j not in hard)] for j in range(len(rows))], rows.dtype) if hard else 1.0
+
+
+def _with_zero(rows: Array) -> Array:
+    return jnp.concatenate([rows, jnp.zeros_like(rows[:1])])

@@ -94,7 +94,14 @@ class _Valley:
         norms = np.linalg.norm(slopes, axis=0)
         norms = np.where(norms > 0, norms, 1.0)
         curvature, gradient = slopes.T @ slopes / np.outer(norms, norms), slopes.T @ residuals / norms
-        return lambda damping: -np.linalg.solve(curvature + damping * np.eye(len(norms)), gradient) / norms
+
+        def step(damping: float) -> np.ndarray:
+            try:
+                return -np.linalg.solve(curvature + damping * np.eye(len(norms)), gradient) / norms
+            except np.linalg.LinAlgError:  # slopes that are one another's multiples, and hardly any damping
+                return np.full(len(norms), np.nan)
+
+        return step
 
     def _at(self, free: np.ndarray) -> _Place | None:
         """The place with these values of what is not linear; None where the law is not finite."""

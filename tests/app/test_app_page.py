@@ -85,6 +85,7 @@ def opened(browser, address):
 
 
 def dropped(page, path):
+    page.locator("#file:enabled").wait_for()
     page.set_input_files("#file", path)
     page.wait_for_url("**/tables/**")
     page.locator("#go:enabled").wait_for()

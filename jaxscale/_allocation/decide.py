@@ -45,9 +45,9 @@ def decide(
     each = unique if isinstance(unique, tuple) else None
     repeated = None if each else _repetition(law, unique, fixed)
     values = dict(repeated.constants) | dict(assumed or {}) if repeated else {}
-    requested = _of_mixtures(law, limits, fixed)
+    requested = _of_mixtures(law, limits)
     if each is not None:
-        requested = _unique_of_each(law, each, requested, fixed)
+        requested = _unique_of_each(law, each, requested)
     elif unique is not None:
         requested = (*requested, _unique_limit(unique, repeated is not None))
     known = [v.name for v in law.variables]
@@ -178,7 +178,7 @@ def _unique_limit(unique: Any, repeated: bool) -> Limit:
     return Limit(limit.function, "U", limit.values, "U", "tokens", True, limit.arguments)
 
 
-def _of_mixtures(law: Law, limits: tuple[Limit, ...], fixed: Mapping[str, Any]) -> tuple[Limit, ...]:
+def _of_mixtures(law: Law, limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
     """The limits, with bounds of shares that stand alone as they are, not as logs, and those of a whole mixture for
     each share."""
     found: list[Limit] = []
@@ -204,7 +204,7 @@ def _raw_bound(limit: Limit, law: Law) -> Limit:
     return bound(limit.name, 1 if end == "max" else -1, name, limit.values[limit.name], logged=False)
 
 
-def _unique_of_each(law: Law, unique: tuple, limits: tuple[Limit, ...], fixed: Mapping[str, Any]) -> tuple[Limit, ...]:
+def _unique_of_each(law: Law, unique: tuple, limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
     """The limits, with unique tokens for each share of the law's mixture: D h_i is at most U_i times the epochs that
     `epochs_max` allows, one if nothing is said."""
     mixtures = [v for v in law.variables if v.parts]

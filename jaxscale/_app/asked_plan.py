@@ -12,7 +12,7 @@ from jaxscale._app.table_fit import TableFit
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import finite
 from jaxscale._base.text import format_number, parse_number, quoted
-from jaxscale._pages.spending import bill_of
+from jaxscale._pages.spending import ASSUMED, bill_of
 
 # What may be asked for, and the words of its unit.
 TARGETS = {
@@ -22,7 +22,7 @@ TARGETS = {
     "loss": "loss to reach",
     "size": "parameters, fixed",
 }
-DEVICE, MFU, PRICE = "h100", 0.4, 2.0
+DEVICE, MFU, PRICE = str(ASSUMED["accelerator"]), float(ASSUMED["mfu"]), float(ASSUMED["price"])
 CURVE = 24
 _ENDLESS = 1e30  # tokens: no cap
 _NAMES = ("N", "D", "loss")

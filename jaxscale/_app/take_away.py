@@ -9,7 +9,7 @@ from jaxscale._app.asked_plan import AskedPlan, asked_for
 from jaxscale._app.table_fit import TableFit
 from jaxscale._app.uploads import NONE
 from jaxscale._base.errors import InputError
-from jaxscale._base.files import json_text
+from jaxscale._base.plain_data import json_text
 from jaxscale._pages.reproduction import lines_of
 
 _MOST_KEPT = 20
@@ -56,7 +56,7 @@ def _report(taken: Taken) -> str:
 
 
 def _plan(taken: Taken) -> str:
-    return json_text(asked_for(taken.fit, taken.asked).to_dict())
+    return json_text(asked_for(taken.fit, taken.asked).to_dict()) + "\n"
 
 
 def _table(taken: Taken) -> str:

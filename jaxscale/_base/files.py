@@ -1,6 +1,5 @@
 """Plain JSON: what is written is finite and says its format, and what is read is checked, part by part."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -8,6 +7,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.plain_data import json_text
 from jaxscale._base.text import inert, quoted, write_atomic
 from jaxscale._base.version import __version__
 
@@ -46,12 +46,7 @@ class Saved:
         Raises:
             InputError: the file cannot be written there.
         """
-        write_atomic(path, json_text(self.to_dict()))
-
-
-def json_text(data: Mapping[str, Any]) -> str:
-    """The text of a file of plain data."""
-    return json.dumps(data, indent=1, allow_nan=False) + "\n"
+        write_atomic(path, json_text(self.to_dict()) + "\n")
 
 
 def finite(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Records, tables and arrays as what JSON holds. Loads nothing heavy."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields
@@ -34,3 +35,8 @@ def fields_of(record: Any) -> dict[str, Any]:
     names = [field.name for field in fields(record) if field.name not in _NOT_WRITTEN]
     found = {name: getattr(record, name) for name in (*names, *_FOLLOW) if hasattr(record, name)}
     return {name: plain_data(one) for name, one in found.items() if not callable(one) or hasattr(one, "name")}
+
+
+def json_text(data: Any) -> str:
+    """The text of plain data."""
+    return json.dumps(data, indent=1, allow_nan=False)

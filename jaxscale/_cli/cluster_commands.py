@@ -9,6 +9,7 @@ import typer
 
 import jaxscale as js
 from jaxscale._base.errors import InputError
+from jaxscale._base.plain_data import json_text
 from jaxscale._base.text import quoted
 from jaxscale._cli import printing
 from jaxscale._cli.flags import Json, option
@@ -50,7 +51,7 @@ def merge(
 def show(record: Any, as_json: bool) -> None:
     """What is in some files of fits, as a report or as JSON."""
     if as_json:
-        print(printing.json_text(record.to_dict()))
+        print(json_text(record.to_dict()))
     else:
         printing.print_reports(record.report())
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import jaxscale as js
 from jaxscale._base.errors import InputError
-from jaxscale._base.plain_data import plain_data
+from jaxscale._base.plain_data import json_text, plain_data
 from jaxscale._base.report import Report, Table
 from jaxscale._base.text import quoted
 from jaxscale._cli import arguments, fit_argument, printing
@@ -224,7 +224,7 @@ def allocate(
                 rows.append({"group": name or None, goal: target} | found)
     if as_json:
         print(
-            printing.json_text(
+            json_text(
                 {
                     "cost": request["cost"].name,
                     "unit": request["cost"].unit,

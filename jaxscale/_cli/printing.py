@@ -1,7 +1,6 @@
 """What commands print and write: reports, JSON, the rows of a prediction, and progress when it takes long."""
 
 import io
-import json
 import math
 import shutil
 import time
@@ -12,6 +11,7 @@ from typing import Any
 
 import jaxscale as js
 from jaxscale._base.errors import InputError
+from jaxscale._base.plain_data import json_text
 from jaxscale._base.progress import Shown, listening
 from jaxscale._base.report import Lines, Report, Table, to_text
 from jaxscale._base.text import format_number, inert, plural, quoted, write_atomic
@@ -113,11 +113,6 @@ def _fitted(result: "js.FitResult") -> str:
     """What a fit is, in one line: chinchilla, 54 runs, E 1.69, A 406.4."""
     constants = (f"{name} {plain(x)}" for name, x in result.params.items())
     return ", ".join([result.law.name, plural(result.record.count, "run"), *constants])
-
-
-def json_text(value: Any) -> str:
-    """The text of a JSON file."""
-    return json.dumps(value, indent=1, allow_nan=False)
 
 
 def print_reports(*reports: Report) -> None:

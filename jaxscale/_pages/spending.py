@@ -20,7 +20,7 @@ _NEAR = 1e-10
 _TOKENS = np.array([1e40, 1e-40, *np.tile(np.geomspace(1e6, 1e16, 11), 3)])
 _SIZES = np.array([1e9, 1e9, *np.repeat([1e5, 1e9, 1e13], 11)])
 _DEMAND = "inference_tokens"
-_ASSUMED = {"accelerator": "h100", "mfu": 0.4, "price": 2.0}  # of the bill of a plan in FLOPs, which the page says
+ASSUMED = {"accelerator": "h100", "mfu": 0.4, "price": 2.0}  # of the bill of a plan in FLOPs, which the page says
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ def bill_of(cost: CostModel) -> dict[str, Any] | None:
     """What an hour of a device gives, for the bill of a plan in FLOPs at a price that the reader sets."""
     if cost.unit != "FLOPs":
         return None
-    device = reference.accelerator(str(_ASSUMED["accelerator"]))
-    per_hour = device.peak.value * float(_ASSUMED["mfu"]) * 3600
-    return {"per_hour": per_hour, "device": device.title, "mfu": _ASSUMED["mfu"], "price": _ASSUMED["price"]}
+    device = reference.accelerator(str(ASSUMED["accelerator"]))
+    per_hour = device.peak.value * float(ASSUMED["mfu"]) * 3600
+    return {"per_hour": per_hour, "device": device.title, "mfu": ASSUMED["mfu"], "price": ASSUMED["price"]}
 
 
 def bounds_of(limits: Iterable[Limit]) -> dict[str, dict[str, Any]] | None:

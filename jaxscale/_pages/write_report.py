@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.files import json_text
+from jaxscale._base.plain_data import json_text
 from jaxscale._base.text import quoted, write_atomic
 from jaxscale._comparison.comparison import Comparison
 from jaxscale._fitting.result import FitResult
@@ -18,7 +18,7 @@ from jaxscale._planning.plan import Plan
 _FORMS = {
     "html": page_of,
     "md": Content.to_markdown,
-    "json": lambda content: json_text(content.to_dict()),
+    "json": lambda content: json_text(content.to_dict()) + "\n",
 }
 _ENDINGS = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md", ".json": "json"}
 _FURTHER = 10.0  # times the compute of the largest run, for which the verdict answers

@@ -1,7 +1,7 @@
 """What the runs say against a law that is not hidden in its own scatter: a smooth surface, repeated runs, the largest
 runs foretold from the others. All by robust linear fits beside the linearized law: nothing is compiled for them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations_with_replacement
 from typing import NamedTuple
 
@@ -160,17 +160,13 @@ def _alternatives(data: _Columns, logs: Mapping[str, np.ndarray]) -> Iterator[tu
             yield "runs that repeat", (places[:, None] == np.arange(count)) * 1.0
 
 
-def _alike(columns: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:
+def _alike(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
     """The number of each row among those that differ, (n,), in their order, and how many differ."""
-    group, count = None, 1
-    for column in columns:
-        values, place = np.unique(column, return_inverse=True)
-        group, count = (place, len(values)) if group is None else (group * len(values) + place, 0)
-        if not count:
-            values, group = np.unique(group, return_inverse=True)
-            count = len(values)
-    assert group is not None  # there is a column
-    return group, count
+    values, group = np.unique(columns[0], return_inverse=True)
+    for column in columns[1:]:
+        others, place = np.unique(column, return_inverse=True)
+        values, group = np.unique(group * len(others) + place, return_inverse=True)
+    return group, len(values)
 
 
 def foretold(

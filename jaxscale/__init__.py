@@ -6,27 +6,21 @@ device.
 The wings, in the order of the line; the first sentence of each folder says what it is and how to read it:
 
     _base         what everything stands on: errors, words, reports, files
-    _data         a table becomes checked runs
+    _data         a table becomes checked runs; trackers
     laws          formulas, parameters, published constants
     optim         the solver, as an optax transformation
     _problem      law, runs and objective as arrays, with value and slopes
     _solver       from many starts to the lowest optimum
     _trust        intervals and the verdict
-    _pooling      groups that share parameters
-    _fitting      results, and the verbs that make them
+    _fitting      results, and the verbs that make them; pooling: groups that share parameters
+    _cluster      fits of more sets than one machine can do
     costs, limits, reference          what a plan spends and keeps to
     _allocation   the best decision, certified and differentiable
-    _planning     plans, what-if, known models
-    _recipes      what exactly to train: shapes, batches, devices
-    _diagnostics  questions to a finished fit or plan
-    _cluster      fits of more sets than one machine can do
-    _comparison   which law predicts held-out runs
-    _approaches   Approaches 1, 2 and 3 side by side
-    _deciding     which recipe is better, which runs to do next, and whether what was foretold held
-    _charts, plot what pictures show, as arrays; and drawn
-    _pages        a report of it all: one HTML file, Markdown or JSON
+    _planning     plans, what-if, known models; recipes: what exactly to train
+    _analyses     questions to fits and plans: diagnostics, approaches, comparison, deciding
+    plot          pictures: what they show, as arrays, and drawn
+    _pages        a report of it all as one file; the page in which tables are fitted and sliders moved
     synthetic, datasets               made-up and real runs
-    _app          the page in which tables are fitted and sliders moved
     _cli          the command line
 """
 
@@ -45,10 +39,31 @@ if TYPE_CHECKING:
     from jaxscale import reference as reference
     from jaxscale import synthetic as synthetic
     from jaxscale._allocation.allocate import allocate as allocate
-    from jaxscale._app.serve import serve as serve
-    from jaxscale._approaches.approaches import approaches as approaches
-    from jaxscale._approaches.envelope import envelope as envelope
-    from jaxscale._approaches.isoflop import isoflop as isoflop
+    from jaxscale._analyses.approaches.approaches import approaches as approaches
+    from jaxscale._analyses.approaches.envelope import envelope as envelope
+    from jaxscale._analyses.approaches.isoflop import isoflop as isoflop
+    from jaxscale._analyses.comparison.compare import compare as compare
+    from jaxscale._analyses.comparison.comparison import Comparison as Comparison
+    from jaxscale._analyses.deciding.chosen_runs import NextRuns as NextRuns
+    from jaxscale._analyses.deciding.equal_loss import multiplier as multiplier
+    from jaxscale._analyses.deciding.forecast import Forecast as Forecast
+    from jaxscale._analyses.deciding.forecast import forecast as forecast
+    from jaxscale._analyses.deciding.forecast import read_forecast as read_forecast
+    from jaxscale._analyses.deciding.multiplier import Multiplier as Multiplier
+    from jaxscale._analyses.deciding.next_runs import next_runs as next_runs
+    from jaxscale._analyses.deciding.score import Score as Score
+    from jaxscale._analyses.deciding.score import score as score
+    from jaxscale._analyses.diagnostics.bias import Bias as Bias
+    from jaxscale._analyses.diagnostics.bias import bias as bias
+    from jaxscale._analyses.diagnostics.influence import Influence as Influence
+    from jaxscale._analyses.diagnostics.influence import influence as influence
+    from jaxscale._analyses.diagnostics.multiverse import Multiverse as Multiverse
+    from jaxscale._analyses.diagnostics.multiverse import multiverse as multiverse
+    from jaxscale._analyses.diagnostics.profile import Profile as Profile
+    from jaxscale._analyses.diagnostics.profile import profile as profile
+    from jaxscale._analyses.diagnostics.ratio_test import RatioTest as RatioTest
+    from jaxscale._analyses.diagnostics.ratio_test import ratio_test as ratio_test
+    from jaxscale._analyses.diagnostics.run_sensitivity import run_sensitivity as run_sensitivity
     from jaxscale._base.errors import DataWarning as DataWarning
     from jaxscale._base.errors import InputError as InputError
     from jaxscale._base.errors import JaxscaleError as JaxscaleError
@@ -59,30 +74,8 @@ if TYPE_CHECKING:
     from jaxscale._cluster.fits_table import FitsTable as FitsTable
     from jaxscale._cluster.fits_table import read_fits as read_fits
     from jaxscale._cluster.merge_shards import merge_shards as merge_shards
-    from jaxscale._comparison.compare import compare as compare
-    from jaxscale._comparison.comparison import Comparison as Comparison
     from jaxscale._data.runs import Runs as Runs
     from jaxscale._data.runs import read_runs as read_runs
-    from jaxscale._deciding.chosen_runs import NextRuns as NextRuns
-    from jaxscale._deciding.equal_loss import multiplier as multiplier
-    from jaxscale._deciding.forecast import Forecast as Forecast
-    from jaxscale._deciding.forecast import forecast as forecast
-    from jaxscale._deciding.forecast import read_forecast as read_forecast
-    from jaxscale._deciding.multiplier import Multiplier as Multiplier
-    from jaxscale._deciding.next_runs import next_runs as next_runs
-    from jaxscale._deciding.score import Score as Score
-    from jaxscale._deciding.score import score as score
-    from jaxscale._diagnostics.bias import Bias as Bias
-    from jaxscale._diagnostics.bias import bias as bias
-    from jaxscale._diagnostics.influence import Influence as Influence
-    from jaxscale._diagnostics.influence import influence as influence
-    from jaxscale._diagnostics.multiverse import Multiverse as Multiverse
-    from jaxscale._diagnostics.multiverse import multiverse as multiverse
-    from jaxscale._diagnostics.profile import Profile as Profile
-    from jaxscale._diagnostics.profile import profile as profile
-    from jaxscale._diagnostics.ratio_test import RatioTest as RatioTest
-    from jaxscale._diagnostics.ratio_test import ratio_test as ratio_test
-    from jaxscale._diagnostics.run_sensitivity import run_sensitivity as run_sensitivity
     from jaxscale._fitting.bootstrap import bootstrap as bootstrap
     from jaxscale._fitting.chains import fit_chain as fit_chain
     from jaxscale._fitting.draws import Draws as Draws
@@ -94,9 +87,12 @@ if TYPE_CHECKING:
     from jaxscale._fitting.posterior import posterior as posterior
     from jaxscale._fitting.rescaling import rescaling as rescaling
     from jaxscale._fitting.result import FitResult as FitResult
+    from jaxscale._pages.app.serve import serve as serve
     from jaxscale._planning.frontier import frontier as frontier
     from jaxscale._planning.known_models import reference_models as reference_models
     from jaxscale._planning.plan import Plan as Plan
+    from jaxscale._planning.recipes.recipe import recipe as recipe
+    from jaxscale._planning.recipes.written_recipe import Recipe as Recipe
     from jaxscale._planning.sensitivity import Sensitivity as Sensitivity
     from jaxscale._planning.tornado import tornado as tornado
     from jaxscale._planning.what_if import WhatIf as WhatIf
@@ -106,8 +102,6 @@ if TYPE_CHECKING:
     from jaxscale._problem.objectives import LowerEdge as LowerEdge
     from jaxscale._problem.objectives import SquaredError as SquaredError
     from jaxscale._problem.objectives import StudentT as StudentT
-    from jaxscale._recipes.recipe import recipe as recipe
-    from jaxscale._recipes.written_recipe import Recipe as Recipe
     from jaxscale.costs import CostModel as CostModel
     from jaxscale.laws import Law as Law
     from jaxscale.limits import Limit as Limit
@@ -138,35 +132,35 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "costs": ("CostModel",),
     "limits": ("Limit",),
     "_allocation.allocate": ("allocate",),
-    "_app.serve": ("serve",),
+    "_pages.app.serve": ("serve",),
     "_planning.frontier": ("frontier",),
     "_planning.plan": ("Plan",),
     "_planning.known_models": ("reference_models",),
     "_planning.sensitivity": ("Sensitivity",),
     "_planning.tornado": ("tornado",),
     "_planning.what_if": ("WhatIf", "what_if"),
-    "_recipes.recipe": ("recipe",),
-    "_recipes.written_recipe": ("Recipe",),
-    "_deciding.chosen_runs": ("NextRuns",),
-    "_deciding.next_runs": ("next_runs",),
-    "_diagnostics.bias": ("Bias", "bias"),
-    "_diagnostics.influence": ("Influence", "influence"),
-    "_diagnostics.multiverse": ("Multiverse", "multiverse"),
-    "_diagnostics.profile": ("Profile", "profile"),
-    "_diagnostics.ratio_test": ("RatioTest", "ratio_test"),
-    "_diagnostics.run_sensitivity": ("run_sensitivity",),
-    "_deciding.equal_loss": ("multiplier",),
-    "_deciding.forecast": ("Forecast", "forecast", "read_forecast"),
-    "_deciding.multiplier": ("Multiplier",),
+    "_planning.recipes.recipe": ("recipe",),
+    "_planning.recipes.written_recipe": ("Recipe",),
+    "_analyses.deciding.chosen_runs": ("NextRuns",),
+    "_analyses.deciding.next_runs": ("next_runs",),
+    "_analyses.diagnostics.bias": ("Bias", "bias"),
+    "_analyses.diagnostics.influence": ("Influence", "influence"),
+    "_analyses.diagnostics.multiverse": ("Multiverse", "multiverse"),
+    "_analyses.diagnostics.profile": ("Profile", "profile"),
+    "_analyses.diagnostics.ratio_test": ("RatioTest", "ratio_test"),
+    "_analyses.diagnostics.run_sensitivity": ("run_sensitivity",),
+    "_analyses.deciding.equal_loss": ("multiplier",),
+    "_analyses.deciding.forecast": ("Forecast", "forecast", "read_forecast"),
+    "_analyses.deciding.multiplier": ("Multiplier",),
     "_cluster.fit_shards": ("fit_shards",),
     "_cluster.fits_table": ("FitsTable", "read_fits"),
     "_cluster.merge_shards": ("merge_shards",),
-    "_deciding.score": ("Score", "score"),
-    "_comparison.compare": ("compare",),
-    "_comparison.comparison": ("Comparison",),
-    "_approaches.approaches": ("approaches",),
-    "_approaches.envelope": ("envelope",),
-    "_approaches.isoflop": ("isoflop",),
+    "_analyses.deciding.score": ("Score", "score"),
+    "_analyses.comparison.compare": ("compare",),
+    "_analyses.comparison.comparison": ("Comparison",),
+    "_analyses.approaches.approaches": ("approaches",),
+    "_analyses.approaches.envelope": ("envelope",),
+    "_analyses.approaches.isoflop": ("isoflop",),
 }
 _NAMESPACES: tuple[str, ...] = ("costs", "datasets", "laws", "limits", "optim", "plot", "reference", "synthetic")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -26,7 +26,7 @@ from scipy.special import ndtri
 
 import jaxscale as js
 from jaxscale import costs
-from jaxscale._diagnostics.quantity import Derived, make_derived
+from jaxscale._analyses.diagnostics.quantity import Derived, make_derived
 from jaxscale._problem.objectives import Objective
 from jaxscale._problem.problem import make_problem
 from jaxscale._problem.stack import MOST_STACKED, Stack

@@ -34,9 +34,9 @@ from jaxscale._data.separators import (
     row_of,
     unframed,
 )
+from jaxscale._data.trackers.addresses import is_address, read_address
 from jaxscale._data.wide import one_run_a_row
 from jaxscale._data.workbooks import sheet_records
-from jaxscale._trackers.addresses import is_address, read_address
 
 MAX_BYTES, MAX_JSON_BYTES = 1024**3, 256 * 1024**2  # JSON takes some twenty times its size while it is read
 MAX_ROWS, MAX_CELLS = 20_000_000, 20_000_000  # a cell of text takes about 130 bytes

@@ -22,10 +22,10 @@ from jaxscale._fitting.fits import Entry, Failure, Fits
 from jaxscale._fitting.grouping import Group, columns_of_groups, groups_in
 from jaxscale._fitting.options import FitOptions, rows_for
 from jaxscale._fitting.pending import Pending, each_alone_at_worst
+from jaxscale._fitting.pooling.fit_together import fit_together, noise_of
+from jaxscale._fitting.pooling.one_value import Ratio
+from jaxscale._fitting.pooling.sharing import Sharing
 from jaxscale._fitting.result import FitResult
-from jaxscale._pooling.fit_together import fit_together, noise_of
-from jaxscale._pooling.one_value import Ratio
-from jaxscale._pooling.sharing import Sharing
 from jaxscale.laws import Law
 
 T = TypeVar("T")

@@ -13,8 +13,8 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.report import Report, Reporting, Table
 from jaxscale._base.text import inert, plain, quoted
 from jaxscale._fitting.pending import Pending
+from jaxscale._fitting.pooling.sharing import Sharing
 from jaxscale._fitting.result import FitResult, fit_from
-from jaxscale._pooling.sharing import Sharing
 from jaxscale.laws import Law
 
 

@@ -7,6 +7,6 @@ laws that the page can plan with exactly, `spending` costs and limits in its ter
 go between.
 
 `web/` is the page's own JavaScript and style, without any library: `engine.js` maps a state of the sliders to an
-answer, and `server.js` takes its place on the page that `jaxscale app` serves (`_app`), which begins with `app.js`
+answer, and `server.js` takes its place on the page that `jaxscale app` serves (`app/`), which begins with `app.js`
 where the report begins with `start.js`. It knows nothing of fits or runs.
 """

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from jaxscale._analyses.comparison.comparison import Comparison
 from jaxscale._base.files import REPORT_FORMAT, finite
 from jaxscale._base.report import Report, Table, table_markdown, to_markdown
 from jaxscale._base.text import format_number, inert, plural
 from jaxscale._base.verdict import Verdict
 from jaxscale._base.version import __version__
-from jaxscale._charts.axis_words import short, with_unit
-from jaxscale._comparison.comparison import Comparison
 from jaxscale._fitting.result import FitResult
 from jaxscale._pages.page_charts import Figure, figures_of
 from jaxscale._pages.reproduction import lines_of
 from jaxscale._pages.sliders import Sliders, sliders_of
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.plan_row import PlanRow
+from jaxscale.plot._charts.axis_words import short, with_unit
 
 _NAMES = {"N": "Best size N", "D": "Training tokens D", "tokens_per_param": "Tokens per parameter"}
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from jaxscale._analyses.comparison.comparison import Comparison
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import finite
-from jaxscale._charts import approach_charts, comparison_charts, decision_charts, fit_charts, plan_charts
-from jaxscale._charts.chart import Chart, Dots
-from jaxscale._comparison.comparison import Comparison
 from jaxscale._fitting.result import FitResult
 from jaxscale._planning.plan import Plan
+from jaxscale.plot._charts import approach_charts, comparison_charts, decision_charts, fit_charts, plan_charts
+from jaxscale.plot._charts.chart import Chart, Dots
 
 _MOST_DOTS = 2000  # of one mark; more are too many to see and to keep
 _DIGITS = 6

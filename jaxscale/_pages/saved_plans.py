@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from jaxscale import costs, laws
+from jaxscale._analyses.comparison.comparison import Comparison, Contender, Holdout, Recommendation, Trial
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
 from jaxscale._base.text import inert, quoted
-from jaxscale._comparison.comparison import Comparison, Contender, Holdout, Recommendation, Trial
 from jaxscale._fitting.read_file import read_json
 from jaxscale._fitting.result import FitResult
 from jaxscale._pages.spending import named

@@ -11,7 +11,6 @@ import numpy as np
 from jaxscale._base.files import finite
 from jaxscale._base.measure import Measure
 from jaxscale._base.text import format_number
-from jaxscale._charts.axis_words import letter, short, with_unit
 from jaxscale._pages.plan_grid import DECADES, DEMAND_DECADES, grid_of
 from jaxscale._pages.powers import roles_of
 from jaxscale._pages.spending import Spending, bill_of, bounds_of, spending_of
@@ -19,6 +18,7 @@ from jaxscale._planning.plan import Plan
 from jaxscale._planning.plan_row import PlanRow
 from jaxscale._planning.request import Request
 from jaxscale._planning.source import Source
+from jaxscale.plot._charts.axis_words import letter, short, with_unit
 
 NOTCH = 0.05  # of a slider, in powers of ten
 _MOST_DRAWS = 4000

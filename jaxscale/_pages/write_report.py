@@ -4,10 +4,10 @@ import math
 from pathlib import Path
 from typing import Any
 
+from jaxscale._analyses.comparison.comparison import Comparison
 from jaxscale._base.errors import InputError
 from jaxscale._base.plain_data import json_text
 from jaxscale._base.text import quoted, write_atomic
-from jaxscale._comparison.comparison import Comparison
 from jaxscale._fitting.result import FitResult
 from jaxscale._pages.content import Content
 from jaxscale._pages.page import page_of

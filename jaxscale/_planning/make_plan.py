@@ -17,7 +17,8 @@ from jaxscale._base.validation import check_level
 from jaxscale._base.verdict import Verdict
 from jaxscale._planning.doubt import Doubt
 from jaxscale._planning.made_row import one_sided_slopes, row_of
-from jaxscale._planning.plan import UNTRUSTED, Plan, as_move
+from jaxscale._planning.plan import Plan
+from jaxscale._planning.plan_notes import UNTRUSTED, as_move
 from jaxscale._planning.plan_row import BesidePoint, PlanRow
 from jaxscale._planning.posed import Posed
 from jaxscale._planning.request import Request

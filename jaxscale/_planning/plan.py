@@ -1,7 +1,6 @@
 """A finished plan: the best decision for every budget, with what binds it, what that costs, and how sure it is."""
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,35 +15,12 @@ from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.reported import Reported
 from jaxscale._base.text import format_number, plural, quoted
-from jaxscale._base.verdict import BEYOND
 from jaxscale._planning.doubt import Doubt
-from jaxscale._planning.plan_row import BesidePoint, PlanRow, Status, log_spent_by
+from jaxscale._planning.plan_notes import UNTRUSTED, as_times, beyond, drift, times_largest, troubles
+from jaxscale._planning.plan_row import BesidePoint, PlanRow
 from jaxscale._planning.request import Request
 from jaxscale._planning.sensitivity import Sensitivity, moved
 from jaxscale.laws import Law
-
-_TROUBLES: dict[Status, tuple[str, str]] = {  # said of one row, and of more
-    "infeasible": ("cannot keep to all limits", "cannot keep to all limits"),
-    "failed": ("has no certified optimum", "have no certified optimum"),
-    "flat": ("has other sizes that do as well", "have other sizes that do as well"),
-}
-
-
-def as_times(x: float) -> str:
-    """A factor to two digits: 0.33, 1.4, 3,300."""
-    if not math.isfinite(x):
-        return "-"
-    return f"{float(f'{x:.1e}'):,.0f}" if 10 <= x < 1e15 else format_number(x, 2)
-
-
-def as_move(percent: float) -> str:
-    """A change in per cent: -2.5 %; as a factor from a doubling on: x5.4."""
-    if percent >= 100:
-        return f"x{as_times(1 + percent / 100)}"
-    return f"{percent:+.2g} %"
-
-
-UNTRUSTED = "The fit behind this plan is not trustworthy; see its verdict."  # the first note of such a plan
 
 
 @dataclass(frozen=True, repr=False)
@@ -161,7 +137,7 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
             columns |= {f"{name}_lo": [low for low, _ in ends], f"{name}_hi": [high for _, high in ends]}
         decades = [math.nan if row.decades_beyond_data is None else row.decades_beyond_data for row in self.rows]
         columns |= {"status": [row.status for row in self.rows], "decades_beyond_data": decades}
-        columns |= {"times_largest_run": [self._times(row) for row in self.rows]}
+        columns |= {"times_largest_run": [times_largest(row) for row in self.rows]}
         columns |= {"cost": [row.cost for row in self.rows]}
         others = dict.fromkeys(v for row in self.rows for v in row.variables if v not in ("N", "D"))
         columns |= {v: [row.variables.get(v, math.nan) for row in self.rows] for v in others}
@@ -289,9 +265,9 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
             line = [format_number(self.shown_target(row)), *(c for n in shown for c in self._cells(row, n, banded))]
             cells.append((*line, ", ".join(row.binding)) if binding else tuple(line))
         header += ["bound by"] if binding else []
-        if len(self.rows) > 1 and any(self._times(row) > 1.005 for row in self.rows):
+        if len(self.rows) > 1 and any(times_largest(row) > 1.005 for row in self.rows):
             header.append("x largest run")
-            cells = [(*line, as_times(self._times(row))) for line, row in zip(cells, self.rows, strict=True)]
+            cells = [(*line, as_times(times_largest(row))) for line, row in zip(cells, self.rows, strict=True)]
         blocks: list[Table | Lines] = [Table("", tuple(header), tuple(cells))]
         prices = [
             (format_number(self.shown_target(row)), name, format_number(value, 3), unit)
@@ -348,17 +324,11 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
     def summary(self) -> str:
         """What is wrong with the plan as a whole, in words; empty where nothing is."""
         sentences = ["THE FIT BEHIND THIS PLAN IS NOT TRUSTWORTHY"] if UNTRUSTED in self.notes else []
-        counts = Counter(row.status for row in self.rows)
-        for status, (one, more) in _TROUBLES.items():
-            if count := counts[status]:
-                sentences.append(f"{self._share(count)} {one if count == 1 else more}")
-        return "; ".join(sentences)
+        return "; ".join([*sentences, *troubles(self.rows, self._of)])
 
-    def _share(self, count: int) -> str:
-        """That many of the rows, as the subject of a sentence."""
-        if len(self.rows) == 1:
-            return "the plan"
-        return f"{count} of {len(self.rows)} {'budgets' if self.target == 'budget' else 'targets'}"
+    @property
+    def _of(self) -> str:
+        return "budgets" if self.target == "budget" else "targets"
 
     def _notes(self, banded: bool) -> list[str]:
         notes = [note for note in self.notes if note != UNTRUSTED]
@@ -384,49 +354,11 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
                 f"If the true law differs from the fit as much as its draws do, this plan loses {cost} on average "
                 f"against the best one{largest}."
             )
-        notes += self._drift()
-        notes += self._beyond()
+        notes += drift(self.rows, self.law, self.response)
+        notes += beyond(self.rows, self.law, self._of, vouched=UNTRUSTED not in self.notes)
         if self.response.converted:
             notes.append(self.response.said())
         return notes
-
-    @staticmethod
-    def _times(row: PlanRow) -> float:
-        """What a row spends on training over the most that a run spent; nan where that is not known."""
-        return math.nan if row.times_largest_run is None else row.times_largest_run
-
-    def _beyond(self) -> list[str]:
-        """How far the plan lies beyond the largest run, and beyond what the verdict vouches for, in compute."""
-        times = [self._times(row) for row in self.rows]
-        if not (most := max((t for t in times if t > 1.005), default=0.0)):
-            return []
-        spent = math.exp(min(log_spent_by(self.law, self.rows[times.index(most)].variables) or 0.0, 700.0))
-        logged = [v for v in self.law.variables if v.logged]
-        unit = "FLOPs" if len(logged) > 1 else logged[0].unit or logged[0].name
-        far = f"{format_number(spent, 3)} {unit} is {as_times(most)} times your largest run"
-        if UNTRUSTED in self.notes:
-            return [f"{far}."]
-        beyond = sum(t > BEYOND * 1.005 for t in times)
-        if not beyond:
-            return [f"{far}; the verdict vouches for {BEYOND:g}."]
-        lie = f" ({self._share(beyond)} {'lies' if beyond == 1 else 'lie'} beyond)" if len(self.rows) > 1 else ""
-        return [f"{far}; the verdict vouches for {BEYOND:g}{lie}."]
-
-    def _drift(self) -> list[str]:
-        """What a bias of the runs that no verdict can see would do to the best size, in a sentence."""
-        size, moved_by = 0.001, []
-        for of in dict.fromkeys(of for row in self.rows for of in row.drift):
-            moves = [100 * math.expm1(size * row.drift[of].get("N", math.nan)) for row in self.rows if of in row.drift]
-            if moves and all(map(math.isfinite, moves)):
-                ends = dict.fromkeys(f"{x:+.2g} %" for x in (min(moves), max(moves)))
-                moved_by.append(f"per decade of {of} {'moves N ' * (not moved_by)}by {' to '.join(ends)}")
-        if not moved_by:
-            return []
-        high = f"{100 * size:g} %" if self.law.response.logged else f"{size:g}"
-        return [
-            f"No residual shows a {self.response.given_name} that drifts with scale (learning rates tuned at one size, "
-            f"say): {high} too high {', '.join(moved_by)}; see bias."
-        ]
 
     def _prices(self, row: PlanRow) -> dict[str, tuple[float, str]]:
         """Shadow prices and their units as people count the response."""

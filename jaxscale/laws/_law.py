@@ -23,50 +23,26 @@ from jaxscale._base.measure import Measure
 from jaxscale._base.pickling import ItsOwnCopy
 from jaxscale._base.programs import Program, kept
 from jaxscale._base.settings import as_usual, in_float64
+from jaxscale.laws._chain_names import names_in_chain, power_in_chain
 from jaxscale.laws._constants import GivenCovariance, Published, Repetition, covariance_of
 from jaxscale.laws._convexity import bend_of
 from jaxscale.laws._faults import in_words, number_of
+from jaxscale.laws._formula import OfLoss, one_number
 from jaxscale.laws._math import floating, log
+from jaxscale.laws._parameterized import Parameterized
 from jaxscale.laws._parameters import (
     LOSS,
     D,
     N,
     Parameter,
     Params,
-    Power,
     Variable,
-    natural,
-    unconstrained,
     variable_of,
 )
-from jaxscale.laws._rewrite import vectorised
-
-
-@dataclass(frozen=True)
-class _OfLoss:
-    """A formula in natural units, as the function of a law."""
-
-    loss: Callable[..., Any]
-    parameters: tuple[str, ...]
-    variables: tuple[Variable, ...]
-    response: Variable
-
-    def __call__(self, params: Params, **logs: Array) -> Array:
-        def formula(raw: Mapping[str, Any], logs: Mapping[str, Any]) -> Any:
-            own = params.of(raw)
-            given = ((v, logs[v.argument]) for v in self.variables)
-            values = {v.name: jnp.exp(x) if v.logged else x for v, x in given}
-            numbers = [own[name] for name in self.parameters]
-            inputs = (_first(v, values[v.name]) for v in self.variables)
-            value = number_of(self.loss(*numbers, **values), *numbers, *inputs)
-            return log(value) if self.response.logged else value
-
-        # Logarithms that are known are not taken again, wherever the law is evaluated.
-        return vectorised(formula)(params.raw, {v.argument: logs[v.argument] for v in self.variables})
 
 
 @dataclass(frozen=True, eq=False)
-class Law(ItsOwnCopy):
+class Law(Parameterized, ItsOwnCopy):
     """A scaling law: `function(params, **logs) -> log response` for one run; batching is done elsewhere.
 
     Args:
@@ -165,7 +141,7 @@ class Law(ItsOwnCopy):
             **more,
         )
 
-        return replace(law, function=_OfLoss(loss, parameters, law.variables, law.response))
+        return replace(law, function=OfLoss(loss, parameters, law.variables, law.response))
 
     def __rshift__(self, then: "Law") -> "Law":
         """A chain: what this law predicts is the one variable of `then`, as in `chinchilla >> gadre_err`.
@@ -184,11 +160,6 @@ class Law(ItsOwnCopy):
         given = ", ".join(f"{k}={v}" for k, v in self.options.items())
         return f"{self.name}({given})" if given else self.name
 
-    @cached_property
-    def parameter_names(self) -> tuple[str, ...]:
-        """Names of the parameters, in the order of theta."""
-        return tuple(p.name for p in self.parameters)
-
     @property
     def raw_names(self) -> frozenset[str]:
         """Names of the variables that are not logged; the shares of a whole are, one by one."""
@@ -200,17 +171,6 @@ class Law(ItsOwnCopy):
         first = self.steps[0] if self.steps else self
         units = {v.name: v.unit for v in first.variables}
         return (units.get("N"), units.get("D"), first.response.name) == ("parameters", "tokens", "loss")
-
-    def index(self, name: str) -> int:
-        """Where a parameter stands in theta.
-
-        Raises:
-            InputError: the law has no parameter of that name; the message lists those it has.
-        """
-        if name not in self.parameter_names:
-            known = ", ".join(self.parameter_names)
-            raise InputError(f"law {self.name!r} has no parameter {name!r}; it has {known}")
-        return self.parameter_names.index(name)
 
     @cached_property
     def convex(self) -> bool:
@@ -258,13 +218,6 @@ class Law(ItsOwnCopy):
         errors = dict(standard_errors or {})
         return Instance(self, "own", Published(values, "given by the user", "own", errors), found)
 
-    def params_of_theta(self, values: Mapping[str, Any], logs: Mapping[str, Any] | None = None) -> Params:
-        """What the law's function takes, from unconstrained values by name, with the logarithms of further positive
-        constants if there are any; pure JAX."""
-        logged, logits = ([p.name for p in self.parameters if p.transform == kind] for kind in ("log", "logit"))
-        more = dict(logs or {})
-        return Params({**values, **more}, {*logged, *more}, logits)
-
     def log_response(self, theta: Iterable[Any], logs: Iterable[Any]) -> Array:
         """Log response (or response, if its domain is not positive) of one run; pure JAX.
 
@@ -282,7 +235,7 @@ class Law(ItsOwnCopy):
             InputError: the function raised something, which is the cause of this, or returned no number.
         """
         with in_words(f"law {self.name!r}"):
-            inputs = (_first(v, logs[v.argument]) for v in self.variables)
+            inputs = (one_number(v, logs[v.argument]) for v in self.variables)
             return number_of(self.function(params, **logs), *params.raw.values(), *inputs)
 
     @as_usual()
@@ -293,7 +246,7 @@ class Law(ItsOwnCopy):
             params: natural values by name.
             **variables: natural values of every variable, numbers or arrays that broadcast together.
         """
-        self._check_names("variable", variables, [v.name for v in self.variables])
+        self.check_names("variable", variables, [v.name for v in self.variables])
         logs = {v.argument: _in_logs(v, variables[v.name]) for v in self.variables}
         value = self.evaluate(Params(params), **logs)
         return jnp.exp(value) if self.response.logged else value
@@ -304,8 +257,8 @@ class Law(ItsOwnCopy):
         Raises:
             InputError: a variable or parameter is missing or unknown, or a value is outside its domain.
         """
-        self._check_names("parameter", params, self.parameter_names)
-        self._check_names("variable", variables, [v.name for v in self.variables])
+        self.check_names("parameter", params, self.parameter_names)
+        self.check_names("variable", variables, [v.name for v in self.variables])
         natural = {}
         for v in self.variables:
             try:
@@ -354,37 +307,6 @@ class Law(ItsOwnCopy):
         ends = (value * np.exp(-half), value * np.exp(half)) if self.response.logged else (value - half, value + half)
         return value, (float(ends[0]), float(ends[1]))
 
-    def check(self, params: Mapping[str, Any]) -> None:
-        """Raise InputError unless these are all of the law's parameters, by name."""
-        self._check_names("parameter", params, self.parameter_names)
-
-    def theta(self, params: Mapping[str, float]) -> np.ndarray:
-        """Unconstrained values, shape (n_parameters,), of natural ones, each checked to lie in its range."""
-        self.check(params)
-        return np.array([p.to_theta(params[p.name]) for p in self.parameters], dtype=np.float64)
-
-    def theta_of(self, params: Mapping[str, Any]) -> tuple[Array, ...]:
-        """Unconstrained values of natural ones in the order of `parameters`: pure JAX, nothing is checked."""
-        return tuple(unconstrained(p.transform, jnp.asarray(params[p.name]), jnp) for p in self.parameters)
-
-    def natural(self, theta: Iterable[float]) -> dict[str, float]:
-        """Natural values by name of unconstrained ones, shape (n_parameters,)."""
-        return {p.name: p.to_natural(t) for p, t in zip(self.parameters, theta, strict=True)}
-
-    def naturals(self, theta: np.ndarray) -> np.ndarray:
-        """Natural values of theta, both (..., n_parameters)."""
-        columns = np.moveaxis(np.asarray(theta, np.float64), -1, 0)
-        with np.errstate(over="ignore"):
-            values = [natural(p.transform, x, np) for p, x in zip(self.parameters, columns, strict=True)]
-        return np.stack(values, axis=-1)
-
-    def _check_names(self, what: str, given: Iterable[str], wanted: Iterable[str]) -> None:
-        given, wanted = list(given), list(wanted)
-        missing, unknown = [w for w in wanted if w not in given], [g for g in given if g not in wanted]
-        if missing or unknown:
-            problem = f"misses {what} {', '.join(missing)}" if missing else f"has no {what} {', '.join(unknown)}"
-            raise InputError(f"law {self.name!r} {problem}; it takes {', '.join(wanted)}")
-
     def __repr__(self) -> str:
         variables, parameters = (", ".join(x.name for x in xs) for xs in (self.variables, self.parameters))
         return f"Law({self.name}: {self.response.name}({variables}); {parameters})"
@@ -422,16 +344,8 @@ def _chain(first: Law, then: Law) -> Law:
             f"{first.name} >> {then.name}: {between.name} of {first.name} may be negative, {then.name} takes its log"
         )
     own = {name: name for name in first.parameter_names}
-    other: dict[str, str] = {}  # name in `then`: name in the chain
-    for name in then.parameter_names:
-        endings = ("", *(f"_{k}" for k in range(2, 10)))
-        taken = {*own, *other.values(), *(v.name for v in first.variables), then.response.name}
-        free = [name + ending for ending in endings if name + ending not in taken]
-        if not free:
-            raise InputError(
-                f"{first.name} >> {then.name}: no more than nine laws of a chain have a parameter {name!r}"
-            )
-        other[name] = free[0]
+    taken = (*first.parameter_names, *(v.name for v in first.variables), then.response.name)
+    other = names_in_chain(f"{first.name} >> {then.name}", then.parameter_names, taken)
 
     def function(p: Params, **logs: Array) -> Array:
         value = first.evaluate(p.renamed(own), **logs)
@@ -439,17 +353,8 @@ def _chain(first: Law, then: Law) -> Law:
             p.renamed(other), **{then.variables[0].argument: value if wants_log or not logged else jnp.exp(value)}
         )
 
-    def moved(power: Power) -> Power:
-        """A power of a parameter of `then`, read under the names of the chain."""
-        if callable(power):
-            return lambda values: power({mine: values[theirs] for mine, theirs in other.items()})
-        if not isinstance(power, str):
-            return power
-        start = next((sign for sign in ("-", "1/") if power.startswith(sign)), "")
-        return start + other[power.removeprefix(start)]
-
     renamed = (
-        replace(p, name=other[p.name], dimension={k: moved(power) for k, power in p.dimension.items()})
+        replace(p, name=other[p.name], dimension={k: power_in_chain(power, other) for k, power in p.dimension.items()})
         for p in then.parameters
     )
     return Law(
@@ -467,11 +372,6 @@ def _chain(first: Law, then: Law) -> Law:
 
 def _in_logs(variable: Variable, value: Any) -> Any:
     return log(jnp.asarray(floating(value))) if variable.domain == "positive" else jnp.asarray(floating(value))
-
-
-def _first(variable: Variable, value: Any) -> Any:
-    """A scalar as it is, and of a vector, (..., k), what has the shape of one of its numbers."""
-    return np.empty(np.shape(value)[:-1]) if variable.domain == "vector" else value
 
 
 @kept

@@ -3,7 +3,7 @@
 Each function takes a record, draws with matplotlib (`pip install 'jaxscale[plot]'`) on the axes given as `ax=`, or else
 on a figure of its own, and returns it; nothing is shown, and no setting of matplotlib changes. A figure of its own is a
 `Picture`: a notebook shows it once, `.savefig("file.pdf")` writes it, `.alt` says in words what it shows, and `.chart`
-holds its numbers.
+holds its numbers. What a picture shows is worked out in `_charts/`, as arrays and words, for this and for the pages.
 """
 
 from jaxscale.plot._pictures import approaches as approaches

@@ -6,7 +6,7 @@ from typing import Any, cast
 import numpy as np
 
 from jaxscale._base.errors import InputError
-from jaxscale._charts.chart import Axis, Chart, Panel
+from jaxscale.plot._charts.chart import Axis, Chart, Panel
 from jaxscale.plot._marks import draw_mark
 from jaxscale.plot._picture import Picture, matplotlib, picture_class
 from jaxscale.plot._placing import drawable, fit_texts, name_marks

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxscale._charts.chart import Area, Bars, Contours, Dots, Line, Rule, Span, Whiskers, Word
+from jaxscale.plot._charts.chart import Area, Bars, Contours, Dots, Line, Rule, Span, Whiskers, Word
 from jaxscale.plot._style import colour
 
 _SHAPES: dict[str, dict[str, Any]] = {

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Protocol
 
 from jaxscale._base.errors import MissingExtraError
-from jaxscale._charts.chart import Chart
+from jaxscale.plot._charts.chart import Chart
 from jaxscale.plot._style import SETTINGS
 
 _NOTHING_OF_TODAY = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}

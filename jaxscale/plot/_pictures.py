@@ -3,10 +3,22 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxscale._approaches.envelope import Envelope
-from jaxscale._approaches.isoflop import IsoFlop
-from jaxscale._approaches.side_by_side import Approaches
-from jaxscale._charts import (
+from jaxscale._analyses.approaches.envelope import Envelope
+from jaxscale._analyses.approaches.isoflop import IsoFlop
+from jaxscale._analyses.approaches.side_by_side import Approaches
+from jaxscale._analyses.comparison.comparison import Comparison
+from jaxscale._analyses.deciding.chosen_runs import NextRuns
+from jaxscale._analyses.deciding.multiplier import Multiplier
+from jaxscale._analyses.diagnostics.bias import Bias
+from jaxscale._analyses.diagnostics.influence import Influence
+from jaxscale._analyses.diagnostics.multiverse import Multiverse
+from jaxscale._analyses.diagnostics.profile import Profile
+from jaxscale._data.runs import Runs
+from jaxscale._fitting.draws import Draws
+from jaxscale._fitting.result import FitResult
+from jaxscale._planning.plan import Plan
+from jaxscale._planning.what_if import WhatIf
+from jaxscale.plot._charts import (
     approach_charts,
     bias_chart,
     comparison_charts,
@@ -17,18 +29,6 @@ from jaxscale._charts import (
     plan_charts,
     question_charts,
 )
-from jaxscale._comparison.comparison import Comparison
-from jaxscale._data.runs import Runs
-from jaxscale._deciding.chosen_runs import NextRuns
-from jaxscale._deciding.multiplier import Multiplier
-from jaxscale._diagnostics.bias import Bias
-from jaxscale._diagnostics.influence import Influence
-from jaxscale._diagnostics.multiverse import Multiverse
-from jaxscale._diagnostics.profile import Profile
-from jaxscale._fitting.draws import Draws
-from jaxscale._fitting.result import FitResult
-from jaxscale._planning.plan import Plan
-from jaxscale._planning.what_if import WhatIf
 from jaxscale.plot._draw import draw
 from jaxscale.plot._picture import Picture
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxscale._charts.chart import Bars, Contours, Dots, Line, Mark, Rule
+from jaxscale.plot._charts.chart import Bars, Contours, Dots, Line, Mark, Rule
 from jaxscale.plot._style import MUTED, colour
 
 _GAP = 5.0  # points between a point and its name

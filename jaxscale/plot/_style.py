@@ -1,6 +1,6 @@
 """One look for every picture: colours that colour-blind eyes and grey print tell apart, and sizes."""
 
-from jaxscale._charts.chart import Role
+from jaxscale.plot._charts.chart import Role
 
 INK, MUTED, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 _COLOURS = {

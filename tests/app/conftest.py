@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 import jaxscale as js
-from jaxscale._app.browsers import Browsers, HeldTable
-from jaxscale._app.table_fit import TableFit, table_fit
+from jaxscale._pages.app.browsers import Browsers, HeldTable
+from jaxscale._pages.app.table_fit import TableFit, table_fit
 
 TOKEN = "the-token"
 
@@ -29,7 +29,7 @@ def enter() -> Callable[..., tuple[Any, Browsers, str]]:
     """A client that has shown the token, with the browsers behind it and its secret."""
     from starlette.testclient import TestClient
 
-    from jaxscale._app.routes import application
+    from jaxscale._pages.app.routes import application
 
     def entered(known: Browsers | None = None) -> tuple[Any, Browsers, str]:
         known = known or Browsers(TOKEN)

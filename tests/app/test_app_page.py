@@ -14,9 +14,9 @@ import pytest
 from browsing import axe_source, chromium, serious_faults
 
 import jaxscale as js
-from jaxscale._app.asked_plan import per_hour
-from jaxscale._app.browsers import Browsers
 from jaxscale._base.text import format_number
+from jaxscale._pages.app.asked_plan import per_hour
+from jaxscale._pages.app.browsers import Browsers
 
 pytestmark = pytest.mark.slow
 
@@ -30,8 +30,8 @@ def address(fitted) -> Iterator[str]:
     """The page, served by a thread on a free port of this machine; programs are warm."""
     import uvicorn
 
-    from jaxscale._app.routes import application
-    from jaxscale._app.warming import warmed
+    from jaxscale._pages.app.routes import application
+    from jaxscale._pages.app.warming import warmed
 
     warmed(fitted)
     listening = socket.create_server(("127.0.0.1", 0))

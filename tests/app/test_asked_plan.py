@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 import jaxscale as js
-from jaxscale._app.asked_plan import AskedPlan, answer_to, per_hour
-from jaxscale._app.slider_model import first_asked, sliders_at
-from jaxscale._app.take_away import FILES, Taken
 from jaxscale._base.errors import InputError
+from jaxscale._pages.app.asked_plan import AskedPlan, answer_to, per_hour
+from jaxscale._pages.app.slider_model import first_asked, sliders_at
+from jaxscale._pages.app.take_away import FILES, Taken
 
 pytestmark = pytest.mark.slow  # each kind of plan is compiled
 

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from jaxscale._app.asked_plan import AskedPlan
 from jaxscale._base.errors import InputError
+from jaxscale._pages.app.asked_plan import AskedPlan
 
 
 @pytest.mark.parametrize(

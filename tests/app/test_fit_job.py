@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import jaxscale as js
-from jaxscale._app import fit_job
-from jaxscale._app.browsers import HeldTable
-from jaxscale._app.fit_job import FitJob
+from jaxscale._pages.app import fit_job
+from jaxscale._pages.app.browsers import HeldTable
+from jaxscale._pages.app.fit_job import FitJob
 
 
 @pytest.fixture

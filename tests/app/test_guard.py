@@ -3,10 +3,10 @@
 import pytest
 from starlette.testclient import TestClient
 
-from jaxscale._app.browsers import MOST_BROWSERS, MOST_TABLES, Browsers, HeldTable
-from jaxscale._app.guard import POLICY
-from jaxscale._app.routes import application
 from jaxscale._base.errors import InputError
+from jaxscale._pages.app.browsers import MOST_BROWSERS, MOST_TABLES, Browsers, HeldTable
+from jaxscale._pages.app.guard import POLICY
+from jaxscale._pages.app.routes import application
 
 OURS = {"origin": "http://testserver"}
 

@@ -12,8 +12,8 @@ import pytest
 from helpers import ROOT
 
 import jaxscale as js
-from jaxscale._app import serve as served
-from jaxscale._app.serve import serve
+from jaxscale._pages.app import serve as served
+from jaxscale._pages.app.serve import serve
 
 
 def test_a_port_that_is_taken_is_said():
@@ -39,7 +39,7 @@ def test_only_this_machine_unless_told_otherwise(monkeypatch, host, warned):
         sockets[0].close()
 
     monkeypatch.setattr(uvicorn.Server, "run", run)
-    monkeypatch.setattr("jaxscale._app.warming.warm", lambda: None)
+    monkeypatch.setattr("jaxscale._pages.app.warming.warm", lambda: None)
     serve(host=host, port=0, browser=False, say=said.append)
     assert hosts == ["0.0.0.0" if warned else "127.0.0.1"]
     assert ("not encrypted" in said[0]) == warned

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 import jaxscale as js
-from jaxscale._app import uploads
-from jaxscale._app.app_page import table_page
-from jaxscale._app.browsers import HeldTable
-from jaxscale._app.uploads import guess, on_page, table_of
 from jaxscale._base.errors import InputError
+from jaxscale._pages.app import uploads
+from jaxscale._pages.app.app_page import table_page
+from jaxscale._pages.app.browsers import HeldTable
+from jaxscale._pages.app.uploads import guess, on_page, table_of
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -76,7 +76,7 @@ def test_what_is_no_table_is_refused_with_words(enter, data, said):
 
 def test_size_is_counted_while_it_comes(enter, monkeypatch):
     client, _, _ = enter()
-    monkeypatch.setattr("jaxscale._app.routes.MOST_BYTES", 1000)
+    monkeypatch.setattr("jaxscale._pages.app.routes.MOST_BYTES", 1000)
     given = []
 
     def parts():  # of no told length

@@ -7,7 +7,7 @@ import pytest
 from helpers import TRUTH, sweep
 
 import jaxscale as js
-from jaxscale._comparison.best_sizes import best_size_factor, budget_groups
+from jaxscale._analyses.comparison.best_sizes import best_size_factor, budget_groups
 from jaxscale.laws import Variable
 
 LOWER, HIGHER = Variable("error", domain="unit"), Variable("accuracy", domain="unit", better="higher")

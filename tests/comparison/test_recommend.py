@@ -5,7 +5,7 @@ import pytest
 from helpers import sweep
 
 import jaxscale as js
-from jaxscale._comparison.trials import LOG_LINEAR
+from jaxscale._analyses.comparison.trials import LOG_LINEAR
 
 
 def six_budgets(noise: float, seed: int = 0) -> js.Runs:

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import norm
 
-from jaxscale._comparison.stacking import log_densities, stacked
+from jaxscale._analyses.comparison.stacking import log_densities, stacked
 
 
 def test_weights_make_the_mixture_most_likely():

@@ -7,7 +7,7 @@ from oracles import minimise, table_of
 from scipy import stats
 
 import jaxscale as js
-from jaxscale._comparison.trials import LOG_LINEAR, NEAREST
+from jaxscale._analyses.comparison.trials import LOG_LINEAR, NEAREST
 
 
 def six_budgets(noise: float, seed: int = 0) -> js.Runs:

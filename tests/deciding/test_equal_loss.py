@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import norm
 
 import jaxscale as js
-from jaxscale._deciding.equal_loss import balanced_percentiles, critical
-from jaxscale._deciding.joint_errors import JointErrors
+from jaxscale._analyses.deciding.equal_loss import balanced_percentiles, critical
+from jaxscale._analyses.deciding.joint_errors import JointErrors
 from studies.multiplier import MEASURED, TRUTH, pair, study
 
 CHINCHILLA = js.laws.chinchilla

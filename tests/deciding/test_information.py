@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxscale._deciding.information import Knowing, Surroundings, believe, choose
+from jaxscale._analyses.deciding.information import Knowing, Surroundings, believe, choose
 
 
 @pytest.fixture

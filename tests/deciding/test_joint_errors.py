@@ -7,7 +7,7 @@ import pytest
 from helpers import table
 
 import jaxscale as js
-from jaxscale._deciding.joint_errors import joint_errors
+from jaxscale._analyses.deciding.joint_errors import joint_errors
 from jaxscale._planning.source import source_of
 from jaxscale._trust.covariance import Covariance
 

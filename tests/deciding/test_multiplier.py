@@ -5,8 +5,8 @@ import math
 import pytest
 
 import jaxscale as js
-from jaxscale._deciding.joint_errors import Pairing
-from jaxscale._deciding.multiplier import EqualLoss, ScaleTrend, choice_of
+from jaxscale._analyses.deciding.joint_errors import Pairing
+from jaxscale._analyses.deciding.multiplier import EqualLoss, ScaleTrend, choice_of
 
 
 def made(*rows: tuple[str, float, float, tuple[float, float] | None], trend=(0.9, (0.85, 0.95))) -> js.Multiplier:

@@ -6,7 +6,7 @@ import pytest
 from helpers import LAW, planted
 
 import jaxscale as js
-from jaxscale._deciding.offered_runs import grid_of, is_box, read_offered
+from jaxscale._analyses.deciding.offered_runs import grid_of, is_box, read_offered
 
 
 def test_tables_of_every_kind_are_read(tmp_path):

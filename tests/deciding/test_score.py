@@ -7,9 +7,9 @@ import pytest
 from scipy.stats import beta
 
 import jaxscale as js
+from jaxscale._analyses.deciding.forecast import Forecast, ForecastRow
+from jaxscale._analyses.deciding.score import clopper_pearson
 from jaxscale._base.measure import Measure
-from jaxscale._deciding.forecast import Forecast, ForecastRow
-from jaxscale._deciding.score import clopper_pearson
 
 N = np.array([1e9, 2e9, 4e9, 8e9])
 

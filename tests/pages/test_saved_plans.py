@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import jaxscale as js
+from jaxscale._analyses.comparison.comparison import Comparison, Contender, Holdout, Recommendation, Trial
 from jaxscale._cli.app import run
-from jaxscale._comparison.comparison import Comparison, Contender, Holdout, Recommendation, Trial
 from jaxscale._pages.reproduction import lines_of
 from jaxscale._pages.saved_plans import comparison_from, plan_from
 from jaxscale.limits import read_limits

@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 
 import jaxscale as js
 from jaxscale._base.errors import InputError
-from jaxscale._charts.decision_charts import swings
+from jaxscale.plot._charts.decision_charts import swings
 from studies import mixtures
 
 ADDITIVE = js.laws.shukor_mixture(domains=3).at(

@@ -7,12 +7,12 @@ import pandas as pd
 from pictures import HOSTILE
 
 import jaxscale as js
+from jaxscale._analyses.comparison.comparison import Comparison, Contender, Holdout, Recommendation, Trial
+from jaxscale._analyses.diagnostics.influence import Influence
+from jaxscale._analyses.diagnostics.multiverse import Multiverse
+from jaxscale._analyses.diagnostics.profile import Profile
+from jaxscale._analyses.diagnostics.quantity import Derived
 from jaxscale._base.measure import Measure
-from jaxscale._comparison.comparison import Comparison, Contender, Holdout, Recommendation, Trial
-from jaxscale._diagnostics.influence import Influence
-from jaxscale._diagnostics.multiverse import Multiverse
-from jaxscale._diagnostics.profile import Profile
-from jaxscale._diagnostics.quantity import Derived
 
 
 def draws_of(result: js.FitResult, hostile: bool = False) -> js.Draws:

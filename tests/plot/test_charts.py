@@ -8,8 +8,8 @@ from helpers import sweep
 from made_records import comparison_of, draws_of, multiverse_of, profile_of
 
 import jaxscale as js
-from jaxscale._charts import approach_charts, comparison_charts, decision_charts, plan_charts, question_charts
-from jaxscale._charts.chart import Bars, Dots, Line, Rule, Whiskers, Word
+from jaxscale.plot._charts import approach_charts, comparison_charts, decision_charts, plan_charts, question_charts
+from jaxscale.plot._charts.chart import Bars, Dots, Line, Rule, Whiskers, Word
 
 TRUTH = js.laws.chinchilla.published["besiroglu"]
 

@@ -3,8 +3,8 @@
 import pytest
 
 from jaxscale import laws
-from jaxscale._recipes.batch_rules import batch_rules
-from jaxscale._recipes.decoder import Decoder
+from jaxscale._planning.recipes.batch_rules import batch_rules
+from jaxscale._planning.recipes.decoder import Decoder
 
 SMALL = Decoder(14, 2048, 16, 16, 8192, 50304, gated=False)
 LARGE = Decoder(32, 4096, 32, 32, 11008, 32000)

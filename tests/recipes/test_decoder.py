@@ -3,7 +3,7 @@
 import pytest
 
 import jaxscale as js
-from jaxscale._recipes.decoder import Decoder
+from jaxscale._planning.recipes.decoder import Decoder
 
 NEOX = {"gated": False, "norm": "layer", "bias": "all"}
 GPT2 = NEOX | {"tied": True, "positions": 1024}

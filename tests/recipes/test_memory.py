@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from jaxscale._recipes.decoder import Decoder
-from jaxscale._recipes.memory import STAGES, activation_bytes, kv_bytes_per_token, memory_of
+from jaxscale._planning.recipes.decoder import Decoder
+from jaxscale._planning.recipes.memory import STAGES, activation_bytes, kv_bytes_per_token, memory_of
 
 LLAMA = Decoder(32, 4096, 32, 8, 14336, 128256)
 

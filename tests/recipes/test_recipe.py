@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import jaxscale as js
-from jaxscale._recipes.nearby import Style
+from jaxscale._planning.recipes.nearby import Style
 from jaxscale.limits import read_limits
 
 LAW = js.laws.chinchilla.published["besiroglu"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2] / "jaxscale"
-ONE_INTERFACE = ("_cli", "_app", "_pages")
+ONE_INTERFACE = ("_cli", "_pages")
 
 
 def texts(source: str) -> Iterator[str]:

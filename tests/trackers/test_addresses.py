@@ -8,7 +8,7 @@ import pytest
 
 from jaxscale._base.errors import InputError, MissingExtraError
 from jaxscale._data.tables import read_frame
-from jaxscale._trackers.addresses import is_address
+from jaxscale._data.trackers.addresses import is_address
 
 
 @pytest.mark.parametrize(

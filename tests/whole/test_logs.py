@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import jaxscale as js
-from jaxscale._comparison.compare import _read
+from jaxscale._analyses.comparison.compare import _read
 
 TRUTH = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
 NAMES = ("run_id", "run_name", "Name")

@@ -1,5 +1,5 @@
 "use strict";
-// Charts in SVG, from what jaxscale._charts says they show: panels with axes and marks. Colours come from the style
+// Charts in SVG, from what jaxscale.plot._charts says they show: panels with axes and marks. Colours come from the style
 // sheet; what a mark stands for is in the key below; names in a chart stand where they hide no other words.
 // Chart(host, chart) draws, and again whenever the width of the host changes; update(chart) of what it returns draws
 // another.

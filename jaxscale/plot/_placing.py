@@ -100,6 +100,7 @@ def _points_of(marks: Sequence[Mark], axes: Any) -> np.ndarray:
 
 _RIGHT, _LEFT, _ABOVE, _BELOW = (1, 0), (-1, 0), (0, 1), (0, -1)
 _AROUND = (_RIGHT, _LEFT, _ABOVE, _BELOW, (1, 1), (-1, 1), (1, -1), (-1, -1))
+_APART = tuple((dx, dy) for dy in (-3, 3, -5, 5) for dx in (0, 1, -1))  # a line or two away, where nearer is taken
 
 
 def _wanted(mark: Mark, axes: Any) -> list[tuple[list[tuple[float, float]], str, Any, Sequence[tuple[int, int]]]]:
@@ -107,7 +108,7 @@ def _wanted(mark: Mark, axes: Any) -> list[tuple[list[tuple[float, float]], str,
     to_pixels = axes.transData.transform
     if isinstance(mark, Dots) and mark.names:
         at = [(x, y, name) for x, y, name in zip(mark.x, mark.y, mark.names, strict=True) if name]
-        return [([tuple(to_pixels((x, y)))], name, mark.role, _AROUND) for x, y, name in at]
+        return [([tuple(to_pixels((x, y)))], name, mark.role, (*_AROUND, *_APART)) for x, y, name in at]
     if isinstance(mark, Line) and mark.name and len(mark.x):
         ends = [tuple(to_pixels((mark.x[k], mark.y[k]))) for k in (-1, 0)]
         return [(ends, mark.name, mark.role, (_RIGHT, (1, 1), (1, -1), _ABOVE, _LEFT))]
@@ -191,7 +192,7 @@ def _put(
 
 
 def _stand(label: Any, place: Any, dx: int, dy: int) -> None:
-    """Put a label on one side of a place, or on it."""
-    label.set_ha({1: "left", -1: "right", 0: "center"}[dx])
-    label.set_va({1: "bottom", -1: "top", 0: "center"}[dy])
+    """Put a label on one side of a place, so many gaps away, or on it."""
+    label.set_ha("left" if dx > 0 else "right" if dx else "center")
+    label.set_va("bottom" if dy > 0 else "top" if dy else "center")
     label.xy, label.xyann = place, (_GAP * dx, _GAP * dy)

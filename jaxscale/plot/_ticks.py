@@ -22,7 +22,7 @@ def ticks(low: float, high: float, log: bool, whole: bool, most: int) -> list[fl
         if len(found) <= most:
             break
     stride = math.ceil(len(found) / most)
-    return found[-1 % stride :: stride] if stride > 1 else found
+    return found[(len(found) - 1) % stride :: stride]
 
 
 def even_ticks(low: float, high: float, most: int, whole: bool = False) -> list[float]:

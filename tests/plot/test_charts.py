@@ -1,6 +1,7 @@
 """Charts hold the numbers of their records, each found in another way."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,15 @@ from helpers import sweep
 from made_records import comparison_of, draws_of, multiverse_of, profile_of
 
 import jaxscale as js
-from jaxscale.plot._charts import approach_charts, comparison_charts, decision_charts, plan_charts, question_charts
-from jaxscale.plot._charts.chart import Bars, Dots, Line, Rule, Whiskers, Word
+from jaxscale.plot._charts import (
+    approach_charts,
+    comparison_charts,
+    decision_charts,
+    fit_charts,
+    plan_charts,
+    question_charts,
+)
+from jaxscale.plot._charts.chart import Bars, Dots, Line, Rule, Span, Whiskers, Word
 
 TRUTH = js.laws.chinchilla.published["besiroglu"]
 
@@ -103,6 +111,19 @@ def test_pairs_of_draws_have_their_correlations(fitted):
     np.testing.assert_array_equal(marks(cloud, Dots)[0].y, frame.alpha)
     with pytest.raises(js.InputError, match="the law has no parameters 'X'"):
         question_charts.pairs(draws, ("X",))
+
+
+def test_starts_that_agree_are_level_and_others_stand_above_them(fitted):
+    (panel,) = fit_charts.starts(fitted).panels
+    (agreed,) = marks(panel, Dots)
+    assert not panel.y.log and panel.y.ends == (-0.1, 1.0) and (agreed.y < 1e-7).all()
+    value = np.array([2.0, 3.0, 2.0, 2.0 + 1e-12])
+    apart = replace(fitted.starts, value=value, finished=4, at_best=3)
+    (panel,) = fit_charts.starts(replace(fitted, starts=apart)).panels
+    same, other = marks(panel, Dots)
+    assert panel.y.log and len(same.y) == 3 and other.y.tolist() == pytest.approx([50.0])  # per cent of the best
+    (strip,) = marks(panel, Span)
+    assert (same.y <= strip.high).all()
 
 
 def test_a_profile_crosses_one_where_its_interval_ends(fitted):

@@ -1,6 +1,7 @@
 """Every picture of every record: readable whatever the data, with the record's own numbers."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -85,7 +86,9 @@ def test_residuals_are_those_of_the_runs(fitted):
         np.testing.assert_allclose(drawn[:, 1], expected[near], atol=1e-9)
         assert axes.get_xscale() == "log" and axes.get_xlabel()
     far = {f"row {runs.rows[k]}" for k in np.flatnonzero(~near)}
-    assert far == {text.get_text().partition(":")[0] for axes in picture.axes for text in axes.texts}
+    assert len(far) == 3
+    for axes in picture.axes:  # two of the three have one compute, so that they share a mark there
+        assert far == set(re.findall(r"row \d+", " ".join(text.get_text() for text in axes.texts)))
     assert picture.axes[0].get_ylabel() == "loss above the fit (%)"
 
 

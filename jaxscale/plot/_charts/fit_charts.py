@@ -14,6 +14,8 @@ from jaxscale.plot._charts.chart import Axis, Chart, Dots, Line, Mark, Panel, Ru
 _MOST_NAMED = 6
 _FAR = 6.0  # typical residuals beyond which a run is drawn at the edge, so that the others can be seen
 _BINS = 12
+_SAME_PLACE = 0.01  # of the width of an axis: marks that close cannot be told apart
+_AGREE = 1e-9  # of the objective: starts that ended closer than that reached one optimum, as `Starts` counts them
 _EDGES: dict[Shape, int] = {"up": 1, "down": -1}
 
 
@@ -58,8 +60,9 @@ def residuals(result: FitResult, against: str | Sequence[str] | None = None, run
         for shape, sign in _EDGES.items():
             off = ~inside & (sign * r > 0)
             if off.any():
-                names = tuple(
-                    f"row {runs.rows[k]}: {r[k]:+.2g}{percent}" if k in named else "" for k in np.flatnonzero(off)
+                names = _joined(
+                    (np.log(x) if (x > 0).all() else x)[off],
+                    [f"row {runs.rows[k]}: {r[k]:+.2g}{percent}" if k in named else "" for k in np.flatnonzero(off)],
                 )
                 edges = np.full(off.sum(), sign * edge)
                 marks.append(Dots(x[off], edges, "beyond the edge", "odd", shape, names))
@@ -118,16 +121,21 @@ def starts(result: FitResult) -> Chart:
         return Chart("What the starts reached", f"A file keeps no more of the starts than this: {found}.", (panel,))
     finite = np.sort(found.value[np.isfinite(found.value)])
     best = float(finite[0])
-    floor = max(1e-12, 1e-12 * abs(best))
-    above = np.maximum(finite - best, floor)
+    scale = abs(best) or 1.0
+    above = 100 * (finite - best) / scale
     place = np.arange(1, len(finite) + 1, dtype=np.float64)
     same = place <= max(found.at_best, 1)
+    log = bool(above.max() > 100 * _AGREE)
+    least = 100 * _AGREE
+    shown = np.maximum(above, least) if log else above
     marks: list[Mark] = [
-        Dots(place[same], above[same], f"{found.at_best} reached this optimum", "fit"),
-        *([Dots(place[~same], above[~same], "ended elsewhere", "odd", "up")] if (~same).any() else []),
+        *([Span(least / 10, least, "y", "one optimum")] if log else []),
+        Dots(place[same], shown[same], f"{found.at_best} reached this optimum", "fit"),
+        *([Dots(place[~same], shown[~same], "ended elsewhere", "odd", "up")] if (~same).any() else []),
     ]
     x = Axis(f"{plural(len(finite), 'start')} that ended, lowest first", form="count", ends=(0.0, len(finite) + 1.0))
-    y = Axis("objective above the best", log=True, ends=(floor / 10, 10 * float(above.max())))
+    ends = (least / 10, 10 * float(above.max())) if log else (-0.1, 1.0)
+    y = Axis("objective above the best (%)" if best else "objective above the best", log, ends=ends)
     alt = f"{plural(len(finite), 'start')} that ended, {found.at_best} of them at the best objective, {best:.6g}."
     return Chart("How many starts agree", alt, (Panel(x, y, tuple(marks)),), size=(5.2, 3.6))
 
@@ -148,6 +156,19 @@ def _against(result: FitResult, runs: Runs, against: str | Sequence[str] | None)
 
 def _rows(runs: Runs, mask: np.ndarray, named: set[int]) -> tuple[str, ...]:
     return tuple(f"row {runs.rows[k]}" if k in named else "" for k in np.flatnonzero(mask))
+
+
+def _joined(x: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
+    """Names of points that lie side by side at an edge: of those at one place, which share a mark, the first has all,
+    a line each."""
+    near = _SAME_PLACE * (float(np.ptp(x)) or 1.0)
+    lines = [[name] if name else [] for name in names]
+    for k in range(len(names)):
+        first = int(np.flatnonzero(np.abs(x - x[k]) <= near)[0])
+        if first != k:
+            lines[first] += lines[k]
+            lines[k] = []
+    return tuple("\n".join(of) for of in lines)
 
 
 def _running_median(x: np.ndarray, r: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

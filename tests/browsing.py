@@ -1,4 +1,4 @@
-"""A browser where there is one, and what judges pages for people who do not see them."""
+"""A browser where there is one, its JavaScript without one, and what judges pages for people who do not see them."""
 
 import json
 import shutil
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import ROOT
 
 # Nothing may be looked for outside this machine.
 FLAGS = [
@@ -52,3 +53,15 @@ def serious_faults(page: Any, axe: str, rules: str = "{}") -> tuple[str, int]:
     serious = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
     told = json.dumps([(v["id"], [n["html"][:200] for n in v["nodes"][:3]]) for v in serious], indent=1)
     return told, len(found["passes"])
+
+
+def run_node(script: str, code: str, given: Any) -> Any:
+    """What some code prints as JSON: process.argv[1] is a file of the page's own, standard input `given`."""
+    if (node := shutil.which("node")) is None:
+        pytest.skip("needs Node, to run JavaScript without a page")
+    command = [node, "-e", code, str(ROOT / "jaxscale" / "_pages" / "web" / script)]
+    done = subprocess.run(
+        command, input=json.dumps(given, allow_nan=False), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

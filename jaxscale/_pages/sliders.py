@@ -14,6 +14,7 @@ from jaxscale._base.text import format_number
 from jaxscale._pages.plan_grid import DECADES, DEMAND_DECADES, grid_of
 from jaxscale._pages.powers import roles_of
 from jaxscale._pages.spending import Spending, bill_of, bounds_of, spending_of
+from jaxscale._planning.made_row import FEWEST_TOKENS, MOST_PARAMETERS
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.plan_row import PlanRow
 from jaxscale._planning.request import Request
@@ -64,20 +65,15 @@ def _exact(
     cap = bounds.pop("D_max")["value"] if bounds.get("D_max", {}).get("name") == "D_max" else None
     # Intervals of a plan read from a file may come from draws that are not here: then none rather than others.
     lost = plan.method is not None and plan.method.startswith("percentiles") and source.draws is None
-    draws = None if source.draws is None else source.draws[:_MOST_DRAWS]
     covariance = _covariance(source)
     banded = covariance is not None and not lost
     moves = _moves(plan, source, roles, covariance)
-    model = _common(plan, row, spending) | {
-        "kind": "powers",
-        "roles": roles,
-        "transforms": [p.transform for p in plan.law.parameters],
-        "theta": source.theta.tolist(),
-        "covariance": covariance.tolist() if covariance is not None and banded else None,
-        "draws": None if draws is None else [[float(f"{x:.12g}") for x in draw] for draw in draws.tolist()],
-        "limits": bounds,
-        "moves": moves if banded else [],
-    }
+    model = (
+        _common(plan, row, spending) | powers_of(source, roles) | {"limits": bounds, "moves": moves if banded else []}
+    )
+    draws = model["draws"]
+    if not banded:
+        model["covariance"] = None
     model["controls"] = [
         _budget(plan, row),
         *_demand(spending),
@@ -98,6 +94,20 @@ def _exact(
     if plan.target != "budget":
         note += " They begin at the cost of the plan; intervals here are of the best that this much buys."
     return Sliders(finite(model), note)
+
+
+def powers_of(source: Source, roles: dict[str, int | None]) -> dict[str, Any]:
+    """What `web/planner.js` computes with, of a law that is a sum of two powers."""
+    draws, covariance = source.draws, _covariance(source)
+    return {
+        "kind": "powers",
+        "roles": roles,
+        "transforms": [p.transform for p in source.law.parameters],
+        "theta": source.theta.tolist(),
+        "covariance": None if covariance is None else covariance.tolist(),
+        "draws": None if draws is None else [[float(f"{x:.12g}") for x in one] for one in draws[:_MOST_DRAWS].tolist()],
+        "possible": {"N": MOST_PARAMETERS, "D": FEWEST_TOKENS} if source.of_text else None,
+    }
 
 
 def _between(plan: Plan, row: PlanRow, request: Request, spending: Spending | None) -> Sliders:

@@ -220,6 +220,8 @@ def test_moves_are_followed_within_a_fifth_of_a_second(opened, table):
     """From the move to the picture drawn, one after the other, with bands of 300 draws."""
     page = opened()
     fit(page, table)
+    page.evaluate("""() => { window.confirmed = 0;
+      document.getElementById("explore").addEventListener("confirmed", () => { window.confirmed++; }); }""")
     began = time.process_time()
     taken = page.evaluate("""async () => {
       const root = document.getElementById("explore"), taken = [];
@@ -234,10 +236,10 @@ def test_moves_are_followed_within_a_fifth_of_a_second(opened, table):
       return taken;
     }""")
     seconds = (time.process_time() - began) / len(taken)  # of the server, which is in this process
+    page.wait_for_function("() => window.confirmed > 0")  # at rest the server says the same
     print("median, 95th percentile, largest (ms):", np.round([*np.percentile(taken, (50, 95)), max(taken)]))
     print("of it the server's processor time (ms):", round(1e3 * seconds))
-    # On a machine with nothing else to do the 95th percentile is below 200; under load the median is, and the work.
-    assert np.median(taken) < 200
+    assert np.percentile(taken, 95) < 200
     assert seconds < 0.1
 
 

@@ -1,14 +1,9 @@
 """The page's own JavaScript run outside a page: what its engine answers to states of the sliders."""
 
-import json
-import shutil
-import subprocess
 from typing import Any
 
-import pytest
-from helpers import ROOT
+from browsing import run_node
 
-WEB = ROOT / "jaxscale" / "_pages" / "web"
 _SCRIPT = """
 const Engine = require(process.argv[1]), cases = JSON.parse(require("fs").readFileSync(0, "utf8"));
 const answers = cases.map(({model, states}) => states.map(state => ({...Engine.answer(model, state), curve: null})));
@@ -18,13 +13,7 @@ process.stdout.write(JSON.stringify(answers));
 
 def answered(cases: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Answers to `states` by `model` of each case; numbers that are not finite are None."""
-    if (node := shutil.which("node")) is None:
-        pytest.skip("needs Node, to run JavaScript without a page")
-    text = json.dumps(cases, allow_nan=False)
-    engine = str(WEB / "engine.js")
-    done = subprocess.run([node, "-e", _SCRIPT, engine], input=text, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return run_node("engine.js", _SCRIPT, cases)
 
 
 def state_of(model: dict[str, Any], **changed: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from jaxscale._pages.markup import Markup, in_script, join, tag
 from jaxscale._pages.page import script, style
 from jaxscale._pages.sections import card_section, decision_of, findings_of, fit_section, plans_of, sliders_section
 
-_SCRIPTS = ("numbers", "contour", "chart", "explore", "server", "app")
+_SCRIPTS = ("numbers", "contour", "chart", "planner", "grid", "engine", "asked", "quick", "explore", "server", "app")
 _SHOWN, _CELL = 5, 40
 _FILES = (
     ("report.html", "Report (HTML)"),

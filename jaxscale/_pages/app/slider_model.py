@@ -9,7 +9,8 @@ from jaxscale._base.files import finite
 from jaxscale._base.text import parse_number, quoted
 from jaxscale._pages.app.asked_plan import DEVICE, MFU, PRICE, TARGETS, AskedPlan, per_hour
 from jaxscale._pages.app.table_fit import TableFit
-from jaxscale._pages.sliders import NOTCH, Sliders, control_of, exponent_of, response_of
+from jaxscale._pages.powers import roles_of
+from jaxscale._pages.sliders import NOTCH, Sliders, control_of, exponent_of, powers_of, response_of
 from jaxscale._pages.spending import bill_of
 
 _DECADES = 3.0
@@ -72,10 +73,24 @@ def sliders_at(table: TableFit, first: AskedPlan) -> Sliders:
         "largest": {name: ranges[name][1] for name in ("N", "D") if name in ranges},
         "controls": [*_main(table, first), _served(), _cap(), _price(first.target), *_exponent(table)],
     }
+    model |= _at_once(table)
     how = "each draw planned for itself" if table.draws is not None else str(plan.method)
     intervals = f" Intervals: {100 * plan.level:g} %, {how}." if plan.method else " Without intervals."
     count = f" {len(table.draws.draws)} draws." if table.draws is not None else ""
     return Sliders(finite(model), f"jaxscale plans every move on this computer.{intervals}{count}")
+
+
+def _at_once(table: TableFit) -> dict[str, Any]:
+    """What `web/quick.js` plans with in the page; nothing where the law is no sum of two powers, or has no draws."""
+    request = table.content.plans[0].request
+    if request is None or table.draws is None:
+        return {}
+    source = request.source
+    roles = roles_of(source.law, source.theta)
+    if roles is None:
+        return {}
+    exponent = [] if table.exponent is None else [{"index": table.exponent}]
+    return powers_of(source, roles) | {"moves": exponent, "targets": TARGETS}
 
 
 def _main(table: TableFit, first: AskedPlan) -> list[dict[str, Any]]:

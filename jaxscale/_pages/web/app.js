@@ -117,7 +117,8 @@
     const told = hash.get("runs");
     if (told !== null && told !== data.runs) $("link-said").textContent = "The link that you opened was made with other runs than these.";
     const first = { values, kept: hash.getAll("keep").slice(0, 20).map(scenario) };
-    const started = Explore.start($("explore"), Server.engine(`/api${base}/plan`), data.model, first);
+    const server = Server.engine(`/api${base}/plan`);
+    const started = Explore.start($("explore"), data.model.kind ? Quick.engine(data.model, server) : server, data.model, first);
     let soon = 0;
     function note() {
       soon = 0;

@@ -1,6 +1,7 @@
 "use strict";
 // Sliders, and what follows from them. `engine` answers a state with a plan (see engine.js); `model` says what each
-// slider stands for: value = base * 10^(step * notch), or base + step * notch; at the notch `none` nothing is set.
+// slider stands for: value = base * 10^(step * notch), or base + step * notch; at the notch `none` nothing is set. An
+// engine may bring a second answer to a state, which then stands, or say that it is the same.
 const Explore = (() => {
   const money = x => "$" + Numbers.count(x);
   const BINDING = { budget: "the budget", D_max: "the cap on tokens", N_max: "the largest size allowed" };
@@ -94,22 +95,25 @@ const Explore = (() => {
       if (a.status !== "ok") return `No plan keeps to all limits${a.binding.length ? `: ${a.binding.join(" and ")} contradict each other` : ""}.`;
       const bound = a.binding.filter(name => name && name !== "budget").map(name => BINDING[name] ?? name);
       const far = Object.entries(model.largest).map(([name, most]) => [name, a[name] / most]).filter(([, times]) => times > 1.001);
-      return `${bound.length ? `Held by ${bound.join(" and ")}${a.binding.includes("budget") ? "" : ", so that the budget is not spent"}. ` : ""}`
+      return `${bound.length ? `Held by ${bound.join(" and ")}${a.binding.includes("budget") || state.target === "loss" ? "" : ", so that the budget is not spent"}. ` : ""}`
         + (far.length ? `Beyond the largest run: ${far.map(([name, times]) => `${name} ${Numbers.format(times, 2)} times`).join(", ")}.` : Object.keys(model.largest).length ? "Within the sizes and tokens of the runs." : "");
     }
     async function follow() {
       const mine = ++asked, now = { ...state };
       root.dispatchEvent(new CustomEvent("state"));
-      let a;
-      try { a = await engine(now); } catch (error) { $("said").textContent = error.message; return; }
-      if (!a || mine < shown) return; // a later state is on its way, or was answered already
-      shown = mine;
-      answer = { ...a, state: now };
-      base ??= a;
-      sayFound(a);
-      const drawn = chartsOf(model, base, a, now);
-      if (chart) chart.update(drawn); else chart = Chart($("along"), drawn);
-      root.dispatchEvent(new CustomEvent("answer", { detail: { state: now, answer: a } }));
+      function show(a, known = false, error = null) {
+        if (error) $("said").textContent = error.message;
+        if (!a || mine < shown) return; // a later state is on its way, or was answered already
+        if (known) return root.dispatchEvent(new CustomEvent("confirmed", { detail: { state: now, answer: a } }));
+        shown = mine;
+        answer = { ...a, state: now };
+        base ??= a;
+        sayFound(a);
+        const drawn = chartsOf(model, base, a, now);
+        if (chart) chart.update(drawn); else chart = Chart($("along"), drawn);
+        root.dispatchEvent(new CustomEvent("answer", { detail: { state: now, answer: a } }));
+      }
+      try { show(await engine(now, show)); } catch (error) { show(null, false, error); }
     }
     let frame = 0;
     const soon = () => { if (!frame) frame = requestAnimationFrame(() => { frame = 0; follow(); }); };

@@ -78,10 +78,10 @@ const Planner = (() => {
     return i + 1 < sorted.length ? sorted[i] + (place - i) * (sorted[i + 1] - sorted[i]) : sorted[i];
   }
   // Each draw planned for itself, and percentiles of the logs of what comes out.
-  function fromDraws(model, draws, C, cost, limits) {
+  function fromDraws(model, draws, planned) {
     const found = { N: [], D: [], loss: [], ratio: [] }, tail = (1 - model.level) / 2;
-    for (const theta of draws) {
-      const p = plan(terms(model, theta), C, cost, limits);
+    for (const t of draws) {
+      const p = planned(t);
       if (p.status !== "ok") continue;
       found.N.push(Math.log(p.N)); found.D.push(Math.log(p.D));
       found.loss.push(Math.log(p.loss)); found.ratio.push(Math.log(p.D / p.N));
@@ -134,16 +134,26 @@ const Planner = (() => {
     return { ...model, theta: along(model.theta), draws: model.draws?.map(along) ?? null, covariance };
   }
 
-  // A plan with its bands by the method of the model; `most` bounds how many draws are taken.
-  function answer(model, C, cost, limits, most = Infinity) {
-    const t = terms(model, model.theta), p = plan(t, C, cost, limits);
+  const read = new WeakMap(); // the terms of a model's draws, read once
+  function termsOfDraws(model, most) {
+    if (!read.has(model)) read.set(model, model.draws.map(theta => terms(model, theta)));
+    const all = read.get(model), stride = Math.max(1, Math.ceil(all.length / most));
+    return stride === 1 ? all : all.filter((_, i) => i % stride === 0);
+  }
+
+  // What `planned` says of the model's numbers, with bands by the method of the model; `most` bounds how many draws are
+  // taken.
+  function banded(model, planned, most, delta) {
+    const t = terms(model, model.theta), p = planned(t);
     let bands = {};
-    if (p.status === "ok" && model.draws) {
-      const stride = Math.max(1, Math.ceil(model.draws.length / most));
-      bands = fromDraws(model, model.draws.filter((_, i) => i % stride === 0), C, cost, limits);
-    } else if (p.status === "ok" && model.covariance) bands = byDelta(model, model.theta, model.covariance, t, p, C, cost);
+    if (p.status === "ok" && model.draws) bands = fromDraws(model, termsOfDraws(model, most), planned);
+    else if (p.status === "ok" && model.covariance) bands = delta(t, p);
     return { ...p, ratio: p.D / p.N, bands };
   }
-  return { answer, moved };
+  // A plan for a budget.
+  function answer(model, C, cost, limits, most = Infinity) {
+    return banded(model, t => plan(t, C, cost, limits), most, (t, p) => byDelta(model, model.theta, model.covariance, t, p, C, cost));
+  }
+  return { answer, banded, moved };
 })();
 if (typeof module !== "undefined") module.exports = Planner;

@@ -4,13 +4,16 @@ import ast
 import gc
 import threading
 import weakref
+from weakref import WeakSet
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import ROOT
 
-from jaxscale._base.programs import MOST_KEPT, Program, kept
+from jaxscale._base import programs, store
+from jaxscale._base.programs import MOST_AREAS, MOST_KEPT, Program, areas_of_memory, kept, release_the_oldest
 
 PACKAGE = ROOT / "jaxscale"
 
@@ -53,6 +56,33 @@ def test_a_released_program_takes_its_compiled_code_along():
     del program, law
     gc.collect()
     assert inner() is None and watched() is None
+
+
+@pytest.mark.skipif(not areas_of_memory(), reason="the system does not tell how many areas of memory there are")
+@pytest.mark.parametrize("stored", [True, False])
+def test_the_programs_called_longest_ago_are_released_before_memory_is_out_of_areas(stored, monkeypatch, tmp_path):
+    monkeypatch.setattr(store, "folder", lambda: tmp_path if stored else None)
+    monkeypatch.setattr(programs, "_programs", WeakSet())
+    made = [Program(lambda x, k=k: jnp.linalg.eigh(x + k)[0] ** 2) for k in range(8)]
+    matrix = np.eye(3)
+    before = areas_of_memory()
+    first = [program(matrix).tolist() for program in made]
+    made[0](matrix)
+    full = areas_of_memory()
+    assert full >= before + 8 * 4
+
+    def ready():
+        return [k for k, program in enumerate(made) if program.last_calls()]
+
+    monkeypatch.setattr(programs, "_areas_given", lambda: (full + 10) / MOST_AREAS)
+    release_the_oldest()
+    assert ready() == list(range(8))  # there is room
+    monkeypatch.setattr(programs, "_areas_given", lambda: (full - 10) / MOST_AREAS)
+    release_the_oldest()
+    assert ready() == [0, 5, 6, 7]
+    gc.collect()
+    assert areas_of_memory() <= full - 4 * 4
+    assert [program(matrix).tolist() for program in made] == first
 
 
 @pytest.mark.parametrize("threads", [1, 4])

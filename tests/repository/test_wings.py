@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import re
 from collections import Counter
+from dataclasses import dataclass, field
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -73,8 +74,11 @@ def modules() -> dict[str, Path]:
 
 def imports_of(path: Path, dotted: str) -> list[tuple[str, str | None, int, bool]]:
     """What a module imports from the package: module, name, line, and whether a function hides it."""
+    return imports_in(ast.parse(path.read_text(encoding="utf-8")), path, dotted)
+
+
+def imports_in(tree: ast.Module, path: Path, dotted: str) -> list[tuple[str, str | None, int, bool]]:
     package = dotted if path.name == "__init__.py" else dotted.rpartition(".")[0]
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     inside = {
         id(node)
         for function in ast.walk(tree)
@@ -105,9 +109,34 @@ def imports_of(path: Path, dotted: str) -> list[tuple[str, str | None, int, bool
     return found
 
 
+@dataclass
+class Said:
+    """What the tests ask of the package's text, which is parsed once for all of them."""
+
+    imports: list[tuple[str, str, str | None, int, bool]] = field(default_factory=list)
+    classes: Counter[str] = field(default_factory=Counter)
+    renamed: list[tuple[str, int, str, str]] = field(default_factory=list)  # by an import: module, line, name, new name
+    more_than_prose: list[str] = field(default_factory=list)  # faces of wings
+
+
 @cache
+def said() -> Said:
+    found = Said()
+    for dotted, path in modules().items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found.imports += [(dotted, *each) for each in imports_in(tree, path, dotted)]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                found.classes[node.name] += 1
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                found.renamed += [(dotted, node.lineno, a.name, a.asname) for a in node.names if a.asname]
+        if path.name == "__init__.py" and "._" in dotted and [type(node) for node in tree.body] != [ast.Expr]:
+            found.more_than_prose.append(dotted)
+    return found
+
+
 def all_imports() -> list[tuple[str, str, str | None, int, bool]]:
-    return [(dotted, *found) for dotted, path in modules().items() for found in imports_of(path, dotted)]
+    return said().imports
 
 
 def test_every_module_is_in_a_wing():
@@ -139,10 +168,7 @@ def test_no_circles():
 
 
 def test_the_face_of_a_wing_is_prose():
-    for dotted, path in modules().items():
-        if path.name == "__init__.py" and "._" in dotted:
-            (only,) = ast.parse(path.read_text(encoding="utf-8")).body
-            assert isinstance(only, ast.Expr), dotted
+    assert said().more_than_prose == []
 
 
 def test_no_two_files_share_a_name():
@@ -190,22 +216,8 @@ def test_no_private_name_is_taken_from_another_module():
 
 def test_no_import_changes_a_name():
     usual = {"np", "jnp", "pd", "js"}
-    renamed = [
-        f"{dotted}:{node.lineno} {alias.name} as {alias.asname}"
-        for dotted, path in modules().items()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
-        if alias.asname and alias.asname not in usual | {alias.name}
-    ]
-    assert renamed == []
+    assert [each for each in said().renamed if each[3] not in usual | {each[2]}] == []
 
 
 def test_one_class_name_is_one_thing():
-    classes = Counter(
-        node.name
-        for path in modules().values()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ClassDef)
-    )
-    assert [name for name, count in classes.items() if count > 1] == []
+    assert [name for name, count in said().classes.items() if count > 1] == []

@@ -41,7 +41,7 @@ class Program:
     """
 
     def __init__(self, run: Callable[..., Any], options: Mapping[str, Any] | None = None, *, stored: bool = True):
-        self._jitted = jax.jit(run, compiler_options=dict(options) if options else None)
+        self._jitted: Any = jax.jit(run, compiler_options=dict(options) if options else None)
         self._run, self._options, self._stored = run, options, stored
         self._ready: dict[Hashable, Callable[..., Any]] = {}
         self._last_call: dict[Hashable, int] = {}

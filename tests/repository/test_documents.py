@@ -36,15 +36,17 @@ def test_ci_script_can_be_run_and_is_what_github_calls():
 
 
 @pytest.mark.slow
-def test_readme_python_and_commands_run(tmp_path):
+def test_readme_python_and_commands_run(tmp_path, monkeypatch, jaxscale):
     python = "\n".join(code_blocks("python"))
     commands = re.findall(r"^\$ jaxscale (.*)$", "\n".join(code_blocks("console")), flags=re.MULTILINE)
     assert "js.fit(" in python
     assert len(commands) >= 3
     assert "alpha" in run_python("-c", python, folder=tmp_path)
     (tmp_path / "new.csv").write_text("params,tokens,loss\n70e9,1.4e12,1.99\n")  # the run that was to come
+    monkeypatch.chdir(tmp_path)
     for command in commands:  # they read the table that the Python example wrote
-        output = run_python("-m", "jaxscale", *shlex.split(command), folder=tmp_path)
+        status, output, said = jaxscale(*shlex.split(command))
+        assert status == 0, said
         assert output.strip() or " -o " in command, f"jaxscale {command} printed nothing"
     assert json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))["format"] == "jaxscale.fit/1"
 

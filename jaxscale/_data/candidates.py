@@ -17,6 +17,7 @@ from jaxscale._data.wording import valued_flag
 Look = Callable[[str], tuple[np.ndarray, np.ndarray]]
 
 _LABEL = 0.06  # a size written short, 12M for 12,047,168, is off by less
+_LEAST_RUN = 1e15  # FLOPs: a second of one accelerator, or a pass of one model, is less
 _LEAST_BUDGET = 1e12  # what is called only "budget" is FLOPs from here on, and dollars below
 
 
@@ -50,6 +51,7 @@ def recognised(
             candidates["loss"] = [_Candidate(column, found.rank, None) for column, found in named]
     taken: dict[str, str] = {}
     rivals: dict[str, list[str]] = {}
+    candidates["C"] = [one for one in candidates.get("C", []) if not _speed(one, look)]
     for symbol in ("N", "D", "C", "U", "loss"):
         able = _able(symbol, candidates.get(symbol, []), look)
         if not able:
@@ -79,6 +81,16 @@ def _cells_fit(symbol: str, column: str, cells: np.ndarray, is_text: np.ndarray)
     if symbol == "loss":
         return not (middle > 100 and bool(np.all(numbers == np.round(numbers))))
     return middle >= _LEAST_BUDGET or {word for part in words_of(column) for word in part} != {"budget"}
+
+
+def _speed(one: _Candidate, look: Look) -> bool:
+    """Whether a column called only "tflops" or "gflops" is a speed, or what one pass takes: too little for a run."""
+    words = [word for part in words_of(one.column) for word in part]
+    if one.factor is None or words[-1:] != ["flops"] or {"total", "train"}.intersection(words):
+        return False
+    numbers = look(one.column)[0]
+    numbers = numbers[np.isfinite(numbers)]
+    return len(numbers) > 0 and float(np.median(numbers)) * one.factor < _LEAST_RUN
 
 
 def _winner(symbol: str, able: list[_Candidate], look: Look, units: Mapping[str, float]) -> _Candidate:

@@ -41,10 +41,22 @@ def _set(words: str) -> frozenset[str]:
 
 # Words that leave the meaning of a count what it is: of parameters, of tokens, of FLOPs, of data in other units.
 _PLAIN = _set("n of count in the model run")
-_COUNTED = _PLAIN | _set("params total active non emb with size trainable precise exact vision text language")
-_SEEN = _PLAIN | _set("total train so far seen processed consumed used cumulative pre goal budget max")
+_PARTS = _set("vision image video audio speech text language")
+_COUNTED = _PLAIN | _PARTS | _set("params total active non emb with size trainable precise exact approx")
+_SEEN = _PLAIN | _set("total train so far seen processed consumed used cumulative pre goal budget max global")
 _SPENT = _SEEN - {"max"} | _set("non emb with spent actual theoretical approx final 6nd c6nd iso")
-_SIZES = _SEEN | _set("data dataset size subjects examples samples tokens")
+# What data other than text are counted in. Of the second line hours are of wall time too, samples are sequences too.
+_UNITS_OF_DATA = _set(
+    """image images picture pictures photo photos video videos frame frames demonstration demonstrations demo demos
+    episode episodes trajectory trajectories game games move moves graph graphs molecule molecules structure structures
+    pair pairs char chars character characters byte bytes line lines residue residues cell cells word words"""
+)
+_DOUBTFUL_UNITS = _set(
+    """hour hours minute minutes second seconds sample samples example examples subject subjects label labels query
+    queries point points datapoint datapoints row rows"""
+)
+NO_TEXT = _UNITS_OF_DATA | _DOUBTFUL_UNITS
+_SIZES = _SEEN | NO_TEXT | _set("data dataset size tokens")
 # Words of a loss that name no corpus.
 _GENERIC = _PLAIN | _set(
     """loss entropy cross ce eval train bits bpb avg final held out smoothed per tokens byte word lm language last best
@@ -58,7 +70,7 @@ _NO_LOSS = _set(
     spikes epochs iteration iterations mask coef coefficient reg regularization regularizer percent pct opt optimal
     predicted prediction pred fit fitted lower upper improvement reward policy params flops compute budget ppl unique
     rank seed exponent threshold patience window steps margin sigma bound bounds increase drop change
-    initial init irreducible reducible excess floor goal baseline reference teacher"""
+    initial init max maximum irreducible reducible excess floor goal baseline reference teacher"""
 )
 # Leading words that say where a value was kept, not what it is.
 _CONTAINERS = _set(
@@ -72,7 +84,7 @@ _RATE = re.compile(
     re.IGNORECASE,
 )
 # Leading parts of a path that change what is counted.
-_CHANGES = _set("emb head heads vocab expert experts layer layers eval batch per lr attention optimizer")
+_CHANGES = _set("max emb head heads vocab expert experts layer layers eval batch per lr attention optimizer")
 _LEXICON = frozenset(_SAME) | _COUNTED | _SPENT | _SIZES | _GENERIC | _CONTAINERS | _set("compute c4 thousand million")
 _LEXICON |= _set("millions billion billions trillion trillions giga exa peta tera zetta")
 _LEXICON -= _set("in of w no wo ex so ce lm")
@@ -175,6 +187,9 @@ def _count(words: list[str], name: str) -> Meaning | None:
         return None
     if {"6", "nd"} <= rest:
         rest = (rest - {"6", "nd"}) | {"6nd"}
+    rest = {"c6nd" if word == "c6" else word for word in rest}
+    if {"input", "seen"} <= rest:  # of a prompt, without the second word
+        rest.remove("input")
     if "%" in name or not rest:
         return Meaning("C", 1, factor) if not rest and factor == PF_DAYS else None
     letter = plain[0] if plain[0] in ("n", "d", "c", "u") and len(plain) == 1 else ""
@@ -182,22 +197,24 @@ def _count(words: list[str], name: str) -> Meaning | None:
         return Meaning(letter.upper(), 1, factor) if len(words) == 1 or "(" in name or "[" in name else None
     weak = bool(rest & {"goal", "budget", "max", "approx", "6nd", "c6nd"})
     if "params" in rest and rest <= _COUNTED:
-        return Meaning("N", _rank(plain, "params", rest, {"vision", "text", "language"}), factor)
+        return Meaning("N", _rank(plain, "params", rest, _PARTS), factor)
     if rest <= _COUNTED and ({"model", "size"} <= rest or ("emb" in rest and "non" in rest) or plain[0] == "n"):
-        qualified = {"model", "size"} <= rest or "emb" in rest or bool(rest & {"total", "active", "params"})
+        qualified = {"model", "size"} <= rest or "emb" in rest or bool(rest & {"total", "active", "params", "approx"})
         return Meaning("N", 1, factor) if qualified else None
     if "unique" in rest and "tokens" in rest and rest - {"unique", "tokens"} <= _SEEN:
         return Meaning("U", 0 if len(plain) == 2 else 1, factor)
     if "tokens" in rest and rest - {"tokens"} <= _SEEN and ("max" not in rest or rest & {"budget", "train"}):
-        return Meaning("D", 2 if weak else _rank(plain, "tokens", rest, set()), factor)
+        return Meaning("D", 2 if weak else _rank(plain, "tokens", rest), factor)
     if rest <= _SIZES and ({"data", "size"} <= rest or {"dataset", "size"} <= rest or rest in ({"n", "data"},)):
         return Meaning("D", 2, factor)
+    if "train" in rest and (units := rest - _PLAIN - {"train"}) <= (NO_TEXT if "n" in rest else _UNITS_OF_DATA):
+        return Meaning("D", 3, factor) if units or "n" in rest else None
     if {"data", "tokens"} <= rest <= _SEEN | {"data", "tokens"}:
         return Meaning("D", 1, factor)
     if plain[0] == "d" and rest - {"d"} <= {"train", "total", "tokens"}:
         return Meaning("D", 1, factor)
     if rest & {"flops", "compute"} and rest - {"flops", "compute", "c"} <= _SPENT:
-        return Meaning("C", 2 if weak or "emb" in rest else _rank(plain, "flops", rest, set()), factor)
+        return Meaning("C", 2 if weak or "emb" in rest else _rank(plain, "flops", rest), factor)
     if (rest <= _SPENT | {"c"} and rest & {"c", "c6nd"} and rest - {"c"} <= _SPENT - set(_PLAIN)) or plain == [
         "budget"
     ]:
@@ -205,7 +222,7 @@ def _count(words: list[str], name: str) -> Meaning | None:
     return Meaning("C", 1, factor) if factor == PF_DAYS and rest <= _SPENT else None
 
 
-def _rank(words: list[str], head: str, rest: set[str], parts: set[str]) -> int:
+def _rank(words: list[str], head: str, rest: set[str], parts: frozenset[str] = frozenset()) -> int:
     return 0 if words == [head] else 2 if rest & parts else 1
 
 

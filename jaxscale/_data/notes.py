@@ -9,7 +9,7 @@ import numpy as np
 from jaxscale._base.text import format_number, listed, plural, quoted, some
 from jaxscale._base.verdict import Reason
 from jaxscale._data.columns import MEANINGS
-from jaxscale._data.names import words_of
+from jaxscale._data.names import NO_TEXT, words_of
 from jaxscale._data.wording import spelt
 
 # The codes of what is noticed.
@@ -26,14 +26,6 @@ _LEAST_PLAUSIBLE = {
 # Set on the tables of studies/verdicts.py: real ones have 2.5 to 2,000 tokens per parameter in the median, spread by
 # 1.2e5 at most; swapped columns have .04, rows in billions beside others a spread of 4e12.
 _FEWEST_TOKENS, _MOST_SPREAD = 0.2, 1e7
-# A column of data that counts these is no count of tokens: what holds for text says nothing of it.
-_OTHER_DATA = """
-    image images picture pictures photo photos video videos frame frames hour hours minute minutes second seconds
-    demonstration demonstrations demo demos episode episodes trajectory trajectories game games move moves graph graphs
-    molecule molecules structure structures sample samples example examples subject subjects pair pairs label labels
-    query queries point points char chars character characters byte bytes
-"""
-_NO_TEXT = frozenset(_OTHER_DATA.split())
 _OTHER_UNIT = 10.0  # C that far off 6 N D is no convention of counting: a column is in another unit
 _OF_BYTES = f", {spelt('loss_unit', 'bpb:4.3')} into nats per token of 4.3 bytes"
 
@@ -141,7 +133,7 @@ def counts_tokens(column: str | tuple[str, ...] | None, computed: bool = False) 
     if not isinstance(column, str) or computed:
         return True
     words = {word for part in words_of(column) for word in part}
-    return not words & _NO_TEXT or "tokens" in words
+    return not words & NO_TEXT or "tokens" in words
 
 
 def _median(values: np.ndarray) -> float:

@@ -222,12 +222,57 @@ def test_public_tables_are_read_right_or_refused_with_flags(number: str) -> None
     assert {"N", "D", "C", "loss"} & kinds <= record.columns.keys()
 
 
+# 225 more names, of tables and logs that no rule was written by, with what each means and where it was found.
+with (Path(__file__).parent / "more_columns.csv").open(encoding="utf-8", newline="") as file:
+    MORE = list(csv.DictReader(file))
+# What no rule reads: a column of them has to be named.
+NOT_READ = {"time/token", "global_tokens", "content_tokens_seen", "num_scaling_params", "C_epoch", "FLOPs estimados"}
+
+
+def misread(row: dict[str, str]) -> str:
+    """What is wrong with how a name is read, in or beside the place of the plain one; "" if nothing."""
+    name, kind = row["name"], row["variable"]
+    symbol = {"train": "loss"}.get(kind, kind)
+    named = {plain: column for plain, column in PLAIN.items() if plain != symbol}
+    table = {column: CELLS[plain] for plain, column in named.items()} | {name: cells_of(row)}
+    try:
+        runs = Runs.from_frame(table)
+    except InputError as error:
+        return "" if "could each be" in str(error) and kind != "-" else "missed"
+    if kind in ("-", "perplexity"):
+        taken = runs.record.columns != named or any(name in text for text in runs.record.conventions.values())
+        return "taken" if taken else ""
+    if runs.record.columns != {**named, symbol: name}:
+        return "missed"
+    values = runs.response if symbol == "loss" else runs.variables[symbol]
+    return "" if values == pytest.approx(CELLS[kind], rel=1e-12) else "wrong"
+
+
+def test_names_that_no_rule_was_written_by() -> None:
+    assert not {row["name"] for row in MORE} & {row["name"] for row in PUBLIC}
+    wrong = {row["name"]: what for row in MORE if (what := misread(row))}
+    assert wrong == dict.fromkeys(NOT_READ, "missed")
+    meant = [row for row in MORE if row["variable"] in ("N", "D", "C", "U", "loss", "train")]
+    assert len(meant) == 96
+    assert 1 - len(wrong) / len(meant) > 0.93
+
+
+def test_a_column_called_only_flops_with_a_prefix_is_no_compute_where_it_is_too_little_for_a_run() -> None:
+    table = {"params": CELLS["N"], "tokens": CELLS["D"], "loss": CELLS["loss"]}
+    speeds = [310.0, 402.0, 398.0, 405.0]
+    for name in ("tflops", "perf/TFLOPs", "GFLOPs"):
+        assert "C" not in Runs.from_frame({**table, name: speeds}).record.columns
+        compute = [x / (1e12 if "t" in name.lower()[:7] else 1e9) for x in CELLS["C"]]
+        assert Runs.from_frame({**table, name: compute}).record.columns["C"] == name
+    assert Runs.from_frame({**table, "total tflops": speeds}).record.columns["C"] == "total tflops"
+
+
 PREFIXES = ((), ("config",), ("summary",), ("hyperparameters",), ("params",), ("metrics",), ("config", "model"))
 SEPARATORS = ("/", ".", "_", "-", " ", "__", "camel")
 CASES = (str.lower, str.upper, str.title)
 KINDS = {
-    "N": ("params", "n params", "total params", "non embedding params", "model size", "active parameters"),
-    "D": ("tokens", "train tokens", "tokens seen", "num tokens"),
+    "N": ("params", "n params", "total params", "non embedding params", "model size", "active params", "image params"),
+    "D": ("tokens", "train tokens", "tokens seen", "num tokens", "num input tokens seen", "train residues"),
     "C": ("flops", "total flops", "training compute", "compute budget"),
     "U": ("unique tokens", "num unique tokens"),
     "loss": ("loss", "val loss", "eval c4 loss", "final loss", "test cross entropy", "validation loss", "train loss"),
@@ -236,6 +281,7 @@ KINDS = {
         "embedding params", "num embeddings", "learning rate", "train time sec", "val accuracy", "loss scale",
         "flops per token", "num layers", "eval accuracy", "grad norm", "val loss std", "lm head params", "runtime",
         "label smoothing", "tokens per param", "max seq length", "tokens per second", "weight decay", "run id",
+        "train samples", "n val lines", "max loss", "train hours", "train params norm",
     ),
 }  # fmt: skip
 UNITS = {

@@ -105,6 +105,7 @@ def forecast(
     group: Group = None,
     law: OwnLaw = None,
     output: Output = None,
+    plot: PlotFile = None,
     as_json: Json = False,
 ) -> None:
     """Freeze what a fit says of runs to come.
@@ -113,6 +114,7 @@ def forecast(
     changed. --budget freezes the best run of a budget, its size too. `score` says afterwards what held.
     """
     arguments.check_output(output, source)
+    arguments.check_plot(plot, source)
     if bool(at) == bool(budget):
         raise arguments.UsageError("give --at or --budget, one of the two")
     chosen = None if level is None else arguments.number(level, "--level")
@@ -124,7 +126,7 @@ def forecast(
                 result, [arguments.budget(text, js.costs.six_nd) for text in budget], level=chosen, progress=progress
             )
         found = js.forecast(result, runs, level=chosen)
-    printing.deliver(found, output, as_json)
+    printing.deliver(found, output, as_json, plot)
 
 
 def score(
@@ -134,6 +136,7 @@ def score(
     table: TableOptions,
     law: OwnLaw = None,
     output: Output = None,
+    plot: PlotFile = None,
     as_json: Json = False,
 ) -> None:
     """Say what held of forecasts, now that the runs are there.
@@ -143,7 +146,8 @@ def score(
     """
     for file in (runs, *forecasts):
         arguments.check_output(output, file)
+        arguments.check_plot(plot, file)
     own = None if law is None else fit_argument.law_named(law)
     read = {Path(file).stem: js.read_forecast(file, own) for file in forecasts}
     checked = table.read(runs, laws=[one.law for one in read.values()])
-    printing.deliver(js.score(read, checked), output, as_json)
+    printing.deliver(js.score(read, checked), output, as_json, plot)

@@ -98,15 +98,20 @@ def deliver(record: Any, output: Path | None, as_json: bool, plot: Path | None =
         verdict = record.report().verdict
         what = f"; {_fitted(record)}" if isinstance(record, js.FitResult) else ""
         say(f"wrote {quoted(output)}" + (f": {inert(verdict)}" if verdict else "") + what)
+    draw(record, plot)
+    if as_json:
+        print(text)
+    elif output is None:
+        print_reports(record.report())
+
+
+def draw(record: Any, plot: Path | None) -> None:
+    """Write the picture of a record, if one is asked for."""
     if plot is not None:
         drawn = io.BytesIO()
         record.plot().savefig(drawn, format=plot.suffix[1:].lower())
         write_atomic(plot, drawn.getvalue())
         say(f"wrote {quoted(plot)}")
-    if as_json:
-        print(text)
-    elif output is None:
-        print_reports(record.report())
 
 
 def _fitted(result: "js.FitResult") -> str:

@@ -107,6 +107,7 @@ def bootstrap(
     group: Group = None,
     law: OwnLaw = None,
     output: Output = None,
+    plot: PlotFile = None,
     as_json: Json = False,
 ) -> None:
     """Refit resampled runs, as draws to plan with.
@@ -114,11 +115,12 @@ def bootstrap(
     -o writes a file that goes where a fit goes: `frontier draws.json --budget 1e24`.
     """
     arguments.check_output(output, source)
+    arguments.check_plot(plot, source)
     asked = {"draws": arguments.count(draws, "--draws", 1), "seed": arguments.count(seed, "--seed", 0)}
     result = fit_argument.fitted(source, law, group)
     with printing.progress("resampling") as progress:
         found = js.bootstrap(result, kind=kind, progress=progress, **asked)  # pyright: ignore[reportArgumentType]
-    printing.deliver(found, output, as_json)
+    printing.deliver(found, output, as_json, plot)
 
 
 def profile(
@@ -129,6 +131,7 @@ def profile(
     group: Group = None,
     law: OwnLaw = None,
     output: Output = None,
+    plot: PlotFile = None,
     as_json: Json = False,
 ) -> None:
     """Find the interval of one quantity by refits along it.
@@ -137,11 +140,12 @@ def profile(
     `profile fit.json alpha`, `profile fit.json N --budget 1e24`, `profile fit.json --at N=70B,D=1.4T`.
     """
     arguments.check_output(output, source)
+    arguments.check_plot(plot, source)
     of = asked.options()
     result = fit_argument.fitted(source, law, group)
     with printing.progress("refitting"):
         found = js.profile(result, level=None if level is None else arguments.number(level, "--level"), **of)
-    printing.deliver(found, output, as_json)
+    printing.deliver(found, output, as_json, plot)
 
 
 def influence(
@@ -155,6 +159,7 @@ def influence(
     group: Group = None,
     law: OwnLaw = None,
     output: Output = None,
+    plot: PlotFile = None,
     as_json: Json = False,
 ) -> None:
     """See which runs decide a fit and a plan.
@@ -163,12 +168,13 @@ def influence(
     `influence fit.json --budget 1e24` the best N as well.
     """
     arguments.check_output(output, source)
+    arguments.check_plot(plot, source)
     of = asked.options()
     most = arguments.count(together, "--together", 1)
     result = fit_argument.fitted(source, law, group)
     with printing.progress("refitting"):
         found = js.influence(result, together=most, exact=False if one_step else None, **of)
-    printing.deliver(found, output, as_json)
+    printing.deliver(found, output, as_json, plot)
 
 
 def bias(
@@ -211,6 +217,7 @@ def multiverse(
     table: TableOptions,
     seed: Seed = "0",
     output: Output = None,
+    plot: PlotFile = None,
     as_json: Json = False,
 ) -> None:
     """See what other choices of law and objective would decide.
@@ -218,6 +225,7 @@ def multiverse(
     Every law, objective and treatment of outliers is fitted and planned with.
     """
     arguments.check_output(output, runs)
+    arguments.check_plot(plot, runs)
     entries = [fit_argument.law_named(text) for text in arguments.law_names(laws)]
     model = arguments.plan_cost(cost)
     spend = arguments.budget(budget, model)
@@ -231,4 +239,4 @@ def multiverse(
             seed=arguments.count(seed, "--seed", 0),
             progress=progress,
         )
-    printing.deliver(found, output, as_json)
+    printing.deliver(found, output, as_json, plot)

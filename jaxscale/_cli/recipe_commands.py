@@ -9,7 +9,7 @@ import jaxscale as js
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted, write_atomic
 from jaxscale._cli import arguments, fit_argument, printing
-from jaxscale._cli.flags import Constants, Group, Json, OwnLaw, Text, option
+from jaxscale._cli.flags import Constants, Group, Json, OwnLaw, PlotFile, Text, option
 from jaxscale._cli.groups import PlanOptions
 from jaxscale._cli.process import say
 
@@ -72,6 +72,7 @@ def recipe(
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Write FILE.yaml (the shape to take), or JSON."),
     ] = None,
+    plot: PlotFile = None,
     as_json: Json = False,
 ) -> None:
     """Say what exactly to train: shape, batch, days and memory.
@@ -81,6 +82,7 @@ def recipe(
     1e24`, `recipe -N 8B -D 160B`.
     """
     arguments.check_output(output, source or "")
+    arguments.check_plot(plot, source or "")
     least, colon, most = aspect.partition(":")
     if not colon:
         raise InputError(f"--aspect takes LEAST:MOST, such as 64:128; got {quoted(aspect)}")
@@ -105,8 +107,9 @@ def recipe(
         say(f"wrote {quoted(output)}")
         output = None
         if not as_json:
+            printing.draw(made, plot)
             return
-    printing.deliver(made, output, as_json)
+    printing.deliver(made, output, as_json, plot)
 
 
 def _source(source: str | None, asked: PlanOptions, at: Any, group: str | None, law: str | None, planned: bool) -> Any:

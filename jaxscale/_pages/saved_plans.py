@@ -203,7 +203,8 @@ def _comparison(data: Mapping[str, Any]) -> Comparison:
         objective=str(data["objective"]),
         likelihood=str(data["likelihood"]),
         holdouts=tuple(
-            Holdout(str(h["label"]), int(h["trained"]), tuple(map(int, h["rows"]))) for h in data["holdout"]
+            Holdout(str(h["label"]), int(h["trained"]), tuple(map(int, h["rows"])), tuple(h.get("beyond", ())))
+            for h in data["holdout"]
         ),
         contenders=contenders,
         trials=trials,

@@ -178,24 +178,10 @@ def foretold(
     if data is None or not logs:
         return None
     n, p = data.law.shape
-    compute = logs["N"] + logs["D"] if {"N", "D"} <= set(logs) else logs.get("C", next(iter(logs.values())))
-    ordered, cuts = np.sort(compute), []
-    for first in dict.fromkeys(n - max(round(share * n), _FEWEST_FORETOLD) for share in _SHARES):
-        if first < p + _FEWEST_BEFORE:
-            continue
-        late = compute >= ordered[first] - 1e-6
-        if n - late.sum() < p + _FEWEST_BEFORE or (data.units is not None and len(set(data.units[~late])) <= p):
-            continue
-        basis, mixed = np.linalg.qr(data.law[~late])
-        if np.linalg.cond(mixed) < 1e6:
-            cuts.append((late, data.law[late] @ np.linalg.inv(mixed), basis))
-    fits = yield [Asked(basis, data.above[~late], data.weights[~late]) for late, _, basis in cuts]
-    offs = [data.above[late] - there @ fit.found for (late, there, _), fit in zip(cuts, fits, strict=True)]
-    levels = yield [
-        Asked(np.ones((len(off), 1)), off, data.weights[late]) for (late, *_), off in zip(cuts, offs, strict=True)
-    ]
+    later = yield from _foretold_runs(data, logs, _SHARES)
+    levels = yield [Asked(np.ones((len(one.off), 1)), one.off, data.weights[one.late]) for one in later]
     found = []
-    for (late, there, _), fit, level in zip(cuts, fits, levels, strict=True):
+    for (late, there, fit, _), level in zip(later, levels, strict=True):
         middle = there.mean(axis=0)
         of_fit = fit.variance * _inflation(fit, None if data.units is None else data.units[~late]) * (middle @ middle)
         shared = _inflation(level, None if data.units is None else data.units[late])
@@ -206,3 +192,55 @@ def foretold(
             freedom = n - len(there) - p if data.units is None else len(set(data.units[~late])) - p
             found.append(Foretold(len(there), float(level.found[0]), error, float(2 * stdtr(freedom, -t))))
     return min(found, key=lambda one: one.p, default=None)
+
+
+def foretold_runs(
+    at: Linearization,
+    logs: Mapping[str, np.ndarray],
+    clusters: tuple[str, ...] | None,
+    shares: Sequence[float] = _SHARES,
+) -> Asking[list[tuple[np.ndarray, np.ndarray]]]:
+    """For each share of the runs, those of most compute: which they are, (n_used,), and how far each lies above what
+    the others foretell, in the log response. A share that leaves too few runs to foretell from is left out."""
+    data = _columns(at, clusters)
+    if data is None or not logs:
+        return []
+    return [(one.late, one.off) for one in (yield from _foretold_runs(data, logs, shares))]
+
+
+def in_order(logs: Mapping[str, np.ndarray]) -> tuple[str, np.ndarray]:
+    """Along what runs are foretold, and its log: compute, or the first variable where there is no N and D."""
+    if {"N", "D"} <= set(logs):
+        return "C", logs["N"] + logs["D"]
+    name = "C" if "C" in logs else next(iter(logs))
+    return name, logs[name]
+
+
+class _Later(NamedTuple):
+    """The latest runs, (n_used,): their slopes in the columns of the others' fit, that fit, and how far above it
+    each lies."""
+
+    late: np.ndarray
+    there: np.ndarray
+    fit: RobustFits
+    off: np.ndarray
+
+
+def _foretold_runs(data: _Columns, logs: Mapping[str, np.ndarray], shares: Sequence[float]) -> Asking[list[_Later]]:
+    n, p = data.law.shape
+    _, compute = in_order(logs)
+    ordered, cuts = np.sort(compute), []
+    for first in dict.fromkeys(n - max(round(share * n), _FEWEST_FORETOLD) for share in shares):
+        if first < p + _FEWEST_BEFORE:
+            continue
+        late = compute >= ordered[first] - 1e-6
+        if n - late.sum() < p + _FEWEST_BEFORE or (data.units is not None and len(set(data.units[~late])) <= p):
+            continue
+        basis, mixed = np.linalg.qr(data.law[~late])
+        if np.linalg.cond(mixed) < 1e6:
+            cuts.append((late, data.law[late] @ np.linalg.inv(mixed), basis))
+    fits = yield [Asked(basis, data.above[~late], data.weights[~late]) for late, _, basis in cuts]
+    return [
+        _Later(late, there, fit, data.above[late] - there @ fit.found)
+        for (late, there, _), fit in zip(cuts, fits, strict=True)
+    ]

@@ -21,6 +21,7 @@ from jax import Array
 from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
 from jaxscale._base.pickling import ItsOwnCopy
+from jaxscale._base.pictured import Pictured
 from jaxscale._base.programs import Program, kept
 from jaxscale._base.settings import as_usual, in_float64
 from jaxscale.laws._chain_names import names_in_chain, power_in_chain
@@ -404,7 +405,7 @@ def _slope(law: Law) -> Callable[..., Array]:
 
 
 @dataclass(frozen=True, eq=False)
-class Instance:
+class Instance(Pictured):
     """A law with constants, published or one's own; goes where a fit goes (`predict`, `frontier`).
 
     `covariance` is of theta, where somebody said how sure the constants are.

@@ -7,10 +7,14 @@ holds its numbers. What a picture shows is worked out in `_charts/`, as arrays a
 """
 
 from jaxscale.plot._pictures import approaches as approaches
+from jaxscale.plot._pictures import backtest as backtest
 from jaxscale.plot._pictures import bias as bias
+from jaxscale.plot._pictures import chain as chain
 from jaxscale.plot._pictures import contours as contours
+from jaxscale.plot._pictures import coverage as coverage
 from jaxscale.plot._pictures import envelope as envelope
 from jaxscale.plot._pictures import extrapolation as extrapolation
+from jaxscale.plot._pictures import forecast as forecast
 from jaxscale.plot._pictures import frontier as frontier
 from jaxscale.plot._pictures import held_out as held_out
 from jaxscale.plot._pictures import influence as influence
@@ -23,7 +27,10 @@ from jaxscale.plot._pictures import overview as overview
 from jaxscale.plot._pictures import pairs as pairs
 from jaxscale.plot._pictures import price_of_size as price_of_size
 from jaxscale.plot._pictures import profile as profile
+from jaxscale.plot._pictures import recipe as recipe
 from jaxscale.plot._pictures import residuals as residuals
+from jaxscale.plot._pictures import score as score
 from jaxscale.plot._pictures import starts as starts
 from jaxscale.plot._pictures import tornado as tornado
+from jaxscale.plot._pictures import valley as valley
 from jaxscale.plot._pictures import what_if as what_if

@@ -9,7 +9,9 @@ from jaxscale._analyses.approaches.isoflop import IsoFlop
 from jaxscale._analyses.approaches.side_by_side import Approaches
 from jaxscale._analyses.comparison.comparison import Comparison
 from jaxscale._analyses.deciding.chosen_runs import NextRuns
+from jaxscale._analyses.deciding.forecast import Forecast
 from jaxscale._analyses.deciding.multiplier import Multiplier
+from jaxscale._analyses.deciding.score import Score
 from jaxscale._analyses.diagnostics.bias import Bias
 from jaxscale._analyses.diagnostics.influence import Influence
 from jaxscale._analyses.diagnostics.multiverse import Multiverse
@@ -19,7 +21,9 @@ from jaxscale._base.text import quoted
 from jaxscale._fitting.draws import Draws
 from jaxscale._fitting.result import FitResult
 from jaxscale._planning.plan import Plan
+from jaxscale._planning.recipes.written_recipe import Recipe
 from jaxscale._planning.what_if import WhatIf
+from jaxscale.laws import Instance
 from jaxscale.plot import _pictures
 from jaxscale.plot._picture import Picture
 
@@ -32,7 +36,11 @@ PICTURES: dict[type, tuple[Callable[..., Picture], ...]] = {
         _pictures.contours,
         _pictures.extrapolation,
         _pictures.isoflops,
+        _pictures.backtest,
+        _pictures.chain,
+        _pictures.valley,
     ),
+    Instance: (_pictures.valley,),
     Plan: (_pictures.frontier, _pictures.price_of_size, _pictures.tornado),
     WhatIf: (_pictures.what_if,),
     IsoFlop: (_pictures.isoflops,),
@@ -44,8 +52,11 @@ PICTURES: dict[type, tuple[Callable[..., Picture], ...]] = {
     Bias: (_pictures.bias,),
     Influence: (_pictures.influence,),
     Multiverse: (_pictures.multiverse,),
-    Comparison: (_pictures.held_out,),
+    Comparison: (_pictures.held_out, _pictures.backtest, _pictures.coverage),
     Multiplier: (_pictures.multiplier,),
+    Recipe: (_pictures.recipe,),
+    Forecast: (_pictures.forecast,),
+    Score: (_pictures.score, _pictures.coverage),
 }
 
 

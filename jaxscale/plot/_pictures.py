@@ -8,7 +8,9 @@ from jaxscale._analyses.approaches.isoflop import IsoFlop
 from jaxscale._analyses.approaches.side_by_side import Approaches
 from jaxscale._analyses.comparison.comparison import Comparison
 from jaxscale._analyses.deciding.chosen_runs import NextRuns
+from jaxscale._analyses.deciding.forecast import Forecast
 from jaxscale._analyses.deciding.multiplier import Multiplier
+from jaxscale._analyses.deciding.score import Score
 from jaxscale._analyses.diagnostics.bias import Bias
 from jaxscale._analyses.diagnostics.influence import Influence
 from jaxscale._analyses.diagnostics.multiverse import Multiverse
@@ -17,17 +19,24 @@ from jaxscale._data.runs import Runs
 from jaxscale._fitting.draws import Draws
 from jaxscale._fitting.result import FitResult
 from jaxscale._planning.plan import Plan
+from jaxscale._planning.recipes.written_recipe import Recipe
 from jaxscale._planning.what_if import WhatIf
+from jaxscale.laws import Instance
 from jaxscale.plot._charts import (
     approach_charts,
+    backtest_chart,
     bias_chart,
+    chain_chart,
     comparison_charts,
     decision_charts,
     fit_charts,
+    forecast_charts,
     multiplier_chart,
     next_runs_chart,
     plan_charts,
     question_charts,
+    recipe_chart,
+    valley_chart,
 )
 from jaxscale.plot._draw import draw
 from jaxscale.plot._picture import Picture
@@ -114,6 +123,61 @@ def extrapolation(
         InputError: the runs are missing, or the law takes other variables.
     """
     return draw(decision_charts.extrapolation(result, to, held_out, targets, runs), ax)
+
+
+def backtest(record: FitResult | Comparison, *, runs: Runs | None = None, ax: Any = None) -> Picture:
+    """The error over how far beyond the runs fitted to it is made.
+
+    Of a fit the larger runs as the smaller ones foretell them, for several cuts, by robust fits of the law linearized
+    at its optimum, as the verdict makes them. Of a comparison the root mean square error of each law on the runs held
+    out, in bins of compute over the largest compute fitted to.
+
+    Args:
+        record: a fit or a comparison.
+        runs: of a fit that was read from a file which does not carry them.
+        ax: axes to draw on.
+
+    Raises:
+        InputError: the runs are missing.
+    """
+    if isinstance(record, Comparison):
+        return draw(backtest_chart.of_comparison(record), ax)
+    return draw(backtest_chart.of_fit(record, runs), ax)
+
+
+def chain(result: FitResult, *, runs: Runs | None = None, ax: Any = None) -> Picture:
+    """Each step of a chain by itself, loss to accuracy say, and the last response from the first variables.
+
+    Raises:
+        InputError: the law is no chain, or the runs are missing.
+    """
+    return draw(chain_chart.chain(result, runs), ax)
+
+
+def valley(
+    record: FitResult | Instance,
+    over: Sequence[str] | None = None,
+    *,
+    at: Mapping[str, float] | None = None,
+    between: Mapping[str, tuple[float, float]] | None = None,
+    within: float = 0.005,
+    runs: Runs | None = None,
+    ax: Any = None,
+) -> Picture:
+    """A response over one or two settings, such as learning rate and batch, with its best and the region as good.
+
+    Args:
+        record: a fit, or published constants.
+        over: the variables to draw over; the first two that `at` does not hold if not given.
+        at: values of the others, {"N": 1e9}; runs within 2 % of them are drawn.
+        between: ends of the variables drawn over, {"lr": (1e-4, 1e-2)}; those of the runs if not given.
+        within: how far from the best, as a share of the response, counts as good as it.
+        runs, ax: as in `residuals`.
+
+    Raises:
+        InputError: a variable is unknown, is not held, or has no range.
+    """
+    return draw(valley_chart.valley(record, tuple(over or ()), at, between, within, runs), ax)
 
 
 # --- Of plans ---
@@ -240,3 +304,23 @@ def held_out(found: Comparison, *, ax: Any = None) -> Picture:
 def multiplier(found: Multiplier, *, ax: Any = None) -> Picture:
     """The compute that each recipe needs for the loss that the baseline reaches, over scale, with its interval."""
     return draw(multiplier_chart.multiplier(found), ax)
+
+
+def recipe(found: Recipe, *, ax: Any = None) -> Picture:
+    """Shapes near the planned size and what rounding to them costs, batches that laws name, and memory by stage."""
+    return draw(recipe_chart.recipe(found), ax)
+
+
+def forecast(found: Forecast, *, ax: Any = None) -> Picture:
+    """What is foretold of runs to come, with the interval of the law and the wider one of a new run."""
+    return draw(forecast_charts.forecast(found), ax)
+
+
+def score(found: Score, *, ax: Any = None) -> Picture:
+    """How far new runs lie from what was foretold, which lie outside their interval, and how often intervals held."""
+    return draw(forecast_charts.score(found), ax)
+
+
+def coverage(found: Score | Comparison, *, ax: Any = None) -> Picture:
+    """How often intervals held what they promised: of a score at every level, of a comparison for each law."""
+    return draw(forecast_charts.coverage(found), ax)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxscale._base.text import format_number
 from jaxscale.plot._charts.chart import Bars, Contours, Dots, Line, Mark, Rule
 from jaxscale.plot._style import MUTED, colour
 
@@ -135,14 +136,17 @@ def _wanted(mark: Mark, axes: Any) -> list[tuple[list[tuple[float, float]], str,
 def _wanted_contours(axes: Any) -> list[tuple[list[tuple[float, float]], str, Any, Sequence[tuple[int, int]]]]:
     """The level of each line of equal value, on the line: near its right end, or further along it."""
     (drawn,) = (c for c in axes.collections if hasattr(c, "allsegs"))
-    digits = max((len(f"{v:.6g}".partition(".")[2]) for v in drawn.levels), default=0)
+    levels = [float(v) for v in drawn.levels]
+    digits = max((len(f"{v:.6g}".partition(".")[2]) for v in levels), default=0)
+    wide = bool(levels) and 0 < 20 * min(levels) < max(levels)
     out = []
     for level, segments in zip(drawn.levels, drawn.allsegs, strict=True):
         if segments:
             line = axes.transData.transform(max(segments, key=len))
             line = line if line[-1, 0] >= line[0, 0] else line[::-1]
             places = [tuple(line[int(share * (len(line) - 1))]) for share in (0.93, 0.86, 0.78, 0.7, 0.6, 0.5)]
-            out.append((places, f"{level:.{digits}f}", "muted", ((0, 0),)))
+            text = format_number(float(level), 3, suffixes=False) if wide else f"{level:.{digits}f}"
+            out.append((places, text, "muted", ((0, 0),)))
     return out
 
 

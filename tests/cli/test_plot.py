@@ -17,6 +17,12 @@ def test_a_plan_is_drawn_beside_its_report(jaxscale, folder):
     assert (folder / "same.svg").read_text(encoding="utf-8") == text
 
 
+def test_a_recipe_is_drawn_beside_its_yaml(jaxscale, folder):
+    status, out, err = jaxscale("recipe", "-N", "8B", "-D", "160B", "-o", "recipe.yaml", "--plot", "recipe.svg")
+    assert (status, out) == (0, "") and "wrote 'recipe.yaml'" in err and "wrote 'recipe.svg'" in err
+    assert "layers x width" in (folder / "recipe.svg").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

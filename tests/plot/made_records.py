@@ -70,9 +70,31 @@ def comparison_of(result: js.FitResult, hostile: bool = False) -> Comparison:
     trials = tuple(
         Trial(name, "C > 1", observed=seen, predicted=seen * (1 + 0.01 * k)) for k, name in enumerate(labels)
     )
-    held = (Holdout("C > 1", 5, (1, 2, 3, 4, 5, 6)),)
+    held = (Holdout("C > 1", 5, (1, 2, 3, 4, 5, 6), (2.0, 2.0, 4.0, 4.0, 8.0, 8.0)),)
     contenders = tuple(Contender(name, None, 0, 0.01 * k, 0.01 * k, 1.0, 1.0) for k, name in enumerate(labels))
     return Comparison(
         HOSTILE if hostile else "loss", "nats per token", True, 0.9, "Huber", "", held,
         contenders, trials, Recommendation(labels[0], ()),
     )  # fmt: skip
+
+
+SIZES = np.geomspace(1e9, 1e11, 12)
+
+
+def forecast_of(result: js.FitResult, hostile: bool = False) -> js.Forecast:
+    """Twelve runs to come, each of another size, at 20 tokens per parameter."""
+    law = replace(result.law, name=HOSTILE) if hostile else result.law
+    return js.forecast(replace(result, law=law), [{"N": n, "D": 20 * n} for n in SIZES])
+
+
+def score_of(result: js.FitResult, hostile: bool = False) -> js.Score:
+    """The same once they are there, the last 1 % above what was foretold, by two forecasts of which one is 1 % off."""
+    one = forecast_of(result)
+    seen = np.array([row.predicted for row in one.rows]) * np.repeat([1.0, 1.01], [11, 1])
+    names = (HOSTILE, f"other {HOSTILE}") if hostile else ("chinchilla", "other")
+    rows = tuple(
+        replace(row, predicted=1.01 * row.predicted, run_interval=tuple(1.01 * end for end in row.run_interval))
+        for row in one.rows
+    )
+    runs = js.Runs({"N": SIZES, "D": 20 * SIZES}, seen)
+    return js.score({names[0]: one, names[1]: replace(one, rows=rows)}, runs)

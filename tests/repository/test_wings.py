@@ -44,8 +44,8 @@ MAY_IMPORT = {
     "_analyses.deciding": _FIT | _PLAN | _ASKED - {"_analyses.deciding"},
     "synthetic": {"_base", "_data", "laws"},
     "datasets": {"_base", "_data", "laws"},
-    "plot._charts": _FIT | _PLAN | _ASKED,  # what a picture shows; draws nothing
-    "plot": _FIT | _PLAN | _ASKED | {"plot._charts"},
+    "plot._charts": _FIT | _PLAN | _ASKED | {"_planning.recipes"},  # what a picture shows; draws nothing
+    "plot": _FIT | _PLAN | _ASKED | {"_planning.recipes", "plot._charts"},
     "_cluster": _FIT,  # fits of more sets than one machine can do
     "_pages": _FIT | _PLAN | _ASKED | {"plot._charts"},  # reports, and their page
     "_pages.app": {"", "_base", "_data", "_pages"},  # the page: what users can call, and the parts of a report

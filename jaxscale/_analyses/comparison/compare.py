@@ -9,7 +9,7 @@ import pandas as pd
 
 from jaxscale._analyses.comparison.best_sizes import budget_groups
 from jaxscale._analyses.comparison.comparison import Comparison, Contender, Holdout, Trial
-from jaxscale._analyses.comparison.holdouts import holdout_masks
+from jaxscale._analyses.comparison.holdouts import beyond_trained, holdout_masks
 from jaxscale._analyses.comparison.recommend import recommend
 from jaxscale._analyses.comparison.trials import BASELINES, Fitted, Split, attempts_of, baseline_trial, judge_trial
 from jaxscale._base.errors import InputError
@@ -77,7 +77,8 @@ def compare(
     runs, table = _read(data, [law for _, law, _ in entries], {**reading, **dict(columns or {})}, progress)
     masks = holdout_masks(runs, table, holdout, rolling, cuts, leave_out)
     holdouts = tuple(
-        Holdout(name, int(runs.count - mask.sum()), tuple(map(int, runs.rows[mask]))) for name, mask in masks
+        Holdout(name, int(runs.count - mask.sum()), tuple(map(int, runs.rows[mask])), beyond_trained(runs, mask))
+        for name, mask in masks
     )
     check_level(level)
     budgets = budget_groups(runs)

@@ -22,11 +22,15 @@ _MOST_COLUMNS = 4  # of hold-outs side by side
 
 @dataclass(frozen=True)
 class Holdout:
-    """Runs kept aside: what they are, how many runs are left to fit to, and the row numbers of those kept aside."""
+    """Runs kept aside: what they are, how many runs are left to fit to, and the row numbers of those kept aside.
+
+    beyond: of each of these its compute over the largest compute fitted to; empty where runs have none.
+    """
 
     label: str
     trained: int
     rows: tuple[int, ...]
+    beyond: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +256,7 @@ class Comparison(Reporting, Pictured, ForPapers, Saved):
             {k: getattr(t, k) for k in _TRIAL_FIELDS} | {"codes": list(t.codes), "params": dict(t.params)}
             for t in self.trials
         ]
-        holdouts = [{"label": h.label, "trained": h.trained, "rows": list(h.rows)} for h in self.holdouts]
+        holdouts = [vars(h) | {"rows": list(h.rows), "beyond": list(h.beyond)} for h in self.holdouts]
         choice = {"law": self.recommendation.law, "reasons": list(self.recommendation.reasons)}
         return self._document({
             "response": {"name": self.response, "unit": self.unit, "relative": self.relative},

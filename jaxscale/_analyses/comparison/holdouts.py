@@ -44,6 +44,16 @@ def holdout_masks(
     return [(name, mask & used) for name, mask in masks]
 
 
+def beyond_trained(runs: Runs, mask: np.ndarray) -> tuple[float, ...]:
+    """Compute of each run held out over the largest compute of the others; empty where runs have none."""
+    try:
+        compute = np.asarray(runs.variable("C"), np.float64)
+    except InputError:
+        return ()
+    trained = ~mask if runs.weights is None else ~mask & (runs.weights > 0)
+    return tuple((compute[mask] / compute[trained].max()).tolist())
+
+
 def _is_one(holdout: Any) -> bool:
     return isinstance(holdout, str) or (np.ndim(holdout) == 1 and np.asarray(holdout).dtype == bool)
 

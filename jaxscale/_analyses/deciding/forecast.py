@@ -17,6 +17,7 @@ from jaxscale._base import files
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import FORECAST_FORMAT, Saved
 from jaxscale._base.measure import Measure
+from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, inert, parse_number, plural, quoted
 from jaxscale._base.validation import check_level
@@ -50,7 +51,7 @@ class ForecastRow:
 
 
 @dataclass(frozen=True, eq=False)
-class Forecast(Reporting, Saved):
+class Forecast(Reporting, Pictured, Saved):
     """What a law says of runs that are still to come, frozen.
 
     scatter: standard deviation of one run around the law, of the log of a positive response; freedom: of its

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import betaincinv
+from scipy.special import betaincinv, stdtr, stdtrit
 
 from jaxscale._analyses.deciding.forecast import Forecast, ForecastRow, read_forecast
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import SCORE_FORMAT, Saved
 from jaxscale._base.measure import Measure
+from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, inert, plural
 from jaxscale._data.runs import Runs, read_runs
@@ -25,8 +26,8 @@ _SAME_RUN = 0.01  # how far the variables of a run may be from those foretold
 @dataclass(frozen=True)
 class ScoredRun:
     """One run that was foretold: its row in the new table, observed and predicted response, the signed error
-    (observed / predicted - 1 of a positive response, else the difference), and whether it lies in its interval (None
-    without one)."""
+    (observed / predicted - 1 of a positive response, else the difference), whether it lies in its interval, and the
+    level of the smallest interval that would hold it (both None without one)."""
 
     forecast: str
     row: int
@@ -34,6 +35,7 @@ class ScoredRun:
     predicted: float
     error: float
     held: bool | None
+    level_needed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Standing:
 
 
 @dataclass(frozen=True, eq=False)
-class Score(Reporting, Saved):
+class Score(Reporting, Pictured, Saved):
     """What held: `standings` from the smallest error up, `runs` by forecast. unscored: new runs nobody foretold, by
     row; not_run: how many runs foretold did not come. relative: whether errors are shares of the response."""
 
@@ -184,7 +186,7 @@ def score(forecasts: Any, runs: Any, **reading: Any) -> Score:
     for name, one in named.items():
         pairs = _matched(one, table)
         missing = max(missing, len(one.rows) - len({id(row) for _, row in pairs}))
-        mine = [_scored(name, row, int(table.rows[k]), float(table.response[k]), relative) for k, row in pairs]
+        mine = [_scored(name, one, row, int(table.rows[k]), float(table.response[k]), relative) for k, row in pairs]
         seen |= {run.row for run in mine}
         scored += mine
         if mine:
@@ -224,10 +226,19 @@ def _matched(one: Forecast, table: Runs) -> list[tuple[int, ForecastRow]]:
     return [(k, one.rows[j]) for k, j in enumerate(nearest) if off[k, j] <= _SAME_RUN]
 
 
-def _scored(name: str, told: ForecastRow, row: int, observed: float, relative: bool) -> ScoredRun:
+def _scored(name: str, of: Forecast, told: ForecastRow, row: int, observed: float, relative: bool) -> ScoredRun:
     error = observed / told.predicted - 1 if relative else observed - told.predicted
-    held = None if told.run_interval is None else told.run_interval[0] <= observed <= told.run_interval[1]
-    return ScoredRun(name, row, observed, told.predicted, error, held)
+    held = needed = None
+    if told.run_interval is not None:
+        low, high = told.run_interval
+        held = low <= observed <= high
+        if relative:
+            off, half = math.log(observed / told.predicted), math.log(high / low) / 2
+        else:
+            off, half = error, (high - low) / 2
+        standard = half / float(stdtrit(of.freedom, (1 + of.level) / 2))  # an interval is Student's t, see `forecast`
+        needed = float(2 * stdtr(of.freedom, abs(off) / standard) - 1)
+    return ScoredRun(name, row, observed, told.predicted, error, held, needed)
 
 
 def _standing(name: str, one: Forecast, runs: Sequence[ScoredRun]) -> Standing:

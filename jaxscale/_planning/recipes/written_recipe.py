@@ -10,6 +10,7 @@ import pandas as pd
 
 from jaxscale._base.files import RECIPE_FORMAT, Saved
 from jaxscale._base.measure import Measure
+from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, inert, write_atomic
 from jaxscale._planning.recipes.batch_rules import BatchRule, whole_sequences
@@ -62,7 +63,7 @@ class Machine:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Recipe(Reporting, Saved):
+class Recipe(Reporting, Pictured, Saved):
     """What exactly to train. `proposals` are shapes, the one to take first; everything else is of that one.
 
     Attributes:

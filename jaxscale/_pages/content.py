@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -36,13 +36,15 @@ class Answer:
 @dataclass(frozen=True, eq=False)
 class Content:
     """A fit with its plans and a comparison; a fit alone, or plans alone. given: whether somebody asked for the plans,
-    or they were made for want of any."""
+    or they were made for want of any. table, reading: the file of the runs, and how `read_runs` is to read it."""
 
     result: FitResult | None
     plans: tuple[Plan, ...]
     comparison: Comparison | None = None
     given: bool = True
     title: str = ""
+    table: str = ""
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan | None:
@@ -151,7 +153,7 @@ class Content:
     @cached_property
     def lines(self) -> tuple[str, str]:
         """Python, and commands, that make it again."""
-        return lines_of(self.result, self.plans)
+        return lines_of(self.result, self.plans, self.table, self.reading)
 
     @property
     def level(self) -> float:

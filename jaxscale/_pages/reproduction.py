@@ -1,6 +1,7 @@
 """Lines of Python and of a shell that make the numbers of a report again; what no line can say is a comment in them."""
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,13 +35,13 @@ class Reproduction:
 
 
 def lines_of(
-    result: FitResult | None, plans: tuple[Plan, ...], table: str = "", absent: tuple[str, ...] = ()
+    result: FitResult | None, plans: tuple[Plan, ...], table: str = "", reading: Mapping[str, Any] | None = None
 ) -> tuple[str, str]:
-    """Python, and commands for a shell. table: the file of the runs; absent: roles that no column has, though one could
-    be recognised."""
+    """Python, and commands for a shell. table: the file of the runs; reading: options of `read_runs`, as it was called
+    where that is known."""
     made = Reproduction()
     if result is not None:
-        _reading_and_fit(result, made, table, absent)
+        _reading_and_fit(result, made, table, reading or {})
     names = []
     for k, plan in enumerate(plans, start=1):
         name = "plan" if len(plans) == 1 else f"plan_{k}"
@@ -91,7 +92,7 @@ def _law(law: Law) -> tuple[str, str, bool]:
     return f"js.laws.get({law.full_name!r})" if known else "law", law.full_name, known
 
 
-def _reading_and_fit(result: FitResult, made: Reproduction, table: str, absent: tuple[str, ...]) -> None:
+def _reading_and_fit(result: FitResult, made: Reproduction, table: str, asked: Mapping[str, Any]) -> None:
     record, runs = result.record, result.runs
     told = f"{table} is your table" if table else "runs.csv stands for your table"
     made.notes.append(f"{told}; the SHA-256 of its runs is {result.runs_sha256}")
@@ -101,6 +102,8 @@ def _reading_and_fit(result: FitResult, made: Reproduction, table: str, absent: 
         made.notes.append("the columns of a vector are not written here")
     response = [*record.ranges][-1:] if record.ranges else []
     names = {k: ("response" if [k] == response and k != "loss" else k) for k in columns}
+    if record.conventions.get("weights", "").startswith("inverse variance"):
+        names["weights"] = "loss_se"
     given: dict[str, Any] = {names[k]: column for k, column in columns.items() if k.isidentifier()}
     where, measure = record.filters or None, record.measure
     reading = {
@@ -108,12 +111,17 @@ def _reading_and_fit(result: FitResult, made: Reproduction, table: str, absent: 
         "on_bad": "drop" if record.dropped else None,
         "loss_unit": None if measure.loss_unit in ("nats", "error") else measure.loss_unit,
     }
-    read = dict.fromkeys(absent, False) | given | reading
+    read = {**given, **reading, **asked}
     made.python.append("runs = " + _call("js.read_runs", repr(table), **read))
-    flags = {key: column for key, column in given.items() if key in ("N", "D", "C", "loss", "response")}
-    flags |= {"run_column": given.get("run")}
+    flags: dict[str, Any] = {key: c for key, c in given.items() if key in ("N", "D", "C", "loss", "response")}
+    flags |= {key: "none" for key, column in asked.items() if column is False}
+    flags |= {"run_column": given.get("run"), "weights": given.get("weights"), "loss_se": given.get("loss_se")}
     flags |= {"col": [f"{k}={c}" for k, c in given.items() if k not in (*flags, "run", "U")]}
-    if runs is not None and runs.weights is not None:
+    flags |= {"checkpoints": asked.get("checkpoints"), "decimal": asked.get("decimal")}
+    flags |= {"best_of": ",".join(asked["best_of"]) if "best_of" in asked else None}
+    flags["unit"] = [f"{symbol}={factor!r}" for symbol, factor in asked.get("units", {}).items()]
+    reading |= {key: asked[key] for key in ("on_bad", "loss_unit") if key in asked}
+    if runs is not None and runs.weights is not None and "weights" not in columns:
         made.notes.append("the runs had weights: weights= (--weights) names their column")
     python, shell, is_known = _law(result.law)
     if not is_known:

@@ -1,5 +1,6 @@
 """The parts of a page about a decision, as HTML: of the report, which is a file, and of what a server shows."""
 
+from collections.abc import Callable
 from typing import Any
 
 from jaxscale._base.report import Lines, Report, Table
@@ -59,8 +60,8 @@ def _law_of(content: Content) -> Law:
     return content.result.law if content.result is not None else content.plans[0].law
 
 
-def findings_of(content: Content) -> Markup | None:
-    """What speaks for the fit and against it."""
+def findings_of(content: Content, say: Callable[[str], str] = str) -> Markup | None:
+    """What speaks for the fit and against it; `say` puts it in words of the page."""
     if content.verdict is None:
         return None
     reasons = content.verdict.reasons
@@ -69,11 +70,13 @@ def findings_of(content: Content) -> Markup | None:
     rows = (
         [tag("p", "Rows are counted from 1 below the header.", class_="note")] if any(r.rows for r in reasons) else []
     )
-    return join(tag("ul", *map(_finding, reasons), class_="findings"), *rows)
+    return join(tag("ul", *(_finding(reason, say) for reason in reasons), class_="findings"), *rows)
 
 
-def _finding(reason: Reason) -> Markup:
-    return tag("li", tag("b", reason.severity), " ", reason.text, " ", tag("code", reason.code), class_=reason.severity)
+def _finding(reason: Reason, say: Callable[[str], str]) -> Markup:
+    return tag(
+        "li", tag("b", reason.severity), " ", say(reason.text), " ", tag("code", reason.code), class_=reason.severity
+    )
 
 
 # --- Sliders ---

@@ -181,6 +181,39 @@ def test_from_a_table_to_a_decision_to_take_away(opened, table, fitted, tmp_path
     assert format_number(after.N, 3) in text(other, "scenarios") and text(other, "cap-out") == "100B"
 
 
+def test_rows_weights_and_formulas_are_set_on_the_page_and_in_its_link(opened, tmp_path):
+    page = opened()
+    frame = js.synthetic.demo_frame()
+    frame = frame.assign(steps=frame.tokens / 1e6, w=1.0 + (frame.params > 1e9)).drop(columns=["tokens", "flops"])
+    path = tmp_path / "steps.csv"
+    frame.to_csv(path, index=False)
+    dropped(page, path)
+    assert page.locator("#problem").is_visible()  # no tokens
+    page.locator("#D").select_option("=")
+    page.locator("#D-formula").fill("steps * 1e6")
+    page.locator("#weights").select_option("w")
+    page.locator("#read").filter(has_text="54 runs").wait_for()
+    page.locator("#where").fill("loss ~ 3")
+    page.locator("#where").blur()
+    page.locator("#problem").filter(has_text="loss ~ 3").wait_for()
+    page.locator("#where").fill("loss < 3.5")
+    page.locator("#go").click()
+    page.locator("#N-was").filter(has_text="as planned").wait_for(timeout=120_000)
+    runs = js.Runs.from_frame(frame, D="steps * 1e6", weights="w", where=["loss < 3.5"])
+    draws = js.bootstrap(js.fit("chinchilla", runs), draws=300, seed=1)
+    budget = float(page.locator("#amount").input_value())
+    (row,) = js.frontier(draws, [budget]).rows
+    assert text(page, "N-band") == " to ".join(format_number(x, 3) for x in row.intervals["N"])
+    page.wait_for_timeout(400)
+    other = opened()
+    other.locator("#link-in").fill(page.locator("#link").input_value())
+    other.get_by_role("button", name="Open").click()
+    dropped(other, path)
+    other.locator("#read").filter(has_text="44 runs; 10 rows left out").wait_for()
+    assert other.locator("#D-formula").input_value() == "steps * 1e6"
+    assert other.locator("#weights").input_value() == "w"
+
+
 def test_what_is_no_table_is_refused_and_the_page_goes_on(opened, tmp_path, table):
     opened.allowed.append("400 (Bad Request)")  # Chromium tells of answers that are refusals
     page = opened()
@@ -281,7 +314,7 @@ def test_the_page_reads_on_a_phone_and_axe_finds_no_serious_fault(opened, browse
         page.locator("#go").click()
         page.locator("#N-was").filter(has_text="as planned").wait_for(timeout=120_000)
         page.locator("#keep").click()
-        page.locator("details").evaluate("e => { e.open = true; }")
+        page.evaluate("() => { for (const e of document.querySelectorAll('details')) e.open = true; }")
         faults, passes = serious_faults(page, axe)
         context.close()
         assert faults == "[]" and passes > 20

@@ -12,7 +12,9 @@ import pytest
 import jaxscale as js
 from jaxscale._base.errors import InputError
 from jaxscale._pages.app.asked_plan import AskedPlan, answer_to, per_hour
+from jaxscale._pages.app.asked_reading import Reading
 from jaxscale._pages.app.slider_model import first_asked, sliders_at
+from jaxscale._pages.app.table_fit import table_fit
 from jaxscale._pages.app.take_away import FILES, Taken
 
 pytestmark = pytest.mark.slow  # each kind of plan is compiled
@@ -157,6 +159,25 @@ def test_the_python_that_is_taken_away_makes_the_numbers_again(fitted, tmp_path,
                     answer["bands"][column], rel=1e-5
                 )
         Path("report.html").unlink()
+
+
+def test_so_does_that_of_a_table_with_a_formula_a_filter_and_weights(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = js.synthetic.demo_frame()
+    frame = frame.assign(steps=frame.tokens / 1e6, w=1.0 + (frame.params > 1e9)).drop(columns="tokens")
+    frame.to_csv("runs.csv", index=False)
+    reading = Reading.of({"D": "=steps*1e6", "where": "loss < 3.5", "weights": "w", "C": "-"}, frame.columns)
+    runs = js.Runs.from_frame(frame, **reading.options)
+    assert (runs.count, runs.weights.max()) == (44, 2.0)
+    fitted = table_fit(js.fit("chinchilla", runs, intervals="quick"), reading=reading)
+    state = asked(budget=3e22)
+    Path("analysis.py").write_text(FILES["analysis.py"][1](Taken("runs.csv", fitted, state)))
+    again, answer = runpy.run_path("analysis.py")["plan"].to_frame().iloc[0], answer_to(fitted, state)
+    assert [again.N, again.D, again.N_lo, again.N_hi] == pytest.approx(
+        [answer["N"], answer["D"], *answer["bands"]["N"]], rel=1e-6
+    )
+    report = FILES["report.html"][1](Taken("runs.csv", fitted, state))
+    assert "--weights w" in report and "D=&#x27;steps*1e6&#x27;" in report
 
 
 def test_the_table_has_a_row_for_each_scenario_kept(enter, held, fitted):

@@ -8,6 +8,7 @@ import pytest
 
 import jaxscale as js
 from jaxscale._pages.app import fit_job
+from jaxscale._pages.app.asked_reading import Reading
 from jaxscale._pages.app.browsers import HeldTable
 from jaxscale._pages.app.fit_job import FitJob
 
@@ -81,7 +82,7 @@ def test_a_fit_goes_on_while_a_page_is_loaded_again_and_ends_when_nobody_comes_b
 
 
 def test_failures_are_told(workers, table, monkeypatch):
-    table.columns = {"loss": "params", "N": "loss", "C": "-"}
+    table.reading = Reading.of({"loss": "params", "N": "loss", "C": "-"}, set(table.frame.columns))
     table.frame = table.frame.assign(params="abc")
     assert "abc" in told(FitJob(table, workers), lambda line: False)[-1]["error"]
 
@@ -89,7 +90,7 @@ def test_failures_are_told(workers, table, monkeypatch):
         raise RuntimeError("\x1b[31mno")
 
     monkeypatch.setattr(fit_job.js, "fit", broken)
-    table.columns, table.frame = {}, js.synthetic.demo_frame()
+    table.reading, table.frame = Reading(), js.synthetic.demo_frame()
     (*_, last) = told(FitJob(table, workers), lambda line: False)
     assert "internal failure, RuntimeError" in last["error"] and "\x1b" not in last["error"]
 

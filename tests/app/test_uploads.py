@@ -10,8 +10,9 @@ import jaxscale as js
 from jaxscale._base.errors import InputError
 from jaxscale._pages.app import uploads
 from jaxscale._pages.app.app_page import table_page
+from jaxscale._pages.app.asked_reading import NONE, Reading
 from jaxscale._pages.app.browsers import HeldTable
-from jaxscale._pages.app.uploads import guess, on_page, table_of
+from jaxscale._pages.app.uploads import guess, table_of
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -47,11 +48,14 @@ def test_columns_that_were_taken_wrongly_are_corrected(enter):
     frame["loss"] = 1.0  # not what it says
     table = known.table(secret, sent(client, written(frame, "csv")).json()["id"])
     assert uploads.guess(table).columns["loss"] == "loss"
-    table.columns = {"loss": "final", "C": uploads.NONE}
+    table.reading = Reading.of({"loss": "final", "C": NONE}, set(frame.columns))
     assert uploads.read(table).sha256 == js.read_runs(frame, loss="final", C=False).sha256
-    for role, column in (("N", "nothing"), ("loss", 3)):
+    for role, column, said in (("N", "nothing", "there is no column"), ("loss", 3, "must be text")):
         answer = client.post(f"/api/tables/{table.id}/fit", json={role: column})
-        assert answer.status_code == 400 and "there is no column" in answer.json()["error"]
+        assert answer.status_code == 400 and said in answer.json()["error"]
+    looked = client.post(f"/api/tables/{table.id}/look", json={"where": "final < 3", "N": "=params*1"}).json()
+    assert looked["roles"]["N"] == "recognised: params*1" and "left out by the filter" in looked["read"]
+    assert client.post(f"/api/tables/{table.id}/look", json={"where": "final ~ 3"}).json()["problem"]
     answer = client.post(f"/api/tables/{table.id}/fit", json={"law": "mine.py:law"})
     assert answer.status_code == 400 and "law is one of" in answer.json()["error"]
 
@@ -123,7 +127,3 @@ def test_messages_speak_of_the_choices_on_the_page():
         table_of(b"%PDF-1.4 \x00\x01", "notes.pdf")
     said = guess(HeldTable("t", pd.DataFrame({"params": [1e9], "tokens": [1e10], "score": [0.3]}))).problem
     assert said.endswith("Name it with “Loss”")
-    said = 'a cell is empty; on_bad="drop" (--on-bad drop) leaves it out, loss_unit="bpb:4.3" (--loss-unit bpb:4.3)'
-    assert on_page(said) == said.replace(
-        'on_bad="drop" (--on-bad drop)', "“A row that cannot be used: is left out, and the report says so”"
-    )

@@ -91,8 +91,9 @@ def test_lines_name_every_choice(fitted, plan):
     )
     without = {k: c for k, c in fitted.record.columns.items() if k != "C"}
     other = replace(fitted, record=replace(fitted.record, columns=without))
-    python, shell = lines_of(other, (), table="a table.csv", absent=("C",))
-    assert "js.read_runs('a table.csv', C=False, N='params'" in python and "fit 'a table.csv' --law" in shell
+    python, shell = lines_of(other, (), table="a table.csv", reading={"C": False})
+    assert "js.read_runs('a table.csv', N='params', D='tokens', loss='loss', C=False)" in python
+    assert "fit 'a table.csv' --law chinchilla" in shell and "-C none" in shell
     assert fitted.runs_sha256 in python and fitted.runs_sha256 in shell
     several = replace(plan, request=replace(asked, limits=(), unique=(2e12, None)))
     python, shell = lines_of(fitted, (several,))

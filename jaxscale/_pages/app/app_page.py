@@ -1,20 +1,30 @@
 """The page as HTML: one to drop a table on, and one for each table, before and after its fit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jaxscale as js
 from jaxscale._base.text import format_number, inert, plural
 from jaxscale._pages.app.asked_plan import TARGETS, AskedPlan
+from jaxscale._pages.app.asked_reading import (
+    CHOICES,
+    COLUMNS,
+    FORMULA,
+    NONE,
+    ROLES,
+    TEXTS,
+    laws_offered,
+    on_page,
+)
 from jaxscale._pages.app.browsers import HeldTable
 from jaxscale._pages.app.slider_model import PRESETS, sliders_at
-from jaxscale._pages.app.uploads import CHOICES, MOST_BYTES, MOST_ROWS, NONE, ROLES, guess
+from jaxscale._pages.app.uploads import MOST_BYTES, MOST_ROWS, Guess, guess
 from jaxscale._pages.markup import Markup, in_script, join, tag
 from jaxscale._pages.page import script, style
 from jaxscale._pages.sections import card_section, decision_of, findings_of, fit_section, plans_of, sliders_section
 
 _SCRIPTS = ("numbers", "contour", "chart", "planner", "grid", "engine", "asked", "quick", "explore", "server", "app")
 _SHOWN, _CELL = 5, 40
+_FORMULAS = {"N": "millions * 1e6", "D": "steps * batch * length", "C": "pf_days * 8.64e19", "loss": "ln(perplexity)"}
 _FILES = (
     ("report.html", "Report (HTML)"),
     ("plan.json", "Plan (JSON)"),
@@ -31,16 +41,6 @@ def page_script() -> str:
 def page_style() -> str:
     """Its style sheet, which is the report's."""
     return style()
-
-
-def laws_offered() -> tuple[str, ...]:
-    """Laws that the page plans with: of N and D, for what is to be low."""
-    laws = ((name, js.laws.get(name)) for name in js.laws.names())
-    return tuple(
-        name
-        for name, law in laws
-        if {v.name for v in law.variables} == {"N", "D"} and law.response.logged and law.response.better == "lower"
-    )
 
 
 # Controls are disabled until the page's script listens to them.
@@ -74,7 +74,7 @@ def drop_page() -> str:
 def table_page(table: HeldTable, first: AskedPlan | None, problem: str = "") -> str:
     """A table: its columns, and after a fit what it says. problem: with what was asked for, in words."""
     fitted = table.fitted
-    data: dict[str, Any] = {"page": "table", "id": table.id, "law": table.law, "columns": table.columns}
+    data: dict[str, Any] = {"page": "table", "id": table.id, "fields": [*ROLES, *COLUMNS, *CHOICES, *TEXTS, "law"]}
     data["fitting"] = table.job is not None and not table.job.ended
     parts: list[Markup | None] = []
     if fitted is None or first is None:
@@ -89,7 +89,7 @@ def table_page(table: HeldTable, first: AskedPlan | None, problem: str = "") -> 
         change = tag("details", tag("summary", "Columns and law: look again, or change them"), _columns(table))
         parts += [
             change,
-            _section("trust", "What speaks for it and against it", findings_of(content)),
+            _section("trust", "What speaks for it and against it", findings_of(content, on_page)),
             _section(
                 "explore-title", "What if", _asking(table, first, problem), sliders_section(sliders), _taking(table)
             ),
@@ -124,27 +124,28 @@ def _section(id: str, title: str, *parts: Markup | None) -> Markup | None:
 
 # --- Columns ---
 def _columns(table: HeldTable) -> Markup:
-    """Which column is what, to be corrected, and the first rows."""
-    found = guess(table)
+    """Which column is what and which rows count, to be corrected, and the first rows."""
+    found, given = guess(table), table.reading.given
     names = [str(name) for name in table.frame.columns]
-    size = f"{plural(len(table.frame), 'row')}, {plural(len(names), 'column')}."
-    said = (
-        tag("p", tag("strong", "The table cannot be read so: "), found.problem, class_="trust warning", id="problem")
-        if found.problem
-        else tag("p", f"{size} What was recognised can be corrected.", id="read")
-    )
-    selects = [_select(role, label, names, table, found.columns.get(role, "")) for role, label in ROLES.items()]
-    laws = [(name, name, name == table.law) for name in laws_offered()]
-    selects.append(_choice("law", "Law", laws))
-    for id, (label, words) in CHOICES.items():
-        selects.append(_choice(id, label, [(v, text, v == table.reading[id]) for v, text in words.items()]))
-    notes = tag("ul", *(tag("li", note) for note in found.notes)) if found.notes else None
+    recognised = _recognised(found)
+    roles = [_role(role, label, names, given.get(role, ""), recognised[role]) for role, label in ROLES.items()]
+    laws = [(name, name, name == table.reading.law) for name in laws_offered()]
+    further = [_text("where", given), *(_column(id, label, names, given.get(id, "")) for id, label in COLUMNS.items())]
+    further += [_choice(id, *_words(id, given)) for id in CHOICES if id != "loss_unit"]
+    further += [_text(id, given) for id in TEXTS if id != "where"]
     return join(
         tag(
             "form",
-            said,
-            notes,
-            tag("div", *selects, class_="controls"),
+            tag("div", _said(table, found), id="looked", role="status", aria_live="polite"),
+            tag("div", *roles, _choice("law", "Law", laws), _choice("loss_unit", *_words("loss_unit", given)),
+                class_="controls"),
+            tag(
+                "details",
+                tag("summary", "Rows, weights and how cells are read"),
+                tag("div", *further, class_="controls"),
+                id="further",
+                open=table.reading.further or bool(found.problem),
+            ),
             tag(
                 "p",
                 tag("button", "Fit", type="submit", id="go", class_="main", disabled=True),
@@ -157,21 +158,73 @@ def _columns(table: HeldTable) -> Markup:
             id="columns",
         ),
         _preview(table, names),
-    )
+    )  # fmt: skip
 
 
-def _select(role: str, label: str, names: Sequence[str], table: HeldTable, found: str) -> Markup:
-    chosen = table.columns.get(role)
-    options = [("", f"recognised: {inert(found, _CELL)}" if found and not chosen else "recognise it", not chosen)]
-    options += [(name, inert(name, _CELL), chosen == name) for name in names]
+def _said(table: HeldTable, found: Guess) -> Markup:
+    """How the table was read, or why it cannot be; what `app.js` shows again whenever a field changes."""
+    if found.problem:
+        return tag(
+            "p", tag("strong", "The table cannot be read so: "), found.problem, class_="trust warning", id="problem"
+        )
+    size = f"{plural(len(table.frame), 'row')}, {plural(len(table.frame.columns), 'column')}: {found.count}."
+    notes = tag("ul", *(tag("li", note) for note in found.notes)) if found.notes else None
+    return join(tag("p", f"{size} What was recognised can be corrected.", id="read"), notes)
+
+
+def looked_at(table: HeldTable, found: Guess) -> dict[str, Any]:
+    """The same as plain data, with what was recognised."""
+    size = f"{plural(len(table.frame), 'row')}, {plural(len(table.frame.columns), 'column')}: {found.count}."
+    return {"problem": found.problem, "read": size, "notes": list(found.notes), "roles": _recognised(found)}
+
+
+def _recognised(found: Guess) -> dict[str, str]:
+    """What is taken for each role where nobody says more, in words."""
+    said = {role: f"recognised: {inert(column, _CELL)}" for role, column in found.columns.items()}
+    said |= {role: f"computed: {inert(how, _CELL)}" for role, how in found.computed.items()}
+    return {role: said.get(role, "recognise it") for role in ROLES}
+
+
+def _role(role: str, label: str, names: Sequence[str], given: str, recognised: str) -> Markup:
+    """A column, none, or a formula of others, which is then written below."""
+    formula = given.removeprefix(FORMULA) if given.startswith(FORMULA) and given not in names else ""
+    options = [("", "recognise it" if given else recognised, not given)]
+    options += [(name, inert(name, _CELL), given == name) for name in names]
+    options += [(FORMULA, "computed from columns …", bool(formula))]
     if role != "loss":
-        options.append((NONE, "none", chosen == NONE))
-    return _choice(role, label, options)
+        options.append((NONE, "none", given == NONE))
+    written = tag(
+        "input", type="text", id=f"{role}-formula", value=formula, hidden=not formula, autocomplete="off",
+        placeholder=_FORMULAS[role], aria_label=f"{label}, computed from columns", maxlength=500,
+    )  # fmt: skip
+    return _choice(role, label, options, written)
 
 
-def _choice(id: str, label: str, options: Sequence[tuple[str, str, bool]]) -> Markup:
+def _column(id: str, label: str, names: Sequence[str], given: str) -> Markup:
+    options = [("", "none", not given), *((name, inert(name, _CELL), given == name) for name in names)]
+    return _choice(id, label, options)
+
+
+def _words(id: str, given: Mapping[str, str]) -> tuple[str, list[tuple[str, str, bool]]]:
+    label, words = CHOICES[id]
+    return label, [(v, text, v == given.get(id, "")) for v, text in words.items()]
+
+
+def _text(id: str, given: Mapping[str, str]) -> Markup:
+    label, example, note = TEXTS[id]
+    more = {"id": id, "name": id, "autocomplete": "off", "placeholder": example, "aria_describedby": f"{id}-note"}
+    field = (
+        tag("textarea", given.get(id, ""), rows=2, spellcheck="false", **more)
+        if id == "where"
+        else tag("input", type="text", value=given.get(id, ""), **more)
+    )
+    return tag("div", tag("label", label, for_=id), field, tag("small", note, id=f"{id}-note"), class_="control")
+
+
+def _choice(id: str, label: str, options: Sequence[tuple[str, str, bool]], *more: Markup) -> Markup:
     shown = (tag("option", text, value=value, selected=chosen) for value, text, chosen in options)
-    return tag("div", tag("label", label, for_=id), tag("select", *shown, id=id, name=id), class_="control")
+    select = tag("select", *shown, id=id, name=id, autocomplete="off")
+    return tag("div", tag("label", label, for_=id), select, *more, class_="control")
 
 
 def _preview(table: HeldTable, names: Sequence[str]) -> Markup:

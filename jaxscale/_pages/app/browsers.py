@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jaxscale._base.errors import InputError
+from jaxscale._pages.app.asked_reading import Reading
 
 MOST_BROWSERS, MOST_TABLES = 8, 3
 _KEPT = 4 * 3600.0  # seconds after the last request
@@ -16,16 +17,14 @@ _KEPT = 4 * 3600.0  # seconds after the last request
 
 @dataclass(eq=False)
 class HeldTable:
-    """A table that came in (`frame`: cells as written), how it was asked to be read, and the fit of it.
+    """A table that came in (`frame`: cells as written), how it was last asked to be read, and the fit of it.
 
-    job: the fit under way; fitted: what it came to, see `table_fit`.
+    job: the fit under way; fitted: what it came to, see `table_fit`, with how the table was read for it.
     """
 
     name: str
     frame: Any
-    columns: dict[str, str | None] = field(default_factory=dict)
-    reading: dict[str, str] = field(default_factory=lambda: {"loss_unit": "nats", "on_bad": "raise"})
-    law: str = "chinchilla"
+    reading: Reading = field(default_factory=Reading)
     fitted: Any = None
     job: Any = None
     id: str = field(default_factory=lambda: secrets.token_urlsafe(9))

@@ -11,9 +11,10 @@ from typing import Any
 import jaxscale as js
 from jaxscale._base.errors import JaxscaleError
 from jaxscale._base.text import inert
+from jaxscale._pages.app.asked_reading import on_page
 from jaxscale._pages.app.browsers import HeldTable
 from jaxscale._pages.app.table_fit import table_fit
-from jaxscale._pages.app.uploads import on_page, read
+from jaxscale._pages.app.uploads import read
 
 _BEAT = 0.5  # seconds between signs of life
 _ALONE = 15.0  # seconds that a fit goes on with nobody listening: a page that is loaded again listens again
@@ -37,7 +38,7 @@ class FitJob:
     """
 
     def __init__(self, table: HeldTable, workers: ThreadPoolExecutor, alone: float = _ALONE) -> None:
-        self._table, self._alone, self._listening = table, alone, 0
+        self._table, self._reading, self._alone, self._listening = table, table.reading, alone, 0
         self._lines: list[dict[str, Any]] = []
         self._told = threading.Condition()
         self._stop, self._began = threading.Event(), time.monotonic()
@@ -103,13 +104,13 @@ class FitJob:
     def _work(self) -> None:
         try:
             self._say("reading the runs")
-            runs = read(self._table)
+            runs = read(self._table, self._reading)
             self._say("fitting")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                result = js.fit(self._table.law, runs, progress=self._progress)
+                result = js.fit(self._reading.law, runs, progress=self._progress)
                 self._say("drawing the constants again")
-                fitted = table_fit(result, self._progress)
+                fitted = table_fit(result, self._progress, self._reading)
             self._say("drawing the pictures")
             for part in (fitted.content.figures, fitted.content.lines):
                 assert part is not None  # made once, here and not when the page is asked for

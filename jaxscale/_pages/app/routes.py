@@ -23,15 +23,15 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from jaxscale._base.errors import InputError, JaxscaleError
-from jaxscale._base.text import inert
-from jaxscale._pages.app.app_page import drop_page, laws_offered, page_script, page_style, table_page
+from jaxscale._pages.app.app_page import drop_page, looked_at, page_script, page_style, table_page
 from jaxscale._pages.app.asked_plan import AskedPlan, answer_to
+from jaxscale._pages.app.asked_reading import Reading, on_page
 from jaxscale._pages.app.browsers import Browsers, HeldTable
 from jaxscale._pages.app.fit_job import FitJob
 from jaxscale._pages.app.guard import Guard, TooLarge, body_of, browser_of
 from jaxscale._pages.app.slider_model import first_asked
 from jaxscale._pages.app.take_away import FILES, Taken, kept_of
-from jaxscale._pages.app.uploads import BAD_ROWS, LOSS_UNITS, MOST_BYTES, NONE, ROLES, on_page, table_of
+from jaxscale._pages.app.uploads import MOST_BYTES, guess, table_of
 
 _BODY = 64 * 2**10
 
@@ -56,7 +56,7 @@ class _Page:
     async def code(self, request: Request) -> Response:
         return Response(page_script(), media_type="text/javascript")
 
-    async def look(self, request: Request) -> Response:
+    async def style(self, request: Request) -> Response:
         return Response(page_style(), media_type="text/css")
 
     async def icon(self, request: Request) -> Response:
@@ -94,10 +94,16 @@ class _Page:
             await run_in_threadpool(_shown, table, asked.get("target", "flops"), asked.get("amount", ""))
         )
 
+    async def look(self, request: Request) -> Response:
+        """How the table would be read."""
+        table, given = self.table(request), await _json(request)
+        found = await run_in_threadpool(guess, table, _reading(table, given))
+        return JSONResponse(looked_at(table, found))
+
     async def fit(self, request: Request) -> Response:
         """Begins a fit; the answer is that of `follow`."""
         table, given = self.table(request), await _json(request)
-        _correct(table, given)
+        table.reading = _reading(table, given)
         if table.job is not None:
             table.job.stop()
         table.job = FitJob(table, self.workers)
@@ -135,7 +141,7 @@ class _Page:
             raise HTTPException(404)
         kind, make = FILES[name]
         asked = request.query_params
-        taken = Taken(table.name, _fitted(table), AskedPlan.of(asked), kept_of(asked.getlist("keep")), table.columns)
+        taken = Taken(table.name, _fitted(table), AskedPlan.of(asked), kept_of(asked.getlist("keep")))
         text = await run_in_threadpool(_quietly, make, taken)
         return Response(text, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'})
 
@@ -146,13 +152,14 @@ def application(browsers: Browsers, hosts: tuple[str, ...], cookie: str = "jaxsc
     routes = [
         Route("/", page.drop),
         Route("/app.js", page.code),
-        Route("/look.css", page.look),
+        Route("/look.css", page.style),
         Route("/favicon.ico", page.icon),
         Route("/api/enter", page.enter, methods=["POST"]),
         Route("/api/tables", page.tables, methods=["GET"]),
         Route("/api/tables", page.take, methods=["POST"]),
         Route("/api/tables/{id}/fit", page.fit, methods=["POST"]),
         Route("/api/tables/{id}/fit", page.follow, methods=["GET"]),
+        Route("/api/tables/{id}/look", page.look, methods=["POST"]),
         Route("/api/tables/{id}/stop", page.stop, methods=["POST"]),
         Route("/api/tables/{id}/plan", page.plan, methods=["POST"]),
         Route("/tables/{id}", page.show),
@@ -185,20 +192,8 @@ async def _json(request: Request) -> dict[str, Any]:
     return given
 
 
-def _correct(table: HeldTable, given: dict[str, Any]) -> None:
-    """Keep with the table what was said of its columns, the law and how to read it."""
-    names = {str(name) for name in table.frame.columns}
-    columns: dict[str, str | None] = {}
-    for role in ROLES:
-        column = given.get(role) or None
-        if column is not None and (not isinstance(column, str) or column not in names | {NONE}):
-            raise InputError(f"there is no column {inert(column, 60)}")
-        columns[role] = column
-    law, unit, bad = given.get("law", "chinchilla"), given.get("loss_unit", "nats"), given.get("on_bad", "raise")
-    for value, known, what in ((law, laws_offered(), "law"), (unit, LOSS_UNITS, "unit"), (bad, BAD_ROWS, "choice")):
-        if value not in known:
-            raise InputError(f"{what} is one of {', '.join(known)}; got {inert(value, 60)}")
-    table.columns, table.law, table.reading = columns, law, {"loss_unit": unit, "on_bad": bad}
+def _reading(table: HeldTable, given: dict[str, Any]) -> Reading:
+    return Reading.of(given, {str(name) for name in table.frame.columns})
 
 
 def _fitted(table: HeldTable) -> Any:

@@ -1,6 +1,6 @@
 """A fit that sliders start from: with the draws that its intervals come from, and what a report says of it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 import jaxscale as js
 from jaxscale._base.errors import InputError
 from jaxscale._base.validation import Progress
+from jaxscale._pages.app.asked_reading import Reading
 from jaxscale._pages.content import Content
 from jaxscale._pages.powers import roles_of
 from jaxscale._pages.write_report import usual_budgets
@@ -18,11 +19,12 @@ DRAWS = 300  # each planned for itself at every move
 @dataclass(frozen=True)
 class TableFit:
     """content: of the plan for ten times the compute of the largest run, made from the draws (from the fit, where its
-    runs cannot be drawn again)."""
+    runs cannot be drawn again). reading: how its table was read."""
 
     result: js.FitResult
     draws: js.Draws | None
     content: Content
+    reading: Reading = field(default_factory=Reading)
 
     @property
     def source(self) -> js.FitResult | js.Draws:
@@ -61,7 +63,7 @@ class TableFit:
         return replace(draws, params=params, theta=theta, draws=cloud)
 
 
-def table_fit(result: js.FitResult, progress: Progress | None = None) -> TableFit:
+def table_fit(result: js.FitResult, progress: Progress | None = None, reading: Reading | None = None) -> TableFit:
     """With draws and the usual plan; `progress` hears of both. Raises InputError for a law of other variables than N
     and D."""
     budgets = usual_budgets(result)
@@ -74,4 +76,4 @@ def table_fit(result: js.FitResult, progress: Progress | None = None) -> TableFi
     if progress is not None:
         progress(0, 0, "planning")
     plan = js.frontier(result if draws is None else draws, budgets, progress=progress)
-    return TableFit(result, draws, Content(result, (plan,), given=False))
+    return TableFit(result, draws, Content(result, (plan,), given=False), reading or Reading())

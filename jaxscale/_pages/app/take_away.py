@@ -9,7 +9,8 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.plain_data import json_text
 from jaxscale._pages.app.asked_plan import AskedPlan, asked_for
 from jaxscale._pages.app.table_fit import TableFit
-from jaxscale._pages.app.uploads import NONE
+from jaxscale._pages.content import Content
+from jaxscale._pages.page import page_of
 from jaxscale._pages.reproduction import lines_of
 
 _MOST_KEPT = 20
@@ -27,13 +28,12 @@ draws = dataclasses.replace(draws, params=params, theta=theta, draws=cloud)"""
 
 @dataclass(frozen=True)
 class Taken:
-    """What files are of. name: of the table's file; asked: what the sliders say; columns: how roles were corrected."""
+    """What files are of. name: of the table's file; asked: what the sliders say; kept: scenarios."""
 
     name: str
     fit: TableFit
     asked: AskedPlan
     kept: tuple[AskedPlan, ...] = ()
-    columns: Mapping[str, str | None] | None = None
 
 
 def kept_of(texts: Iterable[str]) -> tuple[AskedPlan, ...]:
@@ -50,9 +50,10 @@ def kept_of(texts: Iterable[str]) -> tuple[AskedPlan, ...]:
 
 def _report(taken: Taken) -> str:
     plan = asked_for(taken.fit, taken.asked)
+    result = taken.fit.result
     if taken.asked.sigmas:  # of other constants than the fit's
         return plan.report_html()
-    return taken.fit.result.report_html(plans=plan)
+    return page_of(Content(result, (plan,), table=taken.name, reading=taken.fit.reading.options))
 
 
 def _plan(taken: Taken) -> str:
@@ -82,9 +83,8 @@ def _table(taken: Taken) -> str:
 
 def _python(taken: Taken) -> str:
     """Lines that make these numbers again, run beside the file of the table."""
-    absent = tuple(role for role, column in (taken.columns or {}).items() if column == NONE)
     plan = asked_for(taken.fit, taken.asked)
-    python, _ = lines_of(taken.fit.result, (plan,), table=taken.name, absent=absent)
+    python, _ = lines_of(taken.fit.result, (plan,), table=taken.name, reading=taken.fit.reading.options)
     lines, sigmas, j = python.splitlines(), taken.asked.sigmas, taken.fit.exponent
     if sigmas and j is not None:
         drawn = next(i for i, line in enumerate(lines) if line.startswith("draws = "))

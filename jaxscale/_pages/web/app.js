@@ -3,7 +3,7 @@
 // after # in the address is all of its state: columns, law, target, sliders, scenarios.
 {
   const $ = id => document.getElementById(id), data = JSON.parse($("data").textContent);
-  const READ = ["N", "D", "C", "loss", "law", "loss_unit", "on_bad"]; // selects of the table; "col." in the address
+  const READ = data.fields ?? []; // how the table is read; "col." in the address
   const MAIN = ["budget", "loss", "size"]; // what is asked for
   const hash = new URLSearchParams(location.hash.slice(1)), say = text => { $("message").textContent = text; };
   const after = params => (params.toString() ? `#${params}` : "");
@@ -61,7 +61,37 @@
   }
 
   // --- Columns and the fit ---
-  const chosen = () => Object.fromEntries(READ.map(id => [id, $(id).value]));
+  // A field's value; of a role that is computed the formula, after a sign of equality.
+  const formula = id => $(`${id}-formula`), computed = id => formula(id) && $(id).value === "=";
+  const chosen = () => Object.fromEntries(READ.map(id => [id, computed(id) ? `=${formula(id).value}` : $(id).value]));
+  const usual = id => $(id).options?.[0].value ?? "";
+  function show(id) { if (formula(id)) formula(id).hidden = $(id).value !== "="; }
+  function put(id, value) { // false where the field cannot hold it
+    const field = $(id), known = !field.options || [...field.options].some(option => option.value === value);
+    if (known) field.value = value; else if (formula(id) && value.startsWith("=")) { field.value = "="; formula(id).value = value.slice(1); } else return false;
+    show(id);
+    return true;
+  }
+  // Whenever a field changes: what the table is then read as, of which the latest is shown.
+  const looks = data.page === "table" ? Server.engine(`/api/tables/${data.id}/look`) : null;
+  let looked = 0;
+  async function look() {
+    const mine = ++looked;
+    let found;
+    try { found = await looks(chosen()); } catch (error) { found = { problem: error.message }; }
+    if (!found || mine < looked) return;
+    const part = (name, text, attributes = {}) => Object.assign(document.createElement(name), { textContent: text, ...attributes });
+    if (found.problem) {
+      const said = part("p", found.problem, { id: "problem", className: "trust warning" });
+      said.prepend(part("strong", "The table cannot be read so: "));
+      $("looked").replaceChildren(said);
+      return;
+    }
+    const notes = document.createElement("ul");
+    notes.append(...found.notes.map(note => part("li", note)));
+    $("looked").replaceChildren(part("p", `${found.read} What was recognised can be corrected.`, { id: "read" }), ...(found.notes.length ? [notes] : []));
+    for (const id of READ) if (formula(id) && !$(id).value) $(id).options[0].textContent = found.roles[id];
+  }
   function tell(line, began) {
     if (line.what) $("progress").dataset.what = line.of > 1 ? `${line.what}: ${line.at} of ${line.of}` : line.what;
     $("progress").textContent = `${$("progress").dataset.what ?? "waiting for another fit"} · ${line.seconds.toFixed(0)} s`;
@@ -69,7 +99,7 @@
   }
   // Begins a fit with what is asked for; without, listens to the one that is under way.
   async function fit(asked) {
-    $("go").disabled = true; $("stop").hidden = $("bar").hidden = false; say(""); $("problem")?.remove();
+    $("go").disabled = true; $("stop").hidden = $("bar").hidden = false; say("");
     $("bar").removeAttribute("value");
     try {
       const headers = { "Content-Type": "application/json" };
@@ -96,11 +126,15 @@
     }
   }
   function remember(values) {
-    for (const id of READ) if (values[id] && !($(id).options[0].value === values[id])) hash.set(`col.${id}`, values[id]); else hash.delete(`col.${id}`);
+    for (const id of READ) if (values[id] && values[id] !== usual(id)) hash.set(`col.${id}`, values[id]); else hash.delete(`col.${id}`);
     history.replaceState(null, "", location.pathname + location.search + after(hash));
   }
   function columns() {
-    for (const id of READ) if (hash.has(`col.${id}`) && !data.model) $(id).value = hash.get(`col.${id}`);
+    const told = READ.filter(id => hash.has(`col.${id}`) && !data.model), missing = told.filter(id => !put(id, hash.get(`col.${id}`)));
+    if (missing.length) say(`The link names columns that this table does not have: ${missing.map(id => hash.get(`col.${id}`)).join(", ")}.`);
+    if (told.length) { $("further").open ||= told.some(id => $("further").contains($(id))); look(); }
+    for (const id of READ) $(id).addEventListener("change", () => { show(id); if (computed(id) && !formula(id).value) formula(id).focus(); else look(); });
+    for (const id of READ) formula(id)?.addEventListener("change", look);
     $("columns").addEventListener("submit", event => { event.preventDefault(); fit(chosen()); });
     $("stop").addEventListener("click", () => Server.post(`/api/tables/${data.id}/stop`, "{}").catch(error => say(error.message)));
     $("go").disabled = false;

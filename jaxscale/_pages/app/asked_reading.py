@@ -1,0 +1,169 @@
+"""How a table is to be read and by which law fitted: the page's choices, and what `read_runs` is then called with."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import jaxscale as js
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import inert, parse_number, quoted
+
+ROLES = {"N": "Parameters N", "D": "Training tokens D", "C": "Compute C (FLOPs)", "loss": "Loss"}
+NONE, FORMULA = "-", "="  # a role that no column has; what stands before one that is computed
+LOSS_UNITS = {
+    "nats": "nats per token", "bits": "bits per token", "bpb": "bits per byte", "perplexity": "perplexity",
+    "accuracy": "accuracy", "error": "error",
+}  # fmt: skip
+COLUMNS = {
+    "weights": "Weights of the runs",
+    "loss_se": "Standard errors of the loss",
+    "run": "Run that a row is of",
+}
+CHOICES = {
+    "loss_unit": ("Unit of the loss", LOSS_UNITS),
+    "checkpoints": (
+        "Of runs with several rows",
+        {"": "the last, where there are such", "last": "the last", "best": "the best", "all": "all, of one run",
+         "none": "all, as runs of their own"},
+    ),
+    "on_bad": ("A row that cannot be used", {"raise": "is an error", "drop": "is left out, and the report says so"}),
+    "decimal": ("Decimal mark", {"": "recognise it", ".": "point", ",": "comma"}),
+}  # fmt: skip
+# What is written: the label, an example, and a sentence about it.
+TEXTS = {
+    "where": (
+        "Keep only rows where",
+        "flops < 1e22",
+        "a column, one of < <= > >= == !=, and a value; one on each line",
+    ),
+    "best_of": ("Keep the best of a sweep over", "lr, batch", "columns of settings, with commas between"),
+    "units": ("Multiply cells", "N=1e6", "a variable and a factor, with commas between"),
+    "token_bytes": ("Bytes of a token", "4.3", "for a loss in bits per byte"),
+}
+_LONGEST = 2000
+
+
+@dataclass(frozen=True)
+class Reading:
+    """given: values of the page's fields by their names, "" and what is missing being the usual. options: of
+    `read_runs`."""
+
+    given: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def law(self) -> str:
+        """The law to fit."""
+        return self.given.get("law") or "chinchilla"
+
+    @property
+    def further(self) -> bool:
+        """Whether anything is asked for beyond the columns, the law and the unit of the loss."""
+        usual = {"on_bad": "raise"}
+        names = (*COLUMNS, *TEXTS, *(set(CHOICES) - {"loss_unit"}))
+        return any(self.given.get(name, "") not in ("", usual.get(name, "")) for name in names)
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], columns: Collection[str]) -> "Reading":
+        """From what a page sent about a table of these columns.
+
+        Raises:
+            InputError: a field holds what it cannot.
+        """
+        fields: dict[str, str] = {}
+        for name in (*ROLES, *COLUMNS, *CHOICES, *TEXTS, "law"):
+            value = given.get(name) or ""
+            if not isinstance(value, str) or len(value) > _LONGEST:
+                raise InputError(f"{name} must be text of at most {_LONGEST:,} characters, got {quoted(value)}")
+            fields[name] = value
+        for name in (*ROLES, *COLUMNS):
+            own = name in ROLES and (fields[name] == NONE or fields[name].startswith(FORMULA))
+            if fields[name] and fields[name] not in columns and not own:
+                raise InputError(f"there is no column {inert(fields[name], 60)}")
+        _one_of("law", fields["law"] or "chinchilla", laws_offered())
+        for name, (label, words) in CHOICES.items():
+            if fields[name]:
+                _one_of(label, fields[name], words)
+        return cls(fields, _options(fields, columns))
+
+
+def _one_of(what: str, value: str, known: Collection[str]) -> None:
+    if value not in known:
+        raise InputError(f"{what} is one of {', '.join(filter(None, known))}; got {inert(value, 60)}")
+
+
+def _options(fields: Mapping[str, str], columns: Collection[str]) -> dict[str, Any]:
+    """What was asked for, as `read_runs` takes it; what was not is left out."""
+    found: dict[str, Any] = {}
+    for role in ROLES:
+        value = fields[role]
+        if value in columns and value:
+            found[role] = value
+        elif value == NONE:
+            found[role] = False
+        elif value:
+            found[role] = value.removeprefix(FORMULA).strip()
+    found |= {name: fields[name] for name in (*COLUMNS, *CHOICES) if fields[name]}
+    if found.get("loss_unit") == "bpb" and (size := fields["token_bytes"].strip()):
+        found["loss_unit"] = f"bpb:{size}"
+    if rows := [line.strip() for line in fields["where"].splitlines() if line.strip()]:
+        found["where"] = rows
+    if swept := _listed(fields["best_of"]):
+        found["best_of"] = swept
+    if units := _listed(fields["units"]):
+        pairs = [unit.partition("=") for unit in units]
+        found["units"] = {symbol.strip(): parse_number(factor) for symbol, _, factor in pairs}
+    usual = {"loss_unit": "nats", "on_bad": "raise"}
+    return {name: value for name, value in found.items() if value != usual.get(name)}
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
+
+
+@cache
+def laws_offered() -> tuple[str, ...]:
+    """Laws that the page plans with: of N and D, for what is to be low."""
+    laws = ((name, js.laws.get(name)) for name in js.laws.names())
+    return tuple(
+        name
+        for name, law in laws
+        if {v.name for v in law.variables} == {"N", "D"} and law.response.logged and law.response.better == "lower"
+    )
+
+
+# --- Messages ---
+_VALUE = r"\"[^\"]*\"|'[^']*'|\[[^\]]*\]|\{[^}]*\}|[\w.-]+"
+_WORDS = r"-[\w-]+(?: (?:\"[^\"]*\"|'[^']*'|[^\s()\"']+))?"
+_BOTH = re.compile(rf"\b(\w+)=({_VALUE}|)(?: \({_WORDS}\)|, {_WORDS})")
+_FLAG = re.compile(r"(?<![\w-])(--[a-z-]+|-[NDC])\b(?: (\"[^\"]*\"|'[^']*'))?")
+_BY_FLAG = {
+    "-N": "N", "-D": "D", "-C": "C", "--loss": "loss", "--weights": "weights", "--loss-se": "loss_se",
+    "--run-column": "run", "--where": "where", "--on-bad": "on_bad", "--loss-unit": "loss_unit",
+    "--checkpoints": "checkpoints", "--decimal": "decimal", "--best-of": "best_of", "--unit": "units",
+}  # fmt: skip
+
+
+def on_page(said: object) -> str:
+    """A message in the words of the page: an option of Python with its flag becomes the field that stands there."""
+    text = inert(said).replace(', or another response with response="..." (--response)', "")
+    text = _BOTH.sub(lambda found: _field(found[1], found[2]) or found[0], text)
+    return _FLAG.sub(lambda found: _field(_BY_FLAG.get(found[1], ""), found[2] or "") or found[0], text)
+
+
+def _field(option: str, value: str) -> str:
+    """A field, and what to put there."""
+    if value[:1] in ("[", "{"):
+        value = re.sub(r"[\[\]{}\"']", "", value).replace(": ", "=")
+    elif value[:1] in ("'", '"'):
+        value = value[1:-1]
+    value = "none" if option in ROLES and value == "False" else value
+    if option in CHOICES:
+        label, words = CHOICES[option]
+        if option == "loss_unit" and value.startswith("bpb:"):
+            return f"“{label}: {words['bpb']}” and “{TEXTS['token_bytes'][0]}: {value[4:]}”"
+        return f"“{label}: {words[value]}”" if value in words and value else f"“{label}”"
+    label = ROLES.get(option) or COLUMNS.get(option) or (TEXTS[option][0] if option in TEXTS else "")
+    return "" if not label else f"“{label}: {value}”" if value.strip(".") and value != "COLUMN" else f"“{label}”"

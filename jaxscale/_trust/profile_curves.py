@@ -147,20 +147,27 @@ def _walk(
                 wanted.append(Wanted((j, sign), start, target, stiffness[j]))
         found = yield wanted, FAR
         # Each again from its inner neighbour until that helps none, then once from its outer one, so that none sticks
-        # beside the valley.
+        # beside the valley. Who has the neighbour it had before would end where it ended before.
+        due = list(range(len(wanted)))
         for shift in (*[1] * len(scan), -1):
+            due = due if shift == 1 else list(range(len(wanted)))
+            if not due:
+                continue
             again = []
-            for k, w in enumerate(wanted):
-                at_edge = (k if shift == 1 else k + 1) % len(scan) == 0
+            for k in due:
+                w, at_edge = wanted[k], (k if shift == 1 else k + 1) % len(scan) == 0
                 neighbour = paths[w.end] if at_edge else found[k - shift]
                 sound = np.isfinite(neighbour.objective[-1])
                 again.append(w._replace(start=neighbour.free[-1] if sound else w.start))
             fresh = yield again, NEAR
-            pairs = zip(found, fresh, wanted, strict=True)
-            better = [new if pulled(new, w) < pulled(old, w) * (1 - 1e-9) else old for old, new, w in pairs]
-            if shift == 1 and all(new is old for new, old in zip(better, found, strict=True)):
-                continue
-            found = better
+            helped = [
+                (k, new)
+                for k, new in zip(due, fresh, strict=True)
+                if pulled(new, wanted[k]) < pulled(found[k], wanted[k]) * (1 - 1e-9)
+            ]
+            for k, new in helped:
+                found[k] = new
+            due = [k + 1 for k, _ in helped if (k + 1) % len(scan)]
         for k, end in enumerate(open_ends):
             paths[end] = paths[end].joined(found[k * len(scan) : (k + 1) * len(scan)])
         open_ends = [e for e in open_ends if _crossing(paths[e], e[1], height + rise) is None]

@@ -14,7 +14,7 @@ from jaxscale._solver.outcome import CERTAIN_ENOUGH, SAME_OPTIMUM, Search, agree
 from jaxscale._solver.solve import FAR, NEAR
 from jaxscale._solver.solve_stack import solve_stack
 from jaxscale._solver.starts import SUBSAMPLE_ROWS, Pool, given_points, published_grid, screened
-from jaxscale._solver.valley import floors
+from jaxscale._solver.valley import floors, has_valleys
 from jaxscale.optim import CONVERGED, damped_newton
 
 _RELAXED = 5.0  # how much wider the quadratic range of the objective is while starts are far off
@@ -164,7 +164,10 @@ def _descend(
     """Run every start to the end, through each stage of the objective; those that meet (if they may) go on as one."""
     begin, damping, end_of = free, FAR, np.arange(len(free))
     rows = stack.stages[-1].points.response.shape[-1]
-    if optimizer is damped_newton() and len(free) > SMALL_BATCH and (meet or rows >= 2 * SUBSAMPLE_ROWS):
+    damped = optimizer is damped_newton()
+    if damped and meet and has_valleys(stack.first):
+        begin = floors(stack, table, begin)
+    elif damped and len(free) > SMALL_BATCH and (meet or rows >= 2 * SUBSAMPLE_ROWS):
         # Many starts take their first steps on some of the runs, which costs less.
         rough, rows = (_TO_MEET, subsample.relaxed(_RELAXED)) if meet else (_ROUGH, subsample)
         found = solve_stack(rows, rough, table, begin, stage=0, max_steps=max_steps, devices=devices)
@@ -172,8 +175,6 @@ def _descend(
         if meet:
             distinct, end_of = meeting(table, found)
             begin, table = begin[distinct], table[distinct]
-    elif meet and optimizer is damped_newton():
-        begin = floors(stack, begin)
     solutions = None
     for stage in range(len(stack.stages)):
         solutions = solve_stack(

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxscale._problem.problem import Problem
 from jaxscale._problem.slopes import slopes_of
-from jaxscale._problem.stack import Stack
-from jaxscale._solver.projection import LEAST_SHARE, lengths, linear_indices
+from jaxscale._problem.stack import Stack, stacked_rows
+from jaxscale._solver.projection import LEAST_SHARE, lengths, linear_indices, linear_parameters
 
 _FEWEST_FREE, _FEWEST_LINEAR = 6, 2  # with fewer, valleys are wide enough
 _MOST_ROWS, _FEWER_ROWS = 2048, 1024  # of so many runs some are enough
@@ -20,19 +21,26 @@ _MOST_STEPS, _TOLERANCE = 40, 1e-7
 _FIRST_DAMPING, _LARGEST_DAMPING = 1e-2, 1e8
 
 
-def floors(stack: Stack, free: np.ndarray) -> np.ndarray:
-    """Starts (n, free) of one table at the optimum of least squares near each, in relative residuals; every fourth as
-    it is, since what starts agree on should not hang on one way down. Call under float64.
+def has_valleys(problem: Problem) -> bool:
+    """Whether the law has parameters enough for narrow valleys, and some that the response is linear in. Call under
+    float64."""
+    return problem.layout.free >= _FEWEST_FREE and len(linear_parameters(problem)) >= _FEWEST_LINEAR
 
-    Starts of several tables, and of laws with few parameters or nothing linear, are left alone.
+
+def floors(stack: Stack, table: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Starts (n, free), each of table `table[k]`, at the optimum of least squares near each, in relative residuals; of
+    each table every fourth as it is, since what starts agree on should not hang on one way down. Call under float64.
+
+    Only for problems that have valleys.
     """
-    if len(stack) > 1 or stack.first.layout.free < _FEWEST_FREE:
-        return free
-    valley = _Valley.of(stack if stack.first.count <= _MOST_ROWS else stack.subsample(_FEWER_ROWS))
-    if len(valley.linear) < _FEWEST_LINEAR:
-        return free
+    found, rows = free.copy(), stacked_rows(stack.first) if stack.many else 0
     with np.errstate(all="ignore"):
-        return np.array([x if k % 4 == 3 else valley.floor(x) for k, x in enumerate(free)])
+        for k in np.unique(table):
+            one = Stack.of([stack.problems[k].with_rows(rows)])  # of one shape, for one program
+            valley = _Valley.of(one if one.first.count <= _MOST_ROWS else one.subsample(_FEWER_ROWS))
+            for turn, i in enumerate(np.flatnonzero(table == k)):
+                found[i] = free[i] if turn % 4 == 3 else valley.floor(free[i])
+    return found
 
 
 class _Place(NamedTuple):

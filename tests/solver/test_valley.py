@@ -9,7 +9,7 @@ from jaxscale import datasets
 from jaxscale._base.settings import in_float64
 from jaxscale._problem.problem import make_problem
 from jaxscale._problem.stack import Stack
-from jaxscale._solver.valley import floors
+from jaxscale._solver.valley import floors, has_valleys
 
 TRUTH = (1.5, 2.0, 0.3, 40.0, 0.25, 90.0, 0.4)
 RANGES = {"width": (64, 4096), "N": (1e6, 1e9), "D": (1e8, 1e11)}
@@ -42,7 +42,7 @@ def squares(theta, runs):
 def test_a_floor_is_scipys_least_squares(runs):
     problem = make_problem(LAW, runs, js.Huber(1e-4))
     with in_float64():
-        found = floors(Stack.of([problem]), STARTS)
+        found = floors(Stack.of([problem]), np.zeros(2, int), STARTS)
     least = min(2 * least_squares(squares, x, args=(runs,), xtol=1e-15, ftol=1e-15).cost for x in STARTS)
     for x in found:
         assert np.sum(squares(x, runs) ** 2) == pytest.approx(least, rel=1e-4)
@@ -52,19 +52,27 @@ def test_every_fourth_start_and_laws_of_few_parameters_are_left_alone(runs):
     problem = make_problem(LAW, runs, js.Huber(1e-4))
     starts = np.repeat(STARTS[:1], 8, axis=0)
     with in_float64():
-        moved = (floors(Stack.of([problem]), starts) != starts).any(axis=1)
-        few = make_problem(js.laws.chinchilla, runs, js.Huber())
-        np.testing.assert_array_equal(floors(Stack.of([few]), starts[:, :5]), starts[:, :5])
-        pinned = make_problem(LAW, runs, js.Huber(), fixed={"E": 1.5, "A": 2.0, "B": 40.0})
-        np.testing.assert_array_equal(floors(Stack.of([pinned]), starts[:, :4]), starts[:, :4])
+        moved = (floors(Stack.of([problem]), np.zeros(8, int), starts) != starts).any(axis=1)
+        assert has_valleys(problem)
+        assert not has_valleys(make_problem(js.laws.chinchilla, runs, js.Huber()))
+        assert not has_valleys(make_problem(LAW, runs, js.Huber(), fixed={"E": 1.5, "A": 2.0, "B": 40.0}))
     assert moved.tolist() == [True, True, True, False] * 2
+
+
+def test_starts_of_many_tables_reach_the_floor_that_each_table_has_alone(runs):
+    problems = [make_problem(LAW, runs.subset(np.arange(count)), js.Huber(1e-4)) for count in (40, 60)]
+    with in_float64():
+        both = floors(Stack.of(problems), np.array([0, 1, 1, 0]), STARTS[[0, 0, 1, 1]])
+        alone = [floors(Stack.of([one]), np.zeros(2, int), STARTS) for one in problems]
+    np.testing.assert_allclose(both[[0, 3]], alone[0], rtol=1e-6)
+    np.testing.assert_allclose(both[[1, 2]], alone[1], rtol=1e-6)
 
 
 def test_a_start_without_a_finite_response_is_left_alone(runs):
     problem = make_problem(LAW, runs, js.Huber())
     nowhere = np.full((1, 7), np.nan)
     with in_float64():
-        np.testing.assert_array_equal(floors(Stack.of([problem]), nowhere), nowhere)
+        np.testing.assert_array_equal(floors(Stack.of([problem]), np.zeros(1, int), nowhere), nowhere)
 
 
 @pytest.mark.slow

@@ -61,11 +61,14 @@ class Overrides(NamedTuple):
     """Numbers of each start's own, which override those of the table it is fitted to, as bootstrap draws have them.
 
     Each (n_starts, ...), or None where the table's hold: weights and response of the runs, centre of the priors.
+    `places` says which runs of its table a start is fitted to, in order, and weights and response are then of those;
+    None for all of them.
     """
 
     weights: Any = None
     response: Any = None
     centre: Any = None
+    places: Any = None
 
     def rows(self, which: Any) -> "Overrides":
         """That of some starts."""

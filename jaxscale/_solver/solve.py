@@ -60,7 +60,8 @@ def solve(
     a queue of its own. Batches of up to `smallest` starts share one compiled shape.
     """
     worker_count, devices = workers(devices)
-    rows = problems.tables.points.response.shape[-1]
+    of_each = problems.tables.points.response if problems.own.places is None else problems.own.places
+    rows = of_each.shape[-1]
     shuffled, problems, place, counts = _shuffle(np.asarray(starts), problems, worker_count, smallest)
     run = _compiled(task, optimizer, lanes_for(rows, len(shuffled)), max_steps, devices)
     if worker_count == len(devices):
@@ -155,6 +156,8 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
     evaluate = evaluator(task, exact=True, second_order=second_order)
     value = value_of(task)
     many = problems.tables.points.response.ndim == 2
+    some = problems.own.places is not None  # of the runs of a table, each start those it takes
+    apart = many or some
 
     def begin(x: Array) -> Any:
         state = optimizer.init(x)
@@ -164,8 +167,11 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
     # much as the law itself, since XLA on CPU fuses a gather into its use, one number at a time.
     def own(start: Array) -> tuple[Any, Overrides]:
         """What a start has for itself."""
-        table = jax.tree.map(lambda x: x[problems.table[start]], problems.tables) if many else None
-        return table, problems.own.rows(start)
+        table = jax.tree.map(lambda x: x[problems.table[start]], problems.tables) if many else problems.tables
+        mine = problems.own.rows(start)
+        if some:
+            table = table._replace(points=table.points.at(mine.places))
+        return table if apart else None, mine._replace(places=None)
 
     def refill(owned: tuple, finished: Array, following: Array) -> tuple:
         lane_of = jnp.argsort(~finished)
@@ -179,7 +185,7 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
 
     def tables_of(owned: tuple) -> ProblemArrays:
         """The table of each lane; what all share stays without a lane axis."""
-        return owned[1].within(owned[0] if many else problems.tables)
+        return owned[1].within(owned[0] if apart else problems.tables)
 
     def advance(evaluation, state, trial, tables):
         """One step of the optimizer in every lane."""
@@ -197,7 +203,7 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
             )
             return jnp.clip(optax.apply_updates(trial, updates), *bounds.values()), state
 
-        axes = jax.tree.map(lambda x, shared: 0 if many or x.ndim > shared.ndim else None, tables, problems.tables)
+        axes = jax.tree.map(lambda x, shared: 0 if apart or x.ndim > shared.ndim else None, tables, problems.tables)
         return jax.vmap(one, (0, 0, 0, 0, 0, axes))(
             evaluation.gradient, state, trial, evaluation.value, evaluation.curvature, tables
         )

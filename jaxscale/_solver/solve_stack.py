@@ -36,7 +36,7 @@ def solve_stack(
     if in_float32(devices):
         damped = isinstance(jax.eval_shape(optimizer.init, free[0]), DampedState)
         rough = damped_newton(tolerance=_SINGLE_TOLERANCE) if damped else optimizer
-        single = Overrides(*(None if x is None else x.astype(np.float32) for x in own))
+        single = Overrides(*(None if x is None else x.astype(np.float32) for x in own))._replace(places=own.places)
         begin, options_there = free.astype(np.float32), options | {"devices": devices}
         reached = _in_parts(stack.in_single_precision(), rough, table, begin, stage, single, **options_there)
         found = reached.free.astype(np.float64)

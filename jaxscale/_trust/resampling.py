@@ -19,12 +19,13 @@ from jaxscale._solver.solve_stack import STARTS_AT_ONCE, solve_stack
 from jaxscale._trust.covariance import LEAST_ROOM
 from jaxscale._trust.interval_method import MORE_PAIRS
 from jaxscale._trust.linearization import Linearization, linearize_all
-from jaxscale.optim import damped_newton, levenberg_marquardt, settled
+from jaxscale.optim import STEP_LIMIT, damped_newton, levenberg_marquardt, settled
 
 Kind = Literal["pairs", "bayesian", "wild"]
 
 _AT_ONCE = 256  # draws whose rivals are looked at together
 _RIVALS = 24  # optima of other draws that every draw is checked against
+_WORTH_A_PROGRAM = 1 << 16  # draws for which smaller tables get a program of their own
 
 
 def _units(problem: Problem, clusters: tuple[str, ...] | None) -> tuple[int, np.ndarray]:
@@ -116,27 +117,59 @@ def bootstrap_draws(
     at = linearize_all(stack, best) if kind == "wild" else [None] * len(stack)
     rngs = [np.random.default_rng(seed) for _ in stack.problems]
     rivals: list[np.ndarray | None] = [None] * len(stack)
+    done, rows = 0, stack.stages[-1].points.response.shape[-1]
+    leaves_out = kind == "pairs" and all(x is None for x in clusters)
     # Pieces of one table's draws, several tables together where they have few: this bounds memory.
-    pieces = [
-        (k, first, min(draws - first, STARTS_AT_ONCE))
-        for k in range(len(stack))
-        for first in range(0, draws, STARTS_AT_ONCE)
-    ]
-    done = 0
-    for batch in _batches(pieces):
+    for size, batch in (
+        (size, batch)
+        for size, some in _by_size(stack, rows, draws)
+        for batch in _batches(
+            [(k, first, min(draws - first, STARTS_AT_ONCE)) for k in some for first in range(0, draws, STARTS_AT_ONCE)]
+        )
+    ):
         table = np.repeat([k for k, _, _ in batch], [count for _, _, count in batch])
-        rows = stack.stages[-1].points.response.shape[-1]
         parts = [
             resampled(stack.problems[k].with_rows(rows), count, rngs[k], clusters[k], kind, at[k])
             for k, _, count in batch
         ]
         own = Overrides(*(None if x[0] is None else np.concatenate(x) for x in zip(*parts, strict=True)))
-        fits = _refit(stack, table, best[table], own, rivals, devices)
+        fits = _refit(stack, table, best[table], own, rivals, devices, _most_drawn(size) if leaves_out else rows)
         for k, first, count in batch:
             found[k, first : first + count] = fits[table == k]
             done += count
         tell(done, draws * len(stack), "bootstrap draws")
     return found
+
+
+def _by_size(stack: Stack, rows: int, draws: int) -> Iterator[tuple[int, np.ndarray]]:
+    """(runs at most, which tables) of a stack padded to `rows`, those with three quarters at most apart where there are
+    draws enough to be worth a program of their own."""
+    counts = np.array([problem.count for problem in stack.problems])
+    small = counts <= 3 * rows // 4
+    if min(small.sum(), (~small).sum()) * draws < _WORTH_A_PROGRAM and not small.all():
+        small[:] = False
+    for size, some in ((3 * rows // 4, small), (rows, ~small)):
+        if some.any():
+            yield size, np.flatnonzero(some)
+
+
+def _most_drawn(runs: int) -> int:
+    """How many different runs a draw from that many has but once in 100,000 times, as a multiple of eight."""
+    mean = runs * (1 - (1 - 1 / runs) ** (runs + MORE_PAIRS))
+    return min(-8 * int(-(mean + 4.3 * 0.31 * np.sqrt(runs)) // 8), runs)  # by a normal approximation
+
+
+def _without_others(own: Overrides, most: int) -> tuple[Overrides, np.ndarray]:
+    """What draws are fitted to without the runs that they leave out, and for which draws `most` runs are enough."""
+    draw, place = np.nonzero(own.weights)
+    counts = np.bincount(draw, minlength=len(own.weights))
+    first = np.cumsum(counts) - counts
+    column = np.arange(len(draw)) - first[draw]
+    kept = column < most
+    places, weights = np.repeat(place[first][:, None], most, axis=1), np.zeros((len(counts), most))
+    places[draw[kept], column[kept]] = place[kept]
+    weights[draw[kept], column[kept]] = own.weights[draw[kept], place[kept]]
+    return own._replace(weights=weights, places=places), counts <= most
 
 
 def _batches(pieces: Sequence[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
@@ -157,15 +190,22 @@ def _refit(
     own: Overrides,
     rivals: list[np.ndarray | None],
     devices: Sequence[Any] | None,
+    most: int,
 ) -> np.ndarray:
     """Free values (n, free) of each draw's own optimum, nan where there is none; notes rivals of tables met first.
 
-    Beside an optimum Gauss-Newton steps are as good as Newton's and cost half; the few draws that end badly are
-    taken up by Newton's. A batch so small that its program takes longer to make than to run shares that of the fit.
+    Beside an optimum Gauss-Newton steps are as good as Newton's and cost half, without the runs that a draw leaves out
+    (`most` remain) two thirds of that; the few draws that end badly, or have more runs, are taken up by Newton's. A
+    batch so small that its program takes longer to make than to run shares that of the fit.
     """
-    first = damped_newton() if len(table) <= SMALL_BATCH else levenberg_marquardt()
     near: dict[str, Any] = {"damping": NEAR, "devices": devices}
-    free, value, status, _ = solve_stack(stack, first, table, start, own=own, **near)
+    if len(table) <= SMALL_BATCH:
+        free, value, status, _ = solve_stack(stack, damped_newton(), table, start, own=own, **near)
+    else:
+        less, whole = (own, None) if most == own.weights.shape[1] else _without_others(own, most)
+        free, value, status, _ = solve_stack(stack, levenberg_marquardt(), table, start, own=less, **near)
+        if whole is not None:
+            value, status = np.where(whole, value, np.inf), np.where(whole, status, STEP_LIMIT)
     free, value, status = free.copy(), value.copy(), status.copy()
     for _ in range(2):
         rival, height = np.empty_like(free), np.full(len(free), np.inf)

@@ -11,6 +11,7 @@ from scipy.optimize import least_squares
 import jaxscale as js
 from jaxscale._problem.problem import make_problem
 from jaxscale._problem.stack import Stack
+from jaxscale._trust import resampling
 from jaxscale._trust.interval_method import MORE_PAIRS
 from jaxscale._trust.linearization import linearize
 from jaxscale._trust.resampling import bootstrap_draws, resampled, resampling_weights
@@ -69,6 +70,20 @@ def test_bayesian_weights_are_dirichlets_and_clusters_move_whole():
     np.testing.assert_allclose(times.var(), 39 / 41, rtol=0.02)  # n^2 times that of a flat Dirichlet distribution
     whole = resampling_weights(problem, 10, np.random.default_rng(0), CLUSTERS, "bayesian")[:, :40] / own
     np.testing.assert_allclose(whole.reshape(10, 10, 4), np.repeat(whole[:, ::4, None], 4, axis=2))
+
+
+def test_draws_are_least_squares_without_the_runs_that_they_leave_out(monkeypatch):
+    result, draws = squares(), 1100  # more than share the program of the fit
+    monkeypatch.setattr(resampling, "_most_drawn", lambda runs: 25)  # half of the draws have more
+    problem = make_problem(LINE, result.runs, js.SquaredError())
+    drawn = js.bootstrap(result, draws=draws, seed=5).draws
+    weights = resampled(problem, draws, np.random.default_rng(5), None).weights[:, : result.runs.count]
+    columns, values = straight(result.runs)
+    for theta, w in zip(drawn, weights, strict=True):
+        expected = np.linalg.lstsq(columns * np.sqrt(w)[:, None], values * np.sqrt(w), rcond=None)[0]
+        np.testing.assert_allclose(theta, expected, rtol=1e-8)
+    distinct = (weights > 0).sum(axis=1)
+    assert distinct.max() <= 40 and 0.2 < np.mean(distinct > 25) < 0.8
 
 
 @pytest.mark.slow

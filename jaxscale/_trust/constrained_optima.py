@@ -75,6 +75,7 @@ class Engine:
             jax.tree.map(lambda *leaves: np.stack(leaves), *(p.tables(stage) for p in whole))
             for stage in range(len(whole[0].losses))
         ]
+        self._lower, self._upper = (np.array([getattr(p, end) for p in whole]) for end in ("lower", "upper"))
         starts = np.concatenate([np.repeat(one.best[None], len(one.given), axis=0) for one in tables])
         table = np.repeat(np.arange(len(tables)), [len(one.given) for one in tables])
         none, given = np.zeros(len(starts)), np.concatenate([one.given for one in tables])
@@ -92,13 +93,13 @@ class Engine:
         table = np.array([k for k, _, _ in each])
         starts, targets, stiffness = (np.array([w[k] for _, w, _ in each]) for k in (1, 2, 3))
         given = np.array([self.profiled[k].given[w.end[0]] for k, w, _ in each], np.float64)
-        problems = [self.profiled[k].problem for k in table]
-        starts = np.clip(starts, [p.lower for p in problems], [p.upper for p in problems])
+        starts = np.clip(starts, self._lower[table], self._upper[table])
         damping, found = np.array([damping for _, _, damping in each]), [starts]
         for stage in range(len(self.stages)):
             begin = damping if stage == 0 else np.full(len(starts), NEAR)
             found = self._run(stage, found[0], targets, stiffness, given, table, begin, _MOST_STEPS)
-        whole = iter(Constrained(*(x[[k]] for x in found[:3])) for k in range(len(starts)))
+        free, value, objective, _ = found
+        whole = iter(Constrained(free[k : k + 1], value[k : k + 1], objective[k : k + 1]) for k in range(len(starts)))
         return [list(itertools.islice(whole, len(wanted))) for _, (wanted, _) in asked]
 
     def _run(self, stage: int, *each: Any) -> list[np.ndarray]:

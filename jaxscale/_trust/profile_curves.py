@@ -200,9 +200,12 @@ def _walk(
         if not wanted:
             break
         reached_all = yield wanted, NEAR
+        arrived: dict[tuple[int, float], list[Constrained]] = {}
         for w, reached in zip(wanted, reached_all, strict=True):
-            paths[w.end] = paths[w.end].joined([reached])
-        pending = list(dict.fromkeys(w.end for w in wanted))
+            arrived.setdefault(w.end, []).append(reached)
+        for end, some in arrived.items():
+            paths[end] = paths[end].joined(some)
+        pending = list(arrived)
 
     curves = []
     for j in range(count):

@@ -1,10 +1,13 @@
 """Builds the documentation site, offline: `python docs/build.py [FOLDER]` (needs `pip install 'jaxscale[docs]'`).
 
 Pages are the Markdown files beside this one, and those that are made from jaxscale itself, `GENERATED`: the laws from
-their registry, the command line from its program, the file formats from their schemas. Nothing generated is kept in the
-repository, so nothing can be out of date. A broken link or any other warning of the builder is an error.
+their registry, the command line from its program, the file formats from their schemas, the API from its docstrings; and
+the notebooks, which are run first (some minutes) unless `--notebooks` names a folder where they lie as they were run.
+Nothing generated is kept in the repository, so nothing can be out of date. A broken link or any other warning of the
+builder is an error.
 """
 
+import argparse
 import json
 import re
 import shutil
@@ -16,6 +19,9 @@ from html import escape, unescape
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+import api_pages
+import notebook_pages
 
 import jaxscale as js
 
@@ -168,11 +174,14 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "laws.md": laws_page,
     "command-line.md": command_line_page,
     "formats.md": formats_page,
+    "api-functions.md": api_pages.functions_page,
+    "api-records.md": api_pages.records_page,
+    "api-namespaces.md": api_pages.namespaces_page,
 }
 
 
-def write_pages(folder: Path) -> None:
-    """Every page as the builder reads it, and the pictures, into `folder`."""
+def write_pages(folder: Path, notebooks: Mapping[str, Any]) -> None:
+    """Every page as the builder reads it, the notebooks (by name), and the pictures, into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in HERE.iterdir():
         if path.suffix == ".md":
@@ -182,6 +191,9 @@ def write_pages(folder: Path) -> None:
             shutil.copy(path, folder)
     for name, make in GENERATED.items():
         (folder / name).write_text(make(), encoding="utf-8")
+    for name, notebook in notebooks.items():
+        text = notebook_pages.page(name, notebook, folder / "pictures")
+        (folder / f"{name}.md").write_text(text, encoding="utf-8")
     shutil.copytree(_PICTURES, folder / "drawn", dirs_exist_ok=True)
 
 
@@ -195,10 +207,10 @@ def with_mathml(html: str) -> str:
     return _MATHS.sub(drawn, html)
 
 
-def build(out: Path) -> None:
+def build(out: Path, notebooks: Mapping[str, Any]) -> None:
     """The site, as HTML that opens from any folder, without a server."""
     with tempfile.TemporaryDirectory() as scratch:
-        write_pages(Path(scratch) / "docs")
+        write_pages(Path(scratch) / "docs", notebooks)
         shutil.copy(HERE / "mkdocs.yml", scratch)
         command = [sys.executable, "-m", "zensical", "build", "--clean", "--strict"]
         if subprocess.run(command, cwd=scratch).returncode:
@@ -209,7 +221,22 @@ def build(out: Path) -> None:
         shutil.copytree(Path(scratch) / "site", out)
 
 
+def main() -> None:
+    """Build where the command line says."""
+    parser = argparse.ArgumentParser(description="Build the documentation site.")
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "site", help="where to")
+    parser.add_argument("--notebooks", type=Path, help="folder of notebooks that were run; else they are run now")
+    given = parser.parse_args()
+    notebooks = {}
+    for name in notebook_pages.names():
+        if given.notebooks is None:
+            print(f"running {name}", flush=True)
+        notebooks[name] = (
+            notebook_pages.run(name) if given.notebooks is None else notebook_pages.read(name, given.notebooks)
+        )
+    build(given.folder, notebooks)
+    print(f"open {given.folder}/index.html")
+
+
 if __name__ == "__main__":
-    to = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "site"
-    build(to)
-    print(f"open {to}/index.html")
+    main()

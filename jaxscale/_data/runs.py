@@ -311,7 +311,8 @@ class Runs:
 def read_runs(source: Any, *, progress: Progress | bool | None = None, **options: Any) -> Runs:
     """Runs from a file, a frame, standard input ("-") or a tracker, with the options of `Runs.from_frame`.
 
-    Files may be CSV, TSV, JSON, Excel (extra `xlsx`) or Parquet (`io`). Addresses, each with an extra of its own name:
+    `source` is a path, a frame or an address. Files may be CSV, TSV, JSON, Excel (extra `xlsx`) or Parquet (`io`).
+    Addresses, each with an extra of its own name:
 
     "wandb:ENTITY/PROJECT"          every run of a project of Weights & Biases
     "mlflow:PLACE#EXPERIMENT"       of a folder, the file of a database or a tracking server; `#EXPERIMENT` may be left

@@ -51,11 +51,17 @@ def test_readme_python_and_commands_run(tmp_path, monkeypatch, jaxscale):
     assert json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))["format"] == "jaxscale.fit/1"
 
 
+# By docs/build.py.
+MADE = {"laws.md", "command-line.md", "formats.md", "api-functions.md", "api-records.md", "api-namespaces.md"} | {
+    f"{path.stem}.md" for path in (ROOT / "notebooks").glob("*.ipynb")
+}
+
+
 def test_links_of_the_documents_lead_to_files():
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")):
         links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", path.read_text(encoding="utf-8"))
         lost = [link for link in links if not (path.parent / link).exists()]
-        made = {"laws.md", "command-line.md", "formats.md"} if path.parent.name == "docs" else set()  # by docs/build.py
+        made = MADE if path.parent.name == "docs" else set()
         assert [link for link in lost if link not in made] == [], path.name
 
 

@@ -1,10 +1,13 @@
 """The documentation: every block of its pages runs, and the site builds without a warning or a broken link."""
 
 import ast
+import base64
 import importlib.util
+import inspect
 import os
 import re
 import shlex
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,12 +22,11 @@ PAGES = sorted(path.name for path in DOCS.glob("*.md"))
 NEED_A_CLUSTER = {"cluster.md"}  # what it shows is run by tests/cluster; here it must only be Python
 
 
-def builder():
-    """docs/build.py as a module."""
-    spec = importlib.util.spec_from_file_location("docs_build", DOCS / "build.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def builder(name: str = "build"):
+    """docs/build.py, or another module there."""
+    if str(DOCS) not in sys.path:
+        sys.path.insert(0, str(DOCS))
+    return importlib.import_module(name)
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
@@ -91,6 +93,48 @@ def test_generated_pages_hold_every_law_command_and_format():
     assert all(f"## jaxscale.{name}/1" in pages["formats.md"] for name in schemas)
 
 
+def test_every_public_name_is_in_the_reference_with_its_arguments():
+    api = builder("api_pages")
+    pages = {one: make() for one, make in builder().GENERATED.items() if one.startswith("api-")}
+    functions = {n: getattr(js, n) for n in api.public_names() if inspect.isfunction(getattr(js, n))}
+    records = {n: getattr(js, n) for n in api.public_names() if inspect.isclass(getattr(js, n))}
+    assert len(functions) > 30 and len(records) > 25
+    for page, names in (("api-functions.md", functions), ("api-records.md", records)):
+        headings = re.findall(r"^## (\w+) \{", pages[page], flags=re.MULTILINE)
+        assert headings == list(names)
+    for name, function in functions.items():
+        section = re.search(rf"^## {name} .*?(?=^## |\Z)", pages["api-functions.md"], flags=re.MULTILINE | re.DOTALL)[0]
+        source = inspect.getsourcefile(inspect.unwrap(function))
+        assert f"Source: `{Path(source).relative_to(ROOT).as_posix()}`" in section
+        told = inspect.getdoc(function) or ""
+        for argument in inspect.signature(function).parameters:
+            assert re.search(rf"^    {argument}\b|\W{argument}\b", section), (name, argument)
+            assert name == "fit_stream" or re.search(rf"\b{argument}\b", told), f"{name} says nothing of {argument}"
+    for space in api.NAMESPACES:
+        for name, one in api.members_of(getattr(js, space)):
+            assert f"## {space}.{name} {{" in pages["api-namespaces.md"] and inspect.getdoc(one), f"{space}.{name}"
+
+
+def test_a_notebook_is_a_page_with_its_pictures(tmp_path):
+    notebook_pages = builder("notebook_pages")
+    png = base64.b64encode(b"picture").decode()
+    outputs = [
+        {"output_type": "stream", "name": "stdout", "text": ["\x1b[31mone\x1b[0m\n", "two\n"]},
+        {"data": {"image/png": png, "text/plain": "x"}, "metadata": {"image/png": {"alt": "What [it] shows"}}},
+        {"data": {"text/html": "<style>b</style>\n<table><tr><td>7</td></tr></table>", "text/plain": "7"}},
+        {"data": {"text/html": "<iframe srcdoc='x'></iframe>", "text/plain": "page"}},
+    ]
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title\n", "Text."]},
+        {"cell_type": "code", "source": ["print(1)"], "outputs": outputs},
+    ]
+    text = notebook_pages.page("09_x", {"cells": cells}, tmp_path / "pictures")
+    assert text.startswith("# Title\n") and "```python\nprint(1)\n```" in text and "```text\none\ntwo\n```" in text
+    assert "![What  it  shows](pictures/09_x-1.png)" in text
+    assert (tmp_path / "pictures" / "09_x-1.png").read_bytes() == b"picture"
+    assert "<td>7</td>" in text and "<style" not in text and "iframe" not in text
+
+
 def test_no_generated_page_is_kept():
     assert not [name for name in builder().GENERATED if (DOCS / name).exists()]
 
@@ -119,11 +163,15 @@ def test_the_site_builds_without_a_warning_or_a_broken_link(tmp_path, capfd):
     for name in ("zensical", "latex2mathml"):
         pytest.importorskip(name, reason="the site is built with pip install '.[docs]'")
     site = tmp_path / "site"
-    builder().build(site)
+    notebooks = builder("notebook_pages")
+    builder().build(site, {name: notebooks.read(name) for name in notebooks.names()})
     told = capfd.readouterr()
     assert "warning" not in (told.out + told.err).lower()
     pages = {path: Links(path.read_text(encoding="utf-8")) for path in site.glob("*.html") if path.stem != "404"}
-    assert {path.stem for path in pages} == {Path(name).stem for name in (*PAGES, *builder().GENERATED)}
+    made = {Path(name).stem for name in (*PAGES, *builder().GENERATED)}
+    assert {path.stem for path in pages} == made | set(notebooks.names())
+    contents = (DOCS / "mkdocs.yml").read_text(encoding="utf-8")
+    assert all(f": {name}.md\n" in contents for name in sorted(made | set(notebooks.names())))
     for path, links in pages.items():
         html = path.read_text(encoding="utf-8")
         assert "arithmatex" not in html, f"{path.name}: a formula was not turned into MathML"

@@ -1,5 +1,6 @@
 """Every notebook runs from top to bottom in a fresh kernel, and is kept without output."""
 
+import os
 from pathlib import Path
 
 import nbformat
@@ -31,6 +32,9 @@ def test_runs(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
     client.execute()  # raises at the first cell that fails, with its traceback
+    if kept := os.environ.get("JAXSCALE_NOTEBOOKS_RUN"):  # the site shows them as they were run
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, Path(kept) / path.name)
     printed = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert any("image/png" in output.get("data", {}) for output in printed)
     warned = [output.text for output in printed if output.get("name") == "stderr"]

@@ -186,6 +186,7 @@ def frontier(
     of: str | Sequence[str] | None = None,
     *,
     beside: Mapping[str, Plan] | None = None,
+    name: str = "",
     ax: Any = None,
 ) -> Picture:
     """The best size, tokens, tokens per parameter and response over the budgets of a plan, with their intervals.
@@ -194,12 +195,13 @@ def frontier(
         plan: the plan; of some ten budgets or more its lines are smooth.
         of: quantities of the plan, one panel for each: N, D, tokens_per_param, loss, cost or a variable of the law.
         beside: other plans for comparison, by name.
+        name: what the plan itself is called beside them; its label by default.
         ax: axes to draw on, as many as there are panels.
 
     Raises:
         InputError: the plan has no such quantity.
     """
-    return draw(plan_charts.frontier(plan, of, dict(beside or {})), ax)
+    return draw(plan_charts.frontier(plan, of, dict(beside or {}), name), ax)
 
 
 def price_of_size(plan: Plan, row: int = -1, *, ax: Any = None) -> Picture:

@@ -1,12 +1,13 @@
 """What pictures of the approaches show: isoFLOP valleys, the envelope of training curves, exponents side by side."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from jaxscale._analyses.approaches.budgets import by_budget
 from jaxscale._analyses.approaches.envelope import Envelope
-from jaxscale._analyses.approaches.isoflop import IsoFlop
+from jaxscale._analyses.approaches.isoflop import Budget, IsoFlop
 from jaxscale._analyses.approaches.side_by_side import Approaches
 from jaxscale._analyses.approaches.trend import Trend
 from jaxscale._base.errors import InputError
@@ -22,6 +23,7 @@ _BEST = Axis("best size N (parameters)", True, "count")
 _COMPUTE = Axis("compute C (FLOPs)", True, "count")
 _LOSS = Axis("loss (nats per token)")
 _FINE = 60  # points of a curve
+_MOST_BUDGETS = 9  # curves that can be told apart
 
 
 def isoflops(found: IsoFlop | Approaches) -> Chart:
@@ -31,10 +33,9 @@ def isoflops(found: IsoFlop | Approaches) -> Chart:
         if "unbiased" not in found.isoflops:
             raise InputError(f"no isoFLOP profiles could be taken: {found.rows[-2].missing}")
         found = found.isoflops["unbiased"]
-    logs = np.log([p.budget for p in found.profiles])
-    places = _places(logs)
+    shown = _some(found.profiles)
     marks: list[Mark] = []
-    for profile, place in zip(found.profiles, places, strict=True):
+    for profile, place in zip(shown, _places(np.log([p.budget for p in shown])), strict=True):
         role = "muted" if profile.note else place
         marks.append(
             Line(
@@ -47,26 +48,49 @@ def isoflops(found: IsoFlop | Approaches) -> Chart:
             )
         )
         marks.append(Dots(profile.sizes, profile.loss, "", role, "up" if profile.note else "dot"))
-    good = [p for p in found.profiles if not p.note]
-    ends = np.array([p.interval or (math.nan, math.nan) for p in good]).reshape(-1, 2)
-    N, loss = np.array([p.N for p in good]), np.array([p.best_loss for p in good])
-    budgets = np.array([p.budget for p in good])
     percent = f"{100 * found.level:g} % interval"
+    _, N, loss, ends = _optima(shown)
     marks += [
         Whiskers(N, loss, ends[:, 0], ends[:, 1], "x", percent, "ink"),
         Dots(N, loss, "best size of a budget", "ink", "ring"),
     ]
-    if len(good) < len(found.profiles):
+    if any(p.note for p in shown):
         marks.append(Dots(np.array([]), np.array([]), "best size outside the runs", "muted", "up"))
-    sizes = np.concatenate([p.sizes for p in found.profiles])
+    sizes = np.concatenate([p.sizes for p in shown])
     valley = Axis(
         _SIZE.label, True, "count", ends=(sizes.min() / 1.2, sizes.max() * (sizes.max() / sizes.min()) ** 0.17)
     )
     loss_axis = Axis(with_unit(short(found.response.name), found.response.unit))
-    line = (_trend(found.N, percent), Whiskers(budgets, N, ends[:, 0], ends[:, 1], "y", "", "ink"))
-    right = Panel(_COMPUTE, _BEST, (*line[0], line[1], Dots(budgets, N, "", "ink", "ring")))
-    alt = f"{plural(len(found.profiles), 'budget')} with a curve of losses over sizes each. {found.verdict}."
-    return Chart("Each budget has a best size", alt, (Panel(valley, loss_axis, tuple(marks)), right), 2, (9.2, 4.2))
+    budgets, N, _, ends = _optima(found.profiles)
+    line = (*_trend(found.N, percent), Whiskers(budgets, N, ends[:, 0], ends[:, 1], "y", "", "ink"))
+    right = Panel(_COMPUTE, _BEST, (*line, Dots(budgets, N, "", "ink", "ring")))
+    count = plural(len(found.profiles), "budget")
+    some = f", {len(shown)} of them drawn" if len(shown) < len(found.profiles) else ""
+    alt = f"{count} with a curve of losses over sizes each{some}. {found.verdict}."
+    title = "Each budget has a best size" + (f": {len(shown)} of {count}" if some else "")
+    return Chart(title, alt, (Panel(valley, loss_axis, tuple(marks)), right), 2, (9.2, 4.2))
+
+
+def _some(profiles: Sequence[Budget]) -> list[Budget]:
+    """As many budgets as can be told apart, over their whole range; where there are more, those with a best size."""
+    if len(profiles) <= _MOST_BUDGETS:
+        return list(profiles)
+    good = [p for p in profiles if not p.note]
+    chosen = good if len(good) > 1 else list(profiles)
+    places = np.linspace(0, len(chosen) - 1, min(_MOST_BUDGETS, len(chosen))).round().astype(int)
+    return [chosen[k] for k in places]
+
+
+def _optima(profiles: Sequence[Budget]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Budgets, best sizes and losses of the profiles that have one, (n,), and the ends of intervals, (n, 2)."""
+    good = [p for p in profiles if not p.note]
+    ends = np.array([p.interval or (math.nan, math.nan) for p in good]).reshape(-1, 2)
+    return (
+        np.array([p.budget for p in good]),
+        np.array([p.N for p in good]),
+        np.array([p.best_loss for p in good]),
+        ends,
+    )
 
 
 def isoflops_of_fit(result: FitResult, tolerance: float = 0.1, runs: Runs | None = None) -> Chart:
@@ -79,6 +103,9 @@ def isoflops_of_fit(result: FitResult, tolerance: float = 0.1, runs: Runs | None
     if {v.name for v in result.law.variables} != {"N", "D"}:
         raise InputError(f"isoFLOP curves are of laws of N and D; {result.law.name} takes other variables")
     tables = by_budget(runs, None, tolerance)
+    if len(tables) > _MOST_BUDGETS:
+        places = np.linspace(0, len(tables) - 1, _MOST_BUDGETS).round().astype(int)
+        tables = [tables[k] for k in places]
     if not tables:
         raise InputError(f"no compute budget has runs of several sizes within {100 * tolerance:g} %")
     row_at = {int(row): k for k, row in enumerate(runs.rows)}

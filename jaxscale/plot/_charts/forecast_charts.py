@@ -108,9 +108,7 @@ def coverage(found: Score | Comparison) -> Chart:
     marks = (
         Rule(100 * found.level, "x", "", "ink", "dashed", f"promised: {100 * found.level:g} %"),
         Whiskers(share, place, ends[:, 0], ends[:, 1], "x", "90 % interval, were runs independent", "fit"),
-        Dots(
-            share, place, "runs held out that lie inside", "fit", names=tuple(f"{k} of {n}" for k, n in held.values())
-        ),
+        Dots(share, place, "runs held out that lie inside", "fit"),
     )
     named = tuple(f"{short(label)}: {k} of {n}" for label, (k, n) in held.items())
     names = Axis("", names=named[::-1], ends=(-0.6, len(laws) - 0.4))

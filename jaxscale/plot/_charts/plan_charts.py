@@ -14,6 +14,7 @@ from jaxscale.plot._charts.chart import SERIES, Axis, Chart, Dots, Line, Mark, P
 
 _SHAPES = ("dot", "square", "up", "down", "ring", "cross")
 _DASHES = ("solid", "dashed", "dotted")
+_FAR = 100.0  # times the largest compute of the runs: from there on they are not drawn, so that budgets have the room
 OF = ("N", "D", "tokens_per_param", "loss")
 
 
@@ -83,7 +84,8 @@ def _marks(plans: dict[str, Plan], name: str) -> tuple[Mark, ...]:
     several = len(plans) > 1
     (first, *_) = plans.values()
     reach = _reach_of_runs(first)
-    if reach is not None and len(first.rows) > 1 and first.target == "budget" and first.unit == "FLOPs":
+    over_budgets = len(first.rows) > 1 and first.target == "budget" and first.unit == "FLOPs"
+    if reach is not None and over_budgets and min(row.budget for row in first.rows) < _FAR * reach[1]:
         marks.append(Span(*reach, "x", "compute of the runs"))
     for k, (label, plan) in enumerate(plans.items()):
         role = SERIES[k % len(SERIES)]

@@ -245,6 +245,12 @@ class FitResult(Reporting, Pictured, Reported, ForPapers, files.Saved):
             f"does: more precise if the noise is Gaussian, less robust if it is not.{edge}"
         )
 
+    @property
+    def fitted_by(self) -> str:
+        """What was fitted and what was minimised, in words."""
+        count = plural(self.record.count, "run")
+        return f"fitted to {count} by minimising the sum of {_objective_words(self)}"
+
     def paper_table(self) -> Table:
         """Constants with their intervals; the caption says the law, what was minimised, the runs, how sure it is."""
         rows = []
@@ -257,10 +263,7 @@ class FitResult(Reporting, Pictured, Reported, ForPapers, files.Saved):
         method = _METHODS.get(self.intervals.method, self.intervals.method)
         draws = f" of {self.intervals.draws} draws" if self.intervals.draws else ""
         sure = f"Intervals: {method}{draws}." if self.intervals.params else "Without intervals."
-        caption = (
-            f"Constants of the law {self.law.name}{formula}, fitted to {self.record.count} runs by minimising the sum "
-            f"of {_objective_words(self)}. {sure} Verdict: {self.verdict}."
-        )
+        caption = f"Constants of the law {self.law.name}{formula}, {self.fitted_by}. {sure} Verdict: {self.verdict}."
         return Table(caption, header, tuple(row if units else row[:-1] for row in rows))
 
     def cite(self) -> str:

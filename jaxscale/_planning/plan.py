@@ -307,13 +307,17 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
         return Table("Beside the plan at the point estimate", header, tuple(rows), note)
 
     def paper_table(self) -> Table:
-        """The best decision for each target with intervals; the caption says law, cost, limits, and how sure it is."""
+        """The best decision for each target with intervals; the caption says the law and how it was fitted, cost,
+        limits, and how sure it is."""
         table = self.report().blocks[0]
         assert isinstance(table, Table)
         limits = ", ".join(f"{name} {format_number(value)}" for name, value in self.limits.items())
+        fitted = getattr(self.request.source.record, "fitted_by", "") if self.request is not None else ""
         sure = f"Intervals: {self.method}." if self.method else "Without intervals."
         sentences = [
-            f"Best model for each {self.target} by the law {self.label or self.law.name}, cost {self.cost}",
+            f"Best model for each {self.target} by the law {self.label or self.law.name}",
+            f" {fitted};" if fitted else ",",
+            f" cost {self.cost}",
             f", limits {limits}" if limits else "",
             f". {sure}",
             f" Note: {self.summary}." if self.summary else "",

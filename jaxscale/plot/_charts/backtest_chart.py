@@ -21,6 +21,7 @@ from jaxscale.plot._charts.fit_charts import in_logs
 _SHARES = (0.15, 0.3, 0.45, 0.6)  # of the runs, those of most compute, that the others foretell
 _FAR = 6.0  # typical residuals beyond which a run is drawn at the edge
 _BINS, _MOST_LAWS = 5, 6
+_MOST_DRAWN = 300  # runs of one cut, evenly taken from more
 _SHAPES: tuple[Shape, ...] = ("dot", "square", "up", "down", "ring", "tick")
 _TITLE = "Fitted to the smaller runs, the larger foretold"
 
@@ -53,7 +54,8 @@ def of_fit(result: FitResult, runs: Runs | None = None) -> Chart:
         inside = np.abs(y) <= edge
         count = plural(int((~late).sum()), "run")
         label = f"{count} fitted, {_upto(name, logs, largest, logged)}"
-        marks.append(Dots(x[inside], y[inside], label, place, _SHAPES[k]))
+        some = np.flatnonzero(inside)[:: -(-int(inside.sum()) // _MOST_DRAWN) or 1]
+        marks.append(Dots(x[some], y[some], label, place, _SHAPES[k] if inside.sum() <= _MOST_DRAWN else "dot"))
         for sign, shape in ((1, "up"), (-1, "down")):
             far = ~inside & (sign * y > 0)
             if far.any():

@@ -71,7 +71,8 @@ def _words(output: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     html = "".join(data.get("text/html", ""))
     if "<table" in html and "<iframe" not in html:
         table = re.sub(r"<style.*?</style>", "", html, flags=re.DOTALL)
-        return "\n".join(line.strip() for line in table.splitlines() if line.strip())
+        lines = (line.strip() for line in re.sub(r"<table[^>]*>", "<table>", table).splitlines())
+        return "\n".join(['<div style="overflow-x: auto">', *filter(None, lines), "</div>"])  # wide ones on a phone
     if html:
         return "*Shown in the notebook: a page to move sliders in.*" if "<iframe" in html else ""
     text = "".join(output.get("text", "")) or "".join(data.get("text/plain", ""))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from jaxscale._analyses.comparison.comparison import Comparison
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import finite
 from jaxscale._fitting.result import FitResult
+from jaxscale._pages.drawn import drawn
+from jaxscale._pages.markup import Markup
 from jaxscale._planning.plan import Plan
 from jaxscale.plot._charts import approach_charts, comparison_charts, decision_charts, fit_charts, plan_charts
 from jaxscale.plot._charts.chart import Chart, Dots
@@ -28,10 +31,20 @@ class Figure:
     chart: Chart
     beside: bool = False
 
+    @cached_property
+    def shown(self) -> Chart:
+        """The chart with no more dots than can be seen."""
+        panels = tuple(replace(p, marks=tuple(map(_thinned, p.marks))) for p in self.chart.panels)
+        return replace(self.chart, panels=panels)
+
+    @cached_property
+    def drawn(self) -> Markup:
+        """It as SVG, which stands in the page until its script draws, and where none runs."""
+        return drawn(self.shown, self.id)
+
     def to_dict(self) -> dict[str, Any]:
         """The chart as plain data for the page."""
-        panels = tuple(replace(p, marks=tuple(map(_thinned, p.marks))) for p in self.chart.panels)
-        return _rounded(replace(self.chart, panels=panels).to_dict())
+        return _rounded(self.shown.to_dict())
 
 
 def figures_of(

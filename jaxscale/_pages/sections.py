@@ -159,7 +159,7 @@ def _control(control: dict[str, Any]) -> Markup:
 
 # --- Records and pictures ---
 def _figures(content: Content, section: str) -> Markup | None:
-    """Pictures of a section: a sentence that says what each shows, whose place the picture takes."""
+    """Pictures of a section, drawn here; where scripts run the page draws them again, as wide as there is room."""
     mine = [f for f in content.figures if f.section == section]
     alone = [_figure(f) for f in mine if not f.beside]
     beside = [_figure(f) for f in mine if f.beside]
@@ -167,7 +167,7 @@ def _figures(content: Content, section: str) -> Markup | None:
 
 
 def _figure(figure: Figure) -> Markup:
-    picture = tag("div", tag("p", figure.chart.alt, class_="alt"), id=figure.id, class_="host")
+    picture = tag("div", figure.drawn, id=figure.id, class_="host")
     return tag("figure", tag("figcaption", figure.chart.title), picture)
 
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from jaxscale._base.errors import InputError
 from jaxscale.plot._charts.chart import Axis, Chart, Panel
+from jaxscale.plot._charts.ticks import tick_texts, ticks
 from jaxscale.plot._marks import draw_mark
 from jaxscale.plot._picture import Picture, matplotlib, picture_class
 from jaxscale.plot._placing import drawable, fit_texts, name_marks
 from jaxscale.plot._style import SETTINGS
-from jaxscale.plot._ticks import tick_texts, ticks
 
 _LETTER = 0.6  # width of a letter over the size of its font, of DejaVu Sans in the mean
 _TICK_ROOM = (46.0, 24.0)  # points that a tick label takes along x and y

@@ -102,10 +102,12 @@ def test_a_move_is_answered_well_within_a_fifth_of_a_second(opened):
     assert np.median(taken) < 200
 
 
+@pytest.mark.parametrize("script", [True, False])
 @pytest.mark.parametrize("size", SIZES)
-def test_words_of_pictures_hide_no_others_and_stay_inside(opened, size):
-    page = opened(size)
-    page.locator("#along svg").first.wait_for()
+def test_words_of_pictures_hide_no_others_and_stay_inside(opened, size, script):
+    page = opened(size, java_script_enabled=script)
+    if script:
+        page.locator("#along svg").first.wait_for()
     pictures = page.evaluate(WORDS)
     assert len(pictures) > 12
     for picture in pictures:
@@ -131,7 +133,11 @@ def test_without_javascript_the_page_reads(opened, plan):
     assert format_number(plan.rows[1].N, 3) in page.locator("#decision").inner_text()
     assert page.locator("#explore").is_hidden()
     assert page.locator("#without").is_visible()
-    assert page.locator("#contours .alt").inner_text().startswith("loss (nats per token) over sizes and tokens")
+    for id in ("frontier", "swings", "contours", "observed", "residuals"):  # every picture is drawn
+        picture = page.locator(f"#{id} [role=img] svg").first
+        assert picture.is_visible() and picture.locator(".line, .bar, .points").count()
+    named = page.locator("#contours [role=img]").get_attribute("aria-label")
+    assert named.startswith("loss (nats per token) over sizes and tokens")
 
 
 def test_axe_finds_no_serious_fault(browser, report, tmp_path):

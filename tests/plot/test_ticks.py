@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxscale.plot._ticks import tick_texts, ticks
+from jaxscale.plot._charts.ticks import tick_texts, ticks
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,72 @@
+"""Pictures that need no script: every mark is drawn, at its place, with nothing of a table that acts."""
+
+import re
+
+import numpy as np
+import pytest
+
+from jaxscale._pages.drawn import drawn
+from jaxscale.plot._charts.chart import (
+    Area,
+    Axis,
+    Bars,
+    Chart,
+    Contours,
+    Dots,
+    Line,
+    Panel,
+    Rule,
+    Span,
+    Whiskers,
+    Word,
+)
+
+X = np.array([1.0, 10.0, 100.0])
+MARKS = (
+    Span(2.0, 20.0, "x", "seen"), Area(X, X, "band"), Line(X, X, "law", name="best"), Line(X, X, dash="dashed"),
+    Dots(X, X, "runs", names=("<b>one</b>", "", "")), Dots(X, X, "odd", shape="up"), Rule(3.0, "y", name="plan"),
+    Whiskers(X, X, X / 2, X * 2, "y", "ends"), Bars(X, X / 2, X * 2, "y", "sums", width=0.1),
+    Contours(X, X, np.outer(X, X), np.array([330.0]), "equal"), Word("nothing else"),
+)  # fmt: skip
+
+
+def chart(*marks, x=None) -> Chart:
+    axis = x or Axis("size", log=True, ends=(1.0, 100.0))
+    return Chart("A title", "What it shows & <more>.", (Panel(axis, Axis("loss", log=True, ends=(1.0, 100.0)), marks),))
+
+
+def test_every_mark_is_drawn_and_text_stays_text():
+    text = drawn(chart(*MARKS), "it")
+    for kind in (
+        "span",
+        "area",
+        "line solid",
+        "line dashed",
+        "points",
+        "dots up",
+        "rule",
+        "whiskers",
+        "bar",
+        "line thin",
+    ):
+        assert re.search(rf'class="{kind}', text), kind
+    assert "<b>" not in text and "&lt;b&gt;one" in text and 'aria-label="What it shows &amp; &lt;more&gt;."' in text
+    assert "style=" not in text and "<script" not in text
+    key = text[text.index('class="key"') :]
+    assert re.findall(r"</svg>([^<]*)</li>", key) == ["seen", "band", "law", "runs", "odd", "ends", "sums", "equal"]
+    assert text.count('id="it-in-0"') == 1 and "url(#it-in-0)" in text
+
+
+def test_values_stand_where_a_log_axis_has_them():
+    text = drawn(chart(Line(X, X)), "it")
+    (d,) = re.findall(r'd="([^"]*)" class="line', text)
+    x = [float(at) for at in re.findall(r"[ML]([\d.]+),", d)]
+    assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.11)  # decades are equally long
+    gap = drawn(chart(Line(np.array([1.0, np.nan, 10.0, 100.0]), np.array([1.0, 2.0, 10.0, 100.0]))), "it")
+    (d,) = re.findall(r'd="([^"]*)" class="line', gap)
+    assert d.count("M") == 2 and "nan" not in gap
+
+
+def test_what_has_no_numbers_is_drawn_too():
+    empty = Chart("", "", (Panel(Axis("a"), Axis("b"), ()), Panel(Axis("", names=("x" * 90, "y")), Axis("b"), ())), 2)
+    assert drawn(empty, "it").count("<svg") == 2

@@ -67,6 +67,15 @@ def test_the_curve_is_of_the_same_plans(fitted):
     json.dumps(answer, allow_nan=False)
 
 
+def test_a_fit_that_knows_no_intervals_has_none_on_the_page():
+    """Three runs determine no five constants; their resampled fits all end where they began."""
+    few = table_fit(js.fit("chinchilla", js.read_runs(js.synthetic.demo_frame().head(3))))
+    first = first_asked(few, "flops", "")
+    assert few.draws is None and answer_to(few, first)["bands"] == {}
+    model = sliders_at(few, first).model
+    assert "kind" not in model and "sigmas" not in {c["id"] for c in model["controls"]}
+
+
 def test_limits_that_contradict_each_other_are_said(fitted):
     answer = answer_to(fitted, asked(target="size", size=1e15, budget=1e15))
     assert answer["status"] == "infeasible" and answer["note"] and answer["N"] is None

@@ -83,6 +83,7 @@ def test_a_table_is_read_as_the_command_line_reads_it_and_python_says_how():
         ("best_of=['lr'] (--best-of lr) keeps", "“Keep the best of a sweep over: lr” keeps"),
         ('one, where="corpus == web" (--where)', "one, “Keep only rows where: corpus == web”"),
         ('units={"N": 1e6} (--unit N=1e6)', "“Multiply cells: N=1e6”"),
+        ("row 1 holds 'abc'\nRows count from 1", "row 1 holds 'abc' Rows count from 1"),
         ("starts=500 (--starts 500)", "starts=500 (--starts 500)"),
         ('name the run, run="..." (--run-column COLUMN)', "name the run, “Run that a row is of”"),
         ("--where \"state != ''\" keeps all", "“Keep only rows where: state != ''” keeps all"),

@@ -1,5 +1,6 @@
 """Tables come in: of every kind, of any content, up to a size that is counted while they come."""
 
+import gzip
 import io
 from html.parser import HTMLParser
 
@@ -93,6 +94,17 @@ def test_size_is_counted_while_it_comes(enter, monkeypatch):
     assert sent(client, written(js.synthetic.demo_frame().head(9), "csv")).status_code == 200
     body = client.post("/api/enter", content=b"x" * 70_000)
     assert body.status_code == 413 and "MiB" in body.json()["error"]
+
+
+def test_what_is_packed_is_counted_while_it_is_unpacked(enter, monkeypatch):
+    client, known, secret = enter()
+    data = written(js.synthetic.demo_frame(), "csv")
+    table = known.table(secret, sent(client, gzip.compress(data), "runs.csv.gz").json()["id"])
+    assert uploads.read(table).count == 54
+    monkeypatch.setattr(uploads, "MOST_UNPACKED", 1000)
+    refused = sent(client, gzip.compress(data), "runs.csv.gz")
+    assert refused.status_code == 400 and "unpacked" in refused.json()["error"]
+    assert sent(client, gzip.compress(data)[:-9]).status_code == 400
 
 
 def test_rows_are_counted(enter, monkeypatch):

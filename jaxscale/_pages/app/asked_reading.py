@@ -25,8 +25,8 @@ CHOICES = {
     "loss_unit": ("Unit of the loss", LOSS_UNITS),
     "checkpoints": (
         "Of runs with several rows",
-        {"": "the last, where there are such", "last": "the last", "best": "the best", "all": "all, of one run",
-         "none": "all, as runs of their own"},
+        {"": "the last, where there are such", "last": "the last", "best": "the lowest loss",
+         "all": "every row, as checkpoints", "none": "every row, as a run of its own"},
     ),
     "on_bad": ("A row that cannot be used", {"raise": "is an error", "drop": "is left out, and the report says so"}),
     "decimal": ("Decimal mark", {"": "recognise it", ".": "point", ",": "comma"}),
@@ -148,7 +148,9 @@ _BY_FLAG = {
 
 def on_page(said: object) -> str:
     """A message in the words of the page: an option of Python with its flag becomes the field that stands there."""
-    text = inert(said).replace(', or another response with response="..." (--response)', "")
+    text = " ".join(map(inert, str(said).splitlines())).replace(
+        ', or another response with response="..." (--response)', ""
+    )
     text = _BOTH.sub(lambda found: _field(found[1], found[2]) or found[0], text)
     return _FLAG.sub(lambda found: _field(_BY_FLAG.get(found[1], ""), found[2] or "") or found[0], text)
 

@@ -1,5 +1,6 @@
 """A fit that sliders start from: with the draws that its intervals come from, and what a report says of it."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -69,10 +70,10 @@ def table_fit(result: js.FitResult, progress: Progress | None = None, reading: R
     budgets = usual_budgets(result)
     if not budgets:
         raise InputError(f"the page plans with laws of N and D; {result.law.name} is none, jaxscale fit takes it")
-    try:
-        draws = js.bootstrap(result, draws=DRAWS, seed=1, progress=progress)
-    except InputError:  # too few runs to draw again: intervals come from the covariance, or there are none
-        draws = None
+    draws = None
+    if result.intervals.params:  # where the fit knows no intervals, draws of too few runs would feign some
+        with suppress(InputError):  # they cannot be drawn again: intervals come from the covariance, or there are none
+            draws = js.bootstrap(result, draws=DRAWS, seed=1, progress=progress)
     if progress is not None:
         progress(0, 0, "planning")
     plan = js.frontier(result if draws is None else draws, budgets, progress=progress)

@@ -1,7 +1,9 @@
 """A table comes in: its bytes become a frame, and its columns what they seem to be."""
 
+import gzip
 import io
 import warnings
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,7 +15,7 @@ from jaxscale._data.tables import read_frame
 from jaxscale._pages.app.asked_reading import ROLES, Reading, on_page
 from jaxscale._pages.app.browsers import HeldTable
 
-MOST_BYTES, MOST_ROWS = 32 * 2**20, 100_000
+MOST_BYTES, MOST_UNPACKED, MOST_ROWS = 32 * 2**20, 128 * 2**20, 100_000
 _NAME = 80
 
 
@@ -38,14 +40,31 @@ def table_of(data: bytes, name: str) -> HeldTable:
     if not data:
         raise InputError("the file is empty")
     try:
-        frame = read_frame(io.BytesIO(data))
+        frame = read_frame(io.BytesIO(_unpacked(data)))
     except InputError as error:
-        raise InputError(str(error).replace("the file object", quoted(name))) from None
+        raise InputError(str(error).replace("the file object", quoted(name or "the file"))) from None
     if len(frame) > MOST_ROWS:
         raise InputError(
             f"the table has {plural(len(frame), 'row')}; the page takes {MOST_ROWS:,}, the command line more"
         )
     return HeldTable(inert(name, _NAME) or "table", frame)
+
+
+def _unpacked(data: bytes) -> bytes:
+    """What is in a gzipped file, counted while it is unpacked; other bytes, and what is none, as they are."""
+    if data[:2] != b"\x1f\x8b":
+        return data
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            found = file.read(MOST_UNPACKED + 1)
+    except (OSError, EOFError, zlib.error):
+        return data  # which is refused in words where tables are read
+    if len(found) > MOST_UNPACKED:
+        raise InputError(
+            f"unpacked it is more than {MOST_UNPACKED // 2**20} MiB, which is all that is taken; "
+            "the command line takes larger tables"
+        )
+    return found
 
 
 def read(table: HeldTable, reading: Reading | None = None) -> js.Runs:

@@ -40,6 +40,7 @@ def main() -> int:
         "iterations": fits.iterations,
         "own_laws": own_laws.own_laws,
         "sets": lambda: sets.many(options.sets, options.sample),
+        "intervals": lambda: sets.intervals(max(1, options.sets // 10), options.sample),
         "devices": lambda: sets.devices(options.sets),
         "runs": scaling.runs,
         "starts": scaling.starts,

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import jax
 import numpy as np
+from scipy.optimize import minimize
 
 import jaxscale as js
 from benchmarks import rivals
+from benchmarks.fits import against_refits
 from benchmarks.rows import CLOSE, Row, planted, timed
 from jaxscale._problem.problem import make_problem
 from jaxscale._problem.stack import Stack
@@ -73,6 +75,58 @@ def many(count: int, sample: int) -> list[Row]:
             f"{count:,} sets, auto", "SciPy least_squares, 4 good starts", missed(good), per_set_good * count, None, 1.0
         ),
     ]  # fmt: skip
+
+
+def intervals(count: int, sample: int) -> list[Row]:
+    """Default intervals of many tables, in CPU seconds of this process, since other cores may be busy: draws against
+    SciPy's refits of some of them, and profiles of tables of 12 runs, whose ends SciPy looks at."""
+    tables, few = tables_of(count), {f"set {k}": planted(12, k) for k in range(count)}
+    rows = []
+    for job, some, outcome in ((f"{count:,} sets x 1,000 draws", tables, _draws), ("12 runs, profiles", few, _ends)):
+        fits = js.fit_many(LAW, some)  # compiles
+        begin = time.process_time()
+        fits = js.fit_many(LAW, some)
+        fits.to_frame()
+        run = time.process_time() - begin
+        words, per_table = outcome(some, fits, sample)
+        words = f"{1e3 * run / count:.1f} ms of CPU a set; {words}"
+        rows.append(Row(job, "jaxscale", words, run, None, None if per_table is None else count * per_table / run))
+    return rows
+
+
+def _draws(tables: dict[str, js.Runs], fits: js.Fits, sample: int) -> tuple[str, float]:
+    """How many of some draws of some tables end above SciPy's, and its CPU seconds for a thousand."""
+    each = [(tables[k], js.bootstrap(fits[k], draws=1100)) for k in list(tables)[:: max(1, len(tables) // 6)][:6]]
+    found = [against_refits(runs, draws, max(2, sample // 6), time.process_time) for runs, draws in each]
+    worse, tried = sum(n for n, _ in found), len(found) * max(2, sample // 6)
+    return f"{worse} of {tried} draws worse than SciPy's by {CLOSE:g}", 1000 * float(np.mean([s for _, s in found]))
+
+
+def _ends(tables: dict[str, js.Runs], fits: js.Fits, sample: int) -> tuple[str, None]:
+    """How much the least objectives that SciPy finds with alpha held at either end differ, as a share of their rise."""
+    off = []
+    for name, runs in list(tables.items())[:sample]:
+        low, high = fits[name].intervals.params.get("alpha", (-np.inf, np.inf))
+        if not np.isfinite([low, high]).all():
+            continue
+        misfit = rivals.Misfit(runs.variable("N"), runs.variable("D"), runs.response)
+        heights = [_least(misfit, end, fits[name].theta) - fits[name].value for end in (low, high)]
+        off.append(abs(heights[1] - heights[0]) / max(heights))
+    off = np.array(off)
+    return f"both ends of alpha within 1e-5 of one rise in {np.sum(off < 1e-5)} of {len(off)} by SciPy", None
+
+
+def _least(misfit: rivals.Misfit, alpha: float, theta: np.ndarray) -> float:
+    """The least objective with alpha held, that SciPy finds from the fit and from good starts."""
+
+    def held(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slopes = misfit.value_and_gradient(np.insert(x, 3, alpha))
+        return value, np.delete(slopes, 3)
+
+    options = {"ftol": 1e-15, "gtol": 1e-12, "maxiter": 2000, "maxfun": 5000}
+    moved = theta + np.array([20.0, 0, 0, 0, 0]) * (alpha - theta[3])  # A goes with alpha
+    starts = [np.delete(x, 3) for x in (moved, *rivals.GOOD_STARTS)]
+    return min(minimize(held, x, jac=True, method="L-BFGS-B", options=options).fun for x in starts)
 
 
 def _starts_of(runs: js.Runs) -> np.ndarray:

@@ -184,6 +184,13 @@ LAW_CASES: tuple[LawCase, ...] = (
     LawCase(laws.power_law("C", floor=False), {"A": 30.0, "alpha": 0.05}, {"C": _C}),
     LawCase(laws.log_law(), {"a": -15.0, "b": 1.5}, {"N": _N}, grows={"N": 1}),
     _published("muennighoff:muennighoff_c4", N=_N, D=_D, U=_D, felt=0.2),
+    LawCase(
+        laws.lovelace_repeated,
+        laws.instance("chinchilla:besiroglu").params | {"P": 0.02, "delta": 1.2, "kappa": 0.6},
+        {"N": _N, "D": _D, "U": _D},
+        grows={"N": 0, "D": 0},
+        felt=0.2,
+    ),
     _published("gadre_overtrain:c4", N=_N, D=_D),
     _published("llama3_dopt:figure", C=_C),
     _published("deepseek_alloc:M", C=_C),
@@ -389,6 +396,14 @@ LAW_CASES: tuple[LawCase, ...] = (
     ),
     _published("chen_qat:w4a4", grows={"D": 0, "G": 1}, shaped_like="abnar_sparsity", N=_N, D=_D, G=(4, 4096)),
     _published("ouyang_ptq:pythia", grows={"D": 1}, shaped_like="step_law", N=_N, D=_D, P=_BITS),
+    _published("quantised_after:kumar", grows={"D": 0}, N=_N, D=_D, P=_BITS, felt=0.4),
+    LawCase(
+        laws.quantised_after("ouyang"),
+        laws.instance("chinchilla:besiroglu").params | laws.instance("ouyang_ptq:pythia").params,
+        {"N": _N, "D": _D, "P": _BITS},
+        grows={"D": 0},
+        shaped_like="chinchilla",
+    ),
     LawCase(
         laws.shukor_mixture(),
         _FLOORS | {"E": 1.2, "A": 480.0, "B": 2085.0, "alpha": 0.348, "beta": 0.366},

@@ -165,8 +165,8 @@ def _repetition(law: Law, unique: Any, fixed: Mapping[str, Any]) -> Repetition |
         return law.repeated
     if unique is not None and law.repeated is None:
         raise InputError(
-            f"how much repeated tokens are worth is known for laws chinchilla and muennighoff, not for {law.name}; "
-            "limit D_max instead"
+            "what repeated tokens are worth is known for laws chinchilla, muennighoff and lovelace_repeated, not for "
+            f"{law.name}; limit D_max instead"
         )
     return law.repeated if unique is not None else None
 

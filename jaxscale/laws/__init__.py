@@ -27,6 +27,7 @@ from jaxscale.laws.curves import alabdulmohsin_m4 as alabdulmohsin_m4
 from jaxscale.laws.curves import bnsl as bnsl
 from jaxscale.laws.data_constrained import gadre_overtrain as gadre_overtrain
 from jaxscale.laws.data_constrained import llama3_dopt as llama3_dopt
+from jaxscale.laws.data_constrained import lovelace_repeated as lovelace_repeated
 from jaxscale.laws.data_constrained import muennighoff as muennighoff
 from jaxscale.laws.data_quality import goyal_filtering as goyal_filtering
 from jaxscale.laws.data_quality import ye_mixing as ye_mixing
@@ -99,6 +100,7 @@ from jaxscale.laws.precision import kumar_precision_train as kumar_precision_tra
 from jaxscale.laws.precision import kumar_ptq as kumar_ptq
 from jaxscale.laws.quantization import chen_qat as chen_qat
 from jaxscale.laws.quantization import ouyang_ptq as ouyang_ptq
+from jaxscale.laws.quantization import quantised_after as quantised_after
 from jaxscale.laws.reinforcement import gao_best_of_n as gao_best_of_n
 from jaxscale.laws.reinforcement import gao_rl as gao_rl
 from jaxscale.laws.reinforcement import scalerl_sigmoid as scalerl_sigmoid

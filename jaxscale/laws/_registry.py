@@ -93,6 +93,7 @@ _MADE_BY_A_CALL: Mapping[str, Callable[..., Law]] = MappingProxyType(
             vocabulary.tao_vocab,
             precision.kumar_precision_train,
             precision.kumar_ptq,
+            quantization.quantised_after,
             curves.bnsl,
             curves.alabdulmohsin_m1,
             curves.alabdulmohsin_m2,

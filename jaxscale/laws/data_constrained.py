@@ -9,13 +9,14 @@ from jax import Array
 
 from jaxscale.laws._constants import Published, Repetition
 from jaxscale.laws._law import Law
-from jaxscale.laws._math import logsumexp
+from jaxscale.laws._math import log, logsumexp, newton_root
 from jaxscale.laws._parameters import D, N, Parameter, Params, Variable
 from jaxscale.laws._repetition import REPETITIONS, in_epochs, log_worth
 from jaxscale.laws.hoffmann import chinchilla
 from jaxscale.laws.power import allocation_law
 
 _MUENNIGHOFF = "Muennighoff et al. 2023 (arXiv 2305.16264)"
+_LOVELACE = "Lovelace et al. 2026 (arXiv 2605.01640)"
 _GADRE = "Gadre et al. 2024 (arXiv 2403.08540)"
 _LLAMA = "Llama team 2024 (arXiv 2407.21783)"
 
@@ -80,6 +81,76 @@ muennighoff = Law(
     },
     repeated=Repetition(in_epochs),
     closed_forms={"effective": _effective},
+)
+
+# --- Repetition that does harm ---
+
+
+def _log_penalty(p: Params, log_N: Array, log_fresh: Array, log_epochs: Array) -> Array:
+    """Log of what repetition adds to the loss; -inf where nothing is seen twice."""
+    repeated = log_epochs > 0
+    log_R = log(jnp.expm1(jnp.where(repeated, log_epochs, 1.0)))
+    penalty = p.log_P + p.delta * log_R + p.kappa * (log_N - log_fresh)
+    return jnp.where(repeated, penalty, -jnp.inf)
+
+
+def _log_loss_penalised(p: Params, *, log_N: Array, log_D: Array, log_U: Array) -> Array:
+    log_fresh = jnp.minimum(log_U, log_D)
+    penalty = _log_penalty(p, log_N, log_fresh, log_D - log_fresh)
+    return logsumexp(p.log_E, p.log_A - p.alpha * log_N, p.log_B - p.beta * log_D, penalty)
+
+
+def _penalised_in_epochs(p: Params, log_N: Any, log_D: Any, log_epochs: Any) -> Any:
+    """The same where each token is seen `epochs` times; fewer than one, visited on the way, are a mirror image."""
+    log_seen = jnp.where(log_epochs >= 0, log_epochs, -log_epochs)
+    penalty = _log_penalty(p, log_N, log_D - log_epochs, log_seen)
+    return logsumexp(p.log_E, p.log_A - p.alpha * log_N, p.log_B - p.beta * log_D, penalty)
+
+
+def _most_epochs(params: Mapping[str, Any], N: Any, U: Any) -> Array:
+    """Epochs beyond which another one raises the loss of a model of N parameters on U unique tokens; delta >= 1.
+
+    There beta B / D^beta / (1 + R) = delta P R^(delta - 1) (N / U)^kappa, with D = U (1 + R). The log of right over
+    left is convex in log R and rises, so that Newton's steps from the right never pass the root.
+    """
+    p = Params(params)
+    log_N, log_U = jnp.log(N), jnp.log(U)
+    gain = jnp.log(p.beta) + p.log_B - p.beta * log_U
+    harm = jnp.log(p.delta) + p.log_P + p.kappa * (log_N - log_U)
+
+    def excess(log_R: Array) -> Array:
+        return harm - gain + (p.delta - 1) * log_R + (p.beta + 1) * jnp.logaddexp(0.0, log_R)
+
+    far = jnp.maximum(gain - harm, 1.0) / (p.delta + p.beta) + 1.0
+    return 1 + jnp.exp(newton_root(excess, far, steps=40))
+
+
+lovelace_repeated = Law(
+    "lovelace_repeated",
+    _log_loss_penalised,
+    variables=(N, D, _U),
+    parameters=(
+        *chinchilla.parameters,
+        Parameter(
+            "P",
+            unit="nats params^-kappa tokens^kappa",
+            meaning="what one repetition costs where there are as many parameters as unique tokens",
+            dimension={"N": "-kappa", "D": "kappa", "loss": 1},
+        ),
+        Parameter("delta", meaning="exponent of the repetitions"),
+        Parameter("kappa", meaning="exponent of parameters per unique token"),
+    ),
+    formula="L = E + A / N^alpha + B / D^beta + P R^delta (N / U_D)^kappa, with U_D = min(U, D) and R = D / U_D - 1",
+    serves="After how many epochs more of the same data does harm, and a larger model is the better use of compute.",
+    seen_to="1B parameters, 6B unique tokens",
+    source=_LOVELACE,
+    note=(
+        "Form only, as quoted in a public note (Weng 2026), not read in the paper. Equals chinchilla while D <= U; "
+        "beyond, loss may rise with epochs, which muennighoff cannot say. A weight decay of 1.0 lowers P by 70 %, says "
+        "the paper."
+    ),
+    repeated=Repetition(_penalised_in_epochs),
+    closed_forms={"most_epochs": _most_epochs},
 )
 
 # --- Over-training ---

@@ -54,6 +54,7 @@ busbridge_supervised = Law(
     parameters=(_floor(""), *_term_parameters("", "the loss", "1/gamma")),
     formula="L = E + (A / N^alpha + B / D^beta)^gamma",
     serves="How many parameters and tokens, as the base of distillation.",
+    seen_to="12.6B parameters",
     source=f"{_PAPER}, supervised law",
     note="The best N and D are those of chinchilla with the same A, B, alpha and beta: gamma plays no part.",
     constants={
@@ -93,6 +94,7 @@ busbridge_distill = Law(
         "L_s = E_s + (A_s / N^alpha_s + B_s / D^beta_s)^gamma_s"
     ),
     serves="Whether to distil, and from how good a teacher.",
+    seen_to="12.6B parameters",
     source=f"{_PAPER}, distillation law",
     note=(
         "Form only. L_s is what the student would reach alone: fit busbridge_supervised to runs without one first "

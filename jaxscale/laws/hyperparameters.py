@@ -134,6 +134,7 @@ step_law = optimum_law(
     "step_law",
     (replace(N, meaning="parameters without the vocabulary"), D),
     serves="Which learning rate and batch a size and a number of tokens ask for.",
+    seen_to="1B parameters, 100B tokens: within 0.1 % of the least loss of a search",
     source=_STEP,
     note=(
         "AdamW, 2000 steps of warm-up, cosine to a fixed least learning rate. That the best learning rate grows with D "
@@ -155,6 +156,7 @@ porian_hparams = optimum_law(
     "porian_hparams",
     (N,),
     serves="Which learning rate and batch a size asks for at its best number of tokens.",
+    seen_to="900M parameters in the runs behind it",
     source=f"{_PORIAN}, as re-expressed by {_STEP}",
     note="At the compute-optimal number of tokens.",
     constants={

@@ -3,15 +3,19 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 
+from jaxscale._base.errors import InputError
 from jaxscale.laws._constants import Published
 from jaxscale.laws._law import Law
 from jaxscale.laws._math import log, logsumexp
 from jaxscale.laws._parameters import D, N, Parameter, Params, Variable
+from jaxscale.laws.hoffmann import chinchilla
+from jaxscale.laws.precision import kumar_precision_train, kumar_ptq
 
 _CHEN = "Chen et al. 2025 (arXiv 2505.14302)"
 _OUYANG = "Ouyang et al. 2024 (arXiv 2411.17691)"
@@ -122,6 +126,7 @@ ouyang_ptq = Law(
     ranges={"P_max": 16},
     formula="loss_rise = k D^gamma_D / (N^gamma_N P^gamma_P)",
     serves="To how few bits a trained model may be brought, and how many tokens are too many for that.",
+    seen_to="12B parameters, 206B tokens",
     source=_OUYANG,
     note="A power of bits where kumar_ptq has an exponential; its exponents of D and N are .5068 and .3439.",
     constants={
@@ -134,3 +139,67 @@ ouyang_ptq = Law(
     },
     closed_forms={"tokens_for_rise": _tokens_for_rise},
 )
+
+# --- Training in full, serving in few bits ---
+
+_RISES = ("kumar", "ouyang")
+
+
+def quantised_after(rise: str = "kumar") -> Law:
+    """Loss of a model that is trained in 16 bits and served in P: chinchilla's, and what quantising adds.
+
+    Bits are then something a plan decides: fewer are cheaper to serve and take less memory, and cost loss. The same
+    argument gives the same object, so that a law asked for twice is compiled once.
+
+    Args:
+        rise: the law of what quantising adds, "kumar" (`kumar_ptq`, an exponential of bits) or "ouyang" (`ouyang_ptq`,
+            a power).
+
+    Raises:
+        InputError: there is no such rise.
+    """
+    if rise not in _RISES:
+        raise InputError(f"quantised_after takes rise as 'kumar' or 'ouyang'; got {rise!r}")
+    return _quantised_after(rise)
+
+
+@cache
+def _quantised_after(rise: str) -> Law:
+    added = kumar_ptq() if rise == "kumar" else ouyang_ptq
+
+    def log_loss(p: Params, *, log_N: Array, log_D: Array, log_P: Array) -> Array:
+        before = chinchilla.function(p, log_N=log_N, log_D=log_D)
+        return logsumexp(before, added.function(p, log_N=log_N, log_D=log_D, log_P=log_P))
+
+    def of_a_loss(parameter: Parameter) -> Parameter:
+        """The rise is of the loss here."""
+        dimension = {"loss" if k == "loss_rise" else k: power for k, power in parameter.dimension.items()}
+        return replace(parameter, dimension=dimension)
+
+    trained, after = kumar_precision_train().constants["kumar"], added.constants
+    both = {name: trained.params[name] for name in chinchilla.parameter_names}
+    return Law(
+        "quantised_after",
+        log_loss,
+        variables=added.variables,
+        parameters=(*chinchilla.parameters, *map(of_a_loss, added.parameters)),
+        ranges={"P_max": 16},
+        formula=f"L = E + A / N^alpha + B / D^beta + {added.formula.removeprefix('loss_rise = ')}",
+        serves="How large a model to train in 16 bits, on how many tokens, and in how few bits to serve it.",
+        seen_to=added.seen_to,
+        source=added.source,
+        note=(
+            "More tokens may make the quantised model worse. Constants of another base or another way of quantising: "
+            "`.at(**base.params, **rise.params)`."
+        ),
+        constants={
+            "kumar": Published(
+                both | dict(after["kumar"].params),
+                after["kumar"].source,
+                note=f"Trained in 16 bits, at which N_eff would be .3 % less than N. {after['kumar'].note}",
+            )
+        }
+        if rise == "kumar"
+        else {},
+        options={"rise": rise},
+    )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import COUNT, as_printed, closed, of, random_params, respond, sizes_and_tokens
+from helpers import COUNT, as_printed, closed, of, random_params, respond, sizes_and_tokens, true_params
 from scipy.optimize import minimize, minimize_scalar
 
 import jaxscale as js
@@ -112,9 +112,15 @@ def _gadre_optimum() -> tuple:
     return ours, closed("chinchilla", "tokens_per_param", closed("gadre_overtrain", "as_chinchilla", p), 1e21)
 
 
+def _lovelace_fresh() -> tuple:
+    p, at = random_params("lovelace_repeated"), sizes_and_tokens()
+    return respond("lovelace_repeated", p, **at, U=at["D"] * 1.5), respond("chinchilla", p, **at)
+
+
 REDUCTIONS: list[tuple[str, Callable[[], tuple], float]] = [
     ("muennighoff without repetition is chinchilla", _muennighoff_small, 1e-13),
     ("muennighoff with lasting data is chinchilla", _muennighoff_as_good_as_new, 1e-5),
+    ("lovelace without repetition is chinchilla", _lovelace_fresh, 1e-13),
     ("gadre is chinchilla with one exponent", _gadre, 1e-12),
     ("gadre has chinchilla's optimum", _gadre_optimum, 1e-11),
 ]
@@ -141,6 +147,38 @@ def test_muennighoff_worth_of_repetition():
     edge = 1e10 * np.array([1 - 1e-4, 1, 1 + 1e-4])
     at_edge = closed("muennighoff", "effective", p, 1e6, edge, 1e10).D
     np.testing.assert_allclose(np.diff(at_edge) / np.diff(edge), 1, atol=1e-5)
+
+
+def test_lovelace_loss_rises_after_the_most_epochs():
+    """The closed form against SciPy's least loss over epochs, at sizes and unique tokens that differ by decades."""
+    p = true_params("lovelace_repeated")
+    for size, unique in ((1e8, 1e9), (1e9, 1e10), (1e10, 1e10), (3e8, 1e12)):
+        most = float(closed("lovelace_repeated", "most_epochs", p, size, unique))
+
+        def loss(log_epochs: float, size=size, unique=unique) -> float:
+            return laws.lovelace_repeated.predict(p, N=size, D=unique * np.exp(log_epochs), U=unique)
+
+        found = minimize_scalar(loss, bounds=(0.0, 12.0), method="bounded", options={"xatol": 1e-8})
+        assert np.log(most) == pytest.approx(found.x, abs=1e-5)
+        assert loss(np.log(most) + 1) > loss(np.log(most)) < loss(np.log(most) - 0.5)
+
+
+def test_a_plan_by_lovelace_stops_repeating_and_leaves_what_does_harm():
+    """Against a grid of sizes and tokens within the budget: at first more compute goes into the model rather than into
+    epochs, in the end it does harm on 10B unique tokens, and the plan leaves it unspent."""
+    law = laws.lovelace_repeated.at(**true_params("lovelace_repeated"))
+    plan = js.frontier(law, budgets=[1e20, 1e21, 1e22], limits={"U": 1e10})
+    for row in plan.rows:
+        assert row.status == "ok"
+        N, D = np.meshgrid(np.geomspace(1e8, 1e12, 400), np.geomspace(1e9, 1e12, 400))
+        within = 6 * N * D <= row.budget
+        assert row.loss <= law.predict(N=N[within], D=D[within], U=1e10).min()
+        assert row.loss == pytest.approx(law.predict(N=row.N, D=row.D, U=1e10), rel=1e-9)
+    low, high, more = plan.rows
+    assert high.N / low.N > high.D / low.D > 1
+    assert 6 * more.N * more.D < 0.6 * more.budget
+    most = float(closed("lovelace_repeated", "most_epochs", law.params, more.N, 1e10))
+    assert more.D / 1e10 == pytest.approx(most, rel=1e-6)
 
 
 # --- Real data ---

@@ -29,6 +29,11 @@ def _powers(p, first, second):
     return p["k"] * first ** p["a"] * second ** p["b"]
 
 
+def _penalty(p, N, D, U):
+    """Of Lovelace et al.: nothing while nothing is repeated."""
+    return p["P"] * (np.maximum(D / U, 1) - 1) ** p["delta"] * (N / np.minimum(D, U)) ** p["kappa"]
+
+
 PF_DAY = 8.64e19
 
 # By the label of a case: the formula of parameters by name and variables.
@@ -81,6 +86,13 @@ FORMULAS = {
         _chinchilla(p, N, D) + p["k"] * D ** p["gamma_D"] * np.log2(G) ** p["gamma_G"] / N ** p["gamma_N"]
     ),
     "ouyang_ptq": lambda p, N, D, P: p["k"] * D ** p["gamma_D"] / (N ** p["gamma_N"] * P ** p["gamma_P"]),
+    "quantised_after-rise=kumar": lambda p, N, D, P: (
+        _chinchilla(p, N, D) + p["C_T"] * D ** p["gamma_D"] / N ** p["gamma_N"] * np.exp(-P / p["gamma_post"])
+    ),
+    "quantised_after-rise=ouyang": lambda p, N, D, P: (
+        _chinchilla(p, N, D) + p["k"] * D ** p["gamma_D"] / (N ** p["gamma_N"] * P ** p["gamma_P"])
+    ),
+    "lovelace_repeated": lambda p, N, D, U: _chinchilla(p, N, D) + _penalty(p, N, D, U),
     "shukor_mixture-domains=3-joint=False": lambda p, N, D, h: _chinchilla(p, N, D) + _floor(p, h),
     "shukor_mixture-domains=3-joint=True": lambda p, N, D, h: (
         p["E"]

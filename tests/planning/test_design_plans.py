@@ -73,6 +73,27 @@ def test_bits_of_weights_are_those_of_a_scan(memory):
         assert row.N * row.variables["P_w"] / 8 <= memory * (1 + 1e-9)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("memory", [None, 5e9])
+def test_bits_after_training_are_those_of_a_scan(memory):
+    """Trained in 16 bits and served in P: against the best size and tokens at each of 57 numbers of bits."""
+    served = costs.six_nd + costs.inference(2e12, bits="P")
+    asked = {} if memory is None else {"limits": limits.memory(memory, bits="P")}
+    law = js.laws.quantised_after().published["kumar"]
+    row = js.frontier(law, budgets=[1e22], cost=served, **asked).rows[0]
+    assert row.status == "ok"
+    losses = {}
+    for bits in np.linspace(2, 16, 57):  # D is what the budget leaves of each size
+        N = np.geomspace(1e8, 1e11 if memory is None else memory * 8 / bits, 4000)
+        D = (1e22 - 2 * N * 2e12 * bits / 16) / (6 * N)
+        losses[bits] = law.predict(N=N[D > 0], D=D[D > 0], P=bits).min()
+    best = min(losses, key=lambda b: losses[b])
+    assert losses[best] * (1 - 1e-4) < row.loss <= losses[best] * (1 + 1e-9)
+    assert abs(row.variables["P"] - best) <= 0.25
+    if memory is not None:
+        assert row.N * row.variables["P"] / 8 <= memory * (1 + 1e-9)
+
+
 def test_bits_of_serving_count_as_they_are_told():
     plain, in_bits = costs.inference(1e12), costs.inference(1e12, bits="P")
     for bits in (2.0, 4.0, 8.0, 16.0):

@@ -171,14 +171,14 @@ def test_a_plan_by_lovelace_stops_repeating_and_leaves_what_does_harm():
     for row in plan.rows:
         assert row.status == "ok"
         N, D = np.meshgrid(np.geomspace(1e8, 1e12, 400), np.geomspace(1e9, 1e12, 400))
-        within = 6 * N * D <= row.budget
+        within = row.budget >= 6 * N * D
         assert row.loss <= law.predict(N=N[within], D=D[within], U=1e10).min()
         assert row.loss == pytest.approx(law.predict(N=row.N, D=row.D, U=1e10), rel=1e-9)
     low, high, more = plan.rows
     assert high.N / low.N > high.D / low.D > 1
-    assert 6 * more.N * more.D < 0.6 * more.budget
+    assert 0.6 * more.budget > 6 * more.N * more.D
     most = float(closed("lovelace_repeated", "most_epochs", law.params, more.N, 1e10))
-    assert more.D / 1e10 == pytest.approx(most, rel=1e-6)
+    assert pytest.approx(most, rel=1e-6) == more.D / 1e10
 
 
 # --- Real data ---

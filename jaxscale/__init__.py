@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from jaxscale._analyses.approaches.isoflop import isoflop as isoflop
     from jaxscale._analyses.comparison.compare import compare as compare
     from jaxscale._analyses.comparison.comparison import Comparison as Comparison
+    from jaxscale._analyses.comparison.skills import Skills as Skills
+    from jaxscale._analyses.comparison.skills import skills as skills
     from jaxscale._analyses.deciding.chosen_runs import NextRuns as NextRuns
     from jaxscale._analyses.deciding.equal_loss import multiplier as multiplier
     from jaxscale._analyses.deciding.forecast import Forecast as Forecast
@@ -158,6 +160,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "_analyses.deciding.score": ("Score", "score"),
     "_analyses.comparison.compare": ("compare",),
     "_analyses.comparison.comparison": ("Comparison",),
+    "_analyses.comparison.skills": ("Skills", "skills"),
     "_analyses.approaches.approaches": ("approaches",),
     "_analyses.approaches.envelope": ("envelope",),
     "_analyses.approaches.isoflop": ("isoflop",),

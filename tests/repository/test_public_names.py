@@ -34,6 +34,7 @@ PUBLIC = {
     "Runs",
     "Sensitivity",
     "Score",
+    "Skills",
     "SquaredError",
     "StudentT",
     "WhatIf",
@@ -70,6 +71,7 @@ PUBLIC = {
     "serve",
     "run_sensitivity",
     "score",
+    "skills",
     "tornado",
     "what_if",
     # namespaces

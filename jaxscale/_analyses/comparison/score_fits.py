@@ -1,0 +1,198 @@
+"""Scores of public models by families: three ways of saying what a larger member will reach, as least squares in NumPy.
+
+Each takes logs of size and tokens, the family of every model (-1 where it is of none that is known), and scores
+(models, benchmarks), nan where there is none; chance is what guessing scores.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+_MOST_STEPS, _TOLERANCE, _LARGEST_DAMPING = 300, 1e-8, 1e12
+_RIDGE = 1e-4  # of all values, relative to the squares of scores: settles what no score says, such as turned skills
+_COMPONENTS = 3  # of scores, as in the paper
+
+
+class Models(NamedTuple):
+    """log_N, log_D, family: (models,). scores: (models, benchmarks). chance: (benchmarks,)."""
+
+    log_N: np.ndarray
+    log_D: np.ndarray
+    family: np.ndarray
+    scores: np.ndarray
+    chance: np.ndarray
+
+    def some(self, which: np.ndarray) -> "Models":
+        """Some of the models."""
+        return Models(self.log_N[which], self.log_D[which], self.family[which], self.scores[which], self.chance)
+
+
+Predictor = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # of log N, log D and families: (models, scores)
+
+
+def sigmoid_of_compute(models: Models, target: int, own: bool = False) -> Predictor:
+    """The target alone: a sigmoid of log C, the same for all, or with an efficiency of its own for each family."""
+    families = int(models.family.max()) + 1 if own else 0
+    one = models._replace(scores=models.scores[:, [target]], chance=models.chance[[target]])
+    return _skills(one, ("log C",), 1, families)
+
+
+def skills_of_families(models: Models, skills: int) -> Predictor:
+    """Skills that are linear in log N, log D and their product, with a level of each family; scores are sigmoids of
+    skills above chance (Maia Polo et al. 2024, arXiv 2412.06540)."""
+    return _skills(models, ("log N", "log D", "log N log D"), skills, int(models.family.max()) + 1)
+
+
+def principal_components(models: Models, target: int) -> Predictor:
+    """Principal components of the other scores, linear in log C with a level of each family; the target is a sigmoid of
+    them (Ruan et al. 2024, arXiv 2405.10938). The slope in log C is the same for all families here."""
+    others = np.delete(models.scores, target, axis=1)
+    filled, mean = _completed(others)
+    _, _, axes = np.linalg.svd(filled - mean, full_matrices=False)
+    axes = axes[: min(_COMPONENTS, len(axes))]
+    components = (filled - mean) @ axes.T
+    log_C = models.log_N + models.log_D
+    families = int(models.family.max()) + 1
+    columns = np.column_stack([log_C, _levels(models.family, families)])
+    centre = columns.mean(axis=0) * np.r_[1.0, np.zeros(columns.shape[1] - 1)]
+    ridge = np.sqrt(_RIDGE) * np.eye(columns.shape[1])
+    ridge[1, 1] = 0.0  # the level of all
+    line = np.linalg.lstsq(
+        np.vstack([columns - centre, ridge]),
+        np.vstack([components, np.zeros((len(ridge), components.shape[1]))]),
+        rcond=None,
+    )[0]
+    spread = components.std(axis=0)
+    known = np.isfinite(models.scores[:, target])
+    top = _of_components(components[known] / spread, models.scores[known, target], models.chance[target])
+
+    def predict(log_N: np.ndarray, log_D: np.ndarray, family: np.ndarray) -> np.ndarray:
+        at = np.column_stack([log_N + log_D, _levels(family, families)]) - centre
+        return top((at @ line) / spread)[:, None]
+
+    return predict
+
+
+def _completed(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores with what is missing put in by their first component, again and again, and their means."""
+    missing = ~np.isfinite(scores)
+    filled = np.where(missing, np.nanmean(scores, axis=0), scores)
+    for _ in range(50 if missing.any() else 0):
+        mean = filled.mean(axis=0)
+        left, sizes, right = np.linalg.svd(filled - mean, full_matrices=False)
+        filled = np.where(missing, mean + sizes[0] * np.outer(left[:, 0], right[0]), scores)
+    return filled, filled.mean(axis=0)
+
+
+def _of_components(components: np.ndarray, scores: np.ndarray, chance: float) -> Callable[[np.ndarray], np.ndarray]:
+    columns = np.column_stack([np.ones(len(scores)), components])
+
+    def residuals(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        share = _sigmoid(columns @ x)
+        slopes = ((1 - chance) * share * (1 - share))[:, None] * columns
+        return chance + (1 - chance) * share - scores, slopes
+
+    found = _least_squares(residuals, np.zeros(columns.shape[1]))
+    return lambda at: chance + (1 - chance) * _sigmoid(np.column_stack([np.ones(len(at)), at]) @ found)
+
+
+# --- Skills ---
+
+
+def _skills(models: Models, inputs: tuple[str, ...], skills: int, families: int) -> Predictor:
+    """Scores chance + (1 - chance) sigmoid(load . skill + level), skills slope . input + level of the family."""
+    centre = np.array([models.log_N.mean(), models.log_D.mean()])
+    scale = np.array([models.log_N.std() + 1e-9, models.log_D.std() + 1e-9])
+
+    def inputs_of(log_N: np.ndarray, log_D: np.ndarray) -> np.ndarray:
+        n, d = (np.stack([log_N, log_D]) - centre[:, None]) / scale[:, None]
+        every = {"log C": (log_N + log_D - centre.sum()) / scale.max(), "log N": n, "log D": d, "log N log D": n * d}
+        return np.column_stack([every[name] for name in inputs])
+
+    x, level = inputs_of(models.log_N, models.log_D), _levels(models.family, families)[:, 1:]
+    known, tests = np.isfinite(models.scores), models.scores.shape[1]
+    rows, test = np.nonzero(known)
+    observed, chance = models.scores[known], models.chance[test]
+    sizes = (skills * x.shape[1], skills * families, tests * skills, tests)
+    ends = np.cumsum(sizes)
+
+    def parts(values: np.ndarray) -> tuple[np.ndarray, ...]:
+        slope, own, load, floor = np.split(values, ends[:-1])
+        return slope.reshape(skills, -1), own.reshape(skills, -1), load.reshape(tests, skills), floor
+
+    def residuals(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        slope, own, load, floor = parts(values)
+        skill = x @ slope.T + level @ own.T
+        share = _sigmoid(np.sum(load[test] * skill[rows], axis=1) + floor[test])
+        steep = ((1 - chance) * share * (1 - share))[:, None]
+        by_skill = steep * load[test]  # (scores, skills)
+        columns = [
+            (by_skill[:, :, None] * x[rows][:, None, :]).reshape(len(rows), -1),
+            (by_skill[:, :, None] * level[rows][:, None, :]).reshape(len(rows), -1),
+            (steep[:, :, None] * (np.eye(tests)[test][:, :, None] * skill[rows][:, None, :])).reshape(len(rows), -1),
+            steep * np.eye(tests)[test],
+        ]
+        held = np.sqrt(_RIDGE) * np.eye(len(values))[: ends[2]]  # floors are free
+        return (
+            np.r_[chance + (1 - chance) * share - observed, held @ values],
+            np.vstack([np.hstack(columns), held]),
+        )
+
+    found = parts(_least_squares(residuals, _first_guess(models, x, skills, families)))
+
+    def predict(log_N: np.ndarray, log_D: np.ndarray, family: np.ndarray) -> np.ndarray:
+        slope, own, load, floor = found
+        skill = inputs_of(log_N, log_D) @ slope.T + _levels(family, families)[:, 1:] @ own.T
+        return models.chance + (1 - models.chance) * _sigmoid(skill @ load.T + floor)
+
+    return predict
+
+
+def _first_guess(models: Models, x: np.ndarray, skills: int, families: int) -> np.ndarray:
+    """From principal components of the logits."""
+    filled, _ = _completed(models.scores)
+    share = np.clip((filled - models.chance) / (1 - models.chance), 0.02, 0.98)
+    logits = np.log(share / (1 - share))
+    floor = logits.mean(axis=0)
+    left, sizes, right = np.linalg.svd(logits - floor, full_matrices=False)
+    have = min(skills, len(sizes))
+    load = np.zeros((len(floor), skills))
+    load[:, :have] = right[:have].T
+    skill = np.zeros((len(x), skills))
+    skill[:, :have] = left[:, :have] * sizes[:have]
+    slope = np.linalg.lstsq(x, skill, rcond=None)[0].T
+    return np.r_[slope.ravel(), np.zeros(skills * families), load.ravel(), floor]
+
+
+def _levels(family: np.ndarray, families: int) -> np.ndarray:
+    """A one, and a one in the column of the family (models, 1 + families); none for -1."""
+    return np.column_stack([np.ones(len(family)), np.asarray(family)[:, None] == np.arange(families)]).astype(float)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+def _least_squares(residuals: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], start: np.ndarray) -> np.ndarray:
+    """Levenberg-Marquardt; `residuals` gives them (n,) with their Jacobian (n, values)."""
+    values, damping = start, 1e-3
+    rest, slopes = residuals(values)
+    height = rest @ rest
+    for _ in range(_MOST_STEPS):
+        curvature, gradient, lower = slopes.T @ slopes, slopes.T @ rest, None
+        size = np.diag(curvature) + 1e-12
+        while lower is None and damping < _LARGEST_DAMPING:
+            trial = values - np.linalg.solve(curvature + damping * np.diag(size), gradient)
+            there, slopes_there = residuals(trial)
+            if there @ there < height:
+                lower = there @ there
+            else:
+                damping *= 5
+        if lower is None:
+            break
+        gain = 1 - lower / height
+        values, rest, slopes, height, damping = trial, there, slopes_there, lower, damping / 10
+        if gain < _TOLERANCE:
+            break
+    return values

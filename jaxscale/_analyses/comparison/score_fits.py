@@ -178,21 +178,19 @@ def _least_squares(residuals: Callable[[np.ndarray], tuple[np.ndarray, np.ndarra
     """Levenberg-Marquardt; `residuals` gives them (n,) with their Jacobian (n, values)."""
     values, damping = start, 1e-3
     rest, slopes = residuals(values)
-    height = rest @ rest
     for _ in range(_MOST_STEPS):
-        curvature, gradient, lower = slopes.T @ slopes, slopes.T @ rest, None
-        size = np.diag(curvature) + 1e-12
-        while lower is None and damping < _LARGEST_DAMPING:
-            trial = values - np.linalg.solve(curvature + damping * np.diag(size), gradient)
+        height, curvature, gradient = rest @ rest, slopes.T @ slopes, slopes.T @ rest
+        size = np.diag(np.diag(curvature) + 1e-12)
+        trial, there, slopes_there = values, rest, slopes
+        while damping < _LARGEST_DAMPING:
+            trial = values - np.linalg.solve(curvature + damping * size, gradient)
             there, slopes_there = residuals(trial)
             if there @ there < height:
-                lower = there @ there
-            else:
-                damping *= 5
-        if lower is None:
+                break
+            damping *= 5
+        if not there @ there < height:
             break
-        gain = 1 - lower / height
-        values, rest, slopes, height, damping = trial, there, slopes_there, lower, damping / 10
-        if gain < _TOLERANCE:
+        values, rest, slopes, damping = trial, there, slopes_there, damping / 10
+        if 1 - rest @ rest / height < _TOLERANCE:
             break
     return values

@@ -98,9 +98,8 @@ class Skills(Reporting):
 
 def _one(fits: tuple[Predictor, ...], k: int) -> Callable[..., np.ndarray]:
     """The k-th score: a fit of each, or one of all."""
-    if len(fits) > 1:
-        return lambda *at: fits[k](*at)[:, 0]
-    return lambda *at: fits[0](*at)[:, k]
+    fit, column = (fits[k], 0) if len(fits) > 1 else (fits[-1], k)
+    return lambda *at: fit(*at)[:, column]
 
 
 def skills(

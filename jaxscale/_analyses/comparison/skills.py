@@ -45,7 +45,7 @@ class Skills(Reporting):
     dropped: int
     chance: Mapping[str, float]
     errors: pd.DataFrame = field(repr=False)
-    _fits: Mapping[str, tuple[Predictor, ...]] = field(repr=False)
+    _fits: Mapping[str, Sequence[Predictor]] = field(repr=False)
 
     @property
     def best(self) -> dict[str, str]:
@@ -96,9 +96,9 @@ class Skills(Reporting):
         )
 
 
-def _one(fits: tuple[Predictor, ...], k: int) -> Callable[..., np.ndarray]:
+def _one(fits: Sequence[Predictor], k: int) -> Callable[..., np.ndarray]:
     """The k-th score: a fit of each, or one of all."""
-    fit, column = (fits[k], 0) if len(fits) > 1 else (fits[-1], k)
+    fit, column = (fits[k], 0) if len(fits) > 1 else (fits[0], k)
     return lambda *at: fit(*at)[:, column]
 
 
@@ -174,7 +174,7 @@ def skills(
     )
 
 
-def _fitted(models: Models, number: int) -> dict[str, tuple[Predictor, ...]]:
+def _fitted(models: Models, number: int) -> dict[str, Sequence[Predictor]]:
     each = range(models.scores.shape[1])
     return {
         _SIGMOID: tuple(sigmoid_of_compute(models, k) for k in each),

@@ -17,6 +17,7 @@ from jaxscale.laws import Law, Parameter
 SUBSAMPLE_ROWS = 64  # runs that are enough to rank starts by, and to take first steps on
 _DRAWN = (16, 32, 64, 256, 1024, 4096)  # points drawn, by how many parameters cannot be solved for
 _EXPONENTS = (0.02, 3.0)  # where the exponent of a scaling law is looked for
+_OF_MIXTURES = (0.1, 1.0)  # exponents of laws of mixtures, and the shares of the response that their terms have
 _WIDEST_LOGIT = 4.0  # shares are looked for between 2 % and 98 %
 _DECADES_AROUND_DATA = 3.0  # how far beyond the data the scale of a variable is looked for
 
@@ -66,7 +67,9 @@ def drawn(stack: Stack, subsample: Stack, seed: int, least: int = 0) -> tuple[np
 
     Parameters in which the response is linear are solved for by least squares (variable projection, Golub & Pereyra
     1973), which does better than any grid of them. The others take every combination of the law's published grid,
-    where it has one, and are drawn as exponents or as scales of the data, so that starts fit the units.
+    where it has one, and are drawn as exponents or as scales of the data, so that starts fit the units. What the parts
+    of a mixture have each for themselves is drawn once for all of them, three times out of four: they differ by less
+    than what is drawn at random, and there is less to search.
     """
     task, law = stack.first.task, stack.first.law
     linear = linear_indices(task, lengths(stack.first))
@@ -137,18 +140,35 @@ def _pattern(law: Law, count: int, seed: int) -> _Pattern:
     steps = golden ** -np.arange(1.0, p + 1)
     place = (rng.random(p) + np.arange(count)[:, None] * steps) % 1.0
     known = np.array([bool(q.grid) for q in law.parameters])  # exponents, where the law comes with a grid
-    return _Pattern(
+    drawn = _Pattern(
         place,
         known | (rng.random((count, p)) < 0.7),
         rng.integers(len(law.variables), size=(count, p)),
         np.where(known | (rng.random((count, p)) < 0.75), 1.0, -1.0),
     )
+    for alike in _of_parts(law):
+        for values in drawn:
+            values[:, alike] = np.where(np.arange(count)[:, None] % 4 < 3, values[:, alike[:1]], values[:, alike])
+    return drawn
+
+
+def _of_parts(law: Law) -> list[list[int]]:
+    """Parameters, by index, that parts of a mixture have each for themselves: C1, C2, ... of the shares h1, h2, ..."""
+    names = law.parameter_names
+    groups = []
+    for variable in law.variables:
+        numbers = range(1, len(variable.parts) + 1)
+        for stem in [name[:-1] for name in names if variable.parts and name.endswith("1")]:
+            if all(f"{stem}{i}" in names for i in numbers):
+                groups.append([names.index(f"{stem}{i}") for i in numbers])
+    return groups
 
 
 def _candidates(stack: Stack, grid: np.ndarray, pattern: _Pattern) -> np.ndarray:
     """Theta (tables, n, n_parameters) of a grid and of a pattern, in units of the table, with its pins and ties."""
     law, slots = stack.first.law, stack.first.layout.slots
-    theta = _from_data(stack, pattern)
+    sized = any(law.parameters[alike[0]].dimension for alike in _of_parts(law))
+    theta = _by_dimension(stack, pattern) if sized else _from_data(stack, pattern)
     theta = np.concatenate([np.broadcast_to(grid, (len(stack), *grid.shape)), theta], axis=1)
     known = np.array([bool(p.grid) for p in law.parameters])
     if known.any():
@@ -171,6 +191,24 @@ def _from_data(stack: Stack, pattern: _Pattern) -> np.ndarray:
         highs.append(x.max(axis=1) + margin)
     columns = [_draw(p, k, pattern, np.array(lows).T, np.array(highs).T) for k, p in enumerate(law.parameters)]
     return np.stack(columns, axis=2)
+
+
+def _by_dimension(stack: Stack, pattern: _Pattern) -> np.ndarray:
+    """Theta (tables, n, n_parameters) of sizes that follow from their dimensions: each term is then a share of the
+    response at the middle of the data. With very many parameters a term that is next to nothing somewhere stays so."""
+    law, task = stack.first.law, stack.first.task
+    points = stack.stages[0].points
+    observed = points.response if task.space == "log" else safe_log(np.abs(points.response))
+    columns = [*zip(law.variables, points.logs, strict=True), (law.response, observed)]
+    middle = {v.name: stack.each(x).reshape(len(stack), -1).mean(axis=1) for v, x in columns if v.domain == "positive"}
+    low, high = np.log(_OF_MIXTURES)
+    drawn = low + pattern.place * (high - low)
+    values = {p.name: np.exp(drawn[:, k]) for k, p in enumerate(law.parameters) if not p.dimension}
+    theta = np.empty((len(stack), len(drawn), len(law.parameters)))
+    for k, p in enumerate(law.parameters):
+        size = sum(np.outer(middle[name], np.ones(len(drawn)) * p.growth(name, values)) for name in p.dimension)
+        theta[:, :, k] = drawn[:, k] + size if p.transform == "log" else np.exp(drawn[:, k])
+    return theta
 
 
 def _draw(parameter: Parameter, k: int, pattern: _Pattern, lows: np.ndarray, highs: np.ndarray) -> np.ndarray:

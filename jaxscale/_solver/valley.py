@@ -2,7 +2,8 @@
 
 A sum of powers trades its terms against each other along valleys so narrow and bent that Newton's method takes hundreds
 of steps along them. Least squares in the parameters that the response is linear in, at every step of the others,
-takes about ten (variable projection, Golub & Pereyra 1973, with the Jacobian of Kaufman 1975, BIT 15).
+takes about ten (variable projection, Golub & Pereyra 1973, with the Jacobian of Kaufman 1975, BIT 15). Laws of very
+many parameters, of mixtures say, have valleys of that kind whatever they are linear in.
 """
 
 from dataclasses import dataclass
@@ -16,30 +17,34 @@ from jaxscale._problem.stack import Stack, stacked_rows
 from jaxscale._solver.projection import LEAST_SHARE, lengths, linear_indices, linear_parameters
 
 _FEWEST_FREE, _FEWEST_LINEAR = 6, 2  # with fewer, valleys are wide enough
+_VERY_MANY = 16  # free values: a step of the compiled solver then costs as much as ten here
 _MOST_ROWS, _FEWER_ROWS = 2048, 1024  # of so many runs some are enough
-_MOST_STEPS, _TOLERANCE = 40, 1e-7
+_MOST_STEPS, _STEPS_OF_MANY, _TOLERANCE = 40, 1000, 1e-7
 _FIRST_DAMPING, _LARGEST_DAMPING = 1e-2, 1e8
 
 
 def has_valleys(problem: Problem) -> bool:
-    """Whether the law has parameters enough for narrow valleys, and some that the response is linear in. Call under
-    float64."""
-    return problem.layout.free >= _FEWEST_FREE and len(linear_parameters(problem)) >= _FEWEST_LINEAR
+    """Whether the law has parameters enough for narrow valleys, and some that the response is linear in, or so many that
+    those do not matter. Call under float64."""
+    free = problem.layout.free
+    return free >= _VERY_MANY or free >= _FEWEST_FREE and len(linear_parameters(problem)) >= _FEWEST_LINEAR
 
 
 def floors(stack: Stack, table: np.ndarray, free: np.ndarray) -> np.ndarray:
     """Starts (n, free), each of table `table[k]`, at the optimum of least squares near each, in relative residuals; of
-    each table every fourth as it is, since what starts agree on should not hang on one way down. Call under float64.
+    each table every fourth as it is, since what starts agree on should not hang on one way down. Of very many values
+    all go this way: none gets there by another. Call under float64.
 
     Only for problems that have valleys.
     """
     found, rows = free.copy(), stacked_rows(stack.first) if stack.many else 0
+    very_many = free.shape[1] >= _VERY_MANY
     with np.errstate(all="ignore"):
         for k in np.unique(table):
             one = Stack.of([stack.problems[k].with_rows(rows)])  # of one shape, for one program
             valley = _Valley.of(one if one.first.count <= _MOST_ROWS else one.subsample(_FEWER_ROWS))
             for turn, i in enumerate(np.flatnonzero(table == k)):
-                found[i] = free[i] if turn % 4 == 3 else valley.floor(free[i])
+                found[i] = free[i] if turn % 4 == 3 and not very_many else valley.floor(free[i])
     return found
 
 
@@ -76,7 +81,7 @@ class _Valley:
         here, damping = self._at(start), _FIRST_DAMPING
         if here is None:
             return start
-        for _ in range(_MOST_STEPS):
+        for _ in range(_MOST_STEPS if len(start) < _VERY_MANY else _STEPS_OF_MANY):
             step = self._steps(here)
             lower = None
             while lower is None and damping < _LARGEST_DAMPING:

@@ -24,10 +24,10 @@ _FIRST_DAMPING, _LARGEST_DAMPING = 1e-2, 1e8
 
 
 def has_valleys(problem: Problem) -> bool:
-    """Whether the law has parameters enough for narrow valleys, and some that the response is linear in, or so many that
-    those do not matter. Call under float64."""
+    """Whether the law has parameters enough for narrow valleys, and some that the response is linear in or so many
+    that those do not matter. Call under float64."""
     free = problem.layout.free
-    return free >= _VERY_MANY or free >= _FEWEST_FREE and len(linear_parameters(problem)) >= _FEWEST_LINEAR
+    return free >= _VERY_MANY or (free >= _FEWEST_FREE and len(linear_parameters(problem)) >= _FEWEST_LINEAR)
 
 
 def floors(stack: Stack, table: np.ndarray, free: np.ndarray) -> np.ndarray:

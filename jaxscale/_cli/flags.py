@@ -95,7 +95,7 @@ Delta = Annotated[
 ]
 WeightsColumn = Annotated[Text, option("--weights", "COL", "Column of weights of the runs.")]
 LossErrors = Annotated[
-    Text, option("--loss-se", "COL", "Column of standard errors of the loss: weights by inverse variance.")
+    Text, option("--loss-se", "COL", "Column of standard errors of the loss: each residual counts in units of its own.")
 ]
 Seed = Annotated[str, option("--seed", "K", "Seed of everything random.")]
 Budgets = Annotated[

@@ -5,7 +5,7 @@ ones become long), `columns` (which column means what: `candidates`, by their `n
 their cells), `derived` (columns computed by the `formulas` of a caller), `cells` (numbers, and what is wrong with
 them), `loss_units`, `header_units` (units that headers give to them), `quantities` (units and errors in cells),
 `decimals` (commas and points), `filters`, `notes` (what looks odd), `group_columns`,
-`error_weights` (weights by standard errors), `checkpoints` (rows of one run),
+`standard_errors` (those of losses), `checkpoints` (rows of one run),
 `ended_runs` (one row for each run of a tracker: `run_states`, `resumed_runs`),
 `sweeps` (the best setting of each), `reading` (all of these in their order), `runs`, `runs_file` (the record, and runs
 in a file). `wording` spells options for messages. `trackers/` makes tables of what trackers keep. Knows no law.

@@ -16,7 +16,6 @@ from jaxscale._data.columns import Column, choose
 from jaxscale._data.decimals import MARKS, POINT, UNSETTLED, marks_as_asked
 from jaxscale._data.derived import derive
 from jaxscale._data.ended_runs import ended
-from jaxscale._data.error_weights import inverse_variances
 from jaxscale._data.filters import filtered_columns, passing
 from jaxscale._data.group_columns import group_notes, groups_in
 from jaxscale._data.header_units import checked, factors_said
@@ -25,6 +24,7 @@ from jaxscale._data.names import key
 from jaxscale._data.notes import duplicate_note, number_notes, repeated_rows
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._data.separators import LAYOUT
+from jaxscale._data.standard_errors import over_typical, standard_errors
 from jaxscale._data.sweeps import best_note, designs, lowest_of_each, settings_of, sweep_note
 from jaxscale._data.wording import flag, spelt
 
@@ -99,19 +99,21 @@ def read_fields(
             f"cells of column {listed([chosen.columns['loss']])} say nats: leave {flag('loss_unit')} {unit.name} out"
         )
     factors, units_said = factors_said(chosen.columns, cells.values, asked_units, derived.sources)
+    errors = None
     if loss_se is not None:
         domain = (domains or {}).get("response", (domains or {}).get(chosen.response, "positive"))
         convert = unit.convert if chosen.response == "loss" else np.asarray
-        raw, errors = cells.values[chosen.response], cells.values["weights"]
-        cells.values["weights"] = inverse_variances(loss_se, raw, errors, convert, cells.rows, domain == "positive")
+        raw, given = cells.values[chosen.response], cells.values.pop("weights")
+        errors = standard_errors(loss_se, raw, given, convert, cells.rows, domain == "positive")
     with np.errstate(over="ignore"):  # what is not finite is refused later
         values = {symbol: array * factors.get(symbol, 1.0) for symbol, array in cells.values.items()}
     if "loss" in values:
         values["loss"] = unit.convert(values["loss"])
     loss_said = {"loss_unit": unit.said} if "loss" in values else {}
-    if weights is not None:
-        named = f"column {quoted(weights)}"
-        loss_said["weights"] = named if loss_se is None else f"inverse variance, by the standard errors of {named}"
+    if loss_se is not None:
+        loss_said["loss_se"] = f"residuals in units of each run's standard error, column {quoted(loss_se)}"
+    elif weights is not None:
+        loss_said["weights"] = f"column {quoted(weights)}"
     weights_read = values.pop("weights", None)
     if weights_read is not None and not weights_read.any():
         raise InputError(f"column {quoted(weights)} (weights): every weight is 0; at least one must be above 0")
@@ -121,6 +123,8 @@ def read_fields(
     completed |= {s: f"{how}{_near(s, frame, chosen.columns)}" for s, how in completed.items() if s in ("N", "D")}
     rivals = {symbol: f"{listed(others, 3)} would also fit" for symbol, others in chosen.rivals.items()}
     kept = {symbol: column for symbol, column in chosen.columns.items() if symbol not in cells.left_out}
+    if loss_se is not None:
+        kept["loss_se"] = kept.pop("weights")
     used = {name for column in chosen.columns.values() for name in ((column,) if isinstance(column, str) else column)}
     used |= {name for column in used for name in derived.sources.get(column, ())}
     unused = tuple(name for name in table.columns if name not in used)
@@ -157,6 +161,7 @@ def read_fields(
         sweeps = (best_note(swept, before, len(taken)),)
     variables, answer = {symbol: array[taken] for symbol, array in variables.items()}, answer[taken]
     weights_read = None if weights_read is None else weights_read[taken]
+    errors = None if errors is None else over_typical(errors[taken])
     clusters = None if clusters is None else tuple(clusters[i] for i in taken)
     read_rows = read_rows[taken]
     duplicates = repeated_rows([*variables.values(), answer], read_rows)
@@ -194,6 +199,7 @@ def read_fields(
         "response": answer,
         "response_name": chosen.response,
         "weights": weights_read,
+        "errors": errors,
         "clusters": clusters,
         "rows": read_rows,
         "record": record,

@@ -33,6 +33,8 @@ class Runs:
     clusters       label of the independent training run that each row belongs to, or None
     rows           (n_runs,) row numbers in the source, counted from 1 without the header
     record         what was read, guessed, converted, dropped and noticed
+    errors         (n_runs,) standard errors of the response (of its log where it is positive) over the typical one, so
+                   that the mean of 1 / errors^2 is one, or None: a fit takes residuals in units of them
 
     The arrays are read-only. Raises InputError for lengths that differ and values that are not finite.
     """
@@ -44,6 +46,7 @@ class Runs:
     clusters: tuple[str, ...] | None = None
     rows: np.ndarray = field(default_factory=lambda: np.array([], dtype=np.int64))  # empty: 1, 2, ...
     record: RunsRecord = field(default_factory=lambda: RunsRecord())
+    errors: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         response = _finite(self.response_name, self.response)
@@ -54,9 +57,16 @@ class Runs:
         if not variables:
             raise InputError("runs need at least one variable, such as N or D, beside the response")
         weights = None if self.weights is None else _finite("weights", self.weights)
+        errors = None if self.errors is None else _finite("errors", self.errors)
         rows = np.array(self.rows if len(self.rows) else np.arange(1, count + 1), dtype=np.int64)
         rows.flags.writeable = False
-        for name, values in [*variables.items(), ("weights", weights), ("run", self.clusters), ("rows", rows)]:
+        for name, values in [
+            *variables.items(),
+            ("weights", weights),
+            ("errors", errors),
+            ("run", self.clusters),
+            ("rows", rows),
+        ]:
             if values is not None and len(values) != count:
                 raise InputError(f"{quoted(name)} has {len(values)} values for {count} of {quoted(self.response_name)}")
         for name, values in variables.items():
@@ -64,6 +74,8 @@ class Runs:
                 raise InputError(f"variable {quoted(name)} must be (n_runs,) or (n_runs, k), and not the response")
         if weights is not None and (weights.ndim != 1 or (weights < 0).any() or not weights.any()):
             raise InputError("weights must be one number at least 0 for each run, and not all 0")
+        if errors is not None and (errors.ndim != 1 or not (errors > 0).all()):
+            raise InputError("errors must be one number above 0 for each run")
         arrays = [*variables.items(), (self.response_name, response)]
         ranges = {name: (float(values.min()), float(values.max())) for name, values in arrays}
         measure = self.record.measure
@@ -73,6 +85,7 @@ class Runs:
             "variables": variables,
             "response": response,
             "weights": weights,
+            "errors": errors,
             "clusters": None if self.clusters is None else tuple(map(str, self.clusters)),
             "rows": rows,
             "record": replace(self.record, count=count, ranges=ranges, measure=measure),
@@ -113,7 +126,9 @@ class Runs:
         loss         column of the loss; the response unless `response` names another column
         response     column of another response; `loss` is then a variable like any other
         weights      column of weights, at least 0; run: column that names the independent training run
-        loss_se      column of standard errors of the loss, in its unit: weights by inverse variance, one in the mean
+        loss_se      column of standard errors of the loss, in its unit: a fit takes each residual over the run's own
+                     error (relative to the typical one), so that squares count by inverse variance, and Huber's delta
+                     lies further out for a run that is less sure
         checkpoints  of runs with several rows: "last" takes the last row of each, "best" the one with the lowest
                      response, "all" every row, "none" takes rows for runs of their own. None: a column that names the
                      run of each row is noticed where sizes stay and tokens rise within it, and laws of final losses are
@@ -179,12 +194,18 @@ class Runs:
         return len(self.response)
 
     @property
+    def precision(self) -> np.ndarray:
+        """What each run counts with, (n_runs,): its weight over the square of its standard error, 1 where all are
+        alike."""
+        weights = np.ones(self.count) if self.weights is None else self.weights
+        return weights if self.errors is None else weights / self.errors**2
+
+    @property
     def sha256(self) -> str:
         """Hash of names, shapes and float64 contents, in row order: the same runs give the same hash anywhere."""
         digest = hashlib.sha256()
         arrays = [*sorted(self.variables.items()), (f"response {self.response_name}", self.response)]
-        if self.weights is not None:
-            arrays.append(("weights", self.weights))
+        arrays += [(name, x) for name, x in (("weights", self.weights), ("errors", self.errors)) if x is not None]
         for name, values in arrays:
             digest.update(json.dumps([name, list(values.shape)]).encode())
             digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
@@ -207,13 +228,13 @@ class Runs:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each run: variables (a vector as `E[0]`, `E[1]`), response, `weights`, `run`; index `row`."""
+        """One row for each run: variables (a vector as `E[0]`, `E[1]`), response, `weights`, `errors`, `run`; index
+        `row`."""
         data: dict[str, Any] = {}
         for name, values in self.variables.items():
             data |= {name: values} if values.ndim == 1 else {f"{name}[{j}]": c for j, c in enumerate(values.T)}
         data[self.response_name] = self.response
-        if self.weights is not None:
-            data["weights"] = self.weights
+        data |= {name: x for name, x in (("weights", self.weights), ("errors", self.errors)) if x is not None}
         if self.clusters is not None:
             data["run"] = list(self.clusters)
         return pd.DataFrame(data, index=pd.Index(self.rows, name="row"))
@@ -243,6 +264,7 @@ class Runs:
             None if self.clusters is None else tuple(self.clusters[i] for i in index),
             rows,
             record,
+            None if self.errors is None else self.errors[index],
         )
 
     def at_end(self) -> Self:
@@ -272,6 +294,7 @@ class Runs:
             "sha256": self.sha256,
             "data": {name: values.tolist() for name, values in arrays.items()} if whole else None,
             "weights": self.weights.tolist() if whole and self.weights is not None else None,
+            **({"errors": self.errors.tolist()} if whole and self.errors is not None else {}),
             "clusters": list(self.clusters) if whole and self.clusters is not None else None,
             "rows": self.rows.tolist() if whole else None,
         }

@@ -140,6 +140,7 @@ def fields_of(data: Mapping[str, Any]) -> dict[str, Any]:
         "response_name": name,
         "variables": arrays,
         "weights": None if data["weights"] is None else files.rows_of_numbers("weights", data["weights"]),
+        "errors": None if data.get("errors") is None else files.rows_of_numbers("errors", data["errors"]),
         "clusters": None if data["clusters"] is None else tuple(files.list_of(data["clusters"], str)),
         "rows": np.array(files.list_of(data["rows"], int), dtype=np.int64),
         "record": RunsRecord.from_dict(data),

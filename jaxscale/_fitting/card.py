@@ -227,7 +227,8 @@ def _runs(result: Finished) -> tuple[tuple[str, str], ...]:
     if runs is not None:
         clusters = None if runs.clusters is None else len(set(runs.clusters))
         lines.append(("independent runs", "every row taken as one" if clusters is None else str(clusters)))
-        lines.append(("weights", "equal" if runs.weights is None else "given"))
+        counted = "equal" if runs.weights is None else "given"
+        lines.append(("weights", counted if runs.errors is None else "by standard errors of the runs"))
     return tuple(lines)
 
 

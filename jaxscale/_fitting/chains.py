@@ -148,7 +148,7 @@ def _table(step: Law, runs: Runs, last: bool) -> Runs:
         )
     response = runs.response if last else runs.variables[name]
     variables = {v.name: runs.variable(v.name) for v in step.variables}
-    return Runs(variables, response, name, runs.weights, runs.clusters, runs.rows)
+    return Runs(variables, response, name, runs.weights, runs.clusters, runs.rows, errors=runs.errors)
 
 
 def _joined(
@@ -341,6 +341,7 @@ def _fit_jointly(
         None if runs.weights is None else np.tile(runs.weights, count),
         labels * count,
         np.tile(runs.rows, count),
+        errors=None if runs.errors is None else np.tile(runs.errors, count),
     )
     law = _joint_law(chain)
     found = fit(law, stacked, starts=[{**staged.params}], **options)

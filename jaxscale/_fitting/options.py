@@ -133,7 +133,7 @@ def weighted(runs: Any, weights: Any, law: Law) -> Runs:
     if weights is None:
         return as_runs(runs, **reading_for(law))
     if not isinstance(weights, str):
-        return replace(as_runs(runs, **reading_for(law)), weights=np.asarray(weights, np.float64))
+        return replace(as_runs(runs, **reading_for(law)), weights=np.asarray(weights, np.float64), errors=None)
     if isinstance(runs, Runs):
         raise InputError(
             f"these runs were read already; give the column at reading: read_runs(..., weights={weights!r})"

@@ -113,7 +113,7 @@ def _potential(result: FitResult, problem: Problem, at: Linearization, best: np.
     _, singular, directions = np.linalg.svd(rows / norms, full_matrices=False)
     spread = (directions.T / singular) / norms[:, None] * at.sigma  # its product with itself: sigma^2 / (J'J)
     centre, precision = read_priors(problem.law, problem.layout, result.priors)
-    predict, points, count = predictor(problem.law, problem.task.space), problem.points, int(at.used.sum())
+    predict, points, count = predictor(problem.task), problem.points, int(at.used.sum())
 
     def place(z: Any) -> Any:
         """Free values (..., free) of whitened ones."""
@@ -123,7 +123,7 @@ def _potential(result: FitResult, problem: Problem, at: Linearization, best: np.
         free, log_scale = place(z[:-1]), z[-1] * _WIDTH_OF_LOG_SCALE
         theta = problem.layout.full(tuple(free), problem.pinned)
         scale = at.sigma * jnp.exp(log_scale)
-        residual = jax.vmap(lambda logs: predict(theta, logs))(points.logs) - points.response
+        residual = jax.vmap(lambda inputs: predict(theta, inputs))(points.inputs) - points.response
         constant = gammaln((freedom + 1) / 2) - gammaln(freedom / 2) - 0.5 * jnp.log(freedom * jnp.pi)
         log_density = constant - jnp.log(scale) - (freedom + 1) / 2 * jnp.log1p((residual / scale) ** 2 / freedom)
         inside = jnp.all((free >= problem.lower) & (free <= problem.upper))

@@ -59,11 +59,14 @@ def _side_by_side(tables: list[Runs]) -> Runs:
     variables = {name: np.concatenate([t.variables[name] for t in tables]) for name in ("N", "D")}
     variables["new"] = np.repeat([0.0, 1.0], [t.count for t in tables])
     weights = [np.ones(t.count) if t.weights is None else t.weights for t in tables]
+    known = any(t.errors is not None for t in tables)
+    errors = [np.ones(t.count) if t.errors is None else t.errors for t in tables]
     clusters = [
         tuple(f"{k} {label}" for label in (t.clusters or map(str, range(t.count)))) for k, t in enumerate(tables)
     ]
     return replace(
         Runs(variables, np.concatenate([t.response for t in tables]), tables[0].response_name),
         weights=np.concatenate(weights) if weighted else None,
+        errors=np.concatenate(errors) if known else None,
         clusters=clusters[0] + clusters[1] if clustered else None,
     )

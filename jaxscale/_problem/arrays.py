@@ -14,16 +14,29 @@ class Points(NamedTuple):
     """Runs as a law sees them. Leading axes for several tables come first; runs are last.
 
     `logs` holds one array per variable of the law (logged where positive), `response` the observed response in the
-    space of the residual, `weights` is zero on padding.
+    space of the residual, `weights` is zero on padding. Where runs have standard errors, residuals are in units of
+    them: `whitening` is one over each (the typical one is 1), and `response` is multiplied by it.
     """
 
     logs: tuple[Any, ...]
     response: Any
     weights: Any
+    whitening: Any = None
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        """What a `predictor` reads of each run."""
+        return self.logs if self.whitening is None else (*self.logs, self.whitening)
+
+    @property
+    def observed(self) -> Any:
+        """The response, whatever its errors: its log, or as it is."""
+        return self.response if self.whitening is None else self.response / self.whitening
 
     def at(self, rows: np.ndarray) -> "Points":
         """The runs of these numbers, of one table."""
-        return Points(tuple(x[rows] for x in self.logs), self.response[rows], self.weights[rows])
+        whitening = None if self.whitening is None else self.whitening[rows]
+        return Points(tuple(x[rows] for x in self.logs), self.response[rows], self.weights[rows], whitening)
 
 
 class Layout(NamedTuple):
@@ -122,6 +135,7 @@ class Task(NamedTuple):
     law: Law
     layout: Layout
     space: Space
+    whitened: bool = False  # whether residuals are in units of standard errors, see `Points`
 
 
 def bucket(count: int, smallest: int = 16) -> int:

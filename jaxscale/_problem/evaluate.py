@@ -22,12 +22,14 @@ def residual_space(law: Law, objective: Objective) -> Space:
     return objective.space if law.response.domain == "positive" else "raw"
 
 
-def predictor(law: Law, space: Space) -> Callable[[tuple, tuple], Array]:
-    """`predict(theta, logs)`: what is compared with the observed response of one run."""
+def predictor(task: Task) -> Callable[[tuple, tuple], Array]:
+    """`predict(theta, inputs)`: what is compared with `Points.response` of one run, from its `Points.inputs`."""
+    law, _, space, whitened = task
 
-    def predict(theta: tuple, logs: tuple) -> Array:
-        value = law.log_response(theta, logs)
-        return jnp.exp(value) if space == "raw" and law.response.domain == "positive" else value
+    def predict(theta: tuple, inputs: tuple) -> Array:
+        value = law.log_response(theta, inputs[:-1] if whitened else inputs)
+        value = jnp.exp(value) if space == "raw" and law.response.domain == "positive" else value
+        return inputs[-1] * value if whitened else value
 
     return vectorised(predict)
 
@@ -42,12 +44,14 @@ class Evaluation(NamedTuple):
 
 def value_of(task: Task) -> Callable[[Array, ProblemArrays], Array]:
     """`value(free, tables)`: the objective of one problem. Leading axes are for the caller's vmap."""
-    predict = predictor(task.law, task.space)
+    predict = predictor(task)
 
     def value(free: Array, tables: ProblemArrays) -> Array:
         points, loss = tables.points, tables.loss
         theta = task.layout.full(free, tables.pinned)
-        residual = optimization_barrier(jax.vmap(lambda logs: predict(theta, logs))(points.logs)) - points.response
+        residual = (
+            optimization_barrier(jax.vmap(lambda inputs: predict(theta, inputs))(points.inputs)) - points.response
+        )
         total = jnp.sum(optimization_barrier(loss.misfit(residual, points.weights)[0]))
         return total if loss.prior is None else total + loss.prior.penalty(free)
 
@@ -61,21 +65,21 @@ def evaluator(task: Task, *, exact: bool, second_order: bool = True) -> Callable
     work per run, then one batched product; `separate` keeps XLA from fusing the product into the pass, which would
     make it scalar.
     """
-    predict, layout = predictor(task.law, task.space), task.layout
+    predict, layout = predictor(task), task.layout
 
-    def of_free(free: tuple, pinned: Array, logs: tuple) -> Array:
-        return predict(layout.full(free, pinned), logs)
+    def of_free(free: tuple, pinned: Array, inputs: tuple) -> Array:
+        return predict(layout.full(free, pinned), inputs)
 
     value_and_jacobian = jax.value_and_grad(of_free)
     jacobian = jax.grad(of_free)
 
-    def hessian_rows(free: tuple, pinned: Array, logs: tuple) -> list[Array]:
+    def hessian_rows(free: tuple, pinned: Array, inputs: tuple) -> list[Array]:
         """Lower triangle row by row, one tangent at a time, so that the zeros of a tangent cost nothing."""
         rows = []
         for j in range(len(free)):
 
             def along(x, j=j):
-                return jacobian((*free[:j], x, *free[j + 1 :]), pinned, logs)[: j + 1]
+                return jacobian((*free[:j], x, *free[j + 1 :]), pinned, inputs)[: j + 1]
 
             rows.extend(jax.jvp(along, (free[j],), (jnp.ones_like(free[j]),))[1])
         return rows
@@ -83,14 +87,14 @@ def evaluator(task: Task, *, exact: bool, second_order: bool = True) -> Callable
     def evaluate(free: Array, tables: ProblemArrays, outer_share: Array | None = None) -> Evaluation:
         pinned, points = tables.pinned, tables.points
         p = free.shape[1]
-        logs_axes = 0 if pinned.ndim == 2 else None
+        inputs_axes = 0 if pinned.ndim == 2 else None
         columns = tuple(free[:, i] for i in range(p))
 
         def per_run(function):
-            def one_lane(x, pins, logs):
-                return jax.vmap(function, (None, None, 0))(x, pins, logs)
+            def one_lane(x, pins, inputs):
+                return jax.vmap(function, (None, None, 0))(x, pins, inputs)
 
-            return jax.vmap(one_lane, (0, 0 if pinned.ndim == 2 else None, logs_axes))(columns, pinned, points.logs)
+            return jax.vmap(one_lane, (0, inputs_axes, inputs_axes))(columns, pinned, points.inputs)
 
         prior = tables.loss.prior
         loss = jax.tree.map(lambda x: jnp.reshape(x, (-1, 1)), tables.loss._replace(prior=None))

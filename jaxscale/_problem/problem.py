@@ -109,6 +109,25 @@ class Problem:
         return self.losses[-1]
 
     @property
+    def whitening(self) -> np.ndarray:
+        """What the residual of each run is multiplied by, (count,), see `Points`."""
+        given = self.points.whitening
+        return np.ones(self.count) if given is None else given[: self.count]
+
+    @property
+    def observed(self) -> np.ndarray:
+        """The responses, whatever their errors: their logs, or as they are, (count,)."""
+        return np.asarray(self.points.observed)[: self.count]
+
+    @property
+    def without_errors(self) -> "Problem":
+        """The same runs with residuals as they are, as those of runs not yet done."""
+        if self.points.whitening is None:
+            return self
+        points = self.points._replace(response=self.points.observed, whitening=None)
+        return replace(self, points=points, task=self.task._replace(whitened=False))
+
+    @property
     def provisional(self) -> bool:
         """Whether objective or priors wait for the noise that a fit of this problem shows."""
         return self.noise is None and (self.objective.matched or self.priors)
@@ -120,7 +139,7 @@ class Problem:
     def subsample(self, rows: int) -> "Problem":
         """The same problem on some of its runs, evenly spread over the response: a cheap subsample, to begin with."""
         used = np.flatnonzero(self.points.weights > 0)
-        by_response = used[np.argsort(self.points.response[used], kind="stable")]
+        by_response = used[np.argsort(self.points.observed[used], kind="stable")]
         some = np.sort(by_response[np.linspace(0, len(used) - 1, min(rows, len(used))).round().astype(int)])
         return replace(self, points=_pad(self.points.at(some), bucket(len(some))), count=len(some))
 
@@ -168,8 +187,11 @@ def make_problem(
         )
     weights = np.ones(len(response)) if runs.weights is None else np.asarray(runs.weights, np.float64)
     lower, upper = _box(law, layout, response, bounds)
-    points = _pad(Points(logs, np.log(response) if space == "log" else response, weights), bucket(len(response)))
-    task = Task(law, layout, space)
+    observed = np.log(response) if space == "log" else response
+    whitening = _whitening(runs, weights, law.response.logged and space == "raw")
+    whitened = observed if whitening is None else observed * whitening
+    points = _pad(Points(logs, whitened, weights, whitening), bucket(len(response)))
+    task = Task(law, layout, space, whitening is not None)
     scale = 1.0 if space == "log" else float(np.median(np.abs(response))) or 1.0
     losses = objective.losses(scale)
     if noise is not None:
@@ -204,6 +226,18 @@ def _variable(law: Law, runs: Runs, name: str) -> np.ndarray:
         x = others[0]
         option = "power_law" if x == "N" else f"'power_law(variable={x})'"
         raise InputError(f"{error}. Or fit a law of {x} alone: --law {option} (laws.power_law({x!r}))") from None
+
+
+def _whitening(runs: Runs, weights: np.ndarray, as_shares: bool) -> np.ndarray | None:
+    """What the runs' residuals are multiplied by, (n_runs,); None if errors are equal, or there are none. `as_shares`:
+    errors are those of logs, and residuals plain differences."""
+    if runs.errors is None:
+        return None
+    whitening = 1 / runs.errors
+    if as_shares:
+        whitening = whitening / runs.response
+        whitening = whitening / np.sqrt(np.mean(whitening[weights > 0] ** 2))
+    return None if (whitening == 1).all() else whitening
 
 
 def _of_either_sign(law: Law) -> str:

@@ -13,15 +13,15 @@ from jaxscale._problem.stack import Stack
 
 @kept
 def _compiled(task: Task, many: bool):
-    predict = predictor(task.law, task.space)
+    predict = predictor(task)
 
     def run(free, table):
         columns = tuple(free[i] for i in range(task.layout.free))
 
-        def of_free(columns, logs):
-            return predict(task.layout.full(columns, table.pinned), logs)
+        def of_free(columns, inputs):
+            return predict(task.layout.full(columns, table.pinned), inputs)
 
-        predicted, slopes = jax.vmap(jax.value_and_grad(of_free), (None, 0))(columns, table.points.logs)
+        predicted, slopes = jax.vmap(jax.value_and_grad(of_free), (None, 0))(columns, table.points.inputs)
         residual = predicted - table.points.response
         _, psi, weights = table.loss.misfit(residual, table.points.weights)
         return residual, jnp.stack(slopes, axis=1), psi, weights

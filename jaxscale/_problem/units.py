@@ -18,7 +18,7 @@ def unit_shift(problem: Problem, theta: np.ndarray) -> np.ndarray:
     real = problem.points.weights > 0
     logs: dict[str, np.ndarray] = {v.name: x for v, x in zip(law.variables, problem.points.logs, strict=True)}
     logs[law.response.name] = (
-        problem.points.response if problem.task.space == "log" else safe_log(problem.points.response)
+        problem.points.observed if problem.task.space == "log" else safe_log(problem.points.observed)
     )
     shift = np.zeros_like(theta)
     values_of: dict[str, np.ndarray] = {}

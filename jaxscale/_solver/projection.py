@@ -97,7 +97,7 @@ def linear_indices(task: Task, vectors: tuple[int, ...]) -> tuple[int, ...]:
 @kept
 def screener(task: Task, linear: tuple[int, ...], many: bool):
     """`run(theta (n, n_parameters), tables) -> (free (n, free), objective (n,))`, with an axis of tables if `many`."""
-    law, layout, space = task
+    law, layout, space, _ = task
     response, value = _response(law, linear), value_of(task)
     leaders = [layout.slots.index(k) for k in range(layout.free)]
 
@@ -108,7 +108,7 @@ def screener(task: Task, linear: tuple[int, ...], many: bool):
             return values
         ones = tuple(jnp.ones_like(theta[0]) for _ in linear)
         at_one, slopes = jax.vmap(lambda run: jax.value_and_grad(response)(ones, tuple(values), run))(logs)
-        observed = jnp.exp(table.points.response) if space == "log" else table.points.response
+        observed = jnp.exp(table.points.observed) if space == "log" else table.points.observed
         counts = table.points.weights > 0
         size = jnp.maximum(jnp.abs(observed), 1e-12 * jnp.abs(observed).max() + 1e-300)
         columns = [jnp.where(counts, slope / size, 0.0) for slope in slopes]

@@ -150,7 +150,9 @@ class _Valley:
         problem = self.stack.first
         rows = slice(problem.count)
         residuals, jacobian, _, _ = (x[0, rows] for x in slopes_of(self.stack, free[None]))
-        roots, response = np.sqrt(problem.points.weights[rows]), problem.points.response[rows]
+        whitening, response = problem.whitening, problem.observed
+        roots = np.sqrt(problem.points.weights[rows]) * whitening
+        residuals, jacobian = residuals / whitening, jacobian / whitening[:, None]
         if problem.task.space == "log":
             return roots * np.expm1(residuals), (roots * np.exp(residuals))[:, None] * jacobian
         size = roots / np.maximum(np.abs(response), 1e-12 * np.abs(response).max() + 1e-300)

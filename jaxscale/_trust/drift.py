@@ -37,7 +37,8 @@ def drifts_of(problem: Problem, at: Linearization) -> dict[str, dict[str, float]
         return {}
     shifts = np.array([decades_of(np.asarray(x)[: problem.count]) for x in along.values()]).reshape(len(along), -1)
     if law.response.logged and problem.task.space == "raw":
-        shifts = shifts * np.asarray(problem.points.response)[: problem.count]
+        shifts = shifts * problem.observed
+    shifts = shifts * problem.whitening
     moves = np.zeros((len(along), len(room)))
     moves[:, room] = np.linalg.solve(bread / np.outer(size, size), ((shifts * weights) @ rows / size).T).T / size
     slots = [(name, k) for name, k in zip(law.parameter_names, problem.layout.slots, strict=True) if k >= 0]

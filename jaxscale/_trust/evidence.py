@@ -49,7 +49,8 @@ class Evidence:
         """Whether the law leaves nothing of the runs but rounding, of which nothing is to be said: somebody computed
         them by it."""
         size = 1.0 if self.problem.task.space == "log" else float(np.median(np.abs(self.runs.response)))
-        return bool(np.max(np.abs(self.at.residuals[self.at.used]), initial=0.0) <= ROUNDING * size)
+        off = (self.at.residuals / self.problem.whitening)[self.at.used]
+        return bool(np.max(np.abs(off), initial=0.0) <= ROUNDING * size)
 
     @cached_property
     def scalar_logs(self) -> dict[str, np.ndarray]:

@@ -77,13 +77,12 @@ def design_checks(e: Evidence) -> Iterator[Reason]:
 
 def weight_checks(e: Evidence) -> Iterator[Reason]:
     """How many runs of equal weight these are worth, (sum w)^2 / sum w^2 (Kish 1965, Survey Sampling, sec. 11.7)."""
-    if e.runs.weights is None:
-        return
-    weights = np.asarray(e.runs.weights)[e.at.used]
+    weights = np.asarray(e.runs.precision)[e.at.used]
     worth, count = float(weights.sum() ** 2 / (weights**2).sum()), e.at.jacobian.shape[1]
     if worth > len(weights) - 0.5:
         return
-    spread = f"weights run from {weights.min():.3g} to {weights.max():.3g}"
+    what = "weights" if e.runs.errors is None else "weights by the runs' standard errors"
+    spread = f"{what} run from {weights.min():.3g} to {weights.max():.3g}"
     runs = f"{len(weights)} runs are worth {worth:.1f} of equal weight"
     if worth < count + 2:
         heaviest = np.argsort(-weights)[:3]

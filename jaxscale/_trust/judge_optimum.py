@@ -25,7 +25,7 @@ def gradient_tolerance(problems: Sequence[Problem], at: Sequence[Linearization])
     if not size > 0:
         return GRADIENT_TOLERANCE
     off = [
-        x.weights * (np.abs(p.points.response[: p.count]) + (p.task.space == "log"))  # of logs near zero too
+        x.weights * p.whitening * (np.abs(p.observed) + (p.task.space == "log"))  # of logs near zero too
         for p, x in zip(problems, at, strict=True)
     ]
     return GRADIENT_TOLERANCE + float(ROUNDING * np.linalg.norm(np.concatenate(off)) / size)

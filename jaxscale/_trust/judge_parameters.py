@@ -45,7 +45,7 @@ def conditioning_checks(e: Evidence) -> Iterator[Reason]:
         )
     used, noisy = e.at.used, False
     if e.problem.task.space == "log" and used.any():
-        explained = float(np.std(e.problem.points.response[: len(used)][used] + e.at.residuals[used]))
+        explained = float(np.std((e.problem.observed + e.at.residuals / e.problem.whitening)[used]))
         noisy = e.at.sigma > NOISY * explained
     limit = WEAK_RELATIVE_ERROR if noisy else HOPELESS_RELATIVE_ERROR
     for name, error in _relative_errors(e):

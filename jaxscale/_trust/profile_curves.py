@@ -223,7 +223,7 @@ def vanished_floors(problem: Problem, at: Linearization, free: np.ndarray) -> di
     """Free values that are logs of a floor of the response and lie on their lower bound, each with how far below the
     log of the least response."""
     found = {}
-    least = float(np.min(problem.points.response[: problem.count][at.used]))
+    least = float(np.min(problem.observed[at.used]))
     least = least if problem.task.space == "log" else float(np.log(least)) if least > 0 else np.nan
     for parameter, slot in zip(problem.law.parameters, problem.layout.slots, strict=True):
         floor = parameter.transform == "log" and dict(parameter.dimension) == {problem.law.response.name: 1}

@@ -252,11 +252,11 @@ def _best_rival(stack: Stack, k: int, rivals: np.ndarray, free: np.ndarray, own:
 @kept
 def _contributions(task: Task):
     """`run(free (n, free), table) -> (n, rows)`: each run's share of the objective, at weight one."""
-    predict = predictor(task.law, task.space)
+    predict = predictor(task)
 
     def run(free, table):
         theta = task.layout.full(free, table.pinned)
-        residual = jax.vmap(lambda logs: predict(theta, logs))(table.points.logs) - table.points.response
+        residual = jax.vmap(lambda inputs: predict(theta, inputs))(table.points.inputs) - table.points.response
         return table.loss.misfit(residual, 1.0 * (table.points.weights > 0))[0]
 
     return Program(lambda free, table: jax.vmap(run, (0, None))(free, table), compile_options())
@@ -271,12 +271,12 @@ def _part(first: int, count: int) -> np.ndarray:
 def _contributions_of(task: Task):
     """`run(free (rivals, free), table, weights (n, rows), response (n, rows)) -> (n, rivals)`: the objective of each
     rival for draws that have responses of their own, without priors."""
-    predict = predictor(task.law, task.space)
+    predict = predictor(task)
 
     def run(free, table, weights, response):
         def one(free):
             theta = task.layout.full(free, table.pinned)
-            residual = jax.vmap(lambda logs: predict(theta, logs))(table.points.logs) - response
+            residual = jax.vmap(lambda inputs: predict(theta, inputs))(table.points.inputs) - response
             return table.loss.misfit(residual, weights)[0].sum(axis=1)
 
         return jax.lax.map(one, free).T

@@ -70,7 +70,7 @@ def _fitted(law: Law, runs: Runs, result: FitResult, options: Mapping[str, Any])
     problem = make_problem(law, runs, result.objective, **pins, noise=result.noise)
     with in_float64():
         at = linearize(problem, problem.reduce(result.theta))
-    value = at.residuals + problem.points.response[: runs.count]
+    value = at.residuals / problem.whitening + problem.observed
     with np.errstate(over="ignore"):
         value = np.exp(value) if problem.task.space == "log" else value
     if wrong := int((~np.isfinite(value)).sum()):
@@ -129,7 +129,8 @@ def _prediction_interval(it: Fitted, mask: np.ndarray, count: int, level: float)
     variance = np.einsum("ni,ij,nj->n", slopes, covariance.matrix[np.ix_(order, order)], slopes) + sigma**2
     freedom = max(count - int(mask.sum()) - slopes.shape[1], 1)
     half = stdtrit(freedom, (1 + level) / 2) * np.sqrt(variance)
-    centre = it.at.residuals[mask] + it.problem.points.response[:count][mask]
+    whitening = it.problem.whitening[mask]
+    centre, half = it.at.residuals[mask] / whitening + it.problem.observed[mask], half / whitening
     low, high = centre - half, centre + half
     with np.errstate(over="ignore"):
         return (np.exp(low), np.exp(high)) if it.problem.task.space == "log" else (low, high)
@@ -153,7 +154,7 @@ def baseline_trial(label: str, split: Split, laws: Sequence[Law]) -> Trial:
         return Trial(label, split.holdout, "the runs have none of the laws' variables")
     x = np.concatenate(columns, axis=1)
     y = np.log(runs.response) if response.logged else runs.response
-    weights = np.ones(runs.count) if runs.weights is None else runs.weights
+    weights = runs.precision
     known = ~mask & (weights > 0)
     if label == NEAREST:
         spread = x[known].std(axis=0)

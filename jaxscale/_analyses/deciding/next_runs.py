@@ -305,7 +305,7 @@ class _Posing:
         """Runs made and under way, as the law takes them, each (n,), and the variances they count with, (n,)."""
         at, used = self.at, self.at.used
         made = [np.asarray(x)[: self.problem.count][used] for x in self.problem.points.logs]
-        noise = self.noise * np.mean(at.weights[used]) / at.weights[used]
+        noise = self.noise * np.mean(at.weights[used]) / at.weights[used] / self.problem.whitening[used] ** 2
         if going is None:
             return made, noise
         more = self._raw(going)
@@ -354,14 +354,14 @@ class _Posing:
 
     def _jacobian(self, logs: list[np.ndarray], free: np.ndarray) -> np.ndarray:
         """Slopes of the law at runs (m, room), by the program that made those of the fit."""
-        rows, count = len(self.problem.points.response), len(logs[0])
+        problem, count = self.problem.without_errors, len(logs[0])
+        rows = len(problem.points.response)
         parts = []
         for start in range(0, count, rows):
             block = [x[start : start + rows] for x in logs]
             size = len(block[0])
             padded = tuple(np.concatenate([x, np.repeat(x[-1:], rows - size)]) for x in block)
-            points = self.problem.points._replace(logs=padded)
-            one = replace(self.problem, points=points)
+            one = replace(problem, points=problem.points._replace(logs=padded))
             parts.append(slopes_of(Stack.of([one]), free[None])[1][0, :size])
         return np.concatenate(parts)[:, self.room]
 

@@ -222,7 +222,7 @@ _COUNTED = "embeddings in N"
 
 @dataclass(frozen=True, eq=False)
 class _Kind:
-    """One bias. shift: (n_runs,), of the responses as the residuals have them, or of log N, for a bias of one."""
+    """One bias. shift: (n_runs,), of the responses as the objective compares them, or of log N, for a bias of one."""
 
     name: str
     problem: Problem
@@ -242,7 +242,7 @@ class _Kind:
         problem = self.problem
         points, pad = problem.points, len(problem.points.response) - problem.count
         if not self.of_size:
-            response = points.response - size * np.pad(self.shift, (0, pad))
+            response = points.response - size * np.pad(self.shift * problem.whitening, (0, pad))
             return replace(problem, points=points._replace(response=response))
         place = [v.name for v in problem.law.variables].index("N")
         logs = list(points.logs)
@@ -255,7 +255,7 @@ def _kinds(problem: Problem, runs: Runs, by: Sequence[Any] | None, size: float) 
     # A share of the response, where its residual is a plain difference.
     unit = np.ones(count)
     if law.response.logged and problem.task.space == "raw":
-        unit = np.asarray(problem.points.response)[:count]
+        unit = problem.observed
     names = [v.name for v in law.variables if v.logged]
     logs = {
         v.name: np.asarray(x)[:count]
@@ -363,7 +363,7 @@ def _needed(sizes: Any, effect: Any, enough: float) -> float:
 def _left(at: Linearization, kind: _Kind, size: float) -> float:
     """How far a bias stands out of what the law takes up of it, in standard deviations of a test aimed at it."""
     used = at.used
-    shift = kind.shift
+    shift = kind.shift * kind.problem.whitening
     if kind.of_size:
         changed = linearize(kind.without(size), np.asarray(at.free))
         shift = (changed.residuals - at.residuals) / size

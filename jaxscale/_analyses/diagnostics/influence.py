@@ -243,7 +243,7 @@ def _influence(
     sets, names = _sets(np.nan_to_num(score), together, one_way=values is None)
     kept = problem.full(np.where(np.isfinite(moved), moved, best))
     logs = tuple(x[: problem.count] for x in problem.points.logs)
-    predicted = np.array(_compiled_predictions(problem.task)(kept, logs))
+    predicted = np.array(_compiled_predictions(problem.without_errors.task)(kept, logs))
     if problem.task.space == "log":
         predicted = np.exp(predicted)
     groups = [] if labels is None else list(dict.fromkeys(labels))
@@ -309,13 +309,13 @@ def _compiled_hessians(task: Task):
         points, prior = tables.points, tables.loss.prior
         bare = tables._replace(loss=tables.loss._replace(prior=None))
 
-        def alone(logs, response, weight):
-            one = Points(tuple(x[None] for x in logs), response[None], weight[None])
+        def alone(run: Points):
+            one = jax.tree.map(lambda x: x[None], run)
             found = evaluate(free[None], bare._replace(points=one), jnp.zeros(1)).curvature
             assert found is not None
             return found.exact[0]
 
-        shares = jax.vmap(alone)(points.logs, points.response, points.weights)
+        shares = jax.vmap(alone)(points)
         shares = jnp.where((points.weights > 0)[:, None, None], shares, 0.0)
         whole = shares.sum(axis=0)
         return whole if prior is None else whole + jnp.diag(prior.weight), shares
@@ -325,7 +325,7 @@ def _compiled_hessians(task: Task):
 
 @kept
 def _compiled_predictions(task: Task):
-    predict = predictor(task.law, task.space)
+    predict = predictor(task)
     return Program(lambda thetas, runs: jax.vmap(lambda theta, logs: predict(tuple(theta), logs))(thetas, runs))
 
 

@@ -106,7 +106,7 @@ def moves_of_responses(problem: Problem, free: np.ndarray) -> tuple[np.ndarray, 
     """Derivatives of the free values in each run's response, (free, n_runs), nan where the optimum is singular; and the
     curvature of the objective that they come from, (free, free). Call under float64."""
     curvature, mixed = map(np.asarray, _compiled(problem.task)(free, problem.tables()))
-    return answered(problem, free, curvature, mixed[:, : problem.count]), curvature
+    return answered(problem, free, curvature, mixed[:, : problem.count] * problem.whitening), curvature
 
 
 def answered(problem: Problem, free: np.ndarray, curvature: np.ndarray, forces: np.ndarray) -> np.ndarray:

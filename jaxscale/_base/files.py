@@ -24,6 +24,7 @@ NEXT_RUNS_FORMAT = "jaxscale.next_runs/1"
 PROFILE_FORMAT, INFLUENCE_FORMAT = "jaxscale.profile/1", "jaxscale.influence/1"
 MULTIVERSE_FORMAT, APPROACHES_FORMAT = "jaxscale.multiverse/1", "jaxscale.approaches/1"
 ISOFLOP_FORMAT, ENVELOPE_FORMAT = "jaxscale.isoflop/1", "jaxscale.envelope/1"
+MODELS_FORMAT = "jaxscale.models/1"
 T = TypeVar("T")
 
 

@@ -75,6 +75,7 @@ _COMMANDS = {
     "isoflop": approach_commands.isoflop,
     "envelope": approach_commands.envelope,
     "frontier": plan_commands.frontier,
+    "solve": plan_commands.solve,
     "what-if": plan_commands.what_if,
     "allocate": plan_commands.allocate,
     "next-runs": plan_commands.next_runs,

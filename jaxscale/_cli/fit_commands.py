@@ -6,7 +6,6 @@ import typer
 
 import jaxscale as js
 from jaxscale._base.errors import InputError
-from jaxscale._base.plain_data import json_text
 from jaxscale._base.report import Lines, Report, Table
 from jaxscale._base.text import inert, quoted
 from jaxscale._cli import arguments, fit_argument, printing
@@ -287,7 +286,7 @@ def predict(
     response = sound[0].response if sound else None
     if as_json:
         described = None if response is None else response.to_dict()
-        print(json_text({"variables": given, "response": described, "rows": rows}))
+        printing.print_document("predict", {"variables": given, "response": described, "rows": rows})
         return
     fits = [one for one in sound if getattr(one, "covariance", None) is not None]
     level = f"{100 * getattr(fits[0], 'level', 0.9):g} % " if fits else ""

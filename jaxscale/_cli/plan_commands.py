@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import jaxscale as js
 from jaxscale._base.errors import InputError
-from jaxscale._base.plain_data import json_text, plain_data
 from jaxscale._base.report import Report, Table
 from jaxscale._base.text import quoted
 from jaxscale._cli import arguments, fit_argument, printing
@@ -91,6 +90,29 @@ def frontier(
             else replace(plan.report(), title=f"{name} · {plan.report().title}")
             for name, plan in plans
         )
+    )
+
+
+def solve(
+    source: FitFile,
+    *,
+    at: Constants = None,
+    reach: Annotated[Texts, option("--reach", "X", "Loss, error, accuracy or score to reach; repeat.")] = None,
+    level: Level = None,
+    group: Group = None,
+    law: OwnLaw = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Find how much a law asks for to reach a response.
+
+    For example `solve hours.json --reach 5`: how many hours of speech until 5 % of the words are wrong? Of a law of N
+    and D it is the pair that takes the least compute. `frontier --reach` has prices and limits too.
+    """
+    if not reach:
+        raise arguments.UsageError("give --reach, the response to reach")
+    frontier(
+        source, at=at, asked=PlanOptions(reach=reach), level=level, group=group, law=law, output=output, as_json=as_json
     )
 
 
@@ -216,6 +238,9 @@ def allocate(
                 rows.append({"group": name, "error": one.text})
                 continue
             response = one.response
+            if goal == "reach_loss" and len(one.law.variables) == 1:
+                (x,) = one.law.variables
+                raise InputError(f"law {one.law.name} has {x.name} alone: `solve` says how much of it reaches that")
             for target in arguments.reached(request, one)[wanted]:
                 best = js.allocate(
                     one.law, one.params, request["cost"], limits=request["limits"] or None, **{goal: target}
@@ -223,16 +248,9 @@ def allocate(
                 found = {variable: float(value) for variable, value in best._asdict().items()}
                 rows.append({"group": name or None, goal: target} | found)
     if as_json:
-        print(
-            json_text(
-                {
-                    "cost": request["cost"].name,
-                    "unit": request["cost"].unit,
-                    "response": None if response is None else response.to_dict(),
-                    "rows": plain_data(rows),
-                }
-            )
-        )
+        cost, described = request["cost"], None if response is None else response.to_dict()
+        parts = {"cost": cost.name, "unit": cost.unit, "response": described, "rows": rows}
+        printing.print_document("allocate", parts)
         return
     keys = tuple(dict.fromkeys(key for row in rows for key in row if key != "group" or row["group"]))
     if response is not None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import jaxscale as js
 from jaxscale._base.errors import InputError
-from jaxscale._base.plain_data import json_text
+from jaxscale._base.plain_data import json_text, plain_data
 from jaxscale._base.progress import Shown, listening
 from jaxscale._base.report import Lines, Report, Table, to_text
 from jaxscale._base.text import format_number, inert, plural, quoted, write_atomic
@@ -112,6 +112,11 @@ def draw(record: Any, plot: Path | None) -> None:
         record.plot().savefig(drawn, format=plot.suffix[1:].lower())
         write_atomic(plot, drawn.getvalue())
         say(f"wrote {quoted(plot)}")
+
+
+def print_document(name: str, parts: dict[str, Any]) -> None:
+    """Plain data on standard output in the format of that name, begun as every file is."""
+    print(json_text(plain_data({"format": f"jaxscale.{name}/1", "jaxscale_version": js.__version__, **parts})))
 
 
 def _fitted(result: "js.FitResult") -> str:

@@ -8,7 +8,9 @@ from typing import Any
 import pandas as pd
 
 from jaxscale import laws
+from jaxscale._base.answered import Answered
 from jaxscale._base.errors import InputError
+from jaxscale._base.files import MODELS_FORMAT
 from jaxscale._base.measure import Measure
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, quoted
@@ -42,10 +44,11 @@ class ModelRow:
 
 
 @dataclass(frozen=True)
-class ModelTable(Reporting):
+class ModelTable(Reporting, Answered):
     """Known models under one law. Losses compare the law's predictions: models differ in data and tokenizer."""
 
     _columns = 140
+    _format = MODELS_FORMAT
 
     label: str
     rows: tuple[ModelRow, ...]

@@ -15,7 +15,7 @@ from jaxscale._cli import app
 COMMANDS = (
     *("demo", "fit", "merge", "compare", "predict"),
     *("card", "report", "app", "bootstrap", "profile", "influence", "bias", "multiverse"),
-    *("approaches", "isoflop", "envelope", "frontier", "what-if", "allocate"),
+    *("approaches", "isoflop", "envelope", "frontier", "solve", "what-if", "allocate"),
     *("next-runs", "recipe", "multiplier", "forecast", "score", "models", "laws"),
 )
 

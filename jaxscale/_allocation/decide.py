@@ -127,7 +127,8 @@ def shares_apart(law: Law, fixed: Mapping[str, Any]) -> dict[str, Any]:
         if given and len(given) < len(parts):
             raise InputError(
                 f"fixed holds some shares of {name} and not all; hold {name} as a whole, or give some of them bounds: "
-                f"limits={{'{parts[0]}_min': .2, '{parts[0]}_max': .4}}"
+                f"limits={{'{parts[0]}_min': .2, '{parts[0]}_max': .4}} (--limit {parts[0]}_min=.2 "
+                f"--limit {parts[0]}_max=.4)"
             )
         if given and all(isinstance(x, int | float) for x in given):
             if not (all(x >= 0 for x in given) and abs(sum(given) - 1) < 1e-6):
@@ -161,7 +162,10 @@ def _repetition(law: Law, unique: Any, fixed: Mapping[str, Any]) -> Repetition |
         if law.repeated is None or UNIQUE_TOKENS in fixed:
             return None
         if unique is None:
-            raise InputError(f"law {law.name} needs to know how many unique tokens there are: limits={{'U': 1e12}}")
+            raise InputError(
+                f"law {law.name} needs to know how many unique tokens there are: limits={{'U': 1e12}} "
+                "(--unique-tokens 1T)"
+            )
         return law.repeated
     if unique is not None and law.repeated is None:
         raise InputError(

@@ -61,7 +61,10 @@ def bootstrap(
         raise InputError(f"kind must be 'pairs', 'bayesian' or 'wild', got {quoted(kind)}")
     runs = runs_of(result, runs)
     if any(step.response.name in runs.variables for step in result.law.steps[:-1]):
-        raise InputError("a chain is resampled where it is fitted: fit_chain(..., intervals='bootstrap', draws=...)")
+        raise InputError(
+            "a chain is resampled where it is fitted: fit_chain(..., intervals='bootstrap', draws=...) "
+            "(jaxscale fit --intervals bootstrap --bootstrap K)"
+        )
     problem = problem_of(result, runs)
     _check_honest(kind, result, problem)
     with listening(progress, "resampling"), in_float64():

@@ -144,7 +144,7 @@ def _table(step: Law, runs: Runs, last: bool) -> Runs:
         have = ", ".join(runs.variables)
         raise InputError(
             f"the runs do not show {name}, which lies between the steps; they have {have}. Name its column at reading: "
-            f'read_runs(..., {name}="...", response="...")'
+            f'read_runs(..., {name}="...", response="...") (--col {name}=COLUMN --response COLUMN)'
         )
     response = runs.response if last else runs.variables[name]
     variables = {v.name: runs.variable(v.name) for v in step.variables}
@@ -325,7 +325,9 @@ def _fit_jointly(
 ) -> FitResult:
     scales = [parts[0].sigma / part.sigma for part in parts]
     if not np.all(np.isfinite(scales)) or min(scales) <= 0:
-        raise InputError("a step fits its runs without error, so steps cannot be weighed; fit with joint=False")
+        raise InputError(
+            "a step fits its runs without error, so steps cannot be weighed; fit with joint=False (leave --joint out)"
+        )
     responses = [
         scale * (np.log(table.response) if step.response.domain == "positive" else table.response)
         for step, table, scale in zip(steps, tables, scales, strict=True)

@@ -179,8 +179,8 @@ def _fit_shared(
         or not (how.starts == "auto" or isinstance(how.starts, int))
     ):
         raise InputError(
-            "a joint fit has its own solver, starts='auto' or a number, and intervals 'auto', 'bootstrap', 'quick' or "
-            "None; leave out optimizer=, and ask for one of these"
+            "a joint fit has its own solver, starts='auto' or a number (--starts), and intervals 'auto', 'bootstrap', "
+            "'quick' or None (--intervals); leave out optimizer=, and ask for one of these"
         )
     groups = list(groups_in(data, by))
     entries: dict[int, Entry] = {}

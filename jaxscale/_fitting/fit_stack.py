@@ -96,7 +96,10 @@ def fit_stack(
         if not np.isfinite(found.lowest):
             made.append(_nowhere_finite(how, found))
         elif len(found.tried) < wanted:
-            text = f"starts={wanted}, but law {how.law.name!r} is finite at only {len(found.tried)} of the points known"
+            text = (
+                f"starts={wanted} (--starts), but law {how.law.name!r} is finite at only {len(found.tried)} of the "
+                "points known; ask for no more"
+            )
             made.append(InputError(text))
         else:
             made.append(Pending(lambda k=k: results()[k]))

@@ -66,4 +66,4 @@ def law_of(data: Mapping[str, Any], law: Law | None) -> Law:
     try:
         return get(name, **data["law_options"])
     except InputError as error:
-        raise InputError(f"{error}; a law of your own is given as law=...") from None
+        raise InputError(f"{error}; a law of your own is given as law=... (--law path.py:name)") from None

@@ -351,7 +351,7 @@ def problem_of(result: FitResult, runs: Runs | None = None) -> Problem:
     if result.shared:
         raise InputError(
             f"{', '.join(result.shared)} of this group were fitted together with other groups, whose runs it does not "
-            "carry; ask fit_many(..., share=...) for its intervals, or fit the group alone"
+            "carry; ask fit_many(..., share=...) (fit --by --share) for its intervals, or fit the group alone"
         )
     return make_problem(
         result.law,

@@ -117,7 +117,10 @@ def request_of(
         else _read_numbers(reach_loss, f"{read.response.name} to reach", positive=response.domain != "real")
     )
     if under is None and (weights is not None or minimise != "expected"):
-        raise InputError('weights and minimise are of a plan over a doubt: give under="draws", or fits of several laws')
+        raise InputError(
+            'weights and minimise are of a plan over a doubt: give under="draws" (--under draws), or fits of '
+            "several laws"
+        )
     if under is not None and goal == "cost":
         raise InputError("a plan under doubt is made for budgets; give budgets instead of a loss to reach")
     doubt = None if under is None else doubt_of(read, under, weights, minimise)
@@ -166,7 +169,9 @@ def _read_numbers(
     many = isinstance(given, Iterable) and not isinstance(given, str) and getattr(given, "ndim", 1) > 0
     items: list[Any] = list(given) if many else [given]
     if not items:
-        raise InputError(f"there is no {what}; give at least one, such as budgets=[1e21, 1e24]")
+        raise InputError(
+            f"there is no {what}; give at least one, such as budgets=[1e21, 1e24] (--budget 1e21 --budget 1e24)"
+        )
     amounts = []
     for position, item in enumerate(items, start=1):
         where = f"{what} {position} of {len(items)}" if len(items) > 1 else f"the {what}"

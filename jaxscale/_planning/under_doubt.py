@@ -79,7 +79,7 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
     if doubt.aim != "loss" and not priced.all():
         raise InputError(
             f"within the limits more than {format_number(posed.targets[~priced][0])} buys nothing by some draws, so a "
-            'regret in compute is not defined; minimise="expected", the mean loss, is'
+            'regret in compute is not defined; minimise="expected" (--minimise expected), the mean loss, is'
         )
     inverse = np.where(weight > 0, 1 / np.where(price > _LEAST_PRICE, price, np.inf), 0.0)
     best = np.where(weight > 0, best, 0.0)

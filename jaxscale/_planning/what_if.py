@@ -168,7 +168,9 @@ def what_if(
             request = with_value(plan, request, str(name), value)
         changes |= {str(name): str(value) for name, value in set.items()}
     if not changes:
-        raise InputError('nothing was changed; give cost, limits, budgets, source or set={"beta": "+1sigma"}')
+        raise InputError(
+            'nothing was changed; give cost, limits, budgets, source or set={"beta": "+1sigma"} (--set beta=+1sigma)'
+        )
     with listening(progress, "planning"):
         after = make_plan(request)
     structural = cost is not None or (source is not _UNSET and request.source.law is not plan.law)

@@ -30,7 +30,9 @@ def published_grid(problem: Problem) -> np.ndarray:
     """
     law = problem.law
     if not all(p.grid for p in law.parameters):
-        raise InputError(f"law {law.name!r} has no published grid of starts; use starts='auto' or a number")
+        raise InputError(
+            f"law {law.name!r} has no published grid of starts; use starts='auto' (--starts auto) or a number"
+        )
     grid = np.array(list(itertools.product(*(p.grid for p in law.parameters))), np.float64)
     free = np.clip(problem.reduce(grid + unit_shift(problem, grid)), problem.lower, problem.upper)
     return free if problem.layout.free == len(law.parameters) else np.unique(free, axis=0)

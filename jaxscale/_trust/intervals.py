@@ -193,7 +193,8 @@ def _profile_intervals(
     if open_ends:
         why += f"; these runs do not bound {', '.join(open_ends)}"
     if any(c.lowest < c.start * (1 - 1e-9) for c in curves):
-        why += "; a lower objective was met on the way, so this optimum is not the lowest: try starts='paper'"
+        why += "; a lower objective was met on the way, so this optimum is not the lowest: "
+        why += "try starts='paper' (--starts paper)"
     if clustered:
         why += "; rows of one independent run are counted as if they were independent"
     errors = np.full(len(best), np.nan) if quick is None else np.sqrt(np.diag(quick.matrix))

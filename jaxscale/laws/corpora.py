@@ -35,7 +35,7 @@ loss_to_loss = Law(
     source="Brandfonbrener et al. 2024 (arXiv 2411.12925)",
     note=(
         "Form only: constants belong to two corpora. From training loss to training loss it is tightest, to test loss "
-        "loosest. Take E_1 and E_2 from laws of each corpus: fixed={'E_1': ..., 'E_2': ...}. As a step of a chain: "
-        "chinchilla >> loss_to_loss >> gadre_err."
+        "loosest. Take E_1 and E_2 from laws of each corpus: fixed={'E_1': ..., 'E_2': ...} (--fix E_1=... --fix "
+        "E_2=...). As a step of a chain: chinchilla >> loss_to_loss >> gadre_err."
     ),
 )

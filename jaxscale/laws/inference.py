@@ -165,7 +165,7 @@ sardana_flops = Law(
     note=(
         "The least bill for a given loss makes models smaller and trained for longer: at the optimum of a chinchilla "
         "law alpha A N^-alpha / (beta B D^-beta) = 1 + D_inf / (3 D). To plan with it: frontier(..., "
-        "cost=costs.six_nd.with_inference(tokens=D_inf))."
+        "cost=costs.six_nd.with_inference(tokens=D_inf)) (--inference-tokens D_inf)."
     ),
     constants={
         "six_nd": Published(

@@ -46,7 +46,8 @@ rescaled_optimizer = Law(
     note=(
         "Form only: the paper's factors were not found. Separate laws for each optimiser are ill-conditioned; with "
         "exponents and floor shared two factors remain. From groups of runs, fit_many('chinchilla', table, "
-        "by='optimizer', share=('E', 'alpha', 'beta')), rescaling(fits, 'adamw') tells them with joint intervals."
+        "by='optimizer', share=('E', 'alpha', 'beta')) (--by optimizer --share E --share alpha --share beta), "
+        "rescaling(fits, 'adamw') tells them with joint intervals."
     ),
     closed_forms={"as_chinchilla": _as_chinchilla},
 )

@@ -71,7 +71,8 @@ def by_budget(runs: Runs, budgets: Sequence[float] | None, tolerance: float) -> 
         if budgets is not None and len(_steps(log_n[mine])) < FEWEST_SIZES:
             raise InputError(
                 f"budget {math.exp(centre):g} has {plural(len(_steps(log_n[mine])), 'size')} within "
-                f"{100 * tolerance:g} %; it takes {FEWEST_SIZES}. Leave it out, or give a larger tolerance="
+                f"{100 * tolerance:g} %; it takes {FEWEST_SIZES}. Leave it out, or give a larger tolerance= "
+                "(--tolerance)"
             )
         order = mine[np.argsort(log_n[mine], kind="stable")]
         groups = _steps(log_n[order])

@@ -207,7 +207,7 @@ def isoflop(
     if not tables:
         raise InputError(
             f"no compute budget has runs of {FEWEST_SIZES} sizes within {100 * tolerance:g} %; "
-            "an isoFLOP profile needs them. Give a larger tolerance=, or use fit, which needs no budgets"
+            "an isoFLOP profile needs them. Give a larger tolerance= (--tolerance), or use fit, which needs no budgets"
         )
     noise = np.concatenate([noise_around(t.log_n, t.levelled()) for t in tables])
     shape, pooled, misfit = None, None, math.nan
@@ -414,7 +414,7 @@ def _notes(profiles: tuple[Budget, ...], unused: int, shape: SharedShape | None,
         if misfit > MISFIT:
             notes.append(
                 f"These profiles are no curve of the law: it misses them by {misfit:.1f} times the noise between "
-                'neighbouring sizes. Compare with method="akima".'
+                'neighbouring sizes. Compare with method="akima" (--method akima).'
             )
     return tuple(notes)
 

@@ -145,7 +145,10 @@ def _entries(laws: Any) -> list[tuple[str, Law, dict[str, Any]]]:
         law = as_law(law)
         entries.append((str(name) if name is not None else label_of(law), law, dict(options)))
     if not entries:
-        raise InputError("there is no law to compare; give at least one, such as laws=['chinchilla', 'kaplan_nd']")
+        raise InputError(
+            "there is no law to compare; give at least one, such as laws=['chinchilla', 'kaplan_nd'] "
+            "(--laws chinchilla,kaplan_nd)"
+        )
     labels = [label for label, *_ in entries]
     if doubled := [label for label in labels if labels.count(label) > 1 or label in BASELINES]:
         raise InputError(f"law {quoted(doubled[0])} is there twice; give a mapping of labels to laws")

@@ -32,7 +32,10 @@ def holdout_masks(
             raise InputError(f"column {quoted(leave_out)} has one value, so nothing would be left to fit to")
         masks += [(f"{leave_out} == {v}", (table[leave_out].astype(str) == v).to_numpy()) for v in values]
     if not masks:
-        raise InputError("say which runs to hold out: holdout='C > 1e21', rolling='C', or leave_out='group'")
+        raise InputError(
+            "say which runs to hold out: holdout='C > 1e21' (--holdout), rolling='C' (--rolling), or leave_out='group' "
+            "(--leave-out)"
+        )
     used = np.ones(runs.count, bool) if runs.weights is None else runs.weights > 0
     for name, mask in masks:
         trained, held = int((~mask & used).sum()), int((mask & used).sum())

@@ -230,7 +230,7 @@ class NextRuns(Reporting, Pictured, Saved):
                 "the chosen out of the fit first, and see whether it lies where the law foretells."
             )
         else:
-            notes.append("Nothing is kept for a check at scale (check=0).")
+            notes.append("Nothing is kept for a check at scale (check=0, --check 0).")
         notes.append("No design helps a wrong law: all of this holds if the law does, but for a smooth misfit.")
         return notes
 

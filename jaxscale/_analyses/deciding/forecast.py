@@ -272,7 +272,9 @@ def _designs(result: FitResult, at: Any) -> list[tuple[dict[str, float], float |
             )
         designs.append(({name: _value(number, name, one[name]) for name in names}, None, {}))
     if not designs:
-        raise InputError('there is no run to foretell; give at least one, such as at=[{"N": 70e9, "D": 1.4e12}]')
+        raise InputError(
+            'there is no run to foretell; give at least one, such as at=[{"N": 70e9, "D": 1.4e12}] (--at N=70B,D=1.4T)'
+        )
     return designs
 
 

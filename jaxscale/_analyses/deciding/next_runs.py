@@ -289,7 +289,7 @@ class _Posing:
             raise InputError(
                 f"{target} at {plan.headings[0]} does not follow from the runs"
                 + (f": {bound} decides it" if bound else "")
-                + '; leave the limit out, or ask for target="loss"'
+                + '; leave the limit out, or ask for target="loss" (--target loss)'
             )
         value, slope = _answer(plan, request.cost, target, problem.task.space == "log")
         frees = problem.reduce(thetas[known])

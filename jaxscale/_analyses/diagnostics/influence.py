@@ -284,14 +284,17 @@ def _newton_steps(problem: Problem, best: np.ndarray, linear: Linearization) -> 
     """(n_runs, free): the step that leaves each run out."""
     room, curved = ~linear.held, int(linear.scatter.curved.sum())
     if curved < 2 * room.sum():
-        raise InputError(f"only {curved} runs lie where the objective is curved; use exact=True")
+        raise InputError(f"only {curved} runs lie where the objective is curved; use exact=True (leave --one-step out)")
     hessian, own = _compiled_hessians(problem.task)(best, problem.tables())
     hessian = np.asarray(hessian)[np.ix_(room, room)]
     own = np.asarray(own)[: problem.count][:, room][:, :, room]
     scores = (linear.jacobian * linear.psi[:, None])[:, room]
     scale = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
     if np.linalg.eigvalsh(hessian / np.outer(scale, scale)).min(initial=1.0) < 1e-10:
-        raise InputError("the objective has no curvature at this optimum to differentiate through; use exact=True")
+        raise InputError(
+            "the objective has no curvature at this optimum to differentiate through; use exact=True (leave "
+            "--one-step out)"
+        )
     without = hessian - own
     sound = np.linalg.eigvalsh(without / np.outer(scale, scale)).min(axis=1) > 1e-10
     without[~sound] = hessian  # this run alone holds a direction; to first order then

@@ -125,7 +125,7 @@ def fit_together(
                 "sharing_contradicted",
                 "warning",
                 f"the runs speak against one {words} for all groups (p = {test.p_value:.2g}); share less, or let "
-                "groups lie apart: share={...: width}",
+                "groups lie apart: share={...: width} (--share NAME=WIDTH)",
                 params=tuple(widths),
             ),
         )

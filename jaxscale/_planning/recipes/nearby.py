@@ -46,8 +46,8 @@ class Style:
         if self.width is not None and self.width % self.head_size:
             near = max(1, round(self.width / self.head_size)) * self.head_size
             raise InputError(
-                f"heads of {self.head_size} do not divide a width of {self.width}; choose width={near}, or head_size "
-                "that divides it"
+                f"heads of {self.head_size} do not divide a width of {self.width}; choose width={near} "
+                f"(--width {near}), or a head_size (--head-size) that divides it"
             )
         heads = None if self.width is None else self.width // self.head_size
         if heads and self.kv_heads and heads % self.kv_heads:
@@ -100,10 +100,15 @@ class Style:
         if not near:
             _, best = min(sized, key=lambda pair: pair[0])
             held = self.layers is not None or self.width is not None
-            ways = "leave layers= and width= free" if held else "widen aspect=, or choose another head_size="
+            ways = (
+                "leave layers= and width= free (--layers, --width)"
+                if held
+                else "widen aspect= (--aspect), or take another head_size= (--head-size)"
+            )
             raise InputError(
                 f"no shape lies within {100 * FURTHEST:g} % of N = {format_number(N)} ({COUNTS[count]}): the nearest, "
-                f"{best}, has {format_number(best.count(count))}; {ways}, a smaller vocabulary= or tied=True"
+                f"{best}, has {format_number(best.count(count))}; {ways}, a smaller vocabulary= "
+                "(--vocabulary) or tied=True (--tied)"
             )
 
         def worth(pair: tuple[float, Decoder]) -> tuple[float, float]:

@@ -95,8 +95,8 @@ def recipe(
     if tokens is not None and limit is not None and tokens > limit:
         raise InputError(
             f"a batch of {format_number(tokens)} tokens is above the critical one, {format_number(limit)} tokens "
-            f"{_by(critical)}: beyond it more devices save little time; give batch= below it, critical= if you "
-            "measured another, or critical=None"
+            f"{_by(critical)}: beyond it more devices save little time; give batch= (--batch) below it, critical= "
+            "(--critical) if you measured another, or critical=None (--critical none)"
         )
     if tokens is not None and critical is not None and limit is None:
         notes.append("The critical batch is not known: its law takes a predicted loss in nats per token.")
@@ -154,7 +154,7 @@ def _proposals(target: Target, decoders: list[Decoder], count: Count, context: i
     if not proposals:
         raise InputError(
             f"no shape within {100 * FURTHEST:g} % of N = {format_number(target.N)} keeps to the plan's limit "
-            f"{broken}; widen aspect=, or plan with a little room below that limit"
+            f"{broken}; widen aspect= (--aspect), or plan with a little room below that limit"
         )
     return tuple(proposals)
 
@@ -255,10 +255,10 @@ def _memory(
             return tuple(stages), fitting[0], again
     least = min(stages, key=lambda m: m.total)
     parts = {name: value for name, value in vars(least).items() if name != "stage"}
-    cures = ["recompute=True"] if recompute is False else []
-    cures += ["a smaller micro_batch="] if micro_batch > 1 else []
+    cures = ["recompute=True (--recompute)"] if recompute is False else []
+    cures += ["a smaller micro_batch= (--micro-batch)"] if micro_batch > 1 else []
     more = parts["weights"] + parts["gradients"] + parts["optimizer"] > parts["activations"] + parts["logits"]
-    cures += ["more devices" if more else "a shorter context="]
+    cures += ["more devices" if more else "a shorter context= (--context)"]
     raise InputError(
         f"no sharding stage fits into {machine.memory / 1e9:g} GB of a {machine.title}: at stage {least.stage} each of "
         f"{machine.devices:,} needs {least.total / 1e9:.3g} GB ("

@@ -90,7 +90,7 @@ def target_of(source: Any, row: int | None, N: Any, D: Any) -> Target:
         raise InputError("give N and D together")
     if N is not None:
         if row is not None:
-            raise InputError("give row= of a plan, or N and D; not both")
+            raise InputError("give row= (--row) of a plan, or N and D; not both")
         return _given(source, check_positive("recipe", "N", N), check_positive("recipe", "D", D))
     if isinstance(source, str | Path):
         return _from_file(Path(source), row)

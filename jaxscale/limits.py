@@ -73,7 +73,12 @@ class Limit(HoldsFunction):
                     f"limit {quoted(self.name)}: name the arguments of its function, as in `lambda N, D: ...`"
                 )
             object.__setattr__(self, "arguments", tuple(k.name for k in kinds))
-        checked = {name: check_positive(f"limit {self.name}", name, value) for name, value in self.values.items()}
+        try:
+            checked = {name: check_positive(f"limit {self.name}", name, value) for name, value in self.values.items()}
+        except InputError as error:
+            raise InputError(
+                f"{error}; for next to nothing give a small number, such as 1e-4, for no limit leave it out"
+            ) from None
         object.__setattr__(self, "values", checked)
 
     def described(self) -> str:

@@ -123,10 +123,18 @@ def existing(columns: list[str], role: str, column: Any) -> Any:
         return tuple(existing(columns, role, name) for name in column)
     name = str(column)
     if name not in columns:
-        close = difflib.get_close_matches(name, columns, n=3) or [c for c in columns if key(c) == key(name)]
+        close = nearest(name, columns)
         hint = f"did you mean {' or '.join(map(quoted, close))}?" if close else f"there are {listed(columns)}"
         raise InputError(f"there is no column {quoted(name)} ({inert(role)}); {hint}")
     return name
+
+
+def nearest(name: str, columns: Sequence[str]) -> list[str]:
+    """Columns that a name may be a slip of: but for spaces and signs the same, else written much like it, else those of
+    which a word is."""
+    names = [str(column) for column in columns]
+    close = [c for c in names if key(c) == key(name)] or difflib.get_close_matches(name, names, n=3)
+    return close or [c for c in names if difflib.get_close_matches(key(name), re.split(r"[^a-z0-9]+", c.lower()))][:3]
 
 
 def where_to_find(symbol: str, unused: Sequence[str]) -> str:

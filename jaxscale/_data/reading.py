@@ -12,7 +12,7 @@ from jaxscale._base.text import listed, quoted
 from jaxscale._base.validation import check_choice
 from jaxscale._data.cells import DOMAINS, complete, read_cells, read_column
 from jaxscale._data.checkpoints import CHOICES, ONE_OF_EACH, Curves, along, checkpoint_note, last_of_each, read_curves
-from jaxscale._data.columns import Column, choose
+from jaxscale._data.columns import Column, choose, existing
 from jaxscale._data.decimals import MARKS, POINT, UNSETTLED, marks_as_asked
 from jaxscale._data.derived import derive
 from jaxscale._data.ended_runs import ended
@@ -68,6 +68,8 @@ def read_fields(
     table = frame
     derived = derive(frame, [*asked.values(), response, weights], rows, marks)
     frame = derived.frame
+    if loss_se is not None:
+        existing(list(frame.columns), "loss_se", loss_se)
     asked_units = checked(units)
 
     def look(name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import inert, plural, quoted
+from jaxscale._data.columns import nearest
 from jaxscale._data.decimals import MARKS, table_marks
 from jaxscale._data.runs import Runs
 from jaxscale._data.tables import read_frame
@@ -42,7 +43,9 @@ def groups_in(data: Any, by: str | tuple[str, ...]) -> list[Group] | Iterator[Gr
     for name in (by,) if isinstance(by, str) else by:
         if name not in frame.columns:
             there = ", ".join(inert(c) for c in frame.columns)
-            raise InputError(f"there is no column {quoted(name)} to group by; the table has {there}")
+            close = nearest(str(name), list(frame.columns))
+            meant = f"did you mean {' or '.join(map(quoted, close))}? " if close else ""
+            raise InputError(f"there is no column {quoted(name)} to group by; {meant}the table has {there}")
     frame = frame.reset_index(drop=True)
     frame.attrs[MARKS] = table_marks(frame)  # groups are read alike
     column = by if isinstance(by, str) else list(by)

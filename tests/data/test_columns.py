@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+import jaxscale as js
 from jaxscale._base.errors import InputError
+from jaxscale._data.columns import nearest
 from jaxscale._data.names import meaning_of
 from jaxscale._data.runs import Runs
 
@@ -468,3 +471,13 @@ def test_a_misspelt_column_of_tokens_is_pointed_out_where_tokens_follow_from_flo
     record = Runs.from_frame(table).record
     assert record.conventions["D"] == "C / (6 N), not column 'tokns', which is read with D=\"tokns\" (-D tokns)"
     assert Runs.from_frame({k: v for k, v in table.items() if k != "tokns"}).record.conventions["D"] == "C / (6 N)"
+
+
+def test_a_slip_of_a_name_is_told_what_was_meant():
+    columns = ["params", "tokens", "val_loss", "Final Loss", "corpus"]
+    assert nearest("parms", columns) == ["params"]
+    assert nearest("lss", columns) == ["val_loss", "Final Loss"]
+    assert nearest("Val-Loss", columns)[0] == "val_loss"
+    assert nearest("zzz", columns) == []
+    with pytest.raises(js.InputError, match="to group by; did you mean 'corpus'"):
+        js.fit_many("chinchilla", pd.DataFrame({"N": [1e8], "D": [1e9], "loss": [3.0], "corpus": ["a"]}), by="corpsu")

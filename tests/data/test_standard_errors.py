@@ -87,6 +87,7 @@ def test_errors_go_into_files_frames_and_parts() -> None:
         ({"se": [0.1, 9, 0.1, 9]}, {}, r"which is not so in rows 2, 4; mend"),
         ({"se": [0.1, -1, 0.1, 0.1]}, {}, "row 2 holds '-1.0', below 0"),
         ({"loss": [9, 8, 1.2, 7], "se": [0.3] * 4}, {"loss_unit": "perplexity"}, "which is not so in row 3; mend"),
+        ({"error": [0.1] * 4}, {}, r"no column 'se' \(loss_se\)"),
         ({"se": [0.1] * 4}, {"weights": "se"}, r"weights follow from loss_se \(--loss-se\)"),
     ],
 )

@@ -152,6 +152,7 @@ def test_a_law_that_falls_for_ever_with_a_size_that_costs_nothing():
         ({"N_max": "huge"}, "'huge' is not a number"),
         ({"N_max": float("nan")}, "N_max must be positive and finite"),
         ({"U": 0}, "U must be positive and finite"),
+        ({"h1_max": 0}, "for next to nothing give a small number, such as 1e-4, for no limit leave it out"),
         ({"D_per_N": (1, 2, 3)}, "D_per_N takes a pair"),
         ([{"N_max": 1e9}, {"N_max": 1e10}], "two limits are called 'N_max'"),
         ([3], "limits are a mapping"),

@@ -404,8 +404,12 @@ def hits(outcome: Outcome, truth: Mapping[str, float]) -> dict[str, bool]:
 
 
 def study(cell: Cell, simulations: int) -> dict[str, Any]:
-    """Coverage of one cell, as it is written: percentages; widths beside those of an exact normal interval."""
-    truth, found = truth_of(cell), list(outcomes(cell, range(simulations)))
+    """Coverage of one cell, as it is written."""
+    return summary(list(outcomes(cell, range(simulations))), truth_of(cell))
+
+
+def summary(found: list[Outcome], truth: Mapping[str, float]) -> dict[str, Any]:
+    """Percentages; widths beside those of an exact normal interval."""
     given = [o for o in found if o.ends]
     names = [n for n in truth if any(n in o.ends for o in given)]
     held = {n: np.mean([hits(o, truth)[n] for o in given if n in o.ends]) for n in names}
@@ -418,7 +422,7 @@ def study(cell: Cell, simulations: int) -> dict[str, Any]:
     methods = {m: round(100 * sum(o.method == m for o in found) / len(found), 1) for m in {o.method for o in found}}
     chosen = [n for n in names if n != "N* planned"]
     return {
-        "simulations": simulations,
+        "simulations": len(found),
         "methods": dict(sorted(methods.items())),
         "coverage": {n: round(100 * float(held[n]), 2) for n in names},
         "mean": round(100 * float(np.mean([held[n] for n in chosen])), 2),
@@ -433,7 +437,8 @@ def written() -> dict[str, Any]:
     return json.loads(RESULTS.read_text(encoding="utf-8"))["cells"] if RESULTS.exists() else {}
 
 
-def _write(name: str, result: dict[str, Any]) -> None:
+def write(name: str, result: dict[str, Any]) -> None:
+    """Keep what a cell came to."""
     cells = written() | {name: result}
     ordered = {n: cells[n] for n in [*CELLS, *(c for c in cells if c not in CELLS)] if n in cells}
     whole = {"level": LEVEL, "draws": DRAWS, "budget": BUDGET, "cells": ordered}
@@ -473,7 +478,7 @@ def main() -> int:
     for name in names:
         begin = time.perf_counter()
         result = study(CELLS[name], options.simulations)
-        _write(name, result)
+        write(name, result)
         print(f"{name}: mean {result['mean']:.1f}, {result['coverage']}, {result['methods']}, "
               f"{time.perf_counter() - begin:.0f} s", flush=True)  # fmt: skip
     return 0

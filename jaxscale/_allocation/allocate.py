@@ -18,7 +18,7 @@ import math
 from collections import namedtuple
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,9 +26,12 @@ import numpy as np
 from jax import Array, lax
 from jax.core import Tracer
 
-from jaxscale._allocation.constrained import OK, solve_constrained
+from jaxscale._allocation.constrained import OK, settled, solve_constrained
 from jaxscale._allocation.decide import decide, is_plain
 from jaxscale._allocation.decision import Decision
+from jaxscale._allocation.placing import BETTER
+from jaxscale._allocation.root import decreasing_root
+from jaxscale._allocation.scan import best_valley, can_be_scanned
 from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
 from jaxscale._base.programs import Program, kept
@@ -39,8 +42,7 @@ from jaxscale.laws._law import examine
 from jaxscale.laws._math import floating
 from jaxscale.limits import read_limits
 
-_MAX_ITERATIONS = 200  # bisection alone needs about 60
-_FIRST_REACH = 16.0  # longest first step in log N or log D while no bracket is known
+_FURTHEST, _POINTS = 20.0, 1601  # u up to which laws of several valleys are looked at, and at how many points
 
 
 @as_usual()
@@ -134,7 +136,47 @@ def _compiled(function: Callable[..., Any], *static: Any) -> Callable[..., Any]:
 
 
 def _within_budget(law: Law, cost: CostModel, params: dict[str, Array], assumptions: dict[str, Array], budget: Array):
-    return tuple(map(jnp.exp, optimum(law, cost.log_cost, False, params, assumptions, jnp.log(budget))))
+    given = (law, cost.log_cost, False, params, assumptions, jnp.log(budget))
+    near = None if law.convex and cost.convex else lax.stop_gradient(_valley(*given))
+    return tuple(map(jnp.exp, optimum(*given, near)))
+
+
+def _valley(
+    law: Law,
+    log_cost: Callable[..., Any],
+    in_theta: bool,
+    values: dict[str, Array],
+    assumptions: dict[str, Array],
+    log_budget: Array,
+) -> tuple[Array, Array]:
+    """Between which u (see `optimum`) the lowest valley of a budget lies, by a look along all of it."""
+    total = _spends_all(partial(log_cost, **assumptions), log_budget)
+    line = jnp.linspace(-_FURTHEST, _FURTHEST, _POINTS, dtype=log_budget.dtype)
+    s = jax.vmap(total)(line)
+    losses = jax.vmap(partial(response, law, in_theta, values))(s + line, s - line)
+    best = jnp.argmin(jnp.where(jnp.isfinite(losses), losses, jnp.inf))
+    left, right = line[jnp.maximum(best - 1, 0)], line[jnp.minimum(best + 1, _POINTS - 1)]
+    return jnp.where(best > 0, left, -jnp.inf), jnp.where(best < _POINTS - 1, right, jnp.inf)
+
+
+def _spends_all(cost: Callable[[Array, Array], Array], log_budget: Array) -> Callable[[Array], Array]:
+    """What makes of u an s such that N = exp(s + u), D = exp(s - u) spends the budget."""
+    noise, limit = _noise_and_limit(log_budget)
+
+    def total(u: Array) -> Array:
+        def spent(s: Array) -> tuple[Array, Array]:
+            value, slope = jax.jvp(lambda s: cost(s + u, s - u), (s,), (jnp.ones_like(s),))
+            return log_budget - value, -slope
+
+        return decreasing_root(spent, log_budget / 2, noise, 2 * limit)
+
+    return total
+
+
+def _noise_and_limit(log_budget: Array) -> tuple[Array, float]:
+    dtype = log_budget.dtype
+    noise = 4 * jnp.finfo(dtype).eps * (4 + jnp.abs(log_budget))
+    return noise, 0.45 * math.log(jnp.finfo(dtype).max)  # beyond it N or D or D / N could overflow
 
 
 def _within_limits(
@@ -152,7 +194,14 @@ def _within_limits(
     given = jnp.stack([*law.theta_of(wide), wanted, *rest])
     starts = lax.stop_gradient(decision.starts(given))
     found = solve_constrained(decision, given, starts, jnp.ones(len(decision.row_names)))
-    return list(decision.natural(tuple(jnp.where(found.status == OK, found.x, jnp.nan)), given).values())
+    x, good = found.x, found.status == OK
+    if can_be_scanned(decision) and not decision.convex:
+        known, prices, value = best_valley(decision, lax.stop_gradient(given))
+        still = lax.stop_gradient(jnp.concatenate([known, prices]))[:, None]
+        other, _ = settled(decision, given[:, None], still[: len(known)], still[len(known) :])
+        better = ~good | (value < found.value - BETTER)
+        x, good = jnp.where(better, other[:, 0], x), jnp.where(better, jnp.isfinite(value), good)
+    return list(decision.natural(tuple(jnp.where(good, x, jnp.nan)), given).values())
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
@@ -163,25 +212,17 @@ def optimum(
     values: dict[str, Array],
     assumptions: dict[str, Array],
     log_budget: Array,
+    near: tuple[Array, Array] | None = None,
 ) -> tuple[Array, Array]:
     """(log N, log D) of least loss with log cost = `log_budget`, all scalars of one dtype; nan where there is none.
 
     `values` are the law's parameters by name: unconstrained if `in_theta`, else natural. `log_cost` is the formula of a
-    cost model and `assumptions` are its numbers, natural values.
+    cost model and `assumptions` are its numbers, natural values. Laws of several valleys are searched between the two
+    u of `near`.
     """
     cost = partial(log_cost, **assumptions)
-    dtype = log_budget.dtype
-    noise = 4 * jnp.finfo(dtype).eps * (4 + jnp.abs(log_budget))
-    limit = 0.45 * math.log(jnp.finfo(dtype).max)  # beyond it N or D or D / N could overflow
-
-    def total(u: Array) -> Array:
-        """s such that N = exp(s + u), D = exp(s - u) spends the budget."""
-
-        def spent(s: Array) -> tuple[Array, Array]:
-            value, slope = jax.jvp(lambda s: cost(s + u, s - u), (s,), (jnp.ones_like(s),))
-            return log_budget - value, -slope
-
-        return _decreasing_root(spent, log_budget / 2, noise, 2 * limit)
+    noise, limit = _noise_and_limit(log_budget)
+    total = _spends_all(cost, log_budget)
 
     def balance(u: Array) -> tuple[Array, Array]:
         s = total(u)
@@ -190,7 +231,7 @@ def optimum(
         along = partial(_balance, law, cost, in_theta, values)
         return jax.jvp(along, (s + u, s - u), (s_u + 1, s_u - 1))
 
-    u = _decreasing_root(balance, jnp.zeros_like(log_budget), noise, limit)
+    u = decreasing_root(balance, jnp.zeros_like(log_budget), noise, limit, near)
     s = total(u)
     return s + u, s - u
 
@@ -201,13 +242,13 @@ def _optimum_jvp(
     law: Law, log_cost: Callable[..., Any], in_theta: bool, primals: tuple, tangents: tuple
 ) -> tuple[tuple, tuple]:
     """Implicit differentiation; the solve inside is `optimum` again, so derivatives of every order follow."""
-    values, assumptions, log_budget = primals
-    x, y = optimum(law, log_cost, in_theta, values, assumptions, log_budget)
+    values, assumptions, log_budget, near = primals
+    x, y = optimum(law, log_cost, in_theta, values, assumptions, log_budget, near)
     one, zero = jnp.ones_like(x), jnp.zeros_like(x)
 
     _, push = jax.linearize(partial(conditions, law, log_cost, in_theta), values, assumptions, log_budget, x, y)
-    still = jax.tree.map(jnp.zeros_like, primals)
-    (p_x, q_x), (p_y, q_y), (p, q) = push(*still, one, zero), push(*still, zero, one), push(*tangents, zero, zero)
+    still = jax.tree.map(jnp.zeros_like, primals[:3])
+    (p_x, q_x), (p_y, q_y), (p, q) = push(*still, one, zero), push(*still, zero, one), push(*tangents[:3], zero, zero)
     determinant = p_x * q_y - p_y * q_x
     return (x, y), ((p_y * q - q_y * p) / determinant, (q_x * p - p_x * q) / determinant)
 
@@ -241,62 +282,3 @@ def _balance(
     c_x, c_y = jax.grad(cost, (0, 1))(x, y)
     gain_x, gain_y = jnp.maximum(-f_x, 0), jnp.maximum(-f_y, 0)
     return (jnp.log(gain_x) - jnp.log(gain_y)) + (jnp.log(c_y) - jnp.log(c_x))
-
-
-def _decreasing_root(
-    function: Callable[[Array], tuple[Array, Array]], start: Array, noise: Array, limit: float
-) -> Array:
-    """Where a function falls through zero, by Newton's method kept inside a bracket; nan if not within +-`limit`.
-
-    `function(t)` gives value and slope. Values below `noise` count as zero. Of infinite values only the sign is used.
-    """
-    eps = jnp.finfo(start.dtype).eps
-
-    class _Bracket(NamedTuple):
-        t: Array
-        low: Array  # largest t seen with a positive value
-        high: Array  # smallest t seen with a negative value
-        step: Array  # length of the last step inside the bracket
-        reach: Array  # longest step allowed while there is no bracket
-        iterations: Array
-        done: Array
-
-    def advance(state: _Bracket) -> _Bracket:
-        t = state.t
-        value, slope = function(t)
-        low, high = jnp.where(value > 0, t, state.low), jnp.where(value < 0, t, state.high)
-        newton = t - value / slope
-        sound = (slope < 0) & jnp.isfinite(newton)
-        bracketed = jnp.isfinite(low) & jnp.isfinite(high)
-        # Inside the bracket Newton must stay there and halve its step each time; otherwise bisect.
-        fast = sound & (newton > low) & (newton < high) & (jnp.abs(newton - t) <= state.step / 2)
-        inside = jnp.where(fast, newton, low / 2 + high / 2)
-        wanted = jnp.where(sound, newton - t, jnp.sign(value) * state.reach)
-        outside = jnp.clip(t + jnp.clip(wanted, -state.reach, state.reach), -limit, limit)
-        zero = jnp.abs(value) <= noise
-        narrow = bracketed & (high - low <= 2 * eps * jnp.maximum(1, jnp.abs(t)))
-        stuck = jnp.isnan(value) | (~bracketed & (outside == t) & ~zero)
-        following = jnp.where(bracketed, inside, outside)
-        following = jnp.where(zero, jnp.where(sound, newton, t), jnp.where(narrow, t, following))
-        return _Bracket(
-            t=jnp.where(stuck, jnp.nan, following),
-            low=low,
-            high=high,
-            step=jnp.where(bracketed, jnp.abs(following - t), state.step),
-            reach=2 * state.reach,
-            iterations=state.iterations + 1,
-            done=zero | narrow | stuck,
-        )
-
-    infinity = jnp.full_like(start, jnp.inf)
-    first = _Bracket(
-        start,
-        -infinity,
-        infinity,
-        infinity,
-        jnp.full_like(start, _FIRST_REACH),
-        jnp.zeros((), jnp.int32),
-        jnp.isnan(start),
-    )
-    last = lax.while_loop(lambda state: ~state.done & (state.iterations < _MAX_ITERATIONS), advance, first)
-    return jnp.where(last.done, last.t, jnp.nan)

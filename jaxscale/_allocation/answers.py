@@ -13,12 +13,15 @@ from jax import Array
 from jaxscale._allocation.allocate import conditions, optimum
 from jaxscale._allocation.batches import batched, each
 from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK, Solution, correct, solve_constrained
+from jaxscale._allocation.corners import inclusion, lowest_near
 from jaxscale._allocation.decision import Decision
-from jaxscale._allocation.scan import BETTER, can_be_scanned, look_elsewhere
+from jaxscale._allocation.placing import BETTER, Valleys, descend, look
+from jaxscale._allocation.scan import can_be_scanned, valleys_of
 
 _LARGEST_IMBALANCE, _LARGEST_VIOLATION = 1e-9, 1e-10  # an answer is certified below both
 _STRICT_RHO = 1e4
 _SHIFTS = (0.0, 4.0, -4.0, 8.0)  # of the starts, for problems that failed
+_POLISHED = 4  # best valleys that are looked into where equations do not lead down
 _BLAMED = 0.02  # share of the violation's price from which a limit is part of a conflict
 
 
@@ -54,6 +57,10 @@ def _solve(decision: Decision, settings: tuple, given: Array, on: Array) -> Solu
     return solve_constrained(decision, given, starts, on, weight, rho, iterations)
 
 
+def _from(decision: Decision, _: tuple, given: Array, start: Array) -> Solution:
+    return solve_constrained(decision, given, start[None], jnp.ones((len(decision.row_names), given.shape[-1])))
+
+
 def _correct(decision: Decision, _: tuple, given: Array) -> Solution:
     """From the usual start, without an interior point."""
     start = jax.vmap(decision.starts, in_axes=-1, out_axes=-1)(given)[0]
@@ -81,37 +88,99 @@ def _optimum(decision: Decision, _: tuple, given: Array) -> tuple[Any, ...]:
     return jnp.stack(x), price, decision.response(x, given), jnp.abs(imbalance), jnp.abs(violation), corner
 
 
-def solve_many(decision: Decision, givens: np.ndarray) -> Answers:
-    """The answer to every problem, (b, k) of what is given; a problem that fails gets further chances of its own."""
+def solve_many(decision: Decision, givens: np.ndarray, like: tuple[np.ndarray, np.ndarray] | None = None) -> Answers:
+    """The answer to every problem, (b, k) of what is given; a problem that fails gets further chances of its own.
+
+    `like`: problems (t, k) that are scanned in place of these, where a law is not convex, and which of them each of
+    these is much like, (b,).
+    """
     if not decision.convex:
         answers = _solve_plain(decision, givens) if decision.plain else _solve_afresh(decision, givens)
-        return _or_elsewhere(decision, givens, answers) if can_be_scanned(decision) else answers
+        return _or_elsewhere(decision, givens, answers, like) if can_be_scanned(decision) else answers
     if decision.plain:
         return _solve_plain(decision, givens)
     # A certificate is proof enough where there is but one optimum, and most problems need no interior point for it.
     answers = answers_of(batched(_correct, decision, [givens.T]))
     left = np.flatnonzero(answers.status != OK)
-    return _better(answers, left, _solve_afresh(decision, givens[left]), also_bad=True) if left.size else answers
+    if left.size:
+        answers = _better(answers, left, _solve_afresh(decision, givens[left]), also_bad=True)
+    lost = np.flatnonzero(answers.status == FAILED)
+    if lost.size and can_be_scanned(decision):  # the law may have corners
+        scanned = like if like is None else (like[0], like[1][lost])
+        again = _or_elsewhere(decision, givens[lost], answers[lost], scanned)
+        answers = _better(replace(answers, corner=np.zeros(len(givens), bool)), lost, again)
+    return answers
 
 
-def _or_elsewhere(decision: Decision, givens: np.ndarray, answers: Answers) -> Answers:
-    """The answers, or others from the best point of the budget where that is better and leads further down."""
-    usable = np.isin(answers.status, (OK, FLAT))
-    which, reached, found = look_elsewhere(decision, givens, np.where(usable, answers.value, np.inf))
-    if found is None:
-        return answers
-    others = answers_of(found)
-    starts = 1 if decision.plain else 4
-    others = replace(others, agreement=np.full(len(which), 1 / (starts + 1)))
-    if answers.corner is not None:
-        others = replace(others, corner=np.zeros(len(which), bool))
-    better = np.isin(others.status, (OK, FLAT)) & (others.value <= reached + BETTER)
-    answers = _better(answers, which[better], others[better])
-    # What is known not to be the best is no answer, also where the way down from the better point ends in a corner.
-    lost = which[~better]
-    status = answers.status.copy()
-    status[lost] = FAILED
-    return replace(answers, status=status)
+def _or_elsewhere(
+    decision: Decision, givens: np.ndarray, answers: Answers, like: tuple[np.ndarray, np.ndarray] | None
+) -> Answers:
+    """The answers, or others from the valleys of a scan where those are better."""
+    count, starts = len(givens), 1 if decision.plain else 4
+    every, none = np.arange(count), np.zeros(count, bool)
+    valleys = valleys_of(decision, givens) if like is None else valleys_of(decision, like[0]).of(like[1])
+    found, begun = descend(decision, valleys, givens)
+    shape = begun.shape
+    value, status = (found[Solution._fields.index(name)].reshape(shape) for name in ("value", "status"))
+    good = np.isin(status, (OK, FLAT)) & np.isfinite(begun) & (value <= begun + BETTER)
+    down = np.where(good, value, np.inf)
+    own = np.where(np.isin(answers.status, (OK, FLAT)) & np.isfinite(answers.value), answers.value, np.inf)
+    # Where no valley ends in a certified point below the best of the scan, an interior point may still lead there.
+    short = np.flatnonzero(begun.min(axis=1) < np.minimum(down.min(axis=1), own) - BETTER)
+    best = down.argmin(axis=1)
+    others = answers_of([v.reshape(*v.shape[:-1], *shape)[..., every, best] for v in found])
+    others = replace(others, corner=none)
+    if short.size:
+        from_best = valleys.x[short][np.arange(len(short)), begun[short].argmin(axis=1)]
+        tried = answers_of(batched(_from, decision, [givens[short].T, from_best.T]))
+        good = np.isin(tried.status, (OK, FLAT)) & (tried.value <= begun[short].min(axis=1) + BETTER)
+        down[short[good], best[short[good]]] = tried.value[good]
+        others = _better(others, short[good], replace(tried[good], corner=none[short[good]]))
+    least = down.min(axis=1)
+    corner = none if answers.corner is None else answers.corner
+    answers = replace(answers, corner=corner)
+    better = least < own - BETTER
+    reached = np.where(better, least, own)
+    agreeing = (down <= reached[:, None] + BETTER).sum(axis=1) + np.where(better, 0, starts * answers.agreement)
+    answers = answers.with_others(better, others)
+    lanes = starts + np.isfinite(begun).sum(axis=1)
+    answers = replace(answers, agreement=np.where(np.isfinite(reached), agreeing / lanes, answers.agreement))
+    lost = np.flatnonzero(begun.min(axis=1) < reached - BETTER)
+    if (at := np.flatnonzero(corner & ~better)).size:  # of the plain solver, which knows no price there
+        kkt, multipliers = answers.kkt.copy(), answers.multipliers.copy()
+        kkt[at], multipliers[at] = inclusion(decision, answers.x[at], givens[at])
+        answers = replace(answers, kkt=kkt, multipliers=multipliers)
+    if lost.size:
+        answers = answers.with_others(*_in_corners(decision, givens, answers, valleys, begun, lost))
+    return answers
+
+
+def _in_corners(
+    decision: Decision, givens: np.ndarray, answers: Answers, valleys: Valleys, begun: np.ndarray, lost: np.ndarray
+) -> tuple[np.ndarray, Answers]:
+    """Which answers are beaten by points of the scan that no equations lead down from, and the best points near
+    those."""
+    order = np.argsort(begun[lost], axis=1)[:, :_POLISHED]
+    pairs = lost[:, None].repeat(order.shape[1], 1)
+    begins = begun[pairs, order].ravel()
+    usable = np.isfinite(begins)
+    which, begins = pairs.ravel()[usable], begins[usable]
+    x, value = lowest_near(decision, valleys.x[pairs, order].reshape(-1, valleys.x.shape[2])[usable], begins,
+                           givens[which])  # fmt: skip
+    first = np.array([np.flatnonzero(which == i)[np.argmin(value[which == i])] for i in lost])
+    left, prices = inclusion(decision, x[first], givens[lost])
+    places, _, distances = look(decision, x[first], np.full_like(x[first], len(decision.row_names)), givens[lost])
+    agreement = np.array([np.mean(value[which == i] <= value[k] + BETTER) for i, k in zip(lost, first, strict=True)])
+    beaten, new = np.zeros(len(givens), bool), {n: v.copy() for n, v in vars(answers).items() if v is not None}
+    beaten[lost] = True
+    parts = {
+        "x": places, "multipliers": prices, "value": value[first], "status": np.full(len(lost), OK), "kkt": left,
+        "violation": np.maximum(distances.max(axis=1), 0.0), "agreement": agreement,
+        "blame": np.zeros_like(prices), "corner": np.ones(len(lost), bool),
+    }  # fmt: skip
+    for name, part in parts.items():
+        new[name][lost] = part
+    return beaten, Answers(**new)
 
 
 def _solve_afresh(decision: Decision, givens: np.ndarray) -> Answers:

@@ -165,8 +165,14 @@ def _best_of_starts(
 def _core_jvp(problem: ConstrainedProblem, primals: tuple, tangents: tuple) -> tuple:
     """The optimality equations stay solved; `_core` is called again inside, so that derivatives of every order
     follow."""
-    given = primals[0]
     x, multipliers, info = out = _core(problem, *primals)
+    return out, (*_tangents(problem, primals[0], tangents[0], x, multipliers), jax.tree.map(_no_tangent, info))
+
+
+def _tangents(
+    problem: ConstrainedProblem, given: Array, moved: Array, x: Array, multipliers: Array
+) -> tuple[Array, Array]:
+    """Of x and multipliers, which solve the optimality equations, where `given` moves."""
     point = listed(x)
     n, one = len(point), jnp.ones_like(point[0])
     slopes = first_order(problem, point, given).slopes
@@ -179,11 +185,23 @@ def _core_jvp(problem: ConstrainedProblem, primals: tuple, tangents: tuple) -> t
         left = for_each(lambda a, b: a + over_rows(multipliers, b), here.gradient, here.slopes)
         return left, for_each(lambda pick: over_rows(pick, here.values), chosen)
 
-    left, right = jax.jvp(equations, (given,), (tangents[0],))[1]
+    left, right = jax.jvp(equations, (given,), (moved,))[1]
     hessian = curvature_of(problem, point, given, one, multipliers)
     dx, dprices, _ = kkt_step(hessian, slopes_of_chosen(chosen, slopes), for_each(was_chosen, chosen), left, right)
-    dmultipliers = dot(chosen, dprices)
-    return out, (stacked(dx), dmultipliers, jax.tree.map(_no_tangent, info))
+    return stacked(dx), dot(chosen, dprices)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def settled(problem: ConstrainedProblem, given: Array, x: Array, multipliers: Array) -> tuple[Array, Array]:
+    """x and multipliers, certified elsewhere, as they are, with their derivatives in `given`; lanes last."""
+    return x, multipliers
+
+
+@settled.defjvp
+@as_usual()
+def _settled_jvp(problem: ConstrainedProblem, primals: tuple, tangents: tuple) -> tuple:
+    x, multipliers = out = settled(problem, *primals)
+    return out, _tangents(problem, primals[0], tangents[0], x, multipliers)
 
 
 def _no_tangent(value: Array) -> Any:

@@ -88,8 +88,29 @@ def expansions(answers: Answers, parts: Sequence[np.ndarray]) -> list[Expansion 
 def _expansions(decision: Decision, answers: Answers, givens: np.ndarray) -> tuple[np.ndarray, ...]:
     """What an `Expansion` holds, as arrays over all answers."""
     safe = np.where(np.isfinite(answers.x), answers.x, 1.0)
-    outputs = batched(expansion_at, decision, [safe.T, answers.multipliers.T, givens.T])
-    return derivatives(decision, safe, answers.multipliers, [np.moveaxis(v, -1, 0) for v in outputs])
+    found = batched(expansion_at, decision, [safe.T, answers.multipliers.T, givens.T])
+    outputs = [np.moveaxis(v, -1, 0) for v in found]
+    parts = derivatives(decision, safe, answers.multipliers, outputs)
+    if answers.corner is None or not answers.corner.any():
+        return parts
+    return _without_corners(decision, answers, np.flatnonzero(answers.corner), outputs[1], parts)
+
+
+def _without_corners(
+    decision: Decision, answers: Answers, at: np.ndarray, first: np.ndarray, parts: tuple[np.ndarray, ...]
+) -> tuple[np.ndarray, ...]:
+    """What is known of answers number `at`, in corners of a law: what limits and budget are worth, by their prices."""
+    quantities, slopes, touched, flatness, residual, hessian, touching = (v.copy() for v in parts)
+    n = quantities.shape[1] - 2
+    worth = np.einsum("bm,bmk->bk", answers.multipliers, first[:, 2:, n:])
+    worth[:, : len(decision.law.parameters)] = np.nan
+    slopes[at] = np.nan
+    if decision.goal == "loss":
+        slopes[at, n] = decision.sign * worth[at]
+    else:
+        slopes[at, n + 1] = worth[at] + np.where(np.isnan(worth[at]), 0.0, first[at, 1, n:])
+    touched[at], flatness[at], residual[at] = False, np.nan, answers.kkt[at]
+    return quantities, slopes, touched, flatness, residual, hessian, touching
 
 
 def derivatives(
@@ -167,7 +188,7 @@ def sides(decision: Decision, givens: np.ndarray, names: list[str]) -> np.ndarra
     for row, column in enumerate(columns):
         near[:, row, :, column] += steps
     near = near.reshape(-1, givens.shape[1])
-    answers = solve_many(decision, near)
+    answers = solve_many(decision, near, (givens, np.repeat(np.arange(len(givens)), len(near) // len(givens))))
     slopes = _expansions(decision, answers, near)[1]
     slopes[~np.isin(answers.status, (OK, FLAT))] = np.nan
     own = np.tile(np.repeat(columns, len(steps)), len(givens))

@@ -1,7 +1,9 @@
-"""Whether a law that is not convex is better elsewhere: a look along the whole budget, point by point.
+"""Whether a law that is not convex is better elsewhere: a look over all that the limits leave, point by point.
 
-A descent ends in the valley it starts in. For two variables all that a budget leaves is one line, of which a thousand
-points cost less than one descent.
+A descent ends in the valley it starts in. Points are spread evenly over logs of the variables, and each is also moved
+onto every limit that cuts the region, the budget first: where limits leave a curve or less (an equality of D / N, a
+ring), all its branches are met. A second look goes to where the best points of the first lie. Points better than all
+near them are valleys, and where to descend from.
 """
 
 from typing import Any
@@ -10,56 +12,175 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from scipy.spatial import KDTree
 
-from jaxscale._allocation.batches import batched, each
-from jaxscale._allocation.constrained import Solution, solve_constrained
+from jaxscale._allocation.constrained import OK, correct
 from jaxscale._allocation.decision import Decision
+from jaxscale._allocation.placing import BETTER, KEPT, Valleys, look, placed
+from jaxscale._base.settings import in_float64
 
-_FURTHEST, _POINTS = 20.0, 1601  # log of the ratio of the two variables, either way, is up to twice that
-_NEWTON_STEPS = 8  # to the budget, which most costs reach in one
-_SPENT = 1e-9  # how near, in logs
-BETTER = 1e-9  # by so much of the log response or more a point must be better to count
-
-
-@each
-def _scan(decision: Decision, _: tuple, given: Array) -> tuple[Array, Array]:
-    """The best point of the line within the limits (2,), and its value; infinite where there is none."""
-    budget = given[decision.names.index(decision.target)]
-
-    def at(u: Array) -> tuple[Array, Array]:
-        def closer(_: Any, s: Array) -> Array:
-            spent, slope = jax.jvp(lambda s: decision.log_cost((s + u, s - u), given), (s,), (jnp.ones_like(s),))
-            return s + jnp.clip((budget - spent) / slope, -60.0, 60.0)
-
-        s = jax.lax.fori_loop(0, _NEWTON_STEPS, closer, budget / 2)
-        x = (s + u, s - u)
-        spent, *limits = decision.rows(x, given)
-        kept = (jnp.abs(spent) <= _SPENT) & (jnp.max(jnp.stack([*limits, jnp.full_like(spent, -1.0)])) <= 0)
-        value = decision.lowered(x, given)
-        return jnp.stack(x), jnp.where(kept & jnp.isfinite(value), value, jnp.inf)
-
-    points, values = jax.vmap(at)(jnp.linspace(-_FURTHEST, _FURTHEST, _POINTS, dtype=given.dtype))
-    best = jnp.argmin(values)
-    return points[best], values[best]
-
-
-def _from(decision: Decision, _: tuple, given: Array, start: Array) -> Solution:
-    return solve_constrained(decision, given, start[None], jnp.ones((len(decision.row_names), given.shape[-1])))
+_POINTS = 3000  # of each of both looks
+# Of three variables and more, points are few: from the best ones walks along each variable, to and fro, follow.
+_WALKS, _WALKERS, _STEPS, _LENGTH = 3, 8, 120, 12.0
+_BEST = 0.02  # share of the points that say where to look again
+_CONSIDERED = 4000  # best points that may be valleys
+_FEWER_POINTS, _APART = 300, 0.25  # inside a program of somebody else; how far valleys are apart there
+VALLEYS = 16  # for each problem, at most
+_LARGEST_COUNT, _REACH = 64.0, 20.0  # log of N or D; how far around the usual start of all else
+_SPACE = 2e6  # numbers of what is given, for so many points at once
 
 
 def can_be_scanned(decision: Decision) -> bool:
-    """Whether a budget leaves a line of decisions, of which nobody knows that it has but one valley."""
-    logs = not (decision.mixtures or decision.raw.intersection(decision.variables))
-    return not decision.convex and decision.goal == "loss" and len(decision.variables) == 2 and logs
+    """Whether points can be spread over what is decided. Mixtures have starts of their own, and repeated data too."""
+    return not (decision.mixtures or decision.repeated)
 
 
-def look_elsewhere(
-    decision: Decision, givens: np.ndarray, values: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...] | None]:
-    """Which problems (b, k) have a point on the line that is better than the value found (b,), the value there, and the
-    `Solution`s that lead down from there; None where there are none."""
-    points, found = batched(_scan, decision, [givens.T])
-    beaten = np.flatnonzero(found < np.where(np.isfinite(values), values, np.inf) - BETTER)
-    if not beaten.size:
-        return beaten, found[beaten], None
-    return beaten, found[beaten], tuple(batched(_from, decision, [givens[beaten].T, points[:, beaten]]))
+def valleys_of(decision: Decision, givens: np.ndarray) -> Valleys:
+    """Of every problem (b, k), the best first."""
+    each_time = max(1, int(_SPACE / (_POINTS * givens.shape[1] * 4)))
+    parts = [_some(decision, givens[i : i + each_time]) for i in range(0, len(givens), each_time)]
+    return Valleys(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _some(decision: Decision, givens: np.ndarray) -> Valleys:
+    b, n, m = len(givens), len(decision.variables), len(decision.row_names)
+    low, high = _box(decision, givens, np)
+    even = spread(_POINTS, n)
+    found: list[list[tuple[np.ndarray, ...]]] = [[] for _ in givens]
+    sets: list[np.ndarray] = []
+    for again in (False, True):
+        points = low[:, None] + (high - low)[:, None] * even
+        if not again:
+            nothing = np.full((b * _POINTS, n), m)
+            _, _, distances = look(decision, points.reshape(-1, n), nothing, np.repeat(givens, _POINTS, axis=0))
+            sets = [_sets(d, n) for d in distances.reshape(b, _POINTS, m)]
+        lanes = [
+            (np.tile(x, (len(s), 1)), np.repeat(s, _POINTS, axis=0), np.tile(given, (len(s) * _POINTS, 1)))
+            for x, s, given in zip(points, sets, givens, strict=True)
+        ]
+        x, held, each_given = (np.concatenate(part) for part in zip(*lanes, strict=True))
+        x, value, _ = look(decision, x, held, each_given)
+        ends = np.cumsum([len(lane[0]) for lane in lanes])[:-1]
+        for i, part in enumerate(zip(*(np.split(v, ends) for v in (x, held, value)), strict=True)):
+            keep = np.isfinite(part[2])
+            found[i].append(tuple(v[keep] for v in part))
+            if keep.any() and not again:
+                best = part[0][np.argsort(part[2])[: max(50, int(_BEST * keep.sum()))]][: keep.sum()]
+                room = 0.5 + 0.2 * np.ptp(best, axis=0)
+                low[i], high[i] = best.min(axis=0) - room, best.max(axis=0) + room
+        alone = np.array([name in decision.raw for name in decision.variables])
+        low[:, alone], high[:, alone] = np.maximum(low[:, alone], 0.0), np.minimum(high[:, alone], 1.0)
+    for k in range(_WALKS if n > 2 else 0):
+        begin = _of_each(found, m)
+        steps = ((np.arange(_STEPS) + 0.5 + k / _WALKS) / _STEPS - 0.5)[:, None, None] * _LENGTH * np.eye(n)
+        x = (begin.x[:, :_WALKERS, None] + steps.reshape(-1, n)).reshape(b, -1, n)
+        held = np.repeat(begin.held[:, :_WALKERS], len(steps) * n, axis=1)
+        here = look(decision, x.reshape(-1, n), held.reshape(-1, n), np.repeat(givens, x.shape[1], axis=0))
+        for i, part in enumerate(zip(here[0].reshape(x.shape), held, here[1].reshape(b, -1), strict=True)):
+            keep = np.isfinite(part[2])
+            found[i].append(tuple(v[keep] for v in part))
+    return _of_each(found, m)
+
+
+def _of_each(found: list[list[tuple[np.ndarray, ...]]], m: int) -> Valleys:
+    chosen = []
+    for looks in found:
+        x, held, value = (np.concatenate(part) for part in zip(*looks, strict=True))
+        chosen.append(_valleys(x, held, value, m))
+    return Valleys(*(np.stack(part) for part in zip(*chosen, strict=True)))
+
+
+def spread(count: int, n: int) -> np.ndarray:
+    """(count, n) points evenly over the unit cube, no two of them alike in any coordinate: multiples of powers of the
+    root of x^(n + 1) = x + 1 (Roberts 2018), for one variable the golden section."""
+    root = 2.0
+    for _ in range(60):
+        root = (1 + root) ** (1 / (n + 1))
+    return (0.5 + np.arange(1, count + 1)[:, None] * root ** -np.arange(1.0, n + 1)) % 1
+
+
+def _box(decision: Decision, givens: Any, xp: Any) -> tuple[Any, Any]:
+    """Where to look at first, (..., n) twice, for what is given, (..., k)."""
+    with in_float64(), jax.ensure_compile_time_eval():
+        centre = np.asarray(decision.starts(jnp.zeros(len(decision.names)))[0])
+    units = {v.name: v.unit for v in decision.law.variables}
+    ends: tuple[list[Any], list[Any]] = ([], [])
+    for name, usual in zip(decision.variables, centre, strict=True):
+        low, high = usual - _REACH, usual + _REACH
+        if name in ("N", "D") or units.get(name) in ("parameters", "tokens"):
+            low, high = 0.0, _LARGEST_COUNT
+        if name in decision.raw:
+            low, high = 0.0, 1.0
+        low, high = (xp.full_like(givens[..., 0], v) for v in (low, high))
+        if f"{name}_min" in decision.names:
+            low = xp.maximum(low, givens[..., decision.names.index(f"{name}_min")])
+        if f"{name}_max" in decision.names:
+            high = xp.minimum(high, givens[..., decision.names.index(f"{name}_max")])
+        ends[0].append(low)
+        ends[1].append(xp.maximum(high, low))
+    return xp.stack(ends[0], axis=-1), xp.stack(ends[1], axis=-1)
+
+
+def best_valley(decision: Decision, given: Array) -> tuple[Array, Array, Array]:
+    """Of one problem, in pure JAX and with fewer points: x (n,), prices of the rows (m,) and the value of the best
+    certified point; the value is infinite where none is, or where some point of the scan is better."""
+    m, n = len(decision.row_names), len(decision.variables)
+    low, high = _box(decision, given, jnp)
+    singles = [[], *([j] for j in range(m) if j not in decision.hard)]
+    pairs = [[i, j] for i in range(m) for j in range(i + 1, m) if n > 1 and not {i, j} & set(decision.hard)]
+    sets = np.array([[*s, *[m] * (n - len(s))] for s in (*singles, *pairs)], float)
+    points = low + (high - low) * jnp.asarray(np.tile(spread(_FEWER_POINTS, n), (len(sets), 1)))
+    x, value, distances, prices = jax.vmap(lambda x, held: placed(decision, x, held, given))(
+        points, jnp.asarray(np.repeat(sets, _FEWER_POINTS, axis=0))
+    )
+    value = jnp.where((distances.max(axis=1) <= KEPT) & jnp.isfinite(value), value, jnp.inf)
+    chosen, left = [], value
+    for _ in range(VALLEYS):
+        best = jnp.argmin(left)
+        chosen.append(best)
+        left = jnp.where(jnp.abs(x - x[best]).max(axis=1) < _APART, jnp.inf, left)
+    index = jnp.stack(chosen)
+    found = correct(decision, jnp.tile(given[:, None], (1, VALLEYS)), x[index].T, prices[index].T)
+    down = jnp.where((found.status == OK) & (found.value <= value[index] + BETTER), found.value, jnp.inf)
+    best = jnp.argmin(down)
+    least = jnp.where(down[best] <= value.min() + BETTER, down[best], jnp.inf)
+    return found.x[:, best], found.multipliers[:, best], least
+
+
+def _sets(distances: np.ndarray, n: int) -> np.ndarray:
+    """The sets of rows (count, n) to move points onto, from the distances of even points (P, m): none, and each row
+    that is broken anywhere; equalities, which are two rows that together leave no room, belong to all sets."""
+    m = distances.shape[1]
+    equal: list[int] = []
+    twins: set[int] = set()
+    with np.errstate(invalid="ignore"):
+        for i in range(m):
+            for j in range(i + 1, m):
+                room = np.abs(distances[:, i] + distances[:, j]) / (1 + np.abs(distances[:, i]))
+                if i not in twins and j not in twins and np.nanmax(room) < 1e-9:
+                    equal.append(i)
+                    twins |= {i, j}
+    equal = equal[:n]
+    others = [j for j in range(m) if j not in twins and (distances[:, j] > 0).any()]
+    sets = [equal, *([*equal, j] for j in others if len(equal) < n)]
+    return np.array([[*s, *[m] * (n - len(s))] for s in sets], float)
+
+
+def _valleys(x: np.ndarray, held: np.ndarray, value: np.ndarray, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points better than those near them, the best first; filled up to `VALLEYS`."""
+    n = x.shape[1]
+    out = np.zeros((VALLEYS, n)), np.full((VALLEYS, n), float(m)), np.full(VALLEYS, np.inf)
+    if not len(x):
+        return out
+    order = np.argsort(value, kind="stable")[:_CONSIDERED]
+    x, held, value = x[order], held[order], value[order]
+    count = min(len(x), 4 * n + 4)
+    _, near = KDTree(x).query(x, count)
+    near = np.reshape(near, (len(x), count))
+    # Sorted by value, a point is a valley if no neighbour has a smaller number, nor is it a copy of one chosen.
+    lowest = np.flatnonzero(near.min(axis=1) >= np.arange(len(x)))
+    chosen = lowest[:VALLEYS]
+    for target, source in zip(out, (x, held, value), strict=True):
+        target[: len(chosen)] = source[chosen]
+        target[len(chosen) :] = source[chosen[0]] if target.ndim > 1 else np.inf
+    return out

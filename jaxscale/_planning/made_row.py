@@ -22,6 +22,7 @@ from jaxscale._planning.uncertainty import Uncertainty
 _STATUS: dict[int, Status] = {OK: "ok", INFEASIBLE: "infeasible", FAILED: "failed", FLAT: "flat"}
 # Of language models. What a plan beyond asks for is nonsense: a law in other units, or a budget in them.
 MOST_PARAMETERS, FEWEST_TOKENS = 1e15, 1e6
+_BALANCED = 1e-6  # what slopes around a corner of the law and prices of limits leave, beside the largest slope
 _FLAT_CURVATURE = 1e-10  # of the log loss, in logs of the variables; below it rounding moves the optimum by 0.1 %
 
 
@@ -79,7 +80,7 @@ def row_of(
             "kkt": float(answers.kkt[i]),
             "violation": float(answers.violation[i]),
             "agreement": float(answers.agreement[i]),
-            "global": bool(decision.convex),
+            "global": bool(decision.convex) and (answers.corner is None or bool(answers.kkt[i] <= _BALANCED)),
         },
         regret=sure.regrets[i] if found else {},
         decades_beyond_data=None
@@ -113,8 +114,10 @@ def _judge(
         ]
         if far:
             return "failed", f"nothing limits {far[0][0]}: {keeps} with it"
-    if decision.plain and answers.kkt[i] == 0 and answers.corner is not None and answers.corner[i]:
-        return status, "the law has a corner here, and the optimum lies in it"
+    if answers.corner is not None and answers.corner[i]:
+        shown = answers.kkt[i] <= _BALANCED
+        more = "" if shown else "; no better point was found, but that none is near is not shown"
+        return status, f"the law has a corner here, and the optimum lies in it{more}"
     return status, ""
 
 

@@ -29,12 +29,12 @@ class PlanRow:
     sensitivities: by quantity and assumption, see `Plan.sensitivity`; one_sided: the same where a limit is just
     touched, for those assumptions whose two sides differ, as (as it falls, as it rises). certificate: kkt is what is
     left of the optimality conditions, violation that of the limits; agreement the share of starts that found this
-    optimum, `global` whether convexity says that no other is better. regret: mean extra loss, and extra compute equal
-    to it, of following this row if another draw is the truth. decades_beyond_data: how far N or D exceeds the largest
-    run, in powers of ten; None if not known. times_largest_run: what it spends on training, 6 N D (or the one variable
-    of the law), over the most that a run spent; None if not known. drift: by N
-    and D, derivatives of each quantity as in `sensitivities` in a drift of the runs' responses (of the log of positive
-    ones) per decade of it.
+    optimum (and of valleys of a scan, where a law is not convex), `global` whether convexity says that no other is
+    better; in a corner of the law kkt is what a mean of the slopes around it leaves. regret: mean extra loss, and extra
+    compute equal to it, of following this row if another draw is the truth. decades_beyond_data: how far N or D exceeds
+    the largest run, in powers of ten; None if not known. times_largest_run: what it spends on training, 6 N D (or the
+    one variable of the law), over the most that a run spent; None if not known. drift: by N and D, derivatives of each
+    quantity as in `sensitivities` in a drift of the runs' responses (of the log of positive ones) per decade of it.
     """
 
     budget: float

@@ -7,7 +7,7 @@ import pytest
 from helpers import compilations
 from scipy.optimize import minimize_scalar
 
-from jaxscale import costs
+from jaxscale import costs, frontier
 from jaxscale._allocation.allocate import allocate
 from jaxscale._base.errors import InputError
 from jaxscale.laws import Law, chinchilla, logsumexp
@@ -320,6 +320,46 @@ def test_the_best_corner_of_a_law_with_a_kink():
     capped = Law.from_loss(lambda E, A, B, a, b, *, N, D: E + A * N**-a + B * jnp.minimum(D, 1e11) ** -b, name="capped")
     best = best_of(capped, {"E": 1.8, "A": 480.0, "B": 2085.0, "a": 0.35, "b": 0.37}, costs.six_nd, 1e24)
     np.testing.assert_allclose([best.N, best.D], [1e24 / 6e11, 1e11], rtol=1e-12)
+
+
+RIPPLE = Law.from_loss(
+    lambda E, A, B, alpha, beta, a, w, *, N, D: E + A * N**-alpha + B * D**-beta + a * jnp.sin(w * jnp.log(N) + 1),
+    name="ripple",
+)
+
+
+def test_the_lowest_of_many_valleys():
+    """Against a dense grid of the budget, and its slope in the budget against finite differences."""
+    params = {**chinchilla.published["besiroglu"].params, "a": 0.03, "w": 2.0}
+    budget, N = 1e24, np.geomspace(1e8, 1e15, 200_001)
+    with jax.enable_x64(True):
+        losses = RIPPLE.predict(params, N=N, D=budget / 6 / N)
+        best = allocate(RIPPLE, params, costs.six_nd, budget)
+        assert RIPPLE.predict(params, N=best.N, D=best.D) <= losses.min() * (1 + 1e-12)
+        np.testing.assert_allclose(best.N, N[np.argmin(losses)], rtol=1e-3)
+
+        def log_N(log_budget):
+            return jnp.log(allocate(RIPPLE, params, costs.six_nd, jnp.exp(log_budget)).N)
+
+        x = np.log(budget)
+        by_steps = (log_N(x + 1e-4) - log_N(x - 1e-4)) / 2e-4
+        np.testing.assert_allclose(jax.grad(log_N)(x), by_steps, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_within_limits_the_lowest_of_many_valleys_is_that_of_a_plan():
+    params = {**chinchilla.published["besiroglu"].params, "a": 0.03, "w": 2.0}
+    for limits in ({"N_max": 2e10, "D_max": 1e13}, {"D_per_N": (20, 20)}):
+        (row,) = frontier(RIPPLE.at(**params), 1e24, limits=limits).rows
+        with jax.enable_x64(True):
+            best = allocate(RIPPLE, params, costs.six_nd, 1e24, limits)
+
+            def log_N(x, limits=limits):
+                return jnp.log(allocate(RIPPLE, params, costs.six_nd, jnp.exp(x), limits).N)
+
+            slope = jax.grad(log_N)(np.log(1e24))
+        np.testing.assert_allclose([best.N, best.D], [row.N, row.D], rtol=1e-9)
+        np.testing.assert_allclose(slope, row.sensitivities["N"]["budget"], rtol=1e-6, atol=1e-12)
 
 
 def test_follows_the_callers_precision():

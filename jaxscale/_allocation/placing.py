@@ -1,0 +1,108 @@
+"""Points moved onto limits by the shortest way, what is least there, and descents from them."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxscale._allocation.batches import batched, each
+from jaxscale._allocation.constrained import correct
+from jaxscale._allocation.decision import Decision
+
+_MOVES = 30  # of Newton's method, to the rows; most are linear
+_LONGEST_MOVE = 8.0
+BETTER = 1e-9  # by so much of the log response or more a point must be better to count
+KEPT = 1e-11  # a row is kept that is no further away, in logs
+
+
+class Valleys(NamedTuple):
+    """For each of b problems K points (b, K, n) to descend from, the rows that each lies on (b, K, n), as numbers
+    (that of rows for none), and the value there (b, K), infinite where there are fewer."""
+
+    x: np.ndarray
+    held: np.ndarray
+    value: np.ndarray
+
+    def of(self, some: Any) -> "Valleys":
+        """Those of some problems."""
+        return Valleys(*(v[some] for v in self))
+
+
+def placed(decision: Decision, x: Array, held: Array, given: Array) -> tuple[Array, Array, Array, Array]:
+    """One point x (n,) moved onto the rows `held` (n,), by the shortest way: x, the value of what is least there,
+    distances to all rows (m,), positive outside, and prices of the rows (m,) that balance the slopes best."""
+    m, n = len(decision.row_names), len(x)
+    index = held.astype(int)
+    alone = jnp.array([name in decision.raw for name in decision.variables])
+
+    def rows(x: Array) -> Array:
+        return jnp.stack([*decision.rows(tuple(x), given), jnp.zeros_like(x[0])])
+
+    def look(x: Array) -> tuple[Array, Array]:
+        values, push = jax.linearize(rows, x)
+        return values, jax.vmap(push)(jnp.eye(n, dtype=x.dtype)).T
+
+    def along(slopes: Array) -> list[tuple[Array, Array, Array]]:
+        """For each held row its slopes, the part of them that those before leave, and its length squared."""
+        parts: list[tuple[Array, Array, Array]] = []
+        for k in range(n):
+            own = slopes[index[k]]
+            rest = own - sum(((own @ r) / s * r for _, r, s in parts), jnp.zeros_like(own))
+            square = rest @ rest
+            sound = square > 1e-16 * (own @ own) + 1e-30
+            parts.append((own, jnp.where(sound, rest, 0.0), jnp.where(sound, square, 1.0)))
+        return parts
+
+    def closer(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        x, _, count = state
+        values, slopes = look(x)
+        move = jnp.zeros_like(x)
+        for k, (own, rest, square) in enumerate(along(slopes)):
+            move = move - (values[index[k]] + own @ move) / square * rest
+        length = jnp.abs(move).max()
+        after = x + move * jnp.minimum(1.0, _LONGEST_MOVE / jnp.maximum(length, 1e-30))
+        return jnp.where(alone, jnp.clip(after, 1e-9, 1 - 1e-9), after), length, count + 1
+
+    def unfinished(state: tuple[Array, Array, Array]) -> Array:
+        return (state[1] > 1e-13) & (state[2] < _MOVES)
+
+    x, _, _ = jax.lax.while_loop(unfinished, closer, (x, jnp.where((held < m).any(), jnp.inf, 0.0), jnp.zeros((), int)))
+    values, slopes = look(x)
+    distances = values[:m] / jnp.maximum(jnp.abs(slopes[:m]).max(axis=1), 1e-12)
+    value, gradient = jax.value_and_grad(lambda x: decision.objective(tuple(x), given))(x)
+    prices, left, parts = jnp.zeros(m + 1, x.dtype), -gradient, along(slopes)
+    for k in reversed(range(n)):  # the last has nothing of those before it in its rest
+        own, rest, square = parts[k]
+        price = (left @ rest) / square
+        prices, left = prices.at[index[k]].add(price), left - price * own
+    return x, value, jnp.where(jnp.isfinite(distances), distances, jnp.inf), jnp.maximum(prices[:m], 0.0)
+
+
+@each
+def _placed(decision: Decision, _: tuple, x: Array, held: Array, given: Array) -> tuple[Array, Array, Array]:
+    return placed(decision, x, held, given)[:3]
+
+
+def _down(decision: Decision, _: tuple, x: Array, held: Array, given: Array) -> tuple:
+    """Newton's method from valleys, and the values they begin at."""
+    of_each = jax.vmap(lambda *v: placed(decision, *v), in_axes=-1, out_axes=-1)
+    x, value, distances, prices = of_each(x, held, given)
+    return *correct(decision, given, x, prices), jnp.where(distances.max(axis=0) <= KEPT, value, jnp.inf)
+
+
+def look(decision: Decision, x: np.ndarray, held: np.ndarray, givens: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Points (b, n) on rows (b, n): where they come to lie (b, n), their values (b,), infinite where a limit is not
+    kept, and distances to the rows (b, m)."""
+    x, value, distances = batched(_placed, decision, [x.T, held.T, givens.T])
+    kept = (distances.max(axis=0) <= KEPT) & np.isfinite(value)
+    return x.T, np.where(kept, value, np.inf), distances.T
+
+
+def descend(decision: Decision, valleys: Valleys, givens: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """The `Solution`s that all valleys lead down to, (b K) of them, last; and the values they begin at (b, K)."""
+    b, K, n = valleys.x.shape
+    flat = [valleys.x.reshape(-1, n).T, valleys.held.reshape(-1, n).T, np.repeat(givens, K, axis=0).T]
+    *parts, begun = batched(_down, decision, flat)
+    return parts, np.where(np.isfinite(valleys.value), begun.reshape(b, K), np.inf)

@@ -96,10 +96,11 @@ def main() -> int:
             page.wait_for_url("**target=*")
             page.locator("#N-was").filter(has_text="as planned").wait_for()
         main_control = {"loss": "loss", "size": "size"}.get(options.target, "budget")
-        page.evaluate(_ONE_BY_ONE, {"moves": 20, "ids": [main_control]})  # compiles in the browser, and is not counted
+        ids = [id for id in (main_control, "served", "cap", "sigmas") if page.locator(f"#{id}").count()]
+        page.evaluate(_ONE_BY_ONE, {"moves": 20, "ids": ids})  # compiles in the browser, and is not counted
         page.wait_for_timeout(2000)
         before = _seconds(server)
-        one = page.evaluate(_ONE_BY_ONE, {"moves": options.moves, "ids": [main_control, "served", "cap", "sigmas"]})
+        one = page.evaluate(_ONE_BY_ONE, {"moves": options.moves, "ids": ids})
         page.wait_for_timeout(1000)
         middle = _seconds(server)
         dragged = page.evaluate(_DRAGGED, {"moves": options.moves, "id": "served"})

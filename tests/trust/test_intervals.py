@@ -118,9 +118,17 @@ def test_a_cell_of_the_coverage_study_comes_out_as_it_was_written():
         assert np.exp(outcome.ends["E"]) == pytest.approx(np.array(result.intervals.params["E"]), rel=1e-6)
 
 
+ASKED = ("predicted and planned", "weighted", "fixed", "priors", "shared")  # beside the runs, of `coverage_asked`
+
+
 def test_the_coverage_that_is_written_is_as_promised():
-    """The mean over targets of each cell; and, from 20 runs on, each target of a default interval, plans among them."""
+    """The mean over targets of each cell, within wider ends where there are 300 tables; and, from 20 runs on, each
+    target of a default interval, plans among them."""
     for name, cell in coverage.written().items():
+        if any(words in name for words in (*ASKED, "overestimates", "at most its truth")):
+            assert cell["simulations"] >= 300 and 87 <= cell["mean"] <= 95, name
+            assert min(cell["coverage"].values()) >= 87 and max(cell["coverage"].values()) <= 98, name
+            continue
         few = any(f", {count} " in name for count in (9, 10, 12, 15)) and "12 runs" not in name
         low, high = (87, 95) if few else (87, 94) if "12 runs" in name else (87, 93)
         high = 94.5 if "heavy, quick" in name else high

@@ -278,7 +278,9 @@ def _said(read: ReadColumn, hundredths: bool, mark: str, cells: pd.Series) -> st
     if hundredths:
         said.append("per cent, divided by 100")
     if read.errors:
-        said.append(f"the error after \u00b1 is not used ({plural(read.errors, 'cell')})")
+        said.append(
+            f"the error after \u00b1 is left to loss_se= of this column, --loss-se ({plural(read.errors, 'cell')})"
+        )
     return ", ".join(said)
 
 

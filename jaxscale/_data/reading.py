@@ -24,7 +24,7 @@ from jaxscale._data.names import key
 from jaxscale._data.notes import duplicate_note, number_notes, repeated_rows
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._data.separators import LAYOUT
-from jaxscale._data.standard_errors import over_typical, standard_errors
+from jaxscale._data.standard_errors import over_typical, standard_errors, with_errors_apart
 from jaxscale._data.sweeps import best_note, designs, lowest_of_each, settings_of, sweep_note
 from jaxscale._data.wording import flag, spelt
 
@@ -53,7 +53,6 @@ def read_fields(
     rows = _numbered(frame, row_numbers)
     if weights is not None and loss_se is not None:
         raise InputError("weights follow from loss_se (--loss-se); leave weights (--weights) out, or loss_se")
-    weights = loss_se if weights is None else weights
     _check(on_bad, domains or {}, checkpoints)
     unit = loss_unit_of(loss_unit)
     marks = dict(marks_as_asked(frame, decimal))
@@ -66,10 +65,12 @@ def read_fields(
 
     asked: dict[str, Column] = {**dict.fromkeys(_NAMED), **columns}
     table = frame
-    derived = derive(frame, [*asked.values(), response, weights], rows, marks)
+    derived = derive(frame, [*asked.values(), response, weights, loss_se], rows, marks)
     frame = derived.frame
     if loss_se is not None:
         existing(list(frame.columns), "loss_se", loss_se)
+        frame, weights = with_errors_apart(frame, loss_se)
+        marks[weights] = marks.get(loss_se, "") or POINT
     asked_units = checked(units)
 
     def look(name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +127,7 @@ def read_fields(
     rivals = {symbol: f"{listed(others, 3)} would also fit" for symbol, others in chosen.rivals.items()}
     kept = {symbol: column for symbol, column in chosen.columns.items() if symbol not in cells.left_out}
     if loss_se is not None:
-        kept["loss_se"] = kept.pop("weights")
+        kept["loss_se"], _ = loss_se, kept.pop("weights")
     used = {name for column in chosen.columns.values() for name in ((column,) if isinstance(column, str) else column)}
     used |= {name for column in used for name in derived.sources.get(column, ())}
     unused = tuple(name for name in table.columns if name not in used)

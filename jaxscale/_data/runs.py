@@ -128,7 +128,7 @@ class Runs:
         weights      column of weights, at least 0; run: column that names the independent training run
         loss_se      column of standard errors of the loss, in its unit: a fit takes each residual over the run's own
                      error (relative to the typical one), so that squares count by inverse variance, and Huber's delta
-                     lies further out for a run that is less sure
+                     lies further out for a run that is less sure; of cells such as `4.283 ± 0.003` the column itself
         checkpoints  of runs with several rows: "last" takes the last row of each, "best" the one with the lowest
                      response, "all" every row, "none" takes rows for runs of their own. None: a column that names the
                      run of each row is noticed where sizes stay and tokens rise within it, and laws of final losses are

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted, some
+from jaxscale._data.quantities import split_error
 
 _ROUNDING = 1e-12
 
@@ -34,6 +36,17 @@ def standard_errors(
             f"{'s' * (int(bad.sum()) > 1)} {some(rows[bad].tolist())}; mend the cells, or filter the rows out"
         )
     return found
+
+
+def with_errors_apart(frame: pd.DataFrame, column: str) -> tuple[pd.DataFrame, str]:
+    """The table, and which column holds standard errors where this one is asked for them: itself, or, where its cells
+    are written as `4.283 \u00b1 0.003`, one more of what stands behind the sign (nothing where there is none)."""
+    if column not in frame.columns or not any(len(split_error(str(cell))) > 1 for cell in frame[column]):
+        return frame, column
+    made = f"{column}, after \u00b1"
+    apart = frame.assign(**{made: [[*split_error(str(cell)), ""][1] for cell in frame[column]]})
+    apart.attrs = frame.attrs
+    return apart, made
 
 
 def over_typical(errors: np.ndarray) -> np.ndarray:

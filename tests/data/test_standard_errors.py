@@ -67,6 +67,16 @@ def test_the_typical_run_is_one_of_those_that_are_kept() -> None:
     np.testing.assert_allclose(ends.errors, alone.errors, rtol=1e-12)
 
 
+def test_errors_behind_the_sign_are_used_where_they_are_asked_for() -> None:
+    for mark in (".", ","):
+        cells = [f"{y} ± {e}".replace(".", mark) for y, e in zip(LOSS, ERRORS, strict=True)]
+        read = read_quietly(four_runs(loss=cells), loss_se="loss", decimal=mark)
+        np.testing.assert_allclose(read.precision, precision_of(), rtol=1e-12)
+        assert read.response.tolist() == LOSS.tolist() and read.record.columns["loss_se"] == "loss"
+    with pytest.raises(InputError, match=r"'loss, after ±'.*row 2"):
+        read_quietly(four_runs(loss=[*cells[:1], "2,8", *cells[2:]]), loss_se="loss", decimal=",")
+
+
 def test_errors_go_into_files_frames_and_parts() -> None:
     runs = read_quietly(four_runs(loss=LOSS, se=ERRORS), loss_se="se")
     back = Runs.from_data(json.loads(json.dumps(runs.to_data())))

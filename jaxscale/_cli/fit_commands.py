@@ -229,6 +229,8 @@ def compare(
 
     Each law is fitted without the runs held out and judged by them, beside two baselines without a law. The report
     begins with a recommendation and its reasons.
+
+    For example `compare runs.csv --laws chinchilla,kaplan_nd --rolling C`.
     """
     arguments.check_output(output, runs)
     arguments.check_plot(plot, runs)

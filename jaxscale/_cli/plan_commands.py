@@ -128,7 +128,7 @@ def what_if(
             "--set",
             "NAME=VALUE",
             "Change a parameter, the budget, a limit, price or demand: 0.3, x1.1, +1 (so much more), +1sigma of a "
-            "parameter, 'budget=+512 x H100 x 1 week'; repeat.",
+            "parameter, 'budget=+512 x H100 x 1 week @ 40%'; repeat.",
         ),
     ] = None,
     group: Group = None,

@@ -110,7 +110,12 @@ def read_cells(
             if spare:
                 conventions[symbol] = f"{problem}: left out"
                 continue
-            if symbol == chosen.response and domain == "positive" and not in_unit and _negative(parts):
+            if (
+                symbol == chosen.response
+                and domain == "positive"
+                and not in_unit
+                and _negative(parts, symbol == "loss")
+            ):
                 problem += f". Scores that may be negative: {_EITHER_SIGN}"
             problems.append(problem)
             for i, reason in faults.items():
@@ -213,9 +218,9 @@ def is_missing(cell: Any) -> bool:
     return cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, (float, np.floating)) and cell != cell)
 
 
-def _negative(parts: list[np.ndarray]) -> bool:
-    """Whether several cells are numbers below 0, and no slip."""
-    return any(int((values < 0).sum()) > 1 for values in parts)
+def _negative(parts: list[np.ndarray], is_loss: bool) -> bool:
+    """Whether cells are numbers below 0, of a loss several, as one may be a slip."""
+    return any(int((values < 0).sum()) > is_loss for values in parts)
 
 
 def _in_per_cent(name: str, read: ReadColumn, median: bool) -> bool:

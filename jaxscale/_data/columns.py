@@ -1,8 +1,6 @@
 """Which column of a table is what: the columns that a caller names, and those recognised by their names."""
 
 import difflib
-import re
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,8 +8,9 @@ from typing import Any, Literal
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import inert, listed, quoted
 from jaxscale._data.candidates import Look, recognised
-from jaxscale._data.names import is_perplexity, key, meaning_of
-from jaxscale._data.wording import column_of, flag, spelt
+from jaxscale._data.names import key, meaning_of
+from jaxscale._data.suggestions import of_one_variable, of_steps, responses
+from jaxscale._data.wording import flag
 
 Column = str | Sequence[str] | Literal[False] | None
 
@@ -89,7 +88,7 @@ def choose(
     if answer not in found:
         raise InputError(
             f"no column is recognised as the loss; there are {listed(columns)}. "
-            + _perplexities(columns)
+            + responses(columns)
             + f'Name it with loss="..." ({flag("loss")}), or another response with response="..." ({flag("response")})'
         )
     symbols = [symbol for symbol in dict.fromkeys([*FIRST, *found]) if symbol in found and symbol != answer]
@@ -97,8 +96,8 @@ def choose(
         raise InputError(
             f"no column is recognised as a variable (N, D, C, U); there are {listed(columns)}. "
             f'Name them with N="...", D="..." ({flag("N")}, {flag("D")})'
-            + _of_steps(columns)
-            + _of_one_variable([name for name in columns if name not in (named.get(answer), weights, run)], look)
+            + of_steps(columns)
+            + of_one_variable([name for name in columns if name not in (named.get(answer), weights, run)], look)
         )
     ordered = {symbol: found[symbol] for symbol in [*symbols, answer]}
     for role, column in (("weights", weights), ("run", run)):
@@ -135,43 +134,3 @@ def nearest(name: str, columns: Sequence[str]) -> list[str]:
     names = [str(column) for column in columns]
     close = [c for c in names if key(c) == key(name)] or difflib.get_close_matches(name, names, n=3)
     return close or [c for c in names if difflib.get_close_matches(key(name), re.split(r"[^a-z0-9]+", c.lower()))][:3]
-
-
-def where_to_find(symbol: str, unused: Sequence[str]) -> str:
-    """What to do about a symbol that no column was recognised as."""
-    return f"Name its column with {column_of(symbol)}" + (f"; columns not used: {listed(unused)}" if unused else "")
-
-
-def _of_steps(columns: Sequence[str]) -> str:
-    """How tokens follow from a column of steps, if there is one."""
-    steps = [column for column in columns if key(column).endswith(("step", "steps", "iterations"))]
-    if not steps:
-        return ""
-    formula = f"{inert(steps[0], 60)}*524288"
-    return f'; tokens of a column of steps, 524288 in each: D="{formula}" ({flag("D")} {shlex.quote(formula)})'
-
-
-def _of_one_variable(columns: Sequence[str], look: Look) -> str:
-    """How the law of another variable is asked for, if a column has numbers above 0."""
-    for column in columns:
-        values, is_text = look(column)
-        if not is_text.any() and (values > 0).all():
-            symbol = re.sub(r"\W+", "_", column).strip("_")
-            if symbol.isidentifier() and len(symbol) < 40:
-                python = f'power_law({symbol!r}), read_runs(..., {symbol}="{inert(column)}")'
-                col = "" if key(symbol) == key(column) else f" --col {shlex.quote(f'{symbol}={column}')}"
-                return (
-                    f". A law of {quoted(column)} alone: --law 'power_law(variable={symbol})'{col}; in Python {python}"
-                )
-    return ""
-
-
-def _perplexities(columns: Sequence[str]) -> str:
-    """What to do where the table has perplexities and no loss."""
-    found = [column for column in columns if is_perplexity(column)]
-    if not found:
-        return ""
-    return (
-        f"Column {quoted(found[0])} looks like perplexity: its natural logarithm is the loss in nats per token, which "
-        f"{spelt('loss_unit', 'perplexity')} takes. "
-    )

@@ -25,6 +25,7 @@ from jaxscale._data.notes import duplicate_note, number_notes, repeated_rows
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._data.separators import LAYOUT
 from jaxscale._data.standard_errors import over_typical, standard_errors, with_errors_apart
+from jaxscale._data.suggestions import error_column
 from jaxscale._data.sweeps import best_note, designs, lowest_of_each, settings_of, sweep_note
 from jaxscale._data.wording import flag, spelt
 
@@ -169,6 +170,8 @@ def read_fields(
     read_rows = read_rows[taken]
     duplicates = repeated_rows([*variables.values(), answer], read_rows)
     groups = groups_in(frame, unused, rows)
+    if weights is None and loss_se is None and (of_errors := error_column(str(kept[chosen.response]), unused)):
+        rivals[chosen.response] = "; ".join(filter(None, [rivals.get(chosen.response), of_errors]))
     record = RunsRecord(
         columns=kept,
         guessed=tuple(symbol for symbol in kept if symbol in chosen.guessed or (symbol == "run" and run is None)),

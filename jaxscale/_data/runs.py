@@ -14,10 +14,11 @@ from jaxscale._base.measure import Measure
 from jaxscale._base.text import escape_html, format_number, inert, listed, plural, quoted
 from jaxscale._base.validation import Progress
 from jaxscale._data.checkpoints import CHECKPOINTS, Curves, along, checkpoint_note, last_of_each
-from jaxscale._data.columns import Column, where_to_find
+from jaxscale._data.columns import Column
 from jaxscale._data.notes import DUPLICATE_ROWS, duplicate_note
 from jaxscale._data.reading import read_fields
 from jaxscale._data.runs_file import RunsRecord, fields_of, is_of
+from jaxscale._data.suggestions import where_to_find
 from jaxscale._data.tables import as_frame, read_frame
 
 MAX_ROWS_IN_FILE = 100_000  # a saved fit carries its rows up to this many

@@ -9,7 +9,7 @@ from typing import Any
 
 from jaxscale import reference
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import format_number, parse_number, quoted
+from jaxscale._base.text import format_number, inert, parse_number, quoted
 
 EXAMPLES = "100 PF-days, '512 x H100 x 45 days @ 40%', '3e6 GPU-hours' or '$2M'"
 
@@ -122,7 +122,9 @@ def spent(text: str, cost: str, unit: str, assumptions: Mapping[str, float]) -> 
         return amount.value
     if amount.unit == "hours" and unit == "FLOPs":
         if amount.device is None:
-            raise InputError(f"{quoted(text)} does not say on what; write 3e6 H100-hours @ 40%")
+            named = re.sub(r"(?i)gpus?|devices?|accelerators?", "H100", text.strip())
+            share = "" if "@" in named else " @ 40%"
+            raise InputError(f"{quoted(text)} does not say on what; of H100s, say, write {inert(named)}{share}")
         if amount.mfu is None:
             raise InputError(
                 f"{quoted(text)} does not say at what share of the peak; write {text.strip()} @ 40%, for 40 % MFU"

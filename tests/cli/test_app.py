@@ -60,6 +60,15 @@ def test_help_lists_the_commands_and_each_has_its_own(jaxscale):
         assert jaxscale(command, "--help")[0] == 0
 
 
+def test_amounts_of_compute_in_help_are_amounts_that_are_read(jaxscale):
+    amounts = set()
+    for command in COMMANDS:
+        words = " ".join(jaxscale(command, "--help")[1].split())
+        amounts |= set(re.findall(r"'(?:budget=)?[+]?(\d+ x \w+ x [^']*)'", words))
+    assert {"512 x H100 x 45 days @ 40%", "512 x H100 x 1 week @ 40%"} <= amounts
+    assert all(js.costs.budget(amount, "six_nd") > 1e20 for amount in amounts)
+
+
 def test_help_says_that_a_law_of_ones_own_runs_code(jaxscale):
     for command in ("fit", "predict", "frontier"):
         assert "RUNS THE CODE" in " ".join(jaxscale(command, "--help")[1].split())

@@ -243,7 +243,8 @@ def misread(row: dict[str, str]) -> str:
     except InputError as error:
         return "" if "could each be" in str(error) and kind != "-" else "missed"
     if kind in ("-", "perplexity"):
-        taken = runs.record.columns != named or any(name in text for text in runs.record.conventions.values())
+        rivals = [text for text in runs.record.conventions.values() if "would also fit" in text and name in text]
+        taken = runs.record.columns != named or bool(rivals)
         return "taken" if taken else ""
     if runs.record.columns != {**named, symbol: name}:
         return "missed"

@@ -1,0 +1,125 @@
+"""What to say of a symbol that no column was recognised as: flags, ready to paste, for the columns that there are."""
+
+import re
+import shlex
+from collections.abc import Collection, Sequence
+
+from jaxscale._base.text import inert, listed, quoted
+from jaxscale._data.candidates import Look
+from jaxscale._data.loss_units import in_per_cent
+from jaxscale._data.names import is_perplexity, key, words_of
+from jaxscale._data.wording import column_of, flag, spelt
+
+# Words of a response that is no loss: what it is, and what reads it.
+_ERRORS = frozenset(["wer", "cer", "err", "error", "mae", "mse", "rmse", "mape", "deviance"])
+_ACCURACIES = frozenset(["acc", "accuracy"])
+_SCORES = frozenset(["elo", "score", "rating", "reward", "return", "returns", "winrate", "auc", "f1", "bleu", "rouge"])
+_NOT_IT = frozenset(["std", "stderr", "se", "sd", "sem", "var", "variance", "ci", "count", "id", "lower", "upper"])
+
+_STEPS = frozenset(["step", "steps", "iteration", "iterations", "iter", "iters", "updates"])
+_BATCH = frozenset(["batch", "bs", "bsz", "gbs", "gbsz"])
+_LENGTHS = (("seq",), ("sequence",), ("context", "length"), ("context", "len"), ("block", "size"), ("ctx",))
+
+
+def where_to_find(symbol: str, unused: Sequence[str]) -> str:
+    """What to do about a symbol that no column was recognised as."""
+    found = f"Name its column with {column_of(symbol)}" + (f"; columns not used: {listed(unused)}" if unused else "")
+    formula = _product(unused) if symbol == "D" else ""
+    return found + (f"; or compute it, D={_python(formula)} (-D {shlex.quote(formula)})" if formula else "")
+
+
+def responses(columns: Collection[str]) -> str:
+    """What to do where no column is a loss: how each column that may be the response is named."""
+    for column in columns:
+        if is_perplexity(column):
+            return (
+                f"Column {quoted(column)} looks like perplexity: its natural logarithm is the loss in nats per token, "
+                f"which {spelt('loss_unit', 'perplexity')} takes. "
+            )
+    for column in columns:
+        words = _words(column)
+        if words & _NOT_IT:
+            continue
+        python, typed = _python(column), shlex.quote(column)
+        if words & _ACCURACIES:
+            return (
+                f'Column {quoted(column)} looks like an accuracy: loss={python}, loss_unit="accuracy" '
+                f"({flag('loss')} {typed} --loss-unit accuracy) fits 1 - accuracy. "
+            )
+        if words & _ERRORS:
+            return f"Column {quoted(column)} looks like an error: response={python} ({flag('response')} {typed}). "
+        if words & _SCORES:
+            return (
+                f"Column {quoted(column)} looks like a score: response={python} ({flag('response')} {typed}); of "
+                'either sign domains={"response": "real"} (--response-domain real), with a law such as log_law. '
+            )
+    return ""
+
+
+def of_steps(columns: Sequence[str]) -> str:
+    """How tokens follow from a column of steps, if there is one."""
+    formula = _product(columns)
+    if formula:
+        return f"; tokens: D={_python(formula)} ({flag('D')} {shlex.quote(formula)})"
+    steps = [column for column in columns if key(column).endswith(("step", "steps", "iterations"))]
+    if not steps:
+        return ""
+    formula = f"{inert(steps[0], 60)}*524288"
+    return f'; tokens of a column of steps, 524288 in each: D="{formula}" ({flag("D")} {shlex.quote(formula)})'
+
+
+def of_one_variable(columns: Sequence[str], look: Look) -> str:
+    """How the law of another variable is asked for, if a column has numbers above 0."""
+    for column in columns:
+        values, is_text = look(column)
+        if not is_text.any() and (values > 0).all():
+            symbol = re.sub(r"\W+", "_", column).strip("_")
+            if symbol.isidentifier() and len(symbol) < 40:
+                python = f'power_law({symbol!r}), read_runs(..., {symbol}="{inert(column)}")'
+                col = "" if key(symbol) == key(column) else f" --col {shlex.quote(f'{symbol}={column}')}"
+                return (
+                    f". A law of {quoted(column)} alone: --law 'power_law(variable={symbol})'{col}; in Python {python}"
+                )
+    return ""
+
+
+def error_column(response: str, unused: Sequence[str]) -> str:
+    """What to do with a column of standard errors of the response, if there is one that is not used."""
+    wanted = _words(response)
+    found = [
+        column
+        for column in unused
+        if (words := _words(column)) & {"se", "stderr", "sem"} and not in_per_cent(column) and words & wanted
+    ]
+    if not found:
+        return ""
+    name = found[0]
+    return (
+        f"column {quoted(name)} may be its standard errors: loss_se={_python(name)} ({flag('loss_se')} "
+        f"{shlex.quote(name)}) weighs by them"
+    )
+
+
+def _product(columns: Sequence[str]) -> str:
+    """Steps times batch times length, where each has one column; a batch in tokens needs no length."""
+    counts = [column for column in columns if not re.search(r"(?i)(?<![a-z])(per|warmup|sec|time)(?![a-z])", column)]
+    steps = [column for column in counts if _words(column) & _STEPS]
+    batch = [column for column in columns if _words(column) & _BATCH and not _words(column) & _STEPS]
+    lengths = [c for c in columns if any(_words(c).issuperset(words) for words in _LENGTHS) and c not in batch]
+    if len(steps) != 1 or len(batch) != 1:
+        return ""
+    factors = [*steps, *batch]
+    if "tokens" not in _words(batch[0]):
+        if len(lengths) != 1:
+            return ""
+        factors += lengths
+    written = [name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"`{name}`" for name in factors]
+    return "*".join(written) if all(len(name) < 60 and inert(name) == name for name in factors) else ""
+
+
+def _words(column: str) -> set[str]:
+    return {word for part in words_of(column.replace("%", " ")) for word in part}
+
+
+def _python(text: str) -> str:
+    return f'"{inert(text, 200)}"'

@@ -1,0 +1,85 @@
+"""What is said where no column is recognised: flags that can be pasted, and that lead on."""
+
+import re
+import shlex
+
+import pytest
+
+from jaxscale._base.errors import InputError
+from jaxscale._data.runs import Runs, read_quietly
+
+pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
+
+N = [1e8, 3e8, 1e9, 3e9]
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "flags", "options"),
+    [
+        ("WER (%)", [30, 20, 15, 12.5], "--response 'WER (%)'", {"response": "WER (%)"}),
+        ("val_cer", [0.3, 0.2, 0.15, 0.1], "--response val_cer", {"response": "val_cer"}),
+        ("test_poisson_deviance", [0.3, 0.2, 0.15, 0.1], "--response test_poisson_deviance", {}),
+        (
+            "MMLU acc (%)",
+            [30, 45, 60, 70],
+            "--loss 'MMLU acc (%)' --loss-unit accuracy",
+            {"loss": "MMLU acc (%)", "loss_unit": "accuracy"},
+        ),
+        ("Elo", [-60, 120, 300, 400], "--response Elo", {"response": "Elo", "domains": {"response": "real"}}),
+    ],
+)
+def test_a_table_without_a_loss_is_told_how_its_response_is_named(
+    column: str, cells: list[float], flags: str, options: dict
+) -> None:
+    with pytest.raises(InputError, match="no column is recognised as the loss") as error:
+        Runs.from_frame({"params": N, column: cells, "val_acc_stderr": [0.1] * 4})
+    assert f"({flags})" in str(error.value)
+    if options:
+        assert len(Runs.from_frame({"params": N, column: cells}, **options).response) == 4
+
+
+def test_one_score_below_0_is_enough_to_name_the_option_for_scores_of_either_sign() -> None:
+    with pytest.raises(InputError, match="--response-domain real"):
+        Runs.from_frame({"params": N, "Elo": [-60, 20, 90, 150]}, response="Elo")
+    with pytest.raises(InputError) as error:
+        Runs.from_frame({"params": N, "loss": [-3.5, 3.2, 3, 2.8]})
+    assert "--response-domain" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "formula"),
+    [
+        (("total_steps", "global_batch_size", "seq_len"), "total_steps*global_batch_size*seq_len"),
+        (("train/step", "batch_size", "context length"), "`train/step`*batch_size*`context length`"),
+        (("num_iterations", "batch_size_in_tokens"), "num_iterations*batch_size_in_tokens"),
+        (("iter", "gbsz", "block_size"), "iter*gbsz*block_size"),
+        (("steps", "batch_size"), ""),
+        (("steps", "warmup_steps", "micro_batch", "global_batch", "seq_len"), ""),
+        (("steps_per_second", "batch_size", "seq_len"), ""),
+    ],
+)
+def test_steps_times_batch_times_length_are_offered_as_tokens(names: tuple[str, ...], formula: str) -> None:
+    table = {"params": N, "loss": [3.5, 3.2, 3, 2.8]} | {name: [100, 200, 300, 400] for name in names}
+    with pytest.raises(InputError) as error:
+        Runs.from_frame(table).variable("D")
+    found = re.search(r"\(-D (?!COLUMN)(.*?)\)", str(error.value))
+    assert (shlex.split(found[1]) if found else [""]) == [formula]
+    if formula:
+        product = [float(x) ** len(names) for x in (100, 200, 300, 400)]
+        assert Runs.from_frame(table, D=formula).variables["D"].tolist() == product
+
+
+def test_standard_errors_that_are_not_used_are_named_with_the_option_that_uses_them() -> None:
+    table = {"params": N, "val_loss": [3.5, 3.2, 3, 2.8], "val_loss_stderr": [0.01, 0.02, 0.01, 0.01]}
+    said = Runs.from_frame(table).record.conventions["loss"]
+    assert 'loss_se="val_loss_stderr" (--loss-se val_loss_stderr) weighs by them' in said
+    assert "loss_se" not in str(Runs.from_frame(table, loss_se="val_loss_stderr").record.conventions)
+    other = {"acc_stderr" if name == "val_loss_stderr" else name: cells for name, cells in table.items()}
+    assert "loss_se" not in Runs.from_frame(other).record.conventions.get("loss", "")
+
+
+def test_units_in_other_tongues_are_read(tmp_path) -> None:
+    file = tmp_path / "runs.csv"
+    file.write_text("Parameter (Mio.);Token (Mrd.);loss\n100,0;2,5;3,5\n250,5;9,0;3,1\n")
+    runs = read_quietly(file)
+    assert runs.variables["N"].tolist() == [1e8, 2.505e8] and runs.variables["D"].tolist() == [2.5e9, 9e9]

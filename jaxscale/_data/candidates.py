@@ -1,5 +1,6 @@
 """The columns that could be N, D, C, U or the loss, ranked by their names and their cells: a winner, or a question."""
 
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import inert, listed
+from jaxscale._base.text import inert, listed, quoted
 from jaxscale._data.names import TRAINING, is_perplexity, loss_in, meaning_of, words_of
 from jaxscale._data.unit_words import unit_named
 from jaxscale._data.wording import valued_flag
@@ -57,6 +58,7 @@ def recognised(
         if not able:
             continue
         winner = _winner(symbol, able, look, units)
+        _check_namesakes(symbol, winner, columns, look)
         taken[symbol] = winner.column
         others = [one.column for one in able if one != winner]
         if symbol == "loss" and winner.rank == TRAINING and not is_perplexity(winner.column):
@@ -110,6 +112,19 @@ def _winner(symbol: str, able: list[_Candidate], look: Look, units: Mapping[str,
         f"columns {listed([one.column for one in first])} could each be {symbol}; choose one with {python} "
         f"(on the command line {options})" + _unit_hint(symbol, first, units) + _experts_hint(symbol, first)
     )
+
+
+def _check_namesakes(symbol: str, winner: _Candidate, columns: Sequence[str], look: Look) -> None:
+    """Raises InputError where another column had the same name, `loss.1` as pandas writes it, and other cells."""
+    pattern = re.compile(re.escape(winner.column) + r"\.[0-9]+")
+    for name in filter(pattern.fullmatch, columns):
+        if not np.array_equal(look(name)[0], look(winner.column)[0], equal_nan=True):
+            first, second = (f"{symbol}={quoted(one)}".replace("'", '"') for one in (winner.column, name))
+            flags = " or ".join(valued_flag(symbol, shlex.quote(inert(one, 200))) for one in (winner.column, name))
+            raise InputError(
+                f"two columns were called {quoted(winner.column)}, the second is {quoted(name)} now, and they differ; "
+                f"choose one with {first} or {second} (on the command line {flags})"
+            )
 
 
 def _experts_hint(symbol: str, first: Sequence[_Candidate]) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import listed, parse_number, plural, some
+from jaxscale._base.text import listed, parse_number, plural, quoted, some
 from jaxscale._data.quantities import parse_quantity
 
 LOOKED_AT = 8  # rows in which a header is looked for
@@ -32,7 +34,8 @@ class Header:
 
 
 def header_in(records: Sequence[Sequence[str]], shown: str) -> Header:
-    """The header that the first records of a table begin with, without trailing columns that have no name.
+    """The header that the first records of a table begin with, without trailing columns that have no name; a name may
+    be there twice, see `without_copies`.
 
     Several rows are one header where the first has gaps or repeats names, as merged cells leave them, the rows below it
     hold no number, and together they name every column (`Model/params`); or where the second row holds units alone.
@@ -72,7 +75,6 @@ def _checked(names: list[str], shown: str) -> list[str]:
             f"{shown}: the first line holds numbers ({listed(names, 3)}); it must name the columns: put a line with "
             "their names above it, such as params,tokens,loss"
         )
-    unique(names, shown)
     return names
 
 
@@ -152,6 +154,33 @@ def unique(names: Sequence[str], shown: str) -> None:
     repeated = [name for name, times in Counter(names).items() if times > 1]
     if repeated:
         raise InputError(f"{shown} has more than one column called {listed(repeated)}; give each its own name")
+
+
+def without_copies(frame: pd.DataFrame, shown: str) -> tuple[pd.DataFrame, str]:
+    """The table with one column of each name, and what is said of those left out: copies of another, cell by cell.
+
+    Raises InputError where two of one name differ.
+    """
+    names = list(frame.columns)
+    if len(set(names)) == len(names):
+        return frame, ""
+    first: dict[str, int] = {}
+    copies = []
+    for i, name in enumerate(names):
+        if name not in first:
+            first[name] = i
+            continue
+        cells, others = ([str(cell).strip() for cell in frame.iloc[:, k]] for k in (first[name], i))
+        odd = next((row for row, pair in enumerate(zip(cells, others, strict=True), 1) if pair[0] != pair[1]), None)
+        if odd is not None:
+            raise InputError(
+                f"{shown} has more than one column called {quoted(name)}, and they differ: columns {first[name] + 1} "
+                f"and {i + 1} hold {quoted(cells[odd - 1])} and {quoted(others[odd - 1])} in row {odd}; give each its own "
+                "name in the header, or leave one out"
+            )
+        copies.append(name)
+    said = f"a second column called {listed(copies)}, with the same cells, left out"
+    return frame.iloc[:, sorted(first.values())], said
 
 
 def is_number(text: str) -> bool:

@@ -22,7 +22,7 @@ from jaxscale._base.text import PATH_LIMIT, inert, plural, quoted
 from jaxscale._base.validation import Progress
 from jaxscale._data.decimals import MARKS, SEPARATOR, table_marks
 from jaxscale._data.encodings import as_utf8
-from jaxscale._data.headers import LOOKED_AT, header_in, unique, used
+from jaxscale._data.headers import LOOKED_AT, header_in, unique, used, without_copies
 from jaxscale._data.json_tables import rows_in
 from jaxscale._data.separators import (
     LAYOUT,
@@ -181,8 +181,9 @@ def _delimited(data: bytes, layout: TableLayout, shown: str) -> pd.DataFrame:
             rows = []
     parts.append(np.array(rows, dtype=object).reshape(len(rows), len(header)))
     frame, blank = _framed(np.concatenate(parts), header)
+    frame, copies = without_copies(frame, shown)
     between = f"{plural(len(comments), 'comment line')} between the rows left out" if comments else ""
-    frame.attrs |= {SEPARATOR: layout.separator, LAYOUT: _and(layout.said, found.said, between, blank)}
+    frame.attrs |= {SEPARATOR: layout.separator, LAYOUT: _and(layout.said, found.said, between, blank, copies)}
     return frame
 
 
@@ -237,7 +238,8 @@ def _workbook(data: bytes, shown: str) -> pd.DataFrame:
     for i, row in enumerate(rows):
         table[i, :] = row
     frame, blank = _framed(table, found.names)
-    frame.attrs[LAYOUT] = _and("an Excel workbook", found.said, blank)
+    frame, copies = without_copies(frame, shown)
+    frame.attrs[LAYOUT] = _and("an Excel workbook", found.said, blank, copies)
     return frame
 
 

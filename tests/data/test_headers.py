@@ -1,6 +1,7 @@
 """Headers of several rows: merged cells, units, titles; every way of writing them gives the same runs."""
 
 import io
+from pathlib import Path
 
 import pytest
 from helpers import FOUR, four_runs
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from jaxscale._base.errors import InputError
 from jaxscale._data.headers import header_in
-from jaxscale._data.runs import Runs, read_runs
+from jaxscale._data.runs import Runs, read_quietly, read_runs
 
 # Tables of a few made-up rows are doubtful by nature; what is warned of has tests in test_reading.py.
 pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
@@ -46,9 +47,7 @@ def test_headers(rows: str, names: str, count: int, said: str) -> None:
     ("rows", "message"),
     [
         (["a,,b", "1,2,3", "4,5,6"], "column 2 of the header has no name"),
-        (["a,b,a", "1,2,3", "4,5,6"], "more than one column called 'a'"),
         (["a,,b", "x,nan,nan", "4,5,6"], "column 2 of the header has no name"),  # a run that failed
-        (["a,a", "x,x", "1,2"], "more than one column called 'a'"),
         (["1,2", "3,4"], "the first line holds numbers .* put a line with their names above it, such as params,tokens"),
     ],
 )
@@ -86,3 +85,26 @@ def test_every_header_separator_mark_and_encoding_gives_the_same_runs(
     text = "\n".join(map(separator.join, [*above, names, *below, *rows])) + "\n"
     runs = read_runs(io.BytesIO(text.encode(encoding)))
     assert runs.sha256 == Runs.from_frame(four_runs(loss=losses)).sha256
+
+
+def test_a_name_that_is_there_twice_is_one_column_if_the_cells_are_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "export.csv"
+    file.write_text("Name,params,tokens,loss,loss\nr0,1e8,2e9,3.5,3.5\nr1,3e8,6e9,3.1, 3.1\n")
+    runs = read_quietly(file)
+    assert runs.response.tolist() == [3.5, 3.1]
+    assert runs.record.conventions["layout"] == "a second column called 'loss', with the same cells, left out"
+    file.write_text("Name,params,tokens,loss,loss\nr0,1e8,2e9,3.5,3.5\nr1,3e8,6e9,3.1,2.9\n")
+    with pytest.raises(InputError, match="called 'loss', and they differ: columns 4 and 5 hold"):
+        read_quietly(file)
+
+
+@pytest.mark.parametrize("symbol", ["N", "D", "loss"])
+def test_the_second_of_one_name_as_pandas_calls_it_is_no_rival_but_a_question(symbol: str) -> None:
+    table = {"params": [1e8, 3e8], "tokens": [2e9, 6e9], "loss": [3.5, 3.1]}
+    name = {"N": "params", "D": "tokens", "loss": "loss"}[symbol]
+    same = Runs.from_frame({**table, f"{name}.1": table[name]})
+    assert same.record.columns[symbol] == name
+    other = {**table, f"{name}.1": [x * 1.1 for x in table[name]]}
+    with pytest.raises(InputError, match=f'two columns were called .*{symbol}="{name}\\.1"'):
+        Runs.from_frame(other)
+    assert Runs.from_frame(other, **{symbol: f"{name}.1"}).record.columns[symbol] == f"{name}.1"

@@ -175,8 +175,8 @@ def without_copies(frame: pd.DataFrame, shown: str) -> tuple[pd.DataFrame, str]:
         if odd is not None:
             raise InputError(
                 f"{shown} has more than one column called {quoted(name)}, and they differ: columns {first[name] + 1} "
-                f"and {i + 1} hold {quoted(cells[odd - 1])} and {quoted(others[odd - 1])} in row {odd}; give each its own "
-                "name in the header, or leave one out"
+                f"and {i + 1} hold {quoted(cells[odd - 1])} and {quoted(others[odd - 1])} in row {odd}; give each its "
+                "own name in the header, or leave one out"
             )
         copies.append(name)
     said = f"a second column called {listed(copies)}, with the same cells, left out"

@@ -346,11 +346,12 @@ def read_runs(source: Any, *, progress: Progress | bool | None = None, **options
     "hf://datasets/USER/NAME/FILE"  a table on the Hugging Face Hub (extra `hub`)
 
     A tracker's run is one row: what was set as `config.x`, the last value of each metric, its name and its state; runs
-    that did not finish or diverged are set aside and named, as `Runs.from_frame` says. `progress` is called as
-    progress(done, total, what) while a tracker is read; True is a line on standard error. Raises InputError, and
+    that did not finish or diverged are set aside and named, as `Runs.from_frame` says. With `checkpoints="all"` or
+    "best" it is one row for each evaluation of the loss, with the last value of the other metrics. `progress` is called
+    as progress(done, total, what) while a tracker is read; True is a line on standard error. Raises InputError, and
     MissingExtraError.
     """
-    return Runs.from_frame(read_frame(source, progress), **options)
+    return Runs.from_frame(read_frame(source, progress, options), **options)
 
 
 def as_runs(source: Any, **options: Any) -> Runs:
@@ -360,7 +361,7 @@ def as_runs(source: Any, **options: Any) -> Runs:
 
 def read_quietly(source: Any, **options: Any) -> Runs:
     """`as_runs` without a warning, for tables of which what is noticed is said in another way."""
-    return source if isinstance(source, Runs) else Runs(**read_fields(read_frame(source), **options))
+    return source if isinstance(source, Runs) else Runs(**read_fields(read_frame(source, None, options), **options))
 
 
 def _column_of(record: RunsRecord) -> str | None:

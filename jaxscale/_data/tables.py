@@ -40,6 +40,7 @@ from jaxscale._data.workbooks import sheet_records
 
 MAX_BYTES, MAX_JSON_BYTES = 1024**3, 256 * 1024**2  # JSON takes some twenty times its size while it is read
 MAX_ROWS, MAX_CELLS = 20_000_000, 20_000_000  # a cell of text takes about 130 bytes
+_STEPS = ("all", "best")  # `checkpoints` that need what a tracker logged at each step
 _ROWS_AT_ONCE = 65_536
 _ENOUGH_FOR_LAYOUT = 2**18
 
@@ -47,7 +48,9 @@ _KINDS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".json": "json", ".jsonl"
 _KINDS |= {".parquet": "parquet", ".pq": "parquet"}
 
 
-def read_frame(source: Any, progress: Progress | bool | None = None) -> pd.DataFrame:
+def read_frame(
+    source: Any, progress: Progress | bool | None = None, options: Mapping[str, Any] | None = None
+) -> pd.DataFrame:
     """The table in a file, on standard input ("-"), in a file object or at an address; a frame passes through.
 
     CSV, TSV, JSON lines, JSON (rows or columns, at any level; logs of trainers), Excel workbooks (extra `xlsx`) and
@@ -59,13 +62,15 @@ def read_frame(source: Any, progress: Progress | bool | None = None) -> pd.DataF
     GiB (256 MiB of JSON), 20 million rows and 20 million cells, which takes some 3 GB while it is read.
 
     Addresses are of the runs of a tracker, one row each with `config.x`, the last value of each metric, name and
-    state, or of a table on the Hugging Face Hub; `read_runs` lists them, and progress(done, total, what) is called
-    while they are read. Raises InputError, and MissingExtraError for Parquet without pyarrow and for addresses without
-    their package.
+    state, or one for each evaluation where `options` for reading have `checkpoints` "all" or "best"; or of a table on
+    the Hugging Face Hub. `read_runs` lists them, and progress(done, total, what) is called while they are read. Raises
+    InputError, and MissingExtraError for Parquet without pyarrow and for addresses without their package.
     """
     if isinstance(source, str) and is_address(source):
         shown = quoted(source, PATH_LIMIT)
-        return read_address(source, lambda data, name: _table(data, _kind(Path(name)), shown), progress)
+        asked = options or {}
+        history = str(asked.get("loss") or asked.get("response") or "") if asked.get("checkpoints") in _STEPS else None
+        return read_address(source, lambda data, name: _table(data, _kind(Path(name)), shown), progress, history)
     if isinstance(source, (str, os.PathLike)) and str(source) == "-":
         if sys.stdin.isatty():
             raise InputError("nothing is piped into standard input; give a file, or pipe a table in")

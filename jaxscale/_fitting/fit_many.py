@@ -120,7 +120,7 @@ def _chunks(
     client: Any,
 ) -> Iterator[list[tuple[Group, Entry]]]:
     """Groups fitted some at a time, in their order, here or by the workers of a client."""
-    groups = groups_in(data, by)
+    groups = groups_in(data, by, reading)
     total = len(groups) if isinstance(groups, list) else 0
     done = 0
     if client is None:
@@ -182,7 +182,7 @@ def _fit_shared(
             "a joint fit has its own solver, starts='auto' or a number (--starts), and intervals 'auto', 'bootstrap', "
             "'quick' or None (--intervals); leave out optimizer=, and ask for one of these"
         )
-    groups = list(groups_in(data, by))
+    groups = list(groups_in(data, by, reading))
     entries: dict[int, Entry] = {}
     fitted, problems, tables = [], [], []
     with in_float64():

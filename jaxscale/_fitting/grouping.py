@@ -33,13 +33,15 @@ def columns_of_groups(by: str | Sequence[str]) -> str | tuple[str, ...]:
     return names[0] if len(names) == 1 else names
 
 
-def groups_in(data: Any, by: str | tuple[str, ...]) -> list[Group] | Iterator[Group]:
-    """Every group, in the order of their first row."""
+def groups_in(
+    data: Any, by: str | tuple[str, ...], options: Mapping[str, Any] | None = None
+) -> list[Group] | Iterator[Group]:
+    """Every group, in the order of their first row; `options` are those of reading a table."""
     if isinstance(data, Mapping) and all(isinstance(v, Runs) or hasattr(v, "columns") for v in data.values()):
         return list(distinct(given_group(key, rows, by) for key, rows in data.items()))
     if isinstance(data, Iterator):
         return distinct(given_group(key, rows, by) for key, rows in data)
-    frame = read_frame(data)
+    frame = read_frame(data, None, options)
     for name in (by,) if isinstance(by, str) else by:
         if name not in frame.columns:
             there = ", ".join(inert(c) for c in frame.columns)

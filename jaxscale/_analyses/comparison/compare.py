@@ -172,7 +172,7 @@ def _read(
         runs = rows_for(laws, data)
         table = pd.DataFrame(index=range(runs.count))
     else:
-        frame = read_frame(data, progress)
+        frame = read_frame(data, progress, reading)
         domains = {v.name: v.domain for law in laws for v in law.variables} | {"response": laws[0].response.domain}
         reading.setdefault("domains", {k: v for k, v in domains.items() if v in ("real", "unit", "count")})
         runs = rows_for(laws, read_runs(frame, **reading))

@@ -38,9 +38,14 @@ def is_address(source: str) -> bool:
 
 
 def read_address(
-    address: str, table: Callable[[bytes, str], pd.DataFrame], progress: Progress | bool | None = None
+    address: str,
+    table: Callable[[bytes, str], pd.DataFrame],
+    progress: Progress | bool | None = None,
+    history: str | None = None,
 ) -> pd.DataFrame:
     """The runs at an address as a data frame; `table` reads the bytes of a file by its name.
+
+    With `history`, the name of the response or "" for the loss, each of its evaluations is a row.
 
     `progress` is called as progress(done, total, what), or is True for a line on standard error. Raises InputError for
     what is not there or cannot be reached, and MissingExtraError where the package of the tracker is not installed.
@@ -53,7 +58,7 @@ def read_address(
         if scheme == HUB:
             return table(*file_at(place, shown))
         with listening(progress, "reading"):
-            return frame_of(_READERS[scheme](place, shown, tell), shown)
+            return frame_of(_READERS[scheme](place, shown, tell, history is not None), shown, history or "")
     except ImportError as error:
         if isinstance(error, JaxscaleError):
             raise

@@ -10,17 +10,17 @@ from urllib.parse import unquote, urlparse
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import PATH_LIMIT, inert, listed, quoted
 from jaxscale._base.validation import Progress
-from jaxscale._data.trackers.run_rows import TrackedRun
+from jaxscale._data.trackers.run_rows import TrackedRun, by_step
 
 _A_PAGE = 1000
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}
 _FOLDERS = {"MLFLOW_ALLOW_FILE_STORE": "true"}  # which it reads only when told so
 
 
-def mlflow_runs(place: str, shown: str, progress: Progress) -> Iterator[TrackedRun]:
+def mlflow_runs(place: str, shown: str, progress: Progress, history: bool = False) -> Iterator[TrackedRun]:
     """The runs of `PLACE#EXPERIMENT`: a folder, the file of a database, or the address of a tracking server, and the
     name or ID of an experiment, which may be left out where only one has runs. Without a place it is that of
-    MLFLOW_TRACKING_URI or MLflow's own default. Raises InputError.
+    MLFLOW_TRACKING_URI or MLflow's own default. With `history` every value of each metric too. Raises InputError.
     """
     place, _, wanted = place.partition("#")
     path = Path(place).expanduser()
@@ -52,11 +52,17 @@ def mlflow_runs(place: str, shown: str, progress: Progress) -> Iterator[TrackedR
                 tags = {name: text for name, text in run.data.tags.items() if not name.startswith("mlflow.")}
                 summary = {**run.data.metrics, **({"tags": tags} if tags else {})}
                 info = run.info
-                yield TrackedRun(info.run_name, info.run_id, info.status, info.start_time, run.data.params, summary)
+                logged = {name: _logged(client, info.run_id, name) for name in run.data.metrics} if history else {}
+                named = (info.run_name, info.run_id, info.status, info.start_time)
+                yield TrackedRun(*named, run.data.params, summary, by_step(logged))
             token, done = page.token, done + len(page)
             if not token:
                 return
             progress(done, done + _A_PAGE, "reading runs")
+
+
+def _logged(client: Any, run: str, metric: str) -> list[tuple[int, float]]:
+    return [(one.step, one.value) for one in client.get_metric_history(run, metric)]
 
 
 def _uri(place: str) -> str:

@@ -1,4 +1,4 @@
-"""What the runs of every tracker become: one row each, what was set as `config.x`, the last value of the rest."""
+"""What the runs of every tracker become: a row each, or one for each evaluation; what was set is `config.x`."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from jaxscale._base.errors import InputError
+from jaxscale._data.names import meaning_of
 
 _DEEPEST = 8  # levels of a config
 _MOST_TEXT = 1000  # characters of a text; longer ones are prompts and programs
@@ -21,10 +22,21 @@ class TrackedRun(NamedTuple):
     created: Any  # when it began, in a form that sorts
     config: Mapping[str, Any]  # what was set, mappings inside mappings
     summary: Mapping[str, Any]  # the last value of each metric
+    history: Iterable[Mapping[str, Any]] = ()  # what was logged at each `_step`, in their order, where it was asked for
 
 
-def frame_of(runs: Iterable[TrackedRun], shown: str) -> pd.DataFrame:
-    """One row for each run: `name`, `id`, `state`, `created`, `config.x`, and metrics by their own names.
+def by_step(metrics: Mapping[str, Iterable[tuple[int, float]]]) -> list[dict[str, Any]]:
+    """What was logged at each step, of metrics as pairs of step and value."""
+    rows: dict[int, dict[str, Any]] = {}
+    for name, values in metrics.items():
+        for step, value in values:
+            rows.setdefault(step, {"_step": step})[name] = value
+    return [rows[step] for step in sorted(rows)]
+
+
+def frame_of(runs: Iterable[TrackedRun], shown: str, response: str = "") -> pd.DataFrame:
+    """One row for each run: `name`, `id`, `state`, `created`, `config.x`, and metrics by their own names; of a run with
+    a history one row for each evaluation of the loss, or of the column `response`, with the last value of the rest.
 
     Numbers, texts and truth values are kept; a number that is none is the text NaN, so that it is not taken for
     missing. Raises InputError where there is no run.
@@ -33,12 +45,27 @@ def frame_of(runs: Iterable[TrackedRun], shown: str) -> pd.DataFrame:
     for run in runs:
         row = {name: getattr(run, name) for name in ("name", "id", "state", "created")}
         row |= dict(_cells(run.config, "config"))
-        row |= {f"summary.{name}" if name in row else name: cell for name, cell in _cells(run.summary, "")}
-        rows.append(row)
+        for values in _evaluations(run.history, response) or [run.summary]:
+            rows.append(row | {f"summary.{name}" if name in row else name: c for name, c in _cells(values, "")})
     if not rows:
         raise InputError(f"there are no runs in {shown}")
     frame = pd.DataFrame(rows, dtype=object)
     return frame.drop(columns=[name for name in ("name", "id", "state", "created") if frame[name].isna().all()])
+
+
+def _evaluations(history: Iterable[Mapping[str, Any]], response: str) -> list[dict[str, Any]]:
+    """The state of all metrics at each entry that has a loss of the best rank, or the response."""
+    entries = [{name: value for name, value in entry.items() if value is not None} for entry in history]
+    names = {name for entry in entries for name in entry}
+    found = {name: meaning.rank for name in names if (meaning := meaning_of(name)) and meaning.symbol == "loss"}
+    losses = {response} if response in names else {name for name, rank in found.items() if rank == min(found.values())}
+    rows: list[dict[str, Any]] = []
+    state: dict[str, Any] = {}
+    for entry in entries:
+        state |= entry
+        if losses & entry.keys():
+            rows.append({name: value for name, value in state.items() if name in entry or name not in losses})
+    return rows
 
 
 def _cells(values: Mapping[str, Any], above: str, depth: int = 0) -> Iterator[tuple[str, Any]]:

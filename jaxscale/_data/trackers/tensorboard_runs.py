@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import PATH_LIMIT, quoted
 from jaxscale._base.validation import Progress
-from jaxscale._data.trackers.run_rows import TrackedRun
+from jaxscale._data.trackers.run_rows import TrackedRun, by_step
 
 _EVENTS = "*tfevents*"
 _SPLITS = ("train", "validation", "val", "eval", "test")  # folders that Keras and others make below that of the run
@@ -31,24 +31,22 @@ class _Logged:
     """What the event files of one run hold."""
 
     config: dict[str, Any] = field(default_factory=dict)
-    first: dict[str, _Scalar] = field(default_factory=dict)
-    last: dict[str, _Scalar] = field(default_factory=dict)
+    series: dict[str, list[_Scalar]] = field(default_factory=dict)
     state: str | None = None
 
     def add(self, part: "_Logged", above: str) -> None:
         """Take in what another folder of the run holds, its metrics with `above` before their names."""
         self.config |= part.config
-        self.first |= {above + tag: scalar for tag, scalar in part.first.items() if above + tag not in self.first}
-        self.last |= {above + tag: scalar for tag, scalar in part.last.items() if above + tag not in self.last}
+        self.series |= {above + tag: scalars for tag, scalars in part.series.items() if above + tag not in self.series}
         self.state = part.state or self.state
 
 
-def tensorboard_runs(place: str, shown: str, progress: Progress) -> Iterator[TrackedRun]:
+def tensorboard_runs(place: str, shown: str, progress: Progress, history: bool = False) -> Iterator[TrackedRun]:
     """The runs below a folder, one for each folder with event files. Raises InputError.
 
     Folders that trainers make below it for a split or for hyper-parameters belong to it, metrics of a split under its
     name (`validation/loss`). Hyper-parameters, and JSON among the texts, are its config, the last value of each scalar
-    is its summary.
+    is its summary, and with `history` every one its history.
     """
     top = Path(place).expanduser()
     if not place:
@@ -71,11 +69,13 @@ def tensorboard_runs(place: str, shown: str, progress: Progress) -> Iterator[Tra
         progress(done, len(folders), "reading event files")
     for folder, run in runs.items():
         name = top.resolve().name if folder == top else str(folder.relative_to(top))
-        created = min((scalar.time for scalar in run.first.values()), default=None)
-        summary: dict[str, Any] = {tag: scalar.value for tag, scalar in run.last.items()}
-        summary |= {"_step": max(s.step for s in run.last.values())} if run.last else {}
-        summary |= {"_timestamp": max(s.time for s in run.last.values())} if run.last else {}
-        yield TrackedRun(name, None, run.state, created, run.config, summary)
+        created = min((min(scalars).time for scalars in run.series.values()), default=None)
+        last = {tag: max(scalars) for tag, scalars in run.series.items()}
+        summary: dict[str, Any] = {tag: scalar.value for tag, scalar in last.items()}
+        summary |= {"_step": max(s.step for s in last.values())} if last else {}
+        summary |= {"_timestamp": max(s.time for s in last.values())} if last else {}
+        logged = {tag: [(one.step, one.value) for one in scalars] for tag, scalars in run.series.items()}
+        yield TrackedRun(name, None, run.state, created, run.config, summary, by_step(logged) if history else ())
 
 
 def _logged(events: Any) -> _Logged:
@@ -83,7 +83,7 @@ def _logged(events: Any) -> _Logged:
     from tensorboard.util.tensor_util import make_ndarray
 
     logged = _Logged()
-    series: dict[str, list[_Scalar]] = {}
+    series = logged.series
     tags = events.Tags()
     for tag in tags["scalars"]:
         series[tag] = [_Scalar(one.step, one.wall_time, one.value) for one in events.Scalars(tag)]
@@ -99,8 +99,6 @@ def _logged(events: Any) -> _Logged:
                 logged.config[name] = getattr(value, value.WhichOneof("kind") or "string_value")
             if said.HasField("session_end_info"):
                 logged.state = _STATES.get(said.session_end_info.status)
-    for tag, scalars in series.items():
-        logged.first[tag], logged.last[tag] = min(scalars), max(scalars)
     return logged
 
 

@@ -7,12 +7,15 @@ from jaxscale._base.text import inert
 from jaxscale._base.validation import Progress
 from jaxscale._data.trackers.run_rows import TrackedRun
 
-_A_PAGE = 200
+_A_PAGE, _A_PAGE_OF_STEPS = 200, 10_000
 _SECONDS = 60  # for one answer
 
 
-def wandb_runs(place: str, shown: str, progress: Progress) -> Iterator[TrackedRun]:
-    """The runs of `ENTITY/PROJECT`, in the order in which they were made. Raises InputError."""
+def wandb_runs(place: str, shown: str, progress: Progress, history: bool = False) -> Iterator[TrackedRun]:
+    """The runs of `ENTITY/PROJECT`, in the order in which they were made, with their history if asked.
+
+    Raises InputError.
+    """
     parts = place.strip("/").split("/")
     if len(parts) != 2 or not all(part.strip() for part in parts):
         raise InputError(f"{shown} names no project; write wandb:ENTITY/PROJECT, as in the address of its page")
@@ -27,7 +30,8 @@ def wandb_runs(place: str, shown: str, progress: Progress) -> Iterator[TrackedRu
         total = len(runs)
         for done, run in enumerate(runs, 1):
             summary = {name: value for name, value in dict(run.summary_metrics).items() if name != "_wandb"}
-            yield TrackedRun(run.name, run.id, run.state, run.created_at, run.config, summary)
+            logged = [*run.scan_history(page_size=_A_PAGE_OF_STEPS)] if history else ()
+            yield TrackedRun(run.name, run.id, run.state, run.created_at, run.config, summary, logged)
             progress(done, total, "reading runs")
     except Exception as error:  # its own, those of requests, and ValueError for a project that is not there
         words = " ".join(f"{error}".split())[:200].rstrip(".") or type(error).__name__

@@ -57,7 +57,7 @@ def recognised(
         able = _able(symbol, candidates.get(symbol, []), look)
         if not able:
             continue
-        winner = _winner(symbol, able, look, units)
+        winner = _winner(symbol, [one for one in able if symbol != "loss" or not _of_training(one, able)], look, units)
         _check_namesakes(symbol, winner, columns, look)
         taken[symbol] = winner.column
         others = [one.column for one in able if one != winner]
@@ -83,6 +83,19 @@ def _cells_fit(symbol: str, column: str, cells: np.ndarray, is_text: np.ndarray)
     if symbol == "loss":
         return not (middle > 100 and bool(np.all(numbers == np.round(numbers))))
     return middle >= _LEAST_BUDGET or {word for part in words_of(column) for word in part} != {"budget"}
+
+
+def _of_training(one: _Candidate, able: Sequence[_Candidate]) -> bool:
+    """Whether a loss is that of training as another is called like it, and of the validation: "lm loss" beside "lm loss
+    validation". A name that says loss and nothing else is left alone.
+    """
+    said = _all_words(one) - {"avg"}
+    others = [_all_words(other) for other in able if other.rank < TRAINING]
+    return one.rank > 0 and "eval" not in said and any("eval" in words and said <= words for words in others)
+
+
+def _all_words(one: _Candidate) -> set[str]:
+    return {word for part in words_of(one.column) for word in part}
 
 
 def _speed(one: _Candidate, look: Look) -> bool:

@@ -19,6 +19,7 @@ _SAID = {";": "separated by semicolons", SPACES: "separated by spaces", WIDE_SPA
 _SAMPLED = 30  # records by which the separator is found
 _DECLARED = re.compile(r"sep=([,;\t|])\s*", re.IGNORECASE)  # the first line of some spreadsheets
 LAYOUT = "jaxscale.layout"  # what `attrs` of a frame says of its file
+_EMPHASIS = re.compile(r"^(\*\*\*|\*\*|__|\*|`)(?=\S)(.*[^\s*_`])\1$")  # bold, italic, code: of the whole cell
 _RULE = re.compile(r"\s*:?-+:?\s*")
 
 
@@ -164,10 +165,10 @@ def _records(lines: Sequence[str], layout: TableLayout) -> Iterator[list[str]]:
 
 
 def unframed(cells: list[str], layout: TableLayout, below_header: bool) -> list[str] | None:
-    """The cells of a record without the frame of a Markdown table; None for the rule below its header."""
+    """The cells of a record without the frame and the emphasis of Markdown; None for the rule below its header."""
     if layout.separator != "|":
         return cells
-    cells = [cell.strip() for cell in cells]
+    cells = [_EMPHASIS.sub(r"\2", cell.strip()) for cell in cells]
     if layout.framed:
         cells = cells[1:] if not cells[0] else cells
         cells = cells[:-1] if cells and not cells[-1] else cells

@@ -202,29 +202,6 @@ def refusal(table: dict, told: dict) -> str:
     return ""
 
 
-@pytest.mark.parametrize("number", sorted({row["table"] for row in PUBLIC}, key=int))
-def test_public_tables_are_read_right_or_refused_with_flags(number: str) -> None:
-    """All columns of one table, no two alike: each variable is a column that is it, or the choice is named."""
-    rows = {row["name"]: row for row in PUBLIC if row["table"] == number}
-    table = {name: cells_of(row, 1 + i / 7) for i, (name, row) in enumerate(rows.items())}
-    kinds = {row["variable"] for row in rows.values()}
-    table |= {column: CELLS[symbol] for symbol, column in PLAIN.items() if symbol not in kinds}
-    told = {}
-    while refused := refusal(table, told):
-        symbol = refused.split("could each be ")[1].split(";")[0]
-        able = [name for name in table if f'{symbol}="{name}"' in refused]
-        assert len(able) > 1 and symbol not in told
-        flag = {"loss": "--loss"}.get(symbol, f"-{symbol}")
-        assert all(f"{flag} {name}" in refused or f"{flag} '{name}'" in refused for name in able)
-        told[symbol] = able[0]
-    record = Runs.from_frame(table, **told).record
-    for symbol, name in record.columns.items():
-        kind = rows[name]["variable"] if name in rows else symbol
-        assert kind == symbol or (kind, symbol) in {("label", "N"), ("train", "loss")}
-        assert kind != "train" or "loss" not in kinds
-    assert {"N", "D", "C", "loss"} & kinds <= record.columns.keys()
-
-
 # 225 more names, of tables and logs that no rule was written by, with what each means and where it was found.
 with (Path(__file__).parent / "more_columns.csv").open(encoding="utf-8", newline="") as file:
     MORE = list(csv.DictReader(file))
@@ -259,6 +236,37 @@ def test_names_that_no_rule_was_written_by() -> None:
     meant = [row for row in MORE if row["variable"] in ("N", "D", "C", "U", "loss", "train")]
     assert len(meant) == 96
     assert 1 - len(wrong) / len(meant) > 0.93
+
+
+def check_table(rows: dict[str, dict[str, str]]) -> None:
+    """All columns of one table, no two alike: each variable is a column that is it, or the choice is named."""
+    table = {name: cells_of(row, 1 + i / 7) for i, (name, row) in enumerate(rows.items())}
+    kinds = {row["variable"] for name, row in rows.items() if name not in NOT_READ}
+    table |= {column: CELLS[symbol] for symbol, column in PLAIN.items() if symbol not in kinds}
+    told = {}
+    while refused := refusal(table, told):
+        symbol = refused.split("could each be ")[1].split(";")[0]
+        able = [name for name in table if f'{symbol}="{name}"' in refused]
+        assert len(able) > 1 and symbol not in told
+        flag = {"loss": "--loss"}.get(symbol, f"-{symbol}")
+        assert all(f"{flag} {name}" in refused or f"{flag} '{name}'" in refused for name in able)
+        told[symbol] = able[0]
+    record = Runs.from_frame(table, **told).record
+    for symbol, name in record.columns.items():
+        kind = rows[name]["variable"] if name in rows else symbol
+        assert kind == symbol or (kind, symbol) in {("label", "N"), ("train", "loss")}
+        assert kind != "train" or "loss" not in kinds
+    assert {"N", "D", "C", "loss"} & kinds <= record.columns.keys()
+
+
+@pytest.mark.parametrize("number", sorted({row["table"] for row in PUBLIC}, key=int))
+def test_public_tables_are_read_right_or_refused_with_flags(number: str) -> None:
+    check_table({row["name"]: row for row in PUBLIC if row["table"] == number})
+
+
+@pytest.mark.parametrize("source", sorted({row["source"] for row in MORE}))
+def test_whole_tables_of_more_names_are_read_right_or_refused_with_flags(source: str) -> None:
+    check_table({row["name"]: row for row in MORE if row["source"] == source})
 
 
 def test_a_column_called_only_flops_with_a_prefix_is_no_compute_where_it_is_too_little_for_a_run() -> None:

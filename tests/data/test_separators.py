@@ -1,6 +1,7 @@
 """Layouts of tables of text: separators, Markdown, comment lines, trailing columns; and all of them together."""
 
 import io
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from jaxscale._base.errors import InputError
 from jaxscale._data import tables
-from jaxscale._data.runs import Runs, read_runs
+from jaxscale._data.runs import Runs, read_quietly, read_runs
 from jaxscale._data.separators import LAYOUT, cells_between, layout_of
 from jaxscale._data.tables import read_frame
 
@@ -159,3 +160,14 @@ def test_every_layout_mark_encoding_and_unit_gives_the_same_runs(
     text = "".join(line + end for line in ["# made up"] * notes + lines)
     wanted = Runs.from_frame({name: [row[i] for row in _VALUES] for i, name in enumerate(["params", "tokens", "loss"])})
     assert read_runs(io.BytesIO(text.encode(encoding))).sha256 == wanted.sha256
+
+
+@pytest.mark.parametrize("mark", ["**", "*", "__", "***", "`"])
+def test_emphasis_of_markdown_is_no_part_of_a_cell(tmp_path: Path, mark: str) -> None:
+    file = tmp_path / "readme.md"
+    rows = ((1e8, 2e9, 3.5), (3e8, 6e9, 3.1))
+    lines = [f"| r{i} | {n:.0f} | {mark}{d:.0f}{mark} | {mark}{loss}{mark} |" for i, (n, d, loss) in enumerate(rows)]
+    file.write_text("\n".join([f"| run_id | {mark}params{mark} | tokens | Val. loss |", "|:--|--:|--:|--:|", *lines]))
+    runs = read_quietly(file)
+    assert runs.record.columns["N"] == "params"
+    assert runs.variables["D"].tolist() == [2e9, 6e9] and runs.response.tolist() == [3.5, 3.1]

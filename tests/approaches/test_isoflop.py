@@ -402,3 +402,23 @@ def test_runs_that_meet_by_chance_are_no_budgets():
     N, D = np.exp(np.random.default_rng(0).uniform(18, 24, (2, 40)))
     with pytest.raises(js.InputError, match="no compute budget has runs of 3 sizes"):
         js.isoflop(js.Runs({"N": N, "D": D}, LAW.predict(TRUTH, N=N, D=D)))
+
+
+@pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
+@pytest.mark.parametrize(("fixed", "said"), [(0.0, False), (3e5, False), (3e7, True)])
+def test_compute_that_is_no_power_of_n_and_d_is_said_with_the_method_that_needs_none(fixed: float, said: bool) -> None:
+    """A share of the compute that does not grow with N, as of embeddings: optima by dense search along each budget."""
+    budgets, rows, lowest = (1e18, 3e18, 1e19), [], []
+    for c in budgets:
+        n = np.geomspace(0.05, 20, 40_001) * math.sqrt(c / 150)
+        d = c / (6 * (n + fixed))
+        loss = 1.7 + 400 / n**0.34 + 410 / d**0.28
+        lowest.append(n[np.argmin(loss)])
+        for k in np.searchsorted(n, np.geomspace(0.25, 4, 7) * math.sqrt(c / 150)):
+            rows.append((n[k], d[k], c, loss[k]))
+    columns = zip(*rows, strict=True)
+    runs = js.read_runs(dict(zip(("params", "tokens", "flops", "loss"), columns, strict=True)))
+    notes = " ".join(js.isoflop(runs, draws=0).notes)
+    assert ("no power of N and D" in notes and 'method="akima" (--method akima)' in notes) == said
+    found = js.isoflop(runs, method="akima", draws=0)
+    assert [profile.N for profile in found.profiles] == pytest.approx(lowest, rel=0.02)

@@ -15,6 +15,7 @@ FEWEST_SIZES = 3  # of a budget: three make a parabola
 ENOUGH_SIZES = 5  # five can contradict one
 _LEAST_SHARE = 2 / 3  # of the runs lie on budgets, where these have fewer sizes
 _SAME_SIZE = 0.005  # sizes this close in logs are one size
+_NO_POWER = 0.05  # in logs: compute that is off k N^a D^b by more
 _LEVELLED = 1e-3  # budgets whose runs differ in log compute by more are brought to one compute first
 
 
@@ -110,3 +111,15 @@ def _detected(log_c: np.ndarray, log_n: np.ndarray, reach: float, fewest: int) -
             mine[first[most] : last[most]] = True
         c, n = c[~mine], n[~mine]
     return sorted(centres)
+
+
+def compute_notes(runs: Runs) -> list[str]:
+    """What to say where a budget's shape is followed along a power of N and D that the compute of the table is not."""
+    found = table_relation(runs)
+    if found is None or found.off <= _NO_POWER:
+        return []
+    return [
+        "The compute of these runs is no power of N and D, along which a budget's lowest point is looked for: it is "
+        f'off by up to {100 * math.expm1(found.off):.0f} %, and so may the exponents be. Compare with method="akima" '
+        "(--method akima), which presumes no shape."
+    ]

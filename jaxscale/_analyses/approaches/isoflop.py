@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import Akima1DInterpolator
 
-from jaxscale._analyses.approaches.budgets import ENOUGH_SIZES, FEWEST_SIZES, BudgetRuns, by_budget
+from jaxscale._analyses.approaches.budgets import ENOUGH_SIZES, FEWEST_SIZES, BudgetRuns, by_budget, compute_notes
 from jaxscale._analyses.approaches.isoflop_shape import SharedShape, fit_shape
 from jaxscale._analyses.approaches.lowest_points import (
     FEWEST_DEVIATIONS,
@@ -249,7 +249,12 @@ def isoflop(
         exponents=None if shape is None else (shape.alpha, shape.beta),
         misfit=misfit,
         typical=math.nan if shape is None else shape.typical,
-        notes=_of_pooled(pooled) + _notes(profiles, unused, shape, misfit) + _outliers(tables, shape),
+        notes=(
+            *_of_pooled(pooled),
+            *_notes(profiles, unused, shape, misfit),
+            *([] if shape is None else compute_notes(runs)),
+            *_outliers(tables, shape),
+        ),
         response=runs.record.measure,
     )
 

@@ -8,5 +8,6 @@ them), `loss_units`, `header_units` (units that headers give to them), `quantiti
 `standard_errors` (those of losses), `checkpoints` (rows of one run),
 `ended_runs` (one row for each run of a tracker: `run_states`, `resumed_runs`),
 `sweeps` (the best setting of each), `reading` (all of these in their order), `runs`, `runs_file` (the record, and runs
-in a file). `wording` spells options for messages. `trackers/` makes tables of what trackers keep. Knows no law.
+in a file). `wording` spells options for messages, `suggestions` says which to give where nothing is recognised.
+`trackers/` makes tables of what trackers keep. Knows no law.
 """

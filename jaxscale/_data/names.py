@@ -1,6 +1,7 @@
 """What the name of a column says: its words, and which of N, D, C, U and the loss they mean."""
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -159,6 +160,12 @@ def meaning_of(name: str) -> Meaning | None:
                 break
             words = words[1:]
     return None
+
+
+def losses_among(response: str, names: Collection[str]) -> set[str]:
+    """The response if it is one of the names, else those that are surest to be a loss."""
+    found = {name: said.rank for name in names if (said := meaning_of(name)) is not None and said.symbol == "loss"}
+    return {response} if response in names else {name for name, rank in found.items() if rank == min(found.values())}
 
 
 def is_perplexity(name: str) -> bool:

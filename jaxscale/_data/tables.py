@@ -10,6 +10,7 @@ import sys
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from jaxscale._data.decimals import MARKS, SEPARATOR, table_marks
 from jaxscale._data.encodings import as_utf8
 from jaxscale._data.headers import LOOKED_AT, header_in, unique, used, without_copies
 from jaxscale._data.json_tables import rows_in
+from jaxscale._data.names import losses_among
 from jaxscale._data.separators import (
     LAYOUT,
     SPACES,
@@ -69,8 +71,9 @@ def read_frame(
     if isinstance(source, str) and is_address(source):
         shown = quoted(source, PATH_LIMIT)
         asked = options or {}
-        history = str(asked.get("loss") or asked.get("response") or "") if asked.get("checkpoints") in _STEPS else None
-        return read_address(source, lambda data, name: _table(data, _kind(Path(name)), shown), progress, history)
+        response = str(asked.get("loss") or asked.get("response") or "")
+        evaluated = partial(losses_among, response) if asked.get("checkpoints") in _STEPS else None
+        return read_address(source, lambda data, name: _table(data, _kind(Path(name)), shown), progress, evaluated)
     if isinstance(source, (str, os.PathLike)) and str(source) == "-":
         if sys.stdin.isatty():
             raise InputError("nothing is piped into standard input; give a file, or pipe a table in")

@@ -12,7 +12,7 @@ from jaxscale._base.text import PATH_LIMIT, inert, quoted
 from jaxscale._base.validation import Progress
 from jaxscale._data.trackers.hub_files import HUB, file_at
 from jaxscale._data.trackers.mlflow_runs import mlflow_runs
-from jaxscale._data.trackers.run_rows import frame_of
+from jaxscale._data.trackers.run_rows import Evaluated, frame_of
 from jaxscale._data.trackers.tensorboard_runs import tensorboard_runs
 from jaxscale._data.trackers.trackio_runs import trackio_runs
 from jaxscale._data.trackers.wandb_runs import wandb_runs
@@ -41,11 +41,11 @@ def read_address(
     address: str,
     table: Callable[[bytes, str], pd.DataFrame],
     progress: Progress | bool | None = None,
-    history: str | None = None,
+    evaluated: Evaluated | None = None,
 ) -> pd.DataFrame:
     """The runs at an address as a data frame; `table` reads the bytes of a file by its name.
 
-    With `history`, the name of the response or "" for the loss, each of its evaluations is a row.
+    With `evaluated`, which chooses metrics among all names, each of their evaluations is a row.
 
     `progress` is called as progress(done, total, what), or is True for a line on standard error. Raises InputError for
     what is not there or cannot be reached, and MissingExtraError where the package of the tracker is not installed.
@@ -58,7 +58,7 @@ def read_address(
         if scheme == HUB:
             return table(*file_at(place, shown))
         with listening(progress, "reading"):
-            return frame_of(_READERS[scheme](place, shown, tell, history is not None), shown, history or "")
+            return frame_of(_READERS[scheme](place, shown, tell, evaluated is not None), shown, evaluated)
     except ImportError as error:
         if isinstance(error, JaxscaleError):
             raise

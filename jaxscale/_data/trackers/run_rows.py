@@ -1,16 +1,18 @@
 """What the runs of every tracker become: a row each, or one for each evaluation; what was set is `config.x`."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from jaxscale._base.errors import InputError
-from jaxscale._data.names import meaning_of
 
 _DEEPEST = 8  # levels of a config
 _MOST_TEXT = 1000  # characters of a text; longer ones are prompts and programs
+
+
+Evaluated = Callable[[set[str]], set[str]]  # the metrics among some names of which each evaluation is a row
 
 
 class TrackedRun(NamedTuple):
@@ -34,9 +36,9 @@ def by_step(metrics: Mapping[str, Iterable[tuple[int, float]]]) -> list[dict[str
     return [rows[step] for step in sorted(rows)]
 
 
-def frame_of(runs: Iterable[TrackedRun], shown: str, response: str = "") -> pd.DataFrame:
+def frame_of(runs: Iterable[TrackedRun], shown: str, evaluated: Evaluated | None = None) -> pd.DataFrame:
     """One row for each run: `name`, `id`, `state`, `created`, `config.x`, and metrics by their own names; of a run with
-    a history one row for each evaluation of the loss, or of the column `response`, with the last value of the rest.
+    a history one row for each evaluation of the metrics that `evaluated` chooses, with the last value of the rest.
 
     Numbers, texts and truth values are kept; a number that is none is the text NaN, so that it is not taken for
     missing. Raises InputError where there is no run.
@@ -45,7 +47,7 @@ def frame_of(runs: Iterable[TrackedRun], shown: str, response: str = "") -> pd.D
     for run in runs:
         row = {name: getattr(run, name) for name in ("name", "id", "state", "created")}
         row |= dict(_cells(run.config, "config"))
-        for values in _evaluations(run.history, response) or [run.summary]:
+        for values in (_evaluations(run.history, evaluated) if evaluated else []) or [run.summary]:
             rows.append(row | {f"summary.{name}" if name in row else name: c for name, c in _cells(values, "")})
     if not rows:
         raise InputError(f"there are no runs in {shown}")
@@ -53,12 +55,10 @@ def frame_of(runs: Iterable[TrackedRun], shown: str, response: str = "") -> pd.D
     return frame.drop(columns=[name for name in ("name", "id", "state", "created") if frame[name].isna().all()])
 
 
-def _evaluations(history: Iterable[Mapping[str, Any]], response: str) -> list[dict[str, Any]]:
-    """The state of all metrics at each entry that has a loss of the best rank, or the response."""
+def _evaluations(history: Iterable[Mapping[str, Any]], evaluated: Evaluated) -> list[dict[str, Any]]:
+    """The state of all metrics at each entry that has one of those evaluated."""
     entries = [{name: value for name, value in entry.items() if value is not None} for entry in history]
-    names = {name for entry in entries for name in entry}
-    found = {name: meaning.rank for name in names if (meaning := meaning_of(name)) and meaning.symbol == "loss"}
-    losses = {response} if response in names else {name for name, rank in found.items() if rank == min(found.values())}
+    losses = evaluated({name for entry in entries for name in entry})
     rows: list[dict[str, Any]] = []
     state: dict[str, Any] = {}
     for entry in entries:

@@ -1,6 +1,7 @@
 """Which column of a table is what: the columns that a caller names, and those recognised by their names."""
 
 import difflib
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal

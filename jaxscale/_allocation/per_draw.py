@@ -47,8 +47,7 @@ def follow(decision: Decision, draws: np.ndarray, wanted: np.ndarray, rest: np.n
     k, i = np.nonzero(~sound)
     if k.size:
         givens = np.column_stack([draws[i], wanted[k], np.broadcast_to(rest, (len(k), len(rest)))])
-        middle = np.column_stack([np.tile(np.median(draws, axis=0), (targets, 1)), wanted, np.tile(rest, (targets, 1))])
-        answers = solve_many(decision, givens, (middle, k))
+        answers = solve_many(decision, givens)
         x[k, :, i], value[k, i], price[k, i] = answers.x, answers.value, answers.multipliers[:, 0]
         worse[k, i] = evaluate(decision, plan[k], givens)[:, 0] - answers.value
         sound[k, i] = np.isin(answers.status, (OK, FLAT)) & np.isfinite(answers.x).all(axis=1)

@@ -18,6 +18,7 @@ _FRESH = 1e-2  # share of a direction that the law does not span already
 _LEAST_ROOM = 0.05  # of 1 - leverage
 _ALIKE = 0.02  # runs that close in every log repeat one another
 _FEWEST_LEFT, _FEWEST_REPEATS = 6, 6  # degrees of freedom beside the surface, and among repeated runs
+_MOST_PLACES = 200  # that have a mean of their own: those where most runs repeat
 _CAPPED = 3.0  # robust standard deviations beyond which the residual of one run counts no more
 _SHARES = 0.2, 1 / 3, 0.5  # of the runs, those of most compute, that the others foretell
 _FEWEST_FORETOLD, _FEWEST_BEFORE = 3, 6  # runs, and degrees of freedom
@@ -156,8 +157,10 @@ def _alternatives(data: _Columns, logs: Mapping[str, np.ndarray]) -> Iterator[tu
                 yield name, np.stack(terms, axis=1)
     if data.units is None:
         places, count = _alike([np.round(x / _ALIKE) for x in logs.values()])
-        if n - count >= _FEWEST_REPEATS and _alike([places, data.above])[1] == n:  # a row twice is no repeated run
-            yield "runs that repeat", (places[:, None] == np.arange(count)) * 1.0
+        # Of fewer repeats too little is left beside the means; a row twice is no repeated run.
+        if n - count >= max(_FEWEST_REPEATS, n // 4) and _alike([places, data.above])[1] == n:
+            most = np.argsort(-np.bincount(places), kind="stable")[:_MOST_PLACES]
+            yield "runs that repeat", (places[:, None] == np.sort(most)) * 1.0
 
 
 def _alike(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:

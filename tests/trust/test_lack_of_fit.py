@@ -1,5 +1,7 @@
 """What speaks against a law beside its scatter: planted misfits at their size, and chances that are uniform without."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.stats import f as fisher
@@ -64,6 +66,21 @@ def test_repeated_runs_show_what_no_smooth_surface_does():
     assert found.against == "runs that repeat" and found.p < 1e-6 and found.size == pytest.approx(0.02, rel=0.3)
     chances = [answered(misfit(*plane(seed, n=80, repeats=4), None)).p for seed in range(60)]  # the least of three
     assert np.mean(np.array(chances) < 0.01) < 0.1 and min(chances) > 1e-4
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_a_table_of_many_runs_is_judged_in_little_memory(repeats):
+    """Ten thousand places in the plane, none or each of which repeats: not one column for each."""
+    added = (lambda x, y: 0.02 * np.sin(40 * x)) if repeats == 2 else 0.0
+    at, logs = plane(n=10_000 * repeats, added=added, repeats=repeats)
+    tracemalloc.start()
+    found = answered(misfit(at, logs, None))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 3e8
+    assert found.against == "runs that repeat" if repeats == 2 else found.p > 1e-3
+    if repeats == 2:
+        assert found.p < 1e-30
 
 
 def test_the_largest_runs_are_foretold_and_where_they_are_off_it_is_by_what_was_planted():

@@ -1,5 +1,6 @@
 """The same program has the same identity in every process, two programs never the same, and a user's code has none."""
 
+import itertools
 from functools import partial
 
 import numpy as np
@@ -7,6 +8,7 @@ from helpers import LAW_CASES
 
 import jaxscale as js
 from jaxscale._base.identity import identity_of
+from jaxscale._problem.arrays import Layout, Task
 from jaxscale._problem.evaluate import predictor
 from jaxscale.optim import damped_newton
 
@@ -14,7 +16,9 @@ from jaxscale.optim import damped_newton
 def test_every_law_has_an_identity_of_its_own():
     laws = {case.law for case in LAW_CASES} | {js.laws.bnsl(breaks=n) for n in (1, 2, 3)}
     laws |= {js.laws.chinchilla >> js.laws.gadre_err, js.laws.kaplan_nd >> js.laws.gadre_err}
-    told = [identity_of(predictor(law, space)) for law in laws for space in ("log", "raw")]
+    layouts = {law: Layout(tuple(range(len(law.parameters)))) for law in laws}
+    kinds = itertools.product(laws, ("log", "raw"), (False, True))
+    told = [identity_of(predictor(Task(law, layouts[law], space, errors))) for law, space, errors in kinds]
     assert None not in told and len(set(told)) == len(told)
 
 

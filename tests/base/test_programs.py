@@ -69,7 +69,7 @@ def test_the_programs_called_longest_ago_are_released_before_memory_is_out_of_ar
     first = [program(matrix).tolist() for program in made]
     made[0](matrix)
     full = areas_of_memory()
-    assert full >= before + 8 * 4
+    assert full >= before + 8 * 2
 
     def ready():
         return [k for k, program in enumerate(made) if program.last_calls()]
@@ -81,7 +81,7 @@ def test_the_programs_called_longest_ago_are_released_before_memory_is_out_of_ar
     release_the_oldest()
     assert ready() == [0, 5, 6, 7]
     gc.collect()
-    assert areas_of_memory() <= full - 4 * 4
+    assert areas_of_memory() <= full - 4 * 2
     assert [program(matrix).tolist() for program in made] == first
 
 

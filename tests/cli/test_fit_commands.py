@@ -177,7 +177,7 @@ def test_the_best_of_a_sweep_is_fitted_where_asked_for_and_pointed_out_where_not
     assert "90 rows are 30 designs, each with several settings of 'lr'" in out and "--best-of lr" in out
 
 
-def test_weights_are_said_and_standard_errors_of_the_loss_make_them(jaxscale, folder):
+def test_standard_errors_of_the_loss_are_said_and_what_they_make_the_runs_worth(jaxscale, folder):
     lines = table_text().splitlines()
     errors = [
         "se",
@@ -186,9 +186,11 @@ def test_weights_are_said_and_standard_errors_of_the_loss_make_them(jaxscale, fo
     (folder / "errors.csv").write_text("\n".join(f"{line},{e}" for line, e in zip(lines, errors, strict=True)))
     flags = ("fit", "errors.csv", "--loss-se", "se", "--intervals", "none")
     out = " ".join(jaxscale(*flags)[1].split())
-    assert "weights: inverse variance, by the standard errors of column 'se'" in out
-    assert "weights run from 0.4 to 1.6: 30 runs are worth 22.1 of equal weight" in out
-    assert np.allclose(json.loads(jaxscale(*flags, "--json")[1])["runs"]["weights"], [1.6, 0.4] * 15, rtol=1e-3)
+    assert "loss_se: residuals in units of each run's standard error, column 'se'" in out
+    assert "weights by the runs' standard errors run from 0.4 to 1.6: 30 runs are worth 22.1 of equal weight" in out
+    runs = json.loads(jaxscale(*flags, "--json")[1])["runs"]
+    assert runs["weights"] is None
+    assert np.allclose(np.array(runs["errors"]) ** -2, [1.6, 0.4] * 15, rtol=1e-3)
     assert "leave weights (--weights) out" in jaxscale(*flags, "--weights", "se")[2]
 
 

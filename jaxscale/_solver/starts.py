@@ -200,7 +200,7 @@ def _by_dimension(stack: Stack, pattern: _Pattern) -> np.ndarray:
     response at the middle of the data. With very many parameters a term that is next to nothing somewhere stays so."""
     law, task = stack.first.law, stack.first.task
     points = stack.stages[0].points
-    observed = points.response if task.space == "log" else safe_log(np.abs(points.response))
+    observed = points.observed if task.space == "log" else safe_log(np.abs(points.observed))
     columns = [*zip(law.variables, points.logs, strict=True), (law.response, observed)]
     middle = {v.name: stack.each(x).reshape(len(stack), -1).mean(axis=1) for v, x in columns if v.domain == "positive"}
     low, high = np.log(_OF_MIXTURES)

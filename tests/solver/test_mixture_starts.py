@@ -1,5 +1,7 @@
 """Laws of mixtures start where each term counts, and their many parameters are found from there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import least_squares
@@ -25,12 +27,16 @@ def runs():
     return js.synthetic.observe(LAW, TRUTH, {"N": N, "D": D, "h": rng.dirichlet(np.ones(3), 200)}, noise=0.002, seed=1)
 
 
+def starts_of(runs):
+    with in_float64():
+        stack = Stack.of([make_problem(LAW, runs, js.SquaredError())])
+        return drawn(stack, stack.subsample(64), 0)[0]
+
+
 def test_each_term_of_a_start_is_a_share_of_the_response(runs):
     """At the middle of the data, with equal shares: none is next to nothing, none many times the response."""
     middle = {name: float(np.exp(np.mean(np.log(runs.variable(name))))) for name in ("N", "D")}
-    with in_float64():
-        stack = Stack.of([make_problem(LAW, runs, js.SquaredError())])
-        free, _ = drawn(stack, stack.subsample(64), 0)
+    free = starts_of(runs)
     p = {name: free[0, :200, k] for k, name in enumerate(LAW.parameter_names)}
     A, B = (np.log(np.mean([np.exp(p[f"{x}{i}"]) for i in range(1, 4)], axis=0)) for x in "AB")
     terms = {
@@ -42,6 +48,12 @@ def test_each_term_of_a_start_is_a_share_of_the_response(runs):
         assert np.all((share > 0.05) & (share < 1.5))
     alike = np.ptp([p[f"gamma{i}"] for i in range(1, 4)], axis=0) == 0
     assert np.mean(alike) == pytest.approx(0.75)
+
+
+@pytest.mark.slow
+def test_standard_errors_of_the_runs_move_no_start(runs):
+    uneven = replace(runs, errors=np.geomspace(0.2, 2.0, runs.count))
+    np.testing.assert_allclose(starts_of(uneven), starts_of(runs), rtol=0, atol=1e-12)
 
 
 @pytest.mark.slow

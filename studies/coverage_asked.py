@@ -152,7 +152,7 @@ def study(cell: Asked, simulations: int, told: Callable[[int], None] = lambda _:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m studies.coverage_asked", description=__doc__)
     parser.add_argument("--cells", nargs="+", metavar="WORDS", default=[""], help="cells whose name holds one of these")
-    parser.add_argument("--simulations", type=int, default=200, help="tables for each cell (default 200)")
+    parser.add_argument("--simulations", type=int, default=300, help="tables for each cell (default 300)")
     options = parser.parse_args()
     for name, cell in CELLS.items():
         if any(words in name for words in options.cells):

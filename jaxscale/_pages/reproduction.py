@@ -102,8 +102,6 @@ def _reading_and_fit(result: FitResult, made: Reproduction, table: str, asked: M
         made.notes.append("the columns of a vector are not written here")
     response = [*record.ranges][-1:] if record.ranges else []
     names = {k: ("response" if [k] == response and k != "loss" else k) for k in columns}
-    if record.conventions.get("weights", "").startswith("inverse variance"):
-        names["weights"] = "loss_se"
     given: dict[str, Any] = {names[k]: column for k, column in columns.items() if k.isidentifier()}
     where, measure = record.filters or None, record.measure
     reading = {

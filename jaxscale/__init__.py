@@ -14,7 +14,8 @@ The wings, in the order of the line; the first sentence of each folder says what
     _trust        intervals and the verdict
     _fitting      results, and the verbs that make them; pooling: groups that share parameters
     _cluster      fits of more sets than one machine can do
-    costs, limits, reference          what a plan spends and keeps to
+    costs, limits                     what a plan spends and keeps to
+    reference                         accelerators with their prices, and known models
     _allocation   the best decision, certified and differentiable
     _planning     plans, what-if, known models; recipes: what exactly to train
     _analyses     questions to fits and plans: diagnostics, approaches, comparison, deciding

@@ -1,4 +1,4 @@
-"""Runs that a tracker keeps become a data frame, one row for each: config, last values, state.
+"""Runs that a tracker keeps become a data frame: a row for each run (config, last values, state) or each evaluation.
 
 Read `addresses` (`wandb:ENTITY/PROJECT` and the like: which tracker is meant), then `run_rows` (what every tracker's
 runs become), then one file for each: `wandb_runs`, `mlflow_runs`, `tensorboard_runs`, `trackio_runs`, and `hub_files`

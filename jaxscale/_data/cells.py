@@ -94,7 +94,9 @@ def read_cells(
                 if read.units:
                     units.setdefault(symbol, next(iter(read.units.values())))
                 hundredths |= share and bool(read.percent)
-                faults = _faults(read, expected, share, symbol == "loss") | _of_another_unit(read.units, symbol)
+                faults = _faults(read, expected, share, symbol == "loss", symbol == chosen.response) | _of_another_unit(
+                    read.units, symbol
+                )
                 faults = dict(sorted(faults.items()))
                 parts.append(read.values)
                 if text := _said(read, hundredths, mark, frame[name]):
@@ -238,7 +240,11 @@ def _divided(read: ReadColumn) -> ReadColumn:
 
 
 def _faults(
-    read: ReadColumn, expected: tuple[str, Callable[[np.ndarray], np.ndarray]], share: bool, is_loss: bool
+    read: ReadColumn,
+    expected: tuple[str, Callable[[np.ndarray], np.ndarray]],
+    share: bool,
+    is_loss: bool,
+    is_response: bool,
 ) -> dict[int, str]:
     """Position of each cell outside of what is expected: what is wrong with it. Per cent become shares of one."""
     words, inside = expected
@@ -247,7 +253,9 @@ def _faults(
     if read.percent and share:
         values[read.percent] /= 100.0
     else:
-        units = f", or say {spelt('loss_unit', 'error')} or {spelt('loss_unit', 'accuracy')}" if is_loss else ""
+        units = ', or say domains={"response": "unit"} (--response-domain unit)' if is_response else ""
+        if is_loss:
+            units = f", or say {spelt('loss_unit', 'error')} or {spelt('loss_unit', 'accuracy')}"
         faults = {
             i: f"in per cent, and no share is meant here: write {values[i] / 100.0:.6g}{units}" for i in read.percent
         }

@@ -2,17 +2,21 @@
 
 import re
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from jaxscale._base.text import inert, listed, quoted
+from jaxscale._base.verdict import Reason
 from jaxscale._data.candidates import Look
 from jaxscale._data.loss_units import in_per_cent
 from jaxscale._data.names import is_perplexity, key, words_of
 from jaxscale._data.wording import column_of, flag, spelt
 
+TRAINING_LOSS = "training_loss"  # the code of what is noticed
+
 # Words of a response that is no loss: what it is, and what reads it.
 _ERRORS = frozenset(["wer", "cer", "err", "error", "mae", "mse", "rmse", "mape", "deviance"])
 _ACCURACIES = frozenset(["acc", "accuracy"])
+_BENCHMARKS = ("mmlu", "hellaswag", "gsm8k", "winogrande", "piqa", "boolq", "triviaqa")
 _SCORES = frozenset(["elo", "score", "rating", "reward", "return", "returns", "winrate", "auc", "f1", "bleu", "rouge"])
 _NOT_IT = frozenset(["std", "stderr", "se", "sd", "sem", "var", "variance", "ci", "count", "id", "lower", "upper"])
 
@@ -41,7 +45,7 @@ def responses(columns: Collection[str]) -> str:
         if words & _NOT_IT:
             continue
         python, typed = _python(column), shlex.quote(column)
-        if words & _ACCURACIES:
+        if words & _ACCURACIES or any(name in key(column) for name in _BENCHMARKS):
             return (
                 f'Column {quoted(column)} looks like an accuracy: loss={python}, loss_unit="accuracy" '
                 f"({flag('loss')} {typed} --loss-unit accuracy) fits 1 - accuracy. "
@@ -81,6 +85,19 @@ def of_one_variable(columns: Sequence[str], look: Look) -> str:
                     f". A law of {quoted(column)} alone: --law 'power_law(variable={symbol})'{col}; in Python {python}"
                 )
     return ""
+
+
+def training_note(column: str, rivals: Sequence[str]) -> Iterator[Reason]:
+    """That a training loss was taken, where the table has a perplexity of the validation, which laws are of."""
+    named = [name for name in rivals if is_perplexity(name) and "eval" in _words(name)]
+    if named:
+        flags = f"{flag('loss')} {shlex.quote(inert(named[0], 200))} {flag('loss_unit')} perplexity"
+        yield Reason(
+            TRAINING_LOSS,
+            "warning",
+            f"column {quoted(column)} is a training loss; that of the validation is the logarithm of column "
+            f'{quoted(named[0])}: loss={_python(named[0])}, loss_unit="perplexity" ({flags}) reads it',
+        )
 
 
 def error_column(response: str, unused: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """What is said where no column is recognised: flags that can be pasted, and that lead on."""
 
+import math
 import re
 import shlex
 
@@ -25,6 +26,7 @@ N = [1e8, 3e8, 1e9, 3e9]
             "--loss 'MMLU acc (%)' --loss-unit accuracy",
             {"loss": "MMLU acc (%)", "loss_unit": "accuracy"},
         ),
+        ("HellaSwag", [0.3, 0.4, 0.5, 0.6], "--loss HellaSwag --loss-unit accuracy", {}),
         ("Elo", [-60, 120, 300, 400], "--response Elo", {"response": "Elo", "domains": {"response": "real"}}),
     ],
 )
@@ -83,3 +85,30 @@ def test_units_in_other_tongues_are_read(tmp_path) -> None:
     file.write_text("Parameter (Mio.);Token (Mrd.);loss\n100,0;2,5;3,5\n250,5;9,0;3,1\n")
     runs = read_quietly(file)
     assert runs.variables["N"].tolist() == [1e8, 2.505e8] and runs.variables["D"].tolist() == [2.5e9, 9e9]
+
+
+def test_shares_with_a_per_cent_sign_are_read_by_the_flags_that_are_told() -> None:
+    table = {"params": N, "error": ["72.8%", "60%", "45%", "30.5 %"]}
+    with pytest.raises(InputError, match=r"--response error"):
+        Runs.from_frame(table)
+    with pytest.raises(InputError, match=r"--response-domain unit"):
+        Runs.from_frame(table, response="error")
+    runs = Runs.from_frame(table, response="error", domains={"response": "unit"})
+    assert runs.response.tolist() == pytest.approx([0.728, 0.6, 0.45, 0.305], rel=1e-15)
+    with pytest.raises(InputError) as error:  # a number of parameters is no share
+        Runs.from_frame({"params": ["5%", 2, 3, 4], "loss": [3, 2.5, 2, 1.5]})
+    assert "--response-domain" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("perplexity", "warned"), [("eval/ppl/c4_en", True), ("valid_perplexity", True), ("train_ppl", False)]
+)
+def test_a_training_loss_beside_a_perplexity_of_the_validation_is_pointed_out(perplexity: str, warned: bool) -> None:
+    table = {"params": N, "train/loss": [3.5, 3.2, 3.0, 2.8], perplexity: [40.0, 30.0, 25.0, 20.0]}
+    notes = [note for note in Runs.from_frame(table).record.notes if note.code == "training_loss"]
+    assert [note.severity for note in notes] == ["warning"] * warned
+    if warned:
+        assert f"--loss {perplexity} --loss-unit perplexity" in notes[0].text
+        asked = Runs.from_frame(table, loss=perplexity, loss_unit="perplexity")
+        assert asked.response[0] == pytest.approx(math.log(40.0), rel=1e-15)
+        assert not [note for note in asked.record.notes if note.code == "training_loss"]

@@ -91,12 +91,12 @@ def training_note(column: str, rivals: Sequence[str]) -> Iterator[Reason]:
     """That a training loss was taken, where the table has a perplexity of the validation, which laws are of."""
     named = [name for name in rivals if is_perplexity(name) and "eval" in _words(name)]
     if named:
-        flags = f"{flag('loss')} {shlex.quote(inert(named[0], 200))} {flag('loss_unit')} perplexity"
         yield Reason(
             TRAINING_LOSS,
             "warning",
             f"column {quoted(column)} is a training loss; that of the validation is the logarithm of column "
-            f'{quoted(named[0])}: loss={_python(named[0])}, loss_unit="perplexity" ({flags}) reads it',
+            f'{quoted(named[0])}: loss={_python(named[0])}, loss_unit="perplexity" ({flag("loss")} '
+            f"{shlex.quote(inert(named[0], 200))} --loss-unit perplexity) reads it",
         )
 
 

@@ -118,6 +118,11 @@ def some(values: Sequence[object], most: int = 5) -> str:
     return ", ".join(map(str, values[:most])) + (", ..." if len(values) > most else "")
 
 
+def with_article(word: str) -> str:
+    """A word with the indefinite article: "a loss", "an error"."""
+    return f"{'an' if word[:1] in 'aeiou' else 'a'} {word}"
+
+
 def plural(count: int, word: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{count:,} {word}" + "s" * (count != 1)

@@ -10,7 +10,7 @@ from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK
 from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import Expansion, sides
 from jaxscale._base.measure import Measure
-from jaxscale._base.text import format_number
+from jaxscale._base.text import format_number, with_article
 from jaxscale._base.verdict import BEYOND
 from jaxscale._planning.plan_row import PlanRow, Status, log_spent_by
 from jaxscale._planning.posed import Posed
@@ -45,7 +45,7 @@ def row_of(
     blamed = conflict(decision, given, answers.blame[i]) if status == "infeasible" else ()
     if blamed == ("reach_loss",):
         extreme = "high" if (response.better == "higher") != measure.falls else "low"
-        note = f"by this law no model reaches {_article(measure.given_name)} {measure.given_name} so {extreme}"
+        note = f"by this law no model reaches {with_article(measure.given_name)} so {extreme}"
     found = expansion if status in ("ok", "flat") else None
     logs = posed.logs([found])[0]
     natural = {
@@ -132,10 +132,6 @@ def _nonsense(decision: Decision, x: np.ndarray, request: Request) -> str:
     if not said:
         return ""
     return f"no plan: the law asks for {' and '.join(said)}; look at the units of the budget and of the runs"
-
-
-def _article(word: str) -> str:
-    return "an" if word[:1] in "aeiou" else "a"
 
 
 def _sensitivities(posed: Posed, found: Expansion | None, request: Request) -> dict[str, dict[str, float]]:

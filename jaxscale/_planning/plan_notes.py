@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from jaxscale._base.measure import Measure
-from jaxscale._base.text import format_number
+from jaxscale._base.text import format_number, with_article
 from jaxscale._base.verdict import BEYOND
 from jaxscale._planning.plan_row import PlanRow, Status, log_spent_by
 from jaxscale.laws import Law
@@ -81,7 +81,8 @@ def drift(rows: Sequence[PlanRow], law: Law, response: Measure) -> list[str]:
     if not moved_by:
         return []
     high = f"{100 * size:g} %" if law.response.logged else f"{size:g}"
+    drifting = with_article(response.given_name)
     return [
-        f"No residual shows a {response.given_name} that drifts with scale (learning rates tuned at one size, "
+        f"No residual shows {drifting} that drifts with scale (learning rates tuned at one size, "
         f"say): {high} too high {', '.join(moved_by)}; see bias."
     ]

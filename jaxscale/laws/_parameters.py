@@ -110,7 +110,8 @@ class Parameter:
         if self.transform == "logit" and not 0 < value < 1:
             raise InputError(f"parameter {self.name} must lie between 0 and 1, got {value!r}")
         if self.transform == "log" and not value > 0:
-            raise InputError(f"parameter {self.name} must be positive, got {value!r}")
+            cure = "; for next to none of it give a small number, such as 1e-9" if value == 0 else ""
+            raise InputError(f"parameter {self.name} must be positive, got {value!r}{cure}")
         return float(unconstrained(self.transform, value, np))
 
     def to_natural(self, theta: float) -> float:

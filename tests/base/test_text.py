@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import escape_html, format_number, inert, parse_number, quoted, write_atomic
+from jaxscale._base.text import escape_html, format_number, inert, parse_number, quoted, with_article, write_atomic
 
 
 @pytest.mark.parametrize(
@@ -235,3 +235,8 @@ def test_write_atomic_names_what_is_wrong(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(InputError, match="read-only"):
         write_atomic(tmp_path / "file", "text")
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(("word", "said"), [("loss", "a loss"), ("elo", "an elo"), ("error", "an error")])
+def test_words_have_their_article(word, said):
+    assert with_article(word) == said

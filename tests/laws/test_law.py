@@ -29,6 +29,8 @@ def test_theta_and_natural_are_inverse():
 def test_theta_refuses_what_is_not_positive():
     with pytest.raises(InputError, match="parameter A must be positive, got -1"):
         laws.chinchilla.theta({**BESIROGLU.params, "A": -1.0})
+    with pytest.raises(InputError, match="; for next to none of it give a small number, such as 1e-9"):
+        laws.chinchilla.theta({**BESIROGLU.params, "A": 0.0})
     with pytest.raises(InputError, match="misses parameter beta"):
         laws.chinchilla.theta({k: v for k, v in BESIROGLU.params.items() if k != "beta"})
 

@@ -57,10 +57,9 @@ class FitResult(Reporting, Pictured, Reported, ForPapers, files.Saved):
     objective: with the numbers that were used. priors: (centre, width) as given. noise: of the first fit that objective
     and priors were matched to, None if there was nothing to match. at_noise: where Huber's delta lies below half the
     typical residual, what a matched one and Student's t would have said; where runs scatter to one side, the lower
-    edge.
-    shared: parameters fitted together with other groups and how far apart they may lie, see `fit_many`; the gradient,
-    the starts and the intervals are then those of the joint fit.
-    drifts: how theta moves with a response that drifts with N or D, see `drifts_of`; empty where that is not known.
+    edge. shared: parameters fitted together with other groups and how far apart they may lie, see `fit_many`; the
+    gradient, the starts and the intervals are then those of the joint fit. drifts: how theta moves with a response that
+    drifts with N or D, see `drifts_of`; empty where that is not known.
     """
 
     _format = files.FIT_FORMAT

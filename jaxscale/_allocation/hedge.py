@@ -124,8 +124,10 @@ def _far(hedge: Hedge, shared: tuple, named: Array, inverse: Array, best: Array,
     return solve_constrained(hedge, given, jnp.stack(starts), jnp.ones((len(hedge.row_names), named.shape[-1])))
 
 
-def _expand(hedge: Hedge, shared: tuple, named: Array, inverse: Array, best: Array, x: Array, prices: Array) -> Any:
-    return expansion_at(hedge, (), x, prices, _whole(named, inverse, best, shared))
+def _expand(
+    hedge: Hedge, shared: tuple, named: Array, inverse: Array, best: Array, x: Array, prices: Array, *moves: Array
+) -> Any:
+    return expansion_at(hedge, (), x, prices, _whole(named, inverse, best, shared), *moves)
 
 
 @each
@@ -183,12 +185,23 @@ class Doubts:
         parts = {"x": answers.x[:, :n], "multipliers": answers.multipliers[:, :m], "blame": answers.blame[:, :m]}
         return replace(answers, **parts)
 
-    def expand(self, decisions: Answers) -> list[Expansion | None]:
-        """Values at every decision, and how it moves with the named values where the mean loss is least there."""
-        safe = np.where(np.isfinite(decisions.x), decisions.x, 1.0)
-        outputs = self._batched(_expand, self.plain, safe.T, decisions.multipliers.T)
-        parts = derivatives(self.plain, safe, decisions.multipliers, [np.moveaxis(v, -1, 0) for v in outputs])
-        return expansions(decisions, parts)
+    def expand(self, answers: Answers, moves: np.ndarray | None = None) -> list[Expansion | None]:
+        """Values at every decision, and how it moves with the named values: with the draws' 1 / price and best as they
+        are, or with slopes `moves` (b, 2, draws, k) of those; unknown where some of these are nan."""
+        hedge, safe = self.hedge, np.where(np.isfinite(answers.x), answers.x, 1.0)
+        known, more = np.ones(len(safe), bool), []
+        if moves is not None:
+            flat = moves.reshape(len(safe), -1)
+            known = np.asarray(np.isfinite(flat).all(axis=1))
+            more = [np.where(known[:, None], flat, 0.0).T]
+        outputs = self._batched(_expand, hedge, safe.T, answers.multipliers.T, *more)
+        parts = derivatives(hedge, safe, answers.multipliers, [np.moveaxis(v, -1, 0) for v in outputs])
+        values, slopes, touched, flatness, residual, hessian, touching = parts
+        slopes[~known] = np.nan
+        n, m = len(self.plain.variables), len(self.plain.row_names)
+        shown = np.delete(np.arange(values.shape[1]), np.arange(n, safe.shape[1]))  # all but what belongs to a tail
+        parts = values[:, shown], slopes[:, shown], touched, flatness, residual, hessian[:, :n, :n], touching[:, :m]
+        return expansions(answers, parts)
 
     def at(self, x: np.ndarray) -> np.ndarray:
         """`Decision.lowered` of every draw at x (b, n): (b, draws)."""

@@ -26,7 +26,7 @@ def main() -> int:
     # Before NumPy and JAX start: rivals are slowed by a second BLAS thread, and JAX sees as many devices as there are
     # cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ["JAX_PLATFORMS"] = {"gpu": "cuda"}.get(options.device, options.device)
+    os.environ["JAX_PLATFORMS"] = {"gpu": "cuda,cpu", "tpu": "tpu,cpu"}.get(options.device, options.device)
     import jax
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -124,7 +124,10 @@ def to_markdown(report: Report) -> str:
 
 
 def table_markdown(table: Table) -> str:
-    """One table as GitHub writes it, with its title and note as a caption below and a newline at the end."""
+    """One table as GitHub writes it, with its title and note as a caption below and a newline at the end; lines of a
+    cell follow each other."""
+    rows = tuple(tuple(cell.replace("\n", " ") for cell in row) for row in table.rows)
+    table = Table(table.title, table.header, rows, table.note)
     caption = " ".join(filter(None, (table.title, table.note)))
     return "\n\n".join([_rows_markdown(table), *([_markdown(caption)] if caption else [])]) + "\n"
 

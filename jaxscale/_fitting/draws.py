@@ -12,7 +12,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Report, Reporting, Table
-from jaxscale._base.text import inert, plain
+from jaxscale._base.text import inert, plain, plural
 from jaxscale._base.verdict import Verdict
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._fitting import read_file
@@ -70,6 +70,11 @@ class Draws(Reporting, Pictured, files.Saved):
     def label(self) -> str:
         """The law's name."""
         return self.law.name
+
+    @property
+    def fitted_by(self) -> str:
+        """What was fitted, in words."""
+        return f"fitted to {plural(self.record.count, 'run')}"
 
     @property
     def response(self) -> Measure:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import PLAN_FORMAT, Saved
-from jaxscale._base.latex import ForPapers
+from jaxscale._base.latex import ForPapers, with_intervals
 from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
@@ -307,19 +307,29 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
         return Table("Beside the plan at the point estimate", header, tuple(rows), note)
 
     def paper_table(self) -> Table:
-        """The best decision for each target with intervals; the caption says the law and how it was fitted, cost,
-        limits, and how sure it is."""
+        """The best decision for each target with intervals, without D/N where limits bind; the caption says the law and
+        how it was fitted, cost, limits, and how sure it is."""
         table = self.report().blocks[0]
         assert isinstance(table, Table)
+        units = {v.name: v.unit for v in self.law.variables}
+        units |= {self.response.heading: self.response.given_unit} if "(" not in self.response.heading else {}
+        level = f"{100 * self.level:g} %"
+        table = _for_paper(with_intervals(table, level, units))
         limits = ", ".join(f"{name} {format_number(value)}" for name, value in self.limits.items())
-        fitted = getattr(self.request.source.record, "fitted_by", "") if self.request is not None else ""
-        sure = f"Intervals: {self.method}." if self.method else "Without intervals."
+        fitted, assumed = "", ""
+        if self.request is not None:
+            fitted = getattr(self.request.source.record, "fitted_by", "")
+            limits = ", ".join(self.request.limits_described()) or limits
+            assumed = self._assumed(self.request)
+        sure = f"In brackets: {level} intervals, {self.method}" if self.method else "Without intervals"
+        held = ", none where limits hold the value" if self.method and "bound by" in table.header else ""
         sentences = [
             f"Best model for each {self.target} by the law {self.label or self.law.name}",
             f" {fitted};" if fitted else ",",
             f" cost {self.cost}",
+            f" ({assumed})" if assumed else "",
             f", limits {limits}" if limits else "",
-            f". {sure}",
+            f". {sure}{held}.",
             f" Note: {self.summary}." if self.summary else "",
         ]
         return Table("".join(sentences), table.header, table.rows)
@@ -336,9 +346,8 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
 
     def _notes(self, banded: bool) -> list[str]:
         notes = [note for note in self.notes if note != UNTRUSTED]
-        if self.request is not None and self.request.cost.assumptions:
-            assumed = (f"{name} {format_number(value)}" for name, value in self.request.cost.assumptions.items())
-            notes.append(f"The cost assumes {', '.join(assumed)}.")
+        if self.request is not None and (assumed := self._assumed(self.request)):
+            notes.append(f"The cost assumes {assumed}.")
         if self.request is not None and (kept := self.request.limits_described()):
             notes.append(f"Limits: {', '.join(kept)}.")
         for row in self.rows:
@@ -363,6 +372,10 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
         if self.response.converted:
             notes.append(self.response.said())
         return notes
+
+    @staticmethod
+    def _assumed(request: Request) -> str:
+        return ", ".join(f"{name} {format_number(value)}" for name, value in request.cost.assumptions.items())
 
     def _prices(self, row: PlanRow) -> dict[str, tuple[float, str]]:
         """Shadow prices and their units as people count the response."""
@@ -393,3 +406,13 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
         cells = ((self._cells(row, "N", False)[0], self._cells(row, "D", False)[0]) for row in self.rows[:3])
         rows = ", ".join(f"N {n} and D {d}" for n, d in cells)
         return f"<Plan {self.label}, {plural(len(self.rows), 'row')}: {self.summary or rows}>"
+
+
+def _for_paper(table: Table) -> Table:
+    """A table with what binds in lines of their own, and without D/N beside it, which anybody can divide."""
+    if "bound by" not in table.header:
+        return table
+    kept = [j for j, name in enumerate(table.header) if name != "D/N"]
+    bound = table.header.index("bound by")
+    rows = ([row[j].replace(", ", ",\n") if j == bound else row[j] for j in kept] for row in table.rows)
+    return Table(table.title, tuple(table.header[j] for j in kept), tuple(map(tuple, rows)), table.note)

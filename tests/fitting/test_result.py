@@ -287,5 +287,5 @@ def test_the_table_for_a_paper_has_the_constants_and_says_what_was_done(result):
         assert words in table.title
     assert all(row[1] in result.to_markdown() and row[1] in result.to_latex() for row in table.rows)
     caption = js.frontier(result, [1e22]).paper_table().title  # a plan's table says how its law was fitted, too
-    assert result.fitted_by in table.title and f"{result.fitted_by}; cost six_nd. Intervals: " in caption
+    assert result.fitted_by in table.title and f"{result.fitted_by}; cost six_nd. In brackets: 90 % " in caption
     assert "hoffmann2022" in result.cite() and "huber1964" in result.cite()

@@ -292,7 +292,7 @@ def _said(read: ReadColumn, hundredths: bool, mark: str, cells: pd.Series) -> st
         said.append("per cent, divided by 100")
     if read.errors:
         said.append(
-            f"the error after \u00b1 is left to loss_se= of this column, --loss-se ({plural(read.errors, 'cell')})"
+            f"the error after \u00b1 is left to loss_se= (--loss-se) of this column ({plural(read.errors, 'cell')})"
         )
     return ", ".join(said)
 

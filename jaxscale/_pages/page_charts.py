@@ -76,7 +76,7 @@ def figures_of(
         take("observed", "fit", lambda: fit_charts.observed(result), True)
         take("residuals", "fit", lambda: fit_charts.residuals(result))
     if result is not None and len(result.starts.value):
-        take("starts", "fit", lambda: fit_charts.starts(result), True)
+        take("starts-reached", "fit", lambda: fit_charts.starts(result), True)
     if comparison is not None:
         take("held-out", "comparison", lambda: _with_marks(comparison_charts.held_out(comparison)))
     return tuple(found)

@@ -135,8 +135,12 @@ def _reading_and_fit(result: FitResult, made: Reproduction, table: str, asked: M
     objective = result.objective
     code = 'Huber("matched")' if matched and objective.kind == "huber" else repr(objective)
     code = "StudentT()" if matched and objective.kind == "student" else code
+    starts = {"paper": "paper", "number": result.starts.finished}.get(result.starts.mode)
+    if result.starts.mode == "given":
+        made.notes.append("starts of your own were given: starts=")
     options = {
         "objective": None if objective == Huber() and not matched else _Code(f"js.{code}"),
+        "starts": starts,
         "intervals": _Code("None") if kind == "none" else kind,
         "draws": drawn,
         "level": result.level if result.level != 0.9 else None,
@@ -160,7 +164,7 @@ def _reading_and_fit(result: FitResult, made: Reproduction, table: str, asked: M
             on_bad=reading["on_bad"], loss_unit=reading["loss_unit"],
             objective=None if name == "huber" else name,
             delta=delta if objective.kind == "huber" and (matched or objective != Huber()) else None,
-            intervals=None if drawn else kind, bootstrap=drawn, level=options["level"],
+            starts=starts, intervals=None if drawn else kind, bootstrap=drawn, level=options["level"],
             fix=[f"{k}={v!r}" for k, v in result.fixed.items()], tie=[",".join(t) for t in result.tied],
             bounds=[f"{k}={_end(low)}:{_end(high)}" for k, (low, high) in result.bounds.items()],
             prior=[f"{k}={c!r}:{w!r}" for k, (c, w) in result.priors.items()], seed=options["seed"], o="fit.json",

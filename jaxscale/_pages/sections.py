@@ -129,7 +129,8 @@ def sliders_section(sliders: Sliders) -> Markup:
         panel,
         buttons,
         tag("dl", *answers, class_="answers"),
-        tag("p", id="said", role="status", aria_live="polite"),
+        tag("p", id="said"),
+        tag("p", id="spoken", role="status", class_="unseen"),
         tag("div", id="along", class_="host"),
         tag("div", table, id="kept", class_="scroll", tabindex="0", role="region", aria_label="Scenarios", hidden=True),
         id="explore",
@@ -149,7 +150,7 @@ def _control(control: dict[str, Any]) -> Markup:
     return tag(
         "div",
         tag("label", control["label"], for_=id),
-        tag("output", id=f"{id}-out", for_=id),
+        tag("output", id=f"{id}-out", for_=id, aria_live="off"),
         tag("input", type="range", id=id, min=control["low"], max=control["high"], step=1, value=0,
             aria_describedby=f"{id}-note", autocomplete="off"),
         tag("small", control["note"], id=f"{id}-note"),
@@ -171,7 +172,7 @@ def _figure(figure: Figure) -> Markup:
     return tag("figure", tag("figcaption", figure.chart.title), picture)
 
 
-def _report(report: Report) -> Markup:
+def _report(report: Report, say: Callable[[str], str] = str) -> Markup:
     parts: list[Markup | None] = [tag("h3", report.title)]
     parts += [tag("p", tag("strong", report.verdict))] if report.verdict else []
     for block in report.blocks:
@@ -179,20 +180,20 @@ def _report(report: Report) -> Markup:
             parts.append(table_html(block))
         else:
             parts.append(tag("h3", block.title) if block.title else None)
-            parts.append(tag("ul", *(tag("li", line) for line in block.lines)))
+            parts.append(tag("ul", *(tag("li", say(line)) for line in block.lines)))
     return join(*parts)
 
 
-def plans_of(content: Content) -> Markup | None:
-    """Tables and pictures of the plans."""
+def plans_of(content: Content, say: Callable[[str], str] = str) -> Markup | None:
+    """Tables and pictures of the plans; `say` puts sentences in words of the page."""
     if not content.plans:
         return None
     reports = content.plan_reports()
-    return join(*map(_report, reports), _figures(content, "plan"))
+    return join(*(_report(report, say) for report in reports), _figures(content, "plan"))
 
 
-def fit_section(content: Content) -> Markup | None:
-    """Pictures of the fit, and its report without the verdict."""
+def fit_section(content: Content, say: Callable[[str], str] = str) -> Markup | None:
+    """Pictures of the fit, and its report without the verdict; `say` puts sentences in words of the page."""
     if content.result is None:
         return None
     report = content.result.report()
@@ -202,7 +203,7 @@ def fit_section(content: Content) -> Markup | None:
     return join(
         tag("p", formula) if formula else None,
         _figures(content, "fit"),
-        _report(Report(report.title, None, told)),
+        _report(Report(report.title, None, told), say),
     )
 
 
@@ -213,14 +214,14 @@ def comparison_section(content: Content) -> Markup | None:
     return join(_report(content.comparison.report()), _figures(content, "comparison"))
 
 
-def card_section(content: Content) -> Markup | None:
-    """The fit card."""
+def card_section(content: Content, say: Callable[[str], str] = str) -> Markup | None:
+    """The fit card; `say` puts sentences in words of the page."""
     if content.result is None:
         return None
     parts = []
     for name, lines in content.result.card().sections.items():
         if name != "Findings":  # they stand above
-            rows = (tag("tr", tag("th", label, scope="row"), tag("td", text)) for label, text in lines)
+            rows = (tag("tr", tag("th", label, scope="row"), tag("td", say(text))) for label, text in lines)
             table = tag("table", tag("caption", name), tag("tbody", *rows), class_="card")
             parts.append(tag("div", table, class_="scroll", tabindex="0", role="region", aria_label=name))
     return join(*parts)

@@ -84,5 +84,5 @@ def drift(rows: Sequence[PlanRow], law: Law, response: Measure) -> list[str]:
     drifting = with_article(response.given_name)
     return [
         f"No residual shows {drifting} that drifts with scale (learning rates tuned at one size, "
-        f"say): {high} too high {', '.join(moved_by)}; see bias."
+        f"say): {high} too high {', '.join(moved_by)}; js.bias (jaxscale bias) says more."
     ]

@@ -119,6 +119,8 @@ def test_from_a_table_to_a_decision_to_take_away(opened, table, fitted, tmp_path
     page.locator("#go").click()
     page.locator("#stop:visible").wait_for()
     page.locator("#N-was").filter(has_text="as planned").wait_for(timeout=120_000)
+    assert page.evaluate("() => document.activeElement.tagName") == "H1"  # the decision is what is read out
+    assert page.title().startswith("With ")
     # The constants are those of `fit`, and the numbers those of `frontier`, with the same draws.
     result = js.fit("chinchilla", js.read_runs(table, loss="final"))
     draws = js.bootstrap(result, draws=300, seed=1)
@@ -139,6 +141,9 @@ def test_from_a_table_to_a_decision_to_take_away(opened, table, fitted, tmp_path
     assert text(page, "N-now") == format_number(after.N, 3)
     assert text(page, "loss-now") == format_number(after.loss, 4, suffixes=False)
     assert text(page, "loss-band") == " to ".join(format_number(x, 4, suffixes=False) for x in after.intervals["loss"])
+    # Who hears the page hears the answer once the sliders rest.
+    heard = f"Best size N {text(page, 'N-now')}, {text(page, 'N-band')}; Training tokens D {text(page, 'D-now')}, "
+    page.locator("#spoken").filter(has_text=heard).wait_for()
     page.locator("#keep").click()
     assert format_number(after.N, 3) in text(page, "scenarios")
     # Another target: the scenario stays beside it.
@@ -240,7 +245,7 @@ def test_a_fit_goes_on_when_the_page_is_loaded_again_and_is_stopped(opened, tabl
     page.locator("#stop:visible").wait_for()
     page.reload()
     page.locator("#stop:visible").wait_for()
-    page.locator("#progress").filter(has_text=" s").wait_for()
+    page.locator("#seconds").filter(has_text=" s").wait_for()
     assert page.locator("#law").input_value() == "kaplan_nd" and page.locator("#go").is_disabled()
     page.locator("#stop").click()
     page.locator("#message").filter(has_text="Stopped").wait_for()

@@ -32,6 +32,13 @@ def test_fields_become_options(given, options):
     assert Reading.of(given, NAMES).options == options
 
 
+def test_what_is_minimised_and_from_where_goes_to_the_fit():
+    reading = Reading.of({"objective": "lower-edge", "starts": "500"}, NAMES)
+    assert reading.fitting == {"objective": js.LowerEdge(0.1), "starts": 500}
+    assert reading.further and not reading.options
+    assert Reading.of({"starts": "paper"}, NAMES).fitting == {"starts": "paper"} and Reading().fitting == {}
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -67,7 +74,8 @@ def test_a_table_is_read_as_the_command_line_reads_it_and_python_says_how():
     assert "where=['loss < 3.5']" in python and "D='steps*1e6'" in python and "weights='w'" in python
     assert "--weights w" in shell and "-D 'steps*1e6'" in shell and "--col" not in shell
     with_errors = js.read_runs(frame.assign(se=0.01), D="steps*1e6", loss_se="se")
-    python, shell = lines_of(js.fit("chinchilla", with_errors, intervals=None), ())
+    python, shell = lines_of(js.fit("chinchilla", with_errors, intervals=None, starts=20), ())
+    assert "starts=20" in python and "--starts 20" in shell
     assert "loss_se='se'" in python and "weights" not in python and "--loss-se se" in shell
 
 
@@ -83,8 +91,15 @@ def test_a_table_is_read_as_the_command_line_reads_it_and_python_says_how():
         ("best_of=['lr'] (--best-of lr) keeps", "“Keep the best of a sweep over: lr” keeps"),
         ('one, where="corpus == web" (--where)', "one, “Keep only rows where: corpus == web”"),
         ('units={"N": 1e6} (--unit N=1e6)', "“Multiply cells: N=1e6”"),
-        ("row 1 holds 'abc'\nRows count from 1", "row 1 holds 'abc' Rows count from 1"),
-        ("starts=500 (--starts 500)", "starts=500 (--starts 500)"),
+        ("row 1 holds 'abc'\nRows count from 1", "row 1 holds 'abc'. Rows count from 1"),
+        ("try starts=500 (--starts 500) or", "try “Starts: 500” or"),
+        ("starts='paper' (--starts paper)", "“Starts: the law's published grid”"),
+        ("edge, objective=LowerEdge(0.1) (--objective lower-edge:0.1)",
+         "edge, “What is minimised: lower edge, a tenth of the runs below”"),
+        ("by objective=Huber('matched') (--delta matched)", "by “What is minimised: Huber, matched to the noise”"),
+        ('column \'x\': loss="eval/ppl", loss_unit="perplexity" (--loss eval/ppl --loss-unit perplexity) reads it',
+         "column 'x': “Loss: eval/ppl” and “Unit of the loss: perplexity” reads it"),
+        ("use kind='pairs' (--kind pairs)", "use kind='pairs' (--kind pairs) (on the command line, jaxscale fit)"),
         ('name the run, run="..." (--run-column COLUMN)', "name the run, “Run that a row is of”"),
         ("--where \"state != ''\" keeps all", "“Keep only rows where: state != ''” keeps all"),
         ("without (C=False, -C none)", "without (“Compute C (FLOPs): none”)"),

@@ -70,7 +70,7 @@ def test_units_and_errors_in_a_table() -> None:
     assert runs.variables["D"].tolist() == [1e9, 4e9, 16e9, 64e9]
     assert runs.response.tolist() == [3, 2.5, 2.2, 2]
     assert (
-        runs.record.conventions["loss"] == "the error after ± is left to loss_se= of this column, --loss-se (2 cells)"
+        runs.record.conventions["loss"] == "the error after ± is left to loss_se= (--loss-se) of this column (2 cells)"
     )
 
 

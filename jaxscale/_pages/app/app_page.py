@@ -77,6 +77,7 @@ def table_page(table: HeldTable, first: AskedPlan | None, problem: str = "") -> 
     data: dict[str, Any] = {"page": "table", "id": table.id, "fields": [*ROLES, *COLUMNS, *CHOICES, *TEXTS, "law"]}
     data["fitting"] = table.job is not None and not table.job.ended
     parts: list[Markup | None] = []
+    content = None
     if fitted is None or first is None:
         header = tag("header", tag("p", tag("a", "Another table", href="/"), class_="sub"), tag("h1", table.name))
         parts.append(tag("section", tag("h2", "Columns"), _columns(table), aria_label="Columns"))
@@ -93,11 +94,12 @@ def table_page(table: HeldTable, first: AskedPlan | None, problem: str = "") -> 
             _section(
                 "explore-title", "What if", _asking(table, first, problem), sliders_section(sliders), _taking(table)
             ),
-            _section("plan", "The plan", plans_of(content)),
-            _section("fit", "The fit", fit_section(content)),
-            _section("card", "Fit card", card_section(content)),
+            _section("plan", "The plan", plans_of(content, on_page)),
+            _section("fit", "The fit", fit_section(content, on_page)),
+            _section("card", "Fit card", card_section(content, on_page)),
         ]
-    return _page(f"{table.name} · jaxscale", join(header, tag("main", *parts)), data)
+    title = f"{content.headline} · " if content else ""
+    return _page(f"{title}{table.name} · jaxscale", join(header, tag("main", *parts)), data)
 
 
 def _page(title: str, body: Markup, data: dict[str, Any]) -> str:
@@ -141,7 +143,7 @@ def _columns(table: HeldTable) -> Markup:
                 class_="controls"),
             tag(
                 "details",
-                tag("summary", "Rows, weights and how cells are read"),
+                tag("summary", "Rows, weights, how cells are read, how the fit is made"),
                 tag("div", *further, class_="controls"),
                 id="further",
                 open=table.reading.further or bool(found.problem),
@@ -152,7 +154,7 @@ def _columns(table: HeldTable) -> Markup:
                 " ",
                 tag("button", "Stop", type="button", id="stop", hidden=True),
             ),
-            tag("p", id="progress", role="status", aria_live="polite"),
+            tag("p", tag("span", id="progress", role="status"), " ", tag("span", id="seconds", aria_hidden="true")),
             tag("progress", id="bar", hidden=True, aria_label="How far the fit is"),
             tag("p", id="message", role="alert"),
             id="columns",

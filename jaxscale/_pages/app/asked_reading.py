@@ -1,4 +1,4 @@
-"""How a table is to be read and by which law fitted: the page's choices, and what `read_runs` is then called with."""
+"""How a table is to be read and fitted: the page's choices, and what `read_runs` and `fit` are then called with."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -30,7 +30,20 @@ CHOICES = {
     ),
     "on_bad": ("A row that cannot be used", {"raise": "is an error", "drop": "is left out, and the report says so"}),
     "decimal": ("Decimal mark", {"": "recognise it", ".": "point", ",": "comma"}),
+    "objective": (
+        "What is minimised",
+        {"": "Huber 0.001 on logs", "matched": "Huber, matched to the noise",
+         "student": "Student's t, matched to the noise",
+         "squared": "squares of logs", "absolute": "absolute errors of logs",
+         "lower-edge": "lower edge, a tenth of the runs below"},
+    ),
+    "starts": ("Starts", {"": "until enough agree", "100": "100", "500": "500", "paper": "the law's published grid"}),
 }  # fmt: skip
+_OBJECTIVES: Mapping[str, Any] = {
+    "matched": js.Huber("matched"), "student": js.StudentT(), "squared": js.SquaredError(),
+    "absolute": js.AbsoluteError(), "lower-edge": js.LowerEdge(0.1),
+}  # fmt: skip
+_OF_FIT = ("objective", "starts")
 # What is written: the label, an example, and a sentence about it.
 TEXTS = {
     "where": (
@@ -57,6 +70,13 @@ class Reading:
     def law(self) -> str:
         """The law to fit."""
         return self.given.get("law") or "chinchilla"
+
+    @property
+    def fitting(self) -> dict[str, Any]:
+        """What is minimised and from where, as `fit` takes it; what is usual is left out."""
+        objective, starts = self.given.get("objective"), self.given.get("starts")
+        found: dict[str, Any] = {"objective": _OBJECTIVES[objective]} if objective else {}
+        return found | ({"starts": int(starts) if starts.isdecimal() else starts} if starts else {})
 
     @property
     def further(self) -> bool:
@@ -105,7 +125,7 @@ def _options(fields: Mapping[str, str], columns: Collection[str]) -> dict[str, A
             found[role] = False
         elif value:
             found[role] = value.removeprefix(FORMULA).strip()
-    found |= {name: fields[name] for name in (*COLUMNS, *CHOICES) if fields[name]}
+    found |= {name: fields[name] for name in (*COLUMNS, *CHOICES) if fields[name] and name not in _OF_FIT}
     if found.get("loss_unit") == "bpb" and (size := fields["token_bytes"].strip()):
         found["loss_unit"] = f"bpb:{size}"
     if rows := [line.strip() for line in fields["where"].splitlines() if line.strip()]:
@@ -135,9 +155,11 @@ def laws_offered() -> tuple[str, ...]:
 
 
 # --- Messages ---
-_VALUE = r"\"[^\"]*\"|'[^']*'|\[[^\]]*\]|\{[^}]*\}|[\w.-]+"
+_VALUE = r"\"[^\"]*\"|'[^']*'|\[[^\]]*\]|\{[^}]*\}|\w+\([^)]*\)|[\w.-]+"
 _WORDS = r"-[\w-]+(?: (?:\"[^\"]*\"|'[^']*'|[^\s()\"']+))?"
 _BOTH = re.compile(rf"\b(\w+)=({_VALUE}|)(?: \({_WORDS}\)|, {_WORDS})")
+_SEVERAL = re.compile(rf"\b\w+=(?:{_VALUE})(?:, \w+=(?:{_VALUE}))+ \({_WORDS}(?: {_WORDS})+\)")
+_ONE = re.compile(rf"(\w+)=({_VALUE})")
 _FLAG = re.compile(r"(?<![\w-])(--[a-z-]+|-[NDC])\b(?: (\"[^\"]*\"|'[^']*'))?")
 _BY_FLAG = {
     "-N": "N", "-D": "D", "-C": "C", "--loss": "loss", "--weights": "weights", "--loss-se": "loss_se",
@@ -146,13 +168,48 @@ _BY_FLAG = {
 }  # fmt: skip
 
 
+_ELSEWHERE = (  # what no field of the page can do
+    (', or another response with response="..." (--response)', ""),
+    ("leave optimizer at its default, if you set it; else ", ""),
+    ("a fit of each group, or of all with exponents in common (fit_many share=, --share)",
+     "a fit of each group, which “Keep only rows where” picks, or on the command line of all with exponents in common "
+     "(fit --by --share)"),
+    ("; js.bias (jaxscale bias) says more", "; on the command line, jaxscale bias says more"),
+    (" (--response-domain real, domains={'response': 'real'}) and fit a law that may too: power_law(real=True), or one "
+     "of your own", " on the command line (fit --response-domain real), with a law that may too"),
+)  # fmt: skip
+_LEFT = re.compile(r"(?<![\w-])--[a-z]")
+_PROFILE = re.compile(r"profile\(result, '(\w+)'\) \(jaxscale profile\)")
+
+
 def on_page(said: object) -> str:
-    """A message in the words of the page: an option of Python with its flag becomes the field that stands there."""
-    text = " ".join(map(inert, str(said).splitlines())).replace(
-        ', or another response with response="..." (--response)', ""
-    )
+    """A message in the words of the page: an option of Python with its flag becomes the field that stands there, and
+    what the page cannot do is said to be done on the command line."""
+    lines = [line.strip() for line in map(inert, str(said).splitlines()) if line.strip()]
+    text = " ".join(line if line[-1] in ".:;,?!" else f"{line}." for line in lines[:-1]) + " " * (len(lines) > 1)
+    text += "".join(lines[-1:])
+    for words, here in _ELSEWHERE:
+        text = text.replace(words, here)
+    text = _PROFILE.sub(r"on the command line, jaxscale profile of \1", text)
+    text = _SEVERAL.sub(_fields, text)
     text = _BOTH.sub(lambda found: _field(found[1], found[2]) or found[0], text)
-    return _FLAG.sub(lambda found: _field(_BY_FLAG.get(found[1], ""), found[2] or "") or found[0], text)
+    text = _FLAG.sub(lambda found: _field(_BY_FLAG.get(found[1], ""), found[2] or "") or found[0], text)
+    elsewhere = _LEFT.search(text) and "command line" not in text
+    return f"{text} (on the command line, jaxscale fit)" if elsewhere else text
+
+
+def _fields(found: re.Match[str]) -> str:
+    """Several options with their flags, as fields."""
+    each = [_field(option, value) for option, value in _ONE.findall(found[0].partition(" (")[0])]
+    return " and ".join(each) if all(each) else found[0]
+
+
+def _same_objective(written: str, objective: Any) -> bool:
+    """Whether that is how messages write it: LowerEdge(0.1), Huber('matched'), StudentT()."""
+    kind, _, rest = written.partition("(")
+    given = rest.rstrip(")").strip("\"'")
+    holds = {"LowerEdge": "q", "Huber": "delta"}.get(kind)
+    return type(objective).__name__ == kind and (holds is None or str(getattr(objective, holds)) == given)
 
 
 def _field(option: str, value: str) -> str:
@@ -162,6 +219,8 @@ def _field(option: str, value: str) -> str:
     elif value[:1] in ("'", '"'):
         value = value[1:-1]
     value = "none" if option in ROLES and value == "False" else value
+    if option == "objective":
+        value = next((name for name, each in _OBJECTIVES.items() if _same_objective(value, each)), value)
     if option in CHOICES:
         label, words = CHOICES[option]
         if option == "loss_unit" and value.startswith("bpb:"):

@@ -108,7 +108,7 @@ class FitJob:
             self._say("fitting")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                result = js.fit(self._reading.law, runs, progress=self._progress)
+                result = js.fit(self._reading.law, runs, progress=self._progress, **self._reading.fitting)
                 self._say("drawing the constants again")
                 fitted = table_fit(result, self._progress, self._reading)
             self._say("drawing the pictures")

@@ -93,8 +93,10 @@
     for (const id of READ) if (formula(id) && !$(id).value) $(id).options[0].textContent = found.roles[id];
   }
   function tell(line, began) {
-    if (line.what) $("progress").dataset.what = line.of > 1 ? `${line.what}: ${line.at} of ${line.of}` : line.what;
-    $("progress").textContent = `${$("progress").dataset.what ?? "waiting for another fit"} · ${line.seconds.toFixed(0)} s`;
+    const stage = line.what ?? ($("progress").textContent || "waiting for another fit");
+    if ($("progress").textContent !== stage) $("progress").textContent = stage; // read out: once for each stage
+    if (line.what) $("seconds").dataset.done = line.of > 1 ? `${line.at} of ${line.of} · ` : "";
+    $("seconds").textContent = `${$("seconds").dataset.done ?? ""}${line.seconds.toFixed(0)} s`;
     if (line.of > 1) { $("bar").max = line.of; $("bar").value = line.at; } else if (line.what) $("bar").removeAttribute("value");
   }
   // Begins a fit with what is asked for; without, listens to the one that is under way.
@@ -118,9 +120,10 @@
         }
       }
       remember(chosen());
+      sessionStorage.setItem("fitted", data.id);
       location.reload();
     } catch (error) {
-      $("progress").textContent = "";
+      $("progress").textContent = $("seconds").textContent = "";
       say(error.message);
       $("go").disabled = false; $("stop").hidden = $("bar").hidden = true;
     }
@@ -196,6 +199,8 @@
     }
     for (const [id, chart] of Object.entries(data.charts)) if ($(id)) Chart($(id), chart);
     explore();
+    if (sessionStorage.getItem("fitted") === data.id) { document.querySelector("h1").tabIndex = -1; document.querySelector("h1").focus(); } // read out first
+    sessionStorage.removeItem("fitted");
     if (new URLSearchParams(location.search).has("target")) $("explore-title").scrollIntoView(); // what was asked for
   }
   (data.page === "drop" ? drop : table)().catch(error => say(error.message));

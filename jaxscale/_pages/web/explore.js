@@ -3,6 +3,7 @@
 // slider stands for: value = base * 10^(step * notch), or base + step * notch; at the notch `none` nothing is set. An
 // engine may bring a second answer to a state, which then stands, or say that it is the same.
 const Explore = (() => {
+  const SPOKEN = 700; // milliseconds
   const money = x => "$" + Numbers.count(x);
   const BINDING = { budget: "the budget", D_max: "the cap on tokens", N_max: "the largest size allowed" };
 
@@ -84,6 +85,14 @@ const Explore = (() => {
       }
       if ($("bill-now")) $("bill-now").textContent = worked ? money(a.bill) : "–";
       $("said").textContent = sentence(a);
+      speak(a);
+    }
+    // What a screen reader is told once the sliders rest; a slider says its own value while it moves.
+    let resting = 0;
+    function speak(a) {
+      clearTimeout(resting);
+      const words = () => cells.map(([name]) => `${$(`${name}-now`).previousElementSibling.textContent} ${$(`${name}-now`).textContent}, ${$(`${name}-band`).textContent}`).join("; ");
+      resting = setTimeout(() => { $("spoken").textContent = `${a.status === "ok" ? `${words()}. Ranges are ${model.band}s. ` : ""}${$("said").textContent}`; }, SPOKEN);
     }
     function difference(a) {
       const d = given(model.response, a.loss) - given(model.response, base.loss);
@@ -94,9 +103,9 @@ const Explore = (() => {
       if (a.status === "outside") return "Outside the plans that this page holds; ask jaxscale.";
       if (a.status !== "ok") return `No plan keeps to all limits${a.binding.length ? `: ${a.binding.join(" and ")} contradict each other` : ""}.`;
       const bound = a.binding.filter(name => name && name !== "budget").map(name => BINDING[name] ?? name);
-      const far = Object.entries(model.largest).map(([name, most]) => [name, a[name] / most]).filter(([, times]) => times > 1.001);
+      const far = Object.entries(model.largest).map(([name, most]) => [name, a[name] / most]).filter(([, times]) => times > 1.005);
       return `${bound.length ? `Held by ${bound.join(" and ")}${a.binding.includes("budget") || state.target === "loss" ? "" : ", so that the budget is not spent"}. ` : ""}`
-        + (far.length ? `Beyond the largest run: ${far.map(([name, times]) => `${name} ${Numbers.format(times, 2)} times`).join(", ")}.` : Object.keys(model.largest).length ? "Within the sizes and tokens of the runs." : "");
+        + (far.length ? `Beyond the largest run: ${far.map(([name, times]) => `${name} ${Numbers.format(times, times < 1.095 ? 3 : 2)} times`).join(", ")}.` : Object.keys(model.largest).length ? "Within the sizes and tokens of the runs." : "");
     }
     async function follow() {
       const mine = ++asked, now = { ...state };
@@ -144,6 +153,8 @@ const Explore = (() => {
       });
       row.insertCell().append(button);
       $("kept").hidden = false;
+      clearTimeout(resting);
+      $("spoken").textContent = `Scenario kept: ${name}, ${texts[1]}`;
       root.dispatchEvent(new CustomEvent("state"));
     }
     function set(values) {

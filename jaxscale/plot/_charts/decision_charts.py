@@ -203,7 +203,7 @@ def swings(plan: Plan, quantity: str = "N", row: int = -1, change: float = 0.1) 
     bars = [
         Bars(
             place, np.full(len(frame), base), frame[key].to_numpy(), "x", label, role,  # pyright: ignore[reportArgumentType]
-            names=tuple(f"{sign} {shown(v)}" for v in frame[key]),
+            names=tuple(f"{shown(v)} ({sign})" for v in frame[key]),
         )
         for key, label, role, sign in (("low", "− a step less", "fit", "−"), ("high", "+ a step more", "other", "+"))
     ]  # fmt: skip

@@ -26,13 +26,13 @@ def main() -> int:
     # Before NumPy and JAX start: rivals are slowed by a second BLAS thread, and JAX sees as many devices as there are
     # cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ["JAX_PLATFORMS"] = {"gpu": "cuda"}.get(options.device, options.device)
+    os.environ["JAX_PLATFORMS"] = {"gpu": "cuda,cpu", "tpu": "tpu,cpu"}.get(options.device, options.device)
     import jax
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if options.device == "cpu":
         jax.config.update("jax_num_cpu_devices", cores)
-    from benchmarks import compilation, fits, mixture_fits, own_laws, planning, scaling, sets, startup
+    from benchmarks import compilation, fits, kernels, mixture_fits, own_laws, planning, scaling, sets, startup
     from benchmarks.rows import table_of_runs
 
     usual = {
@@ -50,6 +50,7 @@ def main() -> int:
         "compilation": compilation.compilation,
     }
     long = {
+        "kernels": kernels.kernels,
         "mixtures": mixture_fits.mixtures,
         "stream": lambda: sets.streamed((1_000, 10_000, 100_000)),
         "memory": lambda: sets.streamed((10_000,), draws=1_000),

@@ -1,6 +1,6 @@
 """Past one machine: throughput of Dask workers, memory, what a task costs, and what 1,000 workers would do.
 
-    python -m benchmarks.cluster --sets 1280
+    python -m benchmarks.cluster --sets 1280 --plot memory.png
 
 Not among the jobs of `python -m benchmarks`: it needs the extra `cluster`, and every core to itself.
 """
@@ -19,10 +19,10 @@ import pandas as pd
 
 import jaxscale as js
 from jaxscale._fitting.blocks import SETS_IN_BLOCK, packed
-from jaxscale._fitting.dask_workers import BLOCKS_IN_TASK, dask_client
+from jaxscale._fitting.dask_workers import blocks_in_task, dask_client
 
 LAW, RUNS = js.laws.chinchilla, 20
-SETS_IN_TASK = SETS_IN_BLOCK * BLOCKS_IN_TASK
+SETS_IN_TASK = SETS_IN_BLOCK * blocks_in_task(2)  # of one worker or two
 
 
 def sets(count: int) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -73,8 +73,9 @@ class Watch:
             yield f"    {name}: " + ", ".join(f"{x:.0f}" for x in marks) + " MiB at sixths of the time"
 
 
-def throughput(source: Path, count: int, workers: int, folder: Path) -> float:
-    """Seconds for all sets by some workers, after a first task for each that loads its programs."""
+def throughput(source: Path, count: int, workers: int, folder: Path) -> tuple[float, dict[str, list[float]]]:
+    """Seconds for all sets by some workers, after a first task for each that loads its programs, and what each process
+    held second by second, in MiB."""
     with dask_client(f"local:{workers}") as client:
         for _ in js.fit_stream(LAW, sets(SETS_IN_TASK * workers), intervals="quick", client=client):
             pass
@@ -87,7 +88,12 @@ def throughput(source: Path, count: int, workers: int, folder: Path) -> float:
         spent = {name: processor_seconds(pid) - before[name] for name, pid in pids.items()}
         print(f"{workers} worker{'s' * (workers > 1)}: {count:,} sets in {took:.1f} s, {count / took:.1f} a second")
         each = ", ".join(f"{name} {x:.1f} s" for name, x in spent.items())
-        print(f"    processor: {each}; a set costs the client {1e3 * spent['client'] / count:.1f} ms")
+        worked = sum(seconds for name, seconds in spent.items() if name != "client")
+        print(f"    processor: {each}")
+        print(
+            f"    a set takes {1e3 * worked / count:.1f} ms of a worker and {1e3 * spent['client'] / count:.2f} ms of "
+            f"the client with its scheduler, {100 * spent['client'] / worked:.1f} % of that"
+        )
         print("\n".join(watch.lines()))
         if workers == 1:
             task = spent["worker 0"] / count * SETS_IN_TASK
@@ -95,8 +101,8 @@ def throughput(source: Path, count: int, workers: int, folder: Path) -> float:
             cost, sent = cost_of_task(client)
             print(f"    client and scheduler: {1e3 * cost:.2f} ms a task, {100 * cost / task:.2f} % of it")
             print(f"    bytes of a task: {sent:,} sent")
-            simulated(cost, task)
-    return took
+            simulated(cost, task / SETS_IN_TASK)
+    return took, watch.seen
 
 
 def cost_of_task(client) -> tuple[float, int]:
@@ -110,16 +116,19 @@ def cost_of_task(client) -> tuple[float, int]:
     return (time.process_time() - begin) / count, len(data)
 
 
-def simulated(cost: float, task: float, workers: int = 1000) -> None:
+def simulated(cost: float, one: float, workers: int = 1000) -> None:
     """Efficiency of many workers behind one scheduler that serves one task at a time.
 
-    Assumptions: every task costs the scheduler `cost`; lengths of tasks spread log-normally by a fifth; each worker has
-    two tasks waiting (so that it idles only when the scheduler is behind); the network and the reading of the source
-    are quick enough: at 1,000 workers and 4 s a task that is 250 tasks a second.
+    Assumptions: a set takes a worker `one` and every task costs the scheduler `cost`, both in seconds; lengths of tasks
+    spread log-normally by a fifth; each worker has two tasks waiting (so that it idles only when the scheduler is
+    behind); the network and the reading of the source are quick enough: at 1,000 workers and 4 s a task that is 250
+    tasks a second.
     """
+    usual = SETS_IN_BLOCK * blocks_in_task(workers)
     rng = np.random.default_rng(0)
     print(f"    {workers:,} workers, simulated:")
-    for length in (task / 4, task, 4 * task, 16 * task):
+    for in_task in (usual // 16, usual // 4, usual, 4 * usual):
+        length = one * in_task
         served, tasks = 0.0, 30 * workers
         queue = [(0.0, k) for k in range(3 * workers)]  # when a worker asks for a task to put behind those it has
         free = np.zeros(workers)
@@ -131,21 +140,41 @@ def simulated(cost: float, task: float, workers: int = 1000) -> None:
             free[worker] = max(free[worker], served) + takes
             busy += takes
             heapq.heappush(queue, (free[worker], slot))
-        print(f"      tasks of {length:6.2f} s: efficiency {busy / (workers * free.max()):.0%}")
+        words = f"tasks of {in_task:5,} sets, {length:6.2f} s" + (", as they are" if in_task == usual else "")
+        print(f"      {words}: efficiency {busy / (workers * free.max()):.0%}")
+
+
+def drawn(memory: dict[str, dict[str, list[float]]], path: Path) -> None:
+    """A picture of what each process held, one panel for each number of workers."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5 * len(memory), 3.5), layout="constrained")
+    panels = figure.subplots(1, len(memory), sharey=True, squeeze=False)[0]
+    for axes, (title, seen) in zip(panels, memory.items(), strict=True):
+        for name, values in seen.items():
+            axes.plot(np.arange(len(values)) + 1, values, label=name)
+        axes.set(title=title, xlabel="seconds", ylim=(0, None))
+        axes.legend()
+    figure.axes[0].set_ylabel("resident memory (MiB)")
+    figure.savefig(path, dpi=150)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", type=int, default=1280)
-    count = parser.parse_args().sets
+    parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the memory of each process (needs matplotlib)")
+    options = parser.parse_args()
+    count = options.sets
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "runs.parquet"
         pd.concat([frame.assign(corpus=name) for name, frame in sets(count)]).to_parquet(source)
-        one, two = (throughput(source, count, workers, Path(folder) / str(workers)) for workers in (1, 2))
+        (one, alone), (two, both) = (throughput(source, count, n, Path(folder) / str(n)) for n in (1, 2))
         merged = []
         for workers in ("1", "2"):
             js.merge_shards(Path(folder) / workers, Path(folder) / f"{workers}.parquet")
             merged.append((Path(folder) / f"{workers}.parquet").read_bytes())
+    if options.plot is not None:
+        drawn({"one worker": alone, "two workers": both}, options.plot)
     print(f"two workers do {one / two:.2f} times what one does; the same bytes: {merged[0] == merged[1]}")
 
 

@@ -8,7 +8,6 @@ Of the first 30 tables 88 % of the 210 shares were held (300 runs, noise of .2 %
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ import jaxscale as js
 
 DOMAINS, BUDGET, LEVEL = 7, 1e22, 0.9
 LAW = js.laws.shukor_mixture(domains=DOMAINS, joint=True)
+NAMES = (*(f"h{i + 1}" for i in range(DOMAINS)), "N", "loss")
 SAVED = Path(__file__).with_name("mixture_fits.json")
 
 
@@ -41,35 +41,39 @@ def planted(seed: int, runs: int = 300, noise: float = 0.002) -> js.Runs:
     return js.synthetic.observe(LAW, truth(), variables, noise=noise, seed=seed)
 
 
-class Counted(NamedTuple):
-    """Of each table, whether the interval of each share, (tables, domains), of N and of the loss, (tables,), holds the
-    planted optimum's; nan where the plan has no interval. width: mean width of a share's interval. seconds: of CPU."""
+class Held(NamedTuple):
+    """held: whether the interval of each share, of N and of the loss holds the planted optimum's, None where the plan
+    has none. width: mean width of the shares' intervals."""
 
-    shares: np.ndarray
-    N: np.ndarray
-    loss: np.ndarray
+    held: tuple[bool | None, ...]
     width: float
-    seconds: float
 
 
-def counted(tables: int, seed: int) -> Counted:
-    """Plans of fits to that many tables, beside the planted plan."""
-    exact = js.frontier(LAW.at(**truth()), budgets=[BUDGET]).rows[0]
-    names = [f"h{i + 1}" for i in range(DOMAINS)]
-    held, widths, begun = [], [], time.process_time()
-    for k in range(tables):
-        result = js.fit(
-            LAW, planted(seed + k), objective=js.SquaredError(), intervals="quick", level=LEVEL, starts=[truth()]
-        )
-        row = js.frontier(result, budgets=[BUDGET]).rows[0]
-        ends = [row.intervals.get(name) for name in (*names, "N", "loss")]
-        true = [exact.of(name) for name in (*names, "N", "loss")]
-        held.append([np.nan if e is None else float(e[0] <= t <= e[1]) for e, t in zip(ends, true, strict=True)])
-        widths += [e[1] - e[0] for e in ends[:DOMAINS] if e is not None]
-        print(f"{k + 1}: {np.nanmean(np.array(held)[:, :DOMAINS]):.3f} of the shares held", flush=True)
-    found = np.array(held)
-    seconds = time.process_time() - begun
-    return Counted(found[:, :DOMAINS], found[:, DOMAINS], found[:, DOMAINS + 1], float(np.mean(widths)), seconds)
+def one_table(seed: int, exact: dict[str, float]) -> Held:
+    """The plan of a fit to one table, beside the planted plan's NAMES."""
+    objective = js.SquaredError()
+    result = js.fit(LAW, planted(seed), objective=objective, intervals="quick", level=LEVEL, starts=[truth()])
+    row = js.frontier(result, budgets=[BUDGET]).rows[0]
+    ends = [row.intervals.get(name) for name in NAMES]
+    held = tuple(None if e is None else bool(e[0] <= exact[name] <= e[1]) for e, name in zip(ends, NAMES, strict=True))
+    return Held(held, float(np.mean([e[1] - e[0] for e in ends[:DOMAINS] if e is not None])))
+
+
+def counted(tables: dict[str, Held]) -> dict[str, float | int | list[float]]:
+    """How often intervals of all tables hold."""
+    held = np.array([table.held for table in tables.values()], float)  # nan where the plan has no interval
+    shares = held[:, :DOMAINS]
+    of_table = np.nanmean(shares, axis=1)  # shares of one table hold or miss together
+    return {
+        "tables": len(tables),
+        "shares_hold": round(float(of_table.mean()), 4),
+        "standard_error": round(float(of_table.std(ddof=1) / np.sqrt(len(of_table))), 4),
+        "each_share": [round(float(x), 4) for x in np.nanmean(shares, axis=0)],
+        "no_interval": int(np.isnan(shares).any(axis=1).sum()),
+        "N_holds": round(float(np.nanmean(held[:, DOMAINS])), 4),
+        "loss_holds": round(float(np.nanmean(held[:, DOMAINS + 1])), 4),
+        "mean_width_of_a_share": round(float(np.mean([table.width for table in tables.values()])), 4),
+    }
 
 
 def searched(tables: int, seed: int) -> list[float]:
@@ -85,6 +89,26 @@ def searched(tables: int, seed: int) -> list[float]:
     return above
 
 
+def kept() -> dict[str, Held]:
+    """Tables of runs of this study that came before, by their seeds."""
+    if not SAVED.exists():
+        return {}
+    saved = json.loads(SAVED.read_text(encoding="utf-8"))["by_seed"]
+    return {
+        seed: Held(tuple(x if x is None else bool(x) for x in held), width) for seed, (held, width) in saved.items()
+    }
+
+
+def keep(figures: dict[str, object], tables: dict[str, Held]) -> None:
+    """Figures, and below them one line for each table, so that a study that was stopped goes on where it was."""
+    lines = ",\n".join(
+        f"  {json.dumps(seed)}: {json.dumps([[x if x is None else int(x) for x in table.held], round(table.width, 5)])}"
+        for seed, table in tables.items()
+    )
+    head = json.dumps(figures, indent=1)[:-2]
+    SAVED.write_text(f'{head},\n "by_seed": {{\n{lines}\n }}\n}}\n', encoding="utf-8")
+
+
 def main() -> None:
     """Count, print and save."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -92,22 +116,18 @@ def main() -> None:
     parser.add_argument("--searched", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1000)
     asked = parser.parse_args()
-    found = counted(asked.tables, asked.seed)
-    above = searched(asked.searched, asked.seed)
-    per_share = np.nanmean(found.shares, axis=0)
-    figures = {
-        "tables": asked.tables,
-        "level": LEVEL,
-        "shares_hold": round(float(np.nanmean(found.shares)), 4),
-        "each_share": [round(float(x), 4) for x in per_share],
-        "no_interval": int(np.isnan(found.shares).any(axis=1).sum()),
-        "N_holds": round(float(np.nanmean(found.N)), 4),
-        "loss_holds": round(float(np.nanmean(found.loss)), 4),
-        "mean_width_of_a_share": round(found.width, 4),
-        "cpu_seconds": round(found.seconds, 1),
-        "search_above_the_optimum": above,
-    }
-    SAVED.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    planned = js.frontier(LAW.at(**truth()), budgets=[BUDGET]).rows[0]
+    exact, tables = {name: planned.of(name) for name in NAMES}, kept()
+    for seed in map(str, range(asked.seed, asked.seed + asked.tables)):
+        if seed not in tables:
+            tables[seed] = one_table(int(seed), exact)
+            print(seed, tables[seed].held, flush=True)
+            if len(tables) > 1:
+                keep({"level": LEVEL} | counted(tables), tables)
+    figures = {"level": LEVEL} | counted(tables)
+    if asked.searched:
+        figures["search_above_the_optimum"] = searched(asked.searched, asked.seed)
+    keep(figures, tables)
     print(json.dumps(figures, indent=1))
 
 

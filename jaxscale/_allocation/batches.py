@@ -16,24 +16,30 @@ from jaxscale._base.settings import in_float64
 # Lanes at once, and problems in a batch. What a core works on must stay in its cache, and a lane waits for the slowest
 # of its fellows; an accelerator wants many.
 _ON_CPU, _ON_ACCELERATOR = (128, 1024), (16384, 16384)
+_HEAVY = 16  # so many times fewer, where each problem is itself over hundreds of draws
 
 # From so many problems on, a program that runs faster is worth compiling for longer.
 _OFTEN = 200_000
 
 
 def batched(
-    function: Callable[..., Sequence[Array]], static: Hashable, arrays: Sequence[np.ndarray], shared: Sequence[Any] = ()
+    function: Callable[..., Sequence[Array]],
+    static: Hashable,
+    arrays: Sequence[np.ndarray],
+    shared: Sequence[Any] = (),
+    *,
+    heavy: bool = False,
 ) -> list[np.ndarray]:
     """`function(static, shared, *arrays)` in float64, over the last axis of all arrays, (any, count), a few at once.
 
-    `shared` holds numbers and arrays that are the same for all. What comes out has the problems last too. Whatever
-    their number, it is one compiled program, and another for hundreds of thousands; `function` and `static` must be
-    equal for equal work.
+    `shared` holds numbers and arrays that are the same for all; `heavy`: a single problem fills the processor. What
+    comes out has the problems last too. Whatever their number, it is one compiled program, and another for hundreds of
+    thousands; `function` and `static` must be equal for equal work.
     """
     count = arrays[0].shape[-1]
     worker_count, devices = workers(None)
     on_cpu = devices[0].platform == "cpu"
-    lanes, size = _ON_CPU if on_cpu else _ON_ACCELERATOR
+    lanes, size = (n // (_HEAVY if heavy else 1) for n in (_ON_CPU if on_cpu else _ON_ACCELERATOR))
     run = _compiled(devices[0].platform, function, static, lanes, count >= _OFTEN)
     common = tuple(np.asarray(v, np.float64) for v in shared)
 

@@ -17,13 +17,19 @@ _STEP = 1e-5  # in a log, from a kink to where all is smooth
 
 
 @each
-def expansion_at(decision: Decision, _: tuple, x: Array, multipliers: Array, given: Array) -> tuple[Array, ...]:
+def expansion_at(
+    decision: Decision, _: tuple, x: Array, multipliers: Array, given: Array, moves: Array | None = None
+) -> tuple[Array, ...]:
     """Values and their slopes, the objective's slopes, and the Lagrangian's curvature in (x, given): (2 + m,),
-    (2 + m, n + k), (n,), (n, n + k); k are the named ones of what is given, the others are held."""
+    (2 + m, n + k), (n,), (n, n + k); k are the named ones of what is given. The others are held, but for the first,
+    where `moves` (any * k,) has their slopes in the named ones."""
     n, k = x.shape[0], len(decision.names)
 
     def functions(z: Array) -> Array:
-        at = tuple(z[:n]), jnp.concatenate([z[n:], given[k:]])
+        others = given[k:]
+        if moves is not None:
+            others = others.at[: len(moves) // k].add(moves.reshape(-1, k) @ (z[n:] - given[:k]))
+        at = tuple(z[:n]), jnp.concatenate([z[n:], others])
         return jnp.stack([decision.objective(*at), decision.response(*at), decision.log_cost(*at), *decision.rows(*at)])
 
     def both(z: Array) -> tuple[tuple[Array, Array], Array]:

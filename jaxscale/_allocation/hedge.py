@@ -124,8 +124,10 @@ def _far(hedge: Hedge, shared: tuple, named: Array, inverse: Array, best: Array,
     return solve_constrained(hedge, given, jnp.stack(starts), jnp.ones((len(hedge.row_names), named.shape[-1])))
 
 
-def _expand(hedge: Hedge, shared: tuple, named: Array, inverse: Array, best: Array, x: Array, prices: Array) -> Any:
-    return expansion_at(hedge, (), x, prices, _whole(named, inverse, best, shared))
+def _expand(
+    hedge: Hedge, shared: tuple, named: Array, inverse: Array, best: Array, x: Array, prices: Array, *moves: Array
+) -> Any:
+    return expansion_at(hedge, (), x, prices, _whole(named, inverse, best, shared), *moves)
 
 
 @each
@@ -152,16 +154,16 @@ class Doubts:
     def _shared(self) -> tuple:
         return (self.weight, self.share, self.width, *self.thetas)
 
-    @property
-    def _arrays(self) -> list[np.ndarray]:
-        return [self.named.T, self.inverse.T, self.best.T]
+    def _batched(self, function: Any, hedge: Hedge, *arrays: np.ndarray) -> list[np.ndarray]:
+        mine = (self.named.T, self.inverse.T, self.best.T)
+        return batched(function, hedge, [*mine, *arrays], self._shared, heavy=sum(self.hedge.counts) > _COUNTS[0])
 
     def solve(self, starts: Sequence[np.ndarray], prices: np.ndarray) -> Answers:
         """The best decision for each target; starts (b, n) each, the first with prices of the rows (b, m)."""
         near = self._near(starts[0], prices)
         if self.hedge.convex and (near.status == OK).all():
             return near
-        far = answers_of(batched(_far, self.hedge, [*self._arrays, *(s.T for s in starts)], self._shared))
+        far = answers_of(self._batched(_far, self.hedge, *(s.T for s in starts)))
         sound = [np.isin(found.status, (OK, FLAT)) for found in (near, far)]
         return far.with_others(sound[0] & (~sound[1] | (near.value <= far.value + 1e-12)), near)
 
@@ -170,7 +172,7 @@ class Doubts:
         return self._near(answers.x, answers.multipliers)
 
     def _near(self, x: np.ndarray, prices: np.ndarray) -> Answers:
-        return answers_of(batched(_near, self.hedge, [*self._arrays, x.T, prices.T], self._shared))
+        return answers_of(self._batched(_near, self.hedge, x.T, prices.T))
 
     @property
     def plain(self) -> Hedge:
@@ -183,14 +185,25 @@ class Doubts:
         parts = {"x": answers.x[:, :n], "multipliers": answers.multipliers[:, :m], "blame": answers.blame[:, :m]}
         return replace(answers, **parts)
 
-    def expand(self, decisions: Answers) -> list[Expansion | None]:
-        """Values at every decision, and how it moves with the named values where the mean loss is least there."""
-        safe = np.where(np.isfinite(decisions.x), decisions.x, 1.0)
-        outputs = batched(_expand, self.plain, [*self._arrays, safe.T, decisions.multipliers.T], self._shared)
-        parts = derivatives(self.plain, safe, decisions.multipliers, [np.moveaxis(v, -1, 0) for v in outputs])
-        return expansions(decisions, parts)
+    def expand(self, answers: Answers, moves: np.ndarray | None = None) -> list[Expansion | None]:
+        """Values at every decision, and how it moves with the named values: with the draws' 1 / price and best as they
+        are, or with slopes `moves` (b, 2, draws, k) of those; unknown where some of these are nan."""
+        hedge, safe = self.hedge, np.where(np.isfinite(answers.x), answers.x, 1.0)
+        known, more = np.ones(len(safe), bool), []
+        if moves is not None:
+            flat = moves.reshape(len(safe), -1)
+            known = np.asarray(np.isfinite(flat).all(axis=1))
+            more = [np.where(known[:, None], flat, 0.0).T]
+        outputs = self._batched(_expand, hedge, safe.T, answers.multipliers.T, *more)
+        parts = derivatives(hedge, safe, answers.multipliers, [np.moveaxis(v, -1, 0) for v in outputs])
+        values, slopes, touched, flatness, residual, hessian, touching = parts
+        slopes[~known] = np.nan
+        n, m = len(self.plain.variables), len(self.plain.row_names)
+        shown = np.delete(np.arange(values.shape[1]), np.arange(n, safe.shape[1]))  # all but what belongs to a tail
+        parts = values[:, shown], slopes[:, shown], touched, flatness, residual, hessian[:, :n, :n], touching[:, :m]
+        return expansions(answers, parts)
 
     def at(self, x: np.ndarray) -> np.ndarray:
         """`Decision.lowered` of every draw at x (b, n): (b, draws)."""
-        (found,) = batched(_at, self.plain, [*self._arrays, x.T], self._shared)
+        (found,) = self._batched(_at, self.plain, x.T)
         return found.T

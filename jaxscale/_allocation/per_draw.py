@@ -9,8 +9,9 @@ from jax import Array, lax
 
 from jaxscale._allocation.answers import Answers, evaluate, solve_many
 from jaxscale._allocation.batches import batched
-from jaxscale._allocation.constrained import FLAT, OK, correct
+from jaxscale._allocation.constrained import FLAT, OK, correct, settled
 from jaxscale._allocation.decision import Decision
+from jaxscale._allocation.local_model import value_at
 
 TARGETS = 32  # of draws, at once
 
@@ -81,3 +82,32 @@ def _follow(decision: Decision, shared: tuple, theta: Array) -> tuple[Array, ...
     nothing = (*(jnp.zeros((len(wanted), *s)) for s in shapes), jnp.zeros((len(wanted), lanes), bool))
     still = jnp.zeros((n + m, lanes))
     return lax.fori_loop(0, count.astype(int), one, (nothing, still, still))[0]
+
+
+def slopes_of_best(
+    decision: Decision, draws: np.ndarray, wanted: np.ndarray, rest: np.ndarray, found: Followed
+) -> tuple[np.ndarray, np.ndarray]:
+    """Slopes of value and price of what `follow` found, in the target and in all of `rest`: (targets, draws, k) each;
+    nan where no equations lead to the answer."""
+    k, i = np.nonzero(found.sound)
+    value, price = np.full((2, *found.sound.shape, 1 + len(rest)), np.nan)
+    if k.size:
+        givens = np.column_stack([draws[i], wanted[k], np.broadcast_to(rest, (len(k), len(rest)))])
+        prices = np.zeros((len(decision.row_names), len(k)))
+        prices[0] = found.price[k, i]
+        *slopes, sound = batched(_slopes_of_best, decision, [givens.T, found.x[k, :, i].T, prices])
+        value[k, i], price[k, i] = (np.where(sound.astype(bool), v, np.nan).T for v in slopes)
+    return value, price
+
+
+def _slopes_of_best(decision: Decision, _: tuple, given: Array, x: Array, prices: Array) -> tuple[Array, ...]:
+    found = correct(decision, given, x, prices)
+
+    def best(given: Array) -> tuple[Array, Array]:
+        x, multipliers = settled(decision, given, found.x, found.multipliers)
+        return value_at(decision, x, given), multipliers[0]
+
+    start = len(decision.law.parameters)
+    units = [jnp.zeros_like(given).at[j].set(1.0) for j in range(start, len(given))]
+    value, price = zip(*(jax.jvp(best, (given,), (unit,))[1] for unit in units), strict=True)
+    return jnp.stack(value), jnp.stack(price), found.status == OK

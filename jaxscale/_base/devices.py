@@ -2,9 +2,12 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import jax
+
+from jaxscale._base.errors import InputError
 
 
 def workers(devices: Sequence[Any] | None) -> tuple[int, tuple[Any, ...]]:
@@ -17,6 +20,29 @@ def workers(devices: Sequence[Any] | None) -> tuple[int, tuple[Any, ...]]:
     if given[0].platform != "cpu":
         return len(given), given
     return (cores() if devices is None else len(given)), given[:1]
+
+
+def host() -> tuple[Any, ...]:
+    """The CPU, for small work and for what a device without float64 leaves; where JAX was told not to use it, the
+    devices it has, if they know float64.
+
+    Raises `InputError` where they do not.
+    """
+    with suppress(RuntimeError):
+        return tuple(jax.local_devices(backend="cpu"))
+    found = tuple(jax.local_devices())
+    if in_float32(found):
+        kind = found[0].platform
+        raise InputError(
+            f"a {kind.upper()} has no float64, and JAX_PLATFORMS hides the CPU that would finish its fits; "
+            f"set JAX_PLATFORMS={kind},cpu"
+        )
+    return found
+
+
+def in_float32(devices: Sequence[Any] | None) -> bool:
+    """Whether the devices (all of this process if None) have no float64 of their own."""
+    return any(d.platform == "tpu" for d in (jax.local_devices() if devices is None else devices))
 
 
 def cores() -> int:

@@ -15,6 +15,7 @@ from jaxscale._base.version import __version__
 FIT_FORMAT, FITS_FORMAT, DRAWS_FORMAT = "jaxscale.fit/1", "jaxscale.fits/1", "jaxscale.draws/1"
 PLAN_FORMAT, WHAT_IF_FORMAT = "jaxscale.plan/1", "jaxscale.what_if/1"
 COMPARE_FORMAT, CARD_FORMAT = "jaxscale.compare/1", "jaxscale.card/1"
+SKILLS_FORMAT = "jaxscale.skills/1"
 RECIPE_FORMAT = "jaxscale.recipe/1"
 BIAS_FORMAT = "jaxscale.bias/1"
 MULTIPLIER_FORMAT = "jaxscale.multiplier/1"

@@ -83,6 +83,7 @@ _COMMANDS = {
     "multiplier": decision_commands.multiplier,
     "forecast": decision_commands.forecast,
     "score": decision_commands.score,
+    "skills": decision_commands.skills,
     "models": catalogue_commands.models,
     "laws": catalogue_commands.laws,
 }

@@ -1,4 +1,4 @@
-"""Commands that decide: which recipe is better; and what is foretold, and what of it held."""
+"""Commands that decide: which recipe is better; what is foretold, of runs and benchmarks, and what of it held."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -151,3 +151,62 @@ def score(
     read = {Path(file).stem: js.read_forecast(file, own) for file in forecasts}
     checked = table.read(runs, laws=[one.law for one in read.values()])
     printing.deliver(js.score(read, checked), output, as_json, plot)
+
+
+def skills(
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="A row for each public model; or a file that `skills -o` wrote.")
+    ],
+    *,
+    scores: Annotated[
+        Text, option("--scores", "COL,COL,...", "Columns of scores, shares of one; needed but for a file of skills.")
+    ] = None,
+    family: Annotated[str, option("--family", "COL", "Column of families.")] = "family",
+    N: Annotated[str, option("-N", "COL", "Column of parameters.")] = "N",
+    D: Annotated[str, option("-D", "COL", "Column of training tokens.")] = "D",
+    chance: Annotated[
+        Texts, option("--chance", "COL=SHARE,...", "What guessing scores; 0 if not said; repeat.")
+    ] = None,
+    number: Annotated[
+        Text, option("--number", "K", "How many skills the benchmarks share.  [default: 2, or 1 of two benchmarks]")
+    ] = None,
+    at: Annotated[
+        Texts, option("--at", "N=X,D=X,family=NAME", "A larger model to foretell the scores of; repeat.")
+    ] = None,
+    by: Annotated[
+        Text, option("--way", "NAME", "Foretell every score in this way.  [default: the one that missed it by least]")
+    ] = None,
+    output: Output = None,
+    plot: PlotFile = None,
+    as_json: Json = False,
+) -> None:
+    """Say what larger models of a family will score on benchmarks, from the scores of public models.
+
+    Sigmoids of compute, skills that all benchmarks share (Sloth) and principal components of scores (Ruan), with what
+    each missed by on families left out. For example
+    `skills models.csv --scores mmlu,gsm8k --chance mmlu=.25 --at N=70B,D=15T,family=Llama-3`.
+    """
+    arguments.check_output(output, table)
+    arguments.check_plot(plot, table)
+    if scores is not None:
+        columns = arguments.by(scores, "--scores", "mmlu,gsm8k")
+        guess = arguments.numbers(arguments.apart(chance), "--chance", "COL=SHARE")
+        with printing.progress("leaving families out"):
+            many = None if number is None else arguments.count(number, "--number", 1)
+            found = js.skills(table, scores=columns, family=family, N=N, D=D, chance=guess, number=many)
+    elif table.endswith(".json"):
+        found = js.Skills.load(table)
+    else:
+        raise arguments.UsageError("give --scores, the columns of benchmarks with commas between them")
+    if at:
+        found = found.foretell([_model_asked(text) for text in at], by=by)
+    printing.deliver(found, output, as_json, plot)
+
+
+def _model_asked(text: str) -> dict[str, Any]:
+    """N=70B,D=15T,family=Llama-3 as its parts."""
+    form = "N=X,D=X,family=NAME"
+    given = arguments.pairs(arguments.apart([text]), "--at", form)
+    if set(given) != {"N", "D", "family"}:
+        raise InputError(f"--at takes {form}, got {quoted(text)}")
+    return {**{name: arguments.number(given[name], f"--at {name}") for name in ("N", "D")}, "family": given["family"]}

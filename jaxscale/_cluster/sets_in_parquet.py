@@ -153,10 +153,11 @@ class SetsInParquet:
         whole = pd.concat(frames, ignore_index=True)
         if self._order is not None:
             whole = whole.iloc[np.searchsorted(wanted, rows)].reset_index(drop=True)
-        whole.attrs[MARKS] = self._decimal_marks()
         for k in range(first, last):
             part = slice(self._begins[k] - begin, self._begins[k + 1] - begin)
-            yield given_group(self._keys[k], whole.iloc[part], self._by, rows[part] + 1)
+            frame = whole.iloc[part]
+            frame.attrs[MARKS] = self._decimal_marks()  # of the whole it would be copied into every part, deeply
+            yield given_group(self._keys[k], frame, self._by, rows[part] + 1)
 
     def _decimal_marks(self) -> Any:
         """The decimal marks of columns of text, by the first rows: all sets are read alike."""

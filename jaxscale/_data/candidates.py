@@ -18,6 +18,8 @@ from jaxscale._data.wording import valued_flag
 Look = Callable[[str], tuple[np.ndarray, np.ndarray]]
 
 _LABEL = 0.06  # a size written short, 12M for 12,047,168, is off by less
+_IN_BITS = 3  # the rank of losses in bits
+_ROUNDED = 0.01  # nats: a loss and the logarithm of its perplexity are off by less, where both are written short
 _LEAST_RUN = 1e15  # FLOPs: a second of one accelerator, or a pass of one model, is less
 _LEAST_BUDGET = 1e12  # what is called only "budget" is FLOPs from here on, and dollars below
 
@@ -61,8 +63,12 @@ def recognised(
         _check_namesakes(symbol, winner, columns, look)
         taken[symbol] = winner.column
         others = [one.column for one in able if one != winner]
-        if symbol == "loss" and winner.rank == TRAINING and not is_perplexity(winner.column):
-            others += [column for column in columns if is_perplexity(column)]
+        if symbol == "loss" and winner.rank in (0, TRAINING) and not is_perplexity(winner.column):
+            perplexities = [column for column in columns if is_perplexity(column) and not _log_of(column, winner, look)]
+            if winner.rank == TRAINING:
+                _check_validation(winner, perplexities)
+                others += perplexities
+            others += [column for column in perplexities if column not in others and _of_validation(column)]
         if others:
             rivals[symbol] = others
     return taken, rivals
@@ -87,11 +93,35 @@ def _cells_fit(symbol: str, column: str, cells: np.ndarray, is_text: np.ndarray)
 
 def _of_training(one: _Candidate, able: Sequence[_Candidate]) -> bool:
     """Whether a loss is that of training as another is called like it, and of the validation: "lm loss" beside "lm loss
-    validation". A name that says loss and nothing else is left alone.
+    validation", "loss" beside any loss of the validation in nats.
     """
     said = _all_words(one) - {"avg"}
-    others = [_all_words(other) for other in able if other.rank < TRAINING]
-    return one.rank > 0 and "eval" not in said and any("eval" in words and said <= words for words in others)
+    others = [_all_words(other) for other in able if other.rank < (_IN_BITS if one.rank == 0 else TRAINING)]
+    return "eval" not in said and any("eval" in words and said <= words for words in others)
+
+
+def _log_of(perplexity: str, loss: _Candidate, look: Look) -> bool:
+    """Whether a column of losses holds the logarithms of perplexities."""
+    with np.errstate(all="ignore"):
+        off = np.abs(np.log(look(perplexity)[0]) - look(loss.column)[0])
+    return bool(np.any(off < _ROUNDED)) and not bool(np.any(off > _ROUNDED))
+
+
+def _of_validation(name: str) -> bool:
+    return any("eval" in part for part in words_of(name))
+
+
+def _check_validation(training: _Candidate, perplexities: Sequence[str]) -> None:
+    """Raises InputError where all losses are of training and a perplexity is of the validation, which laws are of."""
+    for name in perplexities:
+        if _of_validation(name):
+            first, second = (valued_flag("loss", shlex.quote(inert(one, 200))) for one in (name, training.column))
+            raise InputError(
+                f"columns {listed([name, training.column])} could each be loss: one is a perplexity of the validation, "
+                "whose logarithm is the loss that laws are of, the other a loss of training; choose one with "
+                f'loss="{inert(name, 200)}", loss_unit="perplexity" or loss="{inert(training.column, 200)}" (on the '
+                f"command line {first} --loss-unit perplexity or {second})"
+            )
 
 
 def _all_words(one: _Candidate) -> set[str]:

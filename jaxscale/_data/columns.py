@@ -10,8 +10,8 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.text import inert, listed, quoted
 from jaxscale._data.candidates import Look, recognised
 from jaxscale._data.names import key, meaning_of
-from jaxscale._data.suggestions import of_one_variable, of_steps, responses
-from jaxscale._data.wording import flag
+from jaxscale._data.suggestions import misspelt, of_one_variable, of_steps, responses
+from jaxscale._data.wording import column_of, flag
 
 Column = str | Sequence[str] | Literal[False] | None
 
@@ -97,6 +97,7 @@ def choose(
         raise InputError(
             f"no column is recognised as a variable (N, D, C, U); there are {listed(columns)}. "
             f'Name them with N="...", D="..." ({flag("N")}, {flag("D")})'
+            + "".join(f"; perhaps {column_of(s, near)}" for s in ("N", "D") if (near := misspelt(s, columns)))
             + of_steps(columns)
             + of_one_variable([name for name in columns if name not in (named.get(answer), weights, run)], look)
         )

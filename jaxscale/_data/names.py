@@ -1,28 +1,31 @@
 """What the name of a column says: its words, and which of N, D, C, U and the loss they mean."""
 
 import re
+import unicodedata
 from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
 
 from jaxscale._data.unit_words import PF_DAYS, split_unit, words_of_units
 
-# Words with one meaning, by what they are read as.
+# Words with one meaning, by what they are read as; some also in German, French and Spanish, without accents.
 _SAME = {
     word: meaning
     for meaning, words in {
-        "params": "param parameter parameters",
-        "tokens": "token tok toks",
+        "params": "param parameter parameters parametre parametres parametro parametros",
+        "tokens": "token tok toks jeton jetons",
         "flops": "flop flos glops",  # GLOPs is a misprint that public tables have
-        "loss": "losses",
-        "train": "training trained trn pretrain pretraining pretrained",
-        "eval": "val valid validation evaluation test heldout dev",
+        "loss": "losses verlust perte perdida",
+        "train": "training trainings trained trn pretrain pretraining pretrained entrainement",
+        "eval": "val valid validation validierung validierungs evaluation test heldout dev",
         "emb": "embed embedding embeddings embd embeds",
         "non": "no without wo excl excluding exclude ex",
         "with": "w incl including include",
         "total": "all",
         "active": "activated act",
-        "n": "num number",
+        "n": "num number nb anzahl nombre",
+        "count": "cnt",
+        "of": "de",
         "unique": "distinct",
         "approx": "approximate est estimated",
         "goal": "target planned",
@@ -41,9 +44,9 @@ def _set(words: str) -> frozenset[str]:
 
 
 # Words that leave the meaning of a count what it is: of parameters, of tokens, of FLOPs, of data in other units.
-_PLAIN = _set("n of count in the model run")
+_PLAIN = _set("n of count in the model lm llm net network run")
 _PARTS = _set("vision image video audio speech text language")
-_COUNTED = _PLAIN | _PARTS | _set("params total active non emb with size trainable precise exact approx")
+_COUNTED = _PLAIN | _PARTS | _set("params weight weights total active non emb with size trainable precise exact approx")
 _SEEN = _PLAIN | _set("total train so far seen processed consumed used cumulative pre goal budget max global")
 _SPENT = _SEEN - {"max"} | _set("non emb with spent actual theoretical approx final 6nd c6nd iso")
 # What data other than text are counted in. Of the second line hours are of wall time too, samples are sequences too.
@@ -88,7 +91,7 @@ _RATE = re.compile(
 _CHANGES = _set("max emb head heads vocab expert experts layer layers eval batch per lr attention optimizer")
 _LEXICON = frozenset(_SAME) | _COUNTED | _SPENT | _SIZES | _GENERIC | _CONTAINERS | _set("compute c4 thousand million")
 _LEXICON |= _set("millions billion billions trillion trillions giga exa peta tera zetta")
-_LEXICON -= _set("in of w no wo ex so ce lm")
+_LEXICON -= _set("in of de w no wo ex so ce lm llm net network")
 _HEADS = _set("params tokens flops loss compute size emb entropy")
 
 
@@ -110,7 +113,8 @@ def words_of(name: str) -> tuple[tuple[str, ...], ...]:
 
     Slash, point, underscore, hyphen, space and camelCase separate; run-together words that are known come apart.
     """
-    text = _RATE.sub(" per ", words_of_units(name))
+    plain = "".join(c for c in unicodedata.normalize("NFD", name) if not unicodedata.combining(c))
+    text = _RATE.sub(" per ", words_of_units(plain))
     text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[0-9])(?=[A-Z][a-z])", " ", text)
     parts = [re.findall(r"[a-z0-9%]+(?:(?<=[0-9])\.[0-9]+e[0-9]+)?", part.lower()) for part in re.split(r"[/.]", text)]
     return tuple(tuple(_SAME.get(w, w) for word in part for w in _apart(word)) for part in parts if part)
@@ -206,7 +210,7 @@ def _count(words: list[str], name: str) -> Meaning | None:
     if "params" in rest and rest <= _COUNTED:
         return Meaning("N", _rank(plain, "params", rest, _PARTS), factor)
     if rest <= _COUNTED and ({"model", "size"} <= rest or ("emb" in rest and "non" in rest) or plain[0] == "n"):
-        qualified = {"model", "size"} <= rest or "emb" in rest or bool(rest & {"total", "active", "params", "approx"})
+        qualified = {"model", "size"} <= rest or "emb" in rest or bool(rest & {"total", "active", "weights", "approx"})
         return Meaning("N", 1, factor) if qualified else None
     if "unique" in rest and "tokens" in rest and rest - {"unique", "tokens"} <= _SEEN:
         return Meaning("U", 0 if len(plain) == 2 else 1, factor)
@@ -238,8 +242,8 @@ def _loss(words: list[str]) -> Meaning | None:
     while len(words) > 1 and words[0] in _CONTAINERS:
         words = words[1:]
     rest = set(words)
-    if words == ["l"]:
-        return Meaning("loss", 4)
+    if words[0] == "l" and rest <= {"l", "eval", "train"}:
+        return Meaning("loss", TRAINING if "train" in rest else 4)
     if words == ["objective", "to", "minimize"]:
         return Meaning("loss", 3)
     bits = "bpb" in rest or ("bits" in rest and bool(rest & {"per", "loss"}))

@@ -25,7 +25,7 @@ from jaxscale._data.notes import duplicate_note, number_notes, repeated_rows
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._data.separators import LAYOUT
 from jaxscale._data.standard_errors import over_typical, standard_errors, with_errors_apart
-from jaxscale._data.suggestions import error_column, training_note
+from jaxscale._data.suggestions import error_column, other_columns
 from jaxscale._data.sweeps import best_note, designs, lowest_of_each, settings_of, sweep_note
 from jaxscale._data.wording import flag, spelt
 
@@ -185,7 +185,7 @@ def read_fields(
         notes=(
             *number_notes({**variables, chosen.response: answer}, read_rows, kept, unit.name, derived.sources),
             *([checkpoint_note(curves, checkpoints)] if curves is not None else []),
-            *training_note(str(chosen.columns.get("loss")), chosen.rivals.get("loss", ())),
+            *other_columns(kept, {s: others for s, others in chosen.rivals.items() if s in kept}),
             *sweeps,
             *duplicate_note(duplicates),
             *finished.notes,

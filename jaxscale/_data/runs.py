@@ -225,7 +225,7 @@ class Runs:
             return 6.0 * self.variables["N"] * self.variables["D"]
         raise InputError(
             f"the runs have no variable {quoted(symbol)}; they have {', '.join(map(inert, self.variables))}. "
-            + where_to_find(symbol, self.record.unused)
+            + where_to_find(symbol, self.record.unused, self.record.plain_column("N"))
         )
 
     def to_frame(self) -> pd.DataFrame:

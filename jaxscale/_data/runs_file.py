@@ -49,6 +49,11 @@ class RunsRecord:
         """Whether the column of a symbol was written as a formula of others."""
         return self.conventions.get(symbol, "").startswith("computed")
 
+    def plain_column(self, symbol: str) -> str:
+        """The one column of a symbol whose cells count one by one, or ""."""
+        column, said = self.columns.get(symbol), self.conventions.get(symbol, "")
+        return column if isinstance(column, str) and "multiplied" not in said and not self.computed(symbol) else ""
+
     def lines(self) -> list[tuple[str, str]]:
         """Label and text of each line that is worth a look; harmless to print."""
         lines = []

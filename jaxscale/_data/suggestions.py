@@ -1,17 +1,19 @@
 """What to say of a symbol that no column was recognised as: flags, ready to paste, for the columns that there are."""
 
+import difflib
 import re
 import shlex
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from jaxscale._base.text import inert, listed, quoted
 from jaxscale._base.verdict import Reason
 from jaxscale._data.candidates import Look
 from jaxscale._data.loss_units import in_per_cent
-from jaxscale._data.names import is_perplexity, key, words_of
-from jaxscale._data.wording import column_of, flag, spelt
+from jaxscale._data.names import NO_TEXT, is_perplexity, key, meaning_of, words_of
+from jaxscale._data.wording import column_of, flag, spelt, valued_flag
 
-TRAINING_LOSS = "training_loss"  # the code of what is noticed
+OTHER_COLUMNS = "other_columns"  # the code of what is noticed
+_MOST_RIVALS = 3
 
 # Words of a response that is no loss: what it is, and what reads it.
 _ERRORS = frozenset(["wer", "cer", "err", "error", "mae", "mse", "rmse", "mape", "deviance"])
@@ -20,20 +22,49 @@ _BENCHMARKS = ("mmlu", "hellaswag", "gsm8k", "winogrande", "piqa", "boolq", "tri
 _SCORES = frozenset(["elo", "score", "rating", "reward", "return", "returns", "winrate", "auc", "f1", "bleu", "rouge"])
 _NOT_IT = frozenset(["std", "stderr", "se", "sd", "sem", "var", "variance", "ci", "count", "id", "lower", "upper"])
 
+# Names that a slip is looked for of, and how alike it is.
+_USUAL = {
+    "N": ("params", "nparams", "numparams", "parameters", "totalparams"),
+    "D": ("tokens", "ntokens", "numtokens", "traintokens", "totaltokens"),
+    "C": ("flops", "totalflops", "compute"),
+    "loss": ("loss", "valloss", "evalloss", "testloss", "trainloss", "finalloss"),
+}
+_CLOSE = 0.8
+
 _STEPS = frozenset(["step", "steps", "iteration", "iterations", "iter", "iters", "updates"])
 _BATCH = frozenset(["batch", "bs", "bsz", "gbs", "gbsz"])
 _LENGTHS = (("seq",), ("sequence",), ("context", "length"), ("context", "len"), ("block", "size"), ("ctx",))
 
 
-def where_to_find(symbol: str, unused: Sequence[str]) -> str:
-    """What to do about a symbol that no column was recognised as."""
+def where_to_find(symbol: str, unused: Sequence[str], size: str = "") -> str:
+    """What to do about a symbol that no column was recognised as; `size` is the column of parameters, one by one."""
     found = f"Name its column with {column_of(symbol)}" + (f"; columns not used: {listed(unused)}" if unused else "")
-    formula = _product(unused) if symbol == "D" else ""
-    return found + (f"; or compute it, D={_python(formula)} (-D {shlex.quote(formula)})" if formula else "")
+    near = misspelt(symbol, unused)
+    if symbol == "D" and not near:
+        near = next((column for column in unused if _words(column) & NO_TEXT and _only_data(column)), "")
+    if near:
+        return f"{found}; it may be {quoted(near)}: {symbol}={_python(near)} ({valued_flag(symbol, shlex.quote(near))})"
+    if symbol != "D":
+        return found
+    if formula := _product(unused) or _of_ratio(unused, size):
+        return f"{found}; or compute it, D={_python(formula)} (-D {shlex.quote(formula)})"
+    return found if any(_words(column) & _BATCH for column in unused) else found + of_steps(unused)
+
+
+def misspelt(symbol: str, columns: Collection[str]) -> str:
+    """The column whose name misses a usual one of that symbol by a letter or two, or ""."""
+    for column in columns:
+        written = key(column)
+        close = difflib.get_close_matches(written, _USUAL.get(symbol, ()), n=1, cutoff=_CLOSE)
+        if close and written != close[0] and len(written) > 2 and meaning_of(column) is None:
+            return column
+    return ""
 
 
 def responses(columns: Collection[str]) -> str:
     """What to do where no column is a loss: how each column that may be the response is named."""
+    if near := misspelt("loss", columns):
+        return f"Column {quoted(near)} may be it: loss={_python(near)} ({valued_flag('loss', shlex.quote(near))}). "
     for column in columns:
         if is_perplexity(column):
             return (
@@ -87,17 +118,22 @@ def of_one_variable(columns: Sequence[str], look: Look) -> str:
     return ""
 
 
-def training_note(column: str, rivals: Sequence[str]) -> Iterator[Reason]:
-    """That a training loss was taken, where the table has a perplexity of the validation, which laws are of."""
-    named = [name for name in rivals if is_perplexity(name) and "eval" in _words(name)]
-    if named:
-        yield Reason(
-            TRAINING_LOSS,
-            "warning",
-            f"column {quoted(column)} is a training loss; that of the validation is the logarithm of column "
-            f'{quoted(named[0])}: loss={_python(named[0])}, loss_unit="perplexity" ({flag("loss")} '
-            f"{shlex.quote(inert(named[0], 200))} --loss-unit perplexity) reads it",
+def other_columns(columns: Mapping[str, str | Sequence[str]], rivals: Mapping[str, Sequence[str]]) -> Iterator[Reason]:
+    """Which columns were taken by their names where others would also fit, and what takes those."""
+    said = []
+    for symbol, others in rivals.items():
+        flags = [
+            f"{valued_flag(symbol, shlex.quote(inert(name, 200)))}"
+            + (" --loss-unit perplexity" if symbol == "loss" and is_perplexity(name) else "")
+            for name in others[:_MOST_RIVALS]
+        ]
+        more = f" and {len(others) - _MOST_RIVALS} more" if len(others) > _MOST_RIVALS else ""
+        said.append(
+            f"{symbol} is column {quoted(columns[symbol])}, not {listed(others[:_MOST_RIVALS])}{more} "
+            f"({' or '.join(flags)})"
         )
+    if said:
+        yield Reason(OTHER_COLUMNS, "info", f"by their names {'; '.join(said)}")
 
 
 def error_column(response: str, unused: Sequence[str]) -> str:
@@ -117,6 +153,26 @@ def error_column(response: str, unused: Sequence[str]) -> str:
     )
 
 
+def _only_data(column: str) -> bool:
+    """Whether a name says what data are counted in, and nothing that makes it another count."""
+    return _words(column) <= NO_TEXT | {"n", "of", "train", "total", "count", "seen"}
+
+
+def _of_ratio(columns: Sequence[str], size: str) -> str:
+    """Tokens from tokens per parameter, or from epochs of a data set of so many tokens."""
+    ratio = [column for column in columns if _words(column) == {"tokens", "per", "params"}]
+    epochs = [column for column in columns if _words(column) in ({"epochs"}, {"epoch"}, {"n", "epochs"})]
+    unique = [column for column in columns if {"tokens"} < _words(column) <= {"tokens", "dataset", "unique", "data"}]
+    factors = [size, *ratio] if size and len(ratio) == 1 else [*epochs, *unique]
+    return _times(factors) if len(factors) == 2 else ""
+
+
+def _times(factors: Sequence[str]) -> str:
+    """The product of columns as a formula, "" for names too odd for one."""
+    written = [name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"`{name}`" for name in factors]
+    return "*".join(written) if all(len(name) < 60 and inert(name) == name for name in factors) else ""
+
+
 def _product(columns: Sequence[str]) -> str:
     """Steps times batch times length, where each has one column; a batch in tokens needs no length."""
     counts = [column for column in columns if not re.search(r"(?i)(?<![a-z])(per|warmup|sec|time)(?![a-z])", column)]
@@ -130,8 +186,7 @@ def _product(columns: Sequence[str]) -> str:
         if len(lengths) != 1:
             return ""
         factors += lengths
-    written = [name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"`{name}`" for name in factors]
-    return "*".join(written) if all(len(name) < 60 and inert(name) == name for name in factors) else ""
+    return _times(factors)
 
 
 def _words(column: str) -> set[str]:

@@ -18,7 +18,9 @@ from jaxscale._fitting.grouping import Group
 from jaxscale._fitting.options import FitOptions
 from jaxscale._fitting.result import FitResult
 
-BLOCKS_IN_TASK = 4  # seconds of work, so that what the scheduler does for a task weighs nothing
+# A task is seconds of work, so that what the scheduler does for it (.5 to 2 ms) weighs nothing: more where it has
+# many workers to serve.
+_BLOCKS_IN_TASK, _WORKERS_FOR_A_BLOCK = (4, 32), 50
 _ROWS_IN_TASK = 2**16
 _TASKS_AHEAD = 3  # for each worker: one at work, the others there before they are wanted
 Make = Callable[[Sequence[Fitted]], Any]
@@ -26,6 +28,14 @@ Make = Callable[[Sequence[Fitted]], Any]
 # What is set for a worker of this machine before JAX starts there: a block is fitted in one thread of a CPU. (One
 # process uses all accelerators of a machine; several would take the memory of the first from each other.)
 WORKER_ENVIRONMENT = {"NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
+# What Dask asks of processes that wait, up to 50 times a second, takes 3 % of a core here and 2 % of each worker; so
+# seldom it takes .6 and .2 %.
+_SELDOM = {
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.worker.profile.enabled": False,
+}
 
 
 @contextmanager
@@ -75,7 +85,7 @@ def _local_cluster(count: str) -> Iterator[Any]:
 
     if count and not (count.isdecimal() and int(count)):
         raise InputError(f"local:{inert(count)}: give the number of workers, as in local:4")
-    settings = {
+    settings = _SELDOM | {
         "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
         "distributed.scheduler.allowed-failures": TRIES - 1,
     }
@@ -101,13 +111,13 @@ def on_workers(
     distributed = _distributed()
     plan = packed((__version__, dict(reading), how, make))
     waiting: deque[tuple[list[Group], bytes, Any]] = deque()
-    tasks = _tasks(blocks)
+    tasks = _tasks(blocks, blocks_in_task(_workers_of(client)))
     submit = {"pure": False, "retries": TRIES - 1}
     try:
         while True:
-            room = _TASKS_AHEAD * max(2, len(client.scheduler_info(n_workers=-1)["workers"]))
+            room = _TASKS_AHEAD * max(2, _workers_of(client))
             while len(waiting) < room and (task := next(tasks, None)) is not None:
-                data = packed(task)
+                data = _packed_sets(task)
                 bare = [group._replace(rows=None, numbers=None) for block in task for group in block]
                 waiting.append((bare, data, client.submit(fit_task, plan, data, False, **submit)))
             if not waiting:
@@ -126,14 +136,32 @@ def on_workers(
             future.cancel()
 
 
-def _tasks(blocks: Iterable[Sequence[Group]]) -> Iterator[list[Sequence[Group]]]:
-    """Blocks put together for a task, as many as have few rows."""
+def blocks_in_task(workers: int) -> int:
+    """How many blocks a task has at most, for so many workers."""
+    least, most = _BLOCKS_IN_TASK
+    return min(max(least, workers // _WORKERS_FOR_A_BLOCK), most)
+
+
+def _workers_of(client: Any) -> int:
+    return len(client.scheduler_info(n_workers=-1)["workers"])
+
+
+def _packed_sets(task: Sequence[Sequence[Group]]) -> bytes:
+    """The sets of a task as a worker can read them. They are data, of which the plain way takes half the time."""
+    try:
+        return pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
+    except Exception:  # names or cells that only the other way can take
+        return packed(task)
+
+
+def _tasks(blocks: Iterable[Sequence[Group]], most: int) -> Iterator[list[Sequence[Group]]]:
+    """Blocks put together for a task, as many as have few rows, `most` at most."""
     some: list[Sequence[Group]] = []
     rows = 0
     for block in blocks:
         some.append(block)
         rows += sum(len(getattr(g.rows, "response", g.rows)) for g in block)
-        if len(some) == BLOCKS_IN_TASK or rows > _ROWS_IN_TASK:
+        if len(some) == most or rows > _ROWS_IN_TASK:
             yield some
             some, rows = [], 0
     if some:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxscale._base.devices import in_float32
 from jaxscale._base.errors import InputError
 from jaxscale._base.progress import tell
 from jaxscale._base.settings import in_float64
@@ -21,7 +22,7 @@ from jaxscale._problem.stack import MOST_STACKED, Stack
 from jaxscale._solver.outcome import Search, Starts, with_lower
 from jaxscale._solver.search import refined, search
 from jaxscale._solver.solve import AT
-from jaxscale._solver.solve_stack import in_float32, solve_stack
+from jaxscale._solver.solve_stack import solve_stack
 from jaxscale._solver.trust_region import descend
 from jaxscale._trust.covariance import Covariance
 from jaxscale._trust.drift import drifts_of

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.files import DRAWS_FORMAT, FIT_FORMAT, FITS_FORMAT, FORECAST_FORMAT
+from jaxscale._base.files import DRAWS_FORMAT, FIT_FORMAT, FITS_FORMAT, FORECAST_FORMAT, SKILLS_FORMAT
 from jaxscale._base.text import inert, quoted
 from jaxscale.laws import Law, get
 
-_NOUNS = {FIT_FORMAT: "FitResult", FITS_FORMAT: "Fits", DRAWS_FORMAT: "Draws", FORECAST_FORMAT: "Forecast"}
+_READERS = {FORECAST_FORMAT: "read_forecast", SKILLS_FORMAT: "Skills.load"}  # of what `load` does not read
+_NOUNS = {
+    **{FIT_FORMAT: "FitResult", FITS_FORMAT: "Fits", DRAWS_FORMAT: "Draws"},
+    **{FORECAST_FORMAT: "Forecast", SKILLS_FORMAT: "Skills"},
+}
 _LARGEST_FILE = 1 << 30
 T = TypeVar("T")
 
@@ -24,9 +28,8 @@ def read_file(path: str | Path, law: Law | None, readers: Mapping[str, Callable[
     if not isinstance(kind, str) or kind not in _NOUNS:
         raise InputError(f"{inert(path)} has the format {quoted(kind)}; this version reads {', '.join(_NOUNS)}")
     if kind not in readers:
-        if FORECAST_FORMAT in (kind, *readers):
-            reader = "read_forecast" if kind == FORECAST_FORMAT else "load"
-            raise InputError(f"{inert(path)} holds a {_NOUNS[kind]}; use jaxscale.{reader}")
+        if kind in _READERS or any(other in _READERS for other in readers):
+            raise InputError(f"{inert(path)} holds a {_NOUNS[kind]}; use jaxscale.{_READERS.get(kind, 'load')}")
         raise InputError(f"{inert(path)} holds {_NOUNS[kind]}, not one fit; use jaxscale.load")
     try:
         return readers[kind](data, law)

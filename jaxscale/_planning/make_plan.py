@@ -96,8 +96,7 @@ def _under_doubt(
     hedged = hedge_plan(request, doubt, some, point[chosen])
     givens = some.givens(request.source.theta)[:, len(posed.decision.law.parameters) :]
     logged, ends = posed.decision.law.response.logged, ((1 - level) / 2, (1 + level) / 2)
-    # Prices and slopes are of the mean loss: weights of regrets move with what is given, which is not followed.
-    exact, new = doubt.aim == "loss", list(rows)
+    new, unknown = list(rows), False
     for j, i in enumerate(chosen):
         nothing = Uncertainty(None, [{}] * len(chosen), None, [])
         row = row_of(request, hedged.posed, hedged.answers, j, hedged.expansions[j], givens[j], nothing, {})
@@ -108,15 +107,16 @@ def _under_doubt(
         losses = [math.exp(x) for x in losses] if logged else losses
         compared = beside[i] = _beside(hedged, j, rows[i], level)
         wasted = {"compute": compared.regret * row.budget, "compute_high": compared.high * row.budget}
-        unknown = {q: dict.fromkeys(slopes, math.nan) for q, slopes in row.sensitivities.items()}
+        found = hedged.expansions[j]
+        known = found is not None and bool(np.isfinite(found.slopes).all())
+        unknown |= not known
         new[i] = replace(
             row,
-            shadow_price=row.shadow_price if exact else {},
-            sensitivities=row.sensitivities if exact else unknown,
+            shadow_price=row.shadow_price if known else {},
             intervals={"loss": (losses[0], losses[1])},
             regret={name: x for name, x in wasted.items() if math.isfinite(x)},
         )
-    told = [] if exact else ["Prices and sensitivities are known where the mean loss is minimised alone."]
+    told = ["Prices and sensitivities are not known where a draw's own plan lies in a corner."] if unknown else []
     if hedged.lost > 0:
         told.append(f"{100 * hedged.lost:.2g} % of the draws, by weight, have no best decision and are left out.")
     if doubt.aim == "tail":

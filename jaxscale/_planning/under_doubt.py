@@ -8,8 +8,8 @@ import numpy as np
 from jaxscale._allocation.answers import Answers, evaluate, solve_many
 from jaxscale._allocation.constrained import OK
 from jaxscale._allocation.derivatives import Expansion
-from jaxscale._allocation.hedge import Doubts, Hedge, padded
-from jaxscale._allocation.per_draw import TARGETS, follow
+from jaxscale._allocation.hedge import Aim, Doubts, Hedge, padded
+from jaxscale._allocation.per_draw import TARGETS, follow, slopes_of_best
 from jaxscale._base.errors import InputError
 from jaxscale._base.progress import tell
 from jaxscale._base.text import format_number
@@ -64,8 +64,8 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
     filled = [padded(p.thetas, p.weights) for p in doubt.possibilities]
     plans = [solve_many(m.decision, m.givens(source.theta)) for m, source in zip(members, laws, strict=True)]
     tell(0, 0, "plans, one for each draw")
-    own = [_own(m, draws, plan) for m, (draws, _), plan in zip(members, filled, plans, strict=True)]
-    best, price, sound = (np.concatenate(parts, axis=1) for parts in zip(*own, strict=True))
+    own = [_own(m, draws, plan, doubt.aim) for m, (draws, _), plan in zip(members, filled, plans, strict=True)]
+    best, price, sound, *slopes = (np.concatenate(parts, axis=1) for parts in zip(*own, strict=True))
     weight = np.concatenate([w for _, w in filled])
     lost = float((~sound * weight).sum(axis=1).max())
     weight = np.where(sound.all(axis=0), weight, 0.0)  # one that is lost for a target is left out of all
@@ -102,9 +102,10 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
     starts = [point.x, *(np.where(np.isfinite(plan.x), plan.x, point.x) for plan in plans)]
     prices, edges = point.multipliers, np.ones(len(best))
     if doubt.aim == "tail":
-        # Counted in the regret at which the tail begins, one width serves all.
+        # Counted in about the regret at which the tail begins, one width serves all. In powers of two, that it stays
+        # as it is where what is given moves.
         begins = [weighted_quantile(r, weight, doubt.level) for r in inverse * (before - best)]
-        edges = np.maximum(begins, _LEAST_TAIL)
+        edges = 2.0 ** np.round(np.log2(np.maximum(begins, _LEAST_TAIL)))
         doubts = replace(doubts, inverse=inverse / edges[:, None], share=1 - doubt.level, width=_EDGES[0])
         starts = [np.column_stack([x, np.ones(len(x))]) for x in starts]
         prices = np.pad(prices, ((0, 0), (0, 2)))
@@ -131,7 +132,7 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
     return Hedged(
         replace(posed, decision=doubts.plain),
         decisions,
-        doubts.expand(decisions),
+        _expansions(doubts, answers, widths, _moves(inverse, edges, weight, slopes)),
         weight,
         regrets,
         worse,
@@ -168,16 +169,39 @@ def _check(posed: Posed, members: Sequence[Posed]) -> None:
             )
 
 
-def _own(posed: Posed, draws: np.ndarray, plan: Answers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _own(posed: Posed, draws: np.ndarray, plan: Answers, aim: Aim) -> tuple[np.ndarray, ...]:
     """(b, draws) of what is least at every draw's own best decision, the price of the budget there, and whether there
-    is one."""
-    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    is one; for a regret also the slopes (b, draws, k) of the first two in what is given."""
+    parts: list[tuple[np.ndarray, ...]] = []
     for first in range(0, len(posed.wanted), TARGETS):
         some = slice(first, first + TARGETS)
         found = follow(posed.decision, draws, posed.wanted[some], posed.rest, plan[some])
-        parts.append((found.value, found.price, found.sound & np.isfinite(found.value)))
-    value, price, sound = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return np.where(sound, value, 0.0), np.where(sound, price, 0.0), sound
+        sound = found.sound & np.isfinite(found.value)
+        slopes = ()
+        if aim != "loss":
+            whole = replace(posed.decision, plain=False)  # with and without limits alike
+            slopes = slopes_of_best(whole, draws, posed.wanted[some], posed.rest, found)
+        parts.append((np.where(sound, found.value, 0.0), np.where(sound, found.price, 0.0), sound, *slopes))
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def _moves(
+    inverse: np.ndarray, edges: np.ndarray, weight: np.ndarray, slopes: Sequence[np.ndarray]
+) -> np.ndarray | None:
+    """How 1 / price (b, draws), over `edges`, and what is least answer to what is given, (b, 2, draws, k); None where
+    regrets do not count, which have no `slopes`."""
+    if not slopes:
+        return None
+    of_best, of_price = (np.where(weight[:, None] > 0, v, 0.0) for v in slopes)
+    return np.stack([-of_price * (inverse**2 / edges[:, None])[:, :, None], of_best], axis=1)
+
+
+def _expansions(
+    doubts: Doubts, answers: Answers, widths: np.ndarray, moves: np.ndarray | None
+) -> list[Expansion | None]:
+    """Of every answer, with the tail's edge as wide as it is there."""
+    found = {width: replace(doubts, width=width).expand(answers, moves) for width in np.unique(widths)}
+    return [found[width][i] for i, width in enumerate(widths)]
 
 
 def _log_mean(logs: np.ndarray, weight: np.ndarray, posed: Posed) -> np.ndarray:

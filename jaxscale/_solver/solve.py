@@ -25,6 +25,9 @@ from jaxscale.optim import CONVERGED, NOT_FINITE, RUNNING, STEP_LIMIT, DampedSta
 # with 64 lanes of 240.
 _POINTS_IN_FLIGHT = 64 * 256
 FEW_LANES = 16
+# An accelerator takes as long for a few lanes as for many: as many as fill it, of points that its memory bears with
+# some hundred numbers each.
+_LANES_ON_ACCELERATOR, _POINTS_ON_ACCELERATOR = 4096, 1 << 24
 # Damping to begin with, relative to the curvature: for starts of a grid, beside an optimum, and at one but for rounding
 # (so small that the first step is Newton's, see `DampedState.outer_share`).
 FAR, NEAR, AT = 10.0, 1e-5, 1e-8
@@ -32,11 +35,14 @@ _PATIENCE = 20  # steps without progress after which an optimizer that has no st
 _NO_PROGRESS = 1e-13
 
 
-def lanes_for(rows: int, starts: int) -> int:
+def lanes_for(rows: int, starts: int, platform: str = "cpu") -> int:
     """Lanes that keep a core busy and its cache sufficient, for tables of that many (padded) rows.
 
     Few starts get few lanes: every iteration costs as much as all lanes do, and the last starts would leave most idle.
+    On an accelerator thousands of starts have lanes of their own.
     """
+    if platform != "cpu":
+        return int(np.clip(_POINTS_ON_ACCELERATOR // max(rows, 1), FEW_LANES, min(starts, _LANES_ON_ACCELERATOR)))
     most = FEW_LANES if starts <= SMALL_BATCH else 64
     return int(np.clip(_POINTS_IN_FLIGHT // max(rows, 1), 2, most))
 
@@ -63,7 +69,8 @@ def solve(
     of_each = problems.tables.points.response if problems.own.places is None else problems.own.places
     rows = of_each.shape[-1]
     shuffled, problems, place, counts = _shuffle(np.asarray(starts), problems, worker_count, smallest)
-    run = _compiled(task, optimizer, lanes_for(rows, len(shuffled)), max_steps, devices)
+    lanes = lanes_for(rows, len(shuffled) // len(devices), devices[0].platform)
+    run = _compiled(task, optimizer, lanes, max_steps, devices)
     if worker_count == len(devices):
         with jax.default_device(devices[0]):
             found = run(shuffled, counts, problems, np.float64(damping))
@@ -133,7 +140,7 @@ def _compiled(task: Task, optimizer, lanes: int, max_steps: int, devices: tuple[
 
 
 class _Lanes(NamedTuple):
-    """State of the lanes, and the results written so far (one extra row takes what idle lanes write)."""
+    """State of the lanes, and the results written so far (one extra row of a queue takes what idle lanes write)."""
 
     start: Array  # which start each lane works on
     owned: tuple[Any, Overrides]  # tables of the lanes' own, if tables differ, and what else they have for themselves
@@ -158,6 +165,7 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
     many = problems.tables.points.response.ndim == 2
     some = problems.own.places is not None  # of the runs of a table, each start those it takes
     apart = many or some
+    queued = lanes != size  # else each lane has one start and takes no other
 
     def begin(x: Array) -> Any:
         state = optimizer.init(x)
@@ -174,6 +182,8 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
         return table if apart else None, mine._replace(places=None)
 
     def refill(owned: tuple, finished: Array, following: Array) -> tuple:
+        if not jax.tree.leaves(owned):
+            return owned
         lane_of = jnp.argsort(~finished)
 
         def one(k: Array, owned: tuple) -> tuple:
@@ -227,38 +237,38 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
         status = jnp.where((status == RUNNING) & (s.steps + 1 >= max_steps), STEP_LIMIT, status)
 
         finished = active & (status != RUNNING)
-        row = jnp.where(finished, s.start, size)
-        results = tuple(
-            out.at[row].set(x) for out, x in zip(s.results, (best, lowest, status, s.steps + 1), strict=True)
-        )
+        found = best, lowest, status, s.steps + 1
+        after = s._replace(trial=trial, optimizer=state, best=best, value=lowest, idle=idle, steps=s.steps + 1)
+        after = after._replace(done=s.done + jnp.sum(finished))
+        if queued:
+            return queue_on(after, finished, found)
+        return after._replace(start=jnp.where(finished, size, s.start), results=chosen(finished, found, s.results))
 
-        # Lanes that finished take the next starts of the queue.
+    def queue_on(s: _Lanes, finished: Array, found: tuple[Array, ...]) -> _Lanes:
+        """Lanes that finished write what they found, and take the next starts of the queue."""
+        row = jnp.where(finished, s.start, size)
         following = jnp.where(finished, s.next + jnp.cumsum(finished) - 1, s.start)
         fresh = starts[jnp.minimum(following, size - 1)]
-        trial = jnp.where(finished[:, None], fresh, trial)
-        state = jax.tree.map(
-            lambda new, old: jnp.where(finished.reshape((-1,) + (1,) * (old.ndim - 1)), new, old),
-            jax.vmap(begin)(fresh),
-            state,
-        )
-        count_finished = jnp.sum(finished)
-        return _Lanes(
+        return s._replace(
             start=following,
             owned=refill(s.owned, finished, following),
-            trial=trial,
-            optimizer=state,
-            best=best,
-            value=jnp.where(finished, jnp.inf, lowest),
-            idle=jnp.where(finished, 0, idle),
-            steps=jnp.where(finished, 0, s.steps + 1),
-            next=s.next + count_finished,
-            done=s.done + count_finished,
-            results=results,
+            trial=jnp.where(finished[:, None], fresh, s.trial),
+            optimizer=chosen(finished, jax.vmap(begin)(fresh), s.optimizer),
+            value=jnp.where(finished, jnp.inf, s.value),
+            idle=jnp.where(finished, 0, s.idle),
+            steps=jnp.where(finished, 0, s.steps),
+            next=s.next + jnp.sum(finished),
+            results=tuple(out.at[row].set(x) for out, x in zip(s.results, found, strict=True)),
         )
+
+    def chosen(here: Array, new: Any, old: Any) -> Any:
+        """`new` in the lanes that are `here`, `old` in the others."""
+        return jax.tree.map(lambda a, b: jnp.where(here.reshape((-1,) + (1,) * (b.ndim - 1)), a, b), new, old)
 
     first = jnp.arange(lanes)
     trial = starts[jnp.minimum(first, size - 1)]
     zero = jnp.zeros(lanes, jnp.int32)
+    rows = size + 1 if queued else size
     state = _Lanes(
         start=first,
         owned=jax.vmap(own)(jnp.minimum(first, size - 1)),
@@ -271,10 +281,10 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
         next=jnp.asarray(lanes),
         done=jnp.asarray(0),
         results=(
-            jnp.full((size + 1, free), jnp.nan, dtype),
-            jnp.full(size + 1, jnp.inf, dtype),
-            jnp.full(size + 1, RUNNING, jnp.int32),
-            jnp.zeros(size + 1, jnp.int32),
+            jnp.full((rows, free), jnp.nan, dtype),
+            jnp.full(rows, jnp.inf, dtype),
+            jnp.full(rows, RUNNING, jnp.int32),
+            jnp.zeros(rows, jnp.int32),
         ),
     )
     state = lax.while_loop(lambda s: s.done < count, step, state)

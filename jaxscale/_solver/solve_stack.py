@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import optax
 
+from jaxscale._base.devices import host, in_float32
 from jaxscale._problem.arrays import SMALL_BATCH, Overrides, Solutions
 from jaxscale._problem.stack import FEW_STACKED, NOTHING, Stack
 from jaxscale._solver.solve import AT, solve
@@ -41,13 +42,8 @@ def solve_stack(
         reached = _in_parts(stack.in_single_precision(), rough, table, begin, stage, single, **options_there)
         found = reached.free.astype(np.float64)
         free = np.where(np.isfinite(found), found, free)
-        devices, options = jax.local_devices(backend="cpu"), options | {"damping": AT}
+        devices, options = host(), options | {"damping": AT}
     return _in_parts(stack, optimizer, table, free, stage, own, devices=devices, **options)
-
-
-def in_float32(devices: Sequence[Any] | None) -> bool:
-    """Whether the devices (all of this process if None) have no float64 of their own."""
-    return any(d.platform == "tpu" for d in (jax.local_devices() if devices is None else devices))
 
 
 def _in_parts(

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxscale._base.devices import compile_options
+from jaxscale._base.devices import compile_options, workers
 from jaxscale._base.programs import Program, kept
 from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.evaluate import evaluator
@@ -24,7 +24,8 @@ from jaxscale._trust.linearization import Linearization
 from jaxscale.optim import RUNNING, Curvature, DampedState, damped_newton, settled
 
 Measure = Callable[[Array, Array], Array]
-_LANES, _QUEUE = 32, 1280  # starts worked on side by side, and as many as one call takes
+_QUEUE = 1280  # starts that one call takes
+_ON_CPU = 32  # of them worked on side by side; all of them where an accelerator does
 _MOST_STEPS = 300
 _NUDGE = 1e-6  # of a free value, for second derivatives of a quantity
 
@@ -69,7 +70,7 @@ class Engine:
     """Some tables of one size and one measure, with everything padded to one compiled shape."""
 
     def __init__(self, tables: Sequence[Profiled], measure: Measure):
-        self.profiled, self.run = tables, _compiled(tables[0].problem.task, measure)
+        self.profiled, self.run = tables, _compiled(tables[0].problem.task, measure, _lanes())
         whole = [tables[min(k, len(tables) - 1)].problem for k in range(FEW_STACKED)]
         self.stages = [
             jax.tree.map(lambda *leaves: np.stack(leaves), *(p.tables(stage) for p in whole))
@@ -129,8 +130,12 @@ class _Lane(NamedTuple):
     results: tuple[Array, ...]
 
 
+def _lanes() -> int:
+    return _ON_CPU if workers(None)[1][0].platform == "cpu" else _QUEUE
+
+
 @kept
-def _compiled(task: Task, measure: Measure):
+def _compiled(task: Task, measure: Measure, lanes: int):
     """Damped Newton in every lane on the objective plus a quadratic pull of a quantity towards a value."""
     evaluate = evaluator(task, exact=True)
     optimizer = damped_newton()
@@ -194,16 +199,16 @@ def _compiled(task: Task, measure: Measure):
 
             def refilled(following: Any) -> Any:
                 fresh, own, clean = begin(start)
-                nothing = jnp.full(_LANES, jnp.nan)
+                nothing = jnp.full(lanes, jnp.nan)
                 new = start, own, fresh, clean, nothing, nothing, jnp.full_like(fresh, jnp.nan), jnp.zeros_like(s.steps)
                 return pick(done, new, following)
 
             following = lax.cond(jnp.any(done), refilled, lambda x: x, following)
             return _Lane(*following, next=s.next + jnp.sum(done), results=results)
 
-        first = jnp.arange(_LANES)
+        first = jnp.arange(lanes)
         trial, own, solver = begin(first)
-        nothing = jnp.full(_LANES, jnp.nan)
+        nothing = jnp.full(lanes, jnp.nan)
         results = tuple(jnp.full((len(starts) + 1, *n), jnp.nan) for n in (starts.shape[1:], (), (), starts.shape[1:]))
         lane = _Lane(
             start=first,
@@ -213,8 +218,8 @@ def _compiled(task: Task, measure: Measure):
             value=nothing,
             objective=nothing,
             slope=jnp.full_like(trial, jnp.nan),
-            steps=jnp.zeros(_LANES, jnp.int32),
-            next=jnp.asarray(_LANES),
+            steps=jnp.zeros(lanes, jnp.int32),
+            next=jnp.asarray(lanes),
             results=results,
         )
         last = lax.while_loop(lambda s: jnp.any(s.start < count), step, lane)

@@ -1,6 +1,6 @@
 """What a fit is judged by."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,10 +14,10 @@ from jaxscale._problem.problem import Problem
 from jaxscale._trust.covariance import Covariance
 from jaxscale._trust.identification import Identification
 from jaxscale._trust.linearization import Linearization
-from jaxscale._trust.robust_fits import Asked
+from jaxscale._trust.questions import Needed
 
 # A check: the reasons that it finds, and on its way the robust fits that it needs.
-Finding = Generator[Reason | list[Asked], Any, None]
+Finding = Generator[Reason | Sequence[Needed], Any, None]
 ROUNDING = 1e-6  # of logs, or as shares of the response
 
 

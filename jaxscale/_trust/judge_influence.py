@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from jaxscale._base.verdict import BEYOND, Reason
-from jaxscale._trust.evidence import Evidence
+from jaxscale._trust.evidence import Evidence, Finding
 from jaxscale._trust.left_out import changes_without
 from jaxscale._trust.plan_beyond import plan_beyond
 from jaxscale._trust.residuals import MOST_NAMED
@@ -17,7 +17,7 @@ FAR_OFF_IN_SIGMA = 10.0
 MOVES_DECISION, MOVES_PARAMETER, NAMED_WITH_IT = 1.0, 2.0, 0.5
 
 
-def influence_checks(e: Evidence) -> Iterator[Reason]:
+def influence_checks(e: Evidence) -> Finding:
     """Runs without any one of which the decision, or where there is none a parameter, would be another."""
     used = e.at.used
     if e.covariance is None or e.at.freedom < 1 or not e.at.sigma > 0 or e.exact or e.at.scatter.share_below != 0.5:
@@ -31,10 +31,10 @@ def influence_checks(e: Evidence) -> Iterator[Reason]:
     units = np.arange(used.sum())
     if e.runs.clusters is not None:
         labels, units = np.unique(np.array(e.runs.clusters)[used], return_inverse=True)
-    found = list(changes_without(e.at, units, slopes[watched] / errors[watched, None]))
+    found = yield from changes_without(e.at, units, slopes[watched] / errors[watched, None])
     if not found or not len(watched):
         return
-    moved = np.array([change @ slopes[watched].T for _, change in found])
+    moved = np.array([change for _, change in found]) @ slopes[watched].T
     share = moved / errors[watched]
     k = int(np.abs(share).max(axis=0).argmax())
     order = np.argsort(-np.abs(share[:, k]), kind="stable")

@@ -19,6 +19,11 @@ class Asked(NamedTuple):
     values: np.ndarray
     weights: np.ndarray
 
+    @staticmethod
+    def each(asked: Sequence["Asked"]) -> list["RobustFits"]:
+        """Every fit that is asked for, see `each_fit`."""
+        return each_fit(asked)
+
 
 class RobustFits(NamedTuple):
     """Fits (..., n, k) by Huber's estimator matched to the noise.

@@ -25,7 +25,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.text import format_number, quoted
 from jaxscale.costs._formulas import log_context, log_deepseek, log_kaplan_total, log_moe, log_powers, log_six_nd
 from jaxscale.costs._model import CostModel, check_positive, inference
-from jaxscale.costs._table import SAME_COMPUTE, Relation, relation
+from jaxscale.costs._relation import SAME_COMPUTE, Relation, relation
 from jaxscale.costs._words import call, spent
 
 _HOFFMANN, _KAPLAN = "Hoffmann et al. 2022 (arXiv 2203.15556)", "Kaplan et al. 2020 (arXiv 2001.08361)"

@@ -30,6 +30,7 @@ from jaxscale.plot._pictures import profile as profile
 from jaxscale.plot._pictures import recipe as recipe
 from jaxscale.plot._pictures import residuals as residuals
 from jaxscale.plot._pictures import score as score
+from jaxscale.plot._pictures import skills as skills
 from jaxscale.plot._pictures import starts as starts
 from jaxscale.plot._pictures import tornado as tornado
 from jaxscale.plot._pictures import valley as valley

@@ -8,6 +8,7 @@ from jaxscale._analyses.approaches.envelope import Envelope
 from jaxscale._analyses.approaches.isoflop import IsoFlop
 from jaxscale._analyses.approaches.side_by_side import Approaches
 from jaxscale._analyses.comparison.comparison import Comparison
+from jaxscale._analyses.comparison.skills import Skills
 from jaxscale._analyses.deciding.chosen_runs import NextRuns
 from jaxscale._analyses.deciding.forecast import Forecast
 from jaxscale._analyses.deciding.multiplier import Multiplier
@@ -57,6 +58,7 @@ PICTURES: dict[type, tuple[Callable[..., Picture], ...]] = {
     Recipe: (_pictures.recipe,),
     Forecast: (_pictures.forecast,),
     Score: (_pictures.score, _pictures.coverage),
+    Skills: (_pictures.skills,),
 }
 
 

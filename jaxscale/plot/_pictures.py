@@ -7,6 +7,7 @@ from jaxscale._analyses.approaches.envelope import Envelope
 from jaxscale._analyses.approaches.isoflop import IsoFlop
 from jaxscale._analyses.approaches.side_by_side import Approaches
 from jaxscale._analyses.comparison.comparison import Comparison
+from jaxscale._analyses.comparison.skills import Skills
 from jaxscale._analyses.deciding.chosen_runs import NextRuns
 from jaxscale._analyses.deciding.forecast import Forecast
 from jaxscale._analyses.deciding.multiplier import Multiplier
@@ -36,6 +37,7 @@ from jaxscale.plot._charts import (
     plan_charts,
     question_charts,
     recipe_chart,
+    skills_chart,
     valley_chart,
 )
 from jaxscale.plot._draw import draw
@@ -321,6 +323,11 @@ def forecast(found: Forecast, *, ax: Any = None) -> Picture:
 def score(found: Score, *, ax: Any = None) -> Picture:
     """How far new runs lie from what was foretold, which lie outside their interval, and how often intervals held."""
     return draw(forecast_charts.score(found), ax)
+
+
+def skills(found: Skills, *, ax: Any = None) -> Picture:
+    """What each way of foretelling scores of benchmarks missed by on families of models left out."""
+    return draw(skills_chart.skills(found), ax)
 
 
 def coverage(found: Score | Comparison, *, ax: Any = None) -> Picture:

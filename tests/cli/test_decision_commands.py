@@ -1,7 +1,10 @@
 """Commands that decide: they call one public function with what was written."""
 
 import json
+from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import jaxscale as js
@@ -47,3 +50,49 @@ def test_forecast_and_score(jaxscale, folder):
     assert (status, json.loads(out)) == (0, js.score("said.json", "new.csv").to_dict())
     assert "give --at or --budget, one of the two" in jaxscale("forecast", "fit.json")[2]
     assert "is no file that jaxscale wrote" in jaxscale("score", "new.csv", "runs.csv")[2]
+
+
+@pytest.fixture
+def models(folder) -> dict:
+    """A table of nine models of three families, and what `js.skills` is called with for it."""
+    N = [1e9, 7e9, 7e10, 2e9, 9e9, 3e10, 5e8, 3e9, 1.3e10]
+    D = [1e12] * 3 + [2e12] * 3 + [3e11] * 3
+    x = np.log(np.array(N) * np.array(D)) - 50
+    columns = {"family": list("aaabbbccc"), "params": N, "tokens": D}
+    scores = {"mmlu": 0.25 + 0.75 / (1 + np.exp(-0.4 * x)), "gsm8k": 1 / (1 + np.exp(1 - 0.6 * x))}
+    pd.DataFrame(columns | scores).to_csv("models.csv", index=False)
+    return {"scores": ["mmlu", "gsm8k"], "N": "params", "D": "tokens", "family": "family"}
+
+
+def test_skills(jaxscale, models):
+    options = ("--scores", "mmlu,gsm8k", "-N", "params", "-D", "tokens", "--chance", "mmlu=.25", "--number", "1")
+    at = ("--at", "N=70B,D=15T,family=b")
+    expected = js.skills("models.csv", **models, chance={"mmlu": 0.25}, number=1)
+    told = expected.foretell([{"N": 7e10, "D": 1.5e13, "family": "b"}])
+    status, out, _ = jaxscale("skills", "models.csv", *options, *at, "--json")
+    assert (status, json.loads(out)) == (0, told.to_dict())
+    assert jaxscale("skills", "models.csv", *options, "-o", "skills.json", "--plot", "skills.png")[0] == 0
+    assert js.Skills.load("skills.json").to_dict() == expected.to_dict()
+    assert Path("skills.png").read_bytes()[:4] == b"\x89PNG"
+    status, out, _ = jaxscale("skills", "skills.json", *at, "--way", "skills")
+    assert status == 0 and "b, N 70B, D 15T" in out
+    assert f"{expected.predict(N=7e10, D=1.5e13, family='b', by='skills')['mmlu']:.3f}" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("models.csv",), "give --scores"),
+        (("models.csv", "--scores", "mmlu,gsm8k"), "no column 'N'"),
+        (("models.csv", "--scores", "mmlu,gsm8k", "--chance", "mmlu"), "--chance takes COL=SHARE"),
+        (("skills.json", "--at", "N=70B"), "--at takes N=X,D=X,family=NAME, got 'N=70B'"),
+        (("skills.json", "--at", "N=70B,D=x,family=a"), "--at D"),
+        (("skills.json", "--at", "N=70B,D=1T,family=z"), "there is no family 'z'; there are 'a', 'b', 'c'"),
+        (("skills.json", "--at", "N=70B,D=1T,family=a", "--way", "luck"), "(--way) is one of"),
+    ],
+)
+def test_skills_that_cannot_be_told(jaxscale, models, words, message):
+    js.skills("models.csv", **models, number=1).save("skills.json")
+    status, out, err = jaxscale("skills", *words)
+    assert (status, out) == (2, "")
+    assert message in " ".join(err.split())

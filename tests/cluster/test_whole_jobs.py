@@ -66,7 +66,7 @@ def test_a_killed_shard_is_made_by_the_same_call_with_the_same_bytes(job, source
 @pytest.mark.slow
 def test_dask_workers_that_die_change_no_byte(job, source, options, tmp_path, monkeypatch):
     """One of two workers is killed, and then the one that has its tasks."""
-    monkeypatch.setattr(dask_workers, "BLOCKS_IN_TASK", 1)
+    monkeypatch.setattr(dask_workers, "blocks_in_task", lambda workers: 1)
     with dask_workers.dask_client("local:2") as client:
         killed = []
 

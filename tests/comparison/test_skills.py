@@ -1,5 +1,9 @@
 """Scores of families of models: planted skills come back, SciPy agrees, and families left out are told."""
 
+import json
+from importlib.resources import files
+
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,6 +60,40 @@ def test_a_larger_model_scores_as_planted(exact):
     assert all(larger[name] > found[name] for name in SCORES)
     assert "skills" in str(exact)
     assert exact.to_frame().index.tolist() == SCORES
+
+
+def test_what_is_saved_foretells_the_same(exact, tmp_path):
+    """Every way, to the last bit, and what was asked comes along; the schema holds, of all its parts."""
+    asked = [{"N": 7e10, "D": 1.5e13, "family": name} for name in exact.families[:2]]
+    told = exact.foretell(asked)
+    told.save(tmp_path / "skills.json")
+    again = js.Skills.load(tmp_path / "skills.json")
+    for way in exact.errors.columns[:-1]:
+        assert again.predict(**asked[1], by=way) == exact.predict(**asked[1], by=way)
+    assert again.to_dict() == told.to_dict()
+    assert again.predicted[0]["scores"] == exact.predict(**asked[0])
+    assert str(again) == str(told) and "family 0, N 70B, D 15T" in str(told)
+    document = json.loads((tmp_path / "skills.json").read_text())
+    schema = json.loads((files("jaxscale") / "schemas" / "skills.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(document)
+    for part in document:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.Draft202012Validator(schema).validate({k: v for k, v in document.items() if k != part})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"rows": []}, "not a whole jaxscale.skills/1 file: its rows"),
+        ({"fits": {}}, "has no 'sigmoid of compute'"),
+        ({"format": "jaxscale.fit/1"}, "holds a FitResult; use jaxscale.load"),
+    ],
+)
+def test_files_that_are_not_whole_are_refused(exact, tmp_path, change, words):
+    path = tmp_path / "skills.json"
+    path.write_text(json.dumps(exact.to_dict() | change))
+    with pytest.raises(InputError, match=words):
+        js.Skills.load(path)
 
 
 def test_the_fit_is_the_least_squares_of_scipy():

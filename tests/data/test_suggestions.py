@@ -100,15 +100,54 @@ def test_shares_with_a_per_cent_sign_are_read_by_the_flags_that_are_told() -> No
     assert "--response-domain" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("perplexity", "warned"), [("eval/ppl/c4_en", True), ("valid_perplexity", True), ("train_ppl", False)]
-)
-def test_a_training_loss_beside_a_perplexity_of_the_validation_is_pointed_out(perplexity: str, warned: bool) -> None:
+@pytest.mark.parametrize(("perplexity", "refused"), [("eval/ppl/c4_en", 1), ("valid_perplexity", 1), ("ppl", 0)])
+def test_a_training_loss_beside_a_perplexity_of_the_validation_is_a_question(perplexity: str, refused: int) -> None:
     table = {"params": N, "train/loss": [3.5, 3.2, 3.0, 2.8], perplexity: [40.0, 30.0, 25.0, 20.0]}
-    notes = [note for note in Runs.from_frame(table).record.notes if note.code == "training_loss"]
-    assert [note.severity for note in notes] == ["warning"] * warned
-    if warned:
-        assert f"--loss {perplexity} --loss-unit perplexity" in notes[0].text
-        asked = Runs.from_frame(table, loss=perplexity, loss_unit="perplexity")
-        assert asked.response[0] == pytest.approx(math.log(40.0), rel=1e-15)
-        assert not [note for note in asked.record.notes if note.code == "training_loss"]
+    if not refused:
+        (note,) = Runs.from_frame(table).record.notes
+        assert (note.code, note.severity) == ("other_columns", "info")
+        assert f"--loss {perplexity} --loss-unit perplexity" in note.text
+        return
+    with pytest.raises(InputError, match=f"--loss {perplexity} --loss-unit perplexity or --loss train/loss"):
+        Runs.from_frame(table)
+    asked = Runs.from_frame(table, loss=perplexity, loss_unit="perplexity")
+    assert asked.response[0] == pytest.approx(math.log(40.0), rel=1e-15)
+    assert Runs.from_frame(table, loss_unit="perplexity").record.columns["loss"] == perplexity
+    assert Runs.from_frame(table, loss="train/loss").record.columns["loss"] == "train/loss"
+
+
+def test_a_perplexity_that_is_of_the_training_loss_is_no_question() -> None:
+    losses = [3.5, 3.2, 3.0, 2.8]
+    table = {"params": N, "train/loss": losses, "val_ppl": [round(math.exp(x), 3) for x in losses]}
+    assert not Runs.from_frame(table).record.notes
+
+
+LOSSES = [3.5, 3.2, 3.0, 2.8]
+
+
+@pytest.mark.parametrize(
+    ("columns", "symbol", "told"),
+    [
+        ({"params": N, "tokens": N, "lss": LOSSES}, "D", 'loss="lss" (--loss lss)'),
+        ({"params": N, "val_los": LOSSES}, "D", 'loss="val_los" (--loss val_los)'),
+        ({"parms": N, "tokens": N, "loss": LOSSES}, "N", 'N="parms" (-N parms)'),
+        ({"params": N, "train tokns": N, "loss": LOSSES}, "D", "-D 'train tokns'"),
+        ({"parms": N, "loss": LOSSES}, "N", "perhaps N=\"parms\" (-N 'parms')"),
+        ({"params": N, "images": N, "loss": LOSSES}, "D", 'D="images" (-D images)'),
+        ({"params": N, "tokens_per_param": N, "loss": LOSSES}, "D", "-D 'params*tokens_per_param'"),
+        ({"params": N, "epochs": N, "dataset_tokens": N, "loss": LOSSES}, "D", "-D 'epochs*dataset_tokens'"),
+        ({"params": N, "global_step": N, "loss": LOSSES}, "D", "-D 'global_step*524288'"),
+    ],
+)
+def test_a_slip_or_another_count_is_told_the_flag_that_reads_it(columns: dict, symbol: str, told: str) -> None:
+    with pytest.raises(InputError) as error:
+        Runs.from_frame(columns).variable(symbol)
+    assert told in str(error.value)
+
+
+def test_sizes_in_millions_are_no_factor_of_a_ratio() -> None:
+    runs = Runs.from_frame({"params (M)": [100, 300, 1000, 3000], "tokens_per_param": N, "loss": LOSSES})
+    with pytest.raises(InputError) as error:
+        runs.variable("D")
+    assert "tokens_per_param" in str(error.value)
+    assert "compute it" not in str(error.value)

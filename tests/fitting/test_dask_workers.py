@@ -41,7 +41,7 @@ def bad_sets(count):
 
 
 def test_sets_come_back_in_their_order_and_few_tasks_are_ahead(monkeypatch):
-    monkeypatch.setattr(dask_workers, "BLOCKS_IN_TASK", 1)
+    monkeypatch.setattr(dask_workers, "blocks_in_task", lambda workers: 1)
     asked = []
     pairs = ((asked.append(name), (name, rows))[1] for name, rows in bad_sets(150))
     stream = js.fit_stream("chinchilla", pairs, client=Client())
@@ -49,6 +49,10 @@ def test_sets_come_back_in_their_order_and_few_tasks_are_ahead(monkeypatch):
     assert first["group"].tolist() == [f"set {k}" for k in range(16)]
     assert len(asked) <= 16 * 3 * 2  # three tasks for each of two workers
     assert [len(frame) for frame in stream] == [16] * 8 + [6]
+
+
+def test_tasks_are_longer_where_a_scheduler_has_many_workers_to_serve():
+    assert [dask_workers.blocks_in_task(n) for n in (0, 2, 200, 1000, 10**6)] == [4, 4, 4, 20, 32]
 
 
 def test_a_task_that_lost_its_workers_has_its_sets_tried_in_children(monkeypatch):

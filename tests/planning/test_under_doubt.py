@@ -106,19 +106,42 @@ def test_it_is_the_point_plan_where_draws_collapse():
             assert (row.N, row.D, row.loss) == pytest.approx((alone.N, alone.D, alone.loss), rel=1e-6)
 
 
+def agrees_with_plans_a_step_away(source: Any, name: str, limits: dict[str, Any], **asked: Any) -> js.Plan:
+    """Slopes of N, D, loss in the budget or a limit, against differences of two plans; the plan between them."""
+    step = 1e-5
+
+    def moved(by: float) -> js.Plan:
+        budgets = np.multiply(BUDGETS, np.exp(by)) if name == "budget" else BUDGETS
+        kept = limits if name == "budget" else limits | {name: limits[name] * np.exp(by)}
+        return js.frontier(source, list(budgets), limits=kept, **asked)
+
+    low, middle, high = (moved(by) for by in (-step, 0.0, step))
+    for a, row, b in zip(low.rows, middle.rows, high.rows, strict=True):
+        for q in ("N", "D", "loss"):
+            slope = np.log(getattr(b, q) / getattr(a, q)) / (2 * step)
+            assert row.sensitivities[q][name] == pytest.approx(slope, abs=2e-6)
+    return middle
+
+
+@pytest.mark.parametrize("minimise", ["regret", "cvar:0.8"])
+def test_slopes_of_regrets_follow_what_each_draw_would_do(source, minimise):
+    plan = agrees_with_plans_a_step_away(source, "budget", {}, under="draws", minimise=minimise)
+    price = plan.rows[0].shadow_price["budget"].value
+    assert price == pytest.approx(np.log(2) * plan.rows[0].loss * plan.rows[0].sensitivities["loss"]["budget"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limits", [{"N_max": 5e10}, {"D_per_N": (10, 25)}, {"D_max": 2e12, "N_max": 1e12}])
+@pytest.mark.parametrize("minimise", ["regret", "cvar:0.8"])
+def test_slopes_of_regrets_within_limits(source, minimise, limits):
+    """Limits that hold for the plan, for what single draws would do, or for neither."""
+    for name in ("budget", *(n for n in limits if n.endswith("max"))):
+        agrees_with_plans_a_step_away(source, name, limits, under="draws", minimise=minimise)
+
+
 def test_slopes_in_budget_and_limits_are_those_of_plans_a_step_away(source):
-    limits = {"N_max": 5e10}
-    middle = js.frontier(source, BUDGETS, limits=limits, under="draws")
-    step = 1e-4
-    for name, asked in {
-        "budget": [(np.multiply(BUDGETS, np.exp(s)), limits) for s in (-step, step)],
-        "N_max": [(BUDGETS, {"N_max": 5e10 * np.exp(s)}) for s in (-step, step)],
-    }.items():
-        low, high = (js.frontier(source, list(b), limits=kept, under="draws") for b, kept in asked)
-        for a, row, b in zip(low.rows, middle.rows, high.rows, strict=True):
-            for q in ("N", "D", "loss"):
-                slope = np.log(getattr(b, q) / getattr(a, q)) / (2 * step)
-                assert row.sensitivities[q][name] == pytest.approx(slope, abs=2e-6)
+    for name in ("budget", "N_max"):
+        middle = agrees_with_plans_a_step_away(source, name, {"N_max": 5e10}, under="draws")
     assert [row.binding for row in middle.rows] == [("budget",), ("budget", "N_max")]
 
 

@@ -43,6 +43,8 @@ def test_readme_python_and_commands_run(tmp_path, monkeypatch, jaxscale):
     assert len(commands) >= 3
     assert "alpha" in run_python("-c", python, folder=tmp_path)
     (tmp_path / "new.csv").write_text("params,tokens,loss\n70e9,1.4e12,1.99\n")  # the run that was to come
+    families = [f"Llama-{k},{n}e9,{k}e12,{0.1 * k + n / 20:.2f},{n / 10:.2f}" for k in (1, 2, 3) for n in (1, 3, 9)]
+    (tmp_path / "models.csv").write_text("\n".join(["family,N,D,mmlu,gsm8k", *families]))  # public models
     monkeypatch.chdir(tmp_path)
     for command in commands:  # they read the table that the Python example wrote
         status, output, said = jaxscale(*shlex.split(command))

@@ -59,6 +59,9 @@ REFUSED = [
         "--law 'power_law(variable=channels,floor=False)' --response optimal_wd",
         ["'~0.40', not a number"],
     ),
+    ("11_nested.jsonl", "", ["-N weight_params or -N total_params"]),
+    ("14_tracker_runs.csv", "", ["--loss eval/ppl/c4_en --loss-unit perplexity or --loss train/avg_loss_AVG"]),
+    ("51_vision.csv", "", ["-D images"]),
     ("13_units_in_headers.csv", "", ["--loss MMLU --loss-unit accuracy"]),
     (
         "26_plateau.csv",

@@ -4,10 +4,13 @@ Each takes logs of size and tokens, the family of every model (-1 where it is of
 (models, benchmarks), nan where there is none; chance is what guessing scores.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from jaxscale._base.plain_data import fields_of
 
 _MOST_STEPS, _TOLERANCE, _LARGEST_DAMPING = 300, 1e-8, 1e12
 _RIDGE = 1e-4  # of all values, relative to the squares of scores: settles what no score says, such as turned skills
@@ -28,7 +31,69 @@ class Models(NamedTuple):
         return Models(self.log_N[which], self.log_D[which], self.family[which], self.scores[which], self.chance)
 
 
-Predictor = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # of log N, log D and families: (models, scores)
+class _Parts:
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain data."""
+        return fields_of(self)
+
+
+@dataclass(frozen=True, eq=False)
+class SharedSkills(_Parts):
+    """Scores chance + (1 - chance) sigmoid(load . skill + floor), skills slope . input + level of the family.
+
+    inputs: which, of logs less `centre` over `scale`, (2,) each. slope: (skills, inputs). own: levels (skills,
+    families). load: (benchmarks, skills). floor, chance: (benchmarks,).
+    """
+
+    inputs: tuple[str, ...]
+    centre: np.ndarray
+    scale: np.ndarray
+    slope: np.ndarray
+    own: np.ndarray
+    load: np.ndarray
+    floor: np.ndarray
+    chance: np.ndarray
+
+    def inputs_of(self, log_N: np.ndarray, log_D: np.ndarray) -> np.ndarray:
+        """The inputs of models, (models, inputs)."""
+        n, d = (np.stack([log_N, log_D]) - self.centre[:, None]) / self.scale[:, None]
+        log_C = (log_N + log_D - self.centre.sum()) / self.scale.max()
+        every = {"log C": log_C, "log N": n, "log D": d, "log N log D": n * d}
+        return np.column_stack([every[name] for name in self.inputs])
+
+    def __call__(self, log_N: np.ndarray, log_D: np.ndarray, family: np.ndarray) -> np.ndarray:
+        """Scores (models, benchmarks) of logs of size and tokens and numbers of families, (models,) each."""
+        levels = _levels(family, self.own.shape[1])[:, 1:]
+        skill = self.inputs_of(log_N, log_D) @ self.slope.T + levels @ self.own.T
+        return self.chance + (1 - self.chance) * _sigmoid(skill @ self.load.T + self.floor)
+
+
+@dataclass(frozen=True, eq=False)
+class Components(_Parts):
+    """A score chance + (1 - chance) sigmoid(top[0] + top[1:] . components), components a line in log C less `centre`
+    with a level and those of families: line (2 + families, components)."""
+
+    centre: np.ndarray
+    line: np.ndarray
+    top: np.ndarray
+    chance: np.ndarray
+
+    def __call__(self, log_N: np.ndarray, log_D: np.ndarray, family: np.ndarray) -> np.ndarray:
+        """Scores (models, 1) of logs of size and tokens and numbers of families, (models,) each."""
+        columns = np.column_stack([log_N + log_D - self.centre, _levels(family, len(self.line) - 2)])
+        return self.chance + (1 - self.chance) * _sigmoid(self.top[0] + columns @ self.line @ self.top[1:])[:, None]
+
+
+Predictor = SharedSkills | Components
+
+
+def predictor_from(data: Mapping[str, Any]) -> Predictor:
+    """A fit from plain data: its fields by name. Raises KeyError, TypeError or ValueError where it is none."""
+    kind = SharedSkills if "inputs" in data else Components
+    arrays = {f.name: np.array(data[f.name], np.float64) for f in fields(kind) if f.name != "inputs"}
+    if not all(np.isfinite(x).all() for x in arrays.values()):
+        raise ValueError("a fit holds numbers that are not finite")
+    return SharedSkills(tuple(map(str, data["inputs"])), **arrays) if "inputs" in data else Components(**arrays)
 
 
 def sigmoid_of_compute(models: Models, target: int, own: bool = False) -> Predictor:
@@ -54,24 +119,20 @@ def principal_components(models: Models, target: int) -> Predictor:
     components = (filled - mean) @ axes.T
     log_C = models.log_N + models.log_D
     families = int(models.family.max()) + 1
-    columns = np.column_stack([log_C, _levels(models.family, families)])
-    centre = columns.mean(axis=0) * np.r_[1.0, np.zeros(columns.shape[1] - 1)]
+    centre = log_C.mean()
+    columns = np.column_stack([log_C - centre, _levels(models.family, families)])
     ridge = np.sqrt(_RIDGE) * np.eye(columns.shape[1])
     ridge[1, 1] = 0.0  # the level of all
     line = np.linalg.lstsq(
-        np.vstack([columns - centre, ridge]),
+        np.vstack([columns, ridge]),
         np.vstack([components, np.zeros((len(ridge), components.shape[1]))]),
         rcond=None,
     )[0]
     spread = components.std(axis=0)
     known = np.isfinite(models.scores[:, target])
-    top = _of_components(components[known] / spread, models.scores[known, target], models.chance[target])
-
-    def predict(log_N: np.ndarray, log_D: np.ndarray, family: np.ndarray) -> np.ndarray:
-        at = np.column_stack([log_N + log_D, _levels(family, families)]) - centre
-        return top((at @ line) / spread)[:, None]
-
-    return predict
+    chance = models.chance[[target]]
+    top = _of_components(components[known] / spread, models.scores[known, target], float(chance[0]))
+    return Components(np.array(centre), line / spread, top, chance)
 
 
 def _completed(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -85,7 +146,8 @@ def _completed(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return filled, filled.mean(axis=0)
 
 
-def _of_components(components: np.ndarray, scores: np.ndarray, chance: float) -> Callable[[np.ndarray], np.ndarray]:
+def _of_components(components: np.ndarray, scores: np.ndarray, chance: float) -> np.ndarray:
+    """The level and the weights of components whose sigmoid is nearest to the scores, (1 + components,)."""
     columns = np.column_stack([np.ones(len(scores)), components])
 
     def residuals(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -93,24 +155,19 @@ def _of_components(components: np.ndarray, scores: np.ndarray, chance: float) ->
         slopes = ((1 - chance) * share * (1 - share))[:, None] * columns
         return chance + (1 - chance) * share - scores, slopes
 
-    found = _least_squares(residuals, np.zeros(columns.shape[1]))
-    return lambda at: chance + (1 - chance) * _sigmoid(np.column_stack([np.ones(len(at)), at]) @ found)
+    return _least_squares(residuals, np.zeros(columns.shape[1]))
 
 
 # --- Skills ---
 
 
-def _skills(models: Models, inputs: tuple[str, ...], skills: int, families: int) -> Predictor:
-    """Scores chance + (1 - chance) sigmoid(load . skill + level), skills slope . input + level of the family."""
+def _skills(models: Models, inputs: tuple[str, ...], skills: int, families: int) -> SharedSkills:
+    """The least squares of scores, with a small ridge."""
     centre = np.array([models.log_N.mean(), models.log_D.mean()])
     scale = np.array([models.log_N.std() + 1e-9, models.log_D.std() + 1e-9])
-
-    def inputs_of(log_N: np.ndarray, log_D: np.ndarray) -> np.ndarray:
-        n, d = (np.stack([log_N, log_D]) - centre[:, None]) / scale[:, None]
-        every = {"log C": (log_N + log_D - centre.sum()) / scale.max(), "log N": n, "log D": d, "log N log D": n * d}
-        return np.column_stack([every[name] for name in inputs])
-
-    x, level = inputs_of(models.log_N, models.log_D), _levels(models.family, families)[:, 1:]
+    none = np.empty(0)
+    x = SharedSkills(inputs, centre, scale, none, none, none, none, none).inputs_of(models.log_N, models.log_D)
+    level = _levels(models.family, families)[:, 1:]
     known, tests = np.isfinite(models.scores), models.scores.shape[1]
     rows, test = np.nonzero(known)
     observed, chance = models.scores[known], models.chance[test]
@@ -139,14 +196,8 @@ def _skills(models: Models, inputs: tuple[str, ...], skills: int, families: int)
             np.vstack([np.hstack(columns), held]),
         )
 
-    found = parts(_least_squares(residuals, _first_guess(models, x, skills, families)))
-
-    def predict(log_N: np.ndarray, log_D: np.ndarray, family: np.ndarray) -> np.ndarray:
-        slope, own, load, floor = found
-        skill = inputs_of(log_N, log_D) @ slope.T + _levels(family, families)[:, 1:] @ own.T
-        return models.chance + (1 - models.chance) * _sigmoid(skill @ load.T + floor)
-
-    return predict
+    slope, own, load, floor = parts(_least_squares(residuals, _first_guess(models, x, skills, families)))
+    return SharedSkills(inputs, centre, scale, slope, own, load, floor, models.chance)
 
 
 def _first_guess(models: Models, x: np.ndarray, skills: int, families: int) -> np.ndarray:

@@ -1,7 +1,8 @@
 """The verb `skills`: what a larger model of a family will score on benchmarks, from the scores of public models."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,23 @@ import pandas as pd
 from jaxscale._analyses.comparison.score_fits import (
     Models,
     Predictor,
+    predictor_from,
     principal_components,
     sigmoid_of_compute,
     skills_of_families,
 )
+from jaxscale._base import files
 from jaxscale._base.errors import InputError
+from jaxscale._base.pictured import Pictured
+from jaxscale._base.plain_data import fields_of, plain_data
 from jaxscale._base.report import Lines, Report, Reporting, Table
-from jaxscale._base.text import listed, quoted
+from jaxscale._base.text import format_number, listed, quoted
 from jaxscale._data.cells import read_numbers
 from jaxscale._data.tables import read_frame
+from jaxscale._fitting.read_file import read_file
 
 _SIGMOID, _OWN, _SLOTH, _RUAN = "sigmoid of compute", "with families", "skills", "principal components"
-_METHODS = {
+METHODS = {  # ways to foretell scores, and what each is
     _SIGMOID: "a sigmoid of log C, one for all models, as the last step of a chain",
     _OWN: "the same, with an efficiency of its own for each family",
     _SLOTH: "skills of log N, log D and their product, with levels of each family (Sloth, arXiv 2412.06540)",
@@ -30,7 +36,7 @@ _METHODS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Skills(Reporting):
+class Skills(Reporting, files.Saved, Pictured):
     """Scores of models by family, fitted in four ways, and what each way missed by on families it had not seen.
 
     scores: names of the benchmarks. families: those with a level of their own. models: how many were used. errors: mean
@@ -45,12 +51,14 @@ class Skills(Reporting):
     dropped: int
     chance: Mapping[str, float]
     errors: pd.DataFrame = field(repr=False)
-    _fits: Mapping[str, Sequence[Predictor]] = field(repr=False)
+    fits: Mapping[str, Sequence[Predictor]] = field(repr=False)
+    predicted: tuple[Mapping[str, Any], ...] = ()
+    _format = files.SKILLS_FORMAT
 
     @property
     def best(self) -> dict[str, str]:
         """Of each benchmark the way that missed by least on families held out."""
-        return {score: str(self.errors.loc[score, list(_METHODS)].astype(float).idxmin()) for score in self.scores}
+        return {score: str(self.errors.loc[score, list(METHODS)].astype(float).idxmin()) for score in self.scores}
 
     def predict(self, *, N: float, D: float, family: str, by: str | None = None) -> dict[str, float]:
         """Scores of a model of N parameters on D tokens of a family, each by the way that is `best` for it or `by` one.
@@ -60,18 +68,41 @@ class Skills(Reporting):
         """
         if family not in self.families:
             raise InputError(f"there is no family {quoted(family)}; there are {listed(self.families, 30)}")
-        if by is not None and by not in _METHODS:
-            raise InputError(f"by is one of {listed(tuple(_METHODS))}; got {quoted(by)}")
+        if by is not None and by not in METHODS:
+            raise InputError(f"by= (--way) is one of {listed(tuple(METHODS))}; got {quoted(by)}")
         for name, value in (("N", N), ("D", D)):
             if not (np.isfinite(value) and value > 0):
                 raise InputError(f"{name} must be a positive number, got {value!r}")
         at = (np.log([N]), np.log([D]), np.array([self.families.index(family)]))
         best = self.best
-        return {score: float(_one(self._fits[by or best[score]], k)(*at)[0]) for k, score in enumerate(self.scores)}
+        return {score: float(_one(self.fits[by or best[score]], k)(*at)[0]) for k, score in enumerate(self.scores)}
+
+    def foretell(self, models: Sequence[Mapping[str, Any]], by: str | None = None) -> "Skills":
+        """The record with what models will score in `predicted`: N, D, family, scores.
+
+        Args:
+            models: what `predict` takes of each: {"N": 70e9, "D": 15e12, "family": "Llama-3"}.
+            by: one way for every score; of each benchmark its best if not given.
+
+        Raises:
+            InputError: as of `predict`.
+        """
+        return replace(self, predicted=tuple({**model, "scores": self.predict(**model, by=by)} for model in models))
 
     def to_frame(self) -> pd.DataFrame:
         """The errors, a row for each benchmark."""
         return self.errors.copy()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record in the format `jaxscale.skills/1`."""
+        parts = fields_of(self)
+        del parts["errors"]
+        return self._document({**parts, "best": self.best, "rows": plain_data(self.errors)})
+
+    @staticmethod
+    def load(path: str | Path) -> "Skills":
+        """Read what `save` wrote. Raises InputError for anything else."""
+        return read_file(path, None, {files.SKILLS_FORMAT: lambda data, _: _skills_from(data)})
 
     def report(self) -> Report:
         """What each way missed by, and which it was least for."""
@@ -79,21 +110,50 @@ class Skills(Reporting):
         rows = tuple(
             (
                 score,
-                *(f"{self.errors.loc[score, way]:.3f}" for way in _METHODS),
+                *(f"{self.errors.loc[score, way]:.3f}" for way in METHODS),
                 str(self.errors.loc[score, "families"]),
                 best[score],
             )
             for score in self.scores
         )
         note = "Mean absolute error; of each family left out the smallest model is known, the others are predicted."
+        asked = tuple(
+            f"{one['family']}, N {format_number(one['N'])}, D {format_number(one['D'])}" for one in self.predicted
+        )
+        told = tuple((score, *(f"{one['scores'][score]:.3f}" for one in self.predicted)) for score in self.scores)
         return Report(
             f"{len(self.scores)} benchmarks, {self.models} models, {len(self.families)} families",
             None,
             (
-                Table("Left-out families", ("benchmark", *_METHODS, "families", "least"), rows, note),
-                Lines("Ways", tuple(f"{name}: {meaning}." for name, meaning in _METHODS.items())),
+                *((Table("Foretold", ("benchmark", *asked), told),) if asked else ()),
+                Table("Left-out families", ("benchmark", *METHODS, "families", "least"), rows, note),
+                Lines("Ways", tuple(f"{name}: {meaning}." for name, meaning in METHODS.items())),
             ),
         )
+
+
+def _skills_from(data: Mapping[str, Any]) -> Skills:
+    scores = tuple(files.list_of(data["scores"], str))
+    columns = {name: [files.number(row[name], np.nan) for row in data["rows"]] for name in (*METHODS, "families")}
+    errors = pd.DataFrame(columns, index=pd.Index([row["benchmark"] for row in data["rows"]], name="benchmark"))
+    if tuple(errors.index) != scores:
+        raise ValueError("its rows are not of its scores")
+    fits = {name: tuple(map(predictor_from, data["fits"][name])) for name in METHODS}
+    return Skills(
+        scores,
+        tuple(files.list_of(data["families"], str)),
+        files.typed(data["models"], int),
+        files.typed(data["dropped"], int),
+        files.numbers(data["chance"]),
+        errors.astype({"families": int}),
+        fits,
+        tuple(_predicted_from(one) for one in files.list_of(data["predicted"], dict)),
+    )
+
+
+def _predicted_from(one: Mapping[str, Any]) -> dict[str, Any]:
+    sizes = {name: files.number(one[name]) for name in ("N", "D")}
+    return {**sizes, "family": files.typed(one["family"], str), "scores": files.numbers(one["scores"])}
 
 
 def _one(fits: Sequence[Predictor], k: int) -> Callable[..., np.ndarray]:
@@ -110,7 +170,7 @@ def skills(
     N: str = "N",
     D: str = "D",
     chance: Mapping[str, float] | None = None,
-    number: int = 2,
+    number: int | None = None,
 ) -> Skills:
     """What larger models of a family will score, from a table of public models and their scores (shares of one).
 
@@ -124,7 +184,7 @@ def skills(
         family: the column of families.
         N, D: columns of parameters and training tokens.
         chance: what guessing scores on a benchmark, by column; 0 where it is not said.
-        number: how many skills.
+        number: how many skills; two, or one of two benchmarks, if not given.
 
     Raises:
         InputError: a column is missing or holds no scores, fewer than two benchmarks or three families are left, or no
@@ -133,7 +193,10 @@ def skills(
     names = tuple(scores)
     chance = dict(chance or {})
     if len(names) < 2 or len(set(names)) < len(names):
-        raise InputError("give at least two columns of scores, each once: scores=['mmlu', 'gsm8k', ...]")
+        raise InputError(
+            "give at least two columns of scores, each once: scores=['mmlu', 'gsm8k', ...] (--scores mmlu,gsm8k,...)"
+        )
+    number = min(2, len(names) - 1) if number is None else number
     if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number < len(names):
         raise InputError(f"number of skills must be from 1 to {len(names) - 1}, fewer than scores; got {number!r}")
     frame = read_frame(table)
@@ -186,7 +249,7 @@ def _fitted(models: Models, number: int) -> dict[str, Sequence[Predictor]]:
 
 def _left_out(models: Models, names: tuple[str, ...], number: int) -> pd.DataFrame:
     """Errors by benchmark and way, averaged over families with models of at least two sizes."""
-    errors: dict[str, list[np.ndarray]] = {name: [] for name in _METHODS}
+    errors: dict[str, list[np.ndarray]] = {name: [] for name in METHODS}
     for k in range(int(models.family.max()) + 1):
         mine = np.flatnonzero(models.family == k)
         if len(np.unique(models.log_N[mine])) < 2:

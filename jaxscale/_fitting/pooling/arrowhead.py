@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxscale._base.devices import compile_options
+from jaxscale._base.devices import compile_options, host
 from jaxscale._base.programs import Program, kept
 from jaxscale._problem.arrays import Overrides, ProblemArrays, Task
 from jaxscale._problem.evaluate import evaluator
@@ -299,7 +299,8 @@ def _step(arrowhead, model, gradient, of_centre, damping, held, held_centre):
 def _evaluate(arrowhead, tables, free, group, weights, share) -> _Model:
     """The model at free values (starts, groups, p), some lanes at a time."""
     count, groups, p = free.shape
-    run = _compiled(arrowhead.problems[0].task)
+    device = host()[0]
+    run = _compiled(arrowhead.problems[0].task, device.platform)
     rows = tables.points.response.shape[1]
     lanes = int(np.clip(_POINTS_AT_ONCE // rows, 8, 256))
     flat, table = free.reshape(-1, p), group.reshape(-1)
@@ -309,7 +310,7 @@ def _evaluate(arrowhead, tables, free, group, weights, share) -> _Model:
         lane = np.minimum(np.arange(first, first + lanes), len(flat) - 1)
         own = Overrides(None if weights is None else weights.reshape(-1, rows)[lane])
         mine = own.within(jax.tree.map(lambda x, t=table[lane]: x[t], tables))
-        with jax.default_device(jax.local_devices(backend="cpu")[0]):
+        with jax.default_device(device):
             found = run(flat[lane], mine, share[lane])
         parts.append([np.asarray(x)[: len(flat) - first] for x in jax.tree.leaves(found)])
     value, gradient, gauss_newton, exact = (np.concatenate(x) for x in zip(*parts, strict=True))
@@ -320,5 +321,5 @@ def _evaluate(arrowhead, tables, free, group, weights, share) -> _Model:
 
 
 @kept
-def _compiled(task: Task):
-    return Program(evaluator(task, exact=True), compile_options("cpu", wide(task.law)))
+def _compiled(task: Task, platform: str):
+    return Program(evaluator(task, exact=True), compile_options(platform, wide(task.law)))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted
-from jaxscale._data.quantities import split_error
+from jaxscale._data.quantities import FACTOR_WORDS, split_error
 from jaxscale._data.wording import spelt
 
 SEPARATOR, MARKS = "jaxscale.separator", "jaxscale.marks"  # what `attrs` of a frame says of its file and its columns
@@ -22,7 +22,9 @@ _OPEN_COMMA, _OPEN_POINT, _GROUPED = "open comma", "open point", "grouped "
 _CELL = re.compile(
     r"""[+−-]?(?P<digits>[0-9]*(?:[.,][0-9]+)+)
         (?P<exponent>[eE][+-]?[0-9]+|[ ]?[×x*][ ]?10[\^⁺⁻⁰¹²³⁴-⁹].*)?
-        (?:\s?(?:bn|tn|[kmbgtq]))?\s*(?:%|tokens?|params?|parameters?|flops?|nats?)?""",
+        (?:\s?(?:bn|tn|[kmbgtq])|\s*(?:_FACTORS_)s?\.?)?\s*(?:%|tok|tokens?|params?|parameters?|flops?|nats?)?""".replace(
+        "_FACTORS_", "|".join(FACTOR_WORDS)
+    ),
     re.VERBOSE | re.IGNORECASE,
 )
 _SPACES = re.compile("(?<=[0-9])[ '’\u00a0\u2007\u2009\u202f](?=[0-9]{3})")

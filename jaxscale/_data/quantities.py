@@ -7,7 +7,12 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.text import parse_number
 
 UNITS = {"N": "parameters", "D": "tokens", "U": "tokens", "C": "FLOPs", "loss": "nats"}
-_WORD = re.compile(r"(?<=[0-9.\skmbgtqnKMBGTQN²³¹⁰⁴-⁹])\s*(?P<word>tokens?|params?|parameters?|flops?|nats?)$", re.I)
+_WORD = re.compile(
+    r"(?<=[0-9.\skmbgtqndsKMBGTQNDS²³¹⁰⁴-⁹])\s*(?P<word>tok|tokens?|params?|parameters?|flops?|nats?)$", re.I
+)
+# A factor in words, and the suffix that says the same.
+FACTOR_WORDS = {"thousand": "k", "million": "M", "mio": "M", "mln": "M", "billion": "B", "mrd": "B", "trillion": "T"}
+_FACTOR = re.compile(rf"(?<=[0-9])\s*(?P<factor>{'|'.join(FACTOR_WORDS)})s?\.?$", re.IGNORECASE)
 _UNIT_OF = {"tok": "tokens", "par": "parameters", "flo": "FLOPs", "nat": "nats"}  # by how the word begins
 _ERROR = re.compile(r"\s*(?:±|\+/-|\+-)\s*")
 _SPACED = re.compile(r"([+-]?[1-9][0-9]{0,2})((?: [0-9]{3}){2,})(?![0-9])", re.ASCII)
@@ -28,7 +33,8 @@ def split_error(text: str) -> list[str]:
 
 
 def parse_quantity(text: str) -> ReadCell:
-    """A cell as people write it: `1.4T tokens`, `4.283 ± 0.003`, `4.283 +/- 0.003 nats`, `72.8%`, `1 000 000`.
+    """A cell as people write it: `1.4T tokens`, `1.3 billion`, `4.283 ± 0.003`, `4.283 +/- 0.003 nats`, `72.8%`,
+    `1 000 000`.
 
     The value is the number as it stands, so 72.8 of the last but one, and without the error. Spaces separate thousands
     only from a million on: `1 000` may be two numbers. Raises InputError.
@@ -36,6 +42,7 @@ def parse_quantity(text: str) -> ReadCell:
     text = text.strip()
     word = _WORD.search(text[-40:])
     number, *errors = split_error(text[: -len(word[0])] if word else text)
+    number = _FACTOR.sub(lambda found: FACTOR_WORDS[found["factor"].lower()], number.rstrip())
     percent = number.endswith("%") or (bool(errors) and errors[-1].endswith("%"))
     if percent:
         number, errors = number.removesuffix("%"), [error.removesuffix("%") for error in errors]

@@ -26,6 +26,7 @@ from jaxscale._data.runs_file import RunsRecord
 from jaxscale._data.separators import LAYOUT
 from jaxscale._data.standard_errors import over_typical, standard_errors, with_errors_apart
 from jaxscale._data.suggestions import error_column, other_columns
+from jaxscale._data.summary_rows import without_summaries
 from jaxscale._data.sweeps import best_note, designs, lowest_of_each, settings_of, sweep_note
 from jaxscale._data.wording import flag, spelt
 
@@ -79,6 +80,9 @@ def read_fields(
         return read.values, read.is_text
 
     chosen = choose(list(frame.columns), asked, response, weights, run, look, asked_units, unit.named)
+    summed = without_summaries(frame, rows, chosen.columns, look, filtered_columns(table, filters))
+    if summed.notes:
+        frame, table, rows = frame[summed.keep], table[summed.keep], rows[summed.keep]
     finished = ended(
         frame,
         rows,
@@ -188,6 +192,7 @@ def read_fields(
             *other_columns(kept, {s: others for s, others in chosen.rivals.items() if s in kept}),
             *sweeps,
             *duplicate_note(duplicates),
+            *summed.notes,
             *finished.notes,
             *group_notes(groups),
         ),

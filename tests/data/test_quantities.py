@@ -1,5 +1,7 @@
 """Cells of text: numbers with units, errors, per cent signs and separators of thousands."""
 
+from decimal import Decimal
+
 import pytest
 from helpers import four_runs
 from hypothesis import given
@@ -99,3 +101,16 @@ def test_per_cent_is_not_compared_with_a_number() -> None:
     with pytest.raises(InputError, match=r"> needs numbers, but column 'acc' holds '72.8%' in row 1"):
         Runs.from_frame(cells, where="acc > 0.5")
     assert Runs.from_frame(cells, where="acc != 50%").count == 3
+
+
+@given(
+    st.sampled_from(
+        [("thousand", 1e3), ("million", 1e6), ("Mio.", 1e6), ("mln", 1e6), ("billion", 1e9), ("Mrd.", 1e9)]
+    ),
+    st.sampled_from(["", " ", "\u00a0"]),
+    st.sampled_from(["", " params", " tok", " tokens"]),
+    st.decimals("0.1", "999", places=1),
+)
+def test_factors_in_words_are_factors(factor: tuple[str, float], space: str, unit: str, number: Decimal) -> None:
+    read = parse_quantity(f"{number}{space}{factor[0]}{unit}")
+    assert read.value == pytest.approx(float(number) * factor[1], rel=1e-15)

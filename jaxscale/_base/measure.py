@@ -65,13 +65,14 @@ class Measure:
     """What a response is: `name` and `unit` are those of the numbers that a law predicts, which records and files hold.
 
     Reports and the command line show and read numbers as people gave them: in `loss_unit`, shares of one in per cent
-    where the cells were (`per_cent`). `to_given` and `to_law` go from one to the other.
+    where the cells were (`per_cent`). `to_given` and `to_law` go from one to the other. `data` are what D counts.
     """
 
     name: str = "loss"
     unit: str = NATS_PER_TOKEN
     loss_unit: str = "nats"
     per_cent: bool = False
+    data: str = "tokens"
 
     @property
     def _conversion(self) -> Conversion:
@@ -150,6 +151,7 @@ class Measure:
 
     def of_parameter(self, unit: str) -> str:
         """The unit of a law's parameter, written for a loss in nats, where this is predicted."""
+        unit = re.sub(r"\btokens\b", self.data, unit)
         if self.unit == NATS_PER_TOKEN:
             return unit
         return re.sub(r"\bnats(?= |\^|$)", self.word, unit.replace(NATS_PER_TOKEN, self.word))
@@ -184,7 +186,8 @@ class Measure:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a file."""
-        return {"name": self.name, "unit": self.unit, "loss_unit": self.loss_unit, "per_cent": self.per_cent}
+        other = {} if self.data == "tokens" else {"data": self.data}
+        return {"name": self.name, "unit": self.unit, "loss_unit": self.loss_unit, "per_cent": self.per_cent} | other
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any] | None, name: str = "loss") -> Self:
@@ -192,4 +195,5 @@ class Measure:
         if data is None:
             return cls(name, NATS_PER_TOKEN if name == "loss" else "")
         conversion(str(data["loss_unit"]))
-        return cls(str(data["name"]), str(data["unit"]), str(data["loss_unit"]), data["per_cent"] is True)
+        counted = str(data.get("data", "tokens"))
+        return cls(str(data["name"]), str(data["unit"]), str(data["loss_unit"]), data["per_cent"] is True, counted)

@@ -152,7 +152,9 @@ def influence(
     source: FittedFile,
     *,
     asked: QuantityOptions,
-    together: Annotated[str, option("--together", "K", "How many runs are left out together.")] = "3",
+    together: Annotated[
+        str | None, option("--together", "K", "How many runs are left out together.  [default: 3 at most]")
+    ] = None,
     one_step: Annotated[
         bool, typer.Option("--one-step", help="Foretell refits without single runs by one Newton step each.")
     ] = False,
@@ -170,7 +172,7 @@ def influence(
     arguments.check_output(output, source)
     arguments.check_plot(plot, source)
     of = asked.options()
-    most = arguments.count(together, "--together", 1)
+    most = None if together is None else arguments.count(together, "--together", 1)
     result = fit_argument.fitted(source, law, group)
     with printing.progress("refitting"):
         found = js.influence(result, together=most, exact=False if one_step else None, **of)

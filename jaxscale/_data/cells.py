@@ -105,7 +105,8 @@ def read_cells(
                 continue
             first = next(iter(faults))
             problem = (
-                f"column {quoted(name)} ({inert(symbol)}): {len(faults)} of {len(frame)} cells cannot be used, "
+                f"column {quoted(name)} ({inert(symbol)}): {len(faults)} of {plural(len(frame), 'cell')} "
+                "cannot be used, "
                 f"row{'s' * (len(faults) > 1)} {some([int(rows[i]) for i in faults])}; "
                 f"row {rows[first]} holds {quoted(frame[name].iloc[first])}, {faults[first]}"
             )

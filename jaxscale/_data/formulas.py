@@ -264,10 +264,13 @@ def _known(name: str, columns: Sequence[str], text: str) -> str:
 
 def looks_like_one(text: str, columns: Sequence[str]) -> bool:
     """Whether what was given for a column is meant as a formula and not as a name with a slip in it."""
-    if difflib.get_close_matches(text, columns, n=1, cutoff=0.9) or not _PUNCTUATION.search(text):
+    if not _PUNCTUATION.search(text):
         return False
     certain = re.search(r"[*^×·÷]|\b(?:" + "|".join(FUNCTIONS) + r")\s*\(|\b1\s*[-−]", text)
-    return bool(certain) or any(_stands(name, text[i:]) for name in columns if name for i in _starts(name, text))
+    stands = any(_stands(name, text[i:]) for name in columns if name for i in _starts(name, text))
+    if difflib.get_close_matches(text, columns, n=1, cutoff=0.9):
+        return bool(certain) and stands
+    return bool(certain) or stands
 
 
 def _starts(name: str, text: str) -> list[int]:

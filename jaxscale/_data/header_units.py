@@ -8,7 +8,7 @@ import numpy as np
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import format_number, inert, quoted
 from jaxscale._data.names import meaning_of
-from jaxscale._data.unit_words import trailing_unit, unit_named, written
+from jaxscale._data.unit_words import says_unit, trailing_unit, unit_named, written
 
 # A median above this, with the unit of its header, is no real table's: its cells count one by one already.
 _MOST_PLAUSIBLE = {"N": 1e12, "D": 2e14, "U": 2e14, "C": 5e26}
@@ -60,8 +60,9 @@ def factors_said(
             factor, why = asked[symbol], "as asked"
         elif symbol in _MOST_PLAUSIBLE and isinstance(column, str) and column not in computed:
             meaning = meaning_of(column)
-            sure = meaning is not None and meaning.symbol == symbol
-            named = meaning.factor if meaning is not None and sure else trailing_unit(column)
+            known = meaning is not None and meaning.symbol == symbol
+            named = meaning.factor if meaning is not None and known else trailing_unit(column)
+            sure = known or says_unit(column)
             middle = 2.0 * float(np.median(array / 2.0))
             factor, why = factor_of(symbol, column, named, middle, sure), "by its name"
         else:

@@ -5,12 +5,12 @@ An accuracy becomes an error, 1 - accuracy, so that a law of a loss fits it; an 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.measure import Measure, conversion
+from jaxscale._base.measure import NATS_PER_TOKEN, Measure, conversion
 from jaxscale._base.text import parse_number, quoted
 from jaxscale._data.names import meaning_of, words_of
 from jaxscale._data.wording import flag, spelt
@@ -113,11 +113,19 @@ _PER_CENT = re.compile(r"[\s_]*([(\[]\s*)?(%|(?<![a-z])(per ?cent|pct))(\s*[)\]]
 _NO_LOSS = frozenset(word for unit in _UNITS.values() if unit.share for word in unit.named)
 
 
-def measure_of(symbol: str, column: str, unit: LossUnit, per_cent: bool) -> Measure:
+def measure_of(symbol: str, column: str, unit: LossUnit, per_cent: bool, data: str = "tokens") -> Measure:
     """What a response is, by its symbol, its column and the unit that the caller gives to a loss.
 
-    `per_cent` says that cells were in per cent and became shares of one.
+    `per_cent` says that cells were in per cent and became shares of one, and `data` what D counts: of other data than
+    tokens nats are not per token.
     """
+    measure = _measure_of(symbol, column, unit, per_cent)
+    if data == "tokens":
+        return measure
+    return replace(measure, unit="nats" if measure.unit == NATS_PER_TOKEN else measure.unit, data=data)
+
+
+def _measure_of(symbol: str, column: str, unit: LossUnit, per_cent: bool) -> Measure:
     words = {word for part in words_of(column.replace("%", " ")) for word in part}
     label = _PER_CENT.sub("", column).strip(" %_") or column
     if symbol == "loss" and unit.name != "nats":

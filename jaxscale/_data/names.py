@@ -59,6 +59,7 @@ _DOUBTFUL_UNITS = _set(
     """hour hours minute minutes second seconds sample samples example examples subject subjects label labels query
     queries point points datapoint datapoints row rows"""
 )
+_PLURALS = {"query": "queries", "trajectory": "trajectories", "char": "characters", "chars": "characters"}
 NO_TEXT = _UNITS_OF_DATA | _DOUBTFUL_UNITS
 _SIZES = _SEEN | NO_TEXT | _set("data dataset size tokens")
 # Words of a loss that name no corpus.
@@ -183,6 +184,15 @@ def loss_in(name: str, words: frozenset[str]) -> Meaning | None:
         return None
     found = [word for part in words_of(name.replace("%", " ")) for word in part if word not in ("percent", "pct")]
     return _loss(["loss" if word in words else word for word in found]) if words.intersection(found) else None
+
+
+def data_in(name: str) -> str:
+    """What a column of data counts, by its words: "images", "hours"; "tokens" where they say nothing else."""
+    words = [word for part in words_of(name) for word in part]
+    said = next((word for word in words if word in NO_TEXT), "")
+    if not said or "tokens" in words:
+        return "tokens"
+    return f"{said}s" if f"{said}s" in NO_TEXT else _PLURALS.get(said, said)
 
 
 def key(name: str) -> str:

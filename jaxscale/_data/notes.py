@@ -9,7 +9,7 @@ import numpy as np
 from jaxscale._base.text import format_number, listed, plural, quoted, some
 from jaxscale._base.verdict import Reason
 from jaxscale._data.columns import MEANINGS
-from jaxscale._data.names import NO_TEXT, words_of
+from jaxscale._data.names import data_in
 from jaxscale._data.wording import spelt
 
 # The codes of what is noticed.
@@ -132,8 +132,7 @@ def counts_tokens(column: str | tuple[str, ...] | None, computed: bool = False) 
     """Whether a column of data may count tokens, by the words of its name, if it is not computed."""
     if not isinstance(column, str) or computed:
         return True
-    words = {word for part in words_of(column) for word in part}
-    return not words & NO_TEXT or "tokens" in words
+    return data_in(column) == "tokens"
 
 
 def _median(values: np.ndarray) -> float:

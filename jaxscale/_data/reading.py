@@ -20,7 +20,7 @@ from jaxscale._data.filters import filtered_columns, passing
 from jaxscale._data.group_columns import group_notes, groups_in
 from jaxscale._data.header_units import checked, factors_said
 from jaxscale._data.loss_units import loss_unit_of, measure_of
-from jaxscale._data.names import key
+from jaxscale._data.names import data_in, key
 from jaxscale._data.notes import duplicate_note, number_notes, repeated_rows
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._data.separators import LAYOUT
@@ -202,6 +202,7 @@ def read_fields(
             str(chosen.columns[chosen.response]),
             unit if chosen.response == "loss" else loss_unit_of("nats"),
             "per cent" in cells.said.get(chosen.response, ""),
+            "tokens" if kept.get("D") in derived.sources else data_in(str(kept.get("D", ""))),
         ),
         unused=unused,
         groups=groups,

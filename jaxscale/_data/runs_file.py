@@ -60,6 +60,8 @@ class RunsRecord:
         response = [*self.ranges][-1:]  # what is predicted comes last
         for symbol, (low, high) in self.ranges.items():
             unit, label, counted = MEANINGS.get(symbol, ""), symbol, symbol in MEANINGS
+            if symbol == "D":
+                unit = self.measure.data
             if symbol in response:
                 low, high = self.measure.ends(low, high)
                 unit, label, counted = self.measure.given_unit, self.measure.given_name, False

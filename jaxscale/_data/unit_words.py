@@ -59,6 +59,12 @@ def trailing_unit(name: str) -> float | None:
     return split_unit(words[-2:], name)[1] if len(words) > 1 else None
 
 
+def says_unit(name: str) -> bool:
+    """Whether the unit at the end of a name can be nothing else: in brackets, or in a word."""
+    words = re.findall(r"[a-z0-9.]+", words_of_units(name).lower())
+    return bool(re.search(r"[(\[][^()\[\]]*[)\]]\s*$", name)) or (len(words) > 1 and words[-1] in _WORDS)
+
+
 def unit_named(factor: float) -> str:
     """`1e6, millions`, or the factor alone."""
     return f"{written(factor)}, {_NAMED[factor]}" if factor in _NAMED else written(factor)

@@ -79,8 +79,12 @@ class Content:
         plan, row = self.plan, self.decided
         if plan is None or row is None:
             return ()
+        data = plan.response.data
         shown = [name for name in ("N", "D", "tokens_per_param") if math.isfinite(getattr(row, name))]
-        found = [_answer(_NAMES[name], name, getattr(row, name), row.intervals.get(name)) for name in shown]
+        names = {
+            name: text.replace("tokens", data).replace("Tokens", data.capitalize()) for name, text in _NAMES.items()
+        }
+        found = [_answer(names[name], name, getattr(row, name), row.intervals.get(name)) for name in shown]
         found += [_answer(inert(k), k, v, None) for k, v in row.variables.items() if k not in _NAMES]
         response, ends = plan.response, row.intervals.get("loss")
         words = format_number(response.to_given(row.loss), 4, suffixes=False)
@@ -104,7 +108,7 @@ class Content:
             return f"No plan for {plan.headings[self.row]}: {plan.rows[self.row].remark}"
         what = {a.key: a.value for a in self.answers}
         if "N" in what and "D" in what:
-            done = f"train {what['N']} parameters on {what['D']} tokens"
+            done = f"train {what['N']} parameters on {what['D']} {plan.response.data}"
         else:
             done = ", ".join(f"{k} {v}" for k, v in what.items() if k not in ("loss", "tokens_per_param", "cost"))
         if row.reach_loss is None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxscale._base.measure import Measure
-from jaxscale._data.runs import Runs
+from jaxscale._data.runs import Runs, read_quietly
 
 # loss_unit and per_cent, a number of the law's, the same as people count it (by hand), and the words for it.
 WAYS = [
@@ -88,3 +88,27 @@ def test_a_law_that_knows_better_is_believed_and_its_parameters_are_in_what_is_p
 
 def test_older_files_say_only_what_the_response_is_called():
     assert Measure.from_dict(None) == Measure() and Measure.from_dict(None, "err") == Measure("err", "")
+
+
+@pytest.mark.parametrize(
+    ("column", "data"),
+    [
+        ("images", "images"), ("n_train_images", "images"), ("hours", "hours"), ("training hours", "hours"),
+        ("demonstrations", "demonstrations"), ("num_demos", "demos"), ("chars", "characters"),
+        ("n_chars", "characters"),
+        ("example", "examples"), ("train examples", "examples"), ("queries", "queries"), ("trajectory", "trajectories"),
+        ("tokens", "tokens"), ("train_tokens", "tokens"), ("image_tokens", "tokens"), ("x", "tokens"), ("D", "tokens"),
+    ],
+)  # fmt: skip
+def test_words_of_data_follow_the_column(column: str, data: str) -> None:
+    table = {"params": [1e6, 3e6, 1e7, 3e7], column: [1e6, 2e6, 4e6, 8e6], "loss": [3.0, 2.5, 2.2, 2.0]}
+    runs = read_quietly(table, D=column)
+    measure = runs.record.measure
+    assert (measure.data, measure.unit) == (data, "nats per token" if data == "tokens" else "nats")
+    assert measure.of_parameter("nats tokens^beta") == f"nats {data}^beta"
+    assert Measure.from_dict(measure.to_dict(), "loss") == measure
+    _label, words = next(line for line in runs.record.lines() if line[0] == "D")
+    assert f"to 8M {data}" in words
+    assert not [note for note in runs.record.notes if note.severity == "fatal"]
+    computed = read_quietly(table, D=f"{column}*2")
+    assert computed.record.measure.data == "tokens"

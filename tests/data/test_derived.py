@@ -78,6 +78,8 @@ def test_rows_without_a_number_are_named_or_dropped() -> None:
 def test_a_slip_in_a_name_is_no_formula() -> None:
     with pytest.raises(InputError, match=r"no column 'val-ppl' \(loss\); did you mean 'val_ppl'"):
         Runs.from_frame(logged(), loss="val-ppl", N="millions")
+    runs = Runs.from_frame(logged(), loss="val_ppl", N="val_ppl*2")  # as like a name as it is, it is none
+    np.testing.assert_allclose(runs.variables["N"], 2 * runs.response, rtol=1e-14)
     with pytest.raises(InputError, match=r"the formula 'steps\*bach': there is no column 'bach'; did you mean 'batch'"):
         Runs.from_frame(logged(), loss="val_ppl", D="steps*bach")
 

@@ -52,6 +52,7 @@ class Envelope(Reporting, Pictured, Answered):
     level: float
     seed: int
     notes: tuple[str, ...] = field(default=())
+    data: str = "tokens"  # what D counts
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each point of the envelope: budget, N, D, loss, tokens_per_param, used."""
@@ -79,7 +80,7 @@ class Envelope(Reporting, Pictured, Answered):
             for row in self.sensitivity.itertuples()
         )
         header = ("how the envelope is taken", "a of N", "points used", "curves on it")
-        blocks: list[Table | Lines] = [trend_table((self.N, self.D)), Table("Sensitivity", header, rows)]
+        blocks: list[Table | Lines] = [trend_table((self.N, self.D), self.data), Table("Sensitivity", header, rows)]
         if self.notes:
             blocks.append(Lines("To know", self.notes))
         title = f"Approach 1 (envelope) · {plural(self.curves, 'curve')} · {self.runs} checkpoints · {_WORDS[self.how]}"
@@ -163,6 +164,7 @@ def envelope(
         level=level,
         seed=seed,
         notes=tuple(notes),
+        data=runs.record.measure.data,
     )
 
 

@@ -147,8 +147,11 @@ class IsoFlop(Reporting, Pictured, Answered):
             )
             for p in self.profiles
         )
-        header = ("budget (FLOPs)", "N", "D (tokens)", self.response.heading, "D/N", "sizes", "note")
-        blocks: list[Table | Lines] = [trend_table((self.N, self.D)), Table("Budgets", header, rows)]
+        header = ("budget (FLOPs)", "N", f"D ({self.response.data})", self.response.heading, "D/N", "sizes", "note")
+        blocks: list[Table | Lines] = [
+            trend_table((self.N, self.D), self.response.data),
+            Table("Budgets", header, rows),
+        ]
         if self.notes:
             blocks.append(Lines("To know", self.notes))
         title = f"Approach 2 (isoFLOP) · {self.runs} runs · {plural(len(self.profiles), 'budget')} · {how}"

@@ -159,8 +159,9 @@ class Approaches(Reporting, Pictured, Answered):
             for row in self.rows
             if not row.missing
         )
-        header = ("budget (FLOPs)", "approach", "N", percent, "D (tokens)", percent, "decades beyond")
-        blocks.append(Table("Best size and tokens", header, allocations))
+        data = next((x.response.data for x in (self.fit, *self.isoflops.values()) if x is not None), "tokens")
+        header = ("budget (FLOPs)", "approach", "N", percent, f"D ({data})", percent, "decades beyond")
+        blocks.append(Table(f"Best size and {data}", header, allocations))
         why = {row.missing: [r.name for r in self.rows if r.missing == row.missing] for row in self.rows if row.missing}
         if why:
             blocks.append(Lines("Not taken", tuple(f"{'; '.join(names)}: {text}" for text, names in why.items())))

@@ -131,11 +131,11 @@ def words(interval: Interval | None, write: Callable[[float], str]) -> str:
     return "–" if interval is None else " to ".join(map(write, interval))
 
 
-def trend_table(trends: Sequence[Trend]) -> Table:
-    """Exponents and coefficients as a report shows them."""
+def trend_table(trends: Sequence[Trend], data: str) -> Table:
+    """Exponents and coefficients as a report shows them; `data` are what D counts."""
     rows = tuple(
         (
-            f"{t.of} ({'parameters' if t.of == 'N' else 'tokens'})",
+            f"{t.of} ({'parameters' if t.of == 'N' else data})",
             f"{t.exponent:.4f}",
             words(t.interval, "{:.4f}".format),
             f"{t.coefficient:.4g}" if math.isfinite(t.coefficient) else "–",

@@ -167,7 +167,7 @@ def influence(
     cost: CostModel | str = costs.six_nd,
     at: Mapping[str, float] | None = None,
     by: Sequence[Any] | None = None,
-    together: int = 3,
+    together: int | None = None,
     exact: bool | None = None,
     runs: Runs | None = None,
 ) -> Influence:
@@ -183,7 +183,7 @@ def influence(
         result: the fit.
         quantity, budget, cost, at: what to watch beside the parameters, as in `profile`; with a budget alone, N.
         by: a label for each run; each group is left out whole. The runs' own clusters if they have them.
-        together: how many runs are left out together.
+        together: how many runs are left out together. None: 3, of fewer than four runs all but one.
         exact: refit without every single run (the default up to 1,000 runs), or take the Newton step. On the Epoch runs
             the two correlate at .993 and more; steps fall short where a single run bends the fit far.
         runs: the runs, where the fit was read from a file that does not carry them.
@@ -202,8 +202,9 @@ def influence(
     labels = runs.clusters if by is None else tuple(map(str, by))
     if labels is not None and len(labels) != runs.count:
         raise InputError(f"by= has {len(labels)} labels for {runs.count} runs")
+    together = max(1, min(3, runs.count - 1)) if together is None else together
     if not 1 <= together < runs.count:
-        raise InputError(f"together must be from 1 to {runs.count - 1}, got {together!r}")
+        raise InputError(f"together (--together) must be from 1 to {runs.count - 1}, got {together!r}")
     with in_float64():
         return _influence(result, problem, runs, watched, labels, together, exact)
 

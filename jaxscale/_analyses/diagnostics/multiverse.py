@@ -130,7 +130,7 @@ class Multiverse(Reporting, Pictured, Answered):
         return f"best {self.response.given_name if name == 'loss' else name}"
 
     def _unit(self, name: str) -> str:
-        return {"N": "parameters", "D": "tokens"}.get(name, self.response.given_unit)
+        return {"N": "parameters", "D": self.response.data}.get(name, self.response.given_unit)
 
     def __repr__(self) -> str:
         return f"<Multiverse of {len(self.frame)} fits, choices: {', '.join(map(inert, self.choices))}>"

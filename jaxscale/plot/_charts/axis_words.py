@@ -34,12 +34,13 @@ def letter(name: str) -> str:
     return _GREEK.get(name, short(name))
 
 
-def variable_axis(law: Law, name: str, values: np.ndarray | None = None) -> Axis:
-    """The axis of a variable of a law, or of the compute: logged if every value is positive."""
+def variable_axis(law: Law, name: str, values: np.ndarray | None = None, data: str = "tokens") -> Axis:
+    """The axis of a variable of a law, or of the compute: logged if every value is positive. D counts `data`."""
     known = {v.name: v for v in law.variables}
     variable = known.get(name, Variable(name))
     positive = variable.logged if values is None else bool(np.all(np.asarray(values) > 0))
     words, unit = _KNOWN.get(name, (short(name), variable.unit))
+    words = words.replace("tokens", data) if name == "D" else words
     form: Form = "count" if name in _KNOWN or unit in _COUNTED else "plain"
     return Axis(with_unit(words, unit), variable.logged and positive, form)
 

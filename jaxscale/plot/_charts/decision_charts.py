@@ -83,12 +83,12 @@ def contours(result: FitResult, to: float | None = None, draws: Any = None, runs
         Dots(runs.variable("N"), runs.variable("D"), plural(runs.count, "run"), "other"),
         Line(line[1], line[2], "best N and D of each budget", "fit"),
     ]
-    axes = [variable_axis(result.law, name) for name in ("N", "D")]
+    axes = [variable_axis(result.law, name, data=result.response.data) for name in ("N", "D")]
     axes = [Axis(a.label, True, "count", ends=sides[name]) for a, name in zip(axes, ("N", "D"), strict=True)]
     name, unit = response_words(result.law, runs)
     alt = (
-        f"{name} ({unit}) over sizes and tokens, {plural(runs.count, 'run')}, and the best of budgets from "
-        f"{format_number(low, 2, suffixes=False)} to {format_number(high, 2, suffixes=False)} FLOPs."
+        f"{name} ({unit}) over sizes and {result.response.data}, {plural(runs.count, 'run')}, and the best of "
+        f"budgets from {format_number(low, 2, suffixes=False)} to {format_number(high, 2, suffixes=False)} FLOPs."
     )
     return Chart("Where budgets are spent best", alt, (Panel(axes[0], axes[1], tuple(marks)),), size=(6.4, 5.4))
 

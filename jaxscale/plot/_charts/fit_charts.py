@@ -68,7 +68,7 @@ def residuals(result: FitResult, against: str | Sequence[str] | None = None, run
                 marks.append(Dots(x[off], edges, "beyond the edge", "odd", shape, names))
         if middle := _running_median(x, r):
             marks.append(Line(*middle, "running median", "ink"))
-        panels.append(Panel(variable_axis(result.law, variable, x), y, tuple(marks)))
+        panels.append(Panel(variable_axis(result.law, variable, x, result.response.data), y, tuple(marks)))
     odd = ", ".join(str(runs.rows[k]) for k in order if k in named)
     alt = (
         f"Residuals of {plural(runs.count, 'run')} against {', '.join(map(short, variables))}. A typical one is "

@@ -51,13 +51,13 @@ def frontier(
 def quantity_axis(plan: Plan, name: str) -> Axis:
     """The axis of something that a plan decides."""
     if name == "tokens_per_param":
-        return Axis("tokens per parameter D/N", True, "count")
+        return Axis(f"{plan.response.data} per parameter D/N", True, "count")
     if name == "cost":
         return Axis(with_unit("cost", plan.unit), True, "count")
     if name == "loss":
         response = plan.response
         return Axis(with_unit(short(response.name), response.unit))
-    axis = variable_axis(plan.law, name)
+    axis = variable_axis(plan.law, name, data=plan.response.data)
     return Axis(f"best {axis.label.replace('model ', '').replace('training ', '')}", axis.log, axis.form)
 
 

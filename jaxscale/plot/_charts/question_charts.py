@@ -87,7 +87,7 @@ def multiverse(found: Multiverse, decision: str = "N") -> Chart:
     if decision not in DECISIONS:
         raise InputError(f"decision must be one of {', '.join(DECISIONS)}, got {quoted(decision)}")
     ordered = found.frame.dropna(subset=[decision]).sort_values(decision, kind="stable").reset_index(drop=True)
-    unit = {"N": "parameters", "D": "tokens"}.get(decision, found.response.unit)
+    unit = {"N": "parameters", "D": found.response.data}.get(decision, found.response.unit)
     words = short(found.response.name) if decision == "loss" else decision
     budget = f"{format_number(found.budget, 3, suffixes=False)} {found.unit}"
     place = np.arange(len(ordered), dtype=np.float64)

@@ -32,6 +32,7 @@ loss_to_loss = Law(
     ),
     formula="L_2 = K (L - E_1)^kappa + E_2",
     serves="What a model planned on one corpus will reach on another, from one or two runs there.",
+    seen_to="20 times the largest budget fitted to, on six corpora",
     source="Brandfonbrener et al. 2024 (arXiv 2411.12925)",
     note=(
         "Form only: constants belong to two corpora. From training loss to training loss it is tightest, to test loss "

@@ -146,8 +146,8 @@ lovelace_repeated = Law(
     source=_LOVELACE,
     note=(
         "Form only, as quoted in a public note (Weng 2026), not read in the paper. Equals chinchilla while D <= U; "
-        "beyond, loss may rise with epochs, which muennighoff cannot say. A weight decay of 1.0 lowers P by 70 %, says "
-        "the paper."
+        "beyond, loss may rise with epochs, which muennighoff cannot say. The abstract speaks of one parameter: with "
+        "delta and kappa held, P alone tells ways of training apart, and a weight decay of 1.0 lowers it by 70 %."
     ),
     repeated=Repetition(_penalised_in_epochs),
     closed_forms={"most_epochs": _most_epochs},

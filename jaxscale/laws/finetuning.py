@@ -25,6 +25,7 @@ zhang_finetuning = Law(
     ),
     formula="L = A / (X^alpha D_F^beta) + E",
     serves="Whether more fine-tuning data, a larger model or a larger adapter helps more.",
+    seen_to="16B parameters",
     source="Zhang et al. 2024 (arXiv 2402.17193)",
     note="Form only: constants belong to one task and way of tuning. Both factors multiply, unlike in chinchilla.",
 )
@@ -47,6 +48,7 @@ lin_rectified = Law(
     ),
     formula="L = B / (D_l + D_F^beta) + E",
     serves="Which pre-trained model to fine-tune, from fine-tuning a little of each.",
+    seen_to="30 pre-trained models on three tasks",
     source="Lin et al. 2024 (arXiv 2402.02314)",
     note="Form only, as quoted in two independent public notes: constants belong to one model and task.",
 )  # fmt: skip

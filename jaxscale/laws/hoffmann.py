@@ -382,6 +382,7 @@ pearce_song = Law(
     ),
     formula="L = E + A / (N + omega N^(1/3))^alpha + B / D^beta",
     serves="How to plan where parameters are counted without embeddings.",
+    seen_to="1.5B parameters without embeddings: the sizes of Kaplan et al., whose exponent follows",
     source=_PEARCE,
     note="Why counting without embeddings finds Kaplan's exponent at small sizes and Hoffmann's at large ones.",
     constants={

@@ -31,6 +31,7 @@ def _exponent(a: float, what: str, corpus: str) -> Published:
 deepseek_alloc = allocation_law(
     "deepseek_alloc",
     serves="What FLOPs per token and how many tokens a budget should buy.",
+    seen_to="67B parameters on 2T tokens, foretold from small runs",
     source=f"{_DEEPSEEK}, Equation 4",
     note=(
         "C = M D, where M are the non-embedding FLOPs per token, attention included: 72 n_layer d^2 + 12 n_layer d "

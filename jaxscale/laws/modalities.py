@@ -265,11 +265,17 @@ zhai_vit = Law(
     },
 )
 
+_CHERTI = "Cherti et al. 2022 (arXiv 2212.07143)"
 _FLOPS_PER_GMAC = 2e9
 
 
 def _power_error(p: Params, *, log_C: Array) -> Array:
     return jnp.exp(p.log_beta + p.alpha * (log_C - math.log(_FLOPS_PER_GMAC)))
+
+
+def _cherti(alpha: float, task: str, data: str) -> Published:
+    note = f"{_SECOND_HAND} The prefactor is not published there."
+    return Published({"alpha": alpha}, f"{_CHERTI}, {task}, trained on {data}", "unverified", note=note)
 
 
 cherti_clip = Law(
@@ -283,8 +289,18 @@ cherti_clip = Law(
     ),
     formula="error = beta (C / GMAC)^alpha",
     serves="What more compute gains in contrastive models, by data set.",
-    source="Cherti et al. 2022 (arXiv 2212.07143)",
-    note="Form only: contrastive image-text models, error on zero-shot classification or 1 - recall on retrieval.",
+    seen_to="ViT-g/14 on 34B samples",
+    source=_CHERTI,
+    note="Exponents only: contrastive image-text models, error on zero-shot classification or 1 - recall on retrieval.",
+    constants={
+        f"{task}_{data}": _cherti(alpha, named, corpus)
+        for task, named, alphas in (
+            ("imagenet", "ImageNet", (-0.11, -0.16)),
+            ("coco", "retrieval of MS-COCO", (-0.08, -0.05)),
+            ("flickr", "retrieval of Flickr30k", (-0.19, -0.10)),
+        )
+        for data, corpus, alpha in zip(("laion", "wit"), ("LAION", "OpenAI's WIT"), alphas, strict=True)
+    },
 )
 
 # --- How best size and data grow with compute elsewhere ---

@@ -109,6 +109,7 @@ gao_best_of_n = Law(
     ),
     formula="reward = d (a - b d), d = sqrt(KL)",
     serves="How many answers to choose from before the reward model is fooled.",
+    seen_to="reward models of 3B parameters, judged by one of 6B",
     source=_GAO,
     note=_FORM,
     closed_forms={"best_KL": _best_kl_of_n, "reward_of_n": _reward_of_n},
@@ -125,6 +126,12 @@ def _best_kl_of_optimisation(params: Mapping[str, Any]) -> Array:
     return jnp.exp(2 * p.a / p.b - 2)
 
 
+def _after_rounds(params: Mapping[str, Any], KL: Any, k: Any) -> Array:
+    """True reward where the reward model is trained anew k times, after equal parts of d: d (a - b ln d + b ln k)."""
+    p = Params(params)
+    return jnp.sqrt(KL) * (p.a - p.b * jnp.log(KL) / 2 + p.b * jnp.log(k))
+
+
 gao_rl = Law(
     "gao_rl",
     _optimised,
@@ -136,7 +143,8 @@ gao_rl = Law(
     ),
     formula="reward = d (a - b ln d), d = sqrt(KL)",
     serves="When to stop reinforcement learning against a reward model.",
+    seen_to="reward models of 3B parameters, judged by one of 6B",
     source=_GAO,
     note=_FORM,
-    closed_forms={"best_KL": _best_kl_of_optimisation},
+    closed_forms={"best_KL": _best_kl_of_optimisation, "after_rounds": _after_rounds},
 )

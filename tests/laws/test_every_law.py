@@ -145,7 +145,7 @@ def test_closed_forms_say_what_they_are():
 @pytest.mark.slow
 def test_forms_ship_no_constants():
     forms = (
-        "aghajanyan_mixed cherti_clip goyal_filtering ye_mixing brown_passk busbridge_distill scalerl_sigmoid "
+        "aghajanyan_mixed goyal_filtering ye_mixing brown_passk busbridge_distill scalerl_sigmoid "
         "task_accuracy llama3_task_loss llama3_two_step bhagia_two_step bhagia_one_step rescaled_optimizer bian_shape "
         "mccandlish_steps zhang_finetuning lin_rectified loss_to_loss tan_rl gao_best_of_n gao_rl he_multilingual "
         "shukor_mixture"

@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from jaxscale._analyses.deciding.next_runs import next_runs as next_runs
     from jaxscale._analyses.deciding.score import Score as Score
     from jaxscale._analyses.deciding.score import score as score
+    from jaxscale._analyses.deciding.watch import watch as watch
+    from jaxscale._analyses.deciding.watched import Watched as Watched
     from jaxscale._analyses.diagnostics.bias import Bias as Bias
     from jaxscale._analyses.diagnostics.bias import bias as bias
     from jaxscale._analyses.diagnostics.influence import Influence as Influence
@@ -159,6 +161,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "_cluster.fits_table": ("FitsTable", "read_fits"),
     "_cluster.merge_shards": ("merge_shards",),
     "_analyses.deciding.score": ("Score", "score"),
+    "_analyses.deciding.watch": ("watch",),
+    "_analyses.deciding.watched": ("Watched",),
     "_analyses.comparison.compare": ("compare",),
     "_analyses.comparison.comparison": ("Comparison",),
     "_analyses.comparison.skills": ("Skills", "skills"),

@@ -84,6 +84,7 @@ _COMMANDS = {
     "forecast": decision_commands.forecast,
     "score": decision_commands.score,
     "skills": decision_commands.skills,
+    "watch": decision_commands.watch,
     "models": catalogue_commands.models,
     "laws": catalogue_commands.laws,
 }

@@ -1,5 +1,7 @@
-"""Commands that decide: which recipe is better; what is foretold, of runs and benchmarks, and what of it held."""
+"""Commands that decide: which recipe is better; what is foretold, of runs and benchmarks, and what of it held; whether
+to stop a run."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -210,3 +212,41 @@ def _model_asked(text: str) -> dict[str, Any]:
     if set(given) != {"N", "D", "family"}:
         raise InputError(f"--at takes {form}, got {quoted(text)}")
     return {**{name: arguments.number(given[name], f"--at {name}") for name in ("N", "D")}, "family": given["family"]}
+
+
+def watch(
+    curves: RunsTable,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The name of the run under way.")],
+    *,
+    table: TableOptions,
+    until: Annotated[
+        Text, option("--until", "X", "Its tokens in all, such as 100B.  [default: those of the others, if they agree]")
+    ] = None,
+    goal: Annotated[Text, option("--goal", "LOSS", "A final loss to reach, such as that of the best run.")] = None,
+    stop_below: Annotated[str, option("--stop-below", "X", "The chance of the goal below which to stop.")] = "0.05",
+    without: Annotated[Texts, option("--without", "NAME", "A run that does not count; repeat.")] = None,
+    level: Level = None,
+    output: Output = None,
+    plot: PlotFile = None,
+    as_json: Json = False,
+) -> None:
+    """Say where a run under way will end, and whether to stop it.
+
+    From checkpoints of finished runs, aligned by the share of their tokens: the final loss with its interval, the
+    chance of --goal, and when it will be settled. Rows are checkpoints, --run-column names the run of each. For
+    example `watch curves.csv big --run-column run --until 100B --goal 2.31`.
+    """
+    arguments.check_output(output, curves)
+    arguments.check_plot(plot, curves)
+    runs = replace(table, checkpoints=table.checkpoints or "all").read(curves)
+    target = None if goal is None else float(runs.record.measure.to_law(arguments.number(goal, "--goal")))
+    found = js.watch(
+        runs,
+        run,
+        None if until is None else arguments.number(until, "--until"),
+        goal=target,
+        stop_below=arguments.number(stop_below, "--stop-below"),
+        level=0.9 if level is None else arguments.number(level, "--level"),
+        without=without or (),
+    )
+    printing.deliver(found, output, as_json, plot)

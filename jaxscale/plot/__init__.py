@@ -34,4 +34,5 @@ from jaxscale.plot._pictures import skills as skills
 from jaxscale.plot._pictures import starts as starts
 from jaxscale.plot._pictures import tornado as tornado
 from jaxscale.plot._pictures import valley as valley
+from jaxscale.plot._pictures import watch as watch
 from jaxscale.plot._pictures import what_if as what_if

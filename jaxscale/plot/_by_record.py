@@ -13,6 +13,7 @@ from jaxscale._analyses.deciding.chosen_runs import NextRuns
 from jaxscale._analyses.deciding.forecast import Forecast
 from jaxscale._analyses.deciding.multiplier import Multiplier
 from jaxscale._analyses.deciding.score import Score
+from jaxscale._analyses.deciding.watched import Watched
 from jaxscale._analyses.diagnostics.bias import Bias
 from jaxscale._analyses.diagnostics.influence import Influence
 from jaxscale._analyses.diagnostics.multiverse import Multiverse
@@ -59,6 +60,7 @@ PICTURES: dict[type, tuple[Callable[..., Picture], ...]] = {
     Forecast: (_pictures.forecast,),
     Score: (_pictures.score, _pictures.coverage),
     Skills: (_pictures.skills,),
+    Watched: (_pictures.watch,),
 }
 
 

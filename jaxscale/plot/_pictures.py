@@ -12,6 +12,7 @@ from jaxscale._analyses.deciding.chosen_runs import NextRuns
 from jaxscale._analyses.deciding.forecast import Forecast
 from jaxscale._analyses.deciding.multiplier import Multiplier
 from jaxscale._analyses.deciding.score import Score
+from jaxscale._analyses.deciding.watched import Watched
 from jaxscale._analyses.diagnostics.bias import Bias
 from jaxscale._analyses.diagnostics.influence import Influence
 from jaxscale._analyses.diagnostics.multiverse import Multiverse
@@ -39,6 +40,7 @@ from jaxscale.plot._charts import (
     recipe_chart,
     skills_chart,
     valley_chart,
+    watch_chart,
 )
 from jaxscale.plot._draw import draw
 from jaxscale.plot._picture import Picture
@@ -328,6 +330,11 @@ def score(found: Score, *, ax: Any = None) -> Picture:
 def skills(found: Skills, *, ax: Any = None) -> Picture:
     """What each way of foretelling scores of benchmarks missed by on families of models left out."""
     return draw(skills_chart.skills(found), ax)
+
+
+def watch(found: Watched, *, ax: Any = None) -> Picture:
+    """The loss of a run under way, so far and to come with its interval, among those of finished runs."""
+    return draw(watch_chart.watch(found), ax)
 
 
 def coverage(found: Score | Comparison, *, ax: Any = None) -> Picture:

@@ -16,7 +16,7 @@ COMMANDS = (
     *("demo", "fit", "merge", "compare", "predict"),
     *("card", "report", "app", "bootstrap", "profile", "influence", "bias", "multiverse"),
     *("approaches", "isoflop", "envelope", "frontier", "solve", "what-if", "allocate"),
-    *("next-runs", "recipe", "multiplier", "forecast", "score", "skills", "models", "laws"),
+    *("next-runs", "recipe", "multiplier", "forecast", "score", "skills", "watch", "models", "laws"),
 )
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import jaxscale as js
+from studies import under_way
 
 TWO = ("old=chinchilla:besiroglu", "new=chinchilla:sardana")
 
@@ -37,6 +38,20 @@ def test_recipes_that_cannot_be_compared(jaxscale, words, message):
     status, out, err = jaxscale("multiplier", *words)
     assert (status, out) == (2, "")
     assert message in " ".join(err.split())
+
+
+def test_watch(jaxscale, folder):
+    p, loss, _ = under_way.curves("cosine", "Gaussian", 6, np.random.default_rng(0))
+    runs = under_way.table(p, loss, 0.4)
+    frame = runs.to_frame().rename(columns={"D": "tokens"})
+    frame.assign(tokens=1e9 * frame["tokens"]).to_csv(folder / "curves.csv", index=False)
+    words = ("watch", "curves.csv", "new", "--until", "1B")
+    status, out, _ = jaxscale(*words, "--goal", "2.0", "--without", "run 1", "--json")
+    assert (status, json.loads(out)) == (
+        0, js.watch("curves.csv", "new", 1e9, goal=2.0, without=["run 1"]).to_dict()
+    )  # fmt: skip
+    assert "Stop it: it ends at" in jaxscale(*words, "--goal", "1.5")[1]
+    assert "no run 'old'; there are" in jaxscale("watch", "curves.csv", "old")[2]
 
 
 def test_forecast_and_score(jaxscale, folder):

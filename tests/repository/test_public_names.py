@@ -37,6 +37,7 @@ PUBLIC = {
     "Skills",
     "SquaredError",
     "StudentT",
+    "Watched",
     "WhatIf",
     # verbs
     "allocate",
@@ -73,6 +74,7 @@ PUBLIC = {
     "score",
     "skills",
     "tornado",
+    "watch",
     "what_if",
     # namespaces
     "costs",

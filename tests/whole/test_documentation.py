@@ -11,11 +11,13 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import ROOT
 
 import jaxscale as js
 from jaxscale._cli.app import run
+from studies import under_way
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
@@ -57,6 +59,9 @@ def folder(tmp_path_factory):
     there = tmp_path_factory.mktemp("docs")
     js.synthetic.demo_frame().to_csv(there / "runs.csv", index=False)
     js.fit("chinchilla", js.read_runs(there / "runs.csv"), intervals="quick").save(there / "fit.json")
+    p, loss, _ = under_way.curves("cosine", "Gaussian", 8, np.random.default_rng(0))
+    curves = under_way.table(p, loss, 0.4).to_frame().replace({"new": "big"})
+    curves.assign(D=1e12 * curves["D"]).to_csv(there / "curves.csv", index=False)
     return there
 
 

@@ -17,7 +17,7 @@ from jaxscale._problem.problem import Noise
 
 NAMES = (
     *("fit", "fits", "draws", "plan", "what_if", "compare", "card", "recipe", "multiplier", "forecast", "score"),
-    *("isoflop", "envelope"),
+    *("isoflop", "envelope", "watch"),
 )
 ANSWERS = ("profile", "influence", "multiverse", "approaches")  # which take refits
 SCHEMAS = {
@@ -105,6 +105,7 @@ def documents(tmp_path_factory) -> dict[str, list[dict]]:
         "what_if": changed,
         "compare": compared, "card": cards, "recipe": recipes, "multiplier": multipliers,
         "forecast": forecasts, "score": scores,
+        "watch": [js.watch(curves, "r4", 4e11), js.watch(curves, "r4", 4e11, goal=2.0)],
     }  # fmt: skip
     folder = tmp_path_factory.mktemp("records")
     return {name: [saved(record, folder / f"{name}.json") for record in records] for name, records in written.items()}

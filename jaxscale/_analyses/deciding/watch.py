@@ -1,0 +1,258 @@
+"""The verb `watch`: where the loss of a run under way will end, by finished runs at the same share of their tokens."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from jaxscale._analyses.deciding.watched import Watched
+from jaxscale._base.errors import InputError
+from jaxscale._base.text import format_number, inert, listed, parse_number, plural, quoted
+from jaxscale._base.validation import check_level
+from jaxscale._data.checkpoints import along
+from jaxscale._data.runs import Runs, as_runs
+
+FEWEST = 4  # finished runs
+_WINDOW = 0.6  # the loss now is read off a line through the checkpoints from this share of the progress on
+_AHEAD, _BEFORE, _LOOKS = 31, 25, 17  # places from here to the end, up to here, and where it may be settled
+_FIRST = 0.02  # progress before which nothing is foretold
+_DONE = 0.999
+
+
+def watch(
+    curves: Any,
+    run: str,
+    until: float | str | None = None,
+    *,
+    goal: float | str | None = None,
+    stop_below: float = 0.05,
+    level: float = 0.9,
+    without: Iterable[str] = (),
+    **options: Any,
+) -> Watched:
+    """Where the loss of a run under way will end, with its interval, and whether to stop it.
+
+    Runs are aligned by progress, the share of their tokens that they have seen, which is what schedules of learning
+    rates go by. Over the finished runs the log of the final loss is regressed on the log of the loss at the progress of
+    the run under way, ln L(1) = a + b ln L(p) + error: least squares and Student's t with n - 2 degrees of freedom, so
+    that intervals hold for runs that are like each other, whatever the form of their curves. The loss at p is read off
+    a line through the checkpoints between .6 p and p, over log progress, which takes out their noise. The same is done
+    for every progress from p to the end.
+
+    `studies/under_way.py` measured, for planted curves with three schedules, how often 90 % intervals hold the truth.
+
+    Args:
+        curves: checkpoints of the finished runs and of the one under way: a table with a column that names the run,
+            tokens and losses, `Runs` read with checkpoints="all", or what `read_runs` takes.
+        run: the name of the run under way.
+        until: its tokens in all (the last row of each other run is its end). By default what most of the others have,
+            if they agree.
+        goal: a final loss to reach, such as that of the best run so far, in the law's unit.
+        stop_below: the chance of reaching it below which to stop.
+        level: of the intervals.
+        without: names of other runs that do not count: also under way, diverged, of another schedule.
+        **options: how the table is read, see `Runs.from_frame`.
+
+    Raises:
+        InputError: rows name no run, there is no such run, fewer than four others are finished, or the run is over.
+    """
+    level = check_level(level)
+    if not 0 < stop_below < 0.5:
+        raise InputError(f"stop_below is a chance between 0 and .5, such as .05; got {stop_below!r}")
+    runs = as_runs(curves, **({} if isinstance(curves, Runs) else {"checkpoints": "all"} | options))
+    if runs.clusters is None:
+        raise InputError('rows name no run; name the column that does (run="...", --run-column)')
+    if not (runs.response > 0).all():
+        raise InputError("losses must be positive")
+    grown = along(runs.variables, runs.count)
+    symbol = next((name for name, values in runs.variables.items() if values is grown), "row")
+    every = _curves(runs, grown)
+    skipped = {str(name) for name in without}
+    for name in (run, *sorted(skipped)):
+        if name not in every:
+            raise InputError(f"no run {quoted(name)}; there are {listed(list(every), most=8)}")
+    own = every.pop(run)
+    others = {name: curve for name, curve in every.items() if name not in skipped}
+    if len(others) < FEWEST:
+        raise InputError(
+            f"{plural(len(others), 'finished run')} beside {inert(run)}; {FEWEST} are needed to know how they scatter"
+        )
+    end = _end(until, others, run)
+    mine = _Along(own.tokens / end, own.logs)
+    progress = float(mine.progress[-1])
+    if progress > _DONE:
+        seen = f"{format_number(own.tokens[-1], 4)} of {format_number(end, 4)}"
+        raise InputError(f"run {quoted(run)} has seen {seen}: it is over, and its last loss is its final one")
+    if progress < _FIRST:
+        raise InputError(f"run {quoted(run)} is {100 * progress:.2g} % done; from {100 * _FIRST:g} % on it can be told")
+    whole = {name: _Along(c.tokens / c.tokens[-1], c.logs) for name, c in others.items()}
+    late = [name for name, c in whole.items() if c.progress[0] > progress]
+    if late:
+        raise InputError(
+            f"of run{'s' * (len(late) > 1)} {listed(late)} nothing is known at {100 * progress:.3g} % of their way; "
+            "leave them out (without=, --without)"
+        )
+    target = None if goal is None else math.log(_positive(goal, "goal"))
+    places = np.geomspace(progress, 1.0, _AHEAD)
+    levels = np.array([c.level(progress) for c in whole.values()])
+    path = [_foretell(mine.level(progress), levels, whole, p) for p in places]
+    last = path[-1]
+    half = np.array([one.half(level) for one in path])
+    middle = np.array([one.value for one in path])
+    chance = None if target is None else last.chance(target)
+    response = runs.record.measure
+    return Watched(
+        run=run,
+        along=symbol,
+        seen=float(own.tokens[-1]),
+        until=end,
+        now=math.exp(mine.level(progress)),
+        foretold=math.exp(last.value),
+        interval=(math.exp(last.value - half[-1]), math.exp(last.value + half[-1])),
+        level=level,
+        goal=None if target is None else math.exp(target),
+        chance=chance,
+        stop_below=stop_below,
+        decided_at=None if target is None else _decided(mine, whole, progress, target, stop_below),
+        settles_at=None
+        if target is None or chance is None or not stop_below <= chance <= 1 - stop_below
+        else _settles(whole, progress, abs(last.value - target), level),
+        finished={name: (c.progress, np.exp(c.logs)) for name, c in whole.items()},
+        own=(mine.progress, np.exp(mine.logs)),
+        path=np.column_stack([places, np.exp(middle), np.exp(middle - half), np.exp(middle + half)]),
+        notes=tuple(_notes(whole, mine, progress)),
+        response=response,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Checkpoints:
+    """Of one run: tokens, growing, and log losses."""
+
+    tokens: np.ndarray
+    logs: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Along:
+    """Of one run: progress, growing, and log losses."""
+
+    progress: np.ndarray
+    logs: np.ndarray
+
+    def level(self, at: float) -> float:
+        """The log loss at a progress, from what was seen up to there."""
+        near = (self.progress <= at * (1 + 1e-9)) & (self.progress >= _WINDOW * at)
+        if near.sum() < 3:
+            return self.at(at)
+        x = np.log(self.progress[near] / at)
+        y, n = self.logs[near], len(x)
+        middle = float(x.sum()) / n
+        spread = x - middle
+        return float(y.sum() / n - middle * (spread @ y) / (spread @ spread))
+
+    def at(self, at: float) -> float:
+        """The log loss at a progress, between the checkpoints around it."""
+        return float(np.interp(math.log(at), np.log(self.progress), self.logs))
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A log loss to come: its value, standard error of a new run, and degrees of freedom."""
+
+    value: float
+    error: float
+    freedom: int
+
+    def half(self, level: float) -> float:
+        return float(stdtrit(self.freedom, (1 + level) / 2)) * self.error
+
+    def chance(self, target: float) -> float:
+        """That it is at most the target."""
+        return float(stdtr(self.freedom, (target - self.value) / max(self.error, 1e-300)))
+
+
+def _foretell(here: float, levels: np.ndarray, others: Mapping[str, _Along], then: float) -> _Told:
+    """The log loss at progress `then` of a run that is `here` now, where the others were at `levels`."""
+    y = np.array([c.at(then) for c in others.values()])
+    n, spread = len(y), levels - levels.mean()
+    across = float(spread @ spread)
+    slope = float(spread @ y) / across if across > 0 else 1.0
+    left = y - y.mean() - slope * spread
+    scale = math.sqrt(float(left @ left) / (n - 2))
+    beyond = here - float(levels.mean())
+    away = beyond**2 / across if across > 0 else 0.0
+    return _Told(float(y.mean()) + slope * beyond, scale * math.sqrt(1 + 1 / n + away), n - 2)
+
+
+def _decided(
+    mine: _Along, others: Mapping[str, _Along], progress: float, target: float, stop_below: float
+) -> float | None:
+    """The progress since which the chance has been below `stop_below`, or None."""
+    first = max(_FIRST, mine.progress[0], *(c.progress[0] for c in others.values()))
+    since = None
+    for p in map(float, np.geomspace(progress, first, _BEFORE) if first < progress else [progress]):
+        here, levels = mine.level(p), np.array([c.level(p) for c in others.values()])
+        if _foretell(here, levels, others, 1.0).chance(target) >= stop_below:
+            break
+        since = p
+    return since
+
+
+def _settles(others: Mapping[str, _Along], progress: float, gap: float, level: float) -> float | None:
+    """The progress from which half of the interval of an average run is narrower than a gap, or None."""
+    for p in map(float, np.linspace(progress, 1.0, _LOOKS)[1:-1]):
+        levels = np.array([c.level(p) for c in others.values()])
+        if _foretell(float(levels.mean()), levels, others, 1.0).half(level) < gap:
+            return p
+    return None
+
+
+def _curves(runs: Runs, grown: np.ndarray) -> dict[str, _Checkpoints]:
+    assert runs.clusters is not None
+    rows: dict[str, list[int]] = {}
+    for i, label in enumerate(runs.clusters):
+        if grown[i] > 0:
+            rows.setdefault(str(label), []).append(i)
+    found = {}
+    for name, index in rows.items():
+        tokens, first = np.unique(grown[index][::-1], return_index=True)  # of several at one place the last
+        found[name] = _Checkpoints(tokens, np.log(runs.response[index][::-1][first]))
+    return found
+
+
+def _end(until: float | str | None, others: Mapping[str, _Checkpoints], run: str) -> float:
+    if until is not None:
+        return _positive(until, "until")
+    ends = np.array([c.tokens[-1] for c in others.values()])
+    if np.ptp(np.log(ends)) > 0.01:
+        raise InputError(
+            f"the other runs end after {format_number(ends.min(), 3)} to {format_number(ends.max(), 3)}; say what "
+            f"{inert(run)} will see in all (until=, --until)"
+        )
+    return float(np.median(ends))
+
+
+def _positive(value: float | str, name: str) -> float:
+    number = parse_number(value) if isinstance(value, str) else float(value)
+    if not (math.isfinite(number) and number > 0):
+        raise InputError(f"{name} must be a positive number, got {quoted(value)}")
+    return number
+
+
+def _notes(others: Mapping[str, _Along], mine: _Along, progress: float) -> list[str]:
+    levels = np.array([c.level(progress) for c in others.values()])
+    here = mine.level(progress)
+    notes = []
+    if not levels.min() <= here <= levels.max():
+        side = "below" if here < levels.min() else "above"
+        notes.append(
+            f"Its loss now lies {side} that of every finished run at this progress: the line through them is followed "
+            "beyond them, and the interval knows of their scatter alone."
+        )
+    if len(others) < 8:
+        notes.append(f"With {plural(len(others), 'finished run')} the interval is wide: their scatter is little known.")
+    return notes

@@ -1,0 +1,105 @@
+"""A run under way: least squares and Student's t written out, planted curves, and what is said of it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import jaxscale as js
+from studies import under_way
+
+
+def curves(count: int = 8, seed: int = 0, progress: float = 0.5, kind: str = "Gaussian") -> tuple[js.Runs, np.ndarray]:
+    """Finished runs and one called new, by the study; and all losses."""
+    p, loss, _ = under_way.curves("cosine", kind, count, np.random.default_rng(seed))
+    return under_way.table(p, loss, progress), loss
+
+
+def test_the_end_is_a_regression_on_the_loss_at_the_same_progress():
+    """By SciPy's regression and the interval of a new observation; curves without noise are read off as they are."""
+    rng = np.random.default_rng(2)
+    p = np.arange(1, 41) / 40
+    level, last = rng.uniform(2, 4, 7), rng.uniform(0.7, 0.8, 7)
+    loss = np.exp(level[:, None] + np.outer(np.log(last), np.log(4 * p) / np.log(4)))  # a power of p each
+    found = js.watch(under_way.table(p, loss, 0.25), "new", 1.0, goal=float(loss[-1, -1]))
+    x, y = level[:-1], np.log(loss[:-1, -1])
+    line = stats.linregress(x, y)
+    left = y - line.intercept - line.slope * x
+    error = np.sqrt(left @ left / 4 * (1 + 1 / 6 + (level[-1] - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum()))
+    value = line.intercept + line.slope * level[-1]
+    assert np.log([found.now, found.foretold]) == pytest.approx([level[-1], value])
+    assert np.log(found.interval) == pytest.approx(value + stats.t(4).ppf([0.05, 0.95]) * error)
+    assert found.chance == pytest.approx(stats.t(4).cdf((np.log(loss[-1, -1]) - value) / error))
+
+
+def test_runs_of_other_lengths_are_aligned_by_their_share_of_tokens():
+    runs, _ = curves()
+    D = runs.variables["D"].copy()
+    for k, name in enumerate(dict.fromkeys(runs.clusters)):
+        D[np.array(runs.clusters) == name] *= 1e9 * 3**k
+    longer = js.Runs({"D": D}, runs.response, clusters=runs.clusters)
+    found, plain = js.watch(longer, "new", 1e9 * 3**8), js.watch(runs, "new")
+    assert found.path[:, 1:] == pytest.approx(plain.path[:, 1:], rel=1e-9)
+    assert (found.seen, found.progress) == (pytest.approx(0.5 * 3**8 * 1e9), pytest.approx(0.5))
+    with pytest.raises(js.InputError, match=r"the other runs end after 1B to 2.19T; say what new will see"):
+        js.watch(longer, "new")
+
+
+def test_it_says_whether_to_stop():
+    runs, loss = curves()
+    end = float(loss[-1, -1])
+    good, bad = (js.watch(runs, "new", goal=end * x) for x in (1.2, 0.8))
+    open_ = js.watch(runs, "new", goal=bad.foretold * 1.001)
+    assert bad.stop and bad.advice.startswith("Stop it") and bad.decided_at <= bad.progress
+    assert not good.stop and good.advice.startswith("Let it run") and good.decided_at is None
+    assert open_.advice.startswith("Go on") and 0.05 < open_.chance < 0.95
+    assert "Stop it" in str(bad) and "8 finished runs" in str(bad)
+    nearer = js.watch(runs, "new", goal=good.foretold * 0.9935)
+    assert nearer.progress < nearer.settles_at < 1 and "Look again at D = " in nearer.advice
+    frame = bad.to_frame()
+    assert list(frame) == ["progress", "D", "loss", "low", "high"] and frame["progress"].iloc[-1] == 1
+    without = js.watch(runs, "new", without=["run 0", "run 1"])
+    assert "With 6 finished runs" in str(without) and "Without a goal" in str(without)
+
+
+def test_it_says_where_the_others_do_not_reach():
+    runs, _ = curves(kind="largest")
+    assert "below that of every finished run" in str(js.watch(runs, "new"))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"run": "other"}, "no run 'other'; there are 'run 0'"),
+        ({"without": ["none"]}, "no run 'none'"),
+        ({"without": [f"run {k}" for k in range(5)]}, "3 finished runs beside new; 4 are needed"),
+        ({"until": 0.5}, "it is over"),
+        ({"until": 100.0}, "is 0.5 % done; from 2 % on"),
+        ({"goal": -1}, "goal must be a positive number"),
+        ({"stop_below": 0.7}, "stop_below is a chance"),
+    ],
+)
+def test_what_cannot_be_told_is_refused(options, words):
+    with pytest.raises(js.InputError, match=words):
+        js.watch(curves()[0], **{"run": "new", **options})
+
+
+def test_a_table_is_read_with_all_of_its_checkpoints():
+    runs, _ = curves()
+    frame = pd.DataFrame({"run": runs.clusters, "tokens": 1e9 * runs.variables["D"], "loss": runs.response})
+    assert js.watch(frame, "new", "1B").foretold == pytest.approx(js.watch(runs, "new").foretold)
+    with pytest.raises(js.InputError, match="rows name no run"):
+        js.watch(js.Runs({"D": runs.variables["D"]}, runs.response), "new")
+
+
+def test_the_picture_shows_the_band_and_the_goal():
+    chart = js.watch(curves()[0], "new", goal=2.5).plot().chart
+    kinds = [type(mark).__name__ for mark in chart.panels[0].marks]
+    assert kinds.count("Line") == 10 and "Area" in kinds and "Rule" in kinds
+
+
+@pytest.mark.slow
+def test_other_seeds_say_what_the_study_says():
+    for kind in ("Gaussian", "t(4)"):
+        held = under_way.study("decay", kind, 8, 150, seed=1)["held"]
+        assert np.abs(np.array(held) - 0.9).max() < 3.5 * 0.0245

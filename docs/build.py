@@ -187,7 +187,7 @@ def write_pages(folder: Path, notebooks: Mapping[str, Any]) -> None:
         if path.suffix == ".md":
             text = path.read_text(encoding="utf-8").replace("../studies/drawn/", "drawn/")
             (folder / path.name).write_text(text, encoding="utf-8")
-        elif path.suffix == ".slurm":
+        elif path.suffix in (".slurm", ".js"):
             shutil.copy(path, folder)
     for name, make in GENERATED.items():
         (folder / name).write_text(make(), encoding="utf-8")

@@ -7,12 +7,14 @@ import inspect
 import os
 import re
 import shlex
+import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import chromium
 from helpers import ROOT
 
 import jaxscale as js
@@ -163,15 +165,23 @@ class Links(HTMLParser):
             self.fetched.append(at["href"])
 
 
-@pytest.mark.slow
-def test_the_site_builds_without_a_warning_or_a_broken_link(tmp_path, capfd):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site, built from notebooks as they lie here, and what the builder said."""
     for name in ("zensical", "latex2mathml"):
         pytest.importorskip(name, reason="the site is built with pip install '.[docs]'")
-    site = tmp_path / "site"
+    folder = tmp_path_factory.mktemp("site") / "site"
+    command = [sys.executable, str(DOCS / "build.py"), "--notebooks", str(ROOT / "notebooks"), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning_or_a_broken_link(site):
+    site, told = site
+    assert "warning" not in told.lower()
     notebooks = builder("notebook_pages")
-    builder().build(site, {name: notebooks.read(name) for name in notebooks.names()})
-    told = capfd.readouterr()
-    assert "warning" not in (told.out + told.err).lower()
     pages = {path: Links(path.read_text(encoding="utf-8")) for path in site.glob("*.html") if path.stem != "404"}
     made = {Path(name).stem for name in (*PAGES, *builder().GENERATED)}
     assert {path.stem for path in pages} == made | set(notebooks.names())
@@ -188,3 +198,19 @@ def test_the_site_builds_without_a_warning_or_a_broken_link(tmp_path, capfd):
             target = Path(os.path.normpath(path.parent / file)) if file else path
             assert target.exists(), f"{path.name}: {address}"
             assert not anchor or target not in pages or anchor in pages[target].anchors, f"{path.name}: {address}"
+
+
+@pytest.mark.slow
+def test_the_site_is_searched_when_it_is_opened_from_a_file(site):
+    with chromium() as browser:
+        page = browser.new_page()
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((site[0] / "how-to.html").as_uri())
+        page.locator("html.js").wait_for()
+        page.keyboard.press("/")
+        page.wait_for_function("() => document.activeElement.shadowRoot?.querySelector('input')")
+        page.keyboard.type("moonlight", delay=60)
+        found = "() => document.activeElement.shadowRoot.textContent"
+        page.wait_for_function(f"() => ({found})().includes('moonlight_frontier')")
+        assert [url for url in asked if not url.startswith(("file:", "data:", "about:"))] == []

@@ -18,7 +18,8 @@ import jaxscale as js
 from jaxscale._data.runs import Runs, read_quietly
 
 pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
-FEW = settings(max_examples=8)  # of what makes a fit
+FEW = settings(max_examples=5)  # of what makes a fit
+SOME = settings(max_examples=25)
 TRUTH = {"E": 1.7, "A": 400.0, "alpha": 0.34, "B": 410.0, "beta": 0.28}
 X = np.geomspace(1e6, 1e9, 12)
 NO_TEXT = ["images", "train images", "n_demonstrations", "hours", "chars", "episodes", "molecules", "examples"]
@@ -58,6 +59,7 @@ def test_c_and_l_profiles_follow_the_compute_of_the_table_from_three_sizes_on(a,
 @given(
     st.sampled_from(NO_TEXT), st.sampled_from([("", 1), (" (M)", 1e6), (" (thousands)", 1e3)]), st.floats(1e-3, 10.0)
 )
+@SOME
 def test_d_and_f_data_that_are_no_text_have_any_ratio_and_their_own_words(column, unit, ratio):
     table = {"params": X, column + unit[0]: X * ratio / unit[1], "val_loss": np.linspace(3, 2, 12)}
     runs = read_quietly(table, D=column + unit[0])
@@ -78,12 +80,14 @@ def test_e_a_floor_of_either_sign_is_found_where_the_response_may_be_negative(fl
 
 
 @given(st.floats(-5, -0.5), st.sampled_from(["y", "score", "delta"]))
+@SOME
 def test_e_and_n_values_below_zero_are_told_the_domain(lowest, name):
     with pytest.raises(js.InputError, match="--response-domain real"):
         js.read_runs({"x": X, name: np.linspace(lowest, 3, 12)}, x="x", response=name)
 
 
 @given(st.sampled_from(RESPONSES), st.floats(0.1, 90))
+@SOME
 def test_f_no_response_but_a_loss_is_called_one_or_counted_in_nats(name, value):
     runs = read_quietly({"x": X, name: value + np.arange(12.0)}, x="x", response=name)
     assert not re.search(r"\b(loss|nats|token)", str(runs))
@@ -125,6 +129,7 @@ def test_o_groups_on_laws_of_their_own_are_not_pooled_in_silence(seed, apart):
 
 
 @given(st.integers(1, 4), st.integers(0, 3))
+@SOME
 def test_p_one_thing_is_not_called_several(rows, bad):
     table = {"params": X[:rows], "tokens": X[:rows], "loss": [*["x"] * min(bad, rows), *[3.0] * rows][:rows]}
     try:

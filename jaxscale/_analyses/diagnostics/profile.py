@@ -15,6 +15,7 @@ from jaxscale._base.files import PROFILE_FORMAT
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.settings import in_float64
+from jaxscale._base.text import plural
 from jaxscale._base.validation import check_level
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
@@ -116,7 +117,10 @@ def profile(
         best = problem.reduce(result.theta)
         linear = linearize(problem, best)
         if linear.freedom < 1:
-            raise InputError(f"{linear.freedom} degrees of freedom: no interval covers; add runs or fix parameters")
+            raise InputError(
+                f"{plural(runs.count, 'run')} for {plural(len(best), 'parameter')}: nothing is left to tell the noise "
+                "by, and no interval covers; add runs, or fix parameters (fixed=, --fix)"
+            )
         measure, given = asked.of_free(problem)
         (curve,) = profile_curve(problem, best, linear, measure, given[None], level)
     if not np.isfinite(curve.estimate):

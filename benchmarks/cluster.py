@@ -153,9 +153,9 @@ def drawn(memory: dict[str, dict[str, list[float]]], path: Path) -> None:
     for axes, (title, seen) in zip(panels, memory.items(), strict=True):
         for name, values in seen.items():
             axes.plot(np.arange(len(values)) + 1, values, label=name)
-        axes.set(title=title, xlabel="seconds", ylim=(0, None))
-        axes.legend()
-    figure.axes[0].set_ylabel("resident memory (MiB)")
+        axes.set(title=title, xlabel="seconds")
+        axes.legend(loc="lower right")
+    panels[0].set(ylabel="resident memory (MiB)", ylim=(0, None))
     figure.savefig(path, dpi=150)
 
 

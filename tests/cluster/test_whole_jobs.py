@@ -1,5 +1,6 @@
 """Jobs as people run them: the SLURM script, killed shards, Dask workers that die, processes of one program."""
 
+import json
 import os
 import signal
 import subprocess
@@ -88,24 +89,28 @@ def test_dask_workers_that_die_change_no_byte(job, source, options, tmp_path, mo
 
 
 SPMD = """
-import sys, jax, jaxscale as js
-address, process, source, out = sys.argv[1:]
+import json, sys, jax, jaxscale as js
+address, process, source, out, options = sys.argv[1:]
 jax.distributed.initialize(address, num_processes=2, process_id=int(process))
 assert jax.process_count() == 2 and len(jax.local_devices()) == 4
-js.fit_shards("chinchilla", source, by="corpus", out=out, shard=(jax.process_index() + 1, jax.process_count()))
+shard = jax.process_index() + 1, jax.process_count()
+js.fit_shards("chinchilla", source, out=out, shard=shard, records=True, **json.loads(options))
 """
 
 
 @pytest.mark.slow
-def test_one_program_of_two_processes_fits_two_shards(bad, tmp_path):
+def test_one_program_of_two_processes_has_the_bytes_of_any_other(job, source, options, tmp_path):
     """As docs/cluster.md has it: two processes with four CPU devices each."""
-    bad.to_parquet(tmp_path / "runs.parquet")
     port = 20_000 + os.getpid() % 20_000
     more = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
-    words = [str(tmp_path / "runs.parquet"), str(tmp_path / "fits")]
+    words = [str(source), str(tmp_path / "fits"), json.dumps(options)]
     processes = [
         subprocess.Popen([sys.executable, "-c", SPMD, f"localhost:{port}", str(k), *words], env=environment(**more))
         for k in range(2)
     ]
     assert [process.wait(timeout=200) for process in processes] == [0, 0]
-    assert len(js.merge_shards(tmp_path / "fits")) == 36
+    merged = []
+    for folder in (job, tmp_path / "fits"):
+        js.merge_shards(folder, tmp_path / "fits.parquet")
+        merged.append((tmp_path / "fits.parquet").read_bytes())
+    assert merged[0] == merged[1]

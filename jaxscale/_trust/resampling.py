@@ -46,7 +46,7 @@ def resampling_weights(
     many runs as there are and `more` for "pairs", by shares of a flat Dirichlet distribution for "bayesian". Whole
     clusters move together."""
     own = problem.points.weights[: problem.count]
-    count, index = _units(problem, clusters)
+    count, index = _units(problem, clusters) if clusters is not None else (problem.count, slice(None))
     if kind == "bayesian":
         times = rng.standard_exponential((draws, count))
         times *= count / times.sum(axis=1, keepdims=True)
@@ -161,14 +161,18 @@ def _most_drawn(runs: int) -> int:
 
 def _without_others(own: Overrides, most: int) -> tuple[Overrides, np.ndarray]:
     """What draws are fitted to without the runs that they leave out, and for which draws `most` runs are enough."""
-    draw, place = np.nonzero(own.weights)
-    counts = np.bincount(draw, minlength=len(own.weights))
-    first = np.cumsum(counts) - counts
-    column = np.arange(len(draw)) - first[draw]
+    draws, runs = own.weights.shape
+    there = own.weights != 0
+    counts, flat = np.count_nonzero(there, axis=1), np.flatnonzero(there)
+    draw = np.repeat(np.arange(draws), counts)
+    place, first = flat - runs * draw, np.cumsum(counts) - counts
+    column = np.arange(len(flat)) - first[draw]
+    places, weights = np.repeat(place[first][:, None], most, axis=1), np.zeros((draws, most))
     kept = column < most
-    places, weights = np.repeat(place[first][:, None], most, axis=1), np.zeros((len(counts), most))
-    places[draw[kept], column[kept]] = place[kept]
-    weights[draw[kept], column[kept]] = own.weights[draw[kept], place[kept]]
+    if not kept.all():
+        draw, column, place, flat = (x[kept] for x in (draw, column, place, flat))
+    into = most * draw + column
+    places.reshape(-1)[into], weights.reshape(-1)[into] = place, own.weights.reshape(-1)[flat]
     return own._replace(weights=weights, places=places), counts <= most
 
 

@@ -108,6 +108,20 @@ def test_no_space_is_told_and_leaves_no_part(bad, tmp_path, monkeypatch):
     assert not [*tmp_path.glob("*.parquet")] and not [*tmp_path.glob("*.tmp")]
 
 
+def test_a_file_that_may_grow_no_more_is_told_and_the_same_call_goes_on(bad, tmp_path):
+    """By a limit of the operating system, which the part exceeds and the description of the job does not."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
+    try:
+        with pytest.raises(js.InputError, match=r"no space is left; shard 1/1 was not written.*make room"):
+            js.fit_shards("chinchilla", bad, by="corpus", out=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not [*tmp_path.glob("*.parquet")] and not [*tmp_path.glob(".*.tmp")]
+    assert len(js.fit_shards("chinchilla", bad, by="corpus", out=tmp_path)) == COUNT
+
+
 def test_a_set_that_fails_each_time_is_a_row_with_its_reason(bad, tmp_path, monkeypatch):
     """The sets around it are fitted as a block of their own."""
     tries = []

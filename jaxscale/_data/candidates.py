@@ -18,6 +18,7 @@ from jaxscale._data.wording import valued_flag
 Look = Callable[[str], tuple[np.ndarray, np.ndarray]]
 
 _LABEL = 0.06  # a size written short, 12M for 12,047,168, is off by less
+_PERPLEXITY = frozenset(["ppl"])
 _IN_BITS = 3  # the rank of losses in bits
 _ROUNDED = 0.01  # nats: a loss and the logarithm of its perplexity are off by less, where both are written short
 _LEAST_RUN = 1e15  # FLOPs: a second of one accelerator, or a pass of one model, is less
@@ -64,7 +65,7 @@ def recognised(
         taken[symbol] = winner.column
         others = [one.column for one in able if one != winner]
         if symbol == "loss" and winner.rank in (0, TRAINING) and not is_perplexity(winner.column):
-            perplexities = [column for column in columns if is_perplexity(column) and not _log_of(column, winner, look)]
+            perplexities = [c for c in columns if loss_in(c, _PERPLEXITY) and not _log_of(c, winner, look)]
             if winner.rank == TRAINING:
                 _check_validation(winner, perplexities)
                 others += perplexities

@@ -32,12 +32,19 @@ _MAY_BE_A_RUN = re.compile(
     r"folder)"
 )
 STEP = re.compile(r"(trainer|train|training|global|optimizer|optim|opt)*(step|iter|iteration|it|update)")
+# `pythia-410m-step143000`, `OLMo-1B/step738020-tokens3094B`: the checkpoint in the name; "steps" would be all of a run.
+_STEPPED = re.compile(
+    r"(.*?[a-z0-9])[\W_]*(global[\W_]?)?(step|iter|iteration|ckpt|checkpoint|epoch)[\W_]?[0-9][0-9_]*[km]?"
+    r"([\W_]*tokens?[\W_]?[0-9.]+[kmbt]?)?",
+    re.IGNORECASE,
+)
 _TAIL = re.compile(r"[/.](?=.)")
 _GROWS = ("D", "C", "U")  # variables that grow along a run
 SAME_SIZE = 1e-3  # in logs: sizes that differ by less are of one run
 _RISING = 0.8  # share of the runs with several rows along which tokens must rise
 _EVEN, _FEWEST_EVEN, _SHARE_EVEN = 0.05, 4, 0.8  # how far off the typical step one may be, how many, how many of them
 _MANY_ROWS = 6  # of one name are no grid of token counts
+_STEPPED_SHARE = 0.8  # of the cells of a column that end in a step
 _LEAST_NAMED = 3  # rows of names that stand more than once
 
 
@@ -91,6 +98,11 @@ def named_curves(
     if progress is None:
         return None
     sizes = [np.log(v) for s, v in variables.items() if s == "N" and v.ndim == 1 and bool(np.all(v > 0))]
+    for name in unused:
+        labels, share = _without_steps(frame[name])
+        groups = _several(labels)
+        if share > _STEPPED_SHARE and sum(map(len, groups)) >= _LEAST_NAMED and _is_of_runs(groups, progress, sizes):
+            return Curves(tuple(labels), progress, name)
     for surely, pattern in ((True, _SAYS_RUN), (False, _MAY_BE_A_RUN)):
         found = []
         for name in unused:
@@ -234,6 +246,16 @@ def reads(pattern: re.Pattern[str], name: str) -> bool:
 def _labels(cells: pd.Series) -> list[str]:
     """What names the run of each row; a row without is a run of its own."""
     return [f"row {i + 1}" if is_missing(cell) else str(cell).strip() for i, cell in enumerate(cells.tolist())]
+
+
+def _without_steps(cells: pd.Series) -> tuple[list[str], float]:
+    """The names of a column without the checkpoint that each ends in, and the share of them that does."""
+    if pd.api.types.is_numeric_dtype(cells.dtype):
+        return [], 0.0
+    labels = _labels(cells)
+    found = [_STEPPED.fullmatch(label[:300]) for label in labels]
+    whole = [label if match is None else match[1] for label, match in zip(labels, found, strict=True)]
+    return whole, sum(match is not None for match in found) / max(len(labels), 1)
 
 
 def _several(labels: Sequence[str]) -> list[np.ndarray]:

@@ -13,7 +13,7 @@ _SAME = {
     word: meaning
     for meaning, words in {
         "params": "param parameter parameters parametre parametres parametro parametros",
-        "tokens": "token tok toks jeton jetons",
+        "tokens": "token tok toks ntok ntoks jeton jetons",
         "flops": "flop flos glops",  # GLOPs is a misprint that public tables have
         "loss": "losses verlust perte perdida",
         "train": "training trainings trained trn pretrain pretraining pretrained entrainement",
@@ -91,7 +91,7 @@ _RATE = re.compile(
 # Leading parts of a path that change what is counted.
 _CHANGES = _set("max emb head heads vocab expert experts layer layers eval batch per lr attention optimizer")
 _LEXICON = frozenset(_SAME) | _COUNTED | _SPENT | _SIZES | _GENERIC | _CONTAINERS | _set("compute c4 thousand million")
-_LEXICON |= _set("millions billion billions trillion trillions giga exa peta tera zetta")
+_LEXICON |= _set("millions billion billions trillion trillions giga exa peta tera zetta yotta")
 _LEXICON -= _set("in of de w no wo ex so ce lm llm net network")
 _HEADS = _set("params tokens flops loss compute size emb entropy")
 
@@ -204,7 +204,9 @@ def _count(words: list[str], name: str) -> Meaning | None:
     """N, D, C or U, of words all of which belong to it."""
     plain, factor = split_unit(words, name)
     rest = set(plain)
-    if "emb" in rest and not {"non", "with"} & rest:
+    if {"non", "vocab"} <= rest:
+        rest = (rest - {"vocab"}) | {"emb"}
+    if ("emb" in rest and not {"non", "with"} & rest) or ("non" in rest and "emb" not in rest):
         return None
     if {"6", "nd"} <= rest:
         rest = (rest - {"6", "nd"}) | {"6nd"}

@@ -14,6 +14,7 @@ _WORDS = {
         1e15: "quadrillion quadrillions peta",
         1e18: "exa",
         1e21: "zetta",
+        1e24: "yotta",
         PF_DAYS: "pfdays",
     }.items()
     for word in words.split()

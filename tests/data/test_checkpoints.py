@@ -206,3 +206,24 @@ def test_without_one_number_of_tokens_for_each_row_there_are_no_curves() -> None
     assert ordered_curves({"N": np.ones(3)}) is None
     assert curves_by_steps({"D": np.ones(3)}) is None
     assert curves_by_steps({"N": np.ones(3), "D": np.ones((3, 2))}) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "of_runs"),
+    [
+        ("pythia-{m}-step{s}000", True), ("OLMo-{m}/step{s}000-tokens{s}B", True), ("{m}_ckpt_{s}", True),
+        ("{m} epoch {s}", True), ("{m}@checkpoint-{s}k", True), ("{m}/global_step{s}00", True),
+        ("{m}-steps{s}000", False), ("{m}-seed{s}", False), ("{m}-v{s}", False),
+    ],
+)  # fmt: skip
+def test_names_that_end_in_a_step_are_of_one_run(written: str, of_runs: bool) -> None:
+    rows = [(m, s) for m in ("70m", "160m", "410m", "1b") for s in (1, 2, 4)]
+    table = {
+        "model": [written.format(m=m, s=s) for m, s in rows],
+        "params": [{"70m": 7e7, "160m": 1.6e8, "410m": 4.1e8, "1b": 1e9}[m] for m, _ in rows],
+        "tokens": [2e9 * s for _, s in rows],
+        "loss": [4 - 0.1 * i for i in range(12)],
+    }
+    runs = read_quietly(table)
+    assert (runs.record.open_checkpoints, runs.at_end().count) == (of_runs, 4 if of_runs else 12)
+    assert read_quietly(table, checkpoints="none").at_end().count == 12

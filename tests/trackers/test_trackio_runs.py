@@ -51,7 +51,7 @@ def test_a_project_becomes_one_row_for_each_run(project: None) -> None:
 
 def test_a_real_project(tmp_path: Path) -> None:
     """Not in the extra `test`, which it would make slow to install: run where Trackio is."""
-    trackio = pytest.importorskip("trackio")
+    trackio = pytest.importorskip("trackio", reason="the extra trackio is not installed")
     with pytest.MonkeyPatch.context() as patch:
         for module in ("trackio.utils", "trackio.sqlite_storage"):
             patch.setattr(f"{module}.TRACKIO_DIR", tmp_path)

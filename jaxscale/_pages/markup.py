@@ -1,6 +1,7 @@
 """HTML made of parts: text is escaped wherever it comes from, and only what was made here is taken as it is."""
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,8 @@ from jaxscale._base.text import escape_html
 _EMPTY = {"input", "meta", "link"}
 # Inside a script these could end it, or a line of it.
 _IN_SCRIPT = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+
+_RANGE = re.compile(r"[^\s–]+–[^\s–]+|[-–]?")  # an interval, which is not broken
 
 
 class Markup(str):
@@ -48,7 +51,10 @@ def in_script(data: Any) -> Markup:
 def table_html(table: Table) -> Markup:
     """A table with its title as caption, numbers to the right, that scrolls sideways where it is too wide; the first
     column heads its row."""
-    classes = ["number" if numeric else None for numeric in numeric_columns(table)]
+    classes = [
+        "number" if numeric else "range" if all(_RANGE.fullmatch(row[j]) for row in table.rows) else None
+        for j, numeric in enumerate(numeric_columns(table))
+    ]
     header = (tag("th", cell, scope="col", class_=c) for cell, c in zip(table.header, classes, strict=True))
     rows = []
     for row in table.rows:

@@ -42,7 +42,9 @@ def _points(mark: Dots, ax: Any, z: int) -> Any:
         mark.x, mark.y, linestyle="none", zorder=z, rasterized=len(mark.x) > _MANY, clip_on=not edge,
         alpha=(0.35 if len(mark.x) > _MANY else 0.6) if many else (0.85 if mark.shape == "dot" else 1.0), **style,
     )  # fmt: skip
-    return line
+    if not many:
+        return line
+    return type(line)([], [], linestyle="none", **{**style, "markersize": max(style["markersize"], 3.6)})
 
 
 @draw_mark.register

@@ -47,6 +47,24 @@ def test_the_price_of_another_size_is_what_the_formula_says(plan):
     assert len(compute.x) < len(extra.x)  # the smallest models never get there: no compute is drawn for them
 
 
+@pytest.mark.slow  # a plan with a limit is compiled
+def test_the_price_of_another_size_says_which_sizes_a_limit_forbids():
+    plan = js.frontier(TRUTH, [1e24], limits={"D_max": 1e12})
+    chart = decision_charts.price_of_size(plan)
+    best = plan.rows[0]
+    for panel in chart.panels:
+        (beyond,) = marks(panel, Span)  # smaller models would need more tokens than there are
+        assert beyond.high == pytest.approx(best.N) and beyond.low < best.N / 10
+        assert marks(panel, Rule)[0].label == "planned size, held by a limit"
+
+
+def test_swings_to_one_side_are_named_at_the_longer_bar():
+    words = decision_charts.swing_words
+    assert words("9B", "12B", -1.0, 2.0) == ("9B (−)", "12B (+)")
+    assert words("12B", "10B", 2.0, 0.0) == ("12B (−), 10B (+)", "")
+    assert words("11B", "15B", 1.0, 5.0) == ("", "15B (+), 11B (−)")
+
+
 def test_budgets_are_drawn_in_their_order(plan):
     chart = plan_charts.frontier(plan, "N")
     (line,) = marks(chart.panels[0], Line)

@@ -170,15 +170,17 @@ def price_of_size(plan: Plan, row: int = -1) -> Chart:
     compute = np.exp(high)
     known = high < 15.9
     name, unit = response_words(plan.law)
-    here = [Rule(best.N, "x", "best size", "ink", "dotted")]
+    bound = bool(set(best.binding) - {"budget", "reach_loss"})
+    here = [Rule(best.N, "x", "planned size, held by a limit" if bound else "best size", "ink", "dotted")]
+    beyond = [_beyond_limits(plan, sizes, times * budget / (6 * sizes)) for times in (np.ones(len(sizes)), compute)]
     x = Axis("model size N (parameters)", True, "count")
     words = f"change of {name} ({'%' if positive else unit or 'its unit'})"
     panels = (
-        Panel(x, Axis(words), (*here, Rule(0.0, "y", "", "muted"), Line(sizes, extra, "", "fit"))),
+        Panel(x, Axis(words), (*beyond[0], *here, Rule(0.0, "y", "", "muted"), Line(sizes, extra, "", "fit"))),
         Panel(
             x,
             Axis(f"compute for the same {name} (times)", True, "count"),
-            (*here, Line(sizes[known], compute[known], "", "fit")),
+            (*beyond[1], *here, Line(sizes[known], compute[known], "", "fit")),
         ),
     )
     half = float(np.interp(math.log(0.5), np.log(factors), compute))
@@ -187,6 +189,16 @@ def price_of_size(plan: Plan, row: int = -1) -> Chart:
         f"needs {format_number(half, 3)} times the compute for the same {name}."
     )
     return Chart("The price of another size", alt, panels, 2, (8.4, 3.6))
+
+
+def _beyond_limits(plan: Plan, sizes: np.ndarray, tokens: np.ndarray) -> list[Mark]:
+    """Sizes that would break the plan's limits on N or D."""
+    most = {name: plan.limits.get(f"{name}_max", math.inf) * (1 + 1e-6) for name in ("N", "D")}
+    bad = np.flatnonzero((sizes > most["N"]) | (tokens > most["D"]))
+    pieces = np.split(bad, np.flatnonzero(np.diff(bad) > 1) + 1) if len(bad) else []
+    last = len(sizes) - 1
+    ends = ((sizes[max(p[0] - 1, 0)], sizes[min(p[-1] + 1, last)]) for p in pieces)
+    return [Span(float(low), float(high), "x", "beyond the limits") for low, high in ends]
 
 
 def swings(plan: Plan, quantity: str = "N", row: int = -1, change: float = 0.1) -> Chart:
@@ -200,27 +212,34 @@ def swings(plan: Plan, quantity: str = "N", row: int = -1, change: float = 0.1) 
     axis = quantity_axis(plan, quantity)
     log = axis.log and base > 0 and bool((frame[["low", "high"]].to_numpy() > 0).all())
     shown = (lambda v: format_number(v, 3)) if axis.form == "count" else (lambda v: format_number(v, 4, suffixes=False))
+    swung = frame[["low", "high"]].to_numpy(np.float64)
+    words = [swing_words(shown(less), shown(more), less - base, more - base) for less, more in swung]
     bars = [
-        Bars(
-            place, np.full(len(frame), base), frame[key].to_numpy(), "x", label, role,  # pyright: ignore[reportArgumentType]
-            names=tuple(f"{shown(v)} ({sign})" for v in frame[key]),
-        )
-        for key, label, role, sign in (("low", "− a step less", "fit", "−"), ("high", "+ a step more", "other", "+"))
-    ]  # fmt: skip
+        Bars(place, np.full(len(frame), base), swung[:, k], "x", label, role, names=tuple(pair[k] for pair in words))
+        for k, (label, role) in enumerate((("− a step less", "fit"), ("+ a step more", "other")))
+    ]
     steps = [str(s).replace("1 sigma", "1σ") for s in frame.step]
     names = tuple(f"{_ASSUMED.get(a, letter(a))} ±{s}" for a, s in zip(frame.assumption, steps, strict=True))[::-1]
-    both = np.append(frame[["low", "high"]].to_numpy().ravel(), base)
+    both = np.append(swung.ravel(), base)
     low, high = float(both.min()), float(both.max())
-    pad = 0.28 * (math.log(high / low) if log else high - low) or 0.1
+    pad = (0.28 if all(all(pair) for pair in words) else 0.45) * (math.log(high / low) if log else high - low) or 0.1
     ends = (low / math.exp(pad), high * math.exp(pad)) if log else (low - pad, high + pad)
     x = Axis(axis.label, log, axis.form, ends=ends)
     y = Axis("", names=names, ends=(-0.6, len(frame) - 0.4))
-    marks = (*bars, Rule(base, "x", "", "ink", "solid", f"plan: {shown(base)}"))
+    marks = (*bars, Rule(base, "x", f"plan: {shown(base)}", "ink", "solid"))
     heading = plan.headings[row]
     most = f" Most by {names[-1]}." if names else " Nothing moves it."
     alt = f"What moves {axis.label} for {heading}, planned {shown(base)}.{most}"
     size = (6.4, 0.36 * len(frame) + 1.7)
     return Chart(f"What moves {plan.title(quantity)}: {heading}", alt, (Panel(x, y, marks),), size=size)
+
+
+def swing_words(less: str, more: str, down: float, up: float) -> tuple[str, str]:
+    """What stands at the two bars of an assumption; where both lie on one side, all of it at the longer one."""
+    words = f"{less} (−)", f"{more} (+)"
+    if down * up < 0:
+        return words
+    return (", ".join(words), "") if abs(down) >= abs(up) else ("", ", ".join(reversed(words)))
 
 
 def what_if(found: WhatIf) -> Chart:

@@ -12,6 +12,7 @@ from jaxscale.plot._charts.axis_words import response_axis, response_words, shor
 from jaxscale.plot._charts.chart import Axis, Chart, Dots, Line, Mark, Panel, Rule, Shape, Span, Word
 
 _MOST_NAMED = 6
+_HIDING = 2000  # runs that would hide a line behind them
 _FAR = 6.0  # typical residuals beyond which a run is drawn at the edge, so that the others can be seen
 _BINS = 12
 _SAME_PLACE = 0.01  # of the width of an axis: marks that close cannot be told apart
@@ -93,7 +94,8 @@ def observed(result: FitResult, held_out: Runs | None = None, runs: Runs | None 
     low, high = float(every.min()), float(every.max())
     pad = 0.04 * (np.log(high / low) if log else high - low) or 1.0
     ends = (low / np.exp(pad), high * np.exp(pad)) if log else (low - pad, high + pad)
-    marks: list[Mark] = [Line(np.array(ends), np.array(ends), "predicted = observed", "ink", "dashed")]
+    same = Line(np.array(ends), np.array(ends), "predicted = observed", "ink", "dashed")
+    marks: list[Mark] = [] if runs.count > _HIDING else [same]
     off = np.abs(residuals_of(result, runs))
     far = [int(k) for k in np.argsort(-off, kind="stable")[:_MOST_NAMED]]
     limit = _FAR * result.sigma * (100 if in_logs(result) else 1)
@@ -101,6 +103,7 @@ def observed(result: FitResult, held_out: Runs | None = None, runs: Runs | None 
     for seen, said, label, role, shape, table in sets:
         names = _rows(table, np.ones(table.count, bool), named) if table is runs else ()
         marks.append(Dots(said, seen, label, role, shape, names))  # pyright: ignore[reportArgumentType]
+    marks += [] if marks[0] is same else [same]
     x, y = (response_axis(result.law, runs, before=word, log=log) for word in ("predicted", "observed"))
     panel = Panel(Axis(x.label, log, ends=ends), Axis(y.label, log, ends=ends), tuple(marks))
     name, unit = response_words(result.law, runs)

@@ -19,7 +19,21 @@ from jaxscale._planning.what_if import WhatIf
 from jaxscale.laws import Law
 from jaxscale.plot._charts import plan_charts
 from jaxscale.plot._charts.axis_words import letter, response_axis, response_words, short, variable_axis
-from jaxscale.plot._charts.chart import Area, Axis, Bars, Chart, Contours, Dots, Line, Mark, Panel, Rule, Span, band
+from jaxscale.plot._charts.chart import (
+    Area,
+    Axis,
+    Bars,
+    Chart,
+    Contours,
+    Dots,
+    Line,
+    Mark,
+    Panel,
+    Role,
+    Rule,
+    Span,
+    band,
+)
 from jaxscale.plot._charts.fit_charts import observed, residuals, starts
 from jaxscale.plot._charts.plan_charts import quantity_axis
 
@@ -214,9 +228,10 @@ def swings(plan: Plan, quantity: str = "N", row: int = -1, change: float = 0.1) 
     shown = (lambda v: format_number(v, 3)) if axis.form == "count" else (lambda v: format_number(v, 4, suffixes=False))
     swung = frame[["low", "high"]].to_numpy(np.float64)
     words = [swing_words(shown(less), shown(more), less - base, more - base) for less, more in swung]
+    looks: tuple[tuple[str, Role], ...] = ("− a step less", "fit"), ("+ a step more", "other")
     bars = [
         Bars(place, np.full(len(frame), base), swung[:, k], "x", label, role, names=tuple(pair[k] for pair in words))
-        for k, (label, role) in enumerate((("− a step less", "fit"), ("+ a step more", "other")))
+        for k, (label, role) in enumerate(looks)
     ]
     steps = [str(s).replace("1 sigma", "1σ") for s in frame.step]
     names = tuple(f"{_ASSUMED.get(a, letter(a))} ±{s}" for a, s in zip(frame.assumption, steps, strict=True))[::-1]

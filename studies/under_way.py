@@ -6,7 +6,7 @@ the area that the rate has fallen (the forms of Tissue et al. 2024), of models o
 Schedules: a cosine to a tenth, constant with a decay over the last fifth, constant. 5, 8 or 16 finished runs, and one
 that has done .2, .5 or .8 of its way: one more like them, or the best of all (`largest`), which lies beyond the others.
 
-Figures of 400 sets a cell go to `under_way.json` (standard error of a share of 90 %: 1.5 %), with how often a
+Figures of 400 sets a cell are kept in `under_way.json` (standard error of a share of 90 %: 1.5 %), with how often a
 run is stopped that would have reached its goal, of those which would: the goal is the final loss that the law has for
 the run, without its noise, which half of them reach; a twentieth may be stopped.
 """

@@ -199,6 +199,8 @@ class Doubts:
         values, slopes, touched, flatness, residual, hessian, touching = parts
         slopes[~known] = np.nan
         n, m = len(self.plain.variables), len(self.plain.row_names)
+        if hedge.aim == "tail":  # of the regret at which it begins nothing need be curved
+            flatness = np.full_like(flatness, np.nan)
         shown = np.delete(np.arange(values.shape[1]), np.arange(n, safe.shape[1]))  # all but what belongs to a tail
         parts = values[:, shown], slopes[:, shown], touched, flatness, residual, hessian[:, :n, :n], touching[:, :m]
         return expansions(answers, parts)

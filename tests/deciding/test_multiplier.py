@@ -84,6 +84,7 @@ def test_the_frame_and_the_file_hold_both_directions():
     row = found.to_dict()["rows"][0]
     assert (row["ratio"], row["interval"], row["multiplier_interval"]) == (0.8, [0.5, None], [0.0, 2.0])
     assert found.to_dict()["verdict"]["choice"] == "no_evidence"
+    assert "Which runs would tell: next_runs" in str(found)
     assert "over 100" in str(found)
 
 

@@ -155,6 +155,16 @@ class Multiplier(Reporting, Pictured, Saved):
             "no_evidence": f"{b} may be better by {t}, and so may {a}.",
         }.get(row.choice, "")
 
+    def _more(self, row: EqualLoss) -> str:
+        """Where runs that would tell come from, if there is need of them."""
+        if row.choice not in ("more_runs", "no_evidence"):
+            return ""
+        return (
+            f"Which runs would tell: next_runs (jaxscale next-runs) of each fit, its {self.response.given_name} at "
+            f"{_amount(row.compute)} {self.unit} being the target. Runs of the same designs for both cancel what they "
+            "share."
+        )
+
     @property
     def spent(self) -> str:
         """What is spent, as a noun: "compute" for FLOPs, else the unit of the cost."""
@@ -241,7 +251,12 @@ class Multiplier(Reporting, Pictured, Saved):
         names = " and ".join(dict.fromkeys(self.laws))
         title = f"{a} against {_names(self.candidates)} · equal {self.response.given_name} at least {spent} · {names}"
         sure = any(row.interval is not None for row in self.rows)
-        how = [self._why(self.deciding), self.method, *(pairing.text for pairing in self.pairings if sure)]
+        how = [
+            self._why(self.deciding),
+            self._more(self.deciding),
+            self.method,
+            *(pairing.text for pairing in self.pairings if sure),
+        ]
         blocks: tuple[Table | Lines, ...] = (
             Table(
                 f"What each needs for what {a} reaches, both at their best",

@@ -82,7 +82,8 @@ def grid_of(box: Mapping[str, Any], law: Law) -> dict[str, np.ndarray]:
         more = f" and {', '.join(further)}" if further else ""
         raise InputError(
             f"a box gives ranges of two of {', '.join(_IN_LOGS)}{more}, such as "
-            f"{{'C': (1e18, 1e21), 'D_per_N': (5, 100)}}; got {', '.join(map(quoted, box)) or 'nothing'}"
+            "{'C': (1e18, 1e21), 'D_per_N': (5, 100)} (--box C=1e18..1e21,D_per_N=5..100); got "
+            f"{', '.join(map(quoted, box)) or 'nothing'}"
         )
     axes = [_axis(name, box[name], _FINE, True) for name in sizes]
     axes += [_axis(name, box[name], _COARSE, known[name].logged) for name in further]

@@ -21,6 +21,8 @@ def _cache_folder() -> Path:
 # JAX reads these when it is imported; unlike jax.config, they also reach the processes that tests start.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache_folder() / "jaxscale" / "xla"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+# Programs of jaxscale's own are found there without being traced; their names hold the whole source of the package.
+os.environ.setdefault("JAXSCALE_CACHE", str(Path(os.environ["JAX_COMPILATION_CACHE_DIR"]) / "programs"))
 # Most of the time of these tests is compilation. Without unrolled loops and tuned for size it takes a third less, in
 # one piece a tenth less (and half the areas of memory), and programs give the same bytes; kernels are made the plain
 # way where the package makes them so, see `compile_options`.

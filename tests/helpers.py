@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from jaxscale import Runs, laws, synthetic
+from jaxscale._base.store import FOUND
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -441,11 +442,12 @@ each_program = _cases(case for case in LAW_CASES if not case.shaped_like)
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 _events: list[str] = []
 jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: _events.append(name))
+jax.monitoring.register_event_listener(lambda name, **_: _events.append(name))
 
 
 def compilations() -> int:
-    """How many programs this process has compiled, or read from the persistent cache, so far."""
-    return _events.count(_COMPILED)
+    """How many programs this process has compiled, or read from where they are kept, so far."""
+    return _events.count(_COMPILED) + _events.count(FOUND)
 
 
 def as_printed(text: str) -> object:

@@ -11,6 +11,7 @@ import pickle
 import platform
 import stat
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -27,19 +28,21 @@ from jaxscale._base.identity import identity_of
 from jaxscale._base.progress import compiling
 
 MOST_BYTES = 512 * 2**20  # beyond it the entries that were not used for longest go
+FOUND = "/jaxscale/programs/found"  # told to whoever listens by `jax.monitoring`, of each program that was left here
+_MISSED = "/jax/compilation_cache/cache_misses"  # JAX's own event: its cache lacked a program, which is compiled
 _DIGEST = hashlib.sha256
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def folder() -> Path | None:
-    """Where programs are kept: `JAXSCALE_CACHE`, or a folder among this user's caches; None if that says "off", or if
-    JAX has been told of a cache of its own."""
+    """Where programs are kept: `JAXSCALE_CACHE`, nowhere (None) if that says "off"; else a folder among this user's
+    caches, but nowhere if JAX has been told of a cache of its own."""
     config: Any = jax.config
     told = os.environ.get("JAXSCALE_CACHE", "").strip()
-    if told.lower() in ("off", "0", "no", "false") or config.jax_compilation_cache_dir:
-        return None
     if told:
-        return Path(told)
+        return None if told.lower() in ("off", "0", "no", "false") else Path(told)
+    if config.jax_compilation_cache_dir:
+        return None
     base = cache_folder()
     return base / "jaxscale" / "programs" if base else None
 
@@ -52,6 +55,7 @@ def compiled(
 
     A function whose identity can be told is not even traced; of others the name of the entry is their lowered text.
     """
+    config: Any = jax.config
     where = folder()
     if where is None or jax.process_count() > 1:
         with compiling():
@@ -73,14 +77,32 @@ def compiled(
         content = _read(entry)
         if content is not None:
             payload, outcome = pickle.loads(content)
-            return _Left(deserialize_and_load(payload, in_tree, jax.tree.structure(outcome)), jitted)
+            left = _Left(deserialize_and_load(payload, in_tree, jax.tree.structure(outcome)), jitted)
+            jax.monitoring.record_event(FOUND)
+            return left
     with compiling():
         lowered = lowered or jitted.lower(*arguments)
+        missed = _heard.missed  # what JAX's own cache gave could not be run from here
         executable = lowered.compile()
+        if config.jax_compilation_cache_dir and _heard.missed == missed:
+            return executable
         with suppress(Exception):  # no room, no right, or a platform whose programs cannot be written
             outcome = jax.tree.unflatten(lowered.out_tree, [0] * lowered.out_tree.num_leaves)
             _write(entry, pickle.dumps((serialize(executable)[0], outcome)))
     return executable
+
+
+class _Heard(threading.local):
+    """How many programs JAX's own cache has lacked in this thread."""
+
+    missed = 0
+
+    def event(self, name: str, **_: Any) -> None:
+        self.missed += name == _MISSED
+
+
+_heard = _Heard()
+jax.monitoring.register_event_listener(_heard.event)
 
 
 class _Left:
@@ -159,11 +181,19 @@ def _write(entry: Path, payload: bytes) -> None:
         with suppress(OSError):
             Path(name).unlink()
         raise
-    _keep_within(entry.parent)
+    _keep_within(entry.parent, len(payload))
 
 
-def _keep_within(where: Path) -> None:
-    """Entries last used longest ago go where all together are too large."""
+_counted: dict[Path, tuple[int, int]] = {}  # bytes of each folder when they were last counted, and written since
+
+
+def _keep_within(where: Path, written: int) -> None:
+    """Entries last used longest ago go where all together are too large. Counting thousands takes longer than writing
+    one, so it is done anew after a quarter of the room is used: others may write as well."""
+    total, since = _counted.get(where, (MOST_BYTES, 0))
+    _counted[where] = total, since + written
+    if total + 4 * (since + written) <= MOST_BYTES:
+        return
     entries = []
     for path in where.iterdir():
         with suppress(OSError):
@@ -175,3 +205,4 @@ def _keep_within(where: Path) -> None:
         with suppress(OSError):
             path.unlink()
         total -= size
+    _counted[where] = total, 0

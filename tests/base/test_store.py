@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import compilations
 from jax.experimental.compilation_cache import compilation_cache
 
 from jaxscale._base import store
@@ -132,6 +134,39 @@ def test_no_folder_and_no_room_are_no_failure(kept, monkeypatch, tmp_path):
 def test_it_can_be_switched_off(word, monkeypatch):
     monkeypatch.setenv("JAXSCALE_CACHE", word)
     assert store.folder() is None
+
+
+@pytest.mark.parametrize("theirs", [None, "of JAX"])
+def test_a_folder_that_is_named_is_used_also_where_jax_has_a_cache(theirs, kept, monkeypatch, tmp_path):
+    monkeypatch.undo()
+    monkeypatch.setenv("JAXSCALE_CACHE", str(tmp_path))
+    jax.config.update("jax_compilation_cache_dir", theirs)
+    assert store.folder() == tmp_path
+    monkeypatch.delenv("JAXSCALE_CACHE")
+    assert (store.folder() is None) == (theirs is not None)
+
+
+def test_what_the_cache_of_jax_gave_is_not_written_again(kept, monkeypatch, tmp_path):
+    """It would be found here, and lack its kernels when it is run."""
+    folder, written = kept
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "of JAX"))
+    matrix = np.eye(3)
+    for k in range(3):
+        program = Program(lambda x: jnp.linalg.eigh(x + 0.125)[0] ** 2)
+        np.testing.assert_allclose(program(matrix), [1.0, 1.0, 1.890625], rtol=1e-6)
+        assert len(written) == 1
+        if k == 0:
+            for entry in folder.iterdir():
+                entry.unlink()
+            jax.clear_caches()
+    assert not list(folder.iterdir())
+
+
+def test_a_program_that_is_found_is_counted_like_one_that_is_compiled(kept):
+    Program(doubled)(NUMBERS)
+    before = compilations()
+    Program(doubled)(NUMBERS)
+    assert compilations() == before + 1
 
 
 SECOND_ANSWER = """

@@ -120,7 +120,7 @@ def test_a_reader_that_goes_away_is_no_error():
 @pytest.fixture
 def home(tmp_path) -> dict[str, str]:
     """The environment of a user with a fresh home and no settings of JAX."""
-    kept = {k: v for k, v in ENVIRONMENT.items() if not k.startswith(("JAX_", "XDG_"))}
+    kept = {k: v for k, v in ENVIRONMENT.items() if not k.startswith(("JAX_", "JAXSCALE_", "XDG_"))}
     return kept | {"HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}
 
 

@@ -59,7 +59,7 @@ def test_a_file_is_written_whole_though_both_streams_are_closed(folder):
 @pytest.mark.slow
 @pytest.mark.parametrize("cache", ["a file", "nowhere", "no home"])
 def test_a_cache_that_cannot_be_written_is_done_without(folder, monkeypatch, cache):
-    for name in ("JAX_COMPILATION_CACHE_DIR", "HOME", "XDG_CACHE_HOME"):
+    for name in ("JAX_COMPILATION_CACHE_DIR", "JAXSCALE_CACHE", "HOME", "XDG_CACHE_HOME"):
         monkeypatch.delitem(ENVIRONMENT, name, raising=False)
     more = {"a file": {"XDG_CACHE_HOME": str(folder / "runs.csv")}, "nowhere": {"HOME": "/proc"}}.get(cache, {})
     status, out, err = shell("JS allocate chinchilla:besiroglu --budget 1e21", **more)

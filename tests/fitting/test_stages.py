@@ -74,7 +74,8 @@ def test_groups_are_told_as_they_are_done_and_end_where_told_to(groups, monkeypa
         assert len(frame) == len(fits) and told[-1] == (3, 0, "groups")
 
 
-def test_a_compilation_is_told_where_it_happens():
+def test_a_compilation_is_told_where_it_happens(monkeypatch):
+    monkeypatch.setenv("JAXSCALE_CACHE", "off")
     told = []
     program, listening = Program(lambda x: x * 1.75 + 3), progress.listening(lambda *x: told.append(x))
     with listening:

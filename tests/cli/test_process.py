@@ -64,7 +64,8 @@ def test_a_cache_that_cannot_be_written_is_done_without(folder, monkeypatch, cac
     more = {"a file": {"XDG_CACHE_HOME": str(folder / "runs.csv")}, "nowhere": {"HOME": "/proc"}}.get(cache, {})
     status, out, err = shell("JS allocate chinchilla:besiroglu --budget 1e21", **more)
     assert status == 0 and "2.778B" in out
-    assert [line for line in err.splitlines() if "compiles" not in line] == []
+    said = [line for line in err.splitlines() if "compiles" not in line and line != "planning ..."]  # a slow machine
+    assert said == []
 
 
 def test_our_warnings_are_a_line_each_and_those_of_others_are_not_shown(jaxscale, monkeypatch):

@@ -189,7 +189,7 @@ _counted: dict[Path, tuple[int, int]] = {}  # bytes of each folder when they wer
 
 def _keep_within(where: Path, written: int) -> None:
     """Entries last used longest ago go where all together are too large. Counting thousands takes longer than writing
-    one, so it is done anew after a quarter of the room is used: others may write as well."""
+    one, so it is done anew once a quarter of the room is used: others may write as well."""
     total, since = _counted.get(where, (MOST_BYTES, 0))
     _counted[where] = total, since + written
     if total + 4 * (since + written) <= MOST_BYTES:
@@ -199,8 +199,9 @@ def _keep_within(where: Path, written: int) -> None:
         with suppress(OSError):
             entries.append((path.stat().st_mtime, path.stat().st_size, path))
     total = sum(size for _, size, _ in entries)
+    most = MOST_BYTES if total <= MOST_BYTES else 0.9 * MOST_BYTES  # with room for more
     for _, size, path in sorted(entries):
-        if total <= MOST_BYTES:
+        if total <= most:
             break
         with suppress(OSError):
             path.unlink()

@@ -97,12 +97,12 @@ class _Heard(threading.local):
 
     missed = 0
 
-    def event(self, name: str, **_: Any) -> None:
-        self.missed += name == _MISSED
+    def hear(self, event: str, **_: str | int) -> None:
+        self.missed += event == _MISSED
 
 
 _heard = _Heard()
-jax.monitoring.register_event_listener(_heard.event)
+jax.monitoring.register_event_listener(_heard.hear)
 
 
 class _Left:

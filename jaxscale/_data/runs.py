@@ -82,6 +82,9 @@ class Runs:
         measure = self.record.measure
         if measure == Measure() and self.response_name != "loss":
             measure = Measure(self.response_name, "")
+        said = self.record.conventions
+        if errors is not None and "loss_se" not in said:  # not read from a column
+            said = {**said, "loss_se": "residuals in units of each run's standard error"}
         checked = {
             "variables": variables,
             "response": response,
@@ -89,7 +92,7 @@ class Runs:
             "errors": errors,
             "clusters": None if self.clusters is None else tuple(map(str, self.clusters)),
             "rows": rows,
-            "record": replace(self.record, count=count, ranges=ranges, measure=measure),
+            "record": replace(self.record, count=count, ranges=ranges, measure=measure, conventions=said),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)

@@ -33,6 +33,12 @@ def test_runs_count_by_inverse_variance_of_the_log_loss() -> None:
     assert read_quietly(four_runs(w=ERRORS), weights="w").record.conventions["weights"] == "column 'w'"
 
 
+def test_errors_given_as_an_array_are_said_too() -> None:
+    runs = Runs({"N": LOSS * 1e9, "D": LOSS * 1e10}, LOSS, errors=ERRORS / LOSS)
+    assert "residuals in units of each run's standard error" in str(runs)
+    assert Runs({"N": LOSS * 1e9}, LOSS).record.conventions == {}
+
+
 def test_of_a_response_that_may_be_negative_errors_are_absolute() -> None:
     table = four_runs(loss=None, elo=[-1.0, 0.5, 2.0, 3.0], se=[1.0, 2.0, 2.0, 1.0])
     runs = read_quietly(table, response="elo", loss_se="se", domains={"response": "real"})

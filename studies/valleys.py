@@ -6,13 +6,19 @@ of N, or a circle that must be kept to; the aim is the least loss of a budget, o
 
 The grid knows nothing of the planner: it lies over N and D (over all three), and where limits or the budget leave a
 curve or its edge is drawn by its own formula, point by point.
+
+Each plan is written to `valleys.json` beside this file as it is judged, and a later call goes on with those missing;
+`--again` begins anew, `--table` prints what is there.
 """
 
 import argparse
+import json
 import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,9 +26,11 @@ import numpy as np
 import jaxscale as js
 from jaxscale.laws import Law
 
+RESULTS = Path(__file__).with_name("valleys.json")
 TRUTH = js.laws.chinchilla.published["besiroglu"].params
 E, A, B, ALPHA, BETA = (TRUTH[name] for name in ("E", "A", "B", "alpha", "beta"))
 WORSE = 1e-6  # so much above the grid counts as worse, relative to the loss or the cost
+PLANNED = "ok", "flat"
 LIMITS = ("none", "ends", "ring", "band", "equal ratio", "equal size", "circle")
 _LARGEST = np.log(1e16)
 
@@ -250,7 +258,7 @@ class Judged:
 
     @property
     def planned(self) -> bool:
-        return self.status in ("ok", "flat")
+        return self.status in PLANNED
 
 
 def judge(case: "Case | OfThree") -> Judged:
@@ -286,23 +294,56 @@ def cases(count: int, seed: int = 0) -> list["Case | OfThree"]:
     return out
 
 
+# --- What was found ---
+
+
+def written() -> dict[str, Any]:
+    """By "seed number": the status, how far above the grid (none where either has none), and whether a plan exists."""
+    return json.loads(RESULTS.read_text(encoding="utf-8"))["plans"] if RESULTS.exists() else {}
+
+
+def write(plans: dict[str, Any]) -> None:
+    """Keep them, a line each."""
+    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(plan)}" for name, plan in plans.items())
+    RESULTS.write_text(f'{{\n "worse": {WORSE},\n "plans": {{\n{lines}\n }}\n}}\n', encoding="utf-8")
+
+
+def table(plans: dict[str, Any]) -> str:
+    """What the plans came to, in three lines."""
+    judged = list(plans.values())
+    above = np.array([x for _, x, _ in judged if x is not None])
+    lost = sum(possible and status not in PLANNED for status, _, possible in judged)
+    return (
+        f"{len(judged)} plans: {dict(Counter(status for status, _, _ in judged))}\n"
+        f"the grid has points in {sum(possible for _, _, possible in judged)}; of these not planned: {lost}\n"
+        f"above the grid by more than {WORSE:g}: {(above > WORSE).sum()}; largest {above.max():.2g}; "
+        f"below it by up to {-above.min():.2g}"
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m studies.valleys", description=__doc__)
     parser.add_argument("--plans", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="number of the first plan (default 0)")
+    parser.add_argument("--again", action="store_true", help="make plans that were written, too")
+    parser.add_argument("--table", action="store_true", help="print what was written and stop")
     options = parser.parse_args()
-    begin, judged = time.process_time(), []
-    for number, case in enumerate(cases(options.plans, options.seed)):
-        one = judge(case)
-        judged.append(one)
-        if one.above > WORSE or one.possible != one.planned:
-            print(number, one, flush=True)
-    above = np.array([j.above for j in judged])
-    print(f"{len(judged)} plans, {time.process_time() - begin:.0f} s of CPU: {Counter(j.status for j in judged)}")
-    print(f"the grid has points in {sum(j.possible for j in judged)}; of these not planned: "
-          f"{sum(j.possible and not j.planned for j in judged)}")  # fmt: skip
-    print(f"above the grid by more than {WORSE:g}: {(above > WORSE).sum()}; largest {np.nanmax(above):.2g}; "
-          f"below it by up to {-np.nanmin(above):.2g}")  # fmt: skip
+    plans = {} if options.again else written()
+    if not options.table:
+        begin = time.process_time()
+        for number, case in enumerate(cases(options.plans, options.seed)):
+            name = f"{options.seed} {number}"
+            if number < options.first or name in plans:
+                continue
+            one = judge(case)
+            above = float(f"{one.above:.3g}") if np.isfinite(one.above) else None
+            plans[name] = (one.status, above, one.possible)
+            write(plans)
+            if one.above > WORSE or one.possible != one.planned:
+                print(number, one, flush=True)
+        print(f"{time.process_time() - begin:.0f} s of CPU")
+    print(table(plans))
     return 0
 
 

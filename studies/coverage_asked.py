@@ -1,9 +1,9 @@
 """`python -m studies.coverage_asked`: do intervals hold where more is asked of a fit than its runs alone?
 
-The cells of `studies.coverage` are of fits as they come. These are of what may be asked beside: weights, parameters
-held (at their truth), priors (whose centres are as far off as they say, drawn anew for each table), parameters that
-groups of runs share, losses predicted for one run, and plans under limits and to reach a loss. Every table goes through
-the public functions, one by one; cells are written to the same `coverage.json`.
+The cells of `studies.coverage` are of fits as they come. These are of what may be asked beside: weights, standard
+errors of the runs, parameters held (at their truth), priors (whose centres are as far off as they say, drawn anew for
+each table), parameters that groups of runs share, losses predicted for one run, and plans under limits and to reach a
+loss. Every table goes through the public functions, one by one; cells are written to the same `coverage.json`.
 """
 
 import argparse
@@ -42,6 +42,7 @@ class Asked:
     design: str
     noise: Noise
     weighted: bool = False
+    errors: bool = False  # standard errors of the losses are known
     fixed: tuple[str, ...] = ()
     priors: Mapping[str, float] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
@@ -50,11 +51,13 @@ class Asked:
     def table(self, seed: int) -> js.Runs:
         cell = Cell(CHINCHILLA, TRUTH, DESIGNS[self.design], self.noise)
         runs = cell.table(seed)
-        if not self.weighted:
+        if not (self.weighted or self.errors):
             return runs
         log_n = np.log(runs.variable("N"))
         share = (log_n - log_n.min()) / np.ptp(log_n)
         scatter = np.exp(np.log(0.015) * (1 - share) + np.log(0.002) * share)  # as `uneven` has it
+        if self.errors:
+            return replace(runs, errors=scatter * np.sqrt(np.mean(scatter**-2.0)))
         return replace(runs, weights=(0.002 / scatter) ** 2)
 
     def outcome(self, seed: int) -> Outcome:
@@ -123,6 +126,8 @@ def _cells() -> dict[str, Asked]:
         for noise in ("gaussian", "heavy", "uneven"):
             cells[f"chinchilla, {design}, {noise}, predicted and planned"] = Asked(design, NOISES[noise])
         cells[f"chinchilla, {design}, uneven, weighted"] = Asked(design, uneven, weighted=True)
+        for name, objective in (("standard errors", None), ("standard errors, squares", js.SquaredError())):
+            cells[f"chinchilla, {design}, uneven, {name}"] = Asked(design, uneven, errors=True, objective=objective)
         for name in ("E", "alpha"):
             cells[f"chinchilla, {design}, gaussian, {name} fixed"] = Asked(design, NOISES["gaussian"], fixed=(name,))
         cells[f"chinchilla, {design}, gaussian, priors of alpha and E"] = Asked(

@@ -33,9 +33,10 @@ def bootstrap(
     Kinds, and how often their 90 % percentile intervals held the truth in simulations of the Chinchilla law with 12 to
     240 runs, the law right:
 
-    - "pairs": runs drawn with replacement (Efron 1979); where each is independent, two more than there are, since draws
-      of as many spread too widely where runs are few (joint fits draw as many in each group). 90 to 97 %; where Huber's
-      delta lies below the noise `fit` corrects its intervals for bias, which gives 88 to 93 %.
+    - "pairs": runs drawn with replacement (Efron 1979); where each is independent and parameters are five or more, two
+      more than there are, since draws of as many spread too widely where runs are few (joint fits draw as many in each
+      group). 90 to 97 %; where Huber's delta lies below the noise `fit` corrects its intervals for bias, which gives 88
+      to 93 %.
     - "bayesian": every run counts, by weights of a flat Dirichlet distribution (Rubin 1981, Ann. Statist. 9): no draw
       is singular. 89 to 94 % where Huber's delta lies below the noise, and 10 to 30 % narrower than draws of as many
       runs; 81 to 86 % with 9 runs. Refused for other objectives, where it is 76 to 86 % (15, 36 and 108 runs).

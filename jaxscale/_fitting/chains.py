@@ -24,7 +24,7 @@ from jaxscale._problem.stack import Stack
 from jaxscale._solver.outcome import Starts
 from jaxscale._trust.covariance import Covariance, covariance_of
 from jaxscale._trust.identification import Identification
-from jaxscale._trust.interval_method import FEWEST_CLUSTERS, FEWEST_RUNS_FOR_PAIRS
+from jaxscale._trust.interval_method import FEWEST_CLUSTERS, FEWEST_RUNS_FOR_PAIRS, MORE_PAIRS
 from jaxscale._trust.intervals import Intervals, natural_errors, percentile_ends
 from jaxscale._trust.linearization import linearize
 from jaxscale._trust.resampling import bootstrap_draws
@@ -245,6 +245,7 @@ def _with_draws(
                 draws=draws,
                 seed=seed,
                 clusters=[table.clusters],
+                more=MORE_PAIRS,
             )
             drawn.append(problem.full(free))
             far.append(linearize(problem, problem.reduce(part.theta)).far_below_noise)

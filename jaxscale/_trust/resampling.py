@@ -17,7 +17,7 @@ from jaxscale._problem.stack import Stack
 from jaxscale._solver.solve import NEAR
 from jaxscale._solver.solve_stack import STARTS_AT_ONCE, solve_stack
 from jaxscale._trust.covariance import LEAST_ROOM
-from jaxscale._trust.interval_method import MORE_PAIRS
+from jaxscale._trust.interval_method import MORE_PAIRS, more_pairs
 from jaxscale._trust.linearization import Linearization, linearize_all
 from jaxscale.optim import STEP_LIMIT, damped_newton, levenberg_marquardt, settled
 
@@ -81,15 +81,19 @@ def resampled(
     clusters: tuple[str, ...] | None,
     kind: Kind = "pairs",
     at: Linearization | None = None,
+    more: int | None = None,
 ) -> Overrides:
-    """What each draw is fitted to: runs resampled, two more than there are where each is independent ("pairs"), and
-    priors with their centres drawn anew within their widths. `at` is the fit, for "wild"."""
+    """What each draw is fitted to: runs resampled, two more than there are where each is independent and parameters are
+    five or more ("pairs"), or as many `more` as is said, and priors with their centres drawn anew within their widths.
+    `at` is the fit, for "wild"."""
     if kind == "wild":
         assert at is not None
         response = wild_responses(problem, at, draws, rng, clusters)
         own = Overrides(np.repeat(problem.points.weights[None], draws, axis=0), response)
     else:
-        own = Overrides(resampling_weights(problem, draws, rng, clusters, kind, MORE_PAIRS if clusters is None else 0))
+        usual = more_pairs(len(problem.free_names)) if more is None else more
+        more = usual if clusters is None else 0
+        own = Overrides(resampling_weights(problem, draws, rng, clusters, kind, more))
     prior = problem.loss.prior
     if prior is None or problem.noise is None:
         return own
@@ -106,12 +110,13 @@ def bootstrap_draws(
     seed: int,
     clusters: Sequence[tuple[str, ...] | None],
     kind: Kind = "pairs",
+    more: int | None = None,
     devices: Sequence[Any] | None = None,
 ) -> np.ndarray:
     """Free values (tables, draws, free) refitted to resampled runs, from the optimum of all runs, (tables, free).
 
     A draw that stops short, or above an optimum that another draw found, is restarted there; one that still does not
-    converge is nan. Every table is resampled by the same seed, as it would be alone.
+    converge is nan. Every table is resampled by the same seed, as it would be alone. `more`: as `resampled` has it.
     """
     found = np.empty((len(stack), draws, best.shape[1]))
     at = linearize_all(stack, best) if kind == "wild" else [None] * len(stack)
@@ -129,7 +134,7 @@ def bootstrap_draws(
     ):
         table = np.repeat([k for k, _, _ in batch], [count for _, _, count in batch])
         parts = [
-            resampled(stack.problems[k].with_rows(rows), count, rngs[k], clusters[k], kind, at[k])
+            resampled(stack.problems[k].with_rows(rows), count, rngs[k], clusters[k], kind, at[k], more)
             for k, _, count in batch
         ]
         own = Overrides(*(None if x[0] is None else np.concatenate(x) for x in zip(*parts, strict=True)))

@@ -32,6 +32,21 @@ def test_draws_count_runs_times_their_own_weights(runs):
     np.testing.assert_allclose(more, np.round(more), atol=1e-12)
 
 
+def test_draws_of_few_parameters_have_as_many_runs_as_there_are(runs):
+    """Where E is held, two more made 90 % intervals hold 87 %, see `studies.coverage_asked`; steps of a chain must draw
+    the same runs, and say how many."""
+    four = make_problem(LAW, runs, js.Huber(), fixed={"E": 1.69})
+    rng = np.random.default_rng
+    drawn, alike = (
+        resampled(problem, 50, rng(3), None, more=more).weights[:, : runs.count]
+        for problem, more in ((four, None), (make_problem(LAW, runs, js.Huber()), 0))
+    )
+    np.testing.assert_array_equal(drawn, np.round(drawn))
+    np.testing.assert_array_equal(drawn, alike)
+    chained = resampled(four, 50, rng(3), None, more=MORE_PAIRS).weights
+    np.testing.assert_array_equal(chained, resampled(make_problem(LAW, runs, js.Huber()), 50, rng(3), None).weights)
+
+
 def test_clusters_move_whole(runs):
     clusters = tuple(f"run {k // 6}" for k in range(runs.count))
     problem = make_problem(LAW, runs, js.Huber())

@@ -12,7 +12,7 @@ from jax import Array
 
 from jaxscale._allocation.batches import batched, each
 from jaxscale._allocation.decision import Decision
-from jaxscale._allocation.placing import look
+from jaxscale._allocation.placing import Worth, look
 from jaxscale._allocation.scan import spread
 
 _FIRST, _LAST = 0.3, 1e-10  # sizes of the neighbourhoods
@@ -24,8 +24,11 @@ _AROUND = 1e-7  # of an optimum, where slopes are taken
 _TOUCHED = 1e-8
 
 
-def lowest_near(decision: Decision, x: np.ndarray, value: np.ndarray, givens: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The best points within reach of x (b, n), whose values are given (b,): where they lie, and their values."""
+def lowest_near(
+    decision: Decision, x: np.ndarray, value: np.ndarray, givens: np.ndarray, worth: Worth | None = None
+) -> tuple[np.ndarray, ...]:
+    """The best points within reach of x (b, n), whose values are given (b,): where they lie, and their values; by
+    `worth`, if not by what the decision makes least."""
     n, m = x.shape[1], len(decision.row_names)
     x, value, last, size = x.copy(), value.copy(), np.zeros_like(x), np.full(len(x), _FIRST)
     nothing = np.full_like(x, m)
@@ -43,7 +46,7 @@ def lowest_near(decision: Decision, x: np.ndarray, value: np.ndarray, givens: np
             count = len(points)
             lanes.append((np.full(count * len(sets), i), np.tile(points, (len(sets), 1)), np.repeat(sets, count, 0)))
         which, points, held = (np.concatenate(part) for part in zip(*lanes, strict=True))
-        places, values, far = look(decision, points, held, givens[which])
+        places, values, far = look(decision, points, held, givens[which], worth, which)
         for i in open_:
             mine = np.flatnonzero(which == i)
             best = mine[np.argmin(values[mine])]

@@ -56,6 +56,10 @@ class Hedge(Decision):
         kept = super().rows(x, given)
         return (*kept, x[-1] - _HIGHEST, -_HIGHEST - x[-1]) if self.aim == "tail" else kept
 
+    def start(self, x: np.ndarray) -> np.ndarray:
+        """Where to begin for decisions (b, n): with a tail that begins at one."""
+        return np.column_stack([x, np.ones(len(x))]) if self.aim == "tail" else x
+
     def _parts(self, given: Array) -> tuple[Array, Array, Array, Array, Array]:
         """1 / price, best, weight of every draw, then share and width of the tail's edge."""
         total, k = sum(self.counts), len(self.names)
@@ -160,19 +164,34 @@ class Doubts:
 
     def solve(self, starts: Sequence[np.ndarray], prices: np.ndarray) -> Answers:
         """The best decision for each target; starts (b, n) each, the first with prices of the rows (b, m)."""
-        near = self._near(starts[0], prices)
+        near = self.near(starts[0], prices)
         if self.hedge.convex and (near.status == OK).all():
             return near
-        far = answers_of(self._batched(_far, self.hedge, *(s.T for s in starts)))
+        far = self.far(starts)
         sound = [np.isin(found.status, (OK, FLAT)) for found in (near, far)]
         return far.with_others(sound[0] & (~sound[1] | (near.value <= far.value + 1e-12)), near)
 
     def follow(self, answers: Answers) -> Answers:
         """The best decisions from those of numbers close by."""
-        return self._near(answers.x, answers.multipliers)
+        return self.near(answers.x, answers.multipliers)
 
-    def _near(self, x: np.ndarray, prices: np.ndarray) -> Answers:
+    def near(self, x: np.ndarray, prices: np.ndarray) -> Answers:
+        """By Newton's method from decisions (b, n) and prices (b, m)."""
         return answers_of(self._batched(_near, self.hedge, x.T, prices.T))
+
+    def far(self, starts: Sequence[np.ndarray]) -> Answers:
+        """The best that an interior point leads to from several starts, (b, n) each."""
+        return answers_of(self._batched(_far, self.hedge, *(s.T for s in starts)))
+
+    def of(self, some: np.ndarray) -> "Doubts":
+        """Those of some targets."""
+        return replace(self, named=self.named[some], inverse=self.inverse[some], best=self.best[some])
+
+    @property
+    def givens(self) -> np.ndarray:
+        """All that the hedge is given, (b, k)."""
+        same = np.concatenate([np.ravel(v) for v in self._shared])
+        return np.concatenate([self.named, self.inverse, self.best, np.tile(same, (len(self.named), 1))], axis=1)
 
     @property
     def plain(self) -> Hedge:

@@ -1,5 +1,6 @@
 """Points moved onto limits by the shortest way, what is least there, and descents from them."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +16,10 @@ _MOVES = 30  # of Newton's method, to the rows; most are linear
 _LONGEST_MOVE = 8.0
 BETTER = 1e-9  # by so much of the log response or more a point must be better to count
 KEPT = 1e-11  # a row is kept that is no further away, in logs
+
+
+# Of numbers of problems (count,) and points (count, n): what is least there, (count,), in place of a decision's own.
+Worth = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Valleys(NamedTuple):
@@ -92,12 +97,23 @@ def _down(decision: Decision, _: tuple, x: Array, held: Array, given: Array) -> 
     return *correct(decision, given, x, prices), jnp.where(distances.max(axis=0) <= KEPT, value, jnp.inf)
 
 
-def look(decision: Decision, x: np.ndarray, held: np.ndarray, givens: np.ndarray) -> tuple[np.ndarray, ...]:
+def look(
+    decision: Decision,
+    x: np.ndarray,
+    held: np.ndarray,
+    givens: np.ndarray,
+    worth: Worth | None = None,
+    which: np.ndarray | None = None,
+) -> tuple[np.ndarray, ...]:
     """Points (b, n) on rows (b, n): where they come to lie (b, n), their values (b,), infinite where a limit is not
-    kept, and distances to the rows (b, m)."""
+    kept, and distances to the rows (b, m). `which`: problems that `worth` is asked about, (b,)."""
     x, value, distances = batched(_placed, decision, [x.T, held.T, givens.T])
     kept = (distances.max(axis=0) <= KEPT) & np.isfinite(value)
-    return x.T, np.where(kept, value, np.inf), distances.T
+    value = np.where(kept, value, np.inf)
+    if worth is not None and which is not None and kept.any():
+        found = worth(which[kept], x.T[kept])
+        value[kept] = np.where(np.isfinite(found), found, np.inf)
+    return x.T, value, distances.T
 
 
 def descend(decision: Decision, valleys: Valleys, givens: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:

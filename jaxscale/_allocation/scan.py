@@ -6,6 +6,7 @@ ring), all its branches are met. A second look goes to where the best points of 
 near them are valleys, and where to descend from.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,7 +17,7 @@ from scipy.spatial import KDTree
 
 from jaxscale._allocation.constrained import OK, correct
 from jaxscale._allocation.decision import Decision
-from jaxscale._allocation.placing import BETTER, KEPT, Valleys, look, placed
+from jaxscale._allocation.placing import BETTER, KEPT, Valleys, Worth, look, placed
 from jaxscale._base.settings import in_float64
 
 _POINTS = 3000  # of each of both looks
@@ -35,14 +36,21 @@ def can_be_scanned(decision: Decision) -> bool:
     return not (decision.mixtures or decision.repeated)
 
 
-def valleys_of(decision: Decision, givens: np.ndarray) -> Valleys:
-    """Of every problem (b, k), the best first."""
+def valleys_of(decision: Decision, givens: np.ndarray, worth: Worth | None = None) -> Valleys:
+    """Of every problem (b, k), the best first; `worth`: by what, if not by what the decision makes least."""
     each_time = max(1, int(_SPACE / (_POINTS * givens.shape[1] * 4)))
-    parts = [_some(decision, givens[i : i + each_time]) for i in range(0, len(givens), each_time)]
+    parts = [
+        _some(decision, givens[i : i + each_time], worth and partial(_later, worth, i))
+        for i in range(0, len(givens), each_time)
+    ]
     return Valleys(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def _some(decision: Decision, givens: np.ndarray) -> Valleys:
+def _later(worth: Worth, first: int, which: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return worth(which + first, x)
+
+
+def _some(decision: Decision, givens: np.ndarray, worth: Worth | None) -> Valleys:
     b, n, m = len(givens), len(decision.variables), len(decision.row_names)
     low, high = _box(decision, givens, np)
     even = spread(_POINTS, n)
@@ -59,8 +67,9 @@ def _some(decision: Decision, givens: np.ndarray) -> Valleys:
             for x, s, given in zip(points, sets, givens, strict=True)
         ]
         x, held, each_given = (np.concatenate(part) for part in zip(*lanes, strict=True))
-        x, value, _ = look(decision, x, held, each_given)
-        ends = np.cumsum([len(lane[0]) for lane in lanes])[:-1]
+        counts = [len(lane[0]) for lane in lanes]
+        x, value, _ = look(decision, x, held, each_given, worth, np.repeat(np.arange(b), counts))
+        ends = np.cumsum(counts)[:-1]
         for i, part in enumerate(zip(*(np.split(v, ends) for v in (x, held, value)), strict=True)):
             keep = np.isfinite(part[2])
             found[i].append(tuple(v[keep] for v in part))
@@ -75,7 +84,8 @@ def _some(decision: Decision, givens: np.ndarray) -> Valleys:
         steps = ((np.arange(_STEPS) + 0.5 + k / _WALKS) / _STEPS - 0.5)[:, None, None] * _LENGTH * np.eye(n)
         x = (begin.x[:, :_WALKERS, None] + steps.reshape(-1, n)).reshape(b, -1, n)
         held = np.repeat(begin.held[:, :_WALKERS], len(steps) * n, axis=1)
-        here = look(decision, x.reshape(-1, n), held.reshape(-1, n), np.repeat(givens, x.shape[1], axis=0))
+        which = np.repeat(np.arange(b), x.shape[1])
+        here = look(decision, x.reshape(-1, n), held.reshape(-1, n), givens[which], worth, which)
         for i, part in enumerate(zip(here[0].reshape(x.shape), held, here[1].reshape(b, -1), strict=True)):
             keep = np.isfinite(part[2])
             found[i].append(tuple(v[keep] for v in part))

@@ -9,7 +9,10 @@ from jaxscale._allocation.answers import Answers, evaluate, solve_many
 from jaxscale._allocation.constrained import OK
 from jaxscale._allocation.derivatives import Expansion
 from jaxscale._allocation.hedge import Aim, Doubts, Hedge, padded
+from jaxscale._allocation.hedged_valleys import or_elsewhere
 from jaxscale._allocation.per_draw import TARGETS, follow, slopes_of_best
+from jaxscale._allocation.placing import Worth
+from jaxscale._allocation.scan import can_be_scanned
 from jaxscale._base.errors import InputError
 from jaxscale._base.progress import tell
 from jaxscale._base.text import format_number
@@ -22,6 +25,7 @@ _MOST_LOST = 0.1  # of the weight, of draws without a best decision, beyond whic
 _EDGES = (0.5, 0.25, 0.12, 0.06, 0.03, 0.015, 0.008, 0.004)
 _LEAST_TAIL = 1e-4  # regrets that are told apart, in logs of compute
 _LEAST_PRICE = 1e-12
+_AT_ONCE = 1024  # points of a scan, each for all draws
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +111,11 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
         begins = [weighted_quantile(r, weight, doubt.level) for r in inverse * (before - best)]
         edges = 2.0 ** np.round(np.log2(np.maximum(begins, _LEAST_TAIL)))
         doubts = replace(doubts, inverse=inverse / edges[:, None], share=1 - doubt.level, width=_EDGES[0])
-        starts = [np.column_stack([x, np.ones(len(x))]) for x in starts]
+        starts = [hedge.start(x) for x in starts]
         prices = np.pad(prices, ((0, 0), (0, 2)))
     answers = doubts.solve(starts, prices)
+    if not hedge.convex and can_be_scanned(posed.decision):
+        answers = or_elsewhere(doubts, posed.decision, givens, answers, prices, _worth(doubts, posed, doubt.level))
     widths = np.full(len(best), _EDGES[0])
     for k, width in enumerate(_EDGES[1:] if doubt.aim == "tail" else (), 1):
         tell(k, len(_EDGES), "edges of the tail")
@@ -142,6 +148,25 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
         gap,
         lost,
     )
+
+
+def _worth(doubts: Doubts, posed: Posed, level: float) -> Worth:
+    """What is least at points, of the scale of a log loss, from the losses of every draw there."""
+    weight, sign, aim = doubts.weight, posed.decision.sign, doubts.hedge.aim
+
+    def some(which: np.ndarray, x: np.ndarray) -> np.ndarray:
+        here = doubts.of(which)
+        values = here.at(x)
+        if aim == "loss":
+            return sign * _log_mean(sign * values, weight, posed)
+        regrets, scale = here.inverse * (values - here.best), here.inverse @ weight
+        return (regrets @ weight if aim == "regret" else tail_mean(regrets, weight, level)) / scale
+
+    def worth(which: np.ndarray, x: np.ndarray) -> np.ndarray:
+        pieces = range(0, len(x), _AT_ONCE)
+        return np.concatenate([some(which[k : k + _AT_ONCE], x[k : k + _AT_ONCE]) for k in pieces])
+
+    return worth
 
 
 def _per_price(gain: np.ndarray, price: np.ndarray) -> np.ndarray:

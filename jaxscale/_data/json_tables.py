@@ -24,7 +24,9 @@ def rows_in(value: Any, shown: str) -> tuple[list[dict[str, Any]] | dict[str, li
     if not isinstance(value, dict):
         raise InputError(f"{shown} holds one JSON value, not a list of rows")
     if str(value.get("format", "")).startswith("jaxscale."):
-        raise InputError(f"{shown} is a {quoted(value['format'])} file that jaxscale wrote, not a table of runs")
+        fit = "; jaxscale report shows it, jaxscale frontier plans with it, js.load reads it"
+        how = fit if str(value["format"]).startswith("jaxscale.fit/") else ""
+        raise InputError(f"{shown} is a {quoted(value['format'])} file that jaxscale wrote, not a table of runs{how}")
     if isinstance(log := value.get(_TRAINER), list):
         return _flat(_with_sizes(value, _trainer_rows(log)), shown), "the log_history of a trainer, one row per step"
     if isinstance(names := value.get("columns"), list) and isinstance(value.get("data"), list):

@@ -176,3 +176,10 @@ def test_a_sweep_of_one_size_is_no_log_of_one_run() -> None:
 
 def test_layout_is_kept_in_the_frame() -> None:
     assert read_frame(io.StringIO(json.dumps({"runs": ROWS}))).attrs[LAYOUT] == "rows under 'runs'"
+
+
+def test_a_file_of_a_fit_is_told_what_reads_it(tmp_path):
+    file = tmp_path / "fit.json"
+    file.write_text('{"format": "jaxscale.fit/1"}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"not a table of runs; jaxscale report shows it, .* js.load reads it"):
+        read_runs(file)

@@ -44,6 +44,7 @@ SAME_SIZE = 1e-3  # in logs: sizes that differ by less are of one run
 _RISING = 0.8  # share of the runs with several rows along which tokens must rise
 _EVEN, _FEWEST_EVEN, _SHARE_EVEN = 0.05, 4, 0.8  # how far off the typical step one may be, how many, how many of them
 _MANY_ROWS = 6  # of one name are no grid of token counts
+_FIRST_NAMES = 20  # one of these ends in a step where a column of names does
 _STEPPED_SHARE = 0.8  # of the cells of a column that end in a step
 _LEAST_NAMED = 3  # rows of names that stand more than once
 
@@ -251,6 +252,8 @@ def _labels(cells: pd.Series) -> list[str]:
 def _without_steps(cells: pd.Series) -> tuple[list[str], float]:
     """The names of a column without the checkpoint that each ends in, and the share of them that does."""
     if pd.api.types.is_numeric_dtype(cells.dtype):
+        return [], 0.0
+    if not any(_STEPPED.fullmatch(label[:300]) for label in _labels(cells.iloc[:_FIRST_NAMES])):
         return [], 0.0
     labels = _labels(cells)
     found = [_STEPPED.fullmatch(label[:300]) for label in labels]

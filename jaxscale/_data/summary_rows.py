@@ -24,6 +24,7 @@ _OF_WORDS: dict[str, Callable[[np.ndarray], float]] = {
 _STATISTICS = {word: statistic for words, statistic in _OF_WORDS.items() for word in words.split()}
 _MOST = 0.25  # of the rows may sum up the others
 _OFF = 0.01  # that written short
+_AT_AN_END = 12  # rows above and below the runs that may be summaries
 
 
 class Summaries(NamedTuple):
@@ -52,7 +53,8 @@ def without_summaries(
         if (name in used and name != columns.get("run")) or name in filtered:
             continue
         if frame[name].dtype == object or isinstance(frame[name].dtype, pd.StringDtype):
-            for i, cell in enumerate(frame[name].tolist()):
+            for i in _ends(len(frame)):
+                cell = frame[name].iloc[i]
                 if isinstance(cell, str) and re.sub(r"[^a-z]", "", cell.lower()) in _STATISTICS:
                     labels.setdefault(i, (str(name), cell.strip()))
     if not labels or len(labels) > _MOST * len(frame):
@@ -67,6 +69,11 @@ def without_summaries(
             found[i] = (name, cell)
     keep[list(found)] = False
     return Summaries(keep, (_note(found, rows),) if found else ())
+
+
+def _ends(count: int) -> list[int]:
+    """Positions of the first and of the last rows."""
+    return sorted({*range(min(count, _AT_AN_END)), *range(max(0, count - _AT_AN_END), count)})
 
 
 def _agreement(

@@ -56,10 +56,10 @@ def _in_parts(
     **options: Any,
 ) -> Solutions:
     at_once = STARTS_AT_ONCE if stack.many or any(x is not None for x in own) else len(free)
-    smallest = STARTS_AT_ONCE if len(stack) > FEW_STACKED else SMALL_BATCH
+    options.setdefault("smallest", STARTS_AT_ONCE if len(stack) > FEW_STACKED else SMALL_BATCH)
     parts = []
     for first in range(0, len(free), at_once):
         part = slice(first, first + at_once)
         batch = stack.batch(table[part], stage, own.rows(part))
-        parts.append(solve(stack.first.task, optimizer, free[part], batch, smallest=smallest, **options))
+        parts.append(solve(stack.first.task, optimizer, free[part], batch, **options))
     return Solutions.joined(parts)

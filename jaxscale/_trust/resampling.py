@@ -138,7 +138,8 @@ def bootstrap_draws(
             for k, _, count in batch
         ]
         own = Overrides(*(None if x[0] is None else np.concatenate(x) for x in zip(*parts, strict=True)))
-        fits = _refit(stack, table, best[table], own, rivals, devices, _most_drawn(size) if leaves_out else rows)
+        most = _most_drawn(size) if leaves_out else rows
+        fits = _refit(stack, table, best[table], own, rivals, devices, most, draws * len(stack) <= SMALL_BATCH)
         for k, first, count in batch:
             found[k, first : first + count] = fits[table == k]
             done += count
@@ -200,19 +201,21 @@ def _refit(
     rivals: list[np.ndarray | None],
     devices: Sequence[Any] | None,
     most: int,
+    few: bool,
 ) -> np.ndarray:
     """Free values (n, free) of each draw's own optimum, nan where there is none; notes rivals of tables met first.
 
     Beside an optimum Gauss-Newton steps are as good as Newton's and cost half, without the runs that a draw leaves out
-    (`most` remain) two thirds of that; the few draws that end badly, or have more runs, are taken up by Newton's. A
-    batch so small that its program takes longer to make than to run shares that of the fit.
+    (`most` remain) two thirds of that; the few draws that end badly, or have more runs, are taken up by Newton's. So
+    `few` draws that a program takes longer to make than to run share that of the fit.
     """
     near: dict[str, Any] = {"damping": NEAR, "devices": devices}
-    if len(table) <= SMALL_BATCH:
+    if few:
         free, value, status, _ = solve_stack(stack, damped_newton(), table, start, own=own, **near)
     else:
         less, whole = (own, None) if most == own.weights.shape[1] else _without_others(own, most)
-        free, value, status, _ = solve_stack(stack, levenberg_marquardt(), table, start, own=less, **near)
+        alike: dict[str, Any] = {**near, "smallest": STARTS_AT_ONCE}  # the last few share the program of the others
+        free, value, status, _ = solve_stack(stack, levenberg_marquardt(), table, start, own=less, **alike)
         if whole is not None:
             value, status = np.where(whole, value, np.inf), np.where(whole, status, STEP_LIMIT)
     free, value, status = free.copy(), value.copy(), status.copy()

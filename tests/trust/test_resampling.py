@@ -5,7 +5,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from helpers import LAW
+from helpers import LAW, swept_frame
 from scipy.optimize import least_squares
 
 import jaxscale as js
@@ -148,3 +148,24 @@ def test_wild_draws_of_students_t_are_scipys():
             xtol=1e-15, ftol=1e-15, gtol=1e-15, x_scale="jac",
         )  # fmt: skip
         np.testing.assert_allclose(theta, found.x, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_the_last_few_of_many_draws_go_with_the_others_and_end_where_they_would_alone(monkeypatch):
+    """4,096 draws go side by side, so those of a fifth table are left over. Alone they take Newton's steps, by which
+    one of these thousand ends in another optimum; that moves an end of an interval to the next draw."""
+    asked = []
+    plain = resampling.solve_stack
+
+    def noted(stack, optimizer, table, free, **options):
+        asked.append((len(free), options.get("smallest")))
+        return plain(stack, optimizer, table, free, **options)
+
+    monkeypatch.setattr(resampling, "solve_stack", noted)
+    tables = {str(k): swept_frame(k, 40, 0.01) for k in range(5)}
+    told = {"N": "N", "D": "D", "loss": "loss", "intervals": "bootstrap"}
+    together = js.fit_many(LAW, tables, **told)
+    assert [one for one in asked if one[1]] == [(4000, 4096), (1000, 4096)]
+    alone = js.fit_many(LAW, {"4": tables["4"]}, **told)["4"]
+    for name, ends in together["4"].intervals.params.items():
+        np.testing.assert_allclose(ends, alone.intervals.params[name], rtol=0.02)

@@ -10,7 +10,7 @@ from scipy.stats import norm
 import jaxscale as js
 from jaxscale._analyses.deciding.equal_loss import balanced_percentiles, critical
 from jaxscale._analyses.deciding.joint_errors import JointErrors
-from studies.multiplier import MEASURED, TRUTH, pair, study
+from studies.multiplier import DESIGNS, GAINS, TRUTH, pair, study, written
 
 CHINCHILLA = js.laws.chinchilla
 POWER = js.laws.power_law("C", floor=False)
@@ -136,11 +136,27 @@ def test_a_table_without_a_column_of_recipes_is_refused():
         js.multiplier("runs.csv", at=1e22)
 
 
-@pytest.mark.slow  # thirty-two fits
-def test_the_first_tables_of_the_study_say_what_it_says():
-    seen = study("equal", "shared", "Gaussian", 16)
-    held, narrower = MEASURED["shared"]
-    assert seen.tables == 16
-    assert np.all(np.abs(100 * np.array(seen.held) - held) < 3 * 7.5)  # 7.5: standard error of 16 tables
-    assert np.abs(100 * np.array(seen.narrower) - narrower).max() < 6
-    assert max(seen.chose_b) <= 0.2
+ASKED = [f"Gaussian, {design}, {gain}" for design in ("shared", "separate") for gain in GAINS]
+
+
+def test_the_study_says_that_intervals_hold():
+    """1,000 tables a cell, standard error .95 %."""
+    cells = written()
+    assert set(ASKED) <= set(cells)
+    for name, cell in cells.items():
+        assert cell["tables"] >= 990
+        assert min(*cell["held"], cell["trend"]) >= 0.87 and max(*cell["held"], cell["trend"]) <= 0.93, name
+        if name.endswith("equal"):
+            assert max(*cell["chose_b"]) <= 0.05, name
+        if "shared" in name:
+            assert max(cell["narrower"]) <= 0.7, name
+
+
+@pytest.mark.slow  # 600 fits
+@pytest.mark.parametrize("design", DESIGNS)
+def test_other_tables_say_what_the_study_says(design):
+    ((_, seen),) = study(design, "Gaussian", 100, gains=["equal"], seed=1, intervals="quick")
+    assert seen.tables == 100
+    assert np.abs(np.array([*seen.held, seen.trend]) - 0.9).max() < 3.5 * 0.03  # .03: standard error
+    assert max(seen.chose_b) <= 0.1
+    assert max(seen.narrower) < (0.6 if design == "shared" else 0.8)

@@ -109,6 +109,9 @@ def test_budgets_are_read_in_words(fitted):
     assert first_asked(fitted, "flops", "").budget == fitted.budget
     with pytest.raises(InputError, match=r"not a number|in words|write"):
         first_asked(fitted, "flops", "a lot")
+    for target, amount in (("dollars", "-4"), ("loss", "0"), ("size", "0"), ("flops", "-1e20")):
+        with pytest.raises(InputError, match="above 0"):
+            first_asked(fitted, target, amount)
     for target in ("flops", "dollars", "gpu_days", "loss", "size"):
         sliders = sliders_at(fitted, first_asked(fitted, target, ""))
         ids = [c["id"] for c in sliders.model["controls"]]

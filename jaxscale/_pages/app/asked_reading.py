@@ -179,6 +179,7 @@ _ELSEWHERE = (  # what no field of the page can do
      "of your own", " on the command line (fit --response-domain real), with a law that may too"),
 )  # fmt: skip
 _LEFT = re.compile(r"(?<![\w-])--[a-z]")
+_OTHER_UNIT = re.compile(r"(?<= is in FLOPs); for [\w-]+ choose .*$")
 _PROFILE = re.compile(r"profile\(result, '(\w+)'\) \(jaxscale profile\)")
 
 
@@ -190,6 +191,7 @@ def on_page(said: object) -> str:
     text += "".join(lines[-1:])
     for words, here in _ELSEWHERE:
         text = text.replace(words, here)
+    text = _OTHER_UNIT.sub("; choose dollars, GPU-days or FLOPs beside the amount", text)
     text = _PROFILE.sub(r"on the command line, jaxscale profile of \1", text)
     text = _SEVERAL.sub(_fields, text)
     text = _BOTH.sub(lambda found: _field(found[1], found[2]) or found[0], text)

@@ -208,7 +208,7 @@ def _shown(table: HeldTable, target: str, amount: str) -> str:
     try:
         return table_page(table, first_asked(table.fitted, target, amount))
     except InputError as error:
-        return table_page(table, first_asked(table.fitted, "flops", ""), str(error))
+        return table_page(table, first_asked(table.fitted, "flops", ""), on_page(error))
 
 
 def _quietly(work: Any, *arguments: Any) -> Any:

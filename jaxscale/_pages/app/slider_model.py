@@ -31,8 +31,16 @@ def first_asked(table: TableFit, target: str, amount: str) -> AskedPlan:
     """Where the sliders begin: at an amount in words, or at the usual plan's for want of one.
 
     Raises:
-        InputError: the words are no amount of that target; the message says how one is written.
+        InputError: the words are no amount of that target, or one of nothing; the message says how one is written.
     """
+    first = _first(table, target, amount)
+    least = first.loss if target == "loss" else first.size if target == "size" else first.budget
+    if amount and not 0 < (least or 0.0) < 1e60:
+        raise InputError(f"an amount is a number above 0, got {quoted(amount)}")
+    return first
+
+
+def _first(table: TableFit, target: str, amount: str) -> AskedPlan:
     usual = table.budget
     row = table.content.decided
     if row is None and target in ("loss", "size") and not amount:

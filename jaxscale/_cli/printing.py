@@ -64,7 +64,8 @@ def caution(row: dict[str, Any], one: Any) -> str:
 
 def law_report(law: Any) -> Report:
     """One law in full: formula, what it helps to decide and up to which scale, variables, parameters, constants."""
-    held = f"Seen to hold up to: {law.seen_to or 'its sources do not say'}." if law.source else ""
+    not_stated = "its sources do not say" if law.source else "not stated, it is a form for any table"
+    held = f"Seen to hold up to: {law.seen_to or not_stated}."
     words = (law.formula, law.serves and f"Serves to decide: {law.serves}", held, law.note, law.source)
     blocks: list[Table | Lines] = [Lines("", tuple(text for text in words if text))]
     variables = tuple((v.name, v.unit, v.domain, v.meaning) for v in (law.response, *law.variables))

@@ -15,7 +15,7 @@ from jaxscale.laws._parameters import LOSS, C, D, N, Parameter, Params, Variable
 from jaxscale.laws.power import allocation_law
 
 _LING = "Tian et al. 2025 (arXiv 2507.17702)"
-_HUNYUAN = "arXiv 2509.23678"
+_HUNYUAN = "Tencent Hunyuan 2025 (arXiv 2509.23678)"
 _LN2, _LN10 = math.log(2.0), math.log(10.0)
 
 # --- Ling: efficiency leverage ---
@@ -76,6 +76,7 @@ ling_hparams = allocation_law(
     "ling_hparams",
     serves="Which learning rate and batch a mixture of experts asks for.",
     source=_LING,
+    note="Belongs to the models of ling_leverage. The learning rate falls as the budget's 0.15th power.",
     constants={
         "lr": Published(
             {"k": 1.1576, "a": -0.1529}, _LING, "unverified", note="Learning rate. As quoted in public notes."
@@ -144,6 +145,8 @@ hunyuan_moe = Law(
     ranges={"N_a_per_N_max": 1, "G_min": 1},
     serves="How many parameters, active and in all, how finely cut experts and how many shared ones, at once.",
     source=_HUNYUAN,
+    note="The best granularity and share of shared experts are the same for every size, data and budget: sqrt(f / e) "
+    "and -n / (2 m). Memory and compute decide N and N_a.",
     constants={
         "hunyuan": Published(
             {

@@ -15,7 +15,8 @@ def test_laws_lists_all_and_shows_one(jaxscale):
         words = " ".join(out.split())
         law = js.laws.get(name)
         assert law.formula in words and law.serves in words
-        assert f"Seen to hold up to: {law.seen_to or 'its sources do not say'}." in words or not law.source
+        not_stated = "its sources do not say" if law.source else "not stated, it is a form for any table"
+        assert f"Seen to hold up to: {law.seen_to or not_stated}." in words
         for key, constants in law.constants.items():
             assert f"{key}: {constants.source} ({constants.status})." in words
     assert jaxscale("laws", "besiroglu") == jaxscale("laws", "chinchilla:besiroglu") == jaxscale("laws", "chinchilla")

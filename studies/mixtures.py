@@ -2,10 +2,13 @@
 
 Random laws of Shukor et al., additive and joint, with bounds of shares, unique tokens of each domain and epochs. SLSQP
 (analytic slopes, ftol 1e-13) starts 50 times from random sizes and mixtures; the best that keeps to all limits counts.
+What SLSQP found is kept in `mixtures.json`, problem by problem: a study that was stopped goes on where it was, and a
+test compares plans with it anew.
 """
 
 import argparse
-import time
+import json
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +21,10 @@ from jaxscale._allocation.decide import decide
 from jaxscale._allocation.decision import LEAST_SHARE, Decision
 from jaxscale.laws import shukor_mixture
 from jaxscale.limits import read_limits
+
+SAVED = Path(__file__).with_name("mixtures.json")
+SEED, STARTS, COUNT = 0, 50, 300
+KINDS = {f"{k} domains, {'joint' if joint else 'additive'}": (k, joint) for k in (3, 7) for joint in (False, True)}
 
 
 class Problems(NamedTuple):
@@ -145,43 +152,58 @@ class Compared(NamedTuple):
     worse: np.ndarray
     unsolved: int
     slsqp_lost: int
-    seconds: float
-    slsqp_seconds: float
 
 
-def compare(count: int, domains: int, joint: bool, seed: int, starts: int = 50) -> Compared:
-    """Both on the same random problems; CPU seconds of the whole, the compiled program's own first run left out."""
-    problems = Problems.random(count, domains, joint, seed)
-    problems.planned()
-    begun = time.process_time()
-    _, answers = problems.planned()
-    seconds, begun = time.process_time() - begun, time.process_time()
-    theirs = np.array([problems.one(i).best(starts, seed + i) for i in range(count)])
-    ok = np.isin(answers.status, (OK, FLAT))
-    worse = np.where(ok, answers.value, np.inf) - np.log(theirs)
-    lost = int((~np.isfinite(theirs)).sum())
-    return Compared(worse, int((~ok & np.isfinite(theirs)).sum()), lost, seconds, time.process_time() - begun)
+def compare(kind: str, theirs: list[float | None]) -> Compared:
+    """Plans of the first random problems of a kind, beside the losses that SLSQP found there, None where it kept to no
+    limits."""
+    domains, joint = KINDS[kind]
+    _, answers = Problems.random(COUNT, domains, joint, SEED).planned()
+    best = np.array([np.inf if x is None else x for x in theirs])
+    ok = np.isin(answers.status, (OK, FLAT))[: len(best)]
+    worse = np.where(ok, answers.value[: len(best)], np.inf) - np.log(best)
+    return Compared(worse, int((~ok & np.isfinite(best)).sum()), int((~np.isfinite(best)).sum()))
+
+
+def kept() -> dict[str, list[float | None]]:
+    """The least losses of SLSQP by kind, of the first problems of each."""
+    if not SAVED.exists():
+        return {kind: [] for kind in KINDS}
+    return {kind: list(found) for kind, found in json.loads(SAVED.read_text(encoding="utf-8"))["slsqp"].items()}
+
+
+def searched(kind: str, found: dict[str, list[float | None]]) -> None:
+    """Let SLSQP search the problems of a kind that it has not searched, and keep what it finds."""
+    domains, joint = KINDS[kind]
+    problems = Problems.random(COUNT, domains, joint, SEED)
+    for i in range(len(found[kind]), COUNT):
+        best = problems.one(i).best(STARTS, SEED + i)
+        found[kind].append(float(best) if np.isfinite(best) else None)
+        if i % 10 == 9:
+            keep(found)
+
+
+def keep(found: dict[str, list[float | None]]) -> None:
+    """A line for each kind."""
+    lines = ",\n".join(f"  {json.dumps(kind)}: {json.dumps(losses)}" for kind, losses in found.items())
+    SAVED.write_text(f'{{\n "seed": {SEED},\n "starts": {STARTS},\n "slsqp": {{\n{lines}\n }}\n}}\n', encoding="utf-8")
 
 
 def main() -> None:
     """Print a line for each kind."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=300)
-    parser.add_argument("--starts", type=int, default=50)
-    parser.add_argument("--domains", type=int, nargs="*", default=[3, 7])
-    parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    for domains in asked.domains:
-        for joint in (False, True):
-            found = compare(asked.count, domains, joint, asked.seed, asked.starts)
-            finite = found.worse[np.isfinite(found.worse)]
-            print(
-                f"{domains} domains, {'joint' if joint else 'additive'}: {asked.count} plans, "
-                f"{int((found.worse > 1e-8).sum())} worse by 1e-8, {int((finite < -1e-8).sum())} better, "
-                f"worst {finite.max():.1e}, {found.unsolved} unsolved, SLSQP none in {found.slsqp_lost}; "
-                f"{found.seconds:.2f} s, SLSQP {found.slsqp_seconds:.1f} s",
-                flush=True,
-            )
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
+    found = kept()
+    for kind in parser.parse_args().kinds:
+        searched(kind, found)
+        seen = compare(kind, found[kind])
+        finite = seen.worse[np.isfinite(seen.worse)]
+        print(
+            f"{kind}: {COUNT} plans, {int((seen.worse > 1e-8).sum())} worse by 1e-8, "
+            f"{int((finite < -1e-8).sum())} better, worst {finite.max():.1e}, {seen.unsolved} unsolved, "
+            f"SLSQP none in {seen.slsqp_lost}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

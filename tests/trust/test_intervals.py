@@ -118,7 +118,8 @@ def test_a_cell_of_the_coverage_study_comes_out_as_it_was_written():
         assert np.exp(outcome.ends["E"]) == pytest.approx(np.array(result.intervals.params["E"]), rel=1e-6)
 
 
-ASKED = ("predicted and planned", "weighted", "fixed", "priors", "shared")  # beside the runs, of `coverage_asked`
+# Beside the runs, of `coverage_asked`.
+ASKED = ("predicted and planned", "weighted", "standard errors", "fixed", "priors", "shared")
 
 
 def test_the_coverage_that_is_written_is_as_promised():

@@ -9,6 +9,7 @@ from helpers import LAW, swept_frame
 from scipy.optimize import least_squares
 
 import jaxscale as js
+from jaxscale._base.settings import in_float64
 from jaxscale._problem.problem import make_problem
 from jaxscale._problem.stack import Stack
 from jaxscale._trust import resampling
@@ -151,21 +152,34 @@ def test_wild_draws_of_students_t_are_scipys():
 
 
 @pytest.mark.slow
-def test_the_last_few_of_many_draws_go_with_the_others_and_end_where_they_would_alone(monkeypatch):
+def test_the_last_few_of_many_draws_go_with_the_others_and_end_no_higher_than_alone(monkeypatch):
     """4,096 draws go side by side, so those of a fifth table are left over. Alone they take Newton's steps, by which
-    one of these thousand ends in another optimum; that moves an end of an interval to the next draw."""
-    asked = []
-    plain = resampling.solve_stack
+    one of these thousand ends in an optimum that is .03 % worse; all others end in the same."""
+    asked, ended = [], []
+    solve, refit = resampling.solve_stack, resampling._refit
 
     def noted(stack, optimizer, table, free, **options):
         asked.append((len(free), options.get("smallest")))
-        return plain(stack, optimizer, table, free, **options)
+        return solve(stack, optimizer, table, free, **options)
+
+    def kept(stack, table, start, own, *options):
+        ended.append((stack, own.weights[table == 4 % len(stack)], refit(stack, table, start, own, *options)))
+        return ended[-1][-1]
 
     monkeypatch.setattr(resampling, "solve_stack", noted)
+    monkeypatch.setattr(resampling, "_refit", kept)
     tables = {str(k): swept_frame(k, 40, 0.01) for k in range(5)}
     told = {"N": "N", "D": "D", "loss": "loss", "intervals": "bootstrap"}
-    together = js.fit_many(LAW, tables, **told)
+    js.fit_many(LAW, tables, **told)
     assert [one for one in asked if one[1]] == [(4000, 4096), (1000, 4096)]
-    alone = js.fit_many(LAW, {"4": tables["4"]}, **told)["4"]
-    for name, ends in together["4"].intervals.params.items():
-        np.testing.assert_allclose(ends, alone.intervals.params[name], rtol=0.02)
+    js.fit_many(LAW, {"4": tables["4"]}, **told)
+    (_, theirs, together), (stack, weights, alone) = ended[1:]
+    count = stack.first.count
+    np.testing.assert_array_equal(theirs[:, :count], weights[:, :count])
+    with in_float64():
+        share = resampling._contributions(stack.first.task)
+        heights = [np.einsum("nr,nr->n", weights, np.asarray(share(x, stack.one(0)))) for x in (together, alone)]
+    assert np.all(heights[0] <= heights[1] * (1 + 1e-10))
+    same = heights[1] <= heights[0] * (1 + 1e-10)
+    assert same.sum() >= 999
+    np.testing.assert_allclose(together[same], alone[same], atol=5e-5)

@@ -1,15 +1,16 @@
 """What a program is, in words that mean the same in another process: its code and everything that it closes over.
 
 Code is told by where it stands in a package whose version, or whose very source, is part of what is told. What cannot
-be told so, such as a user's function, has no identity: better none than the same for two.
+be told so, such as a user's function or a package edited after it was imported, has no identity: better none than the
+same for two.
 """
 
 import enum
 import hashlib
+import time
 import types
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 import optax
 
 _DEEPEST = 60
+_IMPORTED = time.time()
 _Jitted: Any = type(jax.jit(lambda: None))
 
 
@@ -31,9 +33,12 @@ def _homes() -> tuple[tuple[str, str], ...]:
     ours = Path(__file__).parent.parent
     source = hashlib.sha256()
     for path in sorted(ours.rglob("*.py")):
+        about = path.stat()
+        if max(about.st_mtime, about.st_ctime) > _IMPORTED:  # what runs here may be what the file held before
+            raise Unknown
         source.update(f"{path.relative_to(ours)}\0".encode() + path.read_bytes())
     known = {"jaxscale": (ours, source.hexdigest())}
-    known |= {m.__name__: (Path(str(m.__file__)).parent, version(m.__name__)) for m in (jax, np, optax)}
+    known |= {m.__name__: (Path(str(m.__file__)).parent, m.__version__) for m in (jax, np, optax)}
     return tuple((f"{folder}/", f"{name} {told}") for name, (folder, told) in known.items())
 
 

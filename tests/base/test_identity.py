@@ -2,11 +2,13 @@
 
 import itertools
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from helpers import LAW_CASES
 
 import jaxscale as js
+from jaxscale._base import identity
 from jaxscale._base.identity import identity_of
 from jaxscale._problem.arrays import Layout, Task
 from jaxscale._problem.evaluate import predictor
@@ -53,6 +55,15 @@ def test_functions_on_one_line_are_told_apart():
     exec(compile(text, js.__file__, "exec"), space)
     told = [identity_of(space[name]) for name in "abcd"]
     assert None not in told and len(set(told)) == 4
+
+
+def test_a_package_edited_after_it_was_imported_has_none(monkeypatch):
+    """Else what the old code made would be kept under the name of the new."""
+    monkeypatch.setattr(identity, "_homes", identity._homes.__wrapped__)
+    assert identity_of(partial(np.add, 1)) is not None
+    newest = max(path.stat().st_mtime for path in Path(js.__file__).parent.rglob("*.py"))
+    monkeypatch.setattr(identity, "_IMPORTED", newest - 1)
+    assert identity_of(partial(np.add, 1)) is None
 
 
 def test_code_of_others_has_none():

@@ -203,6 +203,8 @@ def key(name: str) -> str:
 def _count(words: list[str], name: str) -> Meaning | None:
     """N, D, C or U, of words all of which belong to it."""
     plain, factor = split_unit(words, name)
+    if plain[:2] == ["non", "of"]:  # "No. of", without its point
+        plain = ["n", *plain[1:]]
     rest = set(plain)
     if {"non", "vocab"} <= rest:
         rest = (rest - {"vocab"}) | {"emb"}
@@ -217,6 +219,8 @@ def _count(words: list[str], name: str) -> Meaning | None:
         return Meaning("C", 1, factor) if not rest and factor == PF_DAYS else None
     letter = plain[0] if plain[0] in ("n", "d", "c", "u") and len(plain) == 1 else ""
     if letter:
+        if not re.search(rf"(?<![a-z]){letter}(?![a-z])", name.lower()):  # a count of nothing: "number", "Anzahl"
+            return None
         return Meaning(letter.upper(), 1, factor) if len(words) == 1 or "(" in name or "[" in name else None
     weak = bool(rest & {"goal", "budget", "max", "approx", "6nd", "c6nd"})
     if "params" in rest and rest <= _COUNTED:

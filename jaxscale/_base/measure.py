@@ -149,9 +149,15 @@ class Measure:
         """What people see change."""
         return self.to_given(after) - self.to_given(before) if self.converted else after - before
 
+    def counted(self, words: str) -> str:
+        """Words about tokens as words about what D counts."""
+        if self.data == "tokens":
+            return words
+        return re.sub(r"\bTokens\b", self.data.capitalize(), re.sub(r"\btokens\b", self.data, words))
+
     def of_parameter(self, unit: str) -> str:
         """The unit of a law's parameter, written for a loss in nats, where this is predicted."""
-        unit = re.sub(r"\btokens\b", self.data, unit)
+        unit = self.counted(unit)
         if self.unit == NATS_PER_TOKEN:
             return unit
         return re.sub(r"\bnats(?= |\^|$)", self.word, unit.replace(NATS_PER_TOKEN, self.word))

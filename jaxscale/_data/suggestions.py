@@ -112,9 +112,8 @@ def of_one_variable(columns: Sequence[str], look: Look) -> str:
             if symbol.isidentifier() and len(symbol) < 40:
                 python = f'power_law({symbol!r}), read_runs(..., {symbol}="{inert(column)}")'
                 col = "" if key(symbol) == key(column) else f" --col {shlex.quote(f'{symbol}={column}')}"
-                return (
-                    f". A law of {quoted(column)} alone: --law 'power_law(variable={symbol})'{col}; in Python {python}"
-                )
+                option = f"'power_law(variable={symbol})'{col}"
+                return f". A law of {quoted(column)} alone: jaxscale fit --law {option}; in Python {python}"
     return ""
 
 

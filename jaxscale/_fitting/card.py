@@ -4,7 +4,6 @@ It answers what surveys of scaling-law papers find missing: how parameters and c
 which range, what was minimised, from how many starts, and what was not checked.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -191,10 +190,7 @@ def _definitions(result: Finished) -> tuple[tuple[str, str], ...]:
     response, own = result.response, result.law.response
     known = own.meaning if response.unit == own.unit else ""
     symbol = [own.name, *record.ranges][-1]  # what is predicted comes last
-    entries = [
-        (v.name, v.name, *(re.sub(r"\btokens\b", response.data, words) for words in (v.meaning, v.unit)))
-        for v in result.law.variables
-    ]
+    entries = [(v.name, v.name, response.counted(v.meaning), response.counted(v.unit)) for v in result.law.variables]
     for key, name, meaning, unit in [*entries, (symbol, response.name, known, response.unit)]:
         column = record.columns.get(key)
         parts = [", ".join(p for p in (meaning, unit) if p) or "no meaning given"]

@@ -79,11 +79,8 @@ class Content:
         plan, row = self.plan, self.decided
         if plan is None or row is None:
             return ()
-        data = plan.response.data
         shown = [name for name in ("N", "D", "tokens_per_param") if math.isfinite(getattr(row, name))]
-        names = {
-            name: text.replace("tokens", data).replace("Tokens", data.capitalize()) for name, text in _NAMES.items()
-        }
+        names = {name: plan.response.counted(text) for name, text in _NAMES.items()}
         found = [_answer(names[name], name, getattr(row, name), row.intervals.get(name)) for name in shown]
         found += [_answer(inert(k), k, v, None) for k, v in row.variables.items() if k not in _NAMES]
         response, ends = plan.response, row.intervals.get("loss")

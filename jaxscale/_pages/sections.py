@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from jaxscale._base.measure import Measure
 from jaxscale._base.report import Lines, Report, Table
 from jaxscale._base.verdict import Reason
 from jaxscale._base.version import __version__
@@ -86,7 +87,8 @@ def sliders_section(sliders: Sliders) -> Markup:
         return tag("p", f"No sliders: {sliders.note}")
     model = sliders.model
     heading = model["response"]["heading"]
-    cards = [*_CARDS, ("loss", heading[:1].upper() + heading[1:])]
+    counted = Measure(data=model["response"]["data"]).counted
+    cards = [*((id, counted(title)) for id, title in _CARDS), ("loss", heading[:1].upper() + heading[1:])]
     bill = model["bill"] is not None
     answers = [
         tag("div", tag("dt", title), *(tag("dd", id=f"{id}-{part}", class_=c) for part, c in _PARTS))
@@ -102,7 +104,7 @@ def sliders_section(sliders: Sliders) -> Markup:
     header += ["bill"] if bill else []
     table = tag(
         "table",
-        tag("caption", f"Scenarios kept: N in parameters, D in tokens, {heading}"),
+        tag("caption", f"Scenarios kept: N in parameters, D in {model['response']['data']}, {heading}"),
         tag(
             "thead",
             tag(

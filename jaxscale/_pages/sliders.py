@@ -76,8 +76,8 @@ def _exact(
         model["covariance"] = None
     model["controls"] = [
         _budget(plan, row),
-        *_demand(spending),
-        _cap(row, cap),
+        *_demand(spending, plan.response),
+        _cap(row, cap, plan.response),
         *_price(plan, spending, model["bill"]),
         *(exponent_of(move["name"], source.params[move["name"]]) for move in model["moves"]),
     ]
@@ -119,7 +119,7 @@ def _between(plan: Plan, row: PlanRow, request: Request, spending: Spending | No
     model = _common(plan, row, spending) | {"kind": "grid", "grid": grid, "limits": {}, "moves": []}
     tokens = request.cost.assumptions.get("inference_tokens")
     reach = round(DEMAND_DECADES / NOTCH)
-    demand = [] if tokens is None else [_served(tokens, low=-reach, none=None, high=reach)]
+    demand = [] if tokens is None else [served_of(plan.response, tokens, (-reach, reach), None)]
     price = _price(plan, spending, model["bill"]) if spending is not None and (scalable or model["bill"]) else []
     model["controls"] = [_budget(plan, row), *demand, *price]
     sizes, response = (f"{max(100 * math.expm1(errors[k]), _LEAST_SAID):.2g} %" for k in ("sizes", "response"))
@@ -159,6 +159,7 @@ def response_of(measure: Measure) -> dict[str, Any]:
     return {
         "name": short(measure.given_name),
         "heading": with_unit(short(measure.given_name), measure.given_unit),
+        "data": measure.data,
         "exp": not straight,
         "scale": scale,
         "offset": one - scale if straight else 0.0,
@@ -188,6 +189,19 @@ def _moves(
 
 
 # --- One slider each; see `valueOf` in web/explore.js ---
+def served_of(measure: Measure, base: float, ends: tuple[int, int], none: int | None) -> dict[str, Any]:
+    """The slider of what is served, which begins at `base`."""
+    note = "over the model's life, 2 N FLOPs each, paid from the budget"
+    label = measure.counted("Tokens served")
+    return control_of("served", "served", label, note, measure.data, base, ends, none=none)
+
+
+def cap_of(measure: Measure, base: float, ends: tuple[int, int], none: int | None) -> dict[str, Any]:
+    """The slider of the data there are."""
+    note, label = (measure.counted(words) for words in ("the training tokens there are", "Cap on training tokens"))
+    return control_of("cap", "cap", label, note, measure.data, base, ends, none=none, unset="no cap")
+
+
 def control_of(
     id: str, word: str, label: str, note: str, unit: str, base: float, ends: tuple[int, int], **more: Any
 ) -> dict[str, Any]:
@@ -204,25 +218,19 @@ def _budget(plan: Plan, row: PlanRow) -> dict[str, Any]:
     return control_of("budget", "budget", label, what, plan.unit, row.budget, (-reach, reach))
 
 
-def _demand(spending: Spending) -> list[dict[str, Any]]:
+def _demand(spending: Spending, measure: Measure) -> list[dict[str, Any]]:
     if spending.per_token is None:
         return []
     if spending.tokens is not None:
         reach = round(DECADES / NOTCH)
-        return [_served(spending.tokens, low=-reach - 1, none=-reach - 1)]
-    return [_served(1e9, low=0, none=0, high=130)]
+        return [served_of(measure, spending.tokens, (-reach - 1, reach), -reach - 1)]
+    return [served_of(measure, 1e9, (0, 130), 0)]
 
 
-def _served(base: float, low: int, none: int | None, high: int = round(DECADES / NOTCH)) -> dict[str, Any]:
-    note = "over the model's life, 2 N FLOPs each, paid from the budget"
-    return control_of("served", "served", "Tokens served", note, "tokens", base, (low, high), none=none)
-
-
-def _cap(row: PlanRow, cap: float | None) -> dict[str, Any]:
-    note = "the training tokens there are"
+def _cap(row: PlanRow, cap: float | None, measure: Measure) -> dict[str, Any]:
     reach = round(1.5 / NOTCH)
     ends, base, none = ((-reach, reach), cap, reach) if cap else ((-2 * reach, 0), 30 * row.D, 0)
-    return control_of("cap", "cap", "Cap on training tokens", note, "tokens", base, ends, none=none, unset="no cap")
+    return cap_of(measure, base, ends, none)
 
 
 def _price(plan: Plan, spending: Spending, bill: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -225,7 +225,8 @@ def _variable(law: Law, runs: Runs, name: str) -> np.ndarray:
             raise
         x = others[0]
         option = "power_law" if x == "N" else f"'power_law(variable={x})'"
-        raise InputError(f"{error}. Or fit a law of {x} alone: --law {option} (laws.power_law({x!r}))") from None
+        alone = f"jaxscale fit --law {option} (laws.power_law({x!r}))"
+        raise InputError(f"{error}. Or fit a law of {x} alone: {alone}") from None
 
 
 def _whitening(runs: Runs, weights: np.ndarray, as_shares: bool) -> np.ndarray | None:

@@ -488,7 +488,9 @@ def test_a_column_called_as_a_variable_is_found_and_a_law_of_it_is_named():
             hours | {"params": [1e6, 1e7, 1e8], "HOURS": [1, 2, 3]}, response="wer", hours=None
         ).variables
     )
-    with pytest.raises(InputError, match=r"A law of 'Hours' alone: --law 'power_law\(variable=Hours\)'; in Python"):
+    with pytest.raises(
+        InputError, match=r"A law of 'Hours' alone: jaxscale fit --law 'power_law\(variable=Hours\)'; in Python"
+    ):
         Runs.from_frame(hours, response="wer")
     with pytest.raises(
         InputError, match=r"'power_law\(variable=gpu_hours\)' --col 'gpu_hours=gpu-hours'|--law 'power_law"

@@ -18,6 +18,7 @@ import jaxscale as js
 from jaxscale._base.text import format_number
 from jaxscale._pages.markup import in_script, tag
 from jaxscale._pages.page import script
+from jaxscale._pages.sliders import sliders_of
 
 HOSTILE = '<script>alert(1)</script> "x" \'y\' & </script><img src=x onerror=alert(2)> \u202e\x1b[31m `"""'
 WEB = ROOT / "jaxscale" / "_pages" / "web"
@@ -150,6 +151,18 @@ def test_published_constants_are_reported_without_a_verdict_of_a_fit():
     assert "published or given, not fitted here" in words and "no interval" in words
     assert not [a for _, a in page.elements if a.get("id") in ("trust", "card")]
     assert "published['besiroglu']" in words
+
+
+def test_data_that_are_no_tokens_are_called_so_by_sliders_and_scenarios_too(plan):
+    images = replace(plan, response=replace(plan.response, data="images"))
+    model = sliders_of(images, images.rows[-1]).model
+    assert model is not None and model["response"]["data"] == "images"
+    controls = {one["id"]: (one["label"], one["unit"]) for one in model["controls"]}
+    assert controls["served"] == ("Images served", "images") and controls["cap"] == ("Cap on training images", "images")
+    words = " ".join(Page(images.report_html()).words)
+    assert "Images per parameter" in words and "Scenarios kept: N in parameters, D in images" in words
+    section = words[words.index("Explore") :] if "Explore" in words else words
+    assert "Training tokens" not in section and "Tokens per" not in section
 
 
 def test_a_fit_without_a_plan_is_planned_for_at_ten_times_its_largest_run(fitted):

@@ -98,11 +98,15 @@ def test_a_response_that_may_be_negative_is_never_logged():
 @pytest.mark.parametrize(
     ("law", "columns", "message"),
     [
-        ("chinchilla", {"N": [1e6, 1e7]}, r"no variable 'D'.*-D COLUMN.*fit a law of N alone: --law power_law \(laws"),
+        (
+            "chinchilla",
+            {"N": [1e6, 1e7]},
+            r"no variable 'D'.*-D COLUMN.*fit a law of N alone: jaxscale fit --law power_law \(laws",
+        ),
         (
             "power_law",
             {"C": [1e18, 1e19]},
-            r"no variable 'N'.*of C alone: --law 'power_law\(variable=C\)' \(laws.power",
+            r"no variable 'N'.*of C alone: jaxscale fit --law 'power_law\(variable=C\)' \(laws.power",
         ),
         (
             "power_law",

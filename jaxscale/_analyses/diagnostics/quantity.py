@@ -1,7 +1,6 @@
 """A number that follows from a law's parameters, as a smooth function of them: a parameter, the best N at a budget, the
 loss of a run."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -110,7 +109,7 @@ def make_derived(
                 f"at a budget there is {', '.join(names.get(n, n) for n in _PLANNED)}; got {quoted(wanted)}"
             )
         measure = response if wanted == "loss" else None
-        unit = re.sub(r"\btokens\b", response.data, _PLANNED[wanted]) if measure is None else measure.given_unit
+        unit = response.counted(_PLANNED[wanted]) if measure is None else measure.given_unit
         name = f"best {names.get(wanted, wanted)} for {format_number(amount, 3, suffixes=False)} {cost.unit}"
         logs = np.array([np.log(amount)])
         return Derived(name, unit, True, wanted in ("N", "D"), _Planned(law, cost, wanted), logs, measure)

@@ -174,6 +174,7 @@ _ELSEWHERE = (  # what no field of the page can do
     ("a fit of each group, or of all with exponents in common (fit_many share=, --share)",
      "a fit of each group, which “Keep only rows where” picks, or on the command line of all with exponents in common "
      "(fit --by --share)"),
+    ("jaxscale fit --law", "on the command line, jaxscale fit --law"),
     ("; js.bias (jaxscale bias) says more", "; on the command line, jaxscale bias says more"),
     (" (--response-domain real, domains={'response': 'real'}) and fit a law that may too: power_law(real=True), or one "
      "of your own", " on the command line (fit --response-domain real), with a law that may too"),

@@ -10,7 +10,16 @@ from jaxscale._base.text import parse_number, quoted
 from jaxscale._pages.app.asked_plan import DEVICE, MFU, PRICE, TARGETS, AskedPlan, per_hour
 from jaxscale._pages.app.table_fit import TableFit
 from jaxscale._pages.powers import roles_of
-from jaxscale._pages.sliders import NOTCH, Sliders, control_of, exponent_of, powers_of, response_of
+from jaxscale._pages.sliders import (
+    NOTCH,
+    Sliders,
+    cap_of,
+    control_of,
+    exponent_of,
+    powers_of,
+    response_of,
+    served_of,
+)
 from jaxscale._pages.spending import bill_of
 
 _DECADES = 3.0
@@ -79,7 +88,7 @@ def sliders_at(table: TableFit, first: AskedPlan) -> Sliders:
         "curve": [middle / 10**_DECADES, middle * 10**_DECADES],
         "response": response_of(table.result.response),
         "largest": {name: ranges[name][1] for name in ("N", "D") if name in ranges},
-        "controls": [*_main(table, first), _served(), _cap(), _price(first.target), *_exponent(table)],
+        "controls": [*_main(table, first), *_of_data(table), _price(first.target), *_exponent(table)],
     }
     model |= _at_once(table)
     how = "each draw planned for itself" if table.draws is not None else str(plan.method)
@@ -118,9 +127,8 @@ def _main(table: TableFit, first: AskedPlan) -> list[dict[str, Any]]:
     budget["main"] = True
     if first.target != "size":
         return [budget]
-    size = control_of(
-        "size", "size", "Size N, held", "the tokens follow from the budget", "parameters", first.size or 1.0, ends
-    )
+    note = f"the {table.result.response.data} follow from the budget"
+    size = control_of("size", "size", "Size N, held", note, "parameters", first.size or 1.0, ends)
     size["main"] = True
     return [size, budget]
 
@@ -129,15 +137,10 @@ def _unit(target: str) -> str:
     return TARGETS[target] if target in ("dollars", "gpu_days") else "FLOPs"
 
 
-# Their first notch does not depend on the fit, so that a link means the same for any.
-def _served() -> dict[str, Any]:
-    note = "over the model's life, 2 N FLOPs each, paid from the budget"
-    return control_of("served", "served", "Tokens served", note, "tokens", 1e9, (0, 130), none=0)
-
-
-def _cap() -> dict[str, Any]:
-    note = "the training tokens there are"
-    return control_of("cap", "cap", "Cap on training tokens", note, "tokens", 1e15, (-100, 0), none=0, unset="no cap")
+def _of_data(table: TableFit) -> list[dict[str, Any]]:
+    """Their first notch does not depend on the fit, so that a link means the same for any."""
+    measure = table.result.response
+    return [served_of(measure, 1e9, (0, 130), 0), cap_of(measure, 1e15, (-100, 0), 0)]
 
 
 def _price(target: str) -> dict[str, Any]:

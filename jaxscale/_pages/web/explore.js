@@ -5,7 +5,7 @@
 const Explore = (() => {
   const SPOKEN = 700; // milliseconds
   const money = x => "$" + Numbers.count(x);
-  const BINDING = { budget: "the budget", D_max: "the cap on tokens", N_max: "the largest size allowed" };
+  const bindingOf = model => ({ budget: "the budget", D_max: `the cap on ${model.response.data}`, N_max: "the largest size allowed" });
 
   // The law's number as people count the response.
   function given(response, x) {
@@ -51,8 +51,8 @@ const Explore = (() => {
     const same = x => x, response = x => (x === null ? null : given(model.response, x)), place = now.budget ?? state.budget;
     return {
       title: "", columns: 3, size: [8.4, 2.9], shared: "",
-      alt: `Best size, tokens and ${model.response.name} over budgets; at ${Numbers.count(place)} ${model.unit} ${Numbers.count(now.N)} parameters, ${Numbers.count(now.D)} tokens and ${Numbers.plain(response(now.loss))}.`,
-      panels: [panel("N", "best size N (parameters)", true, same), panel("D", "tokens D", true, same), panel("loss", model.response.heading, false, response)],
+      alt: `Best size, ${model.response.data} and ${model.response.name} over budgets; at ${Numbers.count(place)} ${model.unit} ${Numbers.count(now.N)} parameters, ${Numbers.count(now.D)} ${model.response.data} and ${Numbers.plain(response(now.loss))}.`,
+      panels: [panel("N", "best size N (parameters)", true, same), panel("D", `${model.response.data} D`, true, same), panel("loss", model.response.heading, false, response)],
     };
   }
 
@@ -102,10 +102,10 @@ const Explore = (() => {
       if (a.note) return a.note;
       if (a.status === "outside") return "Outside the plans that this page holds; ask jaxscale.";
       if (a.status !== "ok") return `No plan keeps to all limits${a.binding.length ? `: ${a.binding.join(" and ")} contradict each other` : ""}.`;
-      const bound = a.binding.filter(name => name && name !== "budget").map(name => BINDING[name] ?? name);
+      const bound = a.binding.filter(name => name && name !== "budget").map(name => bindingOf(model)[name] ?? name);
       const far = Object.entries(model.largest).map(([name, most]) => [name, a[name] / most]).filter(([, times]) => times > 1.005);
       return `${bound.length ? `Held by ${bound.join(" and ")}${a.binding.includes("budget") || state.target === "loss" ? "" : ", so that the budget is not spent"}. ` : ""}`
-        + (far.length ? `Beyond the largest run: ${far.map(([name, times]) => `${name} ${Numbers.format(times, times < 1.095 ? 3 : 2)} times`).join(", ")}.` : Object.keys(model.largest).length ? "Within the sizes and tokens of the runs." : "");
+        + (far.length ? `Beyond the largest run: ${far.map(([name, times]) => `${name} ${Numbers.format(times, times < 1.095 ? 3 : 2)} times`).join(", ")}.` : Object.keys(model.largest).length ? `Within the sizes and ${model.response.data} of the runs.` : "");
     }
     async function follow() {
       const mine = ++asked, now = { ...state };

@@ -50,7 +50,8 @@ def watch(
         run: the name of the run under way.
         until: its tokens in all (the last row of each other run is its end). By default what most of the others have,
             if they agree.
-        goal: a final loss to reach, such as that of the best run so far, in the law's unit.
+        goal: a final loss to reach, such as that of the best run so far: in nats also where the table has another unit
+            (`runs.record.measure.to_law(20.0)` is that of a perplexity of 20), an error where it has accuracies.
         stop_below: the chance of reaching it below which to stop.
         level: of the intervals.
         without: names of other runs that do not count: also under way, diverged, of another schedule.

@@ -150,27 +150,30 @@ def _machine() -> str:
     return f"{platform.machine()} {platform.processor()} {platform.platform()}"
 
 
-def _ours(path: Path) -> bool:
+def _ours(found: os.stat_result) -> bool:
     """Whether it is this user's, no link, and nobody else can write to it."""
-    found = path.lstat()
     if stat.S_ISLNK(found.st_mode):
         return False
     return not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & _OTHERS_WRITE)
 
 
 def _read(entry: Path) -> bytes | None:
-    if not (_ours(entry.parent) and _ours(entry)):
+    if not (_ours(entry.parent.lstat()) and _ours(entry.lstat())):
         return None
-    content = entry.read_bytes()
+    with entry.open("rb") as file:
+        if not _ours(os.fstat(file.fileno())):  # the very file that is read, whatever lies at its place by now
+            return None
+        content = file.read()
     size = _DIGEST().digest_size
-    os.utime(entry)
+    with suppress(OSError):  # where nothing can be written it is found all the same
+        os.utime(entry)
     return content[size:] if _DIGEST(content[size:]).digest() == content[:size] else None
 
 
 def _write(entry: Path, payload: bytes) -> None:
     """Whole or not at all, whoever else writes the same."""
     entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not _ours(entry.parent):
+    if not _ours(entry.parent.lstat()):
         return
     number, name = tempfile.mkstemp(dir=entry.parent, suffix=".new")
     try:

@@ -85,6 +85,17 @@ def test_what_cannot_be_run_after_all_is_compiled(kept, monkeypatch):
     np.testing.assert_array_equal(Program(doubled)(NUMBERS), doubled(NUMBERS))
 
 
+def test_what_cannot_be_marked_as_used_is_found(kept, monkeypatch):
+    def refused(*_):
+        raise PermissionError("read-only")
+
+    _, written = kept
+    Program(doubled)(NUMBERS)
+    monkeypatch.setattr(os, "utime", refused)
+    np.testing.assert_array_equal(Program(doubled)(NUMBERS), doubled(NUMBERS))
+    assert len(written) == 1
+
+
 class Planted:
     def __init__(self, mark):
         self.mark = mark
@@ -94,8 +105,8 @@ class Planted:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="rights of files are those of POSIX")
-@pytest.mark.parametrize("opened", ["folder", "entry", "link", None])
-def test_what_others_can_write_is_never_loaded(kept, tmp_path, opened):
+@pytest.mark.parametrize("opened", ["folder", "entry", "swapped", "link", None])
+def test_what_others_can_write_is_never_loaded(kept, tmp_path, opened, monkeypatch):
     """With nothing opened the planted entry runs, so that the test would see it."""
     folder, _ = kept
     Program(doubled)(NUMBERS)
@@ -105,6 +116,10 @@ def test_what_others_can_write_is_never_loaded(kept, tmp_path, opened):
     if opened == "link":
         elsewhere = entry.rename(tmp_path / "elsewhere")
         entry.symlink_to(elsewhere)
+    elif opened == "swapped":  # after it was looked at
+        before = entry.lstat()
+        entry.chmod(0o777)
+        monkeypatch.setattr(type(entry), "lstat", lambda _: before)
     elif opened:
         (folder if opened == "folder" else entry).chmod(0o777)
     np.testing.assert_array_equal(Program(doubled)(NUMBERS), doubled(NUMBERS))

@@ -98,6 +98,14 @@ def test_the_picture_shows_the_band_and_the_goal():
     assert kinds.count("Line") == 10 and "Area" in kinds and "Rule" in kinds
 
 
+def test_data_that_are_no_tokens_are_called_by_their_name():
+    runs, _ = curves()
+    frame = pd.DataFrame({"run": runs.clusters, "images": 1e9 * runs.variables["D"], "loss": runs.response})
+    found = js.watch(frame, "new", D="images")
+    assert "the share of their images" in str(found) and "tokens" not in str(found)
+    assert found.plot().chart.panels[0].x.label == "share of its images seen"
+
+
 def test_the_study_says_that_intervals_hold():
     """400 sets a cell, standard error 1.5 %: of runs like the others 87 to 93 % but for that, in the mean 89.3; a run
     beyond all others is held about as often, the more the earlier it is."""

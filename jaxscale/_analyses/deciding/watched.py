@@ -59,6 +59,12 @@ class Watched(Reporting, Pictured, Saved):
         return self.seen / self.until
 
     @property
+    def counted(self) -> str:
+        """What grows along the runs, in words: "tokens", or "images" where D counts those, "compute", ..."""
+        words = {"D": "tokens", "C": "compute", "U": "unique tokens"}.get(self.along, "rows")
+        return self.response.counted(words)
+
+    @property
     def stop(self) -> bool:
         """Whether to stop it: its goal is out of reach."""
         return self.chance is not None and self.chance < self.stop_below
@@ -127,7 +133,7 @@ class Watched(Reporting, Pictured, Saved):
         )
         header = ("done", self.along, self.response.heading, f"{100 * self.level:g} % interval")
         lines = [
-            f"From {plural(len(self.finished), 'finished run')}, aligned by the share of their {self._word}: the "
+            f"From {plural(len(self.finished), 'finished run')}, aligned by the share of their {self.counted}: the "
             "loss at the end against that at this run's share. They are taken to have had its schedule.",
             *self.notes,
         ]
@@ -137,10 +143,6 @@ class Watched(Reporting, Pictured, Saved):
             lines.append("Without a goal (goal=, --goal) nothing says when to stop it.")
         title = f"watch · {inert(self.run)} · {_percent(self.progress)} of {format_number(self.until, 3)}"
         return Report(title, self.advice, (Table("Its loss from here", header, cells), Lines("", tuple(lines))))
-
-    @property
-    def _word(self) -> str:
-        return {"D": "tokens", "C": "compute", "U": "unique tokens"}.get(self.along, "rows")
 
     def _ends(self, ends: tuple[float, float]) -> tuple[float, float]:
         return self.response.ends(*ends)

@@ -26,5 +26,5 @@ def watch(found: Watched) -> Chart:
     if found.goal is not None:
         marks.append(Rule(float(to_given(found.goal)), "y", "", "odd", "dashed", "goal"))
     response = Axis(with_unit(short(found.response.given_name), found.response.given_unit), True, "plain")
-    panel = Panel(Axis("share of its tokens seen", True, "plain"), response, tuple(marks))
+    panel = Panel(Axis(f"share of its {found.counted} seen", True, "plain"), response, tuple(marks))
     return Chart(f"Where {short(found.run)} will end", found.advice, (panel,), size=(6.2, 4.2))

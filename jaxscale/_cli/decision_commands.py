@@ -225,7 +225,7 @@ def watch(
     goal: Annotated[Text, option("--goal", "LOSS", "A final loss to reach, such as that of the best run.")] = None,
     stop_below: Annotated[str, option("--stop-below", "X", "The chance of the goal below which to stop.")] = "0.05",
     without: Annotated[Texts, option("--without", "NAME", "A run that does not count; repeat.")] = None,
-    level: Level = None,
+    level: Annotated[str, option("--level", "P", "Coverage of the intervals.")] = "0.9",
     output: Output = None,
     plot: PlotFile = None,
     as_json: Json = False,
@@ -246,7 +246,7 @@ def watch(
         None if until is None else arguments.number(until, "--until"),
         goal=target,
         stop_below=arguments.number(stop_below, "--stop-below"),
-        level=0.9 if level is None else arguments.number(level, "--level"),
+        level=arguments.number(level, "--level"),
         without=without or (),
     )
     printing.deliver(found, output, as_json, plot)

@@ -75,7 +75,8 @@ _NO_LOSS = _set(
     spikes epochs iteration iterations mask coef coefficient reg regularization regularizer percent pct opt optimal
     predicted prediction pred fit fitted lower upper improvement reward policy params flops compute budget ppl unique
     rank seed exponent threshold patience window steps margin sigma bound bounds increase drop change
-    initial init max maximum irreducible reducible excess floor goal baseline reference teacher"""
+    initial init max maximum irreducible reducible excess floor goal baseline reference teacher reduction relative
+    adv adversarial gan generator discriminator perceptual chinchilla"""
 )
 # Leading words that say where a value was kept, not what it is.
 _CONTAINERS = _set(

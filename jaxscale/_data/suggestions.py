@@ -32,6 +32,8 @@ _USUAL = {
 _CLOSE = 0.8
 
 _STEPS = frozenset(["step", "steps", "iteration", "iterations", "iter", "iters", "updates"])
+_SAMPLES = frozenset(["sample", "samples", "sequence", "sequences", "seqs"])
+_SO_FAR = frozenset(["train", "n", "of", "total", "consumed", "seen", "processed", "count"])
 _BATCH = frozenset(["batch", "bs", "bsz", "gbs", "gbsz"])
 _LENGTHS = (("seq",), ("sequence",), ("context", "length"), ("context", "len"), ("block", "size"), ("ctx",))
 
@@ -173,11 +175,14 @@ def _times(factors: Sequence[str]) -> str:
 
 
 def _product(columns: Sequence[str]) -> str:
-    """Steps times batch times length, where each has one column; a batch in tokens needs no length."""
+    """Steps times batch, or samples, times length, where each has one column; a batch in tokens needs no length."""
     counts = [column for column in columns if not re.search(r"(?i)(?<![a-z])(per|warmup|sec|time)(?![a-z])", column)]
     steps = [column for column in counts if _words(column) & _STEPS]
     batch = [column for column in columns if _words(column) & _BATCH and not _words(column) & _STEPS]
     lengths = [c for c in columns if any(_words(c).issuperset(words) for words in _LENGTHS) and c not in batch]
+    samples = [c for c in counts if _words(c) & _SAMPLES and _words(c) <= _SAMPLES | _SO_FAR]
+    if len(samples) == 1 and len(lengths) == 1 and len(batch) != 1:
+        return _times([*samples, *lengths])
     if len(steps) != 1 or len(batch) != 1:
         return ""
     factors = [*steps, *batch]

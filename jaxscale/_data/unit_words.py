@@ -9,8 +9,8 @@ _WORDS = {
     for factor, words in {
         1e3: "thousand thousands kilo",
         1e6: "million millions mega mn mil mio",
-        1e9: "billion billions giga bn mrd md milliard milliards",
-        1e12: "trillion trillions tera tn",
+        1e9: "billion billions giga bil bn mrd md milliard milliards",
+        1e12: "trillion trillions tera tril tn",
         1e15: "quadrillion quadrillions peta",
         1e18: "exa",
         1e21: "zetta",

@@ -132,6 +132,7 @@ def test_cells_may_be_empty_and_models_without_tokens_are_left_out():
         ({"number": 4}, "from 1 to 3"),
         ({"chance": {"mmlu": 1.0}}, "from 0 to below 1"),
         ({"N": "family"}, "row 1: 'family 0' is no number"),
+        ({"family": "maker"}, r'no column \'maker\'.*name it with family="..." \(--family\)'),
     ],
 )
 def test_what_cannot_be_fitted_is_said(changes, words):

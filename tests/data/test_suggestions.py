@@ -56,6 +56,8 @@ def test_one_score_below_0_is_enough_to_name_the_option_for_scores_of_either_sig
         (("num_iterations", "batch_size_in_tokens"), "num_iterations*batch_size_in_tokens"),
         (("iter", "gbsz", "block_size"), "iter*gbsz*block_size"),
         (("steps", "batch_size"), ""),
+        (("consumed_train_samples", "seq_length"), "consumed_train_samples*seq_length"),
+        (("samples_per_second", "seq_length"), ""),
         (("steps", "warmup_steps", "micro_batch", "global_batch", "seq_len"), ""),
         (("steps_per_second", "batch_size", "seq_len"), ""),
     ],

@@ -200,9 +200,11 @@ def skills(
     if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number < len(names):
         raise InputError(f"number of skills must be from 1 to {len(names) - 1}, fewer than scores; got {number!r}")
     frame = read_frame(table)
+    flags = {family: 'family="..." (--family)', N: 'N="..." (-N)', D: 'D="..." (-D)'}
     for name in (*names, family, N, D):
         if name not in frame.columns:
-            raise InputError(f"the table has no column {quoted(name)}; it has {listed(list(frame.columns), 30)}")
+            mend = f"; name it with {flags[name]}" if name in flags else ""
+            raise InputError(f"the table has no column {quoted(name)}; it has {listed(list(frame.columns), 30)}{mend}")
     for name, value in chance.items():
         if name not in names or not 0 <= value < 1:
             raise InputError(f"chance of {quoted(name)} must be of one of the scores, from 0 to below 1; got {value!r}")

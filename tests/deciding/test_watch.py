@@ -98,6 +98,17 @@ def test_the_picture_shows_the_band_and_the_goal():
     assert kinds.count("Line") == 10 and "Area" in kinds and "Rule" in kinds
 
 
+def test_a_run_that_its_tracker_calls_running_is_told_how_it_is_kept():
+    runs, _ = curves()
+    frame = pd.DataFrame({"run": runs.clusters, "tokens": 1e9 * runs.variables["D"], "loss": runs.response})
+    frame["state"] = np.where(frame["run"] == "new", "running", "finished")
+    told = r"no run 'new'.*--where \"state != ''\" keeps"
+    with pytest.warns(js.DataWarning), pytest.raises(js.InputError, match=told):
+        js.watch(frame, "new", "1B")
+    kept = js.watch(frame, "new", "1B", where="state != ''")
+    assert kept.foretold == pytest.approx(js.watch(runs, "new").foretold)
+
+
 def test_data_that_are_no_tokens_are_called_by_their_name():
     runs, _ = curves()
     frame = pd.DataFrame({"run": runs.clusters, "images": 1e9 * runs.variables["D"], "loss": runs.response})

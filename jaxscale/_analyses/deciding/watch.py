@@ -13,6 +13,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.text import format_number, inert, listed, parse_number, plural, quoted
 from jaxscale._base.validation import check_level
 from jaxscale._data.checkpoints import along
+from jaxscale._data.ended_runs import SET_ASIDE
 from jaxscale._data.runs import Runs, as_runs
 
 FEWEST = 4  # finished runs
@@ -55,7 +56,8 @@ def watch(
         stop_below: the chance of reaching it below which to stop.
         level: of the intervals.
         without: names of other runs that do not count: also under way, diverged, of another schedule.
-        **options: how the table is read, see `Runs.from_frame`.
+        **options: how the table is read, see `Runs.from_frame`. Of a tracker's table what did not finish is set aside,
+            the run under way too: where="state != ''" keeps it.
 
     Raises:
         InputError: rows name no run, there is no such run, fewer than four others are finished, or the run is over.
@@ -74,7 +76,7 @@ def watch(
     skipped = {str(name) for name in without}
     for name in (run, *sorted(skipped)):
         if name not in every:
-            raise InputError(f"no run {quoted(name)}; there are {listed(list(every), most=8)}")
+            raise InputError(f"no run {quoted(name)}; there are {listed(list(every), most=8)}" + _set_aside(runs))
     own = every.pop(run)
     others = {name: curve for name, curve in every.items() if name not in skipped}
     if len(others) < FEWEST:
@@ -210,6 +212,12 @@ def _settles(others: Mapping[str, _Along], progress: float, gap: float, level: f
         if _foretell(float(levels.mean()), levels, others, 1.0).half(level) < gap:
             return p
     return None
+
+
+def _set_aside(runs: Runs) -> str:
+    """What to do where the run may be among those that a tracker's state sets aside."""
+    said = [note.text for note in runs.record.notes if note.code == SET_ASIDE]
+    return f". {said[0]}; name others that did not finish in without= (--without)" if said else ""
 
 
 def _curves(runs: Runs, grown: np.ndarray) -> dict[str, _Checkpoints]:

@@ -24,6 +24,9 @@ _OF_WORDS: dict[str, Callable[[np.ndarray], float]] = {
 _STATISTICS = {word: statistic for words, statistic in _OF_WORDS.items() for word in words.split()}
 _MOST = 0.25  # of the rows may sum up the others
 _OFF = 0.01  # that written short
+_FEWEST_TOLD = (
+    2  # numbers of a row that has all of a run: pooling may be called "mean", and one loss be near that of all
+)
 _AT_AN_END = 12  # rows above and below the runs that may be summaries
 
 
@@ -64,8 +67,9 @@ def without_summaries(
     found = {}
     for i, (name, cell) in labels.items():
         statistic = _STATISTICS[re.sub(r"[^a-z]", "", cell.lower())]
-        agree = list(_agreement(statistic, i, others, numbers))
-        if agree and all(agree):
+        said = list(_agreement(statistic, i, others, numbers))
+        may_be_a_run = len(said) == len(numbers) and sum(tells for _, tells in said) < _FEWEST_TOLD
+        if said and all(agrees for agrees, _ in said) and not may_be_a_run:
             found[i] = (name, cell)
     keep[list(found)] = False
     return Summaries(keep, (_note(found, rows),) if found else ())
@@ -78,14 +82,17 @@ def _ends(count: int) -> list[int]:
 
 def _agreement(
     statistic: Callable[[np.ndarray], float], i: int, others: np.ndarray, numbers: Mapping[str, np.ndarray]
-) -> Iterator[bool]:
-    """Whether each number of a row is that statistic of the other rows; a cell that holds none says nothing."""
+) -> Iterator[tuple[bool, bool]]:
+    """Whether each number of a row is that statistic of the other rows, and whether that tells anything, as it does not
+    where all of these are alike; a cell that holds none says nothing."""
     for values in numbers.values():
         rest = values[others]
         rest = rest[np.isfinite(rest)]
         if np.isfinite(values[i]) and len(rest):
             with np.errstate(all="ignore"):
-                yield bool(abs(values[i] - statistic(rest)) <= _OFF * abs(statistic(rest)))
+                wanted = statistic(rest)
+                off = _OFF * abs(wanted)
+                yield bool(abs(values[i] - wanted) <= off), bool(np.any(np.abs(rest - wanted) > off))
 
 
 def _note(found: Mapping[int, tuple[str, str]], rows: np.ndarray) -> Reason:

@@ -62,3 +62,13 @@ def test_a_run_that_is_only_called_so_stays(label: str, times: list[float]) -> N
     row = [STATISTICS[label](x) * t for x, t in zip((N, D, LOSS), times, strict=True)]
     agrees = all(abs(t - 1) <= 0.01 for t in times)
     assert read_quietly(table(label, row)).count == (5 if agrees else 6)
+
+
+def test_one_of_many_runs_of_a_size_stays_though_its_loss_is_near_their_mean() -> None:
+    """Its name may be that of a setting; without its size it is a mean."""
+    frame = pd.DataFrame(
+        {"pooling": ["mean", *"abcd"], "params": 1e8, "tokens": 2e9, "loss": [3.0, 2.9, 3.1, 3.05, 2.95]}
+    )
+    assert read_quietly(frame).count == 5
+    frame.loc[0, "params"] = np.nan
+    assert read_quietly(frame).count == 4

@@ -182,10 +182,10 @@ def skills(
     plot: PlotFile = None,
     as_json: Json = False,
 ) -> None:
-    """Say what larger models of a family will score on benchmarks, from the scores of public models.
+    """Say what larger models will score on benchmarks.
 
-    Sigmoids of compute, skills that all benchmarks share (Sloth) and principal components of scores (Ruan), with what
-    each missed by on families left out. For example
+    From the scores of public models: sigmoids of compute, skills that all benchmarks share (Sloth) and principal
+    components of scores (Ruan), with what each missed by on families left out. For example
     `skills models.csv --scores mmlu,gsm8k --chance mmlu=.25 --at N=70B,D=15T,family=Llama-3`.
     """
     arguments.check_output(output, table)

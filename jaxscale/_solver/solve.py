@@ -140,7 +140,7 @@ def _compiled(task: Task, optimizer, lanes: int, max_steps: int, devices: tuple[
 
 
 class _Lanes(NamedTuple):
-    """State of the lanes, and the results written so far (one extra row of a queue takes what idle lanes write)."""
+    """State of the lanes, and the results written so far."""
 
     start: Array  # which start each lane works on
     owned: tuple[Any, Overrides]  # tables of the lanes' own, if tables differ, and what else they have for themselves
@@ -246,7 +246,7 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
 
     def queue_on(s: _Lanes, finished: Array, found: tuple[Array, ...]) -> _Lanes:
         """Lanes that finished write what they found, and take the next starts of the queue."""
-        row = jnp.where(finished, s.start, size)
+        row = jnp.where(finished, s.start, size + first)  # of the others beyond the end, where nothing is written
         following = jnp.where(finished, s.next + jnp.cumsum(finished) - 1, s.start)
         fresh = starts[jnp.minimum(following, size - 1)]
         return s._replace(
@@ -258,7 +258,9 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
             idle=jnp.where(finished, 0, s.idle),
             steps=jnp.where(finished, 0, s.steps),
             next=s.next + jnp.sum(finished),
-            results=tuple(out.at[row].set(x) for out, x in zip(s.results, found, strict=True)),
+            results=tuple(
+                out.at[row].set(x, mode="drop", unique_indices=True) for out, x in zip(s.results, found, strict=True)
+            ),
         )
 
     def chosen(here: Array, new: Any, old: Any) -> Any:
@@ -268,7 +270,6 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
     first = jnp.arange(lanes)
     trial = starts[jnp.minimum(first, size - 1)]
     zero = jnp.zeros(lanes, jnp.int32)
-    rows = size + 1 if queued else size
     state = _Lanes(
         start=first,
         owned=jax.vmap(own)(jnp.minimum(first, size - 1)),
@@ -281,11 +282,11 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
         next=jnp.asarray(lanes),
         done=jnp.asarray(0),
         results=(
-            jnp.full((rows, free), jnp.nan, dtype),
-            jnp.full(rows, jnp.inf, dtype),
-            jnp.full(rows, RUNNING, jnp.int32),
-            jnp.zeros(rows, jnp.int32),
+            jnp.full((size, free), jnp.nan, dtype),
+            jnp.full(size, jnp.inf, dtype),
+            jnp.full(size, RUNNING, jnp.int32),
+            jnp.zeros(size, jnp.int32),
         ),
     )
     state = lax.while_loop(lambda s: s.done < count, step, state)
-    return tuple(x[:size] for x in state.results)
+    return state.results

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import optax
 
-from jaxscale._base.devices import host, in_float32
+from jaxscale._base.devices import host, in_float32, workers
 from jaxscale._problem.arrays import SMALL_BATCH, Overrides, Solutions
 from jaxscale._problem.stack import FEW_STACKED, NOTHING, Stack
 from jaxscale._solver.solve import AT, solve
@@ -55,7 +55,9 @@ def _in_parts(
     own: Overrides,
     **options: Any,
 ) -> Solutions:
-    at_once = STARTS_AT_ONCE if stack.many or any(x is not None for x in own) else len(free)
+    # On an accelerator a batch is as large as its lanes are many: a queue takes long to compile there.
+    shared = not stack.many and all(x is None for x in own) and workers(options["devices"])[1][0].platform == "cpu"
+    at_once = len(free) if shared else STARTS_AT_ONCE
     options.setdefault("smallest", STARTS_AT_ONCE if len(stack) > FEW_STACKED else SMALL_BATCH)
     parts = []
     for first in range(0, len(free), at_once):

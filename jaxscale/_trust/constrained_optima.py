@@ -115,8 +115,7 @@ class Engine:
 
 
 class _Lane(NamedTuple):
-    """What each lane works on, where it stands, and the results written so far (one extra row takes what lanes without
-    a result write)."""
+    """What each lane works on, where it stands, and the results written so far."""
 
     start: Array
     own: Any  # its table, target, stiffness, and what measures its quantity
@@ -191,8 +190,10 @@ def _compiled(task: Task, measure: Measure, lanes: int):
             ended = settled(solver.status) | (most == 1)
             sound = jnp.isfinite(at_point[0]) & jnp.isfinite(at_point[1]) & ended
             found = solver.point, at_point[0], jnp.where(sound, at_point[1], jnp.inf), at_point[2]
-            row = jnp.where(done, s.start, len(starts))
-            results = tuple(out.at[row].set(x) for out, x in zip(s.results, found, strict=True))
+            row = jnp.where(done, s.start, len(starts) + first)  # of the others beyond the end: nothing is written
+            results = tuple(
+                out.at[row].set(x, mode="drop", unique_indices=True) for out, x in zip(s.results, found, strict=True)
+            )
 
             start = jnp.where(done, s.next + jnp.cumsum(done) - 1, s.start)
             following = start, s.own, trial, solver, *at_point, s.steps + 1
@@ -209,7 +210,7 @@ def _compiled(task: Task, measure: Measure, lanes: int):
         first = jnp.arange(lanes)
         trial, own, solver = begin(first)
         nothing = jnp.full(lanes, jnp.nan)
-        results = tuple(jnp.full((len(starts) + 1, *n), jnp.nan) for n in (starts.shape[1:], (), (), starts.shape[1:]))
+        results = tuple(jnp.full((len(starts), *n), jnp.nan) for n in (starts.shape[1:], (), (), starts.shape[1:]))
         lane = _Lane(
             start=first,
             own=own,
@@ -223,6 +224,6 @@ def _compiled(task: Task, measure: Measure, lanes: int):
             results=results,
         )
         last = lax.while_loop(lambda s: jnp.any(s.start < count), step, lane)
-        return tuple(x[:-1] for x in last.results)
+        return last.results
 
     return Program(run, compile_options())

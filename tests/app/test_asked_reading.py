@@ -102,7 +102,7 @@ def test_a_table_is_read_as_the_command_line_reads_it_and_python_says_how():
         ("'$5' is in dollars, but cost six_nd is in FLOPs; for dollars choose dollars:h100,mfu=.4,price=2",
          "'$5' is in dollars, but cost six_nd is in FLOPs; choose dollars, GPU-days or FLOPs beside the amount"),
         ("of N alone: jaxscale fit --law power_law", "of N alone: on the command line, jaxscale fit --law power_law"),
-        ("use kind='pairs' (--kind pairs)", "use kind='pairs' (--kind pairs) (on the command line, jaxscale fit)"),
+        ("use kind='pairs' (--kind pairs)", "use kind='pairs' (on the command line, --kind pairs)"),
         ('name the run, run="..." (--run-column COLUMN)', "name the run, “Run that a row is of”"),
         ("--where \"state != ''\" keeps all", "“Keep only rows where: state != ''” keeps all"),
         ("without (C=False, -C none)", "without (“Compute C (FLOPs): none”)"),

@@ -79,6 +79,8 @@ def test_equal_errors_change_nothing() -> None:
     a, b = (js.fit(LAW, x, objective=js.Huber(DELTA), intervals="quick").to_dict() for x in (bare, same))
     assert a["runs"].pop("sha256") != b["runs"].pop("sha256")
     assert b["runs"].pop("errors") == [1.0] * bare.count
+    assert a["runs"].pop("conventions") == {}
+    assert b["runs"].pop("conventions") == {"loss_se": "residuals in units of each run's standard error"}
     assert a == b
 
 

@@ -39,7 +39,7 @@ def test_a_lane_for_each_start_finds_what_a_queue_finds(stack, monkeypatch, own)
             table = np.arange(40) % 2
             found.append(solve_stack(stack, js.optim.damped_newton(), table, starts, own=weights))
     queue, side_by_side = found
-    np.testing.assert_allclose(side_by_side.free, queue.free, rtol=1e-12)
+    np.testing.assert_allclose(side_by_side.free, queue.free, rtol=1e-9)
     np.testing.assert_allclose(side_by_side.value, queue.value, rtol=1e-13)
     np.testing.assert_array_equal(side_by_side.status, queue.status)
     np.testing.assert_array_equal(side_by_side.steps, queue.steps)

@@ -197,8 +197,7 @@ def on_page(said: object) -> str:
     text = _SEVERAL.sub(_fields, text)
     text = _BOTH.sub(lambda found: _field(found[1], found[2]) or found[0], text)
     text = _FLAG.sub(lambda found: _field(_BY_FLAG.get(found[1], ""), found[2] or "") or found[0], text)
-    elsewhere = _LEFT.search(text) and "command line" not in text
-    return f"{text} (on the command line, jaxscale fit)" if elsewhere else text
+    return text if "command line" in text else _LEFT.sub(r"on the command line, \g<0>", text, count=1)
 
 
 def _fields(found: re.Match[str]) -> str:

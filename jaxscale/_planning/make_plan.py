@@ -29,6 +29,7 @@ from jaxscale.costs import CostModel
 from jaxscale.laws import Law
 
 _NO_TOKENS = 1e-300  # served: so few that they cost nothing
+_ROUNDING = 1e-9  # per cent: less is none
 
 
 def make_plan(request: Request) -> Plan:
@@ -173,6 +174,7 @@ def _moved(decision: Decision, answers: Answers, others: Answers, way: str) -> l
     if not sound.any():
         return []
     moves = 100 * np.expm1(others.x[sound] - answers.x[sound])
+    moves[np.abs(moves) < _ROUNDING] = 0.0
     named = {"N", "D"} & set(decision.variables) or set(decision.variables) - decision.raw
     spans = (f"{name} by {_span(moves[:, k])}" for k, name in enumerate(decision.variables) if name in named)
     return [f"Fitted with {way} instead, the plan moves: {', '.join(spans)}."]

@@ -10,6 +10,7 @@ from scipy.special import expit, huber, logsumexp
 
 import jaxscale as js
 from jaxscale._cli import app
+from jaxscale._trust import interval_method
 from jaxscale._trust.covariance import central_covariance
 
 LOSS, ERROR = js.laws.instance("chinchilla:besiroglu"), js.laws.instance("gadre_err:c4_17")
@@ -111,7 +112,14 @@ def test_a_planted_truth_is_found_back(runs, joint):
     assert 0 < high - low < 0.05
 
 
+@pytest.fixture
+def draws_as_in_chains(monkeypatch):
+    """Lone fits draw as the steps of a chain do, which share their draws: two more runs, however few the parameters."""
+    monkeypatch.setattr(interval_method, "_FEWEST_FREE_FOR_MORE", 1)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("draws_as_in_chains")
 def test_stages_are_the_fits_of_each_step_and_draws_are_of_the_same_runs(runs, staged):
     first = js.fit("chinchilla", js.Runs({k: runs.variables[k] for k in "ND"}, runs.variables["loss"]), intervals=None)
     then = js.fit("gadre_err", js.Runs({"loss": runs.variables["loss"]}, runs.response, "error"), intervals=None)
@@ -124,6 +132,7 @@ def test_stages_are_the_fits_of_each_step_and_draws_are_of_the_same_runs(runs, s
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("draws_as_in_chains")
 def test_each_step_of_a_chain_has_the_end_points_that_suit_its_noise(runs):
     """Of a Huber delta that is typical for the loss, and a tenth of what errors scatter."""
     wide = replace(runs, response=runs.response + 0.04 * np.random.default_rng(5).standard_normal(runs.count))

@@ -21,8 +21,8 @@ def plan(fitted: js.FitResult) -> js.Plan:
     return js.frontier(fitted, [1e22, 1e24])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium, driven by Playwright."""
+    """Chromium, driven by Playwright, which bears no second one beside it: closed for the tests of other files."""
     with chromium() as opened:
         yield opened

@@ -24,9 +24,8 @@ _OF_WORDS: dict[str, Callable[[np.ndarray], float]] = {
 _STATISTICS = {word: statistic for words, statistic in _OF_WORDS.items() for word in words.split()}
 _MOST = 0.25  # of the rows may sum up the others
 _OFF = 0.01  # that written short
-_FEWEST_TOLD = (
-    2  # numbers of a row that has all of a run: pooling may be called "mean", and one loss be near that of all
-)
+# Numbers that must tell, of a row with all of a run: pooling may be called "mean", and one loss be near that of all.
+_FEWEST_TOLD = 2
 _AT_AN_END = 12  # rows above and below the runs that may be summaries
 
 
@@ -58,7 +57,7 @@ def without_summaries(
         if frame[name].dtype == object or isinstance(frame[name].dtype, pd.StringDtype):
             for i in _ends(len(frame)):
                 cell = frame[name].iloc[i]
-                if isinstance(cell, str) and re.sub(r"[^a-z]", "", cell.lower()) in _STATISTICS:
+                if isinstance(cell, str) and _letters(cell) in _STATISTICS:
                     labels.setdefault(i, (str(name), cell.strip()))
     if not labels or len(labels) > _MOST * len(frame):
         return Summaries(keep)
@@ -66,13 +65,16 @@ def without_summaries(
     numbers = {symbol: look(c)[0] for symbol, c in columns.items() if isinstance(c, str) and symbol != "run"}
     found = {}
     for i, (name, cell) in labels.items():
-        statistic = _STATISTICS[re.sub(r"[^a-z]", "", cell.lower())]
-        said = list(_agreement(statistic, i, others, numbers))
+        said = list(_agreement(_STATISTICS[_letters(cell)], i, others, numbers))
         may_be_a_run = len(said) == len(numbers) and sum(tells for _, tells in said) < _FEWEST_TOLD
         if said and all(agrees for agrees, _ in said) and not may_be_a_run:
             found[i] = (name, cell)
     keep[list(found)] = False
     return Summaries(keep, (_note(found, rows),) if found else ())
+
+
+def _letters(cell: str) -> str:
+    return re.sub(r"[^a-z]", "", cell.lower())
 
 
 def _ends(count: int) -> list[int]:

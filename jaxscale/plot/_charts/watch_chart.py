@@ -24,7 +24,7 @@ def watch(found: Watched) -> Chart:
     marks.append(Line(x[x >= _FIRST], to_given(y[x >= _FIRST]), short(found.run), "ink"))
     marks.append(Dots(np.array([1.0]), np.array([to_given(found.foretold)]), "its end", "fit"))
     if found.goal is not None:
-        marks.append(Rule(float(to_given(found.goal)), "y", "", "odd", "dashed", "goal"))
+        marks.append(Rule(float(to_given(found.goal)), "y", "goal", "odd", "dashed"))
     response = Axis(with_unit(short(found.response.given_name), found.response.given_unit), True, "plain")
     panel = Panel(Axis(f"share of its {found.counted} seen", True, "plain"), response, tuple(marks))
     return Chart(f"Where {short(found.run)} will end", found.advice, (panel,), size=(6.2, 4.2))

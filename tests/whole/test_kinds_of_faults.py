@@ -39,21 +39,36 @@ def fatal(result: js.FitResult) -> set[str]:
 
 
 @given(st.floats(0.8, 1.2), st.floats(0.8, 1.2), st.floats(0.2, 5.0), st.integers(3, 9))
-@FEW
+@settings(max_examples=15)
 @pytest.mark.slow
 def test_c_and_l_profiles_follow_the_compute_of_the_table_from_three_sizes_on(a, b, k, sizes):
-    """C = k N^a D^b: N grows as C^(beta / (b alpha + a beta)), in closed form."""
+    """C = k N^a D^b: N grows as C^(beta / (b alpha + a beta)), in closed form.
+
+    From five sizes on the shape is the law's own, so that optima are the closed form's. Parabolas through three or four
+    sizes miss it, since the law is steeper towards small sizes; they are those of `numpy.linalg.lstsq`.
+    """
     alpha, beta = TRUTH["alpha"], TRUTH["beta"]
     scale = k * 1e9 ** (1 - a) * 1e10 ** (1 - b)
     growth = beta / (b * alpha + a * beta)
-    C = np.repeat(np.geomspace(1e19, 1e22, 5), sizes)
-    best = (b * alpha * TRUTH["A"] / (a * beta * TRUTH["B"]) * (C / scale) ** (beta / b)) ** (b * growth / beta)
-    N = best * np.tile(np.geomspace(0.5, 2, sizes), 5)
+    budgets = np.geomspace(1e19, 1e22, 5)
+    best = (b * alpha * TRUTH["A"] / (a * beta * TRUTH["B"]) * (budgets / scale) ** (beta / b)) ** (b * growth / beta)
+    away = np.log(np.geomspace(0.5, 2, sizes))
+    N = (best[:, None] * np.exp(away)).ravel()
+    C = np.repeat(budgets, sizes)
     D = (C / scale / N**a) ** (1 / b)
     loss = np.asarray(js.laws.chinchilla.predict(TRUTH, N=N, D=D))
     found = js.isoflop(Runs({"N": N, "D": D, "C": C}, loss), draws=0)
-    assert found.N.exponent == pytest.approx(growth, abs=1e-3)
-    assert found.to_frame()["N"].to_numpy() == pytest.approx(best[::sizes], rel=0.01)
+    exact = sizes >= 5
+    assert found.method == ("unbiased" if exact else "parabola")
+    if not exact:
+        assert found.to_frame()["N"].to_numpy() == pytest.approx(best, rel=0.02)
+        each = np.kron(np.eye(5), np.stack([np.ones(sizes), away], axis=1))  # a height and a slope for each budget
+        columns = np.column_stack([each, np.tile(away**2, 5)])
+        *lines, curvature = np.linalg.lstsq(columns, np.log(loss), rcond=None)[0]
+        best = best * np.exp(-np.array(lines[1::2]) / (2 * curvature))
+        growth = np.polyfit(np.log(budgets), np.log(best), 1)[0]
+    assert found.N.exponent == pytest.approx(growth, abs=1e-7)
+    assert found.to_frame()["N"].to_numpy() == pytest.approx(best, rel=1e-6)
 
 
 @given(

@@ -113,19 +113,21 @@ _PER_CENT = re.compile(r"[\s_]*([(\[]\s*)?(%|(?<![a-z])(per ?cent|pct))(\s*[)\]]
 _NO_LOSS = frozenset(word for unit in _UNITS.values() if unit.share for word in unit.named)
 
 
-def measure_of(symbol: str, column: str, unit: LossUnit, per_cent: bool, data: str = "tokens") -> Measure:
+def measure_of(
+    symbol: str, column: str, unit: LossUnit, per_cent: bool, data: str = "tokens", *, computed: bool = False
+) -> Measure:
     """What a response is, by its symbol, its column and the unit that the caller gives to a loss.
 
     `per_cent` says that cells were in per cent and became shares of one, and `data` what D counts: of other data than
-    tokens nats are not per token.
+    tokens nats are not per token. `computed` says that `column` is a formula: of ln(ppl) the loss is in nats.
     """
-    measure = _measure_of(symbol, column, unit, per_cent)
+    measure = _measure_of(symbol, column, unit, per_cent, computed)
     if data == "tokens":
         return measure
     return replace(measure, unit="nats" if measure.unit == NATS_PER_TOKEN else measure.unit, data=data)
 
 
-def _measure_of(symbol: str, column: str, unit: LossUnit, per_cent: bool) -> Measure:
+def _measure_of(symbol: str, column: str, unit: LossUnit, per_cent: bool, computed: bool) -> Measure:
     words = {word for part in words_of(column.replace("%", " ")) for word in part}
     label = _PER_CENT.sub("", column).strip(" %_") or column
     if symbol == "loss" and unit.name != "nats":
@@ -137,7 +139,7 @@ def _measure_of(symbol: str, column: str, unit: LossUnit, per_cent: bool) -> Mea
     if symbol != "loss" or (not is_loss and (words & _NO_LOSS or in_per_cent(column))):
         return Measure(label, "%" if in_per_cent(column) and not per_cent else "", per_cent=per_cent)
     found = next((named for word, named in _UNCONVERTED.items() if word in words), None)
-    if found is None:
+    if found is None or computed:
         return Measure()
     exact = re.search(r"bp([ctw])(?![a-z])", column, re.IGNORECASE)
     per = {"c": "bits per character", "t": "bits per token", "w": "bits per word"}

@@ -203,6 +203,7 @@ def read_fields(
             unit if chosen.response == "loss" else loss_unit_of("nats"),
             "per cent" in cells.said.get(chosen.response, ""),
             "tokens" if kept.get("D") in derived.sources else data_in(str(kept.get("D", ""))),
+            computed=kept.get(chosen.response) in derived.sources,
         ),
         unused=unused,
         groups=groups,

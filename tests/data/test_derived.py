@@ -46,6 +46,14 @@ def test_a_computed_column_is_read_like_one_of_the_table() -> None:
     assert "steps" not in runs.record.unused
 
 
+@pytest.mark.parametrize("formula", ["ln(val_ppl)", "bits*0.6931471805599453", "ln(2)*bits"])
+def test_a_computed_loss_is_in_nats_whatever_it_was_computed_from(formula: str) -> None:
+    frame = logged(bits=[x / np.log(2) for x in LOSS])
+    runs = Runs.from_frame(frame, N="millions*1e6", D="steps*batch*length", loss=formula)
+    assert str(runs.record.measure) == str(Runs.from_frame(four_runs()).record.measure)
+    assert "nats per token" in str(runs)
+
+
 def test_a_column_of_that_name_comes_first() -> None:
     frame = logged(**{"steps*2": D})
     assert Runs.from_frame(frame, N="millions*1e6", D="steps*2", loss="val_ppl").variables["D"].tolist() == D

@@ -16,6 +16,7 @@ _SPACES = "\u00a0\u2007\u2009\u202f"  # no-break, figure, thin and narrow: what 
 _NUMBER = re.compile(
     rf"""(?P<sign>[+-]?)
         (?P<digits>(?:[1-9][0-9]{{0,2}}(?P<mark>[,'’{_SPACES}])[0-9]{{3}}(?:(?P=mark)[0-9]{{3}})*
+                     |[1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}
                      |[0-9]+(?:_[0-9]+)*)(?:\.[0-9]*)?
                  |\.[0-9]+)
         (?:(?:[eE]|[ ]?[×x*][ ]?10\^)(?P<exponent>[+-]?[0-9]+)|[ {_SPACES}]?(?P<suffix>bn|tn|[kmbgtq]))?""",
@@ -33,9 +34,9 @@ def parse_number(text: str) -> float:
 
     A suffix, in either case, multiplies: K 1e3, M 1e6, B, Bn or G 1e9, T or Tn 1e12, Q 1e15. It does not follow an
     exponent, which may be written as a power of ten, `5.76x10^23`, `5.76×10²³` or `10^21`. A comma only separates
-    thousands, as an apostrophe or a thin or no-break space does: `1e3B` and `1,5` mean different things to different
-    readers. The result is the float64 nearest to what is written. Raises InputError, naming the text and the accepted
-    forms.
+    thousands, also as in `12,34,567`, as an apostrophe or a thin or no-break space does: `1e3B` and `1,5` mean
+    different things to different readers. The result is the float64 nearest to what is written. Raises InputError,
+    naming the text and the accepted forms.
     """
     plain = _RAISED.sub(lambda raised: f"^{raised[0]}", text.strip()).translate(_LOWERED)
     match = _NUMBER.fullmatch(plain)

@@ -14,6 +14,7 @@ from jaxscale._base.text import plural, quoted
 from jaxscale._base.verdict import Reason
 from jaxscale._data.candidates import Look
 from jaxscale._data.cells import is_missing
+from jaxscale._data.other_scripts import in_english
 from jaxscale._data.wording import flag, spelt
 
 CHECKPOINTS = "checkpoints"  # the code of what is noticed
@@ -239,9 +240,8 @@ def checkpoint_note(curves: Curves, taken: str | None) -> Reason:
 @lru_cache(4096)
 def reads(pattern: re.Pattern[str], name: str) -> bool:
     """Whether a name, or the last part of a path, is of that pattern once only letters and digits are left."""
-    return any(
-        pattern.fullmatch(re.sub(r"[^a-z0-9]", "", part[:200].lower())) for part in (name, _TAIL.split(name)[-1])
-    )
+    parts = (in_english(part[:200]).lower() for part in (name, _TAIL.split(name)[-1]))
+    return any(pattern.fullmatch(re.sub(r"[^a-z0-9]", "", part)) for part in parts)
 
 
 def _labels(cells: pd.Series) -> list[str]:

@@ -10,7 +10,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.text import inert, listed, quoted
 from jaxscale._data.candidates import Look, recognised
 from jaxscale._data.names import key, meaning_of
-from jaxscale._data.suggestions import misspelt, of_one_variable, of_steps, responses
+from jaxscale._data.suggestions import misspelt, of_logs, of_one_variable, of_steps, responses
 from jaxscale._data.wording import column_of, flag
 
 Column = str | Sequence[str] | Literal[False] | None
@@ -99,7 +99,10 @@ def choose(
             f'Name them with N="...", D="..." ({flag("N")}, {flag("D")})'
             + "".join(f"; perhaps {column_of(s, near)}" for s in ("N", "D") if (near := misspelt(s, columns)))
             + of_steps(columns)
-            + of_one_variable([name for name in columns if name not in (named.get(answer), weights, run)], look)
+            + (
+                of_logs(columns)
+                or of_one_variable([c for c in columns if c not in (named.get(answer), weights, run)], look)
+            )
         )
     ordered = {symbol: found[symbol] for symbol in [*symbols, answer]}
     for role, column in (("weights", weights), ("run", run)):

@@ -100,9 +100,16 @@ def _sign(text: str) -> str:
         return marks[0]
     last = other[marks[0]]  # the decimal mark, where there is one
     thousands = groups[:-1] if marks[-1] == last else groups
+    if starts and len(head) < 3 and set(marks[: len(thousands)]) == {COMMA} and _of_india(thousands):
+        return _GROUPED + POINT
     if not starts or set(marks[:-1]) != {marks[0]} or any(len(group) != 3 for group in thousands):
         return ""
     return _GROUPED + last
+
+
+def _of_india(groups: list[str]) -> bool:
+    """Whether these are the groups of 12,34,567 behind the first."""
+    return len(groups) > 1 and [len(group) for group in groups] == [2] * (len(groups) - 1) + [3]
 
 
 def is_open(text: str, mark: str) -> bool:

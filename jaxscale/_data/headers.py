@@ -15,7 +15,7 @@ from jaxscale._data.quantities import parse_quantity
 LOOKED_AT = 8  # rows in which a header is looked for
 _MOST_ROWS = 4
 _UNIT = re.compile(
-    r"""[(\[]?\s*(?:%|[kmbgt]|thousands?|millions?|billions?|trillions?|[kmgtpezy]?flops?|pf-?days?|tokens?|params?|
+    r"""[(\[]?\s*(?:%|[kmbgt]|thousands?|millions?|billions?|trillions?|m(?:io|ln|rd|d)\.?|bn|[kmgtpezy]?flops?|pf-?days?|tokens?|params?|
         parameters?|nats?|bits?|bytes?|(?:nats?|bits?)\s?(?:/|per)\s?(?:tokens?|bytes?|char(?:acter)?s?)|steps?|h|hours?|
         gpu[ -]?h(?:ours?)?|s|secs?|seconds?|days?|\$|usd|1e[0-9]+|10\^[0-9]+)\s*[)\]]?""",
     re.VERBOSE | re.IGNORECASE,

@@ -6,22 +6,26 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
 
+from jaxscale._data.other_scripts import UNKNOWN, in_english
 from jaxscale._data.unit_words import PF_DAYS, split_unit, words_of_units
 
 # Words with one meaning, by what they are read as; some also in German, French and Spanish, without accents.
 _SAME = {
     word: meaning
     for meaning, words in {
-        "params": "param parameter parameters parametre parametres parametro parametros",
+        "params": "param parameter parameters parametre parametres parametro parametros parametri",
         "tokens": "token tok toks ntok ntoks jeton jetons",
+        "compute": "rechenaufwand calcul calculo calcolo",
         "flops": "flop flos glops",  # GLOPs is a misprint that public tables have
-        "loss": "losses verlust perte perdida",
-        "train": "training trainings trained trn pretrain pretraining pretrained entrainement",
-        "eval": "val valid validation validierung validierungs evaluation test heldout dev",
+        "loss": "losses verlust perte perdida perdita perda",
+        "train": "training trainings trained trn pretrain pretraining pretrained entrainement entrenamiento "
+        "addestramento treinamento",
+        "eval": "val valid validation validate validating validierung validierungs validacion validazione validacao "
+        "evaluation test testing heldout holdout dev",
         "emb": "embed embedding embeddings embd embeds",
         "non": "no without wo excl excluding exclude ex",
         "with": "w incl including include",
-        "total": "all",
+        "total": "all gesamt totale totaux",
         "active": "activated act",
         "n": "num number nb anzahl nombre",
         "count": "cnt",
@@ -76,12 +80,13 @@ _NO_LOSS = _set(
     predicted prediction pred fit fitted lower upper improvement reward policy params flops compute budget ppl unique
     rank seed exponent threshold patience window steps margin sigma bound bounds increase drop change
     initial init max maximum irreducible reducible excess floor goal baseline reference teacher reduction relative
-    adv adversarial gan generator discriminator perceptual chinchilla"""
+    adv adversarial gan generator discriminator perceptual chinchilla early halfway midway"""
 )
+_PART_OF_A_RUN = re.compile("(?!100)[0-9]+(pct|percent|perc)")  # a loss at 10pct is not that of a finished run
 # Leading words that say where a value was kept, not what it is.
 _CONTAINERS = _set(
     """config summary hyper hyperparameters hyperparams hparams params metrics args cfg model data run runs stats wandb
-    history info scaling throughput perf trainer optim system results result performance"""
+    history info scaling throughput perf trainer optim system results result performance arch architecture"""
 )
 # A slash that divides: D/N, FLOPs/token, tokens/s.
 _RATE = re.compile(
@@ -115,7 +120,7 @@ def words_of(name: str) -> tuple[tuple[str, ...], ...]:
 
     Slash, point, underscore, hyphen, space and camelCase separate; run-together words that are known come apart.
     """
-    plain = "".join(c for c in unicodedata.normalize("NFD", name) if not unicodedata.combining(c))
+    plain = "".join(c for c in unicodedata.normalize("NFD", in_english(name)) if not unicodedata.combining(c))
     text = _RATE.sub(" per ", words_of_units(plain))
     text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[0-9])(?=[A-Z][a-z])", " ", text)
     parts = [re.findall(r"[a-z0-9%]+(?:(?<=[0-9])\.[0-9]+e[0-9]+)?", part.lower()) for part in re.split(r"[/.]", text)]
@@ -203,7 +208,7 @@ def key(name: str) -> str:
 
 def _count(words: list[str], name: str) -> Meaning | None:
     """N, D, C or U, of words all of which belong to it."""
-    plain, factor = split_unit(words, name)
+    plain, factor = split_unit(words, in_english(name))
     if plain[:2] == ["non", "of"]:  # "No. of", without its point
         plain = ["n", *plain[1:]]
     rest = set(plain)
@@ -267,6 +272,8 @@ def _loss(words: list[str]) -> Meaning | None:
     if not bits and not rest & {"loss", "entropy", "ce"}:
         return None
     if rest & _NO_LOSS or "%" in "".join(words) or ("tokens" in rest and "per" not in rest):
+        return None
+    if UNKNOWN in rest or any(_PART_OF_A_RUN.fullmatch(word) for word in words):
         return None
     if words[-1] in ("step", "epoch") and rest & {"best", "min", "minimum"}:
         return None

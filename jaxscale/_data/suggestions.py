@@ -10,6 +10,7 @@ from jaxscale._base.verdict import Reason
 from jaxscale._data.candidates import Look
 from jaxscale._data.loss_units import in_per_cent
 from jaxscale._data.names import NO_TEXT, is_perplexity, key, meaning_of, words_of
+from jaxscale._data.unit_words import split_unit, written
 from jaxscale._data.wording import column_of, flag, spelt, valued_flag
 
 OTHER_COLUMNS = "other_columns"  # the code of what is noticed
@@ -31,6 +32,9 @@ _USUAL = {
 }
 _CLOSE = 0.8
 
+# What undoes a logarithm.
+_LOGARITHMS = {"log10": "10^{}", "lg": "10^{}", "log": "10^{}", "ln": "exp({})", "log2": "2^{}"}
+
 _STEPS = frozenset(["step", "steps", "iteration", "iterations", "iter", "iters", "updates"])
 _SAMPLES = frozenset(["sample", "samples", "sequence", "sequences", "seqs"])
 _SO_FAR = frozenset(["train", "n", "of", "total", "consumed", "seen", "processed", "count"])
@@ -46,6 +50,12 @@ def where_to_find(symbol: str, unused: Sequence[str], size: str = "") -> str:
         near = next((column for column in unused if _words(column) & NO_TEXT and _only_data(column)), "")
     if near:
         return f"{found}; it may be {quoted(near)}: {symbol}={_python(near)} ({valued_flag(symbol, shlex.quote(near))})"
+    if of_logs := _of_logs(symbol, unused):
+        return f"{found}; {of_logs}"
+    if symbol == "N" and (sized := next(filter(_is_a_size, unused), "")):
+        return (
+            f"{found}; if {quoted(sized)} is of the model: N={_python(sized)} ({valued_flag('N', shlex.quote(sized))})"
+        )
     if symbol != "D":
         return found
     if formula := _product(unused) or _of_ratio(unused, size):
@@ -53,9 +63,37 @@ def where_to_find(symbol: str, unused: Sequence[str], size: str = "") -> str:
     return found if any(_words(column) & _BATCH for column in unused) else found + of_steps(unused)
 
 
+def of_logs(columns: Sequence[str]) -> str:
+    """How N and D follow from columns of their logarithms, if there are any."""
+    return "".join(f"; {said}" for symbol in ("N", "D", "C") if (said := _of_logs(symbol, columns)))
+
+
+def _of_logs(symbol: str, columns: Sequence[str]) -> str:
+    for column in columns:
+        kept = [word for part in words_of(column) for word in part if word not in _LOGARITHMS]
+        log = next((word for part in words_of(column) for word in part if word in _LOGARITHMS), "")
+        said = meaning_of(" ".join(kept)) if log else None
+        if said is not None and said.symbol == symbol:
+            name = column if re.fullmatch(r"[A-Za-z_]\w*", column) else f"`{column}`"
+            formula = _LOGARITHMS[log].format(name) + ("" if said.factor is None else f"*{written(said.factor)}")
+            base = ", to base 10 if it is of that base" if log == "log" else ""
+            typed = valued_flag(symbol, shlex.quote(formula))
+            return f"{quoted(column)} may hold its logarithms{base}: {symbol}={_python(formula)} ({typed})"
+    return ""
+
+
+def _is_a_size(column: str) -> bool:
+    """Whether a name says size and a unit, not of what: `size[B]`, "size (M)"."""
+    words = [word for part in words_of(column) for word in part]
+    kept, factor = split_unit(words, column)
+    return factor is not None and kept == ["size"]
+
+
 def misspelt(symbol: str, columns: Collection[str]) -> str:
     """The column whose name misses a usual one of that symbol by a letter or two, or ""."""
     for column in columns:
+        if _words(column) & _LOGARITHMS.keys():
+            continue
         written = key(column)
         close = difflib.get_close_matches(written, _USUAL.get(symbol, ()), n=1, cutoff=_CLOSE)
         if close and written != close[0] and len(written) > 2 and meaning_of(column) is None:

@@ -169,7 +169,8 @@ def _delimited(data: bytes, layout: TableLayout, shown: str) -> pd.DataFrame:
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
     above = sum(1 for _ in islice(text, layout.skipped))
     comments: list[int] = []
-    numbered = _kept(text, layout, above, shown, comments)
+    below: list[int] = []
+    numbered = _kept(text, layout, above, shown, comments, below)
     first = list(islice(numbered, LOOKED_AT))
     if not first:
         raise InputError(f"{shown} has a header but no rows")
@@ -191,14 +192,16 @@ def _delimited(data: bytes, layout: TableLayout, shown: str) -> pd.DataFrame:
     frame, blank = _framed(np.concatenate(parts), header)
     frame, copies = without_copies(frame, shown)
     between = f"{plural(len(comments), 'comment line')} between the rows left out" if comments else ""
+    between = _and(between, f"{plural(len(below), 'line')} of text below the table left out" if below else "")
     frame.attrs |= {SEPARATOR: layout.separator, LAYOUT: _and(layout.said, found.said, between, blank, copies)}
     return frame
 
 
 def _kept(
-    text: Iterable[str], layout: TableLayout, above: int, shown: str, comments: list[int]
+    text: Iterable[str], layout: TableLayout, above: int, shown: str, comments: list[int], below: list[int]
 ) -> Iterator[tuple[int, list[str]]]:
-    """The number of the line and the cells of each record that is not blank; lines of comments go to `comments`."""
+    """The number of the line and the cells of each record that is not blank; lines of comments go to `comments`, those
+    of text below a framed table to `below`."""
     quoting = csv.QUOTE_NONE if layout.framed else csv.QUOTE_MINIMAL
     spaced = layout.separator in (SPACES, WIDE_SPACES)
     separator = "," if spaced else layout.separator
@@ -208,17 +211,24 @@ def _kept(
         if spaced
         else ((above + reader.line_num, cells) for cells in reader)
     )
-    count, wide = 0, False
+    wide = 0
     try:
         for line, cells in records:
             if not cells or (len(cells) == 1 and not cells[0].strip()):
                 continue
-            if (kept := unframed(cells, layout, count == 1)) is None:
+            if layout.framed and wide and len(cells) == 1 and not cells[0].lstrip().startswith("#"):
+                below.append(line)
+                continue
+            if below:
+                raise InputError(
+                    f"{shown}: another table begins in line {line}, below the text in line {below[0]}; keep one of them"
+                )
+            if (kept := unframed(cells, layout, wide == 1)) is None:
                 continue
             if wide and kept and kept[0][:1] in "# " and kept[0].lstrip().startswith("#") and used(kept) == 1:
                 comments.append(line)
                 continue
-            count, wide = count + 1, wide or used(kept) > 1
+            wide += used(kept) > 1
             yield line, kept
     except csv.Error as error:
         raise InputError(f"{shown}: line {above + reader.line_num} cannot be read: {inert(error)}") from None

@@ -2,15 +2,17 @@
 
 import re
 
+from jaxscale._data.other_scripts import in_english
+
 PF_DAYS = 8.64e19
 _PREFIXES = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12, "p": 1e15, "e": 1e18, "z": 1e21, "y": 1e24}
 _WORDS = {
     word: factor
     for factor, words in {
         1e3: "thousand thousands kilo",
-        1e6: "million millions mega mn mil mio",
-        1e9: "billion billions giga bil bn mrd md milliard milliards",
-        1e12: "trillion trillions tera tril tn",
+        1e6: "million millions mega mn mil mio mln millionen millones milioni milhoes",
+        1e9: "billion billions giga bil bn mrd mlrd mld md milliard milliards milliarden miliardi bilhoes",
+        1e12: "trillion trillions tera tril tn billionen billones trilhoes",
         1e15: "quadrillion quadrillions peta",
         1e18: "exa",
         1e21: "zetta",
@@ -26,7 +28,8 @@ _NAMED = {1e3: "thousands", 1e6: "millions", 1e9: "billions", 1e12: "trillions",
 
 def words_of_units(name: str) -> str:
     """The name with its units spelt so that they separate from other words: PF-days, GFLOPs, 10^21."""
-    text = re.sub(r"(?i)p(?:eta)?-?f(?:lops?)?(?:[/\s_.\-]*s)?[\s_.\-]*days?(?![a-z])", " pfdays ", name)
+    text = re.sub(r"(?i)mil[\s_]+millones", "milliards", name)
+    text = re.sub(r"(?i)p(?:eta)?-?f(?:lops?)?(?:[/\s_.\-]*s)?[\s_.\-]*days?(?![a-z])", " pfdays ", text)
     text = re.sub(r"10(?:\^|\*\*)\{?([0-9]+)\}?", r" 1e\1 ", text)
     text = re.sub(r"(?<![A-Za-z0-9])[xX×](?=[0-9])", " ", text)
     text = re.sub(r"(?<![0-9.])([0-9]+(?:\.[0-9]+)?)[eE]\+?([0-9]{1,2})(?![0-9A-Za-z])", r" \1e\2 ", text)
@@ -56,14 +59,14 @@ def split_unit(words: list[str], name: str) -> tuple[list[str], float | None]:
 
 def trailing_unit(name: str) -> float | None:
     """The factor of the unit at the end of any name, as in `size_b` or `size (millions)`; None without one."""
-    words = re.findall(r"[a-z0-9.]+", words_of_units(name).lower())
+    words = re.findall(r"[a-z0-9.]+", words_of_units(in_english(name)).lower())
     return split_unit(words[-2:], name)[1] if len(words) > 1 else None
 
 
 def says_unit(name: str) -> bool:
     """Whether the unit at the end of a name can be nothing else: in brackets, or in a word."""
-    words = re.findall(r"[a-z0-9.]+", words_of_units(name).lower())
-    return bool(re.search(r"[(\[][^()\[\]]*[)\]]\s*$", name)) or (len(words) > 1 and words[-1] in _WORDS)
+    words = re.findall(r"[a-z0-9.]+", words_of_units(in_english(name)).lower())
+    return bool(re.search(r"[(\[][^()\[\]]*[)\]]\s*$", in_english(name))) or (len(words) > 1 and words[-1] in _WORDS)
 
 
 def unit_named(factor: float) -> str:

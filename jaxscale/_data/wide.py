@@ -1,6 +1,9 @@
-"""Tables that hold several runs in a row become one run a row: charts that trackers save, and pivots."""
+"""Tables of other layouts become one run a row: charts of trackers, pivots, runs side by side, metrics in rows."""
 
 import re
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,11 +12,15 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.text import inert, listed, plural, quoted
 from jaxscale._data.cells import is_missing
 from jaxscale._data.headers import is_number
-from jaxscale._data.names import meaning_of
+from jaxscale._data.names import key, meaning_of
 from jaxscale._data.quantities import parse_quantity
 
 _SERIES = re.compile(r"(?P<run>.+) - (?P<metric>\S.*?)(?P<end>__MIN|__MAX)?", re.DOTALL)
 _CORNER = re.compile(r"\s*(?:\\|/|\||×|\bby\b|\bvs\.?)\s*", re.IGNORECASE)
+
+_NAMES_A_METRIC = frozenset(["metric", "metricname", "key", "name", "variable", "measure", "quantity", "field", "tag"])
+_HOLDS_A_METRIC = frozenset(["value", "metricvalue"])
+_MOST_ROWS_OF_NAMES = 400
 
 
 def one_run_a_row(frame: pd.DataFrame, shown: str) -> tuple[pd.DataFrame, str]:
@@ -27,6 +34,14 @@ def one_run_a_row(frame: pd.DataFrame, shown: str) -> tuple[pd.DataFrame, str]:
         return _of_chart(frame, series)
     if len(columns) > 2 and all(map(_is_amount, columns[1:])):
         return _of_pivot(frame, shown)
+    if _is_turned(frame):
+        return _turned(frame)
+    named = [
+        name for name in columns if key(name) in _NAMES_A_METRIC and not pd.api.types.is_numeric_dtype(frame[name])
+    ]
+    values = [name for name in columns if key(name) in _HOLDS_A_METRIC]
+    if len(named) == len(values) == 1 and _symbols(frame[named[0]]):
+        return _of_metrics(frame, named[0], values[0], shown)
     return frame, ""
 
 
@@ -78,6 +93,49 @@ def _of_pivot(frame: pd.DataFrame, shown: str) -> tuple[pd.DataFrame, str]:
     empty = int(np.sum(~there))
     said += f", {plural(empty, 'empty cell')} left out" if empty else ""
     return long[there].reset_index(drop=True).astype(object), said
+
+
+def _symbols(cells: Iterable[Any]) -> set[str]:
+    """Which of N, D, C, U and the loss the cells of a column name."""
+    names = {str(cell).strip() for cell in islice(cells, _MOST_ROWS_OF_NAMES)}
+    return {found.symbol for name in names if (found := meaning_of(name)) is not None}
+
+
+def _is_turned(frame: pd.DataFrame) -> bool:
+    """Whether the first column names the loss and a variable, once each, and no other column is called like one."""
+    first = frame.iloc[:, 0]
+    if not 1 < len(frame) <= _MOST_ROWS_OF_NAMES or len(frame.columns) < 3 or pd.api.types.is_numeric_dtype(first):
+        return False
+    symbols = _symbols(first)
+    return "loss" in symbols and len(symbols) > 1 and first.is_unique and not _symbols(frame.columns[1:])
+
+
+def _turned(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    corner, *runs = frame.columns
+    table = pd.DataFrame(frame.iloc[:, 1:].to_numpy(object).T, columns=pd.Index(map(str, frame[corner])))
+    if "run" not in table.columns:
+        table.insert(0, "run", np.array(runs, dtype=object))
+    return table, f"runs side by side, {plural(len(runs), 'column')} turned into rows"
+
+
+def _of_metrics(frame: pd.DataFrame, named: str, value: str, shown: str) -> tuple[pd.DataFrame, str]:
+    """One row for each run of a table with one row for each of its metrics."""
+    run = [name for name in frame.columns if name not in (named, value)]
+    cells = frame[[*run, named]].map(lambda cell: str(cell).strip()).assign(**{value: frame[value]})
+    twice, metrics = cells.duplicated([*run, named]), list(dict.fromkeys(cells[named]))
+    table = None if twice.any() or not run else cells.pivot(index=run, columns=named, values=value).reset_index()
+    if table is None or len(table) == len(frame) > len(frame) / len(metrics):
+        why = f"row {int(np.flatnonzero(twice)[0]) + 1} has a metric that its run has already" if twice.any() else ""
+        why = why or (f"every row has its own {listed(run, 3)}" if run else "no column names the run")
+        raise InputError(
+            f"{shown} has a row for each metric of a run ({quoted(named)}, {quoted(value)}), and {why}: keep the "
+            "column that names the run and one value of each metric, or make it one row for each run, by "
+            f"frame.pivot(index='run', columns={quoted(named)}, values={quoted(value)})"
+        )
+    table.columns.name = None
+    table = table[[*run, *metrics]].astype(object)
+    said = f"a row for each metric in {quoted(named, 40)}, {plural(len(frame), 'row')} that became {len(table)}"
+    return table.where(table.notna(), ""), said
 
 
 def _is_amount(name: str) -> bool:

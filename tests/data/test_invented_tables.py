@@ -21,6 +21,7 @@ TRAIN, PPL = np.round(LOSS - 0.05, 4), np.exp(LOSS).round(3)
 NAMES = [f"r{i:02d}" for i in range(12)]
 STATES = ["finished"] * 11 + ["crashed"]
 E9 = np.arange(12)
+METRICS = ["params", "tokens", "val_loss"]
 
 
 def plain(values: Iterable[float]) -> list[str]:
@@ -35,6 +36,13 @@ def thousands(values: Iterable[float], mark: str) -> list[str]:
     return [f"{int(x):,}".replace(",", mark) for x in values]
 
 
+def lakhs(value: float) -> str:
+    """1240000 as 12,40,000."""
+    head, tail = f"{int(value):d}"[:-3], f"{int(value):d}"[-3:]
+    groups = [head[max(i - 2, 0) : i] for i in range(len(head), 0, -2)][::-1]
+    return ",".join([*groups, tail])
+
+
 def table(header: str, *columns: Iterable, mark: str = ",", below: str = "") -> str:
     rows = [mark.join(map(str, row)) for row in zip(*columns, strict=True)]
     return "\n".join([header, *rows]) + "\n" + below
@@ -45,7 +53,50 @@ RECORDS = [
     {"config": {"params": a}, "data": {"tokens": b}, "val": {"loss": c}} for a, b, c in zip(N, D, LOSS, strict=True)
 ]
 # File name, text, which of the runs are read ("" for all, a slice).
+LONG = [
+    (name, metric, x)
+    for name, *row in zip(NAMES, n, d, LOSS, strict=True)
+    for metric, x in zip(METRICS, row, strict=True)
+]
+PAGE = "Results of May:\n\n| Model | Params | Tokens | Val loss ↓ |\n|:--|--:|--:|:-:|\n" + "".join(
+    f"| {name} | {a / 1e6:g}M | {b / 1e9:g}B | **{c}** |\n" for name, a, b, c in zip(NAMES, N, D, LOSS, strict=True)
+)
 READ = {
+    "metrics_in_rows.csv": (table("run_id,metric,value", *zip(*LONG, strict=True)), ...),
+    "runs_side_by_side.csv": (
+        table(f"metric,{','.join(NAMES)}", METRICS, *zip(n, d, LOSS, strict=True)),
+        ...,
+    ),
+    "page.md": (f"{PAGE}\nBold is best.\n", ...),
+    "indian.csv": (
+        table("run;params;tokens;val_loss", NAMES, map(lakhs, N), map(lakhs, D), LOSS, mark=";"),
+        ...,
+    ),
+    "comet.csv": (table("Name,n_params,tokens_processed,loss,validate_loss", NAMES, n, d, TRAIN, LOSS), ...),
+    "units_below.csv": (
+        table(
+            "Lauf;Parameter;Tokens;Verlust",
+            ["-", *NAMES],
+            ["Mio.", *N / 1e6],
+            ["Mrd.", *D / 1e9],
+            ["-", *LOSS],
+            mark=";",
+        ),
+        ...,
+    ),
+    "tenths_of_runs.csv": (table("run,params,tokens,loss_at_10pct,loss_at_100pct", NAMES, n, d, LOSS + 1, LOSS), ...),
+    "chinese_curves.csv": (
+        table(
+            "实验名称,步数,参数量,训练token数,每秒token数,验证损失",
+            np.repeat(NAMES, 3),
+            list(range(100, 400, 100)) * 12,
+            np.repeat(N, 3),
+            np.repeat(D, 3) * np.tile([1 / 3, 2 / 3, 1], 12),
+            np.tile([1e5, 2e5, 3e5], 12),
+            np.repeat(LOSS, 3) + np.tile([0.4, 0.2, 0], 12),
+        ),
+        slice(0, 12),
+    ),
     "wandb.csv": (
         table(
             "Name,State,Runtime,Created,config.model.n_params,config.data.train_tokens,summary.train/loss,summary.val/loss",
@@ -209,7 +260,22 @@ REFUSED = {
     "logarithms": (
         table("log10_params,log10_tokens,loss", np.log10(N), np.log10(D), LOSS),
         "N",
-        "no column is recognised as a variable",
+        "D=\"10^log10_tokens\" (-D '10^log10_tokens')",
+    ),
+    "natural logarithms": (table("ln(params),tokens,loss", np.log(N), d, LOSS), "N", "-N 'exp(`ln(params)`)'"),
+    "a size of what": (table("size[B],tokens,loss", N / 1e9, d, LOSS), "N", "-N 'size[B]'"),
+    "a loss at a tenth": (table("params,tokens,loss_at_10pct", n, d, LOSS), "N", "no column is recognised as the loss"),
+    "each token in Chinese": (table("参数量,每步token数,损失", n, d, LOSS), "D", "no variable 'D'"),
+    "two tables on a page": (f"{PAGE}\nLarger:\n\n| a |\n|---|\n| 1 |\n", "N", "another table begins in line 20"),
+    "a metric twice": (
+        table("run,metric,value", *zip(*LONG, LONG[1], strict=True)),
+        "N",
+        "row 37 has a metric that its run has already",
+    ),
+    "metrics and times": (
+        table("run,time,metric,value", *zip(*((a, i, b, c) for i, (a, b, c) in enumerate(LONG)), strict=True)),
+        "N",
+        "every row has its own 'run', 'time'",
     ),
     "a footnote": (
         table("params,tokens,loss", n, d, LOSS, below='"* seed 2",,\n'),
@@ -233,7 +299,7 @@ REFUSED = {
 def test_the_runs_of_a_table_are_read(name: str, tmp_path: Path) -> None:
     text, which = READ[name]
     (tmp_path / name).write_text(text, encoding="cp1252" if name == "german.csv" else "utf-8")
-    runs = read_quietly(tmp_path / name)
+    runs = read_quietly(tmp_path / name).at_end()
     which = slice(None) if which is ... else which
     for values, wanted in ((runs.variables["N"], N), (runs.variables["D"], D), (runs.response, LOSS)):
         assert values == pytest.approx(wanted[which], rel=5e-3 if name == "excel.csv" else 1e-9)

@@ -1,6 +1,7 @@
 """Rows that are checkpoints of training runs: the column that names the run of each, and the last row of each run."""
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -154,18 +155,25 @@ def curves_by_steps(variables: Mapping[str, np.ndarray]) -> Curves | None:
         return None
     labels = np.arange(len(whole.labels))
     for rows in _several(whole.labels):
-        waiting = rows[np.argsort(whole.progress[rows], kind="stable")]
-        while len(waiting):
-            D, members = whole.progress[waiting], [0]
-            while members[-1] + 1 < len(D):
-                times = len(members) + 1
-                found = max(int(np.searchsorted(D, D[0] * (times - _EVEN))), members[-1] + 1)
-                if found == len(D) or D[found] > D[0] * (times + _EVEN):
+        rows = rows[np.argsort(whole.progress[rows], kind="stable")]
+        D, later = whole.progress[rows].tolist(), list(range(len(rows) + 1))
+        while (first := _waiting(later, 0)) < len(D):
+            members, at = [first], first
+            while at < len(D):
+                later[at], times = at + 1, len(members) + 1
+                at = _waiting(later, max(bisect_left(D, D[first] * (times - _EVEN)), at + 1))
+                if at == len(D) or D[at] > D[first] * (times + _EVEN):
                     break
-                members.append(found)
-            labels[waiting[members]] = waiting[0]
-            waiting = np.delete(waiting, members)
+                members.append(at)
+            labels[rows[members]] = rows[first]
     return Curves(tuple(f"curve {k}" for k in labels.tolist()), whole.progress)
+
+
+def _waiting(later: list[int], k: int) -> int:
+    """The first row from k on that belongs to no run yet: `later` names itself there, else one further on."""
+    while later[k] != k:
+        later[k] = k = later[later[k]]
+    return k
 
 
 def _unnamed(variables: Mapping[str, np.ndarray]) -> Curves | None:

@@ -19,6 +19,9 @@ _LEAST_ROOM = 0.05  # of 1 - leverage
 _ALIKE = 0.02  # runs that close in every log repeat one another
 _FEWEST_LEFT, _FEWEST_REPEATS = 6, 6  # degrees of freedom beside the surface, and among repeated runs
 _MOST_PLACES = 200  # that have a mean of their own: those where most runs repeat
+# Of larger tables so many runs show whether they do, some at each place: enough for a misfit of a tenth of the noise.
+_MOST_REPEATS = 20_000
+_REPEATS = "runs that repeat"
 _CAPPED = 3.0  # robust standard deviations beyond which the residual of one run counts no more
 _SHARES = 0.2, 1 / 3, 0.5  # of the runs, those of most compute, that the others foretell
 _FEWEST_FORETOLD, _FEWEST_BEFORE = 3, 6  # runs, and degrees of freedom
@@ -65,6 +68,12 @@ class _Columns(NamedTuple):
     weights: np.ndarray
     units: np.ndarray | None
 
+    def of(self, rows: np.ndarray) -> "_Columns":
+        """Those of some runs, orthonormal again."""
+        axes, singular, _ = np.linalg.svd(self.law[rows], full_matrices=False)
+        units = None if self.units is None else self.units[rows]
+        return _Columns(axes[:, singular > _FRESH * singular[0]], self.above[rows], self.weights[rows], units)
+
 
 def _inflation(fit: RobustFits, units: np.ndarray | None) -> float:
     """By how much errors that rows of a run share widen variances (design effect: Kish 1965, sec. 5.4)."""
@@ -96,7 +105,14 @@ def misfit(
     data = _columns(at, clusters)
     if data is None or not logs:
         return None
-    return (yield from _worst(at, data, _alternatives(data, logs)))
+    ways, repeats = list(_surfaces(data, logs)), _repeats(data, logs)
+    if repeats is None or repeats[0] is data:
+        ways += [] if repeats is None else [(_REPEATS, repeats[1])]
+        return (yield from _worst(at.matched, data, ways))
+    some, means = repeats
+    (law,) = yield [Asked(some.law, some.above, some.weights)]
+    found = [(yield from _worst(at.matched, data, ways)), (yield from _worst(law, some, [(_REPEATS, means)]))]
+    return min((one for one in found if one is not None), key=lambda one: (one.p, -one.f), default=None)
 
 
 def misfit_between(
@@ -104,12 +120,12 @@ def misfit_between(
 ) -> Asking[Misfit | None]:
     """The column whose values lie farthest from one law; levels: by column (n_used, values), 1 where a run has one."""
     data = _columns(at, clusters) if levels else None
-    return None if data is None else (yield from _worst(at, data, levels.items()))
+    return None if data is None else (yield from _worst(at.matched, data, levels.items()))
 
 
-def _worst(at: Linearization, data: _Columns, alternatives: Iterable[tuple[str, np.ndarray]]) -> Asking[Misfit | None]:
+def _worst(law: RobustFits, data: _Columns, alternatives: Iterable[tuple[str, np.ndarray]]) -> Asking[Misfit | None]:
     n, p = data.law.shape
-    law, tried = at.matched, []
+    tried = []
     for name, further in alternatives:
         extra = _beside(data.law, further)
         q = extra.shape[1]
@@ -141,8 +157,8 @@ def _beside(law: np.ndarray, further: np.ndarray) -> np.ndarray:
     return fresh @ (axes[:, kept] / singular[kept])
 
 
-def _alternatives(data: _Columns, logs: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    """(what it is, columns (n, k)) of polynomials of all logs up to a degree, and of groups of repeated runs."""
+def _surfaces(data: _Columns, logs: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """(what it is, columns (n, k)) of polynomials of all logs up to a degree."""
     n = len(data.above)
     scaled = [(x - x.mean()) / x.std() for x in logs.values() if x.std() > 1e-9]
     if scaled:
@@ -155,12 +171,30 @@ def _alternatives(data: _Columns, logs: Mapping[str, np.ndarray]) -> Iterator[tu
             if degree in _DEGREES and len(terms) <= n:
                 name = f"a {('quadratic', 'cubic')[degree - 2]} in {' and '.join(f'log {x}' for x in logs)}"
                 yield name, np.stack(terms, axis=1)
-    if data.units is None:
-        places, count = _alike([np.round(x / _ALIKE) for x in logs.values()])
-        # Of fewer repeats too little is left beside the means; a row twice is no repeated run.
-        if n - count >= max(_FEWEST_REPEATS, n // 4) and _alike([places, data.above])[1] == n:
-            most = np.argsort(-np.bincount(places), kind="stable")[:_MOST_PLACES]
-            yield "runs that repeat", (places[:, None] == np.sort(most)) * 1.0
+
+
+def _repeats(data: _Columns, logs: Mapping[str, np.ndarray]) -> tuple[_Columns, np.ndarray] | None:
+    """Runs, and columns (n, places) of those that repeat one another; None where too few do."""
+    n = len(data.above)
+    if data.units is not None:
+        return None
+    places, count = _alike([np.round(x / _ALIKE) for x in logs.values()])
+    # Of fewer repeats too little is left beside the means; a row twice is no repeated run.
+    if n - count < max(_FEWEST_REPEATS, n // 4) or _alike([places, data.above])[1] < n:
+        return None
+    counts = np.bincount(places)
+    most = np.sort(np.argsort(-counts, kind="stable")[:_MOST_PLACES])
+    if n > _MOST_REPEATS:
+        order, first = np.argsort(places, kind="stable"), np.cumsum(counts) - counts
+        turn = np.empty(n, int)  # of each run among those of its place
+        turn[order] = np.arange(n) - np.repeat(first, counts)
+        step = -(-counts // (_MOST_REPEATS // len(most)))
+        chosen = np.isin(places, most)
+        kept, others = np.flatnonzero(chosen & (turn % step[places] == 0)), np.flatnonzero(~chosen)
+        spread = -(-len(others) // max(_MOST_REPEATS - len(kept), 1))
+        rows = np.sort(np.concatenate([kept, others[:: max(spread, 1)]]))
+        data, places = data.of(rows), places[rows]
+    return data, (places[:, None] == most) * 1.0
 
 
 def _alike(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:

@@ -202,6 +202,29 @@ def test_rows_of_one_size_are_one_run_while_tokens_rise(N: list, D: list, labels
     assert found is not None and partition(found.labels) == partition(labels)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_runs_by_steps_are_those_found_by_taking_one_after_the_other(seed):
+    """The plain way: of the rows of a size that are left, the least begins a run, and each multiple of it within 5 %
+    that is the next goes on with it."""
+    rng = np.random.default_rng(seed)
+    N, D = rng.integers(1, 4, 90) * 1e8, rng.integers(1, 25, 90) * rng.choice([1.0, 1.03, 3.3], 90) * 1e9
+    runs = []
+    for size in np.unique(N):
+        left = sorted(np.flatnonzero(size == N).tolist(), key=lambda i: (D[i], i))
+        while left:
+            members = [left[0]]
+            for i in left[1:]:
+                times = len(members) + 1
+                if D[i] >= D[left[0]] * (times - 0.05):
+                    if D[i] > D[left[0]] * (times + 0.05):
+                        break
+                    members.append(i)
+            left = [i for i in left if i not in members]
+            runs.append(frozenset(members))
+    found = curves_by_steps({"N": N, "D": D})
+    assert found is not None and partition(found.labels) == set(runs)
+
+
 def test_without_one_number_of_tokens_for_each_row_there_are_no_curves() -> None:
     assert ordered_curves({"N": np.ones(3)}) is None
     assert curves_by_steps({"D": np.ones(3)}) is None

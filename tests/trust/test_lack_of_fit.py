@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import f as fisher
 
 from jaxscale._problem.losses import HuberLoss
+from jaxscale._trust import lack_of_fit
 from jaxscale._trust.lack_of_fit import foretold, misfit
 from jaxscale._trust.linearization import Linearization
 from jaxscale._trust.questions import answered
@@ -81,6 +82,18 @@ def test_a_table_of_many_runs_is_judged_in_little_memory(repeats):
     assert found.against == "runs that repeat" if repeats == 2 else found.p > 1e-3
     if repeats == 2:
         assert found.p < 1e-30
+
+
+def test_repeats_of_a_table_of_many_runs_are_seen_in_some_of_them(monkeypatch):
+    """A wave of a third of the noise, which 4,000 runs show, is seen in 2,000 of them; none where there is none."""
+    wave = plane(3, n=4000, repeats=20, added=lambda x, y: 0.002 * np.sin(40 * x))
+    whole = answered(misfit(*wave, None))
+    monkeypatch.setattr(lack_of_fit, "_MOST_REPEATS", 2000)
+    some = answered(misfit(*wave, None))
+    assert some.against == whole.against == "runs that repeat" and whole.p < some.p < 1e-6
+    assert some.size == pytest.approx(whole.size, rel=0.2) and some.ratio > 1.02
+    chances = [answered(misfit(*plane(seed, n=2400, repeats=20), None)).p for seed in range(20)]
+    assert min(chances) > 1e-4 and np.mean(np.array(chances) < 0.01) < 0.2
 
 
 def test_the_largest_runs_are_foretold_and_where_they_are_off_it_is_by_what_was_planted():

@@ -225,6 +225,9 @@ def watch(
     goal: Annotated[Text, option("--goal", "LOSS", "A final loss to reach, such as that of the best run.")] = None,
     stop_below: Annotated[str, option("--stop-below", "X", "The chance of the goal below which to stop.")] = "0.05",
     without: Annotated[Texts, option("--without", "NAME", "A run that does not count; repeat.")] = None,
+    rate: Annotated[
+        Text, option("--lr", "COL", "Column of the learning rate: runs of another schedule are told by it.")
+    ] = None,
     level: Annotated[str, option("--level", "P", "Coverage of the intervals.")] = "0.9",
     output: Output = None,
     plot: PlotFile = None,
@@ -238,7 +241,8 @@ def watch(
     """
     arguments.check_output(output, curves)
     arguments.check_plot(plot, curves)
-    runs = replace(table, checkpoints=table.checkpoints or "all").read(curves)
+    table = replace(table, checkpoints=table.checkpoints or "all")
+    runs = table.read(curves) if rate is None else table.read(curves, {"lr": rate}, domains={"lr": "count"})
     target = None if goal is None else float(runs.record.measure.to_law(arguments.number(goal, "--goal")))
     found = js.watch(
         runs,

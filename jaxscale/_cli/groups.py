@@ -88,9 +88,17 @@ class TableOptions:
             loss_se=self.loss_se,
         )
 
-    def read(self, source: str, further: Mapping[str, str] | None = None, laws: Sequence[Any] | None = None) -> Any:
-        """The runs in a table, for some laws or for one of N and D; `further` are columns of variables of no law."""
+    def read(
+        self,
+        source: str,
+        further: Mapping[str, str] | None = None,
+        laws: Sequence[Any] | None = None,
+        domains: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The runs in a table, for some laws or for one of N and D; `further` are columns of variables of no law, and
+        `domains` which values they may have."""
         reading, others = self.reading(laws or [js.laws.get("chinchilla")])
+        reading["domains"] |= domains or {}
         return read_runs(source, **reading, **others, **(further or {}))
 
 

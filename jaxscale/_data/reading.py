@@ -158,7 +158,7 @@ def read_fields(
             kept["run"] = curves.column
             unused = tuple(name for name in unused if name != curves.column)
     taken = np.arange(len(answer))
-    sweeps = () if swept else tuple(sweep_note(within, unused, variables))
+    sweeps = () if swept else tuple(sweep_note(within, unused, variables, None if curves is None else curves.labels))
     if curves is not None and checkpoints == "last":
         taken, clusters = last_of_each(curves.labels, curves.progress), None
     if curves is not None and checkpoints == "best":

@@ -74,6 +74,11 @@ def lowest_of_each(design: np.ndarray, response: np.ndarray) -> np.ndarray:
     return np.sort(order[first])
 
 
+def _changes(column: pd.Series, runs: Sequence[str]) -> bool:
+    """Whether cells change along the runs, as a schedule does."""
+    return bool((column.astype(str).groupby(np.asarray(runs)).nunique() > 1).any())
+
+
 def best_note(settings: Sequence[str], rows: int, kept: int) -> Reason:
     """What was done."""
     return Reason(
@@ -81,9 +86,11 @@ def best_note(settings: Sequence[str], rows: int, kept: int) -> Reason:
     )
 
 
-def sweep_note(frame: pd.DataFrame, unused: Sequence[str], variables: Mapping[str, np.ndarray]) -> Iterator[Reason]:
-    """Settings that vary while the variables stay, in most rows."""
-    settings = settings_among(unused)
+def sweep_note(
+    frame: pd.DataFrame, unused: Sequence[str], variables: Mapping[str, np.ndarray], runs: Sequence[str] | None
+) -> Iterator[Reason]:
+    """Settings that vary while the variables stay, in most rows; not along `runs`, where rows are checkpoints."""
+    settings = [name for name in settings_among(unused) if runs is None or not _changes(frame[name], runs)]
     if not settings:
         return
     design = designs(variables)

@@ -42,6 +42,12 @@ def test_a_sweep_is_pointed_out(name: str) -> None:
     assert "24 rows are 6 designs" in note.text and f"(--best-of {name})" in note.text
 
 
+# Checkpoints of two runs at the same tokens, whose learning rate falls along them.
+SCHEDULES = pd.DataFrame(
+    {"run": np.repeat(["a", "b"], 5), "tokens": np.tile(np.arange(1, 6) * 1e9, 2), "loss": np.linspace(4, 3, 10)}
+).assign(lr=np.geomspace(1e-3, 1e-4, 10))
+
+
 @pytest.mark.parametrize(
     "table",
     [
@@ -50,8 +56,9 @@ def test_a_sweep_is_pointed_out(name: str) -> None:
         swept([3] * 4).assign(lr=1e-3),
         swept([1] * 12).assign(lr=np.geomspace(1e-4, 1e-3, 12)),
         swept([2, 1, 1, 1, 1, 1]),
+        SCHEDULES,
     ],
-    ids=range(5),
+    ids=range(6),
 )
 def test_other_tables_are_not_taken_for_sweeps(table: pd.DataFrame) -> None:
     assert all(note.code != "sweep" for note in read_quietly(table).record.notes)

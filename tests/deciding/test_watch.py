@@ -92,6 +92,56 @@ def test_a_table_is_read_with_all_of_its_checkpoints():
         js.watch(js.Runs({"D": runs.variables["D"]}, runs.response), "new")
 
 
+def with_rates(count: int = 6, own: str = "cosine", odd: str = "cosine", progress: float = 0.5) -> pd.DataFrame:
+    """Checkpoints with learning rates that warm up over shares of their own: cosines to nothing, but for one finished
+    run and the new one, which may be held at their peak, or fall only in the last fifth."""
+    p, loss, _ = under_way.curves("cosine", "Gaussian", count, np.random.default_rng(0))
+    runs = under_way.table(p, loss, progress)
+    shapes = {
+        "cosine": lambda p: (1 + np.cos(np.pi * p)) / 2,
+        "constant": lambda p: np.ones_like(p),
+        "decay": lambda p: np.minimum(1, (1 - p) / 0.2),
+    }
+    names, D = np.array(runs.clusters), runs.variables["D"]
+    rate = np.empty(len(D))
+    for k, name in enumerate(dict.fromkeys(names)):
+        shape = own if name == "new" else odd if name == "run 0" else "cosine"
+        rate[names == name] = (
+            3e-4 * 2**k * shapes[shape](D[names == name]) * np.minimum(1, D[names == name] * 50 / (k + 1))
+        )
+    return pd.DataFrame({"run": names, "tokens": 1e9 * D, "loss": runs.response, "train/learning_rate": rate})
+
+
+def test_runs_of_another_schedule_are_refused_by_their_learning_rates():
+    rate = {"lr": "train/learning_rate"}
+    plain = js.watch(with_rates(), "new", "1B")
+    assert js.watch(with_rates(), "new", "1B", **rate).interval == plain.interval
+    assert "'train/learning_rate' was not used" in str(plain)
+    with pytest.raises(js.InputError, match=r"runs 'run 0', .* had another schedule of learning rates than new: after"):
+        js.watch(with_rates(own="constant"), "new", "1B", **rate)
+    with pytest.raises(js.InputError, match=r"run 'run 0' had another.*leave them out \(without=, --without\)"):
+        js.watch(with_rates(odd="constant"), "new", "1B", **rate)
+    left = js.watch(with_rates(odd="constant"), "new", "1B", without=["run 0"], **rate)
+    assert len(left.finished) == 5
+    # What has not happened yet: a decay of some of the finished runs.
+    with pytest.raises(js.InputError, match=r"more than one schedule of learning rates.*'run 0' 1, 'run 1' 0\.\d+ of"):
+        js.watch(with_rates(odd="decay", progress=0.15), "new", "1B", **rate)
+
+
+def test_a_run_that_goes_otherwise_than_the_others_is_told():
+    """Of 25 sets of 16 finished runs with a cosine schedule, one that has it too is told by chance in 1 % (of three
+    the chance is .2 %), of those that are held constant and then fall about half, at .8 of their way."""
+    told = {}
+    for own in ("cosine", "decay"):
+        for k in range(25):
+            rng = np.random.default_rng([7, k])
+            p, loss, _ = under_way.curves("cosine", "Gaussian", 16, rng)
+            loss[-1] = under_way.curves(own, "Gaussian", 16, rng)[1][-1]
+            note = "WENT OTHERWISE" in str(js.watch(under_way.table(p, loss, 0.8), "new", 1.0).notes)
+            told[own] = told.get(own, 0) + note
+    assert told["cosine"] <= 2 and told["decay"] >= 8
+
+
 def test_the_picture_shows_the_band_and_the_goal():
     chart = js.watch(curves()[0], "new", goal=2.5).plot().chart
     kinds = [type(mark).__name__ for mark in chart.panels[0].marks]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from jaxscale._analyses.deciding.rates import RATE, Rates, check_schedules, unread
 from jaxscale._analyses.deciding.watched import Watched
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import format_number, inert, listed, parse_number, plural, quoted
@@ -20,6 +21,7 @@ FEWEST = 4  # finished runs
 _WINDOW = 0.6  # the loss now is read off a line through the checkpoints from this share of the progress on
 _AHEAD, _BEFORE, _LOOKS = 31, 25, 17  # places from here to the end, up to here, and where it may be settled
 _FIRST = 0.02  # progress before which nothing is foretold
+_UNLIKE = 0.01  # the chance, for a run like the others, of what is called unlike them
 _DONE = 0.999
 
 
@@ -32,6 +34,7 @@ def watch(
     stop_below: float = 0.05,
     level: float = 0.9,
     without: Iterable[str] = (),
+    lr: str | None = None,
     **options: Any,
 ) -> Watched:
     """Where the loss of a run under way will end, with its interval, and whether to stop it.
@@ -42,6 +45,10 @@ def watch(
     that intervals hold for runs that are like each other, whatever the form of their curves. The loss at p is read off
     a line through the checkpoints between .6 p and p, over log progress, which takes out their noise. The same is done
     for every progress from p to the end.
+
+    Nothing follows from runs of another schedule. With `lr` such runs are refused by name. Without it, the run is held
+    against the others at half of its progress: where its loss since then lies outside of what they foretold with a
+    chance of 99 %, that is told.
 
     `studies/under_way.py` measured, for planted curves with three schedules, how often 90 % intervals hold the truth.
 
@@ -56,15 +63,19 @@ def watch(
         stop_below: the chance of reaching it below which to stop.
         level: of the intervals.
         without: names of other runs that do not count: also under way, diverged, of another schedule.
+        lr: the column of the learning rate at each checkpoint; of `Runs` the variable lr.
         **options: how the table is read, see `Runs.from_frame`. Of a tracker's table what did not finish is set aside,
             the run under way too: where="state != ''" keeps it.
 
     Raises:
-        InputError: rows name no run, there is no such run, fewer than four others are finished, or the run is over.
+        InputError: rows name no run, there is no such run, fewer than four others are finished, the run is over, or
+            finished runs had another schedule.
     """
     level = check_level(level)
     if not 0 < stop_below < 0.5:
         raise InputError(f"stop_below is a chance between 0 and .5, such as .05; got {stop_below!r}")
+    if lr is not None:
+        options |= {RATE: lr, "domains": {RATE: "count"} | options.get("domains", {})}
     runs = as_runs(curves, **({} if isinstance(curves, Runs) else {"checkpoints": "all"} | options))
     if runs.clusters is None:
         raise InputError('rows name no run; name the column that does (run="...", --run-column)')
@@ -99,6 +110,9 @@ def watch(
             "leave them out (without=, --without)"
         )
     target = None if goal is None else math.log(_positive(goal, "goal"))
+    rates = _rates(runs, {run: own, **others}, end, run)
+    if rates:
+        check_schedules(rates.pop(run), rates, run)
     places = np.geomspace(progress, 1.0, _AHEAD)
     levels = np.array([c.level(progress) for c in whole.values()])
     path = [_foretell(mine.level(progress), levels, whole, p) for p in places]
@@ -126,17 +140,18 @@ def watch(
         finished={name: (c.progress, np.exp(c.logs)) for name, c in whole.items()},
         own=(mine.progress, np.exp(mine.logs)),
         path=np.column_stack([places, np.exp(middle), np.exp(middle - half), np.exp(middle + half)]),
-        notes=tuple(_notes(whole, mine, progress)),
+        notes=tuple(_notes(whole, mine, progress, None if rates else unread(runs.record.unused))),
         response=response,
     )
 
 
 @dataclass(frozen=True, eq=False)
 class _Checkpoints:
-    """Of one run: tokens, growing, and log losses."""
+    """Of one run: tokens, growing, log losses, and the rows of the table."""
 
     tokens: np.ndarray
     logs: np.ndarray
+    rows: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +195,11 @@ class _Told:
 
 def _foretell(here: float, levels: np.ndarray, others: Mapping[str, _Along], then: float) -> _Told:
     """The log loss at progress `then` of a run that is `here` now, where the others were at `levels`."""
-    y = np.array([c.at(then) for c in others.values()])
+    return _regress(here, levels, np.array([c.at(then) for c in others.values()]))
+
+
+def _regress(here: float, levels: np.ndarray, y: np.ndarray) -> _Told:
+    """The y of a run that is `here`, where others are at `levels` and have y."""
     n, spread = len(y), levels - levels.mean()
     across = float(spread @ spread)
     slope = float(spread @ y) / across if across > 0 else 1.0
@@ -229,8 +248,17 @@ def _curves(runs: Runs, grown: np.ndarray) -> dict[str, _Checkpoints]:
     found = {}
     for name, index in rows.items():
         tokens, first = np.unique(grown[index][::-1], return_index=True)  # of several at one place the last
-        found[name] = _Checkpoints(tokens, np.log(runs.response[index][::-1][first]))
+        at = np.array(index)[::-1][first]
+        found[name] = _Checkpoints(tokens, np.log(runs.response[at]), at)
     return found
+
+
+def _rates(runs: Runs, curves: Mapping[str, _Checkpoints], end: float, run: str) -> dict[str, Rates]:
+    """Progress and learning rate of each run; none where the table does not say."""
+    rate = runs.variables.get(RATE)
+    if rate is None or rate.ndim != 1:
+        return {}
+    return {name: (c.tokens / (end if name == run else c.tokens[-1]), rate[c.rows]) for name, c in curves.items()}
 
 
 def _end(until: float | str | None, others: Mapping[str, _Checkpoints], run: str) -> float:
@@ -252,10 +280,34 @@ def _positive(value: float | str, name: str) -> float:
     return number
 
 
-def _notes(others: Mapping[str, _Along], mine: _Along, progress: float) -> list[str]:
+def _since_halfway(others: Mapping[str, _Along], mine: _Along, progress: float) -> tuple[float, float]:
+    """How far the log loss of a run lies above what finished runs foretold at half of its progress, and the chance of
+    that for a run like them; 0 and 1 where nothing is known there."""
+    half = progress / 2
+    if half < max(_FIRST, mine.progress[0], *(c.progress[0] for c in others.values())):
+        return 0.0, 1.0
+    then = np.array([c.level(half) for c in others.values()])
+    told = _regress(mine.level(half), then, np.array([c.level(progress) for c in others.values()]))
+    off = mine.level(progress) - told.value
+    return off, 2 * told.chance(told.value - abs(off))
+
+
+def _notes(others: Mapping[str, _Along], mine: _Along, progress: float, unused_rate: str | None) -> list[str]:
     levels = np.array([c.level(progress) for c in others.values()])
     here = mine.level(progress)
     notes = []
+    off, chance = _since_halfway(others, mine, progress)
+    if chance < _UNLIKE:
+        notes.append(
+            f"ITS LOSS WENT OTHERWISE THAN THEIRS: at {100 * progress / 2:.3g} % of its way they foretold "
+            f"{100 * abs(math.expm1(-off)):.2g} % {'less' if off > 0 else 'more'} than it has now, as of 100 runs like "
+            "them not one would be off. If it has another schedule or recipe, nothing here holds."
+        )
+    if unused_rate is not None:
+        notes.append(
+            f"Column {quoted(unused_rate)} was not used: named as the learning rate (lr=, --lr), it tells runs of "
+            "another schedule."
+        )
     if not levels.min() <= here <= levels.max():
         side = "below" if here < levels.min() else "above"
         notes.append(

@@ -36,6 +36,8 @@ _SELDOM = {
     "distributed.worker.memory.monitor-interval": "1s",
     "distributed.worker.profile.enabled": False,
 }
+# Each stream keeps its last 1,000 messages to be looked at, with the tables in them: 80 MiB after 600 tasks.
+_BRIEFLY = {"distributed.admin.low-level-log-length": 10}
 
 
 @contextmanager
@@ -59,8 +61,11 @@ def dask_client(client: Any) -> Iterator[Any]:
         with _local_cluster(client.partition(":")[2]) as cluster, distributed.Client(cluster) as made:
             yield made
         return
+    import dask.config
+
     try:
-        made = distributed.Client(client, timeout="20s")
+        with dask.config.set(_BRIEFLY):
+            made = distributed.Client(client, timeout="20s")
     except (OSError, ValueError) as error:
         raise InputError(
             f"no Dask scheduler answers at {quoted(client)}: {inert(error, 100)}; give its address, such as "
@@ -85,7 +90,7 @@ def _local_cluster(count: str) -> Iterator[Any]:
 
     if count and not (count.isdecimal() and int(count)):
         raise InputError(f"local:{inert(count)}: give the number of workers, as in local:4")
-    settings = _SELDOM | {
+    settings = _SELDOM | _BRIEFLY | {
         "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
         "distributed.scheduler.allowed-failures": TRIES - 1,
     }

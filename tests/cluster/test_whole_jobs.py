@@ -81,6 +81,8 @@ def test_dask_workers_that_die_change_no_byte(job, source, options, tmp_path, mo
             "chinchilla", source, out=tmp_path / "fits", records=True, client=client, progress=kill, **options
         )
         assert len(set(killed)) == 2
+        streams = client.cluster.scheduler.stream_comms.values()
+        assert max(len(stream.recent_message_log) for stream in streams) <= 10  # they hold the tables of their tasks
     merged = []
     for folder in (job, tmp_path / "fits"):
         js.merge_shards(folder, tmp_path / f"{folder.parent.name}.parquet")

@@ -2,7 +2,9 @@
 
 import sys
 from concurrent.futures import Future
+from contextlib import nullcontext
 
+import dask.config
 import distributed
 import numpy as np
 import pytest
@@ -53,6 +55,24 @@ def test_sets_come_back_in_their_order_and_few_tasks_are_ahead(monkeypatch):
 
 def test_tasks_are_longer_where_a_scheduler_has_many_workers_to_serve():
     assert [dask_workers.blocks_in_task(n) for n in (0, 2, 200, 1000, 10**6)] == [4, 4, 4, 20, 32]
+
+
+@pytest.mark.parametrize("where", ["local:2", "tcp://there:8786"])
+def test_few_messages_are_kept_whoever_sends_them(where, monkeypatch):
+    """They hold the tables of their tasks, and Dask keeps 1,000 of each stream."""
+    kept = []
+
+    def made(*_, **__):
+        kept.append(dask.config.get("distributed.admin.low-level-log-length"))
+        return nullcontext(Client())
+
+    before = dask.config.get("distributed.admin.low-level-log-length")
+    for name in ("LocalCluster", "Client"):
+        monkeypatch.setattr(distributed, name, made)
+    with dask_workers.dask_client(where):
+        pass
+    assert kept == [10] * len(kept) and kept
+    assert dask.config.get("distributed.admin.low-level-log-length") == before > 100
 
 
 def test_a_task_that_lost_its_workers_has_its_sets_tried_in_children(monkeypatch):

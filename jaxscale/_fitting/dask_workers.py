@@ -90,7 +90,9 @@ def _local_cluster(count: str) -> Iterator[Any]:
 
     if count and not (count.isdecimal() and int(count)):
         raise InputError(f"local:{inert(count)}: give the number of workers, as in local:4")
-    settings = _SELDOM | _BRIEFLY | {
+    settings = {
+        **_SELDOM,
+        **_BRIEFLY,
         "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
         "distributed.scheduler.allowed-failures": TRIES - 1,
     }

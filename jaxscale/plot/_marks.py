@@ -92,7 +92,8 @@ def _span(mark: Span, ax: Any, z: int) -> Any:
 
 @draw_mark.register
 def _contours(mark: Contours, ax: Any, z: int) -> Any:
-    ax.contour(mark.x, mark.y, mark.z, levels=mark.levels, colors=[colour(mark.role)], linewidths=0.7, zorder=z)
+    look = {"colors": [colour(mark.role)], "linewidths": 0.7, "linestyles": "solid"}  # negative ones too
+    ax.contour(mark.x, mark.y, mark.z, levels=mark.levels, zorder=z, **look)
     return ax.plot([], [], color=colour(mark.role), linewidth=0.7)[0]
 
 

@@ -175,7 +175,8 @@ def valley(
         over: the variables to draw over; the first two that `at` does not hold if not given.
         at: values of the others, {"N": 1e9}; runs within 2 % of them are drawn.
         between: ends of the variables drawn over, {"lr": (1e-4, 1e-2)}; those of the runs if not given.
-        within: how far from the best, as a share of the response, counts as good as it.
+        within: how far from the best, as a share of the response, counts as good as it; of a response that may be
+            negative, as a share of the range drawn.
         runs, ax: as in `residuals`.
 
     Raises:

@@ -43,6 +43,26 @@ def test_pictures_of_fits_overlap_no_words(fitted, case, names, monkeypatch):
         check_words(result.plot(name), monkeypatch)
 
 
+@pytest.mark.slow  # a law of its own to compile, and its plan
+def test_a_law_without_a_best_model_is_drawn_as_one(fitted):
+    """Score = 3 - .05 ln N - .08 ln D: along a budget it falls for ever towards fewer parameters."""
+    result = CASES["negative"](fitted)
+    plan = js.frontier(result, [1e18, 1e20])
+    assert not np.isfinite([row.N for row in plan.rows]).any()
+    for picture in (plan.plot(), result.plot("contours"), result.plot("extrapolation")):
+        assert picture.chart.title == "No budget has a best " + ("size" if "sizes" in picture.alt else "model")
+        assert "best" not in " ".join(t.get_text() for legend in picture.legends for t in legend.get_texts())
+    (lines,) = result.plot("contours").axes[0].collections  # negative levels look like the others
+    assert (lines.levels < 0).any() and {dash for _, dash in lines.get_linestyle()} == {None}
+    for name in ("tornado", "price_of_size"):
+        with pytest.raises(js.InputError, match="the plan has no answer for budget 1e20 FLOPs: no best N and D"):
+            plan.plot(name)
+    span = {k: np.ptp(np.log(result.runs.variables[k])) for k in ("N", "D")}
+    (flat,) = (m for m in result.plot("valley", within=0.2).chart.panels[0].marks if type(m).__name__ == "Area")
+    reach = 0.2 * (0.05 * span["N"] + 0.08 * span["D"]) / 0.05  # a fifth of all that is drawn, which falls with ln N
+    assert np.log(flat.x.max() / flat.x.min()) == pytest.approx(reach, abs=2 * span["N"] / 200)
+
+
 def test_budgets_of_one_size_have_no_isoflops(fitted):
     with pytest.raises(js.InputError, match="no compute budget"):
         CASES["few"](fitted).plot("isoflops")

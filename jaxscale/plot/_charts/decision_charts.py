@@ -18,7 +18,7 @@ from jaxscale._planning.tornado import tornado
 from jaxscale._planning.what_if import WhatIf
 from jaxscale.laws import Law
 from jaxscale.plot._charts import plan_charts
-from jaxscale.plot._charts.axis_words import letter, response_axis, response_words, short, variable_axis
+from jaxscale.plot._charts.axis_words import letter, response_axis, response_words, short, variable_axis, with_unit
 from jaxscale.plot._charts.chart import (
     Area,
     Axis,
@@ -93,18 +93,16 @@ def contours(result: FitResult, to: float | None = None, draws: Any = None, runs
         c, lo, hi = line[0][known], ends[known, 0], ends[known, 1]
         corners = np.concatenate([lo, hi[::-1]]), np.concatenate([c / (6 * lo), (c / (6 * hi))[::-1]])
         marks.append(Area(*corners, f"{100 * result.level:g} % interval of the best N", "fit"))
-    marks += [
-        Dots(runs.variable("N"), runs.variable("D"), plural(runs.count, "run"), "other"),
-        Line(line[1], line[2], "best N and D of each budget", "fit"),
-    ]
+    marks.append(Dots(runs.variable("N"), runs.variable("D"), plural(runs.count, "run"), "other"))
+    marks += [Line(line[1], line[2], "best N and D of each budget", "fit")] if rows else []
     axes = [variable_axis(result.law, name, data=result.response.data) for name in ("N", "D")]
     axes = [Axis(a.label, True, "count", ends=sides[name]) for a, name in zip(axes, ("N", "D"), strict=True)]
     name, unit = response_words(result.law, runs)
-    alt = (
-        f"{name} ({unit}) over sizes and {result.response.data}, {plural(runs.count, 'run')}, and the best of "
-        f"budgets from {format_number(low, 2, suffixes=False)} to {format_number(high, 2, suffixes=False)} FLOPs."
-    )
-    return Chart("Where budgets are spent best", alt, (Panel(axes[0], axes[1], tuple(marks)),), size=(6.4, 5.4))
+    between = f"from {format_number(low, 2, suffixes=False)} to {format_number(high, 2, suffixes=False)} FLOPs"
+    alt = f"{with_unit(name, unit)} over sizes and {result.response.data}, {plural(runs.count, 'run')}"
+    alt += f", and the best of budgets {between}." if rows else f". No budget {between} has a best size."
+    title = "Where budgets are spent best" if rows else "No budget has a best size"
+    return Chart(title, alt, (Panel(axes[0], axes[1], tuple(marks)),), size=(6.4, 5.4))
 
 
 def extrapolation(
@@ -137,8 +135,8 @@ def extrapolation(
         marks.append(band(c, ends[:, 0], ends[:, 1], f"{100 * result.level:g} % interval of the law", "fit"))
     marks += [
         Dots(compute, runs.response, f"{plural(runs.count, 'run')} fitted", "muted"),
-        Line(c[inside], loss[inside], "best model of each budget", "fit"),
-        Line(c[join:], loss[join:], "the same beyond the runs", "fit", "dashed"),
+        *([Line(c[inside], loss[inside], "best model of each budget", "fit")] if inside.any() else []),
+        *([Line(c[join:], loss[join:], "the same beyond the runs", "fit", "dashed")] if rows else []),
     ]
     if held_out is not None:
         label = f"{plural(held_out.count, 'run')} held out"
@@ -149,10 +147,12 @@ def extrapolation(
     y = response_axis(result.law, runs)
     last = rows[-1] if rows else None
     alt = f"{y.label} of the best model over compute, from {plural(runs.count, 'run')}" + (
-        f"; at {format_number(last.budget, 2, suffixes=False)} FLOPs it is {format_number(last.loss)}." if last else "."
+        f"; at {format_number(last.budget, 2, suffixes=False)} FLOPs it is {format_number(last.loss)}."
+        if last
+        else "; no budget has a best model."
     )
     panel = Panel(Axis("compute C (FLOPs)", True, "count"), y, tuple(marks))
-    return Chart("What the law foretells", alt, (panel,), size=(6.2, 4.4))
+    return Chart("What the law foretells" if last else "No budget has a best model", alt, (panel,), size=(6.2, 4.4))
 
 
 def price_of_size(plan: Plan, row: int = -1) -> Chart:
@@ -163,8 +163,7 @@ def price_of_size(plan: Plan, row: int = -1) -> Chart:
     """
     _needs_n_and_d(plan.law)
     best = plan.rows[row]
-    if not math.isfinite(best.N):
-        raise InputError(f"the plan has no answer for {plan.headings[row]}: {best.remark}")
+    _needs_answer(plan, row)
     factors = np.geomspace(1 / _FACTOR, _FACTOR, 49)
     sizes = best.N * factors
     budget = 6 * best.N * best.D
@@ -216,9 +215,14 @@ def _beyond_limits(plan: Plan, sizes: np.ndarray, tokens: np.ndarray) -> list[Ma
 
 
 def swings(plan: Plan, quantity: str = "N", row: int = -1, change: float = 0.1) -> Chart:
-    """How far one quantity of a plan swings when each assumption moves alone, the largest swing on top."""
+    """How far one quantity of a plan swings when each assumption moves alone, the largest swing on top.
+
+    Raises:
+        InputError: the plan has no answer there.
+    """
     frame = tornado(plan, quantity, change).to_frame()
     asked = plan.rows[row]
+    _needs_answer(plan, row, quantity)
     frame = frame[frame.budget == asked.budget].replace([np.inf, -np.inf], np.nan).dropna(subset=["low", "high"])
     frame = frame[frame.swing > 1e-6].iloc[:12]
     base = asked.of(quantity)
@@ -264,6 +268,12 @@ def what_if(found: WhatIf) -> Chart:
     return Chart(
         "What the change does", f"Changed: {changed}. {chart.alt}", chart.panels, chart.columns, chart.size, "x"
     )
+
+
+def _needs_answer(plan: Plan, row: int, quantity: str = "N") -> None:
+    asked = plan.rows[row]
+    if not math.isfinite(asked.of(quantity)):
+        raise InputError(f"the plan has no answer for {plan.headings[row]}: {asked.remark}")
 
 
 def _needs_n_and_d(law: Law) -> None:

@@ -45,7 +45,8 @@ def frontier(
     columns = min(len(panels), 2 if len(panels) == 4 else 3)
     height = {1: 3.9}.get(len(panels), 3.1) if len(panels) <= 3 else 5.6
     width = {1: 5.2, 2: 6.8}.get(columns, 8.4)
-    return Chart(f"The best model for each {what}", alt, tuple(panels), columns, (width, height), "x")
+    title = f"The best model for each {what}" if missing < len(plan.rows) or beside else f"No {what} has a best model"
+    return Chart(title, alt, tuple(panels), columns, (width, height), "x")
 
 
 def quantity_axis(plan: Plan, name: str) -> Axis:

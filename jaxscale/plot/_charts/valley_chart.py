@@ -46,9 +46,17 @@ class _Surface:
 
     @property
     def as_good(self) -> np.ndarray:
-        """Where the response is within that share of the best."""
+        """Where the response is within that share of the best; of one that may be negative, of all that is drawn, since
+        its zero is nowhere in particular."""
         best = float(np.nanmin(self.sign * self.z))
-        return self.sign * self.z <= best + self.within * abs(best)
+        whole = abs(best) if self.law.response.logged else float(np.nanmax(self.z) - np.nanmin(self.z))
+        return self.sign * self.z <= best + self.within * whole
+
+    @property
+    def as_good_words(self) -> str:
+        """What is said of it."""
+        of = "of the best" if self.law.response.logged else "of the range from the best"
+        return f"within {100 * self.within:g} % {of}"
 
 
 def valley(
@@ -128,7 +136,7 @@ def _map(seen: _Surface, runs: Runs | None) -> Panel:
     marks: list[Mark] = []
     (x, y), (first, second), (best, _) = seen.grids, seen.over, seen.best
     if best is not None:
-        marks += _flat(x, y, seen.as_good, f"within {100 * seen.within:g} % of the best")
+        marks += _flat(x, y, seen.as_good, seen.as_good_words)
     marks.append(Contours(x, y, seen.z, _levels(seen.z), f"equal {short(seen.law.response.name)}", "muted"))
     if runs is not None:
         marks.append(Dots(runs.variable(first), runs.variable(second), plural(runs.count, "run"), "other"))
@@ -142,8 +150,7 @@ def _curve(seen: _Surface, runs: Runs | None) -> Panel:
     marks: list[Mark] = [Line(x, seen.z, "law", "fit")]
     if best is not None:
         flat = x[seen.as_good]
-        words = f"within {100 * seen.within:g} % of the best"
-        marks.insert(0, Span(float(flat.min()), float(flat.max()), "x", words, "fit"))
+        marks.insert(0, Span(float(flat.min()), float(flat.max()), "x", seen.as_good_words, "fit"))
     if runs is not None:
         marks.append(Dots(runs.variable(name), runs.response, plural(runs.count, "run"), "other"))
     if best is not None:

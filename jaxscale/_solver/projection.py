@@ -96,7 +96,8 @@ def linear_indices(task: Task, vectors: tuple[int, ...]) -> tuple[int, ...]:
 
 @kept
 def screener(task: Task, linear: tuple[int, ...], many: bool):
-    """`run(theta (n, n_parameters), tables) -> (free (n, free), objective (n,))`, with an axis of tables if `many`."""
+    """`run(theta (n, n_parameters), tables) -> (free (n, free), objective (n,))`; with an axis of tables if `many`, the
+    first `count` (1,) of which are screened: `run(theta, tables, count)`."""
     law, layout, space, _ = task
     response, value = _response(law, linear), value_of(task)
     leaders = [layout.slots.index(k) for k in range(layout.free)]
@@ -134,7 +135,12 @@ def screener(task: Task, linear: tuple[int, ...], many: bool):
     def run(theta: Array, table: ProblemArrays) -> tuple[Array, Array]:
         return lax.map(lambda t: one(t, table), theta, batch_size=64)
 
-    def over_tables(theta: Array, tables: ProblemArrays) -> tuple[Array, Array]:
-        return lax.map(lambda pair: run(*pair), (theta, tables))
+    def over_tables(theta: Array, tables: ProblemArrays, count: Array) -> tuple[Array, Array]:
+        def screened(k: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
+            fresh = run(*jax.tree.map(lambda x: x[k], (theta, tables)))
+            return jax.tree.map(lambda old, new: old.at[k].set(new), found, fresh)
+
+        nothing = jnp.zeros((*theta.shape[:2], layout.free)), jnp.full(theta.shape[:2], jnp.inf)
+        return lax.fori_loop(0, count[0], screened, nothing)
 
     return Program(over_tables if many else run, compile_options(wide=wide(task.law)))

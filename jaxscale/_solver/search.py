@@ -9,7 +9,7 @@ import optax
 from jaxscale._base.progress import tell
 from jaxscale._problem.arrays import SMALL_BATCH, Solutions
 from jaxscale._problem.problem import Problem
-from jaxscale._problem.stack import Stack
+from jaxscale._problem.stack import FEW_STACKED, Stack
 from jaxscale._solver.outcome import CERTAIN_ENOUGH, SAME_OPTIMUM, Search, agreeing, undiscovered
 from jaxscale._solver.solve import FAR, NEAR
 from jaxscale._solver.solve_stack import solve_stack
@@ -19,6 +19,7 @@ from jaxscale.optim import CONVERGED, damped_newton
 
 _RELAXED = 5.0  # how much wider the quadratic range of the objective is while starts are far off
 _ROUGH, _TO_MEET = damped_newton(tolerance=1e-4), damped_newton(tolerance=1e-8)
+_SMOOTH = 25.0  # the same, where an objective that is nearly least absolute deviations has no dents
 _SAME_PLACE = 1e-3  # in theta
 _FIRST_ROUND = 8  # starts that "auto" finishes before it asks whether enough of them agree
 _MOST_FINISHED = 256
@@ -47,8 +48,9 @@ def search(
 
     subsample = stack.subsample(SUBSAMPLE_ROWS)
 
-    def finish(table: np.ndarray, free: np.ndarray) -> Solutions:
-        return _descend(stack, subsample, table, optimizer, free, max_steps, devices, meet=starts == "auto")
+    def finish(table: np.ndarray, free: np.ndarray, around: bool = False) -> Solutions:
+        rules = {"meet": starts == "auto", "around": around}
+        return _descend(stack, subsample, table, optimizer, free, max_steps, devices, **rules)
 
     if starts != "auto" and not isinstance(starts, int):
         tell(0, 0, "searching")
@@ -88,7 +90,7 @@ def search(
         for k in open_:
             if np.isfinite(found[k].lowest) and _agreement(found[k].solutions, stack.problems[k]) < _ENOUGH_AGREEING:
                 found[k] = _perturbed(
-                    found[k], stack.problems[k], seed, lambda free, k=k: finish(np.full(len(free), k), free)
+                    found[k], stack.problems[k], seed, lambda free, k=k: finish(np.full(len(free), k), free, True)
                 )
     return found
 
@@ -159,30 +161,57 @@ def _descend(
     free: np.ndarray,
     max_steps: int,
     devices: Sequence[Any] | None,
-    meet: bool = False,
+    meet: bool,
+    around: bool,
 ) -> Solutions:
-    """Run every start to the end, through each stage of the objective; those that meet (if they may) go on as one."""
-    begin, damping, end_of = free, FAR, np.arange(len(free))
+    """Run every start to the end, through each stage of the objective; those that meet (if they may) go on as one.
+    `around`: whether they lie around optima of one table."""
+    begin, damping, end_of = free, FAR, None
     rows = stack.stages[-1].points.response.shape[-1]
     damped = optimizer is damped_newton()
     if damped and meet and has_valleys(stack.first):
         begin = floors(stack, table, begin)
-    elif damped and len(free) > SMALL_BATCH and (meet or rows >= 2 * SUBSAMPLE_ROWS):
-        # Many starts take their first steps on some of the runs, which costs less.
+    elif damped and (
+        (len(free) > SMALL_BATCH and (meet or rows >= 2 * SUBSAMPLE_ROWS))
+        or (len(stack) > FEW_STACKED and rows > SUBSAMPLE_ROWS and meet and not around)
+    ):
+        # Many starts, and those of many tables, take their first steps on some of the runs, which costs less.
         rough, rows = (_TO_MEET, subsample.relaxed(_RELAXED)) if meet else (_ROUGH, subsample)
         found = solve_stack(rows, rough, table, begin, stage=0, max_steps=max_steps, devices=devices)
-        begin, damping = np.where(np.isfinite(found.free), found.free, free), NEAR
+        begin, damping = _finite_or(found.free, free), NEAR
         if meet:
             distinct, end_of = meeting(table, found)
             begin, table = begin[distinct], table[distinct]
-    solutions = None
-    for stage in range(len(stack.stages)):
-        solutions = solve_stack(
-            stack, optimizer, table, begin, stage=stage, max_steps=max_steps, damping=damping, devices=devices
-        )
-        begin, damping = np.where(np.isfinite(solutions.free), solutions.free, begin), NEAR
-    assert solutions is not None  # an objective has at least one stage
-    return solutions.of(end_of)
+    options = {"max_steps": max_steps, "devices": devices}
+    solutions = _through_stages(stack, optimizer, table, begin, damping=damping, **options)
+    if end_of is not None:
+        # One way down for all that met may end in a dent beside the bottom: another comes from where the dents are not.
+        wide = solve_stack(stack.relaxed(_SMOOTH), optimizer, table, solutions.free, damping=NEAR, **options)
+        again = _through_stages(stack, optimizer, table, _finite_or(wide.free, begin), damping=NEAR, **options)
+        lower = again.value < solutions.value
+        pairs = zip(again, solutions, strict=True)
+        solutions = Solutions(*(np.where(lower.reshape(-1, *[1] * (b.ndim - 1)), a, b) for a, b in pairs))
+    return solutions if end_of is None else solutions.of(end_of)
+
+
+def _through_stages(
+    stack: Stack,
+    optimizer: optax.GradientTransformationExtraArgs,
+    table: np.ndarray,
+    begin: np.ndarray,
+    damping: float,
+    **options: Any,
+) -> Solutions:
+    """Where starts end, each stage of the objective taken up where the one before it ended."""
+    solutions = solve_stack(stack, optimizer, table, begin, stage=0, damping=damping, **options)
+    for stage in range(1, len(stack.stages)):
+        begin = _finite_or(solutions.free, begin)
+        solutions = solve_stack(stack, optimizer, table, begin, stage=stage, damping=NEAR, **options)
+    return solutions
+
+
+def _finite_or(free: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(free), free, otherwise)
 
 
 def meeting(table: np.ndarray, found: Solutions) -> tuple[np.ndarray, np.ndarray]:

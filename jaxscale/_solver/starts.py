@@ -83,7 +83,8 @@ def drawn(stack: Stack, subsample: Stack, seed: int, least: int = 0) -> tuple[np
         count *= 4
     pattern = _pattern(law, count - len(grid), seed)
     theta = _candidates(subsample, grid, pattern)
-    free, value = screener(task, linear, stack.many)(subsample.filled(theta), subsample.stages[0])
+    count = (np.array([len(stack)]),) if stack.many else ()
+    free, value = screener(task, linear, stack.many)(subsample.filled(theta), subsample.stages[0], *count)
     return subsample.each(free), subsample.each(value)
 
 

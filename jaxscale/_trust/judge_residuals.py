@@ -15,11 +15,11 @@ from jaxscale._trust.residuals import (
     NEGLIGIBLE_RESIDUAL,
     cross_term_score,
     dependence,
-    has_trend,
     missing_terms,
     ranks_of,
     scatters_above,
     skewness,
+    trends,
 )
 
 CROSS_TERM_T = 3.0
@@ -130,14 +130,14 @@ def _score_checks(e: Evidence) -> Iterator[Reason]:
 
 
 def _trends(logs: dict[str, np.ndarray], ranks: np.ndarray, what: str = "residuals") -> Iterator[Reason]:
-    if trends := [name for name, values in (*logs.items(), *_compute(logs)) if has_trend(values, ranks)]:
+    if found := trends({**logs, **_compute(logs)}, ranks):
         yield Reason(
             "residual_trend",
             "warning",
-            f"{what} rise, fall or bend with {' and '.join(trends)}: the law misses something there; "
+            f"{what} rise, fall or bend with {' and '.join(found)}: the law misses something there; "
             "compare another law, or fit a narrower range",
         )
 
 
-def _compute(logs: dict[str, np.ndarray]):
-    return [("C", logs["N"] + logs["D"])] if {"N", "D"} <= set(logs) and "C" not in logs else []
+def _compute(logs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {"C": logs["N"] + logs["D"]} if {"N", "D"} <= set(logs) and "C" not in logs else {}

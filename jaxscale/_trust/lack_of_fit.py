@@ -273,9 +273,14 @@ def _foretold_runs(data: _Columns, logs: Mapping[str, np.ndarray], shares: Seque
         late = compute >= ordered[first] - 1e-6
         if n - late.sum() < p + _FEWEST_BEFORE or (data.units is not None and len(set(data.units[~late])) <= p):
             continue
-        basis, mixed = np.linalg.qr(data.law[~late])
-        if np.linalg.cond(mixed) < 1e6:
-            cuts.append((late, data.law[late] @ np.linalg.inv(mixed), basis))
+        cuts.append((late, *np.linalg.qr(data.law[~late])))
+    if cuts:
+        mixed = np.stack([one for _, _, one in cuts])
+        sound = np.linalg.cond(mixed) < 1e6
+        back = np.linalg.inv(np.where(sound[:, None, None], mixed, np.eye(p)))
+        cuts = [
+            (late, data.law[late] @ to, basis) for (late, basis, _), to, ok in zip(cuts, back, sound, strict=True) if ok
+        ]
     fits = yield [Asked(basis, data.above[~late], data.weights[~late]) for late, _, basis in cuts]
     return [
         _Later(late, there, fit, data.above[late] - there @ fit.found)

@@ -13,6 +13,7 @@ from jaxscale._trust.questions import Asking
 # Reweightings: the change of a parameter is then off by a tenth of a standard error at most, and runs are ranked as by
 # refits of the law itself (Spearman's correlation .97 and more), also where delta lies far below the noise.
 _REWEIGHTINGS = 40
+_LAST = 2  # of them in all digits
 _SETTLED = 1e-3  # standard deviations of the noise: the largest change with which they end sooner
 _MOST_FITS = 32  # sets of runs left out one at a time; first order tells which of many matter
 _AT_ONCE = 1 << 16  # weights of fits that are made together, so that they stay in a core's cache
@@ -113,27 +114,39 @@ def refits(asked: Sequence[Left]) -> list[np.ndarray]:
 
 
 def _side_by_side(asked: Sequence[Left], tables: list[int], ended: list[np.ndarray]) -> None:
-    """Reweighted fits of some tables, padded to the rows of the longest; those that have ended are let go."""
+    """Reweighted fits of some tables: to where they settle in half the digits, which takes half the time, and on from
+    there in all, which a set of runs that hardly determines the law needs."""
     some = [asked[k] for k in tables]
+    begin = np.zeros((len(some), len(some[0].kept), some[0].columns.shape[1]))
+    for dtype, steps in ((np.float32, _REWEIGHTINGS - _LAST), (np.float64, _LAST)):
+        begin = _reweighted(some, np.where(np.isfinite(begin), begin, 0.0).astype(dtype), steps)
+    for k, moved in zip(tables, begin, strict=True):
+        ended[k] = moved
+
+
+def _reweighted(some: Sequence[Left], begin: np.ndarray, steps: int) -> np.ndarray:
+    """Where fits end that begin at (tables, sets, p), in numbers of its kind, after `steps` at most; tables are padded
+    to the rows of the longest, and those that have ended are let go."""
+    dtype, ended = begin.dtype, np.empty_like(begin)
     most, p, sets = max(len(one.residuals) for one in some), some[0].columns.shape[1], len(some[0].kept)
     first, second = np.triu_indices(p)
     place = np.zeros((p, p), int)  # of each product of two columns among those of `first` and `second`
     place[first, second] = place[second, first] = np.arange(len(first))
-    columns, residuals = np.zeros((len(some), p, most)), np.zeros((len(some), 1, most))
-    kept = np.zeros((len(some), sets, most))
+    columns, residuals = np.zeros((len(some), p, most), dtype), np.zeros((len(some), 1, most), dtype)
+    kept = np.zeros((len(some), sets, most), dtype)
     for k, one in enumerate(some):
         n = len(one.residuals)
         columns[k, :, :n], residuals[k, 0, :n], kept[k, :, :n] = one.columns.T, one.residuals, one.kept
     summed = np.concatenate([columns[:, first] * columns[:, second], columns * residuals], axis=1).swapaxes(1, 2)
-    away = np.stack([one.precision for one in some]) + 1e-12 * np.eye(p)
-    pull = np.stack([one.pull for one in some])
-    loss = jax.tree.map(lambda *leaves: np.reshape(leaves, (-1, 1, 1)), *(one.loss for one in some))
+    away = (np.stack([one.precision for one in some]) + 1e-12 * np.eye(p)).astype(dtype)
+    pull = np.stack([one.pull for one in some]).astype(dtype)
+    loss = jax.tree.map(lambda *leaves: np.reshape(leaves, (-1, 1, 1)).astype(dtype), *(one.loss for one in some))
     enough = np.array([one.enough for one in some])
-    off, moved, left = np.repeat(residuals, sets, axis=1), np.zeros((len(some), sets, p)), np.array(tables)
+    off, moved, left = begin @ columns + residuals, begin, np.arange(len(some))
     with np.errstate(all="ignore"):  # what is left of a table may not determine it
-        for step in range(_REWEIGHTINGS):
+        for step in range(steps):
             before = moved
-            size = np.maximum(np.abs(off, out=off), 1e-300, out=off)
+            size = np.maximum(np.abs(off, out=off), np.finfo(dtype).tiny, out=off)
             reweighted = loss.share(size)
             reweighted *= kept
             sums = reweighted @ summed
@@ -141,17 +154,18 @@ def _side_by_side(asked: Sequence[Left], tables: list[int], ended: list[np.ndarr
             slope = np.moveaxis(sums[..., len(first) :] + pull[:, None], (0, 1), (1, 2))
             moved = np.moveaxis(-solved_positive(curvature, slope), 0, 2)
             going = np.abs(moved - before).max(axis=(1, 2)) > enough
-            if not going.all() or step + 1 == _REWEIGHTINGS:
-                for k in np.flatnonzero(~going) if step + 1 < _REWEIGHTINGS else range(len(left)):
+            if not going.all() or step + 1 == steps:
+                for k in np.flatnonzero(~going) if step + 1 < steps else range(len(left)):
                     ended[left[k]] = moved[k]
                 if not going.any():
-                    return
+                    break
                 kept, summed, columns, residuals, moved, left, away, pull, enough = (
                     x[going] for x in (kept, summed, columns, residuals, moved, left, away, pull, enough)
                 )
                 loss = jax.tree.map(lambda x, going=going: x[going], loss)
             off = moved @ columns
             off += residuals
+    return ended
 
 
 def solved_positive(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -13,6 +13,8 @@ from jaxscale._problem.stack import Stack
 from jaxscale._trust.dispersion import Scatter
 from jaxscale._trust.robust_fits import Asked, RobustFits, each_fit
 
+DECILES = 0.1, 0.5, 0.9
+
 
 @dataclass(frozen=True, eq=False)
 class Linearization:
@@ -84,6 +86,11 @@ class Linearization:
         """The linearized law fitted to log observed - log predicted of the runs that count (or the plain difference)
         by Huber's estimator matched to the noise, whatever the fit's own objective."""
         return each_fit([self.to_match])[0]
+
+    @cached_property
+    def deciles(self) -> np.ndarray:
+        """The lowest decile, the median and the highest decile of what `matched` leaves, (3,)."""
+        return np.quantile(self.matched.left, DECILES)
 
     @property
     def to_match(self) -> Asked:

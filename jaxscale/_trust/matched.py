@@ -165,7 +165,7 @@ def _by_student(stack: Stack, losses: Mapping[int, Any], free: np.ndarray) -> tu
             here = (weights * loss.height(residuals)).sum(axis=1) + prior.penalty(trial)
             psi, inner = weights * loss.score(residuals), weights * np.maximum(loss.slope(residuals), 0.0)
             gradient = np.einsum("tni,tn->ti", jacobian, psi) + prior.weight * (trial - prior.centre)
-            curvature = np.einsum("tni,tn,tnj->tij", jacobian, inner, jacobian)
+            curvature = np.swapaxes(jacobian * inner[..., None], 1, 2) @ jacobian
             curvature += prior.weight[:, None] * np.eye(free.shape[1])
             finite = np.isfinite(here) & np.isfinite(gradient).all(axis=1) & np.isfinite(curvature).all(axis=(1, 2))
             better = some[descents.weigh(some, here[some], finite[some])]

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.spatial import KDTree
 from scipy.special import stdtr
 
-from jaxscale._trust.linearization import Linearization
+from jaxscale._trust.linearization import DECILES, Linearization
 from jaxscale._trust.questions import Asking
 from jaxscale._trust.robust_fits import Asked
 
@@ -27,18 +27,30 @@ _TREND_P_VALUE = 1e-4
 _BENT_T, _BENT_SIZE = 5.0, 0.0065  # 4.3 and .0054, 7.9 and .0074: t and size (of the log response) of a missing term
 
 
-def has_trend(values: np.ndarray, residual_ranks: np.ndarray) -> bool:
-    """Whether residuals rise or fall with a variable, or with its distance from the middle."""
-    if distinct(values, most=3) < 3:
-        return False
-    bends = np.abs(values - np.median(values))
-    return min(_rank_p_value(ranks_of(x), residual_ranks) for x in (values, bends)) < _TREND_P_VALUE
+def trends(logs: Mapping[str, np.ndarray], residual_ranks: np.ndarray) -> list[str]:
+    """Variables with which residuals rise or fall, or with the distance from whose middle."""
+    names = [name for name, values in logs.items() if distinct(values, most=3) >= 3]
+    if not names:
+        return []
+    values = np.stack([logs[name] for name in names])
+    bends = np.abs(values - np.median(values, axis=1, keepdims=True))
+    chances = _rank_p_values(ranks_of(np.concatenate([values, bends])), residual_ranks).reshape(2, -1)
+    return [name for name, chance in zip(names, np.fmin(*chances), strict=True) if chance < _TREND_P_VALUE]
 
 
 def ranks_of(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1, equal values sharing their mean, centred on zero."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - 0.5 * (counts - 1))[place] - 0.5 * (len(values) + 1)
+    """Ranks from 1 of values (..., n) among their row, equal values sharing their mean, centred on zero."""
+    n = values.shape[-1]
+    order = np.argsort(values, axis=-1, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=-1)
+    edge = np.ones((*values.shape[:-1], n + 1), bool)  # between values that differ, and at both ends
+    np.not_equal(ordered[..., 1:], ordered[..., :-1], out=edge[..., 1:-1])
+    at = np.arange(n)
+    first = np.maximum.accumulate(np.where(edge[..., :-1], at, 0), axis=-1)
+    last = np.minimum.accumulate(np.where(edge[..., 1:], at, n)[..., ::-1], axis=-1)[..., ::-1]
+    ranks = np.empty(values.shape)
+    np.put_along_axis(ranks, order, 0.5 * (first + last) - 0.5 * (n - 1), axis=-1)
+    return ranks
 
 
 def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
@@ -47,11 +59,13 @@ def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
         return float(x @ y / np.sqrt((x @ x) * (y @ y)))
 
 
-def _rank_p_value(x: np.ndarray, y: np.ndarray) -> float:
-    """Two-sided p-value of Spearman's correlation of ranks, by Student's t (Kendall & Stuart 1973, sec. 31.19)."""
-    rho = _rank_correlation(x, y)
-    freedom = len(x) - 2
-    return float(2 * stdtr(freedom, -np.abs(rho) * np.sqrt(freedom / max(1 - rho**2, 1e-300))))
+def _rank_p_values(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Two-sided p-values of Spearman's correlation of ranks (k, n) with ranks (n,), by Student's t (Kendall & Stuart
+    1973, sec. 31.19); nan where one does not vary."""
+    with np.errstate(invalid="ignore"):
+        rho = x @ y / np.sqrt((x * x).sum(axis=1) * (y @ y))
+    freedom = len(y) - 2
+    return 2 * stdtr(freedom, -np.abs(rho) * np.sqrt(freedom / np.maximum(1 - rho**2, 1e-300)))
 
 
 def distinct(values: np.ndarray, most: int) -> int:
@@ -93,13 +107,13 @@ def skewness(at: Linearization, clusters: tuple[str, ...] | None) -> tuple[float
     """
     if not at.matchable:
         return 0.0, np.inf
-    above = at.matched.left
+    count, (low, middle, high) = len(at.matched.left), at.deciles
     if clusters is not None:
-        _, index, count = np.unique(np.array(clusters)[at.used], return_inverse=True, return_counts=True)
-        above = np.bincount(index, above) / count
-    low, middle, high = np.quantile(above, (0.1, 0.5, 0.9))
+        _, index, rows = np.unique(np.array(clusters)[at.used], return_inverse=True, return_counts=True)
+        above = np.bincount(index, at.matched.left) / rows
+        count, (low, middle, high) = len(above), np.quantile(above, DECILES)
     skew = (high + low - 2 * middle) / (high - low) if high > low else 0.0
-    return float(skew), float(max(_SKEW_OF_NOISE / np.sqrt(len(above)), _LEAST_SKEW))
+    return float(skew), float(max(_SKEW_OF_NOISE / np.sqrt(count), _LEAST_SKEW))
 
 
 def missing_terms(

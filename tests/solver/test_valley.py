@@ -59,6 +59,18 @@ def test_every_fourth_start_and_laws_of_few_parameters_are_left_alone(runs):
     assert moved.tolist() == [True, True, True, False] * 2
 
 
+def test_many_starts_side_by_side_end_where_each_ends_alone(runs):
+    problem = make_problem(LAW, runs, js.Huber(1e-4))
+    starts = np.log(TRUTH) + 0.3 * np.random.default_rng(1).standard_normal((40, 7))
+    starts[5] = np.nan
+    with in_float64():
+        stack = Stack.of([problem])
+        together = floors(stack, np.zeros(40, int), starts)
+        alone = [floors(stack, np.zeros(1, int), starts[k : k + 1])[0] for k in range(0, 12)]
+    for k, one in enumerate(alone):
+        np.testing.assert_allclose(together[k], starts[k] if k % 4 == 3 else one, rtol=1e-6, err_msg=str(k))
+
+
 def test_starts_of_many_tables_reach_the_floor_that_each_table_has_alone(runs):
     problems = [make_problem(LAW, runs.subset(np.arange(count)), js.Huber(1e-4)) for count in (40, 60)]
     with in_float64():

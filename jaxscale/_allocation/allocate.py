@@ -110,12 +110,10 @@ def allocate(
     if decision is None:
         scalars, more = ({k: jnp.asarray(v, dtype) for k, v in values.items()} for values in (scalars, more))
         given = (scalars, more, jnp.asarray(target, dtype))
-        return Allocation(
-            *_within_budget(law, cost, *given) if traced else _compiled(_within_budget, law, cost)(*given)
-        )
+        return Allocation(*(_traced if traced else _compiled)(_within_budget, law, cost)(*given))
     static, given = (decision, tuple(more)), (scalars, tuple(more.values()), target)
     if jnp.result_type(float) == jnp.float64:
-        found = (partial(_within_limits, *static) if traced else _compiled(_within_limits, *static))(*given)
+        found = (_traced if traced else _compiled)(_within_limits, *static)(*given)
         answer = [x.astype(dtype) for x in found]
     elif traced:
         raise InputError(
@@ -133,6 +131,12 @@ def allocate(
 @kept
 def _compiled(function: Callable[..., Any], *static: Any) -> Callable[..., Any]:
     return Program(partial(function, *static), compile_options())
+
+
+@kept
+def _traced(function: Callable[..., Any], *static: Any) -> Callable[..., Any]:
+    """What is traced is one program too where nobody compiles the whole: slopes outside `jit`, say, else hundreds."""
+    return jax.jit(partial(function, *static))
 
 
 def _within_budget(law: Law, cost: CostModel, params: dict[str, Array], assumptions: dict[str, Array], budget: Array):

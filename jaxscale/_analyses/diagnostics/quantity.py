@@ -20,6 +20,7 @@ from jaxscale._base.programs import Program
 from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale._problem.arrays import Layout
 from jaxscale._problem.problem import Problem
+from jaxscale._trust.profile_curves import entry
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
 from jaxscale.laws._faults import in_words, number_of
@@ -61,7 +62,11 @@ class Derived:
         return " to ".join(map(self.shown, (high, low) if turned else (low, high)))
 
     def of_free(self, problem: Problem) -> tuple[Callable[[Array, Array], Array], np.ndarray]:
-        """The function of a problem's free values, and what it is given: `given` and the pinned values."""
+        """The function of a problem's free values, and what it is given: `given` and the pinned values; of a free
+        parameter where it stands, so that one program, which intervals use too, serves all of them."""
+        slot = problem.layout.slots[self.function.k] if isinstance(self.function, _Entry) else -1
+        if slot >= 0:
+            return entry, np.eye(problem.layout.free)[slot]
         return _of_free(self.function, problem.layout), np.concatenate([problem.pinned, self.given])
 
 

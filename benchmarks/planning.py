@@ -191,15 +191,16 @@ def random_plans(convex: int = 5000, others: int = 5000, seed: int = 20_000) -> 
         for kind, count in shares.items():
             begin = time.perf_counter()
             found = judge(kind, count, seed)
+            asked = found.asked
             for i, why in list(found.wrong.items())[:5]:
                 print(f"  {kind} {i}: {why}", file=sys.stderr)
-            infeasible = np.flatnonzero(found.answers.status == INFEASIBLE)[:100]
+            infeasible = np.flatnonzero(asked.answers.status == INFEASIBLE)[:100]
             minimal = 0
             for i in infeasible:
-                names = conflict(found.decision, found.givens[i], found.answers.blame[i])
+                names = conflict(asked.decision, asked.givens[i], asked.answers.blame[i])
                 smaller = [[other for other in names if other != name] for name in names]
-                minimal += not possible(kind, found.problems, i, names) and all(
-                    possible(kind, found.problems, i, rest) for rest in smaller
+                minimal += not possible(kind, asked.problems, i, names) and all(
+                    possible(kind, asked.problems, i, rest) for rest in smaller
                 )
             outcome = f"{len(found.wrong)} wrong; {found.feasible} feasible, {found.flat} flat"
             outcome += "; at worst "

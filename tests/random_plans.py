@@ -263,30 +263,44 @@ def fill(problems: Separable, i: int) -> tuple[float, np.ndarray]:
 
 
 @dataclass
-class Verdict:
-    """What was asked, answered, and found wrong: `wrong` names the rule that each wrong answer breaks."""
+class Asked:
+    """Random problems, and what jaxscale answered."""
 
     decision: Decision
-    problems: "Problems | Separable"
+    problems: Problems | Separable
     givens: np.ndarray
     answers: Answers
+
+
+@dataclass
+class Verdict:
+    """What was found wrong: `wrong` names the rule that each wrong answer breaks."""
+
+    asked: Asked
     wrong: dict[int, str]
     feasible: int
     flat: int
     worst: dict[str, float]  # of the feasible ones; N of those that are not flat
 
 
-def judge(kind: str, count: int, seed: int) -> Verdict:
-    """Random problems of one of `KINDS` by jaxscale's solver and by the independent one."""
+def ask(kind: str, count: int, seed: int) -> Asked:
+    """Random problems of one of `KINDS` by jaxscale's solver."""
     law, cost, asked = KINDS[kind]
     decision, values = decide(law, cost, *limits.read_limits(asked))
     many = cost.log_cost is _log_cost
     problems = Separable.random(count, seed, len(law.variables)) if many else Problems.random(count, seed)
     givens = problems.givens(decision, values.natural)
-    answers = solve_many(decision, givens)
+    return Asked(decision, problems, givens, solve_many(decision, givens))
+
+
+def judge(kind: str, count: int, seed: int) -> Verdict:
+    """The same, judged by the independent solver, which takes its time over each."""
+    asked = ask(kind, count, seed)
+    decision, problems, answers = asked.decision, asked.problems, asked.answers
     wrong, distances, feasible, errors = {}, [], 0, []
     size = decision.variables.index("N")
     for i in range(count):
+        many = isinstance(problems, Separable)
         least, best = fill(problems, i) if many else scan(problems, i, kind)
         status = answers.status[i]
         if not np.isfinite(least) or status not in (OK, FLAT):
@@ -306,7 +320,7 @@ def judge(kind: str, count: int, seed: int) -> Verdict:
         if answers.kkt[i] > 1e-9 or answers.violation[i] > 1e-9:
             wrong[i] = f"KKT residual {answers.kkt[i]:.1e}, violation {answers.violation[i]:.1e}"
     worst = dict(zip(("loss", "kkt", "violation"), np.max(errors, axis=0), strict=True)) | {"N": max(distances)}
-    return Verdict(decision, problems, givens, answers, wrong, feasible, feasible - len(distances), worst)
+    return Verdict(asked, wrong, feasible, feasible - len(distances), worst)
 
 
 _FAR = 300.0  # in a log, where no limit is

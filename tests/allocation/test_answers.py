@@ -1,11 +1,9 @@
 """Answers to many problems: which limits contradict, and least cost against least loss."""
 
-from functools import cache
-
 import jax
 import numpy as np
 import pytest
-from random_plans import judge, possible
+from random_plans import ask, possible
 
 from jaxscale import costs
 from jaxscale._allocation.allocate import allocate
@@ -13,7 +11,7 @@ from jaxscale._allocation.answers import conflict
 from jaxscale._allocation.constrained import INFEASIBLE
 from jaxscale.laws import chinchilla
 
-pytestmark = pytest.mark.slow  # the oracles scan every problem
+pytestmark = pytest.mark.slow  # a program for each kind
 
 
 @pytest.fixture(autouse=True)
@@ -22,13 +20,12 @@ def _float64():
         yield
 
 
-judged = cache(judge)
 COUNTS = {"plain": 1000, "counted": 150, "repeated": 500, "three": 300, "five": 100, "six": 100}
 
 
 @pytest.mark.parametrize("kind", COUNTS)
 def test_conflicts_of_random_plans_are_minimal(kind):
-    found = judged(kind, COUNTS[kind], seed=7001)
+    found = ask(kind, COUNTS[kind], seed=7001)
     sizes = []
     for i in np.flatnonzero(found.answers.status == INFEASIBLE)[:10]:
         names = conflict(found.decision, found.givens[i], found.answers.blame[i])

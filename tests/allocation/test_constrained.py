@@ -1,7 +1,6 @@
 """Constrained plans: random problems against an exact oracle, kinks of repetition, what cannot be."""
 
 from dataclasses import dataclass
-from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -28,14 +27,13 @@ def _float64():
 # --- Random problems against an exact oracle --------------------------------------------------------------------------
 
 
-judged = cache(judge)
 COUNTS = {"plain": 1000, "counted": 150, "repeated": 500, "three": 300, "five": 100, "six": 100}
 FLAT_SHARE = {"repeated": 0.05}  # where data is seen many times the loss has plateaus, in other kinds it has none
 
 
 @pytest.mark.parametrize("kind", COUNTS)
 def test_random_plans(kind):
-    found = judged(kind, COUNTS[kind], seed=7001)
+    found = judge(kind, COUNTS[kind], seed=7001)
     assert found.wrong == {}
     assert found.flat <= FLAT_SHARE.get(kind, 0) * found.feasible
     assert 0.5 < found.feasible / COUNTS[kind] < 1

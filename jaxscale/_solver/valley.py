@@ -123,7 +123,7 @@ class _Valley:
         problem = self.stack.first
         free = np.clip(free, problem.lower, problem.upper)
         residuals, jacobian = self._evaluate(free)
-        sound = np.isfinite(residuals).all(axis=1) & np.isfinite(jacobian).all(axis=(1, 2))
+        sound = np.asarray(np.isfinite(residuals).all(axis=1) & np.isfinite(jacobian).all(axis=(1, 2)))
         columns = np.where(sound[:, None, None], jacobian[..., self.linear], 0.0)  # of a logarithm, of its value
         base = np.where(sound[:, None], residuals, 0.0) - columns @ self.logged.astype(float)
         norms = np.linalg.norm(columns, axis=1)

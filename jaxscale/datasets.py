@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.folders import expanded
 from jaxscale._base.text import PATH_LIMIT, quoted
 from jaxscale._data.runs import Runs, read_quietly
 from jaxscale._data.tables import read_frame
@@ -199,7 +200,7 @@ def path(name: str) -> Path:
             f"data set {name} is not part of jaxscale and has no address to download it from: set the environment "
             f"variable JAXSCALE_DATA to a folder with {entry.file} (tidied from {entry.repository} @ {entry.revision})"
         )
-    file = Path(folder).expanduser() / entry.file
+    file = expanded(folder) / entry.file
     try:
         found = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError:

@@ -15,3 +15,8 @@ def cache_folder() -> Path | None:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:
         return None
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """The path with `~` as a user's home; as it is written where there is no such user, or no home."""
+    return Path(os.path.expanduser(path))

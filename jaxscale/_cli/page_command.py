@@ -7,6 +7,7 @@ import typer
 import jaxscale as js
 from jaxscale._cli import arguments
 from jaxscale._cli.flags import Text, option
+from jaxscale._cli.process import say
 
 
 def app(
@@ -25,4 +26,4 @@ def app(
     On this machine alone, and in its memory alone, until you press Ctrl-C. Needs the extra app.
     """
     number = None if port is None else arguments.count(port, "--port", 0)
-    js.serve(runs, host=host, port=number, browser=not no_browser)
+    js.serve(runs, host=host, port=number, browser=not no_browser, say=say)

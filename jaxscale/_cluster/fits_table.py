@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.folders import expanded
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import PATH_LIMIT, inert, plain, plural, quoted
 from jaxscale._cluster.job import Job
@@ -217,7 +218,7 @@ def read_fits(path: str | Path, law: Law | None = None) -> FitsTable:
     Raises:
         InputError: the path holds no fits.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     missing: tuple[Shard, ...] = ()
     if path.is_dir():
         job = Job.read(path)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.folders import expanded
 from jaxscale._base.progress import listening, tell
 from jaxscale._base.text import PATH_LIMIT, plural, quoted
 from jaxscale._base.validation import Progress
@@ -45,7 +46,7 @@ def merge_shards(
     parts = _checked(folder, job)
     if out is None:
         return read_fits(folder, law)
-    path = Path(out).expanduser()
+    path = expanded(out)
     if path.is_dir():
         raise InputError(f"{quoted(path, PATH_LIMIT)} is a folder; name a file in it, such as fits.parquet")
     pa = parquet_tools()

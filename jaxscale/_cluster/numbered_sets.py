@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.folders import expanded
 from jaxscale._base.text import PATH_LIMIT, quoted
 from jaxscale._cluster.sets_in_csv import SetsInCsv
 from jaxscale._cluster.sets_in_memory import SetsInMemory
@@ -45,7 +45,7 @@ def numbered_sets(data: Any, by: str | tuple[str, ...]) -> NumberedSets:
         InputError: nothing to be read, or no column `by`.
     """
     if isinstance(data, (str, os.PathLike)):
-        path = Path(data).expanduser()
+        path = expanded(data)
         if path.is_dir():
             if not any(path.rglob("*.parquet")):
                 raise InputError(f"folder {quoted(path, PATH_LIMIT)} holds no .parquet files; name a folder that does")

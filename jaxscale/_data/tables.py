@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from jaxscale._base.errors import InputError, MissingExtraError
+from jaxscale._base.folders import expanded
 from jaxscale._base.text import PATH_LIMIT, inert, plural, quoted
 from jaxscale._base.validation import Progress
 from jaxscale._data.decimals import MARKS, SEPARATOR, table_marks
@@ -79,7 +80,7 @@ def read_frame(
             raise InputError("nothing is piped into standard input; give a file, or pipe a table in")
         return _table(_limited(getattr(sys.stdin, "buffer", sys.stdin), "standard input"), "", "standard input")
     if isinstance(source, (str, os.PathLike)):
-        path, shown = Path(source).expanduser(), f"file {quoted(source, PATH_LIMIT)}"
+        path, shown = expanded(source), f"file {quoted(source, PATH_LIMIT)}"
         try:
             with open(path, "rb") as file:
                 if os.fstat(file.fileno()).st_size > MAX_BYTES:  # before any of it is in memory

@@ -261,6 +261,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
         r"there is no file '.*run\.csv'; did you mean 'runs\.csv'": tmp_path / "run.csv",
         r"there is no file '.*zzz'$": tmp_path / "zzz",
         "its folder does not exist": tmp_path / "missing" / "runs.csv",
+        r"there is no file '~nobody-of-that-name/": "~nobody-of-that-name/runs.csv",
         r"no file 'a\\x00b'": "a\0b",
         "(?i)name too long": "x" * 10_000,
     }

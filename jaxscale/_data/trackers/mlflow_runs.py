@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.folders import expanded
 from jaxscale._base.text import PATH_LIMIT, inert, listed, quoted
 from jaxscale._base.validation import Progress
 from jaxscale._data.trackers.run_rows import TrackedRun, by_step
@@ -23,7 +24,7 @@ def mlflow_runs(place: str, shown: str, progress: Progress, history: bool = Fals
     MLFLOW_TRACKING_URI or MLflow's own default. With `history` every value of each metric too. Raises InputError.
     """
     place, _, wanted = place.partition("#")
-    path = Path(place).expanduser()
+    path = expanded(place)
     if place and "://" not in place and not path.exists():
         if wanted or "/" in place or place.startswith("."):
             raise InputError(f"{shown}: there is no folder or file {quoted(place)}")
@@ -68,7 +69,7 @@ def _logged(client: Any, run: str, metric: str) -> list[tuple[int, float]]:
 def _uri(place: str) -> str:
     if "://" in place:
         return place
-    path = Path(place).expanduser().resolve()
+    path = expanded(place).resolve()
     if path.is_file():
         return f"sqlite:///{path}"
     return (path / "mlruns" if (path / "mlruns").is_dir() else path).as_uri()

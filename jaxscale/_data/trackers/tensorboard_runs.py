@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxscale._base.errors import InputError
+from jaxscale._base.folders import expanded
 from jaxscale._base.text import PATH_LIMIT, quoted
 from jaxscale._base.validation import Progress
 from jaxscale._data.trackers.run_rows import TrackedRun, by_step
@@ -48,7 +49,7 @@ def tensorboard_runs(place: str, shown: str, progress: Progress, history: bool =
     name (`validation/loss`). Hyper-parameters, and JSON among the texts, are its config, the last value of each scalar
     is its summary, and with `history` every one its history.
     """
-    top = Path(place).expanduser()
+    top = expanded(place)
     if not place:
         raise InputError(f"{shown} names no folder; write tensorboard:FOLDER")
     if not top.is_dir():

@@ -40,6 +40,8 @@ _STEPPED = re.compile(
     r"([\W_]*tokens?[\W_]?[0-9.]+[kmbt]?)?",
     re.IGNORECASE,
 )
+_IN_EPOCHS = re.compile(r"epochs?[\W_]?([0-9]{1,9})$", re.IGNORECASE)
+_EPOCHS = re.compile(r"(n|no|num|number|of|max|total|train|training)*epochs|(n|num|max|total)epoch")
 _TAIL = re.compile(r"[/.](?=.)")
 _GROWS = ("D", "C", "U")  # variables that grow along a run
 SAME_SIZE = 1e-3  # in logs: sizes that differ by less are of one run
@@ -104,6 +106,8 @@ def named_curves(
     for name in unused:
         labels, share = _without_steps(frame[name])
         groups = _several(labels)
+        if share > _STEPPED_SHARE and _epochs_are_set(frame, name, unused, look):
+            continue
         if share > _STEPPED_SHARE and sum(map(len, groups)) >= _LEAST_NAMED and _is_of_runs(groups, progress, sizes):
             return Curves(tuple(labels), progress, name)
     for surely, pattern in ((True, _SAYS_RUN), (False, _MAY_BE_A_RUN)):
@@ -267,6 +271,19 @@ def _without_steps(cells: pd.Series) -> tuple[list[str], float]:
     found = [_STEPPED.fullmatch(label[:300]) for label in labels]
     whole = [label if match is None else match[1] for label, match in zip(labels, found, strict=True)]
     return whole, sum(match is not None for match in found) / max(len(labels), 1)
+
+
+def _epochs_are_set(frame: pd.DataFrame, name: str, unused: Sequence[str], look: Look) -> bool:
+    """Whether names that end in `_epoch10` say for how long each run trains, and not how far one has come: a column of
+    epochs has those numbers, or a name of runs is another one in each row."""
+    ends = [_IN_EPOCHS.search(label[:300]) for label in _labels(frame[name])]
+    if not all(ends):
+        return False
+    said = np.array([float(end[1]) for end in ends if end is not None])
+    others = [column for column in unused if column != name]
+    counted = any(np.array_equal(look(column)[0], said) for column in others if reads(_EPOCHS, column))
+    runs = [column for column in others if reads(_SAYS_RUN, column)]
+    return counted or any(frame[column].is_unique and not frame[column].map(is_missing).any() for column in runs)
 
 
 def _several(labels: Sequence[str]) -> list[np.ndarray]:

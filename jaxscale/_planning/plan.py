@@ -311,7 +311,7 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
         how it was fitted, cost, limits, and how sure it is."""
         table = self.report().blocks[0]
         assert isinstance(table, Table)
-        units = {v.name: v.unit for v in self.law.variables}
+        units = {v.name: self.response.counted(v.unit) for v in self.law.variables}
         units |= {self.response.heading: self.response.given_unit} if "(" not in self.response.heading else {}
         level = f"{100 * self.level:g} %"
         table = _for_paper(with_intervals(table, level, units))

@@ -32,4 +32,4 @@ class Request:
         each = self.unique if isinstance(self.unique, tuple) else (self.unique,)
         names = [f"{UNIQUE_TOKENS}{k}" for k in range(1, len(each) + 1)] if each is self.unique else [UNIQUE_TOKENS]
         unique = [f"{name} {format_number(x)} tokens" for name, x in zip(names, each, strict=True) if x is not None]
-        return [*(limit.described() for limit in self.limits), *unique]
+        return [self.source.response.counted(text) for text in (*(x.described() for x in self.limits), *unique)]

@@ -56,6 +56,7 @@ def shadow_prices(
             continue
         value = math.exp(given[decision.names.index(row.main)])
         many, words = _PLANNERS_UNITS.get(row.unit, (1.0, f"unit of {row.name}"))
+        words = request.source.response.counted(words)
         change = float(slopes[row.main] / value * many)
         if decision.goal == "cost":
             prices[row.name] = Price(change, f"{unit} per {words}")

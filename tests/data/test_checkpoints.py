@@ -250,3 +250,25 @@ def test_names_that_end_in_a_step_are_of_one_run(written: str, of_runs: bool) ->
     runs = read_quietly(table)
     assert (runs.record.open_checkpoints, runs.at_end().count) == (of_runs, 4 if of_runs else 12)
     assert read_quietly(table, checkpoints="none").at_end().count == 12
+
+
+@pytest.mark.parametrize(
+    ("more", "of_runs"),
+    [
+        ({"epochs": [1, 2, 4] * 4}, False),
+        ({"config.num_epochs": [1, 2, 4] * 4}, False),
+        ({"run_id": [f"id{i}" for i in range(12)]}, False),
+        ({"epoch": [1, 2, 4] * 4}, True),
+        ({"epochs": [1, 2, 3] * 4}, True),
+        ({"run_id": ["a", "b", "c", "d"] * 3}, True),
+    ],
+)
+def test_names_that_end_in_epochs_are_settings_where_another_column_says_so(more: dict, of_runs: bool) -> None:
+    rows = [(m, s) for m in (7e7, 1.6e8, 4.1e8, 1e9) for s in (1, 2, 4)]
+    table = {
+        "setting": [f"{m:.0f}_epoch{s}" for m, s in rows],
+        "params": [m for m, _ in rows],
+        "tokens": [2e9 * s for _, s in rows],
+        "loss": [4 - 0.1 * i for i in range(12)],
+    }
+    assert read_quietly(table | more).at_end().count == (4 if of_runs else 12)

@@ -11,6 +11,7 @@ from sources import BESIROGLU, COVARIANCE, draws_like, fit_like
 import jaxscale as js
 from jaxscale import costs
 from jaxscale._base.errors import InputError
+from jaxscale._base.measure import Measure
 from jaxscale._planning.frontier import frontier
 from jaxscale.laws import Instance, Law, Published, Variable, chinchilla, kaplan_n
 
@@ -240,3 +241,11 @@ def test_plans_for_models_that_cannot_be_are_refused_in_a_sentence():
     assert "parameters (no model has 1e15)" in high.note and np.isnan(high.N)
     images = SimpleNamespace(ranges={}, counts_tokens=False)
     assert frontier(fit_like(record=images), 1e12).rows[0].status == "ok"
+
+
+def test_limits_and_prices_of_data_that_are_no_tokens_are_called_so():
+    source = fit_like(record=SimpleNamespace(ranges={}, counts_tokens=False), response=Measure(data="images"))
+    plan = frontier(source, 1e21, limits={"D_max": 1e10})
+    assert plan.rows[0].shadow_price["D_max"].unit == "nats per token per trillion images"
+    assert "Limits: D_max 10B images." in str(plan)
+    assert "token" not in str(plan).replace("nats per token", "")

@@ -140,8 +140,12 @@ def test_params_may_be_any_pytree():
         return half_squares(residuals, 1.0)(jnp.concatenate([p["inner"][0][None], p["inner"][1], p["last"][0]]))
 
     optimizer = damped_newton()
-    value, grads = jax.value_and_grad(value_fn)(tree)
-    updates, _ = optimizer.update(grads, optimizer.init(tree), tree, value=value, value_fn=value_fn)
+
+    def first_step(p):
+        value, grads = jax.value_and_grad(value_fn)(p)
+        return optimizer.update(grads, optimizer.init(p), p, value=value, value_fn=value_fn)[0]
+
+    updates = jax.eval_shape(first_step, tree)
     assert jax.tree.structure(updates) == jax.tree.structure(tree)
     assert [x.shape for x in jax.tree.leaves(updates)] == [x.shape for x in jax.tree.leaves(tree)]
     np.testing.assert_allclose(loop(optimizer, value_fn, tree)[-1].point, minimum, atol=2e-6)

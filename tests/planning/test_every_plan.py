@@ -25,7 +25,7 @@ KINDS = (
     "muennighoff",
     "bhagia_two_step",
     "brown_passk",
-    "tao_vocab-as_published=True",
+    "krajewski_granularity",
 )
 _CHINCHILLA = js.laws.chinchilla.published["besiroglu"].params
 

@@ -180,6 +180,7 @@ def next_runs(
     fixed: Annotated[Text, option("--fixed", "X", "What each run costs beside, in the unit of --cost.")] = None,
     criterion: Annotated[str, option("--criterion", "c|d", "The decision, or all parameters.")] = "c",
     check: Annotated[str, option("--check", "X", "Share of the budget kept for a check at scale.")] = "0.2",
+    most: Annotated[str, option("--most", "K", "Runs at most.")] = "200",
     cost: CostName = "six_nd",
     limit: Limits = None,
     group: Group = None,
@@ -208,6 +209,7 @@ def next_runs(
         "running": running,
         "criterion": criterion,
         "check": arguments.number(check, "--check"),
+        "most": arguments.count(most, "--most", 1),
     }
     result = fit_argument.fitted(source, law, group)
     with printing.progress("choosing") as progress:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from importlib.resources import files
+from time import process_time
 
 import jsonschema
 import numpy as np
@@ -78,6 +79,17 @@ def test_what_changes_a_choice(result, offered):
     paid = js.next_runs(result, budget="$20000", at="$2M", cost="dollars:h100,mfu=.4,price=2", fixed=1000)
     assert paid.unit == "dollars" and 3000 < paid.frame["cost"][0] <= 4000 and paid.spent <= 20000
     assert ratio.between(4.999, 100.001).all() and (6 * boxed.frame["N"] * boxed.frame["D"] <= 1.0001e20).all()
+
+
+def test_ten_of_a_thousand_are_chosen_within_two_seconds_warm(result):
+    rng = np.random.default_rng(1)
+    compute, ratio = 10 ** rng.uniform(18, 20, 1000), 10 ** rng.uniform(0.5, 2.5, 1000)
+    many = pd.DataFrame({"N": np.sqrt(compute / 6 / ratio), "D": np.sqrt(compute / 6 * ratio)})
+    for warm in (False, True):
+        start = process_time()
+        found = js.next_runs(result, many, budget=2e21, at=AT, fixed=1e18, most=10)
+        taken = process_time() - start
+        assert len(found.frame) == 10 and (not warm or taken < 2.0)
 
 
 def test_what_cannot_be_chosen_is_told(result, offered):

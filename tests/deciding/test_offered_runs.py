@@ -15,6 +15,9 @@ def test_tables_of_every_kind_are_read(tmp_path):
     for given in (frame, dict(frame), str(tmp_path / "runs.csv"), planted(0, 0.0, N=[7e7, 1.2e9], D=[2e9, 3e10])):
         found = read_offered(given, LAW, "candidates")
         np.testing.assert_allclose([found["N"], found["D"]], [[7e7, 1.2e9], [2e9, 3e10]])
+    named = pd.DataFrame({"n_params": ["70M", "1.2B"], "tokens (billions)": [2, 30], "width": [512, 2048]})
+    found = read_offered(named, LAW, "candidates")
+    np.testing.assert_allclose([found["N"], found["D"]], [[7e7, 1.2e9], [2e9, 3e10]])
     assert not is_box(frame) and not is_box({"N": [1e8, 1e9, 1e10], "D": [1e9, 1e10, 1e11]})
 
 
@@ -25,6 +28,8 @@ def test_tables_of_every_kind_are_read(tmp_path):
         (pd.DataFrame({"N": [], "D": []}), "it has 0 rows"),
         (pd.DataFrame({"N": [1e8, -1.0], "D": [1e9, 1e9]}), "column N, row 2: '-1.0' is not a positive number"),
         (pd.DataFrame({"N": [1e8, 1e9], "D": ["1B", "much"]}), "column D, row 2: 'much' is not"),
+        (pd.DataFrame({"params": [1e8], "tokens_B": ["1B"]}), "column tokens_B, row 1: '1B' is not a positive number"),
+        (pd.DataFrame({"params": [1e8], "tokens": [1e9], "D_tokens": [2e9]}), "columns N, D; it has 1 row"),
         ("nowhere.csv", "'nowhere.csv' is not a table"),
         (3, "must be a table"),
     ],

@@ -1,6 +1,6 @@
 """Runs that could be done: a table of them, or a box of sizes as a fine grid."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pandas as pd
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import inert, listed, parse_number, plural, quoted
+from jaxscale._data.names import Meaning, meaning_of
 from jaxscale._data.runs import Runs
 from jaxscale.laws import Law
 
@@ -20,6 +21,8 @@ _IN_LOGS = {"N": (1.0, 0.0), "D": (0.0, 1.0), "C": (1.0, 1.0), "D_per_N": (-1.0,
 
 def read_offered(given: Any, law: Law, what: str) -> dict[str, np.ndarray]:
     """Variables of the law by name, (m,) each, of a table: a frame, columns by name, runs, or the path of a CSV file.
+
+    A column is that of a variable's name, or else the only one whose name means it (params, tokens_B).
 
     Raises:
         InputError: a column is missing, or a cell is not a number that its variable may have.
@@ -35,29 +38,43 @@ def read_offered(given: Any, law: Law, what: str) -> dict[str, np.ndarray]:
         frame = pd.DataFrame(given).reset_index(drop=True)
     except (TypeError, ValueError):
         raise InputError(f"{what} must be a table with columns {_names(law)}, or a box; got {quoted(given)}") from None
-    missing = [v.name for v in law.variables if v.name not in frame.columns]
-    if missing or not len(frame):
+    found = {v.name: _meant(v.name, frame.columns) for v in law.variables}
+    if None in found.values() or not len(frame):
         has = f"columns {listed(list(map(str, frame.columns)))}" if len(frame.columns) else "no column"
         raise InputError(
             f"{what} wants a row for each run and columns {_names(law)}; it has {plural(len(frame), 'row')} and {has}"
         )
-    return {v.name: _column(frame[v.name], v, what) for v in law.variables}
+    return {v.name: _column(frame[one[0]], one[1], v, what) for v in law.variables if (one := found[v.name])}
+
+
+def _meant(variable: str, columns: Iterable[Any]) -> tuple[Any, float] | None:
+    """The column of a variable and the factor of its unit; None where none or several could be it."""
+    if variable in (columns := list(columns)):
+        return variable, 1.0
+    named = [
+        (name, meaning.factor or 1.0) for name in columns if (meaning := _meaning(name)) and meaning.symbol == variable
+    ]
+    return named[0] if len(named) == 1 else None
+
+
+def _meaning(name: Any) -> Meaning | None:
+    return meaning_of(name) if isinstance(name, str) else None
 
 
 def _names(law: Law) -> str:
     return ", ".join(v.name for v in law.variables)
 
 
-def _column(cells: pd.Series, variable: Any, what: str) -> np.ndarray:
+def _column(cells: pd.Series, factor: float, variable: Any, what: str) -> np.ndarray:
     values = np.empty(len(cells))
     for k, cell in enumerate(cells):
-        try:
-            values[k] = parse_number(cell) if isinstance(cell, str) else float(cell)
+        try:  # of a column with a unit, cells have none
+            values[k] = parse_number(cell) if isinstance(cell, str) and factor == 1 else factor * float(cell)
         except (InputError, TypeError, ValueError):
             values[k] = np.nan
         if not np.isfinite(values[k]) or (variable.logged and not values[k] > 0):
             must = "a positive number" if variable.logged else "a number"
-            raise InputError(f"{what}: column {variable.name}, row {k + 1}: {quoted(cell)} is not {must}")
+            raise InputError(f"{what}: column {inert(cells.name)}, row {k + 1}: {quoted(cell)} is not {must}")
     return values
 
 

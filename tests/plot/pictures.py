@@ -1,5 +1,6 @@
 """What the tests of pictures share: cases, and a look at every word that a picture really draws."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
@@ -87,7 +88,12 @@ def drawn_words(picture: Any, monkeypatch: Any) -> list[tuple[str, Any]]:
 
 
 def check_words(picture: Any, monkeypatch: Any) -> None:
-    """No text overlaps another or leaves the canvas, and every axis says what it measures."""
+    """No text overlaps another or leaves the canvas, every axis says what it measures, and no word acts."""
+    alt = getattr(picture, "alt", "")  # a figure that was given has none
+    assert alt.isprintable() and not re.search(r" [.,;:]", alt), ascii(alt)  # a space where a unit is missing
+    for panel in picture.chart.panels if alt else ():
+        for axis in (panel.x, panel.y):
+            assert axis.label.isprintable() and (axis.label or axis.names or not axis.ticks), picture.chart.title
     words = drawn_words(picture, monkeypatch)
     for text, box in words:
         inside = box.x0 >= -0.5 and box.y0 >= -0.5 and box.x1 <= picture.bbox.width + 0.5

@@ -70,7 +70,7 @@ def of_fit(result: FitResult, runs: Runs | None = None) -> Chart:
         Axis(with_unit(f"{what} above what is foretold", unit), ends=(-1.1 * edge, 1.1 * edge)),
         tuple(marks),
     )
-    alt = f"{'; '.join(told)} {unit}, in the median.".strip()
+    alt = f"{'; '.join(told)} {unit}".rstrip() + ", in the median."
     return Chart(_TITLE, alt[0].upper() + alt[1:], (panel,), size=(6.2, 4.2))
 
 

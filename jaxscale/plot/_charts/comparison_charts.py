@@ -50,7 +50,8 @@ def held_out(found: Comparison) -> Chart:
         Panel(observed, Axis(with_unit("predicted above observed", unit)), tuple(marks)),
     )
     best = judged[0]
-    alt = f"Mean errors on runs held out, least {short(best.label)} with {scale * best.error:.3g} {unit}. " + (
+    error = f"{scale * best.error:.3g} {unit}".rstrip()
+    alt = f"Mean errors on runs held out, least {short(best.label)} with {error}. " + (
         f"Recommended: {short(choice)}." if choice else "No law is recommended."
     )
     return Chart("Errors on runs held out", alt, panels, 2, (8.8, max(3.4, 0.34 * len(judged) + 1.6)))

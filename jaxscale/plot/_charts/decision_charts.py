@@ -250,7 +250,7 @@ def swings(plan: Plan, quantity: str = "N", row: int = -1, change: float = 0.1) 
     most = f" Most by {names[-1]}." if names else " Nothing moves it."
     alt = f"What moves {axis.label} for {heading}, planned {shown(base)}.{most}"
     size = (6.4, 0.36 * len(frame) + 1.7)
-    return Chart(f"What moves {plan.title(quantity)}: {heading}", alt, (Panel(x, y, marks),), size=size)
+    return Chart(f"What moves {short(plan.title(quantity))}: {heading}", alt, (Panel(x, y, marks),), size=size)
 
 
 def swing_words(less: str, more: str, down: float, up: float) -> tuple[str, str]:

@@ -109,7 +109,8 @@ def observed(result: FitResult, held_out: Runs | None = None, runs: Runs | None 
     name, unit = response_words(result.law, runs)
     alt = (
         f"Observed {name} against what {short(result.label)} predicts, from {format_number(low)} to "
-        f"{format_number(high)} {unit}, of {plural(runs.count, 'run')} fitted"
+        + f"{format_number(high)} {unit}".rstrip()
+        + f", of {plural(runs.count, 'run')} fitted"
         + (f" and {held_out.count} held out" if held_out is not None else "")
         + "."
     )

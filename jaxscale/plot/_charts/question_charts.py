@@ -119,7 +119,7 @@ def multiverse(found: Multiverse, decision: str = "N") -> Chart:
     )
     shown = [format_number(v) for v in (values.min(), values.max())] if len(values) else ["none"]
     span = " to ".join(dict.fromkeys(shown))
-    alt = f"Best {words} for {budget} in {len(ordered)} ways to fit the runs: {span} {unit}."
+    alt = f"Best {words} for {budget} in {len(ordered)} ways to fit the runs: {f'{span} {unit}'.rstrip()}."
     title = f"Best {words} for {budget}, {len(ordered)} ways to fit the runs"
     return Chart(title, alt, panels, 1, (8.0, 3.2 + 0.28 * len(labels)), "x")
 

@@ -12,7 +12,7 @@ from jaxscale._base.text import format_number, listed, plural, quoted
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.result import FitResult, runs_of
 from jaxscale.laws import Instance, Law
-from jaxscale.plot._charts.axis_words import response_axis, short, variable_axis
+from jaxscale.plot._charts.axis_words import response_axis, response_words, short, variable_axis
 from jaxscale.plot._charts.chart import Area, Axis, Chart, Contours, Dots, Line, Mark, Panel, Span
 
 _GRID, _LEVELS = 201, 7
@@ -137,7 +137,7 @@ def _map(seen: _Surface, runs: Runs | None) -> Panel:
     (x, y), (first, second), (best, _) = seen.grids, seen.over, seen.best
     if best is not None:
         marks += _flat(x, y, seen.as_good, seen.as_good_words)
-    marks.append(Contours(x, y, seen.z, _levels(seen.z), f"equal {short(seen.law.response.name)}", "muted"))
+    marks.append(Contours(x, y, seen.z, _levels(seen.z), f"equal {response_words(seen.law, runs)[0]}", "muted"))
     if runs is not None:
         marks.append(Dots(runs.variable(first), runs.variable(second), plural(runs.count, "run"), "other"))
     if best is not None:

@@ -82,6 +82,7 @@ def _panel(panel: Panel, chart: Chart, together: Sequence[Panel], id: str) -> Ma
         labels.append(words.keep(_cut(ax.label, _WIDTH - 18), (right, height - 6, "end"), "label"))
     for mark in panel.marks:
         put(mark, f)
+    words.taken += [(x - 3.5, y - 3.5, x + 3.5, y + 4) for x, y in f.edge]
     for text, places, kind in f.names:
         free = [p for p in places if top - 6 <= p[1] < bottom + 2 and p[0] > left - 2]
         f.over.append(words.put(text, free, kind))

@@ -57,6 +57,17 @@ def test_every_mark_is_drawn_and_text_stays_text():
     assert text.count('id="it-in-0"') == 1 and "url(#it-in-0)" in text
 
 
+def test_names_hide_no_mark_at_the_edge():
+    """Of two marks near the left end the name of the first has no room at either side of it."""
+    marks = Dots(np.array([2.0, 2.2]), np.array([90.0, 90.0]), "odd", shape="up", names=("row 1: +20 %", ""))
+    text = drawn(chart(marks), "it")
+    d, _ = re.findall(r'd="(M[^"]*)" class="dots up', text)  # the other is in the key
+    places = [tuple(map(float, pair)) for pair in re.findall(r"M([\d.]+),([\d.]+)", d)]
+    ((at, anchor),) = re.findall(r'<text x="([\d.]+)" [^>]*text-anchor="(\w+)"[^>]*>row 1: \+20 %', text)
+    (y,) = re.findall(r'y="([\d.]+)"[^>]*>row 1: \+20 %', text)
+    assert anchor == "middle" and float(at) == places[0][0] and abs(float(y) - places[0][1]) >= 7  # above or below it
+
+
 def test_values_stand_where_a_log_axis_has_them():
     text = drawn(chart(Line(X, X)), "it")
     (d,) = re.findall(r'd="([^"]*)" class="line', text)

@@ -54,6 +54,7 @@ const Chart = (() => {
     const box = (x, y, anchor, w) => { const x0 = anchor === "start" ? x : anchor === "end" ? x - w : x - w / 2; return { x0: x0 - 2, x1: x0 + w + 2, y0: y - FONT + 1, y1: y + 3 }; };
     return {
       keep: (x, y, anchor, text) => taken.push(box(x, y, anchor, widthOf(text))),
+      avoid: (x, y) => taken.push({ x0: x - 3.5, x1: x + 3.5, y0: y - 3.5, y1: y + 4 }), // a mark at the edge
       // The words at the first of some places that is free; nothing where none is.
       put(parent, text, places, attributes) {
         const w = widthOf(text);
@@ -89,7 +90,7 @@ const Chart = (() => {
     dots(m, c, f) {
       const small = m.x.length > 800 && m.shape === "dot", edge = m.shape === "up" || m.shape === "down";
       let d = "";
-      m.x.forEach((x, i) => { const px = f.X(x), py = f.Y(m.y[i]); if (Number.isFinite(px + py)) d += `M${px.toFixed(1)},${py.toFixed(1)}` + SHAPES[small ? "pixel" : m.shape].replace(/^M/, "m"); });
+      m.x.forEach((x, i) => { const px = f.X(x), py = f.Y(m.y[i]); if (Number.isFinite(px + py)) d += `M${px.toFixed(1)},${py.toFixed(1)}` + SHAPES[small ? "pixel" : m.shape].replace(/^M/, "m"); if (edge) f.avoid(px, py); });
       el("path", { d, class: `dots ${m.shape} ${m.x.length > 200 ? "many" : ""} ${c}` }, edge ? f.over : f.body);
       m.names?.forEach((name, i) => name && f.names.push([name, around(f.X(m.x[i]), f.Y(m.y[i])), `name ${c}`]));
     },
@@ -171,7 +172,7 @@ const Chart = (() => {
     if (ay.label) el("text", { x: 2, y: 13, class: "label" }, svg, cut(ay.label, width - 4));
     if (ax.label) el("text", { x: right, y: height - 6, "text-anchor": "end", class: "label" }, svg, cut(ax.label, width - 18));
     if (ay.label) words.keep(2, 13, "start", cut(ay.label, width - 4));
-    const f = { X, Y, left, right, top, bottom, body: el("g", { "clip-path": `url(#${clip})` }, svg), over: el("g", {}, svg), names: [] };
+    const f = { X, Y, left, right, top, bottom, body: el("g", { "clip-path": `url(#${clip})` }, svg), over: el("g", {}, svg), names: [], avoid: words.avoid };
     for (const mark of panel.marks) DRAW[mark.mark](mark, roleClass(mark.role), f);
     f.names.sort((a, b) => (b[3] ? 1 : 0) - (a[3] ? 1 : 0)); // values of bars first
     for (const [text, places, names] of f.names) words.put(f.over, text, places.filter(([x, y]) => y >= top - 6 && y < bottom + 2 && x > left - 2), { class: names });

@@ -4,7 +4,6 @@ A quantity is pulled towards a value until the objective and the pull are lowest
 function of the free values, of which a parameter is the simplest.
 """
 
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -37,23 +36,31 @@ class Constrained(NamedTuple):
     value: np.ndarray
     objective: np.ndarray
 
-    def joined(self, more: "list[Constrained]") -> "Constrained":
+    def of(self, which: Any) -> "Constrained":
+        """Some of them."""
+        return Constrained(*(x[which] for x in self))
+
+    def joined(self, more: "Constrained") -> "Constrained":
         """With further ones, those left out that could not be had."""
-        whole = [np.concatenate(x) for x in zip(self, *more, strict=True)]
-        sound = np.isfinite(whole[1]) & np.isfinite(whole[2])
-        return Constrained(*(x[sound] for x in whole))
+        sound = np.isfinite(more.value) & np.isfinite(more.objective)
+        return Constrained(*(np.concatenate([x, y[sound]]) for x, y in zip(self, more, strict=True)))
 
 
 class Wanted(NamedTuple):
-    """A constrained optimum to look for: of which quantity and side, from where, near what, pulled how hard."""
+    """Constrained optima to look for: of which quantities (k,), from where (k, free), near what (k,), pulled how hard
+    (k,)."""
 
-    end: tuple[int, float]
+    quantity: np.ndarray
     start: np.ndarray
-    target: float
-    stiffness: float
+    target: np.ndarray
+    stiffness: np.ndarray
+
+    def of(self, which: Any) -> "Wanted":
+        """Some of them."""
+        return Wanted(*(x[which] for x in self))
 
 
-Visit = tuple[list[Wanted], float]  # and the damping to begin with
+Visit = tuple[Wanted, float]  # and the damping to begin with
 
 
 class Profiled(NamedTuple):
@@ -88,20 +95,19 @@ class Engine:
         value, objective, slope = self._around[k]
         return slope, value, float(objective[0])
 
-    def solve(self, asked: Sequence[tuple[int, Visit]]) -> list[list[Constrained]]:
+    def solve(self, asked: Sequence[tuple[int, Visit]]) -> list[Constrained]:
         """What some of the tables ask for."""
-        each = [(k, w, damping) for k, (wanted, damping) in asked for w in wanted]
-        table = np.array([k for k, _, _ in each])
-        starts, targets, stiffness = (np.array([w[k] for _, w, _ in each]) for k in (1, 2, 3))
-        given = np.array([self.profiled[k].given[w.end[0]] for k, w, _ in each], np.float64)
+        counts = [len(wanted.target) for _, (wanted, _) in asked]
+        table = np.repeat([k for k, _ in asked], counts)
+        _, starts, targets, stiffness = (np.concatenate(x) for x in zip(*(w for _, (w, _) in asked), strict=True))
+        given = np.concatenate([self.profiled[k].given[wanted.quantity] for k, (wanted, _) in asked])
         starts = np.clip(starts, self._lower[table], self._upper[table])
-        damping, found = np.array([damping for _, _, damping in each]), [starts]
+        damping, found = np.repeat([damping for _, (_, damping) in asked], counts), [starts]
         for stage in range(len(self.stages)):
             begin = damping if stage == 0 else np.full(len(starts), NEAR)
-            found = self._run(stage, found[0], targets, stiffness, given, table, begin, _MOST_STEPS)
-        free, value, objective, _ = found
-        whole = iter(Constrained(free[k : k + 1], value[k : k + 1], objective[k : k + 1]) for k in range(len(starts)))
-        return [list(itertools.islice(whole, len(wanted))) for _, (wanted, _) in asked]
+            found = self._run(stage, found[0], targets, stiffness, given * 1.0, table, begin, _MOST_STEPS)
+        whole, last = Constrained(*found[:3]), np.cumsum(counts)
+        return [whole.of(slice(end - count, end)) for end, count in zip(last, counts, strict=True)]
 
     def _run(self, stage: int, *each: Any) -> list[np.ndarray]:
         *starts, steps = each

@@ -110,7 +110,7 @@ def _walk(
     height: float,
     level: float,
     note: Callable[[int], None],
-) -> Generator[Visit, list[Constrained], list[Curve]]:
+) -> Generator[Visit, Constrained, list[Curve]]:
     """The curves of one table, which asks for constrained optima and is sent them."""
     problem, best, at, given = table
     rise = at.scatter.rise(level)
@@ -128,48 +128,48 @@ def _walk(
     first = Constrained(best[None], np.zeros(1), np.array([height]))
     paths = {end: first._replace(value=estimate[[end[0]]]) for end in ends}
 
-    def pulled(reached: Constrained, wanted: Wanted) -> float:
-        """What `visit` minimises: the objective and the pull towards the target."""
-        height = reached.objective[0] + 0.5 * wanted.stiffness * (reached.value[0] - wanted.target) ** 2
-        return float(height) if np.isfinite(height) else np.inf
+    def pulled(reached: Constrained, wanted: Wanted) -> np.ndarray:
+        """What `visit` minimises: the objective and the pull towards the target, (k,)."""
+        height = reached.objective + 0.5 * wanted.stiffness * (reached.value - wanted.target) ** 2
+        return np.where(np.isfinite(height), height, np.inf)
 
     open_ends = [e for e in ends if np.isfinite(half[e[0]]) and half[e[0]] > 0]
     for scan in (_NEAR_SCAN, _FAR_SCAN):
         if not open_ends:
             break
-        wanted = []
-        for j, sign in open_ends:
-            last = paths[j, sign]
-            for s in scan:
-                target = estimate[j] + sign * s * half[j]
-                # Near, along the straight line that the curvature predicts; far, from the outermost point so far.
-                start = best + (target - estimate[j]) * direction[j] if scan is _NEAR_SCAN else last.free[-1]
-                wanted.append(Wanted((j, sign), start, target, stiffness[j]))
+        each = len(scan)
+        j, sign = (np.repeat(x, each) for x in zip(*open_ends, strict=True))
+        target = estimate[j] + sign * np.tile(scan, len(open_ends)) * half[j]
+        outermost = Constrained(*(np.stack(x) for x in zip(*(paths[e].of(-1) for e in open_ends), strict=True)))
+        # Near, along the straight line that the curvature predicts; far, from the outermost point so far.
+        start = outermost.free[np.arange(len(j)) // each]
+        if scan is _NEAR_SCAN:
+            start = best + (target - estimate[j])[:, None] * direction[j]
+        wanted = Wanted(j, start, target, stiffness[j])
         found = yield wanted, FAR
         # Each again from its inner neighbour until that helps none, then once from its outer one, so that none sticks
         # beside the valley. Who has the neighbour it had before would end where it ended before.
-        due = list(range(len(wanted)))
-        for shift in (*[1] * len(scan), -1):
-            due = due if shift == 1 else list(range(len(wanted)))
-            if not due:
+        every = np.arange(len(j))
+        due = every
+        for shift in (*[1] * each, -1):
+            due = due if shift == 1 else every
+            if not len(due):
                 continue
-            again = []
-            for k in due:
-                w, at_edge = wanted[k], (k if shift == 1 else k + 1) % len(scan) == 0
-                neighbour = paths[w.end] if at_edge else found[k - shift]
-                sound = np.isfinite(neighbour.objective[-1])
-                again.append(w._replace(start=neighbour.free[-1] if sound else w.start))
+            at_edge = (due if shift == 1 else due + 1) % each == 0
+            inner, beside = outermost.of(due // each), found.of((due - shift) % len(every))
+            neighbour = Constrained(
+                *(np.where(at_edge.reshape(-1, *[1] * (a.ndim - 1)), a, b) for a, b in zip(inner, beside, strict=True))
+            )
+            sound = np.isfinite(neighbour.objective)
+            again = wanted.of(due)._replace(start=np.where(sound[:, None], neighbour.free, wanted.start[due]))
             fresh = yield again, NEAR
-            helped = [
-                (k, new)
-                for k, new in zip(due, fresh, strict=True)
-                if pulled(new, wanted[k]) < pulled(found[k], wanted[k]) * (1 - 1e-9)
-            ]
-            for k, new in helped:
-                found[k] = new
-            due = [k + 1 for k, _ in helped if (k + 1) % len(scan)]
+            better = pulled(fresh, again) < pulled(found.of(due), again) * (1 - 1e-9)
+            helped = due[better]
+            for old, new in zip(found, fresh, strict=True):
+                old[helped] = new[better]
+            due = helped[(helped + 1) % each != 0] + 1
         for k, end in enumerate(open_ends):
-            paths[end] = paths[end].joined(found[k * len(scan) : (k + 1) * len(scan)])
+            paths[end] = paths[end].joined(found.of(slice(k * each, (k + 1) * each)))
         open_ends = [e for e in open_ends if _crossing(paths[e], e[1], height + rise) is None]
         note(2 * count - len(open_ends))
 
@@ -177,8 +177,8 @@ def _walk(
     closed = [e for e in ends if e not in open_ends]
     pending = [e for e in closed if _crossing(paths[e], e[1], height + rise) is not None]
     found_ends |= {e: e[1] * np.inf for e in closed if e not in pending}
-    for _ in range(_REFINEMENTS):
-        wanted = []
+    for turn in range(_REFINEMENTS):
+        visits: dict[tuple[int, float], Wanted] = {}
         for end in pending:
             path, crossing = paths[end], _crossing(paths[end], end[1], height + rise)
             assert crossing is not None  # once there is one, there is one
@@ -193,19 +193,20 @@ def _walk(
             slope_of_root = (root[1] - root[0]) / width
             stiff = 2 * _STIFFNESS * slope_of_root**2
             short = 2 * np.sqrt(rise) * slope_of_root / stiff
-            for s in np.clip(share + np.array([-_BRACKET, 0.0, _BRACKET]), 0.02 * share, 0.98 + 0.02 * share):
-                between = path.free[inside] + s * (path.free[beyond] - path.free[inside])
-                target = path.value[inside] + s * width + short
-                wanted += [Wanted(end, start, target, stiff) for start in (between, path.free[inside])]
-        if not wanted:
+            s = np.clip(share + np.array([-_BRACKET, 0.0, _BRACKET]), 0.02 * share, 0.98 + 0.02 * share)
+            start = path.free[inside] + s[:, None] * (path.free[beyond] - path.free[inside])
+            if turn == 0:  # later both ends of the bracket lie in one valley
+                s, start = np.tile(s, 2), np.concatenate([start, np.repeat(path.free[[inside]], len(s), axis=0)])
+            target = path.value[inside] + s * width + short
+            visits[end] = Wanted(np.full(len(s), end[0]), start, target, np.full(len(s), stiff))
+        if not visits:
             break
-        reached_all = yield wanted, NEAR
-        arrived: dict[tuple[int, float], list[Constrained]] = {}
-        for w, reached in zip(wanted, reached_all, strict=True):
-            arrived.setdefault(w.end, []).append(reached)
-        for end, some in arrived.items():
-            paths[end] = paths[end].joined(some)
-        pending = list(arrived)
+        reached = yield Wanted(*(np.concatenate(x) for x in zip(*visits.values(), strict=True))), NEAR
+        first = 0
+        for end, some in visits.items():
+            paths[end] = paths[end].joined(reached.of(slice(first, first + len(some.target))))
+            first += len(some.target)
+        pending = list(visits)
 
     curves = []
     for j in range(count):

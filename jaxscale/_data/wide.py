@@ -11,6 +11,7 @@ import pandas as pd
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import inert, listed, plural, quoted
 from jaxscale._data.cells import is_missing
+from jaxscale._data.checkpoints import STEP, reads
 from jaxscale._data.headers import is_number
 from jaxscale._data.names import key, meaning_of
 from jaxscale._data.quantities import parse_quantity
@@ -134,8 +135,23 @@ def _of_metrics(frame: pd.DataFrame, named: str, value: str, shown: str) -> tupl
         )
     table.columns.name = None
     table = table[[*run, *metrics]].astype(object)
+    table = _of_histories(table, [name for name in run if not reads(STEP, name)], metrics) if len(run) > 1 else table
     said = f"a row for each metric in {quoted(named, 40)}, {plural(len(frame), 'row')} that became {len(table)}"
     return table.where(table.notna(), ""), said
+
+
+def _of_histories(table: pd.DataFrame, run: list[str], metrics: list[str]) -> pd.DataFrame:
+    """A size that a run logged once in all of its rows, and no rows without a loss; `run` leaves the step out. Tokens
+    are not: those of the end are not those of a loss before it."""
+    if len(run) == len(table.columns) - len(metrics) or not run:
+        return table
+    losses = [name for name in metrics if "loss" in _symbols([name])]
+    there = table[losses].notna().any(axis=1)
+    for name in (name for name in metrics if _symbols([name]) <= {"N"}):
+        of_run = table.groupby(run)[name]
+        if bool((of_run.count() == 1).all()):
+            table[name] = of_run.transform("first")
+    return table[there].reset_index(drop=True) if losses else table
 
 
 def _is_amount(name: str) -> bool:

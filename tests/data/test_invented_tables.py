@@ -61,7 +61,39 @@ LONG = [
 PAGE = "Results of May:\n\n| Model | Params | Tokens | Val loss ↓ |\n|:--|--:|--:|:-:|\n" + "".join(
     f"| {name} | {a / 1e6:g}M | {b / 1e9:g}B | **{c}** |\n" for name, a, b, c in zip(NAMES, N, D, LOSS, strict=True)
 )
+CONFIG = [(name, 0, "n_params", x) for name, x in zip(NAMES, n, strict=True)]
+HISTORY = [
+    (name, round(1000 * part), metric, value)
+    for i, name in enumerate(NAMES)
+    for part in (0.5, 1.0)
+    for metric, value in (("tokens", D[i] * part), ("val_loss", LOSS[i] + 0.3 * (1 - part)))
+]
 READ = {
+    "histories_in_rows.csv": (table("run,step,tag,value", *zip(*CONFIG, *HISTORY, strict=True)), ...),
+    "two_losses_in_rows.csv": (
+        table(
+            "run,params,tokens,metric,value",
+            np.repeat(NAMES, 2),
+            np.repeat(n, 2),
+            np.repeat(d, 2),
+            ["train_loss", "val_loss"] * 12,
+            np.column_stack([TRAIN, LOSS]).ravel(),
+        ),
+        ...,
+    ),
+    "turned.csv": (
+        "\n".join(
+            ";".join(row)
+            for row in (
+                ["Modell", *NAMES],
+                ["Parameter (Mio.)", *comma(N / 1e6, 1)],
+                ["Tokens (Mrd.)", *comma(D / 1e9, 2)],
+                ["Verlust (Test)", *comma(LOSS, 4)],
+            )
+        ),
+        ...,
+    ),
+    "an_ablation.csv": (table("setting,params,tokens,val_loss", ["loss", "params", *NAMES[2:]], n, d, LOSS), ...),
     "metrics_in_rows.csv": (table("run_id,metric,value", *zip(*LONG, strict=True)), ...),
     "runs_side_by_side.csv": (
         table(f"metric,{','.join(NAMES)}", METRICS, *zip(n, d, LOSS, strict=True)),
@@ -265,6 +297,21 @@ REFUSED = {
     "natural logarithms": (table("ln(params),tokens,loss", np.log(N), d, LOSS), "N", "-N 'exp(`ln(params)`)'"),
     "a size of what": (table("size[B],tokens,loss", N / 1e9, d, LOSS), "N", "-N 'size[B]'"),
     "a loss at a tenth": (table("params,tokens,loss_at_10pct", n, d, LOSS), "N", "no column is recognised as the loss"),
+    "tokens at the end of a history": (
+        table(
+            "run,step,tag,value",
+            *zip(
+                *CONFIG, *HISTORY[1::2], *((a, 1000, "tokens", b) for a, b in zip(NAMES, D, strict=True)), strict=True
+            ),
+        ),
+        "N",
+        "column 'tokens' (D): 12 of 24 cells cannot be used",
+    ),
+    "a batch in Chinese": (
+        table("参数量,步数,批大小,序列长度,损失", n, E9 + 1, E9 + 1, E9 + 1, LOSS),
+        "D",
+        "-D '`步数`*`批大小`*`序列长度`'",
+    ),
     "each token in Chinese": (table("参数量,每步token数,损失", n, d, LOSS), "D", "no variable 'D'"),
     "two tables on a page": (f"{PAGE}\nLarger:\n\n| a |\n|---|\n| 1 |\n", "N", "another table begins in line 20"),
     "a metric twice": (

@@ -10,10 +10,12 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 import jaxscale as js
 from jaxscale._base.errors import JaxscaleError
@@ -92,12 +94,18 @@ for _name, _command in _COMMANDS.items():
     app.command(_name)(spread(_command))
 
 
+@cache
+def _program() -> Callable[..., Any]:
+    """All commands. Typer would put them together anew for each, which takes longer than most of them."""
+    return get_command(app)
+
+
 def run(words: Sequence[str]) -> int:
     """Do one command and return its exit status; every error ends here, as a sentence on standard error."""
     debug = os.environ.get("JAXSCALE_DEBUG", "0") not in ("", "0") or "--debug" in words
     try:
         with spoken_warnings(debug):
-            status = app(args=list(words), prog_name="jaxscale", standalone_mode=False) or 0
+            status = _program()(args=list(words), prog_name="jaxscale", standalone_mode=False) or 0
     except arguments.UsageError as error:
         command = error.ctx.command_path if error.ctx else "jaxscale"
         return fail(2, f"{error.format_message()}\nSee `{command} --help`.")

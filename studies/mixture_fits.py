@@ -3,7 +3,8 @@ often the intervals of a plan's shares hold the shares of the planted optimum.
 
 Runs have random sizes, tokens and mixtures. Each table is fitted from the planted parameters, since intervals are asked
 about and not the search; `--searched` tables are fitted from starts of jaxscale's own too, which must not end higher.
-Of the first 30 tables 88 % of the 210 shares were held (300 runs, noise of .2 %, squares, quick intervals).
+Of 200 tables 90.9 % of the 1,400 shares were held, each share in 87 to 93 % (300 runs, noise of .2 %, squares, quick
+intervals).
 """
 
 import argparse

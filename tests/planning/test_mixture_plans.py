@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 import jaxscale as js
 from jaxscale._base.errors import InputError
 from jaxscale.plot._charts.decision_charts import swings
-from studies import mixtures
+from studies import mixture_fits, mixtures
 
 ADDITIVE = js.laws.shukor_mixture(domains=3).at(
     E=1.0, C1=1.2, C2=0.8, C3=0.3, gamma1=0.5, gamma2=0.5, gamma3=0.5, A=400.0, B=600.0, alpha=0.34, beta=0.3,
@@ -179,3 +179,14 @@ def test_what_was_kept_of_slsqp_is_what_it_finds():
     theirs = mixtures.kept()["3 domains, additive"]
     problem = mixtures.Problems.random(mixtures.COUNT, 3, False, mixtures.SEED).one(1)
     assert problem.best(8, mixtures.SEED + 1) == pytest.approx(theirs[1], rel=1e-9)
+
+
+def test_intervals_of_shares_of_seven_domains_hold_as_often_as_they_say():
+    """Over 200 tables fitted and planned by `python -m studies.mixture_fits`, counted from what it kept of each."""
+    saved = json.loads(mixture_fits.SAVED.read_text(encoding="utf-8"))
+    again = mixture_fits.counted(mixture_fits.kept())
+    assert {name: saved[name] for name in again} == again
+    assert again["tables"] == 200
+    assert again["no_interval"] == 0
+    assert 0.87 <= again["shares_hold"] <= 0.93
+    assert all(0.86 <= share <= 0.94 for share in again["each_share"])

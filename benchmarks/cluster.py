@@ -1,25 +1,32 @@
 """Past one machine: throughput of Dask workers, memory, what a task costs, and what 1,000 workers would do.
 
     python -m benchmarks.cluster --sets 1280 --plot memory.png
+    python -m benchmarks.cluster --ready 100000 --plot memory.png
 
+The second line has workers answer without a fit, and looks at what the client alone holds over many tasks.
 Not among the jobs of `python -m benchmarks`: it needs the extra `cluster`, and every core to itself.
 """
 
 import argparse
 import heapq
 import os
+import pickle
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 import jaxscale as js
+from jaxscale._cluster.rows import Rows
+from jaxscale._fitting import dask_workers
 from jaxscale._fitting.blocks import SETS_IN_BLOCK, packed
 from jaxscale._fitting.dask_workers import blocks_in_task, dask_client
+from jaxscale._fitting.grouping import given_group
 
 LAW, RUNS = js.laws.chinchilla, 20
 SETS_IN_TASK = SETS_IN_BLOCK * blocks_in_task(2)  # of one worker or two
@@ -105,6 +112,29 @@ def throughput(source: Path, count: int, workers: int, folder: Path) -> tuple[fl
     return took, watch.seen
 
 
+def ready(row: dict, plan: bytes, blocks: bytes, suspect: bool) -> list[tuple[dict, None]]:
+    """A task whose sets all have the same answer, which is known."""
+    return [(row | {"corpus": group.name}, None) for block in pickle.loads(blocks) for group in block]
+
+
+def client_alone(count: int, folder: Path) -> dict[str, list[float]]:
+    """What the client holds while workers answer at once: second by second, in MiB."""
+    source = folder / "runs.parquet"
+    name, frame = next(sets(1))
+    fitted = given_group(name, frame, "corpus"), js.fit(LAW, frame, intervals="quick")
+    ((row, _),) = Rows(("corpus",), LAW, False)([fitted])
+    names = np.repeat([f"set {k}" for k in range(count)], RUNS)
+    pd.DataFrame({"corpus": names, **{c: np.tile(frame[c], count) for c in frame}}).to_parquet(source)
+    del names
+    dask_workers.fit_task = partial(ready, row)
+    with dask_client("local:2") as client, Watch({"client": os.getpid()}) as watch:
+        begin = time.perf_counter()
+        js.fit_shards(LAW, source, by="corpus", intervals="quick", out=folder / "many", client=client)
+        print(f"{count:,} sets in {time.perf_counter() - begin:.0f} s, without a fit")
+    print("\n".join(watch.lines()))
+    return watch.seen
+
+
 def cost_of_task(client) -> tuple[float, int]:
     """Processor seconds of client and scheduler (one process here) for a task that does nothing, of the usual size."""
     data = packed([list(sets(SETS_IN_TASK))])
@@ -163,8 +193,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", type=int, default=1280)
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the memory of each process (needs matplotlib)")
+    parser.add_argument("--ready", metavar="SETS", type=int, help="only what the client holds, over so many sets")
     options = parser.parse_args()
     count = options.sets
+    if options.ready:
+        with tempfile.TemporaryDirectory() as folder:
+            seen = client_alone(options.ready, Path(folder))
+        if options.plot is not None:
+            drawn({"workers that answer at once": seen}, options.plot)
+        return
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "runs.parquet"
         pd.concat([frame.assign(corpus=name) for name, frame in sets(count)]).to_parquet(source)

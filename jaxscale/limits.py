@@ -88,7 +88,7 @@ class Limit(HoldsFunction):
         value, unit = self.values[self.main], self.unit
         value, unit = (value / 1e9, "GB") if unit == "bytes" else (value, unit)
         called = self.name if self.main in (self.name, self.name.partition(".")[0]) else f"{self.name}: {self.main}"
-        return f"{called} {format_number(value)} {unit}".rstrip()
+        return f"{called} {format_number(value)} {unit if unit != called else ''}".rstrip()
 
     def check(self, variables: Iterable[str]) -> None:
         """Raise InputError unless every argument is a variable or a value of the limit, and the formula a number."""

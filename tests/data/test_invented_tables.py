@@ -156,6 +156,40 @@ READ = {
         ),
         slice(0, 11),
     ),
+    "olmo.csv": (
+        table(
+            "name,_step,throughput/total tokens,train/CE loss,train/PPL,eval/lm/c4_en-validation/CE loss,"
+            "eval/lm/c4_en-validation/PPL,model/num_non_embedding_params,throughput/total petaflops,optim/grad norm",
+            NAMES,
+            E9 + 1000,
+            d,
+            TRAIN,
+            np.exp(TRAIN),
+            LOSS,
+            PPL,
+            n,
+            N * D * 6e-15,
+            TRAIN / 9,
+        ),
+        ...,
+    ),
+    "marin.csv": (
+        table(
+            "run_name,parameter_count,throughput/total_tokens,throughput/total_gflops,throughput/mfu,global_step,train/loss,"
+            "eval/loss,eval/bpb,optim/learning_rate",
+            NAMES,
+            n,
+            d,
+            N * D * 6e-9,
+            TRAIN * 10,
+            E9 + 1000,
+            TRAIN,
+            LOSS,
+            LOSS / 3,
+            TRAIN / 1e3,
+        ),
+        ...,
+    ),
     "litgpt.csv": (
         table("run,n_params,iter,total_tokens,loss,val_loss,val_ppl", NAMES, n, E9, d, TRAIN, LOSS, PPL),
         ...,

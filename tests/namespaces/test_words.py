@@ -171,3 +171,8 @@ def test_accelerators_are_read_without_a_time():
     }.items():
         with pytest.raises(InputError, match=said):
             read_devices(text)
+
+
+def test_limits_are_described_with_their_unit_once():
+    assert limits.days(30, devices=1024, accelerator="h100", mfu=0.4).described() == "days 30"
+    assert limits.memory(80e9, 2).described() == "memory 80 GB"

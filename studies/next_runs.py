@@ -21,8 +21,9 @@ Found by 16 repetitions of eleven pools: mean regret over that of random choice,
 for .2, 1, 5 and 20 % of what the rest costs, is .93 .61 .40 .55 for `next_runs`, which keeps a fifth for a check, 1.00
 .92 .52 .44 for the cheapest first, 1.01 .84 .51 .53 for the ladder, .88 .78 .56 .50 for `suggest_runs`, and .76 .59 .51
 .51 for D-optimal runs. For 1 % and more a rival is better by more than three standard errors on one pool: the ladder on
-gemstones, for 20 %. `next_runs.json` keeps means over repetitions with their standard errors, and those of the
-differences to `next_runs`.
+gemstones, for 20 %. That was when the choice of `next_runs` also counted what a misfit does at the decision itself,
+which no run takes away; its figures were not found anew since. `next_runs.json` keeps means over repetitions with their
+standard errors, and those of the differences to `next_runs`.
 """
 
 import argparse

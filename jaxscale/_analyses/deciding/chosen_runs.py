@@ -26,7 +26,8 @@ class NextRuns(Reporting, Pictured, Saved):
     plan: the decision as it is now, in one row. frame: the runs, see `to_frame`. budget: in `unit`, and fixed likewise,
     per run; None if not given, and then `otherwise` runs would be chosen at `otherwise_fixed` each. sd_if_off: standard
     deviation of the log of the target before the runs, where the law is off by the misfit. offered, made: runs to
-    choose from, and those of the fit, by variable. running: how many are under way.
+    choose from, and those of the fit, by variable. running: how many are under way; left_by_running: what is left of
+    the variance of the log of the target, and of log N, once they are in.
     """
 
     _format = NEXT_RUNS_FORMAT
@@ -44,6 +45,7 @@ class NextRuns(Reporting, Pictured, Saved):
     otherwise: int | None
     otherwise_fixed: float
     running: int
+    left_by_running: tuple[float, float]
     trustworthy: bool
     plan: Plan
     frame: pd.DataFrame
@@ -56,7 +58,7 @@ class NextRuns(Reporting, Pictured, Saved):
         "choice"), the law's variables, compute (6 N D, FLOPs), cost (in `unit`, with the fixed part), the response
         foretold, and what is left of the variance of the log of the target by the law alone (`left`), of that of log N
         (`left_N`), and of that of the target if the law is off by the misfit (`left_if_off`), once this run and those
-        above it are in."""
+        above it are in; of what runs under way leave."""
         return self.frame.copy()
 
     @property
@@ -76,10 +78,10 @@ class NextRuns(Reporting, Pictured, Saved):
 
     @property
     def after(self) -> tuple[float, float] | None:
-        """The interval that is expected once all runs are fitted, if the law holds."""
+        """The interval that is expected once all runs, those under way too, are fitted, if the law holds."""
         if self.before is None or not len(self.frame):
             return self.before
-        shrink = math.sqrt(float(self.frame["left"].iloc[-1]))
+        shrink = math.sqrt(self.left_by_running[0] * float(self.frame["left"].iloc[-1]))
         if self.target == "loss" and not self.plan.law.response.logged:
             low, high = (self.value + shrink * (end - self.value) for end in self.before)
         else:
@@ -88,8 +90,9 @@ class NextRuns(Reporting, Pictured, Saved):
 
     @property
     def regret(self) -> float:
-        """What deciding now wastes in expectation, in `unit`, if the law holds; nan where that is not known."""
-        return float(self.plan.rows[0].regret.get("compute", math.nan))
+        """What deciding without the runs wastes in expectation, in `unit`, if the law holds, once those under way are
+        in; nan where that is not known."""
+        return self.left_by_running[1] * float(self.plan.rows[0].regret.get("compute", math.nan))
 
     @cached_property
     def savings(self) -> np.ndarray:
@@ -200,7 +203,8 @@ class NextRuns(Reporting, Pictured, Saved):
         if math.isfinite(self.regret):
             price = float(self.frame["cost"].sum())
             lines.append(
-                f"deciding now wastes {self._amount(self.regret)} in expectation; the runs save "
+                f"deciding {'once those under way are in' if self.running else 'now'} wastes "
+                f"{self._amount(self.regret)} in expectation; the runs save "
                 f"{self._amount(self.savings[-1])} of it for {self._amount(price)}"
             )
         return lines

@@ -66,9 +66,11 @@ def next_runs(
     By default c-optimal: greedily those that lower the variance of the decision most for cost^p, the best of several p,
     in the mean over draws of the parameters. The law may be off by a smooth misfit, a Gaussian process in log N and log
     D of `misfit` standard deviations of the noise and a length of 4 e-folds; without it designs pile runs on the
-    corners of what is allowed. `criterion="d"` takes the gain in the log determinant of the parameters per cost^0.4
-    (Fedorov 1972, Theory of Optimal Experiments) instead. Outcomes are taken at what is expected of them, by the slopes
-    of the law at the fit; the noise of a run is what the fit's objective makes of the scatter of the runs.
+    corners of what is allowed. It is a nuisance to what the law says of the decision: what it does at the decision
+    itself no run takes away, as the law that is fitted then knows nothing of it. `criterion="d"` takes the gain in the
+    log determinant of the parameters per cost^0.4 (Fedorov 1972, Theory of Optimal Experiments) instead. Outcomes are
+    taken at what is expected of them, by the slopes of the law at the fit; the noise of a run is what the fit's
+    objective makes of the scatter of the runs.
 
     A share of the budget is kept for one run at the largest scale that it pays for, where the law foretells the lowest
     loss: leave it out of the fit, see whether the law foretold it, and only then spend on. No design helps a wrong law.
@@ -136,8 +138,15 @@ def next_runs(
             posing = _Posing.of(plan, problem, target, misfit, draws)
             foretold = np.asarray(result.predict(**offered))
             made_there = posing.seen(going)
-            beliefs = posing.beliefs(offered, made_there)
-            alone, of_size = (posing.beliefs(offered, made_there, which, misfit=0.0)[0] for which in (_ASKED, _SIZE))
+            beliefs = posing.beliefs(offered, made_there, aimed=False)
+            if_off = posing.beliefs(offered, made_there)[0]
+            laws = [posing.beliefs(offered, made_there, which, misfit=0.0)[0] for which in (_ASKED, _SIZE)]
+            now = (
+                laws
+                if going is None
+                else [posing.beliefs(offered, posing.seen(None), which, misfit=0.0)[0] for which in (_ASKED, _SIZE)]
+            )
+        alone, of_size = laws
         chooses = [alone] if criterion == "d" else beliefs
         first = _check_run(foretold, price, check * spend, law.response.better == "higher") if check else []
         paid = float(price[first].sum())
@@ -165,7 +174,7 @@ def next_runs(
         frame["compute"] = 6 * frame["N"] * frame["D"]
     frame["cost"] = price[everything]
     frame["foretold"] = foretold[everything]
-    for name, belief in (("left", alone), ("left_N", of_size), ("left_if_off", beliefs[0])):
+    for name, belief in (("left", alone), ("left_N", of_size), ("left_if_off", if_off)):
         frame[name] = _left(belief, everything)
     return NextRuns(
         label=plan.label,
@@ -181,10 +190,11 @@ def next_runs(
         otherwise=otherwise,
         otherwise_fixed=_FIXED_SHARE * spend,
         running=0 if going is None else len(next(iter(going.values()))),
+        left_by_running=(alone.decision / now[0].decision, of_size.decision / now[1].decision),
         trustworthy=result.verdict.trustworthy,
         plan=plan,
         frame=frame,
-        sd_if_off=float(np.sqrt(beliefs[0].decision)),
+        sd_if_off=float(np.sqrt(if_off.decision)),
         offered=pd.DataFrame(offered),
         made=pd.DataFrame(made),
     )
@@ -318,8 +328,10 @@ class _Posing:
         seen: tuple[list[np.ndarray], np.ndarray],
         which: int = _ASKED,
         misfit: float | None = None,
+        aimed: bool = True,
     ) -> list[Belief]:
-        """What is known of runs offered, for each draw."""
+        """What is known of runs offered, for each draw; of the decision where the law is off, or unless `aimed` of what
+        the law says of it, to which the misfit is a nuisance."""
         at, new, (made, noise) = self.at, self._raw(offered), seen
         scale = (self.misfit if misfit is None else misfit) * at.sigma
         around = None
@@ -329,7 +341,8 @@ class _Posing:
                 some = np.linspace(0, len(noise) - 1, _MOST_MADE).round().astype(int)
                 made, noise = [x[some] for x in made], noise[some] * (_MOST_MADE / len(noise))
             where = np.log([self.plan.rows[0].variables[v.name] for v in self.problem.law.variables if v.logged])
-            around = Surroundings(self._logged(made), self._logged(new), scale, where, self.value, self.slope)
+            value, slope = (self.value, self.slope) if aimed else (0.0, np.zeros_like(self.slope))
+            around = Surroundings(self._logged(made), self._logged(new), scale, where, value, slope)
         precision = np.diag(at.precision[self.room]) / max(at.scatter.dispersion, 1e-300)
         return [
             believe(

@@ -22,6 +22,17 @@ def test_a_law_of_ones_own_is_passed_in(tmp_path):
         js.load(tmp_path / "fit.json", law=LAW)
 
 
+def test_a_share_next_to_one_is_read_again(tmp_path):
+    """Where 1 - share is 7e-14, double precision tells its logit to three digits."""
+    loss = np.linspace(2.0, 4.0, 12)
+    errors = js.Runs.from_frame({"c4": loss, "err": 0.999 - np.exp(-0.5 * loss)}, response="err", loss="c4")
+    share = 1 - 7e-14
+    fitted = js.fit(js.laws.gadre_err, errors, fixed={"epsilon": share}, starts=4, intervals=None)
+    fitted.save(tmp_path / "fit.json")
+    again = js.load(tmp_path / "fit.json")
+    assert again.params == fitted.params and again.params["epsilon"] == share
+
+
 def _set(*path, value):
     def change(data):
         for key in path[:-1]:
@@ -54,6 +65,7 @@ DAMAGED = {
     "a parameter as text": (_set("theta", "alpha", value="0.3"), "finite number"),
     "a parameter as true": (_set("theta", "alpha", value=True), "finite number"),
     "a parameter as null": (_set("theta", "alpha", value=None), "finite number"),
+    "a parameter that is not what theta says": (_set("params", "alpha", value=0.9), "contradict each other"),
     "a huge integer": (_set("theta", "alpha", value=10**400), ""),
     "an objective that is not known": (_set("objective", "kind", value="cubic"), "cubic"),
     "an objective that makes no sense": (_set("objective", "delta", value=-1.0), "delta must be"),

@@ -65,6 +65,7 @@ _COMMANDS = {
     "merge": cluster_commands.merge,
     "compare": fit_commands.compare,
     "predict": fit_commands.predict,
+    "show": question_commands.show,
     "card": question_commands.card,
     "report": question_commands.report,
     "app": page_command.app,

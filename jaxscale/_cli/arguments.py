@@ -46,7 +46,8 @@ def reading(
     for name in others:
         if name not in variables:
             who, has = (f"law {laws[0].name} has no", "it has") if len(laws) == 1 else ("no law has a", "they have")
-            raise InputError(f"--col: {who} variable {quoted(name)}; {has} {', '.join(variables)}")
+            flagged = f" (the column of compute is named with -{name})" if name == "C" else ""
+            raise InputError(f"--col: {who} variable {quoted(name)}; {has} {', '.join(variables)}{flagged}")
         if name in reading:
             raise InputError(f"--col: the column of {quoted(name)} is given twice")
     others |= {

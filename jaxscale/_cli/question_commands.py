@@ -1,4 +1,4 @@
-"""Commands that ask a finished fit, or all fits of a table: card, report, bootstrap, profile, influence, bias,
+"""Commands that ask a finished fit, or all fits of a table: show, card, report, bootstrap, profile, influence, bias,
 multiverse."""
 
 from pathlib import Path
@@ -26,6 +26,16 @@ from jaxscale._cli.flags import (
 )
 from jaxscale._cli.groups import PlanOptions, QuantityOptions, TableOptions
 from jaxscale._cli.process import say
+
+
+def show(source: FittedFile, *, group: Group = None, law: OwnLaw = None) -> None:
+    """Print what a file holds: a fit, fits of many groups, or draws."""
+    found = fit_argument.record(source, law)
+    if group is not None:
+        ((_, found),) = fit_argument.members(found, group)
+    if not hasattr(found, "report"):
+        raise InputError(f"FIT {quoted(source)} holds nothing to show; `jaxscale laws NAME` shows laws")
+    printing.print_reports(found.report())
 
 
 def card(

@@ -31,6 +31,7 @@ class Source:
         at_noise: estimates by other objectives, each with `params` and the `way` it was found.
         record: what it was read from.
         response: what is predicted and planned for.
+        standard_errors: those published, in natural units, where nothing is known of how they go together.
         drifts: by what the response of the runs may drift with, how theta moves per decade of it.
     """
 
@@ -49,6 +50,7 @@ class Source:
     record: Any = None
     response: Measure = field(default_factory=Measure)
     drifts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    standard_errors: Mapping[str, float] = field(default_factory=dict)
 
     def without_uncertainty(self) -> "Source":
         """The law and its point estimate alone."""
@@ -67,13 +69,16 @@ class Source:
         """Of theta: of the logarithm of a positive parameter, say.
 
         Raises:
-            InputError: there is neither a covariance that names it nor a cloud of draws.
+            InputError: there is neither a covariance that names it, nor a cloud of draws, nor was one published.
         """
         if self.covariance is not None and name in self.covariance.names:
             k = list(self.covariance.names).index(name)
             return float(np.sqrt(np.asarray(self.covariance.matrix)[k][k]))
         if self.draws is not None:
             return float(self.draws[:, self.law.index(name)].std(ddof=1))
+        if name in self.standard_errors:
+            k = self.law.index(name)
+            return float(self.standard_errors[name] / self.law.parameters[k].slope(self.theta[k]))
         raise InputError(f"the standard error of {name} is not known here; give a value, or a factor such as x1.1")
 
 
@@ -117,6 +122,7 @@ def source_of(given: Any) -> Source:
         record=given,
         response=getattr(given, "response", None) or Measure().under(law.response.name, law.response.unit),
         drifts=getattr(given, "drifts", {}),
+        standard_errors=getattr(getattr(given, "constants", None), "standard_errors", {}),
     )
 
 

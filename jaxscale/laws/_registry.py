@@ -44,6 +44,7 @@ from jaxscale.laws import (
 )
 from jaxscale.laws._law import Instance, Law
 
+_AT = "law.at(NAME=VALUE, ...) (--at NAME=VALUE,...)"
 # Laws are listed family by family, in each as its file defines them.
 _FAMILIES = (
     hoffmann,
@@ -181,9 +182,13 @@ def instance(label: str) -> Instance:
     if not law.constants:
         raise InputError(f"law {name!r} has no published constants; fit it to runs")
     if not colon:
-        raise InputError(f"name the constants too, as law:instance; {name!r} has {', '.join(law.constants)}")
+        raise InputError(
+            f"name the constants too, as law:instance; {name!r} has {', '.join(law.constants)}. Constants of your own "
+            f"are given with {_AT}"
+        )
     if constants not in law.constants:
-        raise InputError(f"law {name!r} has no instance {constants!r}{_suggestion(constants, law.constants)}")
+        own = f". Constants of your own are given with {_AT}" if "=" in constants else ""
+        raise InputError(f"law {name!r} has no instance {constants!r}{_suggestion(constants, law.constants)}{own}")
     return law.published[constants]
 
 

@@ -14,7 +14,7 @@ from jaxscale._cli import app
 
 COMMANDS = (
     *("demo", "fit", "merge", "compare", "predict"),
-    *("card", "report", "app", "bootstrap", "profile", "influence", "bias", "multiverse"),
+    *("show", "card", "report", "app", "bootstrap", "profile", "influence", "bias", "multiverse"),
     *("approaches", "isoflop", "envelope", "frontier", "solve", "what-if", "allocate"),
     *("next-runs", "recipe", "multiplier", "forecast", "score", "skills", "watch", "models", "laws"),
 )

@@ -21,6 +21,15 @@ def fitted(tmp_path_factory):
     return result, str(folder / "fit.json")
 
 
+def test_show_prints_what_fit_printed(jaxscale, fitted):
+    result, file = fitted
+    status, out, err = jaxscale("show", file)
+    assert (status, err) == (0, "") and out.startswith("chinchilla") and "Parameters" in out
+    assert all(f"{value:.6g}" in out for value in result.params.values())
+    status, _, err = jaxscale("show", "chinchilla:besiroglu")
+    assert status == 2 and "jaxscale laws" in err
+
+
 def test_card_prints_markdown_and_writes_data(jaxscale, fitted, folder):
     _, file = fitted
     expected = js.load(file).card()

@@ -35,6 +35,14 @@ def test_a_sigma_moves_theta_by_a_standard_error(plan):
     assert np.isfinite(frame["first_order"]).all()
 
 
+def test_a_sigma_is_the_standard_error_that_was_published():
+    """Besiroglu et al. give .0154 for alpha and 124.52 for A, whose logarithm moves by 124.52 / 482.01."""
+    plan = frontier(chinchilla.published["besiroglu"], 1e24)
+    told = what_if(plan, set={"alpha": "+1sigma", "A": "-1sigma"}).to_frame()["after"]
+    by_hand = what_if(plan, set={"alpha": 0.3478 + 0.0154, "A": 482.01 * np.exp(-124.52 / 482.01)}).to_frame()["after"]
+    np.testing.assert_allclose(told, by_hand, rtol=1e-9)
+
+
 def test_changes_give_the_plan_that_would_be_made_afresh(plan):
     changed = what_if(plan, cost=costs.six_nd, limits={"N_max": None, "D_max": 1e12}, budgets=[1e23, 1e25])
     afresh = frontier(fit_like(), [1e23, 1e25], limits={"D_max": 1e12})

@@ -1,5 +1,6 @@
 """The exceptions and warnings a user can catch."""
 
+import re
 import sys
 import warnings
 
@@ -14,6 +15,10 @@ class InputError(JaxscaleError, ValueError):
 
 class MissingExtraError(JaxscaleError, ImportError):
     """A feature needs an optional package; the message names the extra to install."""
+
+    def __init__(self, text: str) -> None:
+        extra = re.search(r"pip install 'jaxscale(\[\w+\])'", text)
+        super().__init__(text + (f" (in a clone of jaxscale, pip install -e '.{extra[1]}')" if extra else ""))
 
 
 class JaxscaleWarning(UserWarning):

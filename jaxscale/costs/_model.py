@@ -63,6 +63,10 @@ class CostModel(HoldsFunction):
     assumptions: Mapping[str, float] = field(default_factory=dict)
     convex: bool = False
 
+    def __repr__(self) -> str:
+        numbers = "".join(f", {name}={value:g}" for name, value in self.assumptions.items())
+        return f"CostModel({self.name}: {self.unit} of {', '.join(self.variables)}{numbers})"
+
     def __post_init__(self):
         object.__setattr__(
             self, "assumptions", {k: check_positive(self.name, k, v) for k, v in self.assumptions.items()}

@@ -256,10 +256,15 @@ class Law(Parameterized, ItsOwnCopy):
         """The response in natural units, computed in float64: a float, or a NumPy array of the variables' common shape.
 
         Raises:
-            InputError: a variable or parameter is missing or unknown, or a value is outside its domain.
+            InputError: a variable or parameter is missing or unknown, a value is outside its domain, or is traced.
         """
         self.check_names("parameter", params, self.parameter_names)
         self.check_names("variable", variables, [v.name for v in self.variables])
+        if any(isinstance(x, jax.core.Tracer) for x in (*params.values(), *variables.values())):
+            call = ", ".join(f"{v.name}={v.name}" for v in self.variables)
+            raise InputError(
+                f"predict is for numbers; inside jit, grad or vmap call the law itself: law(params, {call})"
+            )
         natural = {}
         for v in self.variables:
             try:

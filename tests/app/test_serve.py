@@ -25,7 +25,7 @@ def test_a_port_that_is_taken_is_said():
 
 def test_without_its_extra_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    with pytest.raises(js.MissingExtraError, match=r"jaxscale\[app\]"):
+    with pytest.raises(js.MissingExtraError, match=r"jaxscale\[app\]'.*pip install -e '\.\[app\]'"):
         serve(browser=False)
 
 

@@ -172,6 +172,18 @@ def test_predict_refuses(variables, message):
         BESIROGLU.predict(**variables)
 
 
+@pytest.mark.parametrize("traced", ["N", "E"])
+def test_predict_says_what_may_be_traced(traced):
+    law, given = laws.chinchilla, {**BESIROGLU.params, "N": 1e9, "D": 1e11}
+
+    def predicted(x):
+        values = given | {traced: x}
+        return law.predict({k: values[k] for k in law.parameter_names}, N=values["N"], D=values["D"])
+
+    with pytest.raises(InputError, match=r"inside jit, grad or vmap call the law itself: law\(params, N=N, D=D\)"):
+        jax.grad(predicted)(given[traced])
+
+
 def test_predict_refuses_wrong_parameters():
     with pytest.raises(InputError, match="has no parameter delta; it takes A, B, E, alpha, beta"):
         laws.chinchilla.predict({**BESIROGLU.params, "delta": 1.0}, N=1e9, D=1e10)

@@ -256,3 +256,9 @@ def test_sums_and_multiples_that_mean_nothing():
 def test_what_cannot_be_counted(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_a_cost_is_shown_in_a_line_without_addresses():
+    served = costs.six_nd.with_inference(tokens=2e12)
+    assert repr(costs.six_nd) == "CostModel(six_nd: FLOPs of N, D)"
+    assert repr(served).endswith("inference_tokens=2e+12)") and "0x" not in repr(served)

@@ -27,6 +27,7 @@ from jax import Array, lax
 from jax.core import Tracer
 
 from jaxscale._allocation.constrained import OK, settled, solve_constrained
+from jaxscale._allocation.corners import lowest_in_program
 from jaxscale._allocation.decide import decide, is_plain
 from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.placing import BETTER
@@ -42,6 +43,8 @@ from jaxscale.laws._law import examine
 from jaxscale.laws._math import floating
 from jaxscale.limits import read_limits
 
+_FAR = 63.0  # log of what is no model's size and no number of tokens: there a law has no best decision
+_POLISHED = 2  # best valleys whose corners are looked for
 _FURTHEST, _POINTS = 20.0, 1601  # u up to which laws of several valleys are looked at, and at how many points
 
 
@@ -67,7 +70,8 @@ def allocate(
 
     Without limits the law must be smooth and fall in both N and D, and the cost must grow in both; the whole budget is
     spent. Where the law has no optimum between the ends (an exponent of zero, say), or the limits cannot all be kept,
-    or the optimum could not be certified, all answers are nan.
+    or the optimum could not be certified, all answers are nan. In a corner of the law within limits they are the best
+    near by, and their derivatives are nan.
 
     Args:
         law: a law; static under `jit`.
@@ -200,12 +204,33 @@ def _within_limits(
     found = solve_constrained(decision, given, starts, jnp.ones(len(decision.row_names)))
     x, good = found.x, found.status == OK
     if can_be_scanned(decision) and not decision.convex:
-        known, prices, value = best_valley(decision, lax.stop_gradient(given))
+        kept = lax.stop_gradient(given)
+        known, prices, value, begun = best_valley(decision, kept)
         still = lax.stop_gradient(jnp.concatenate([known, prices]))[:, None]
         other, _ = settled(decision, given[:, None], still[: len(known)], still[len(known) :])
         better = ~good | (value < found.value - BETTER)
+        certified = jnp.minimum(value, jnp.where(good, found.value, jnp.inf))
         x, good = jnp.where(better, other[:, 0], x), jnp.where(better, jnp.isfinite(value), good)
+        wanted = begun[1].min() < certified - BETTER  # no equations lead down to it: the law may have a corner there
+        ends, values = jax.vmap(lambda x, value: lowest_in_program(decision, x, value, kept, wanted))(
+            *(v[:_POLISHED] for v in begun)
+        )
+        best = jnp.argmin(values)
+        corner = wanted & (values[best] < certified - BETTER) & (ends[best].max() < _FAR)
+        x, good = jnp.where(corner, _unsloped(given, ends[best], corner), x), good | corner
     return list(decision.natural(tuple(jnp.where(good, x, jnp.nan)), given).values())
+
+
+@jax.custom_jvp
+def _unsloped(given: Array, x: Array, corner: Array) -> Array:
+    """x, in a corner of the law, where nobody knows how it moves with what is given."""
+    return x
+
+
+@_unsloped.defjvp
+def _unsloped_jvp(primals: tuple, tangents: tuple) -> tuple:
+    _, x, corner = primals
+    return x, jnp.broadcast_to(tangents[0].sum() * jnp.where(corner, jnp.nan, 0.0), x.shape)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))

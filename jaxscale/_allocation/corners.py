@@ -12,12 +12,12 @@ from jax import Array
 
 from jaxscale._allocation.batches import batched, each
 from jaxscale._allocation.decision import Decision
-from jaxscale._allocation.placing import Worth, look
-from jaxscale._allocation.scan import spread
+from jaxscale._allocation.placing import KEPT, Worth, look, placed
+from jaxscale._allocation.scan import sets_of_limits, spread
 
 _FIRST, _LAST = 0.3, 1e-10  # sizes of the neighbourhoods
 _LOOKS = 90
-_NEAR = 48  # points of each neighbourhood, for each set of rows they are moved onto
+_NEAR, _FEWER_NEAR = 48, 24  # points of each neighbourhood, for each set of rows they are moved onto
 _MOST_SETS = 8
 _AHEAD = (0.5, 1.0, 3.0)  # times the last move
 _AROUND = 1e-7  # of an optimum, where slopes are taken
@@ -55,6 +55,30 @@ def lowest_near(
                 x[i], value[i], last[i], distances[i] = places[best], values[best], move, far[best]
             if not (values[best] <= value[i] and np.abs(move).max() > size[i] / 2):
                 size[i] *= 0.5
+    return x, value
+
+
+def lowest_in_program(decision: Decision, x: Array, value: Array, given: Array, wanted: Array) -> tuple[Array, Array]:
+    """`lowest_near` one point x (n,), in pure JAX and with fewer points; untouched where it is not `wanted`."""
+    n, sets = len(x), sets_of_limits(decision)
+    clouds = np.stack([2 * spread(_FEWER_NEAR * (k + 1), n)[-_FEWER_NEAR:] - 1 for k in range(_LOOKS)])
+
+    def around(state: tuple) -> tuple:
+        x, value, last, size, k = state
+        offsets = [size * jnp.asarray(clouds)[k], size * _axes(n), jnp.multiply.outer(jnp.asarray(_AHEAD), last)]
+        points = x + jnp.concatenate(offsets)
+        held, lanes = np.repeat(sets, len(points), axis=0), jnp.tile(points, (len(sets), 1))
+        places, values, distances, _ = jax.vmap(lambda x, held: placed(decision, x, held, given))(lanes, held)
+        values = jnp.where((distances.max(axis=1) <= KEPT) & jnp.isfinite(values), values, jnp.inf)
+        best = jnp.argmin(values)
+        move, better = places[best] - x, values[best] < value
+        far = (values[best] <= value) & (jnp.abs(move).max() > size / 2)
+        new = jnp.where(better, places[best], x), jnp.where(better, values[best], value), jnp.where(better, move, last)
+        return *new, jnp.where(far, size, size / 2), k + 1
+
+    first = jnp.where(wanted & jnp.isfinite(value), _FIRST, 0.0)
+    begin = x, value, jnp.zeros_like(x), first, jnp.zeros((), int)
+    x, value, *_ = jax.lax.while_loop(lambda s: (s[3] > _LAST) & (s[4] < _LOOKS), around, begin)
     return x, value
 
 

@@ -24,9 +24,14 @@ from jaxscale._allocation.batches import batched, each
 from jaxscale._allocation.constrained import FLAT, OK, Solution, correct, solve_constrained
 from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import Expansion, derivatives, expansion_at, expansions
+from jaxscale._base.progress import tell
 
 Aim = Literal["regret", "loss", "tail"]
 _HIGHEST = 50.0  # of the regret from which on it is tail, either way
+# Widths of the rounded edge of the tail, as shares of the regret at which it begins, one after the other; and one so
+# narrow that slopes are those of one side or the other.
+EDGES = (0.5, 0.25, 0.12, 0.06, 0.03, 0.015, 0.008, 0.004)
+SHARP = 1e-9
 _COUNTS = (16, 128, 1024)  # draws that programs are made for, and multiples of the last
 
 
@@ -175,6 +180,16 @@ class Doubts:
         """The best decisions from those of numbers close by."""
         return self.near(answers.x, answers.multipliers)
 
+    def sharpened(self, answers: Answers) -> tuple[Answers, np.ndarray]:
+        """The answers with the tail's edge as narrow as each can be followed to, and its width there, (b,)."""
+        widths = np.full(len(answers.x), EDGES[0])
+        for k, width in enumerate(EDGES[1:] if self.hedge.aim == "tail" else (), 1):
+            tell(k, len(EDGES), "edges of the tail")
+            sharper = replace(self, width=width).follow(answers)
+            better = sharper.status == OK
+            answers, widths = answers.with_others(better, sharper), np.where(better, width, widths)
+        return answers, widths
+
     def near(self, x: np.ndarray, prices: np.ndarray) -> Answers:
         """By Newton's method from decisions (b, n) and prices (b, m)."""
         return answers_of(self._batched(_near, self.hedge, x.T, prices.T))
@@ -204,6 +219,11 @@ class Doubts:
         parts = {"x": answers.x[:, :n], "multipliers": answers.multipliers[:, :m], "blame": answers.blame[:, :m]}
         return replace(answers, **parts)
 
+    def begins(self, x: np.ndarray) -> np.ndarray:
+        """The regrets of every draw at x (b, n) that the worst begin at, (b,)."""
+        level = 1 - self.share
+        return np.array([weighted_quantile(r, self.weight, level) for r in self.inverse * (self.at(x) - self.best)])
+
     def expand(self, answers: Answers, moves: np.ndarray | None = None) -> list[Expansion | None]:
         """Values at every decision, and how it moves with the named values: with the draws' 1 / price and best as they
         are, or with slopes `moves` (b, 2, draws, k) of those; unknown where some of these are nan."""
@@ -218,6 +238,9 @@ class Doubts:
         values, slopes, touched, flatness, residual, hessian, touching = parts
         slopes[~known] = np.nan
         n, m = len(self.plain.variables), len(self.plain.row_names)
+        if answers.corner is not None:
+            slopes[answers.corner], flatness[answers.corner] = np.nan, np.nan
+            residual[answers.corner] = answers.kkt[answers.corner]
         if hedge.aim == "tail":  # of the regret at which it begins nothing need be curved
             flatness = np.full_like(flatness, np.nan)
         shown = np.delete(np.arange(values.shape[1]), np.arange(n, safe.shape[1]))  # all but what belongs to a tail
@@ -228,3 +251,11 @@ class Doubts:
         """`Decision.lowered` of every draw at x (b, n): (b, draws)."""
         (found,) = self._batched(_at, self.plain, x.T)
         return found.T
+
+
+def weighted_quantile(values: np.ndarray, weight: np.ndarray, level: float) -> float:
+    """The least value that has a share `level` of the weight at or below it."""
+    order = np.argsort(values)
+    order = order[weight[order] > 0]
+    reached = np.cumsum(weight[order])
+    return float(values[order[min(np.searchsorted(reached, level - 1e-12), len(order) - 1)]])

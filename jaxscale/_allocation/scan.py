@@ -131,14 +131,20 @@ def _box(decision: Decision, givens: Any, xp: Any) -> tuple[Any, Any]:
     return xp.stack(ends[0], axis=-1), xp.stack(ends[1], axis=-1)
 
 
-def best_valley(decision: Decision, given: Array) -> tuple[Array, Array, Array]:
-    """Of one problem, in pure JAX and with fewer points: x (n,), prices of the rows (m,) and the value of the best
-    certified point; the value is infinite where none is, or where some point of the scan is better."""
+def sets_of_limits(decision: Decision) -> np.ndarray:
+    """None, each and each pair of the rows that somebody set, (count, n)."""
     m, n = len(decision.row_names), len(decision.variables)
-    low, high = _box(decision, given, jnp)
     singles = [[], *([j] for j in range(m) if j not in decision.hard)]
     pairs = [[i, j] for i in range(m) for j in range(i + 1, m) if n > 1 and not {i, j} & set(decision.hard)]
-    sets = np.array([[*s, *[m] * (n - len(s))] for s in (*singles, *pairs)], float)
+    return np.array([[*s, *[m] * (n - len(s))] for s in (*singles, *pairs)], float)
+
+
+def best_valley(decision: Decision, given: Array) -> tuple[Array, Array, Array, tuple[Array, Array]]:
+    """Of one problem, in pure JAX and with fewer points: x (n,), prices of the rows (m,) and the value of the best
+    certified point, which is infinite where none is, or where some point of the scan is better; then the best points
+    of the scan, (points, n), and their values."""
+    n, sets = len(decision.variables), sets_of_limits(decision)
+    low, high = _box(decision, given, jnp)
     points = low + (high - low) * jnp.asarray(np.tile(spread(_FEWER_POINTS, n), (len(sets), 1)))
     x, value, distances, prices = jax.vmap(lambda x, held: placed(decision, x, held, given))(
         points, jnp.asarray(np.repeat(sets, _FEWER_POINTS, axis=0))
@@ -154,7 +160,7 @@ def best_valley(decision: Decision, given: Array) -> tuple[Array, Array, Array]:
     down = jnp.where((found.status == OK) & (found.value <= value[index] + BETTER), found.value, jnp.inf)
     best = jnp.argmin(down)
     least = jnp.where(down[best] <= value.min() + BETTER, down[best], jnp.inf)
-    return found.x[:, best], found.multipliers[:, best], least
+    return found.x[:, best], found.multipliers[:, best], least, (x[index], value[index])
 
 
 def _sets(distances: np.ndarray, n: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from jaxscale._allocation.answers import Answers, solve_many
 from jaxscale._allocation.constrained import FLAT, OK
 from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import expand
+from jaxscale._allocation.hedge import weighted_quantile
 from jaxscale._base.settings import in_float64
 from jaxscale._base.text import format_number
 from jaxscale._base.validation import check_level
@@ -24,7 +25,7 @@ from jaxscale._planning.posed import Posed
 from jaxscale._planning.request import Request
 from jaxscale._planning.source import Source
 from jaxscale._planning.uncertainty import Uncertainty, uncertainty_of
-from jaxscale._planning.under_doubt import Hedged, hedge_plan, weighted_quantile
+from jaxscale._planning.under_doubt import Hedged, hedge_plan
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
 
@@ -49,14 +50,15 @@ def make_plan(request: Request) -> Plan:
         *_other_compute(source, request.cost),
         *sure.notes,
     ]
-    for second in source.at_noise:
-        matched = solve_many(posed.decision, posed.givens(source.law.theta(second.params)))
-        notes += _moved(posed.decision, answers, matched, second.way)
     one_sided = one_sided_slopes(posed, expansions, givens, source.theta)
     rows = [
         row_of(request, posed, answers, i, expansion, givens[i], sure, sides_of)
         for i, (expansion, sides_of) in enumerate(zip(expansions, one_sided, strict=True))
     ]
+    planned = np.array([row.status in ("ok", "flat") for row in rows])
+    for second in source.at_noise if planned.any() else ():
+        matched = solve_many(posed.decision, posed.givens(source.law.theta(second.params)))
+        notes += _moved(posed.decision, answers[planned], matched[planned], second.way)
     beside: tuple[BesidePoint | None, ...] = ()
     method = sure.method
     if request.doubt is not None:
@@ -117,13 +119,15 @@ def _under_doubt(
             intervals={"loss": (losses[0], losses[1])},
             regret={name: x for name, x in wasted.items() if math.isfinite(x)},
         )
-    told = ["Prices and sensitivities are not known where a draw's own plan lies in a corner."] if unknown else []
+    told = (
+        ["Prices and sensitivities are not known where a plan, or that of a draw, lies in a corner."] if unknown else []
+    )
     if hedged.lost > 0:
         told.append(f"{100 * hedged.lost:.2g} % of the draws, by weight, have no best decision and are left out.")
-    if doubt.aim == "tail":
+    if doubt.aim == "tail" and (known := hedged.gap[np.isfinite(hedged.gap)]).size:
+        least = "least there is" if hedged.posed.decision.convex else "least near by"
         told.append(
-            f"The mean of the worst regrets lies within {100 * float(hedged.gap.max()):.2g} % of the budget of the "
-            "least there is."
+            f"The mean of the worst regrets lies within {100 * known.max():.2g} % of the budget of the {least}."
         )
     return new, tuple(beside), told
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from jaxscale._allocation.answers import Answers, evaluate, solve_many
-from jaxscale._allocation.constrained import OK
 from jaxscale._allocation.derivatives import Expansion
-from jaxscale._allocation.hedge import Aim, Doubts, Hedge, padded
+from jaxscale._allocation.hedge import EDGES, SHARP, Aim, Doubts, Hedge, padded, weighted_quantile
 from jaxscale._allocation.hedged_valleys import or_elsewhere
 from jaxscale._allocation.per_draw import TARGETS, follow, slopes_of_best
 from jaxscale._allocation.placing import Worth
@@ -21,8 +20,6 @@ from jaxscale._planning.posed import Posed
 from jaxscale._planning.request import Request
 
 _MOST_LOST = 0.1  # of the weight, of draws without a best decision, beyond which there is no hedge
-# Widths of the rounded edge of the tail, as shares of the regret at which it begins, one after the other.
-_EDGES = (0.5, 0.25, 0.12, 0.06, 0.03, 0.015, 0.008, 0.004)
 _LEAST_TAIL = 1e-4  # regrets that are told apart, in logs of compute
 _LEAST_PRICE = 1e-12
 _AT_ONCE = 1024  # points of a scan, each for all draws
@@ -110,18 +107,14 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
         # as it is where what is given moves.
         begins = [weighted_quantile(r, weight, doubt.level) for r in inverse * (before - best)]
         edges = 2.0 ** np.round(np.log2(np.maximum(begins, _LEAST_TAIL)))
-        doubts = replace(doubts, inverse=inverse / edges[:, None], share=1 - doubt.level, width=_EDGES[0])
+        doubts = replace(doubts, inverse=inverse / edges[:, None], share=1 - doubt.level, width=EDGES[0])
         starts = [hedge.start(x) for x in starts]
         prices = np.pad(prices, ((0, 0), (0, 2)))
     answers = doubts.solve(starts, prices)
+    answers, widths = doubts.sharpened(answers)
     if not hedge.convex and can_be_scanned(posed.decision):
-        answers = or_elsewhere(doubts, posed.decision, givens, answers, prices, _worth(doubts, posed, doubt.level))
-    widths = np.full(len(best), _EDGES[0])
-    for k, width in enumerate(_EDGES[1:] if doubt.aim == "tail" else (), 1):
-        tell(k, len(_EDGES), "edges of the tail")
-        sharper = replace(doubts, width=width).follow(answers)
-        better = sharper.status == OK
-        answers, widths = answers.with_others(better, sharper), np.where(better, width, widths)
+        worth = _worth(doubts, posed, doubt.level)
+        answers, widths = or_elsewhere(doubts, posed.decision, givens, (answers, widths), prices, worth)
     decisions = doubts.decisions(answers)
     after = doubts.at(decisions.x)
     worse, regrets = (np.where(priced[:, None], inverse * (v - best), np.nan) for v in (before, after))
@@ -135,6 +128,7 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
     else:
         saves = tail_mean(worse, weight, doubt.level) - tail_mean(regrets, weight, doubt.level)
         gap = _gap(answers.x[:, -1] * edges, widths * edges, regrets, weight, doubt.level)
+        gap[widths == SHARP] = np.nan  # nothing but what lies near by is known
     return Hedged(
         replace(posed, decision=doubts.plain),
         decisions,
@@ -235,14 +229,6 @@ def _log_mean(logs: np.ndarray, weight: np.ndarray, posed: Posed) -> np.ndarray:
         return logs @ weight
     top = np.where(weight > 0, logs, -np.inf).max(axis=1, keepdims=True)
     return np.log(np.exp(np.where(weight > 0, logs - top, -np.inf)) @ weight) + top[:, 0]
-
-
-def weighted_quantile(values: np.ndarray, weight: np.ndarray, level: float) -> float:
-    """The least value that has a share `level` of the weight at or below it."""
-    order = np.argsort(values)
-    order = order[weight[order] > 0]
-    reached = np.cumsum(weight[order])
-    return float(values[order[min(np.searchsorted(reached, level - 1e-12), len(order) - 1)]])
 
 
 def tail_mean(values: np.ndarray, weight: np.ndarray, level: float) -> np.ndarray:

@@ -22,6 +22,8 @@ def test_a_plan_says_how_the_estimate_at_the_noise_would_move_it():
     move = 100 * (1.2 ** (1 / (params["alpha"] + params["beta"])) - 1)
     N, D = (f"{x:+.2g} %" for x in (move, 100 / (1 + move / 100) - 100))
     assert f"(Huber 0.006) instead, the plan moves: N by {N}, D by {D}" in " ".join(plan.notes)
+    none = frontier(fit_like(at_noise=(AtNoise(Huber(0.006), params),)), 100)
+    assert none.rows[0].status == "failed" and not any("moves" in note for note in none.notes)
     held = frontier(fit_like(at_noise=(AtNoise(Huber(0.006), params),)), [1e24], limits={"N_max": 3e9, "D_max": 1e12})
     assert "(Huber 0.006) instead, the plan moves: N by +0 %, D by +0 %" in " ".join(held.notes)
 

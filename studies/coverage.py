@@ -425,6 +425,7 @@ def summary(found: list[Outcome], truth: Mapping[str, float]) -> dict[str, Any]:
         "simulations": len(found),
         "methods": dict(sorted(methods.items())),
         "coverage": {n: round(100 * float(held[n]), 2) for n in names},
+        "standard_error": {n: round(100 * float(np.sqrt(held[n] * (1 - held[n]) / len(given))), 2) for n in names},
         "mean": round(100 * float(np.mean([held[n] for n in chosen])), 2),
         "width": {n: round(width[n], 3) for n in names},
         "open": {n: round(opened[n], 2) for n in names if opened[n] > 0},

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
@@ -260,7 +261,7 @@ class Law(Parameterized, ItsOwnCopy):
         """
         self.check_names("parameter", params, self.parameter_names)
         self.check_names("variable", variables, [v.name for v in self.variables])
-        if any(isinstance(x, jax.core.Tracer) for x in (*params.values(), *variables.values())):
+        if any(isinstance(x, Tracer) for x in (*params.values(), *variables.values())):
             call = ", ".join(f"{v.name}={v.name}" for v in self.variables)
             raise InputError(
                 f"predict is for numbers; inside jit, grad or vmap call the law itself: law(params, {call})"

@@ -19,6 +19,7 @@ from jaxscale.laws import Law
 JOB_FORMAT = "jaxscale.job/1"
 _NAME = "job.json"
 _MAY_DIFFER = ("command", "source")  # the same rows may lie elsewhere
+_UNSAID: dict[str, tuple[Any, ...]] = {"loss_unit": ("nats",), "on_bad": ("raise",), "where": (None, (), [])}
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,9 @@ def options_told(law: Law, reading: Mapping[str, Any], how: FitOptions) -> dict[
     fitting = {name: getattr(how, name) for name in FitOptions.names() if name not in ("devices", "optimizer")}
     fitting |= {"objective": how.objective.to_dict(), "optimizer": None if how.optimizer is None else "given"}
     own = {} if law.name in laws.names() else {"code": _code(law.function)}
-    return _plain({"law_options": dict(law.options), **own, **dict(reading), **fitting})
+    # What is said and holds unsaid too is left out: the command line says it, and its bytes are those of Python.
+    said = {name: value for name, value in reading.items() if name not in _UNSAID or value not in _UNSAID[name]}
+    return _plain({"law_options": dict(law.options), **own, **said, **fitting})
 
 
 def versions() -> dict[str, str]:

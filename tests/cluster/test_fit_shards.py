@@ -174,3 +174,14 @@ def test_a_set_that_kills_its_process_is_a_row_after_three_deaths(bad, tmp_path)
     assert fits.failures["error_code"].tolist() == ["worker_died", "bad_input"]
     assert fits.failures["error"][0] == "the process that fitted it died 3 times, last with status 9"
     assert not note.exists()
+
+
+def test_what_is_said_and_holds_unsaid_makes_the_same_job(bad, tmp_path):
+    """The command line says all its options; Python and it may share a folder, and their bytes are the same."""
+    told = {"loss_unit": "nats", "on_bad": "raise", "where": ()}
+    for folder, more in (("one", {}), ("other", told)):
+        js.fit_shards("chinchilla", bad, by="corpus", out=tmp_path / folder, **more)
+    one, other = (next((tmp_path / k).glob("*.parquet")).read_bytes() for k in ("one", "other"))
+    assert one == other
+    with pytest.raises(js.InputError, match="loss_unit"):
+        js.fit_shards("chinchilla", bad, by="corpus", out=tmp_path / "one", loss_unit="bits")

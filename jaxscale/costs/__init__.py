@@ -160,8 +160,9 @@ def get(name: str, *, inference_tokens: float | str | None = None) -> CostModel:
 
     `kaplan`, `moe:active=.1`, `kaplan_ctx:context=8192` count FLOPs. `dollars:h100,mfu=.4,price=2`,
     `gpu_hours:h100,mfu=.4`, `days:512,h100,mfu=.4` and `kwh:h100,mfu=.4` convert 6 N D, or what stands before:
-    `moe:active=.1 in dollars:h100,mfu=.4,price=2`. Arguments are those of the functions and of `CostModel`. A price is
-    never assumed: it is the one that you pay.
+    `moe:active=.1 in dollars:h100,mfu=.4,price=2`. `six_nd at batch:8M,critical=2M` (before `in`) is
+    `CostModel.at_batch`. Arguments are those of the functions and of `CostModel`. A price is never assumed: it is the
+    one that you pay.
 
     Args:
         name: see above.
@@ -173,6 +174,7 @@ def get(name: str, *, inference_tokens: float | str | None = None) -> CostModel:
     formula, converted, unit = (part.strip() for part in str(name).partition(" in "))
     if not converted and formula.partition(":")[0] in _UNITS:
         formula, unit = "six_nd", formula
+    formula, _, batch = (part.strip() for part in formula.partition(" at batch:"))
     key, _, arguments = formula.partition(":")
     if key not in _MADE:
         raise InputError(
@@ -180,6 +182,8 @@ def get(name: str, *, inference_tokens: float | str | None = None) -> CostModel:
             f"{', '.join(_UNITS.values())}"
         )
     model = call(key, _MADE[key], arguments, "moe:active=.1")
+    if batch:
+        model = call("at batch", model.at_batch, batch, "batch:8M,critical=2M")
     if inference_tokens is not None:
         model = model.with_inference(check_positive(key, "inference_tokens", inference_tokens))
     if not unit:

@@ -95,6 +95,25 @@ def test_days_and_steps_are_those_by_hand():
     assert best.flops == best.flops_per_token * best.D
 
 
+def test_a_plan_that_pays_for_large_batches_is_trained_on_more_tokens(tmp_path):
+    """At B/B_crit = 4 five times the tokens, S_min (1 + B_crit / B) steps (McCandlish et al. 2018), for the budget."""
+    plan = js.frontier(LAW, [1e24], cost=js.costs.get("six_nd at batch:8M,critical=2M"))
+    plan.save(tmp_path / "plan.json")
+    for source in (plan, tmp_path / "plan.json"):
+        found = js.recipe(source, devices="2048 x H100 @ 40%", micro_batch=1)
+        best = found.proposals[0]
+        assert 6 * best.N * found.tokens == pytest.approx(1e24, rel=1e-9)
+        assert found.tokens == pytest.approx(5 * best.D, rel=1e-12)
+        assert best.loss == pytest.approx(LAW.predict(N=best.N, D=best.D), rel=1e-12)
+        assert best.flops == pytest.approx(best.flops_per_token * found.tokens)
+        assert found.steps == pytest.approx(best.D / 2e6 * (1 + 2 / 8), rel=1e-3)  # S_min = E_min / B_crit
+        assert (found.rule, found.critical, found.haste) == ("plan", 2e6, 5)
+        assert found.days == pytest.approx(best.flops / (2048 * 989e12 * 0.4) / 86400)
+        assert "trained on are 5 times the 793.5B tokens" in " ".join(str(found).split())
+    with pytest.raises(js.InputError, match="batches of 8M tokens"):
+        js.recipe(plan, batch="4M")
+
+
 def test_none_of_the_laws_is_chosen_unless_named():
     assert js.recipe(LAW, N=1e9, D=2e10).batch is None
     named = js.recipe(LAW, N=1e9, D=2e10, batch="step_law")

@@ -66,8 +66,10 @@ def recipe(
         layers, width: held at these, if given.
         shapes: how many to propose.
         batch: tokens of a step, or the name of the law to take batch and learning rate from ("step_law",
-            "deepseek_hparams", "porian_hparams", "kaplan_bcrit"); none is chosen if not given.
-        critical: the largest efficient batch in tokens, or the law that says it; None to look at none.
+            "deepseek_hparams", "porian_hparams", "kaplan_bcrit"); if not given, that which the plan's cost pays for
+            (see `CostModel.at_batch`), else none is chosen.
+        critical: the largest efficient batch in tokens, or the law that says it; None to look at none. A plan whose
+            cost pays for larger batches has its own.
         devices: what to train on: "512 x H100 @ 40%" (of the dense 16-bit peak; the accelerator's usual share if not
             said).
         micro_batch, recompute: sequences on a device at a time, and whether activations are recomputed (where not said,
@@ -76,7 +78,8 @@ def recipe(
 
     Raises:
         InputError: no shape lies within 10 % of N or within the plan's limits, heads do not divide, the batch is above
-            the critical one, the memory of the devices is too small at every sharding stage, or an argument is none.
+            the critical one or another than the plan pays for, the memory of the devices is too small at every sharding
+            stage, or an argument is none.
     """
     target = target_of(source, row, N, D)
     counted = target.count if count is None else count
@@ -92,7 +95,11 @@ def recipe(
     limit = _critical(critical, rules)
     notes = list(target.notes)
     tokens, rate, rule = _batch(batch, rules, context)
-    if tokens is not None and limit is not None and tokens > limit:
+    if target.batches is not None:
+        tokens, limit = _paid_for(target.batches, tokens, context)
+        rule = rule or "plan"
+        notes.append(_hasty(target))
+    elif tokens is not None and limit is not None and tokens > limit:
         raise InputError(
             f"a batch of {format_number(tokens)} tokens is above the critical one, {format_number(limit)} tokens "
             f"{_by(critical)}: beyond it more devices save little time; give batch= (--batch) below it, critical= "
@@ -110,7 +117,8 @@ def recipe(
             f"A batch of {tokens // context:,} sequences is less than {machine.devices:,} devices take, "
             f"{micro_batch} each: some would idle unless a sequence is split over several."
         )
-    every = best.D / checkpoints
+    trained_on = target.haste * best.D
+    every = trained_on / checkpoints
     return Recipe(
         label=target.label,
         N=target.N,
@@ -122,7 +130,7 @@ def recipe(
         rules=rules,
         batch=tokens,
         learning_rate=rate,
-        steps=None if tokens is None else math.ceil(best.D / tokens),
+        steps=None if tokens is None else math.ceil(trained_on / tokens),
         rule=rule,
         critical=limit,
         machine=machine,
@@ -132,6 +140,7 @@ def recipe(
         checkpoint_bytes=OPTIMIZER * best.decoder.total,
         recompute=recomputed,
         micro_batch=micro_batch,
+        haste=target.haste,
         notes=tuple(notes),
         response=target.response,
     )
@@ -170,7 +179,8 @@ def _proposal(target: Target, decoder: Decoder, size: int, D: float, context: in
         if needed is not None:
             spent = target.log_cost(size, np.array([math.exp(needed)]))[0]
             compute_cost = math.expm1(spent - target.log_cost(target.N, np.array([target.D]))[0])
-    return Proposal(decoder, size, size / target.N - 1, D, per_token, per_token * D, loss, loss_cost, compute_cost)
+    flops = per_token * D * target.haste
+    return Proposal(decoder, size, size / target.N - 1, D, per_token, flops, loss, loss_cost, compute_cost)
 
 
 def _tokens(target: Target, size: float) -> float:
@@ -211,6 +221,27 @@ def _batch(
     if not context <= tokens < math.inf:
         raise InputError(f"a batch of {format_number(tokens)} tokens is less than one sequence of {context:,}")
     return whole_sequences(tokens, context), None, "given"
+
+
+def _paid_for(batches: tuple[float, float], tokens: int | None, context: int) -> tuple[int, float]:
+    """Tokens of a step in whole sequences, and the critical batch, that a plan's cost counts with."""
+    batch, critical = batches
+    paid = whole_sequences(batch, context)
+    if tokens is not None and tokens != paid:
+        raise InputError(
+            f"the plan's cost is of batches of {format_number(batch)} tokens, and batch= (--batch) asks for "
+            f"{format_number(tokens)}; plan again with cost.at_batch({tokens}, critical={critical:g}), or leave it out"
+        )
+    return paid, critical
+
+
+def _hasty(target: Target) -> str:
+    batch, critical = target.batches or (math.nan, math.nan)
+    return (
+        f"The plan pays for batches of {format_number(batch)} tokens where {format_number(critical)} are critical: "
+        f"trained on are {target.haste:.3g} times the {format_number(target.D)} tokens that small batches need for its "
+        "loss (McCandlish et al. 2018)."
+    )
 
 
 def _critical(critical: float | str | None, rules: tuple[BatchRule, ...]) -> float | None:

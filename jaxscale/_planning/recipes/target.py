@@ -52,6 +52,17 @@ class Target:
         return "without_embeddings" if "embedding" in size else "total"
 
     @property
+    def batches(self) -> tuple[float, float] | None:
+        """Batch and critical batch in tokens, where the cost is one `at_batch`; else it is of small batches."""
+        known = self.cost.assumptions
+        return (known["batch"], known["critical_batch"]) if {"batch", "critical_batch"} <= set(known) else None
+
+    @property
+    def haste(self) -> float:
+        """Tokens trained on over those that small batches need for the same loss, which the law counts."""
+        return 1.0 if self.batches is None else 1 + self.batches[0] / self.batches[1]
+
+    @property
     def loss_in_nats(self) -> bool:
         """Whether the loss is one in nats per token."""
         return self.response.name == "loss" and self.response.unit == NATS_PER_TOKEN
@@ -199,10 +210,13 @@ def _from_file(path: Path, row: int | None) -> Target:
             limits += read_limits({name: value})[0]
         else:
             notes.append(f"the plan's limit {name} is known from its file by name alone, and is not looked at")
+    more["cost"], known = costs.six_nd, data["assumptions"]
     try:
-        more["cost"] = costs.get(data["cost"])
+        more["cost"] = costs.get(data["cost"].removesuffix(" at batch"))
     except InputError:
         notes.append(f"the plan's cost {quoted(data['cost'])} is known from its file by name alone: 6 N D is taken")
+    if {"batch", "critical_batch"} <= set(known):
+        more["cost"] = more["cost"].at_batch(known["batch"], critical=known["critical_batch"])
     try:
         more |= {"law": get(data["law"], **data.get("law_options", {})), "params": data["params"]}
     except InputError:

@@ -28,7 +28,8 @@ class Proposal:
         decoder: the shape.
         N: its parameters, counted as the law counts.
         off: N over that of the plan, less 1.
-        D: tokens it is trained on: what the plan's cost buys for it, within the plan's limits.
+        D: tokens it is trained on: what the plan's cost buys for it, within the plan's limits. Where the plan pays for
+            batches above the critical one, `Recipe.haste` times as many, for the loss that the law says of D.
         flops_per_token, flops: exactly, forward and backward, attention included; and for all tokens.
         loss: what the law predicts for it.
         loss_cost: by how much that is worse than the plan's (below zero where it is better).
@@ -73,12 +74,14 @@ class Recipe(Reporting, Pictured, Saved):
         context: tokens of a sequence.
         rules: what laws of batch and learning rate say, none of them chosen.
         batch, learning_rate, steps, rule: tokens of a step, the highest rate, and how many steps, where a batch was
-            given (rule: "given") or a rule was named; else None.
+            given (rule: "given"), a rule was named or the plan's cost pays for one ("plan"); else None.
         critical: largest batch that is still efficient, in tokens, by what was asked to judge it; None if not known.
         machine, memory, stage: accelerators, bytes on each by sharding stage, and the first stage that fits; None and
             empty where none were named.
         checkpoint_tokens, checkpoint_bytes: tokens from one checkpoint to the next, and bytes of one (weights and two
             moments in 32 bits).
+        haste: tokens trained on over those that small batches need for the same loss: 1, but where the plan's cost is
+            one `at_batch`.
     """
 
     _format = RECIPE_FORMAT
@@ -104,6 +107,7 @@ class Recipe(Reporting, Pictured, Saved):
     checkpoint_bytes: int
     recompute: bool = False
     micro_batch: int = 1
+    haste: float = 1.0
     notes: tuple[str, ...] = ()
     response: Measure = field(default_factory=Measure)
 
@@ -115,7 +119,7 @@ class Recipe(Reporting, Pictured, Saved):
     @property
     def tokens(self) -> float:
         """Tokens to train it on."""
-        return self.proposals[0].D
+        return self.haste * self.proposals[0].D
 
     @property
     def days(self) -> float | None:
@@ -144,7 +148,7 @@ class Recipe(Reporting, Pictured, Saved):
                 "batch_rules": [asdict(rule) for rule in self.rules],
                 "batch": {
                     "rule": self.rule, "tokens": self.batch, "learning_rate": self.learning_rate,
-                    "steps": self.steps, "critical_tokens": self.critical,
+                    "steps": self.steps, "critical_tokens": self.critical, "haste": self.haste,
                 },
                 "machine": machine if machine is None else machine | {"days": self.days, "gpu_days": self.gpu_days},
                 "memory": [asdict(m) | {"total": m.total, "fits": self._fits(m)} for m in self.memory],
@@ -202,7 +206,7 @@ class Recipe(Reporting, Pictured, Saved):
             cells = [f"{d.layers} x {d.width}", heads, str(d.ffn), f"{d.aspect:.0f}", f"{100 * p.off:+.1f} %"]
             cells += [f"{d.total:,}", f"{d.without_embeddings:,}"]
             cells += [f"{d.with_head:,}"] if by_head else []
-            cells += [f"{p.flops_per_token:.4g}", format_number(p.D)]
+            cells += [f"{p.flops_per_token:.4g}", format_number(self.haste * p.D)]
             if known:
                 cells.append("-" if p.loss is None else format_number(self.response.to_given(p.loss), 5, False))
                 cells.append(self._difference(p))
@@ -258,7 +262,7 @@ class Recipe(Reporting, Pictured, Saved):
 
     def _training(self) -> list[str]:
         best = self.proposals[0]
-        six = 6 * best.N * best.D
+        six = 6 * best.N * self.tokens
         lines = [
             f"{best.flops:.4g} FLOPs exactly, attention over {self.context:,} tokens included: "
             f"{best.flops / six:.3f} times 6 N D."
@@ -272,7 +276,7 @@ class Recipe(Reporting, Pictured, Saved):
             rate = (
                 "" if self.learning_rate is None else f", learning rate {format_number(self.learning_rate, 3, False)}"
             )
-            by = "as given" if self.rule == "given" else f"by {self.rule}"
+            by = {"given": "as given", "plan": "as the plan pays for"}.get(self.rule or "", f"by {self.rule}")
             lines.append(
                 f"Batch {format_number(self.batch)} tokens ({self.batch // self.context:,} sequences, {by}){rate}: "
                 f"{self.steps:,} steps."

@@ -47,6 +47,7 @@ REFUSED = {
     "too many cuts": ({"rolling": "C", "cuts": 40}, "of 40 cuts"),
     "another response": ({"laws": ["chinchilla", "gadre_err"], "rolling": "C"}, "gadre_err predicts error"),
     "twice": ({"laws": ["chinchilla", "chinchilla"], "rolling": "C"}, "is there twice"),
+    "runs for laws": ({"laws": six_budgets(0.004), "rolling": "C"}, "the runs come first"),
     "reading runs": ({"rolling": "C", "loss": "val"}, "were read already"),
 }
 

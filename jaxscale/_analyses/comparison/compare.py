@@ -138,6 +138,11 @@ def _entries(laws: Any) -> list[tuple[str, Law, dict[str, Any]]]:
     """Label, law and options of `fit` for every contender."""
     if isinstance(laws, (str, Law)):
         laws = [laws]
+    if not isinstance(laws, Mapping | Sequence):
+        raise InputError(
+            f"laws must be laws or their names, got {quoted(type(laws).__name__)}; the runs come first: "
+            "js.compare(runs, ['chinchilla', 'kaplan_nd'])"
+        )
     named = list(laws.items()) if isinstance(laws, Mapping) else [(None, entry) for entry in laws]
     entries = []
     for name, entry in named:

@@ -148,7 +148,7 @@ def test_intervals_hold_the_truth_and_errors_are_smaller_where_noise_differs_ten
         noise = 0.004 * errors * rng.standard_normal(60)
         tables[str(seed)] = replace(runs, response=runs.response * np.exp(noise), errors=errors)
     weighed = {k: replace(t, errors=None, weights=t.errors**-2.0) for k, t in tables.items()}
-    fits = [fit for _, fit in js.fit_many(LAW, tables, draws=400)]
+    fits = [fit for _, fit in js.fit_many(LAW, tables)]
     before = [fit for _, fit in js.fit_many(LAW, weighed, intervals=None)]
     for name in ("alpha", "beta", "E"):
         low, high = np.array([fit.intervals.params[name] for fit in fits]).T

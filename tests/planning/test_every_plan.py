@@ -25,7 +25,7 @@ KINDS = (
     "muennighoff",
     "bhagia_two_step",
     "brown_passk",
-    "krajewski_granularity",
+    "tao_vocab-as_published=True",
 )
 _CHINCHILLA = js.laws.chinchilla.published["besiroglu"].params
 

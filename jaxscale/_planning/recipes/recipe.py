@@ -65,9 +65,9 @@ def recipe(
         aspect, wish: bounds of width / layers, and the one to prefer among sizes as near (within 2 %).
         layers, width: held at these, if given.
         shapes: how many to propose.
-        batch: tokens of a step, or the name of the law to take batch and learning rate from ("step_law",
-            "deepseek_hparams", "porian_hparams", "kaplan_bcrit"); if not given, that which the plan's cost pays for
-            (see `CostModel.at_batch`), else none is chosen.
+        batch: tokens of a step, or the name of the law to take batch, learning rate and weight decay from ("step_law",
+            "deepseek_hparams", "porian_hparams", "diloco_hparams", "batch_by_tokens", "kaplan_bcrit"); if not given,
+            that which the plan's cost pays for (see `CostModel.at_batch`), else none is chosen.
         critical: the largest efficient batch in tokens, or the law that says it; None to look at none. A plan whose
             cost pays for larger batches has its own.
         devices: what to train on: "512 x H100 @ 40%" (of the dense 16-bit peak; the accelerator's usual share if not
@@ -130,6 +130,7 @@ def recipe(
         rules=rules,
         batch=tokens,
         learning_rate=rate,
+        weight_decay=next((r.weight_decay for r in rules if r.name == rule), None),
         steps=None if tokens is None else math.ceil(trained_on / tokens),
         rule=rule,
         critical=limit,

@@ -13,7 +13,7 @@ from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, inert, write_atomic
-from jaxscale._planning.recipes.batch_rules import BatchRule, whole_sequences
+from jaxscale._planning.recipes.batch_rules import BatchRule, decay_note, whole_sequences
 from jaxscale._planning.recipes.decoder import COUNTS, Count, Decoder
 from jaxscale._planning.recipes.memory import GRADIENTS, OPTIMIZER, WEIGHTS, Memory, kv_bytes_per_token
 
@@ -73,8 +73,9 @@ class Recipe(Reporting, Pictured, Saved):
         count: which parameters N counts, see `COUNTS`.
         context: tokens of a sequence.
         rules: what laws of batch and learning rate say, none of them chosen.
-        batch, learning_rate, steps, rule: tokens of a step, the highest rate, and how many steps, where a batch was
-            given (rule: "given"), a rule was named or the plan's cost pays for one ("plan"); else None.
+        batch, learning_rate, weight_decay, steps, rule: tokens of a step, the highest rate, AdamW's decay, and how many
+            steps, where a batch was given (rule: "given"), a rule was named or the plan's cost pays for one ("plan");
+            else None.
         critical: largest batch that is still efficient, in tokens, by what was asked to judge it; None if not known.
         machine, memory, stage: accelerators, bytes on each by sharding stage, and the first stage that fits; None and
             empty where none were named.
@@ -97,6 +98,7 @@ class Recipe(Reporting, Pictured, Saved):
     rules: tuple[BatchRule, ...]
     batch: int | None
     learning_rate: float | None
+    weight_decay: float | None
     steps: int | None
     rule: str | None
     critical: float | None
@@ -148,7 +150,8 @@ class Recipe(Reporting, Pictured, Saved):
                 "batch_rules": [asdict(rule) for rule in self.rules],
                 "batch": {
                     "rule": self.rule, "tokens": self.batch, "learning_rate": self.learning_rate,
-                    "steps": self.steps, "critical_tokens": self.critical, "haste": self.haste,
+                    "weight_decay": self.weight_decay, "steps": self.steps, "critical_tokens": self.critical,
+                    "haste": self.haste,
                 },
                 "machine": machine if machine is None else machine | {"days": self.days, "gpu_days": self.gpu_days},
                 "memory": [asdict(m) | {"total": m.total, "fits": self._fits(m)} for m in self.memory],
@@ -165,8 +168,9 @@ class Recipe(Reporting, Pictured, Saved):
         """The shape to take and how to train it, as `key: value` lines of YAML; what is not known is left out."""
         values = _flat(self.proposals[0]) | {
             "D": round(self.tokens), "context": self.context, "batch_tokens": self.batch,
-            "learning_rate": self.learning_rate, "batch_rule": self.rule, "steps": self.steps,
-            "checkpoint_tokens": round(self.checkpoint_tokens), "sharding_stage": self.stage, "days": self.days,
+            "learning_rate": self.learning_rate, "weight_decay": self.weight_decay, "batch_rule": self.rule,
+            "steps": self.steps, "checkpoint_tokens": round(self.checkpoint_tokens), "sharding_stage": self.stage,
+            "days": self.days,
         }  # fmt: skip
         known = {name: value for name, value in values.items() if value is not None and value != ""}
         lines = [f"# jaxscale recipe: {inert(self.label)}", *(f"{name}: {_scalar(v)}" for name, v in known.items())]
@@ -231,15 +235,19 @@ class Recipe(Reporting, Pictured, Saved):
     def _rules(self) -> tuple[Table, Lines]:
         rows, places = [], []
         for rule in self.rules:
-            rate = "-" if rule.learning_rate is None else format_number(rule.learning_rate, 3, False)
+            rate, decay = (
+                "-" if x is None else format_number(x, 3, False) for x in (rule.learning_rate, rule.weight_decay)
+            )
             batch = whole_sequences(rule.batch, self.context)
             sizes = f"{batch // self.context:,}", f"{math.ceil(self.tokens / batch):,}"
-            place = f"OUTSIDE{', used' if rule.name == self.rule else ''}" if rule.outside else "inside"
-            rows.append((rule.name, rate, format_number(rule.batch, 3), *sizes, place))
+            place = "not known" if rule.outside is None else "OUTSIDE" if rule.outside else "inside"
+            place += ", used" if rule.name == self.rule else ""
+            rows.append((rule.name, rate, decay, format_number(rule.batch, 3), *sizes, place))
             places.append(f"{rule.name}: {rule.made_for}" + (f"; here {rule.outside}" if rule.outside else ""))
-        header = ("law", "learning rate", "batch (tokens)", "sequences", "steps", "its range")
-        note = "" if self.batch is not None else "They disagree; none is chosen. Name one, or give a batch."
-        title = "Batch and learning rate, by published laws"
+        header = ("law", "learning rate", "weight decay", "batch (tokens)", "sequences", "steps", "its range")
+        note = "" if self.batch is not None else "They disagree; none is chosen. Name one, or give a batch. "
+        note += decay_note(self.decoder.total)
+        title = "Batch, learning rate and weight decay, by published laws"
         return Table(title, header, tuple(rows), note), Lines("What each was made for", tuple(places))
 
     def _memory(self) -> Table:
@@ -276,6 +284,7 @@ class Recipe(Reporting, Pictured, Saved):
             rate = (
                 "" if self.learning_rate is None else f", learning rate {format_number(self.learning_rate, 3, False)}"
             )
+            rate += "" if self.weight_decay is None else f", weight decay {format_number(self.weight_decay, 3, False)}"
             by = {"given": "as given", "plan": "as the plan pays for"}.get(self.rule or "", f"by {self.rule}")
             lines.append(
                 f"Batch {format_number(self.batch)} tokens ({self.batch // self.context:,} sequences, {by}){rate}: "

@@ -99,3 +99,19 @@ def test_what_is_paid_for_counts_and_costs_nothing_more(rng):
     state.add(4)
     chosen, value = choose([belief], np.ones(10), 0.5, first=[4])
     assert chosen == [] and value == pytest.approx(state.decision)
+
+
+def test_a_hedged_choice_weighs_the_decision_and_all_parameters_alike():
+    """log of the variance of the decision less the log determinant by parameter, by inverses and determinants."""
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        made, offered, slopes = rng.standard_normal((8, 3)), rng.standard_normal((30, 3)), rng.standard_normal(3)
+        slopes[rng.integers(3)] *= 10
+        belief = believe(made, np.full(8, 0.04), offered, 0.04, slopes)
+        chosen, value = choose([belief], np.ones(30), 1.0, hedge=belief, parameters=3)
+        known = made.T @ made / 0.04
+        after = known + offered[:, :, None] * offered[:, None, :] / 0.04
+        gained = np.linalg.slogdet(after)[1] - np.linalg.slogdet(known)[1]
+        left = np.log(np.einsum("i,mij,j->m", slopes, np.linalg.inv(after), slopes)) - gained / 3
+        assert chosen == [int(np.argmin(left))]
+        assert value == pytest.approx(left.min(), rel=1e-6, abs=1e-6)

@@ -64,10 +64,10 @@ def test_what_changes_a_choice(result, offered):
     # Candidates in another order are the same choice.
     turned = js.next_runs(result, offered[::-1], fixed=5e19, **asked)
     np.testing.assert_allclose(turned.frame[["N", "D"]], dear.frame[["N", "D"]])
-    # Runs under way tell what they tell: less is left to gain, and their twins are wanted less.
+    # Runs under way tell what they tell: less is left to gain.
     busy = js.next_runs(result, offered, running=dear.frame, fixed=5e19, **asked)
     assert busy.running == len(dear.frame) and "under way" in str(busy)
-    assert busy.savings[-1] < dear.savings[-1] and "once those under way are in" in str(busy)
+    assert 0 < busy.savings[-1] < busy.regret < dear.regret and "once those under way are in" in str(busy)
     # They tell what the same runs tell as chosen ones, in whatever order.
     assert busy.left_by_running == pytest.approx(dear.frame[["left", "left_N"]].iloc[-1], rel=1e-6)
     assert busy.regret == pytest.approx(dear.regret * dear.frame["left_N"].iloc[-1], rel=1e-6)
@@ -128,23 +128,29 @@ RIVALS = ("random", "cheapest first", "isoFLOP ladder", "suggest_runs")
 
 
 def test_the_study_finds_no_rival_better():
-    """For 1 and 5 % of a pool, and over 1, 5 and 20 %: regret in the geometric mean over planted and real pools. In a
-    single pool no difference beyond three standard errors but for one, which is named. (For 20 % the cheapest runs
-    first are better in that mean; for .2 % random ones on one pool, and D-optimal ones, without a check, on most.)"""
+    """At each spending, and over all by 15 %: regret in the geometric mean over planted and real pools. In single pools
+    no difference beyond three standard errors but for four of 176, which are named. (D-optimal runs, without a check,
+    are better for .2 and 1 %.)
+    """
     kept = study.written()
     assert {*study.PLANTED, "epoch", "datablations", "misfitting", "gemstones"} <= set(kept)
     logs = {
-        name: np.mean([np.log(one["regret"][name]["mean"]) for one in kept.values()], axis=0)[1:]
-        for name in study.METHODS
+        name: np.mean([np.log(one["regret"][name]["mean"]) for one in kept.values()], axis=0) for name in study.METHODS
     }
     worse = set()
     for rival in RIVALS:
-        assert np.all(logs["next_runs"][:2] < logs[rival][:2] - 0.1), rival
-        assert logs["next_runs"].mean() < logs[rival].mean() - 0.1, rival
+        assert np.all(logs["next_runs"] < logs[rival] - 0.04), rival
+        assert np.all(logs["next_runs"][1:3] < logs[rival][1:3] - 0.1), rival
+        assert logs["next_runs"].mean() < logs[rival].mean() - 0.15, rival
         for pool, one in kept.items():
-            mean, error = (np.array(one["next_runs_less"][rival][name][1:]) for name in ("mean", "error"))
-            worse |= {(pool, rival, share) for share in np.array(study.SHARES[1:])[mean > 3 * error]}
-    assert worse <= {("gemstones", "isoFLOP ladder", 0.2)}
+            mean, error = (np.array(one["next_runs_less"][rival][name]) for name in ("mean", "error"))
+            worse |= {(pool, rival, float(share)) for share in np.array(study.SHARES)[mean > 3 * error]}
+    assert worse == {
+        ("epoch", "random", 0.002),
+        ("porian tuned", "cheapest first", 0.01),
+        ("porian base", "cheapest first", 0.2),
+        ("porian base", "suggest_runs", 0.2),
+    }
 
 
 @pytest.mark.slow

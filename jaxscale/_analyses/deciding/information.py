@@ -150,13 +150,16 @@ def choose(
     *,
     first: Sequence[int] = (),
     criterion: Criterion = "c",
+    hedge: Belief | None = None,
+    parameters: int = 1,
     repeats: bool = False,
     most: int = 200,
 ) -> tuple[list[int], float]:
-    """Runs worth most for their cost, in the order in which they were chosen, and the variance of the decision then.
+    """Runs worth most for their cost, in the order in which they were chosen, and what they leave.
 
-    Greedy gain per cost^p, in the mean over beliefs; of several p the one that leaves the least variance of the
-    decision within the budget. Of runs that are alike in all, the first.
+    Greedy gain per cost^p, in the mean over beliefs; of several p the one that leaves least within the budget. Of runs
+    that are alike in all, the first. What they leave is the variance of the decision for "c" without a `hedge`, else
+    the log of it less the log determinant gained, by parameter.
 
     Args:
         beliefs: for several draws of the parameters.
@@ -164,6 +167,9 @@ def choose(
         budget: what these may cost together.
         first: runs that are made in any case, already paid for.
         criterion: "c", the variance of the decision, or "d", the determinant of the parameters' covariance.
+        hedge: with "c", what the law alone foretells: the log determinant that its `parameters` gain then counts beside
+            the log of the variance, each parameter for one (CD-optimal designs: Atkinson, Donev & Tobias 2007, Optimum
+            Experimental Designs, with SAS), so that a decision which the law misplaces is not all that is asked about.
         repeats: whether a run may be chosen again.
         most: runs at most.
     """
@@ -171,8 +177,10 @@ def choose(
     for k, exponent in enumerate(EXPONENTS[criterion]):
         tell(k, len(EXPONENTS[criterion]), "designs")
         states = [Knowing(belief) for belief in beliefs]
+        spread = None if hedge is None else Knowing(hedge)
+        known = 0.0  # log determinant that the runs chosen have gained
         for i in first:
-            for state in states:
+            for state in (*states, *([] if spread is None else [spread])):
                 state.add(i)
         left, chosen, free = budget, [], np.ones(len(cost), bool)
         if not repeats:
@@ -182,17 +190,23 @@ def choose(
             gain = np.mean(
                 [state.gains(criterion) / (state.decision if criterion == "c" else 1) for state in states], 0
             )
+            told = np.zeros(len(cost)) if spread is None else spread.gains("d")
+            if spread is not None:
+                gain = told / parameters - np.log1p(-np.minimum(gain, 1 - 1e-9))
             score = np.where(free & (cost <= left * (1 + 1e-12)), gain * weight, -1.0)
             i = int(np.argmax(score))
             if not score[i] > 0 or (criterion == "c" and gain[i] < 1e-9):
                 break
-            for state in states:
+            for state in (*states, *([] if spread is None else [spread])):
                 state.add(i)
+            known += float(told[i])
             chosen.append(i)
             left -= cost[i]
             free[i] = repeats
         value = float(np.mean([state.decision for state in states]))
-        if best is None or value < best[1] * (1 - 1e-12):
+        if spread is not None:
+            value = float(np.mean(np.log([state.decision for state in states]))) - known / parameters
+        if best is None or value < best[1] - 1e-12 * abs(best[1]):
             best = chosen, value
     assert best is not None
     return best

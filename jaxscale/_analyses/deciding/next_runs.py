@@ -67,7 +67,10 @@ def next_runs(
     in the mean over draws of the parameters. The law may be off by a smooth misfit, a Gaussian process in log N and log
     D of `misfit` standard deviations of the noise and a length of 4 e-folds; without it designs pile runs on the
     corners of what is allowed. It is a nuisance to what the law says of the decision: what it does at the decision
-    itself no run takes away, as the law that is fitted then knows nothing of it. `criterion="d"` takes the gain in the
+    itself no run takes away, as the law that is fitted then knows nothing of it. And as a law that is off misplaces
+    what matters to the decision, what runs tell of all parameters counts beside it (the log determinant by parameter
+    beside the log of the variance: CD-optimal designs, Atkinson, Donev & Tobias 2007, Optimum Experimental Designs,
+    with SAS); `misfit=0` takes the decision alone. `criterion="d"` takes the gain in the
     log determinant of the parameters per cost^0.4 (Fedorov 1972, Theory of Optimal Experiments) instead. Outcomes are
     taken at what is expected of them, by the slopes of the law at the fit; the noise of a run is what the fit's
     objective makes of the scatter of the runs.
@@ -150,23 +153,16 @@ def next_runs(
         chooses = [alone] if criterion == "d" else beliefs
         first = _check_run(foretold, price, check * spend, law.response.better == "higher") if check else []
         paid = float(price[first].sum())
-        chosen, _ = choose(
-            chooses,
-            price,
-            spend - paid,
-            first=first,
-            criterion=criterion,
-            repeats=repeats,
-            most=max(most - len(first), 0),
-        )
+        rules: dict[str, Any] = {"criterion": criterion, "repeats": repeats}
+        if criterion == "c" and misfit:
+            rules |= {"hedge": alone, "parameters": int(posing.room.sum())}
+        chosen, _ = choose(chooses, price, spend - paid, first=first, most=max(most - len(first), 0), **rules)
         otherwise = None
         if fixed is None:
             dearer = price + _FIXED_SHARE * spend
             some = [i for i in first if dearer[i] <= spend]
             rest = spend - float(dearer[some].sum())
-            otherwise = len(some) + len(
-                choose(chooses[:1], dearer, rest, first=some, criterion=criterion, repeats=repeats)[0]
-            )
+            otherwise = len(some) + len(choose(chooses[:1], dearer, rest, first=some, **rules)[0])
     everything = [*first, *chosen]
     frame = pd.DataFrame({name: x[everything] for name, x in offered.items()})
     frame.insert(0, "why", ["check"] * len(first) + ["choice"] * len(chosen))

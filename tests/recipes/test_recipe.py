@@ -114,6 +114,20 @@ def test_a_plan_that_pays_for_large_batches_is_trained_on_more_tokens(tmp_path):
         js.recipe(plan, batch="4M")
 
 
+def test_a_law_of_shapes_prices_each_shape():
+    """At the width and depth of each proposal; the best costs nothing, the others what more tokens make up for."""
+    law = js.laws.instance("gemstones:recomputed")
+    for found in (js.recipe(law, N=1e9, D=2e10, shapes=8), js.recipe(js.frontier(law, [1.2e20]), shapes=8)):
+        for p in found.proposals:
+            at = {"N": p.N, "width": p.decoder.width, "depth": p.decoder.layers}
+            assert p.loss == pytest.approx(law.predict(D=p.D, **at), rel=1e-12)
+            more = p.D * (1 + p.compute_cost) * found.N * found.D / (p.N * p.D)  # of 6 N D
+            assert law.predict(D=more, **at) == pytest.approx(found.loss, rel=1e-6)
+        assert found.loss == min(p.loss for p in found.proposals)
+        assert min(p.loss_cost for p in found.proposals) == 0 < max(p.loss_cost for p in found.proposals)
+        assert "gemstones asks for width and depth" in str(found)
+
+
 def test_none_of_the_laws_is_chosen_unless_named():
     assert js.recipe(LAW, N=1e9, D=2e10).batch is None
     named = js.recipe(LAW, N=1e9, D=2e10, batch="step_law")

@@ -78,6 +78,11 @@ class Decoder:
         return self.layers * (attention + (3 if self.gated else 2) * self.width * self.ffn)
 
     @property
+    def feed_forward_ratio(self) -> float:
+        """Weights of feed-forward layers over those of attention."""
+        return (3 if self.gated else 2) * self.ffn / (2 * (self.query_width + self.kv_width))
+
+    @property
     def table(self) -> int:
         """Weights of one table of tokens."""
         return self.vocabulary * self.width

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -89,7 +90,10 @@ def recipe(
         check_count(name, value)
     check_count("checkpoints", checkpoints)
     style = Style(vocabulary, tied, head_size, kv_heads, ffn, aspect, wish, layers, width)
-    proposals = _proposals(target, style.nearest(target.N, counted), counted, context, shapes)
+    kept = _kept(target, style.nearest(target.N, counted), counted, shapes)
+    if target.shaped:
+        target = _priced(target, kept)
+    proposals = tuple(_proposal(target, *one, context) for one in kept)
     best = proposals[0]
     rules = batch_rules(best.decoder, best.D, context, best.loss if target.loss_in_nats else None)
     limit = _critical(critical, rules)
@@ -147,9 +151,9 @@ def recipe(
     )
 
 
-def _proposals(target: Target, decoders: list[Decoder], count: Count, context: int, most: int) -> tuple[Proposal, ...]:
-    """The first shapes that keep to the plan's limits, with what each costs and loses."""
-    proposals: list[Proposal] = []
+def _kept(target: Target, decoders: list[Decoder], count: Count, most: int) -> list[tuple[Decoder, int, float]]:
+    """The first shapes that keep to the plan's limits, with the size of each and the tokens that it is trained on."""
+    kept: list[tuple[Decoder, int, float]] = []
     broken = ""
     for decoder in decoders:
         size = decoder.count(count)
@@ -158,15 +162,26 @@ def _proposals(target: Target, decoders: list[Decoder], count: Count, context: i
         if not choices:
             broken = broken_by
             continue
-        proposals.append(_proposal(target, decoder, size, choices[0], context))
-        if len(proposals) == most:
+        kept.append((decoder, size, choices[0]))
+        if len(kept) == most:
             break
-    if not proposals:
+    if not kept:
         raise InputError(
             f"no shape within {100 * FURTHEST:g} % of N = {format_number(target.N)} keeps to the plan's limit "
             f"{broken}; widen aspect= (--aspect), or plan with a little room below that limit"
         )
-    return tuple(proposals)
+    return kept
+
+
+def _priced(target: Target, kept: list[tuple[Decoder, int, float]]) -> Target:
+    """The target of a law that asks for the shape: what the best of the shapes kept reaches stands for the plan's loss,
+    which is at a width and depth that no model of this size has."""
+    assert target.law is not None
+    losses = [float(target.losses(size, np.array([D]), decoder)[0]) for decoder, size, D in kept]
+    best = max(losses) if target.law.response.better == "higher" else min(losses)
+    names = " and ".join(sorted(target.shaped, reverse=True))
+    note = f"{target.law.name} asks for {names}: each shape is judged by its own, against the best of those listed."
+    return replace(target, loss=best, notes=(*target.notes, note))
 
 
 def _proposal(target: Target, decoder: Decoder, size: int, D: float, context: int) -> Proposal:
@@ -174,9 +189,9 @@ def _proposal(target: Target, decoder: Decoder, size: int, D: float, context: in
     loss = loss_cost = compute_cost = None
     if target.law is not None and target.loss is not None:
         wanted, sign = target.loss, -1.0 if target.law.response.better == "higher" else 1.0
-        loss = float(target.losses(size, np.array([D]))[0])
+        loss = float(target.losses(size, np.array([D]), decoder)[0])
         loss_cost = sign * (loss - wanted)
-        needed = _rising(lambda log_D: sign * (wanted - target.losses(size, np.exp(log_D))), math.log(D))
+        needed = _rising(lambda log_D: sign * (wanted - target.losses(size, np.exp(log_D), decoder)), math.log(D))
         if needed is not None:
             spent = target.log_cost(size, np.array([math.exp(needed)]))[0]
             compute_cost = math.expm1(spent - target.log_cost(target.N, np.array([target.D]))[0])

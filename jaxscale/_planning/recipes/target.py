@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from jaxscale._base.text import format_number, quoted
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.plan_notes import UNTRUSTED
 from jaxscale._planning.plan_row import PlanRow
-from jaxscale._planning.recipes.decoder import Count
+from jaxscale._planning.recipes.decoder import Count, Decoder
 from jaxscale._planning.source import source_of
 from jaxscale.costs import CostModel, check_positive
 from jaxscale.laws import Law, get
@@ -26,12 +26,18 @@ from jaxscale.limits import Limit, evaluate_limit, read_limits
 
 _SAME_LOSS = 1e-6  # relative, between a plan's loss and the law's
 _KEPT = 1e-9  # how far, in logs, a limit may be exceeded
+# Variables of laws that ask about the shape, as `laws.gemstones` and `laws.bian_shape` call them.
+_OF_SHAPE: Mapping[str, Callable[[Decoder], float]] = {
+    "width": lambda shape: shape.width,
+    "depth": lambda shape: shape.layers,
+    "r": lambda shape: shape.feed_forward_ratio,
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
     """The size N and tokens D to make a recipe for; `others` are the law's further variables, `loss` what the plan
-    says (None where no law is known that says the same)."""
+    says (None where no law is known that says the same, or where the law asks for the shape)."""
 
     N: float
     D: float
@@ -67,10 +73,17 @@ class Target:
         """Whether the loss is one in nats per token."""
         return self.response.name == "loss" and self.response.unit == NATS_PER_TOKEN
 
-    def losses(self, N: float, D: np.ndarray) -> np.ndarray:
-        """What the law predicts for models of size N on D tokens, (n,)."""
+    @property
+    def shaped(self) -> frozenset[str]:
+        """Variables of the law that a shape settles; none where it does not ask for a width."""
+        names = frozenset() if self.law is None else frozenset(v.name for v in self.law.variables)
+        return names & _OF_SHAPE.keys() if "width" in names else frozenset()
+
+    def losses(self, N: float, D: np.ndarray, shape: Decoder) -> np.ndarray:
+        """What the law predicts for models of size N and that shape on D tokens, (n,)."""
         assert self.law is not None
-        return np.asarray(self.law.predict(self.params, N=np.full(len(D), N), D=D, **self.others))
+        others = {**self.others, **{name: float(_OF_SHAPE[name](shape)) for name in self.shaped}}
+        return np.asarray(self.law.predict(self.params, N=np.full(len(D), N), D=D, **others))
 
     def log_cost(self, N: float, D: np.ndarray) -> np.ndarray:
         """Log of what they cost, (n,), in the plan's own way to count."""
@@ -158,10 +171,12 @@ def _with_loss(target: Target, planned: float | None) -> Target:
     """The target with the law's loss, or without the law where it does not say what the plan says."""
     assert target.law is not None
     names = {v.name for v in target.law.variables}
+    if target.shaped and {"N", "D"} <= names <= {"N", "D", *target.others, *target.shaped}:
+        return target
     if {"N", "D"} <= names == {"N", "D", *target.others}:
-        (loss,) = target.losses(target.N, np.array([target.D]))
+        loss = float(target.law.predict(target.params, N=target.N, D=target.D, **target.others))
         if planned is None or math.isclose(loss, planned, rel_tol=_SAME_LOSS):
-            return replace(target, loss=float(loss))
+            return replace(target, loss=loss)
     why = f"law {target.law.name} alone does not predict this plan's loss, so what rounding costs is not known"
     return replace(target, law=None, notes=(*target.notes, why))
 

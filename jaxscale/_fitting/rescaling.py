@@ -20,7 +20,9 @@ def rescaling(fits: Fits, reference: str, new: str | None = None, **options: Any
     Both groups' runs in one fit of `laws.rescaled_optimizer`: E, A, B, alpha and beta in common, as in
     `fit_many("chinchilla", table, by="optimizer", share=("E", "alpha", "beta"))`, whose A and B are the same law
     otherwise written: rho_N = (A_reference / A_new)^(1 / alpha), and rho_D with B and beta. The intervals of both
-    factors, and their covariance, hold what the groups share.
+    factors, and their covariance, hold what the groups share. At equal loss, each at its best size, the new one needs
+    rho_N rho_D times less compute at every scale, which `multiplier(fits, between=(reference, new), at=...)` tells with
+    the interval of the difference.
 
     Args:
         fits: of chinchilla, one group for each optimiser (or recipe), with their runs.

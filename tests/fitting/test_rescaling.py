@@ -24,7 +24,7 @@ def two_optimisers(noise: float = 0.003, seed: int = 0) -> pd.DataFrame:
 @pytest.mark.slow
 def test_factors_are_those_of_the_groups_own_laws_and_their_intervals_hold_what_was_planted():
     common = ("E", "alpha", "beta")
-    fits = js.fit_many("chinchilla", two_optimisers(), by="optimizer", share=common, intervals=None)
+    fits = js.fit_many("chinchilla", two_optimisers(), by="optimizer", share=common, intervals="quick")
     told = js.rescaling(fits, "adamw", intervals="quick")
     a, b = fits["adamw"].params, fits["muon"].params
     assert told.params["rho_N"] == pytest.approx((a["A"] / b["A"]) ** (1 / a["alpha"]), rel=1e-5)
@@ -34,6 +34,12 @@ def test_factors_are_those_of_the_groups_own_laws_and_their_intervals_hold_what_
         low, high = told.intervals.params[name]
         assert low < planted < high and high / low < 1.5
     assert told.record.count == 80 and told.covariance is not None
+    saved = js.multiplier(fits, between=("adamw", "muon"), at=1e22).to_frame().iloc[0]
+    assert saved["multiplier"] == pytest.approx(told.params["rho_N"] * told.params["rho_D"], rel=1e-5)
+    both = [told.law.parameter_names.index(name) for name in RHO]
+    error = np.sqrt(told.covariance.matrix[np.ix_(both, both)].sum())  # of log rho_N + log rho_D
+    assert np.log(saved["multiplier_high"] / saved["multiplier_low"]) == pytest.approx(2 * 1.645 * error, rel=0.05)
+    assert saved["choice"] == "candidate"
     back = js.rescaling(fits, "muon", "adamw", intervals=None)
     assert back.params["rho_N"] == pytest.approx(1 / told.params["rho_N"], rel=1e-5)
     three = js.Fits("optimizer", (*fits.entries, ("soap", fits["muon"])))

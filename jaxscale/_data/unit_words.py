@@ -65,8 +65,9 @@ def trailing_unit(name: str) -> float | None:
 
 def says_unit(name: str) -> bool:
     """Whether the unit at the end of a name can be nothing else: in brackets, or in a word."""
-    words = re.findall(r"[a-z0-9.]+", words_of_units(in_english(name)).lower())
-    return bool(re.search(r"[(\[][^()\[\]]*[)\]]\s*$", in_english(name))) or (len(words) > 1 and words[-1] in _WORDS)
+    name = in_english(name)
+    words = re.findall(r"[a-z0-9.]+", words_of_units(name).lower())
+    return bool(re.search(r"[(\[][^()\[\]]*[)\]]\s*$", name)) or (len(words) > 1 and words[-1] in _WORDS)
 
 
 def unit_named(factor: float) -> str:

@@ -177,10 +177,10 @@ def choose(
     for k, exponent in enumerate(EXPONENTS[criterion]):
         tell(k, len(EXPONENTS[criterion]), "designs")
         states = [Knowing(belief) for belief in beliefs]
-        spread = None if hedge is None else Knowing(hedge)
-        known = 0.0  # log determinant that the runs chosen have gained
+        spread = [] if hedge is None else [Knowing(hedge)]
+        known = 0.0  # log determinant that the runs chosen have gained, by parameter
         for i in first:
-            for state in (*states, *([] if spread is None else [spread])):
+            for state in (*states, *spread):
                 state.add(i)
         left, chosen, free = budget, [], np.ones(len(cost), bool)
         if not repeats:
@@ -190,22 +190,21 @@ def choose(
             gain = np.mean(
                 [state.gains(criterion) / (state.decision if criterion == "c" else 1) for state in states], 0
             )
-            told = np.zeros(len(cost)) if spread is None else spread.gains("d")
-            if spread is not None:
-                gain = told / parameters - np.log1p(-np.minimum(gain, 1 - 1e-9))
+            told = spread[0].gains("d") / parameters if spread else np.zeros(len(cost))
+            if spread:
+                gain = told - np.log1p(-np.minimum(gain, 1 - 1e-9))
             score = np.where(free & (cost <= left * (1 + 1e-12)), gain * weight, -1.0)
             i = int(np.argmax(score))
             if not score[i] > 0 or (criterion == "c" and gain[i] < 1e-9):
                 break
-            for state in (*states, *([] if spread is None else [spread])):
+            for state in (*states, *spread):
                 state.add(i)
             known += float(told[i])
             chosen.append(i)
             left -= cost[i]
             free[i] = repeats
-        value = float(np.mean([state.decision for state in states]))
-        if spread is not None:
-            value = float(np.mean(np.log([state.decision for state in states]))) - known / parameters
+        left_of = np.array([state.decision for state in states])
+        value = float(np.mean(np.log(left_of))) - known if spread else float(np.mean(left_of))
         if best is None or value < best[1] - 1e-12 * abs(best[1]):
             best = chosen, value
     assert best is not None

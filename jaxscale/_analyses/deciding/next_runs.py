@@ -65,15 +65,15 @@ def next_runs(
 
     By default c-optimal: greedily those that lower the variance of the decision most for cost^p, the best of several p,
     in the mean over draws of the parameters. The law may be off by a smooth misfit, a Gaussian process in log N and log
-    D of `misfit` standard deviations of the noise and a length of 4 e-folds; without it designs pile runs on the
-    corners of what is allowed. It is a nuisance to what the law says of the decision: what it does at the decision
-    itself no run takes away, as the law that is fitted then knows nothing of it. And as a law that is off misplaces
-    what matters to the decision, what runs tell of all parameters counts beside it (the log determinant by parameter
-    beside the log of the variance: CD-optimal designs, Atkinson, Donev & Tobias 2007, Optimum Experimental Designs,
-    with SAS); `misfit=0` takes the decision alone. `criterion="d"` takes the gain in the
-    log determinant of the parameters per cost^0.4 (Fedorov 1972, Theory of Optimal Experiments) instead. Outcomes are
-    taken at what is expected of them, by the slopes of the law at the fit; the noise of a run is what the fit's
-    objective makes of the scatter of the runs.
+    D of `misfit` standard deviations of the noise and a length of 4 e-folds. It is a nuisance to what the law says of
+    the decision: what it does at the decision itself no run takes away, as the law that is fitted then knows nothing of
+    it. And as a law that is off misplaces what matters to the decision, what runs tell of all parameters counts beside
+    it (the log determinant by parameter beside the log of the variance: CD-optimal designs, Atkinson, Donev & Tobias
+    2007, Optimum Experimental Designs, with SAS); `misfit=0` takes the decision alone. Most is told at the corners of
+    what is offered: of a box, whose runs may be repeated, choices pile up there, of a table each row is taken once.
+    `criterion="d"` takes the gain in the log determinant of the parameters per cost^0.4 (Fedorov 1972, Theory of
+    Optimal Experiments) instead. Outcomes are taken at what is expected of them, by the slopes of the law at the fit;
+    the noise of a run is what the fit's objective makes of the scatter of the runs.
 
     A share of the budget is kept for one run at the largest scale that it pays for, where the law foretells the lowest
     loss: leave it out of the fit, see whether the law foretold it, and only then spend on. No design helps a wrong law.

@@ -102,7 +102,7 @@ def recipe(
     if target.batches is not None:
         tokens, limit = _paid_for(target.batches, tokens, context)
         rule = rule or "plan"
-        notes.append(_hasty(target))
+        notes.append(_hasty(target, *target.batches))
     elif tokens is not None and limit is not None and tokens > limit:
         raise InputError(
             f"a batch of {format_number(tokens)} tokens is above the critical one, {format_number(limit)} tokens "
@@ -251,8 +251,7 @@ def _paid_for(batches: tuple[float, float], tokens: int | None, context: int) ->
     return paid, critical
 
 
-def _hasty(target: Target) -> str:
-    batch, critical = target.batches or (math.nan, math.nan)
+def _hasty(target: Target, batch: float, critical: float) -> str:
     return (
         f"The plan pays for batches of {format_number(batch)} tokens where {format_number(critical)} are critical: "
         f"trained on are {target.haste:.3g} times the {format_number(target.D)} tokens that small batches need for its "

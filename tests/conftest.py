@@ -34,6 +34,10 @@ if version("jax").startswith("0.10."):
     _XLA_FLAGS.append("--xla_cpu_use_fusion_emitters=false")
 os.environ.setdefault("XLA_FLAGS", " ".join(_XLA_FLAGS))
 
+# A worker of pytest for each core is enough: threads of NumPy's matrix products would wait for one another, busily.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 # A busy machine is no failure of a test. What CI says of a commit does not change from one run to the next: it takes
 # the same examples each time, and everybody else's runs look for new ones.
 hypothesis.settings.register_profile(

@@ -15,6 +15,7 @@ _GAP = "  "
 _INDENT = "  "
 _NARROWEST, _LONGEST_WORD = 12, 30  # a column is folded no narrower than this, and no word up to that is broken
 _NUMBER = re.compile(r"[-+]?(\d[\d.,_]*|\.\d+)([eE][-+]?\d+)?\s?[kKMBTPE%]?|[-–—]|")
+_WITH_UNIT = re.compile(r"(?<=\d) (?=%)")
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]#|~^$]|:(?=//)|(?<=www)\.|^[-+](?=[\s+-])")
 
 _STYLE = (
@@ -173,7 +174,9 @@ def _table_text(table: Table, width: int) -> list[str]:
 
 
 def _fold(text: str, width: int, indent: str, hanging: str = "") -> list[str]:
-    return textwrap.wrap(inert(text), width, initial_indent=indent, subsequent_indent=indent + hanging) or [""]
+    whole = _WITH_UNIT.sub("\u00a0", inert(text))  # no line ends between a number and its per cent
+    lines = textwrap.wrap(whole, width, initial_indent=indent, subsequent_indent=indent + hanging) or [""]
+    return [line.replace("\u00a0", " ") for line in lines]
 
 
 def _pad(text: str, width: int, right: bool) -> str:

@@ -76,6 +76,25 @@ def format_number(x: float, digits: int = 4, suffixes: bool = True) -> str:
     return f"{sign}{_with_point(significant, 0)}e{exponent}"
 
 
+def as_percent(share: float, digits: int = 2, signed: bool = False) -> str:
+    """A share in per cent to that many digits, however large without an exponent: 0.33 %, +12 %, 1,200 %."""
+    if not math.isfinite(share):
+        return "-"
+    return f"{float(f'{100 * share:.{digits}g}'):{'+' * signed},.15g} %"
+
+
+def as_times(factor: float) -> str:
+    """A factor to two digits: 0.33, 1.4, 3,300."""
+    if not math.isfinite(factor):
+        return "-"
+    return f"{float(f'{factor:.1e}'):,.0f}" if 10 <= factor < 1e15 else format_number(factor, 2)
+
+
+def as_move(share: float) -> str:
+    """A change in per cent: -2.5 %; as a factor from a doubling on: x5.4."""
+    return f"x{as_times(1 + share)}" if share >= 1 else as_percent(share, signed=True)
+
+
 def plain(value: float) -> str:
     """A parameter to six digits, without the suffixes that belong to counts."""
     return format_number(value, 6, suffixes=False)

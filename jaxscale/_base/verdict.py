@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.files import number
-from jaxscale._base.text import format_number
+from jaxscale._base.text import as_percent, format_number
 
 Severity = Literal["info", "warning", "fatal"]
 _WORST_FIRST: tuple[Severity, ...] = ("fatal", "warning", "info")
@@ -60,7 +60,7 @@ class Margin:
 
     def __str__(self) -> str:
         if self.line < 1.1:
-            known, line = (f"{100 * (factor - 1):.2g} %" for factor in (self.known, self.line))
+            known, line = (as_percent(factor - 1) for factor in (self.known, self.line))
         else:
             known, line = f"x{self.known:.2g}", f"x{self.line:.2g}"
         if not self.known < 10:

@@ -26,6 +26,9 @@ _LEAST_PLAUSIBLE = {
 # Set on the tables of studies/verdicts.py: real ones have 2.5 to 2,000 tokens per parameter in the median, spread by
 # 1.2e5 at most; swapped columns have .04, rows in billions beside others a spread of 4e12.
 _FEWEST_TOKENS, _MOST_SPREAD = 0.2, 1e7
+# More than any run has: the largest models in print have some 1e13 parameters, the longest runs saw 4e13 tokens, and
+# some 3e14 tokens of public text are worth training on (Villalobos et al. 2024).
+_MOST = {"N": 1e14, "D": 3e14}
 _OTHER_UNIT = 10.0  # C that far off 6 N D is no convention of counting: a column is in another unit
 _OF_BYTES = f", {spelt('loss_unit', 'bpb:4.3')} into nats per token of 4.3 bytes"
 
@@ -62,6 +65,10 @@ def number_notes(
                 f"{symbol} has a median of {format_number(median)} {MEANINGS[symbol]}: if column {listed([column])} is "
                 f"in larger units, multiply it in the table by {factors}",
             )
+    for symbol, most in _MOST.items():
+        if text and symbol in columns and symbol in values and values[symbol].ndim == 1:
+            far = np.flatnonzero(values[symbol] > most)
+            yield from _impossible_rows(symbol, values[symbol][far], rows[far], columns[symbol])
     if isinstance(source := columns.get("loss"), str) and loss_unit in ("nats", "bits", "bpb"):
         median = _median(values["loss"])
         name = "" if source in computed else source
@@ -126,6 +133,22 @@ def number_notes(
                 "farthest from the rest: the rows may not count N, D or C alike",
                 rows=(int(rows[odd]),),
             )
+
+
+def _impossible_rows(symbol: str, values: np.ndarray, rows: np.ndarray, column: object) -> Iterator[Reason]:
+    """Single runs with more parameters or tokens than any run can have, the worst first."""
+    if not len(rows):
+        return
+    named = tuple(int(row) for row in rows[np.argsort(-values, kind="stable")])
+    more = len(named) > 1
+    yield Reason(
+        SUSPICIOUS_UNITS,
+        "fatal",
+        f"row{'s' * more} {some(named)} of column {listed([column])} {'have up to' if more else 'has'} "
+        f"{format_number(float(values.max()), 3)} {MEANINGS[symbol]}, more than any run: a thousand times too many, or "
+        "in another unit; fix the table",
+        named,
+    )
 
 
 def counts_tokens(column: str | tuple[str, ...] | None, computed: bool = False) -> bool:

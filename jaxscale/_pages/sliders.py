@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxscale._base.files import finite
 from jaxscale._base.measure import Measure
-from jaxscale._base.text import format_number
+from jaxscale._base.text import as_percent, format_number
 from jaxscale._pages.plan_grid import DECADES, DEMAND_DECADES, grid_of
 from jaxscale._pages.powers import roles_of
 from jaxscale._pages.spending import Spending, bill_of, bounds_of, spending_of
@@ -23,7 +23,7 @@ from jaxscale.plot._charts.axis_words import letter, short, with_unit
 
 NOTCH = 0.05  # of a slider, in powers of ten
 _MOST_DRAWS = 4000
-_LEAST_SAID = 0.001  # per cent
+_LEAST_SAID = 1e-5
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _between(plan: Plan, row: PlanRow, request: Request, spending: Spending | No
     demand = [] if tokens is None else [served_of(plan.response, tokens, (-reach, reach), None)]
     price = _price(plan, spending, model["bill"]) if spending is not None and (scalable or model["bill"]) else []
     model["controls"] = [_budget(plan, row), *demand, *price]
-    sizes, response = (f"{max(100 * math.expm1(errors[k]), _LEAST_SAID):.2g} %" for k in ("sizes", "response"))
+    sizes, response = (as_percent(max(math.expm1(errors[k]), _LEAST_SAID)) for k in ("sizes", "response"))
     note = (
         f"Read between plans that jaxscale made on a grid: halfway between them N and D with their intervals are off "
         f"by {sizes} at most, the {short(plan.response.name)} by {response}."

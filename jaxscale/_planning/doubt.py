@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxscale._allocation.hedge import Aim
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import parse_number, quoted
+from jaxscale._base.text import as_percent, parse_number, quoted
 from jaxscale._planning.source import Source, source_of
 
 
@@ -49,7 +49,9 @@ class Doubt:
     def over(self) -> str:
         """What it is least over, in words."""
         several = len(self.possibilities) > 1
-        each = (f"{p.source.label} ({100 * p.weight:.3g} %, {p.way})" if several else p.way for p in self.possibilities)
+        each = (
+            f"{p.source.label} ({as_percent(p.weight, 3)}, {p.way})" if several else p.way for p in self.possibilities
+        )
         return ", ".join(each)
 
 

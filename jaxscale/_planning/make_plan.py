@@ -13,13 +13,13 @@ from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import expand
 from jaxscale._allocation.hedge import weighted_quantile
 from jaxscale._base.settings import in_float64
-from jaxscale._base.text import format_number
+from jaxscale._base.text import as_move, as_percent, format_number
 from jaxscale._base.validation import check_level
 from jaxscale._base.verdict import Verdict
 from jaxscale._planning.doubt import Doubt
 from jaxscale._planning.made_row import one_sided_slopes, row_of
 from jaxscale._planning.plan import Plan
-from jaxscale._planning.plan_notes import UNTRUSTED, as_move
+from jaxscale._planning.plan_notes import UNTRUSTED
 from jaxscale._planning.plan_row import BesidePoint, PlanRow
 from jaxscale._planning.posed import Posed
 from jaxscale._planning.request import Request
@@ -30,7 +30,7 @@ from jaxscale.costs import CostModel
 from jaxscale.laws import Law
 
 _NO_TOKENS = 1e-300  # served: so few that they cost nothing
-_ROUNDING = 1e-9  # per cent: less is none
+_ROUNDING = 1e-11  # of a size: less is none
 
 
 def make_plan(request: Request) -> Plan:
@@ -123,11 +123,11 @@ def _under_doubt(
         ["Prices and sensitivities are not known where a plan, or that of a draw, lies in a corner."] if unknown else []
     )
     if hedged.lost > 0:
-        told.append(f"{100 * hedged.lost:.2g} % of the draws, by weight, have no best decision and are left out.")
+        told.append(f"{as_percent(hedged.lost)} of the draws, by weight, have no best decision and are left out.")
     if doubt.aim == "tail" and (known := hedged.gap[np.isfinite(hedged.gap)]).size:
         least = "least there is" if hedged.posed.decision.convex else "least near by"
         told.append(
-            f"The mean of the worst regrets lies within {100 * known.max():.2g} % of the budget of the {least}."
+            f"The mean of the worst regrets lies within {as_percent(known.max())} of the budget of the {least}."
         )
     return new, tuple(beside), told
 
@@ -177,7 +177,7 @@ def _moved(decision: Decision, answers: Answers, others: Answers, way: str) -> l
     sound = (answers.status == OK) & (others.status == OK)
     if not sound.any():
         return []
-    moves = 100 * np.expm1(others.x[sound] - answers.x[sound])
+    moves = np.expm1(others.x[sound] - answers.x[sound])
     moves[np.abs(moves) < _ROUNDING] = 0.0
     named = {"N", "D"} & set(decision.variables) or set(decision.variables) - decision.raw
     spans = (f"{name} by {_span(moves[:, k])}" for k, name in enumerate(decision.variables) if name in named)
@@ -196,8 +196,8 @@ def _served(cost: CostModel, rows: list[PlanRow]) -> list[str]:
     return [f"Serving takes {' to '.join(dict.fromkeys(shares))} % of the cost."]
 
 
-def _span(percent: np.ndarray) -> str:
-    low, high = (as_move(x) for x in (percent.min(), percent.max()))
+def _span(moves: np.ndarray) -> str:
+    low, high = (as_move(float(x)) for x in (moves.min(), moves.max()))
     return low if low == high else f"{low} to {high}"
 
 

@@ -14,9 +14,9 @@ from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.reported import Reported
-from jaxscale._base.text import format_number, plural, quoted
+from jaxscale._base.text import as_percent, as_times, format_number, plural, quoted
 from jaxscale._planning.doubt import Doubt
-from jaxscale._planning.plan_notes import UNTRUSTED, as_times, beyond, drift, times_largest, troubles
+from jaxscale._planning.plan_notes import UNTRUSTED, beyond, drift, times_largest, troubles
 from jaxscale._planning.plan_row import BesidePoint, PlanRow
 from jaxscale._planning.request import Request
 from jaxscale._planning.sensitivity import Sensitivity, moved
@@ -296,9 +296,9 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
             numbers = ["-"] * (len(header) - 1)
             if each is not None:
                 sizes = (format_number(each.point.variables[name]) for name in known)
-                numbers = [*sizes, *(f"{100 * share:.2g} %" for share in (each.saves, each.costs))]
+                numbers = [*sizes, *(as_percent(share) for share in (each.saves, each.costs))]
                 pairs = (each.point_regret, each.regret), (each.point_high, each.high)
-                numbers += [f"{100 * before:.3g} to {100 * after:.3g} %" for before, after in pairs]
+                numbers += [f"{as_percent(before, 3)} to {as_percent(after, 3)}" for before, after in pairs]
             rows.append((format_number(self.shown_target(row)), *numbers))
         note = (
             f"Least is the {doubt.minimised}, over {doubt.over}. Shares are of the budget; a regret is what a plan "

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from jaxscale._base.measure import Measure
-from jaxscale._base.text import format_number, with_article
+from jaxscale._base.text import as_move, as_times, format_number, with_article
 from jaxscale._base.verdict import BEYOND
 from jaxscale._planning.plan_row import PlanRow, Status, log_spent_by
 from jaxscale.laws import Law
@@ -15,20 +15,6 @@ _TROUBLES: dict[Status, tuple[str, str]] = {  # said of one row, and of more
     "failed": ("has no certified optimum", "have no certified optimum"),
     "flat": ("has other sizes that do as well", "have other sizes that do as well"),
 }
-
-
-def as_times(x: float) -> str:
-    """A factor to two digits: 0.33, 1.4, 3,300."""
-    if not math.isfinite(x):
-        return "-"
-    return f"{float(f'{x:.1e}'):,.0f}" if 10 <= x < 1e15 else format_number(x, 2)
-
-
-def as_move(percent: float) -> str:
-    """A change in per cent: -2.5 %; as a factor from a doubling on: x5.4."""
-    if percent >= 100:
-        return f"x{as_times(1 + percent / 100)}"
-    return f"{percent:+.2g} %"
 
 
 UNTRUSTED = "The fit behind this plan is not trustworthy; see its verdict."  # the first note of such a plan
@@ -74,9 +60,9 @@ def drift(rows: Sequence[PlanRow], law: Law, response: Measure) -> list[str]:
     """What a bias of the runs that no verdict can see would do to the best size, in a sentence."""
     size, moved_by = 0.001, []
     for of in dict.fromkeys(of for row in rows for of in row.drift):
-        moves = [100 * math.expm1(size * row.drift[of].get("N", math.nan)) for row in rows if of in row.drift]
+        moves = [math.expm1(size * row.drift[of].get("N", math.nan)) for row in rows if of in row.drift]
         if moves and all(map(math.isfinite, moves)):
-            ends = dict.fromkeys(f"{x:+.2g} %" for x in (min(moves), max(moves)))
+            ends = dict.fromkeys(map(as_move, (min(moves), max(moves))))
             moved_by.append(f"per decade of {of} {'moves N ' * (not moved_by)}by {' to '.join(ends)}")
     if not moved_by:
         return []

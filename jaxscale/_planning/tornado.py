@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import quoted
+from jaxscale._base.text import as_percent, quoted
 from jaxscale._planning.changes import with_value
 from jaxscale._planning.foretold import first_order_moves, number_or_dash
 from jaxscale._planning.make_plan import make_plan
@@ -78,7 +78,7 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
         values = (answer[end] for end in ("low", "high", "first_order_low", "first_order_high"))
         ends = (number_or_dash(plan.shown(quantity, value)) for value in values)
         swing = 0.0 if answer["swing"] <= 1e-9 else answer["swing"]
-        return answer["assumption"], answer["step"], *ends, f"{100 * swing:.3g} %" if math.isfinite(swing) else "-"
+        return answer["assumption"], answer["step"], *ends, as_percent(swing, 3)
 
     sort = {"by": "swing", "ascending": False, "kind": "stable", "na_position": "first"}
     return plan.answers(

@@ -14,7 +14,7 @@ from jaxscale._allocation.placing import Worth
 from jaxscale._allocation.scan import can_be_scanned
 from jaxscale._base.errors import InputError
 from jaxscale._base.progress import tell
-from jaxscale._base.text import format_number
+from jaxscale._base.text import as_percent, format_number
 from jaxscale._planning.doubt import Doubt
 from jaxscale._planning.posed import Posed
 from jaxscale._planning.request import Request
@@ -72,7 +72,7 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
     weight = np.where(sound.all(axis=0), weight, 0.0)  # one that is lost for a target is left out of all
     if weight.sum() < 1 - _MOST_LOST:
         raise InputError(
-            f"{100 * (1 - weight.sum()):.3g} % of the draws, by weight, have no best decision for some target, too "
+            f"{as_percent(1 - weight.sum(), 3)} of the draws, by weight, have no best decision for some target, too "
             "many to plan over; plan at the point estimate, or with other limits"
         )
     weight = weight / weight.sum()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from jaxscale._base.files import number, number_or_none
+from jaxscale._base.text import as_percent
 from jaxscale._problem.arrays import Solutions
 from jaxscale._problem.problem import Problem
 from jaxscale.optim import CONVERGED, NOT_FINITE, STATUS_TEXT
@@ -159,7 +160,7 @@ class Starts:
         unseen = (
             ""
             if share is None or share >= 1
-            else f"; the chance that one more finds another is about {100 * share:.2g} %"
+            else f"; the chance that one more finds another is about {as_percent(share)}"
         )
         return f"{tried}{self.at_best} of {self.finished} searches ended at this optimum{lost}{unseen}"
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxscale._base.text import as_percent
 from jaxscale._base.verdict import Reason, Severity
 from jaxscale._data.checkpoints import CHECKPOINTS, Curves, curves_by_size, curves_by_steps, even_share, ordered_curves
 from jaxscale._data.wording import spelt, valued_flag
@@ -100,7 +101,7 @@ def drift_checks(e: Evidence) -> Iterator[Reason]:
             CHECKPOINTS,
             "warning",
             f"errors drift along runs: from its first to its last row a run {'falls' if mean < 0 else 'rises'} "
-            f"{100 * abs(mean):.2g} % more than the law says (t = {t:.0f}), as where the learning rate falls to the "
+            f"{as_percent(abs(mean))} more than the law says (t = {t:.0f}), as where the learning rate falls to the "
             f"end of each; laws of final losses take the last of each run, {spelt('checkpoints', 'last')}",
         )
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from jaxscale._base.text import as_percent
 from jaxscale._base.verdict import Reason
 from jaxscale._trust.evidence import Evidence, Finding
 from jaxscale._trust.lack_of_fit import foretold, misfit
@@ -28,15 +29,15 @@ def fit_checks(e: Evidence) -> Finding:
         yield Reason(
             "lack_of_fit",
             "fatal" if sure and found.size > SURE_MISFIT and found.ratio > SURE_RATIO else "warning",
-            f"the law misses {100 * found.size:.1g} % of the {what} that {_shows(found.against)} (F = {found.f:.0f}), "
-            "which its intervals take for scatter; compare another law, or fit a narrower range",
+            f"the law misses {as_percent(found.size, 1)} of the {what} that {_shows(found.against)} "
+            f"(F = {found.f:.0f}), which its intervals take for scatter; compare another law, or fit a narrower range",
         )
     if late is not None and fails:
         yield Reason(
             "backtest_failed",
             "fatal" if late.p < SURE_OFF and abs(late.off) > SURE_OFF_SIZE else "warning",
             f"fitted to the others, the law misses the {late.runs} runs of most compute: they lie "
-            f"{100 * abs(np.expm1(late.off)):.1g} % {'above' if late.off > 0 else 'below'} what it foretells, "
+            f"{as_percent(abs(np.expm1(late.off)), 1)} {'above' if late.off > 0 else 'below'} what it foretells, "
             f"{late.t:.0f} standard errors; compare another law, or fit a narrower range around the largest runs",
         )
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxscale._base.text import quoted
+from jaxscale._base.text import as_percent, quoted
 from jaxscale._base.verdict import Reason
 from jaxscale._data.wording import flag, valued_flag
 from jaxscale._trust.evidence import Evidence, Finding
@@ -35,7 +35,7 @@ def group_checks(e: Evidence) -> Finding:
     yield Reason(
         "groups_differ",
         "fatal" if found.p < SURE and found.size > SURE_SIZE else "warning",
-        f"runs with different values of column {column} lie {100 * found.size:.1g} % apart in the "
+        f"runs with different values of column {column} lie {as_percent(found.size, 1)} apart in the "
         f"{e.response.name} (F = {found.f:.0f}), so that one law fits none of them; fit each, by={column} "
         f"({valued_flag('by', column)}), or one, where={quoted(f'{found.against} == {first}')} ({flag('where')})",
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from jaxscale._base.text import as_percent
 from jaxscale._base.verdict import BEYOND, Reason
 from jaxscale._trust.evidence import Evidence, Finding
 from jaxscale._trust.left_out import changes_without
@@ -51,7 +52,8 @@ def influence_checks(e: Evidence) -> Finding:
     else:
         quantity = "best N" if watched[k] == 0 else f"least {e.response.name}"
         what = f"the {quantity} at {BEYOND:g} times the largest compute moves by "
-        what += f"{100 * np.expm1(by):+.2g} %" if abs(by) < np.log(2) else f"a factor of {np.exp(min(by, 700.0)):.2g}"
+        factor = float(np.exp(min(by, 700.0)))
+        what += as_percent(factor - 1, signed=True) if abs(by) < np.log(2) else f"a factor of {factor:.2g}"
     others = f"; {', '.join(called[1:])} count{'s' * (len(called) == 2)} next" if len(called) > 1 else ""
     yield Reason(
         "influential_runs",

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from jaxscale._base.text import as_percent
 from jaxscale._base.verdict import BEYOND, Margin, Reason
 from jaxscale._problem.losses import Prior
 from jaxscale._problem.problem import Noise
@@ -132,7 +133,7 @@ def _factor(log: float) -> str:
 
 
 def _per_cent(log: float) -> str:
-    return f"{100 * np.expm1(min(log, 9.0)):.2g} %"
+    return as_percent(np.expm1(min(log, 9.0)))
 
 
 def prior_checks(e: Evidence) -> Iterator[Reason]:

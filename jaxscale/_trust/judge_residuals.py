@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from jaxscale._base.text import inert
+from jaxscale._base.text import as_percent, inert
 from jaxscale._base.verdict import BEYOND, Reason
 from jaxscale._data.sweeps import settings_among
 from jaxscale._data.wording import flag
@@ -50,7 +50,7 @@ def residual_checks(e: Evidence) -> Finding:
         yield Reason(
             "residual_trend" if names[0] == names[1] else "cross_term",
             "fatal",
-            f"the law misses a term in {term} that moves the {response} by {100 * size:.1g} % in these runs "
+            f"the law misses a term in {term} that moves the {response} by {as_percent(size, 1)} in these runs "
             f"(t = {t:.0f}) and by more beyond them; compare another law, or fit a narrower range",
         )
     yield from _trends(logs, ranks)

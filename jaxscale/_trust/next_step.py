@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import stdtrit
 
-from jaxscale._base.text import format_number, plural
+from jaxscale._base.text import as_percent, format_number, plural
 from jaxscale._base.verdict import BEYOND, Reason
 from jaxscale._data.notes import MIXED_CONVENTIONS, SUSPICIOUS_UNITS
 from jaxscale._trust.evidence import Evidence
@@ -69,7 +69,7 @@ def _runs_to_add(e: Evidence, lines: tuple[float, float]) -> str:
     return (
         f"Next: {plural(repeats * _SIZES, 'run')} at {flops} FLOPs ({_over(times)}), {_SIZES} sizes from "
         f"{low} to {high} parameters{each}, would let the best N be known to x{math.exp(ends[0]):.2g} and the least "
-        f"{e.response.name} to {100 * math.expm1(ends[1]):.2g} %, if the law holds."
+        f"{e.response.name} to {as_percent(math.expm1(ends[1]))}, if the law holds."
     )
 
 

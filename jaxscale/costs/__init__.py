@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import format_number, quoted
+from jaxscale._base.text import as_percent, format_number, quoted
 from jaxscale.costs._formulas import log_context, log_deepseek, log_kaplan_total, log_moe, log_powers, log_six_nd
 from jaxscale.costs._model import CostModel, check_positive, inference
 from jaxscale.costs._relation import SAME_COMPUTE, Relation, relation
@@ -252,7 +252,7 @@ def from_runs(runs: Any) -> CostModel:
         "table",
         log_powers,
         meaning=f"{format_number(math.exp(found.log_k), 3)} N^{found.a:.4g} D^{found.b:.4g}, fitted to the compute of "
-        f"{runs.count} runs, each within {100 * math.expm1(found.off):.2g} %",
+        f"{runs.count} runs, each within {as_percent(math.expm1(found.off))}",
         source="the table of runs",
         assumptions={"k": math.exp(found.log_k), "a": found.a, "b": found.b},
         convex=True,

@@ -4,6 +4,8 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jaxscale._base.report import Lines, Report, Table, to_html, to_markdown, to_text
 
@@ -139,3 +141,10 @@ def test_markdown_of_a_hostile_table_has_no_live_markup():
 def test_a_row_of_the_wrong_length_is_refused():
     with pytest.raises(ValueError, match="2 cells"):
         Table("t", ("a", "b"), (("1",),))
+
+
+@given(st.integers(40, 100), st.lists(st.sampled_from(["moves by", "+2.2 %", "to -5 % of", "N"]), max_size=40))
+def test_no_line_ends_between_a_number_and_its_per_cent(width, words):
+    lines = to_text(Report("t", None, (Lines("", (" ".join(words),)),)), width).split("\n")
+    assert not any(line.strip().startswith("%") for line in lines)
+    assert " ".join(" ".join(lines[2:]).split()) == " ".join(words)

@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import escape_html, format_number, inert, parse_number, quoted, with_article, write_atomic
+from jaxscale._base.text import (
+    as_move,
+    as_percent,
+    escape_html,
+    format_number,
+    inert,
+    parse_number,
+    quoted,
+    with_article,
+    write_atomic,
+)
 
 
 @pytest.mark.parametrize(
@@ -240,3 +250,17 @@ def test_write_atomic_names_what_is_wrong(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(("word", "said"), [("loss", "a loss"), ("elo", "an elo"), ("error", "an error")])
 def test_words_have_their_article(word, said):
     assert with_article(word) == said
+
+
+@pytest.mark.parametrize(
+    ("share", "percent", "move"),
+    [
+        (0.00333, "0.33 %", "+0.33 %"),
+        (-0.12, "-12 %", "-12 %"),
+        (4.2, "420 %", "x5.2"),
+        (3299, "330,000 %", "x3,300"),
+        (math.nan, "-", "-"),
+    ],
+)
+def test_per_cent_have_no_exponent_and_a_doubling_is_a_factor(share, percent, move):
+    assert (as_percent(share), as_move(share)) == (percent, move)

@@ -78,3 +78,9 @@ def test_what_names_the_flag_alone_is_found():
     assert [
         text for text in texts('x = "take more starts (--starts)"; f"say kind={x} (--kind {x})"') if one_sided(text)
     ] == ["take more starts (--starts)"]
+
+
+def test_no_share_is_written_with_an_exponent():
+    """`4e+02 %` for 420 %: `as_percent` and `as_move` write shares."""
+    wrong = [p for p in PACKAGE.rglob("*.py") if re.search(r"\.\d?g\} ?%", p.read_text(encoding="utf-8"))]
+    assert not wrong

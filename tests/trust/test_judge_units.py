@@ -62,6 +62,11 @@ FAULTS = {
         "an accuracy in per cent",
     ),
     "perplexity": (lambda t: t | {"loss": np.exp(t["loss"] + 1)}, {}, 'loss_unit="perplexity"'),
+    "one row of tokens a thousand times too many": (
+        lambda t: t | {"tokens": np.where(np.arange(len(t["tokens"])) == 2, 6.27e14, t["tokens"])},
+        {},
+        "row 3 of column 'tokens' has 627T tokens, more than any run",
+    ),
     "a reward": (lambda t: t | {"loss": 20 / t["loss"]}, {}, "has the higher loss"),
 }
 

@@ -34,7 +34,7 @@ from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.robust import sigma_of_sizes
-from jaxscale._base.text import format_number, plural, quoted
+from jaxscale._base.text import as_percent, format_number, plural, quoted
 from jaxscale._data.runs import Runs, as_runs
 
 Method = Literal["unbiased", "akima", "parabola"]
@@ -399,7 +399,7 @@ def _of_pooled(pooled: PooledParabola | None) -> tuple[str, ...]:
     if pooled.freedom < 1:
         return f"{shared} miss no run, so that nothing says how noisy these are: no intervals.", biased
     return (
-        f"{shared} leave {plural(pooled.freedom, 'degree')} of freedom for the noise, {100 * pooled.sigma:.2g} % of "
+        f"{shared} leave {plural(pooled.freedom, 'degree')} of freedom for the noise, {as_percent(pooled.sigma)} of "
         "the loss: intervals are those of Student's t with as many.",
         biased,
     )
@@ -417,7 +417,7 @@ def _notes(profiles: tuple[Budget, ...], unused: int, shape: SharedShape | None,
     if shape is not None:
         notes.append(
             f"The shape shared by all budgets has alpha {shape.alpha:.3g} and beta {shape.beta:.3g}, far less certain "
-            f"than the optima, and a typical residual of {100 * shape.typical:.2g} %."
+            f"than the optima, and a typical residual of {as_percent(shape.typical)}."
         )
         if misfit > MISFIT:
             notes.append(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from jaxscale._base.report import Table
+from jaxscale._base.text import as_percent
 from jaxscale._base.validation import check_draws, check_level
 
 Interval = tuple[float, float]
@@ -139,7 +140,7 @@ def trend_table(trends: Sequence[Trend], data: str) -> Table:
             f"{t.exponent:.4f}",
             words(t.interval, "{:.4f}".format),
             f"{t.coefficient:.4g}" if math.isfinite(t.coefficient) else "–",
-            f"{100 * t.scatter:.2g} %" if math.isfinite(t.scatter) else "–",
+            as_percent(t.scatter) if math.isfinite(t.scatter) else "–",
         )
         for t in trends
         if math.isfinite(t.exponent)

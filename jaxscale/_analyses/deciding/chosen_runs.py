@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from jaxscale._base.files import NEXT_RUNS_FORMAT, Saved
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
-from jaxscale._base.text import format_number, plural
+from jaxscale._base.text import as_percent, format_number, plural
 from jaxscale._planning.plan import Plan
 
 QUANTITIES = {"N": "N", "loss": "loss", "D_per_N": "tokens_per_param"}
@@ -195,7 +195,7 @@ class NextRuns(Reporting, Pictured, Saved):
         reach = float(ndtri((1 + self.level) / 2)) * self.sd_if_off
         if self.misfit and self.criterion == "c":
             ends = (reach, reach * math.sqrt(float(self.frame["left_if_off"].iloc[-1])))
-            now, then = (f"{100 * x:.2g} %" if x < 0.2 else f"a factor of {math.exp(min(x, 50)):.3g}" for x in ends)
+            now, then = (as_percent(x) if x < 0.2 else f"a factor of {math.exp(min(x, 50)):.3g}" for x in ends)
             lines.append(f"if the law is off by {self.misfit:g} typical residuals: known to {now} now, to {then} then")
         lines.append(
             f"{plural(len(self.frame), 'run')} for {format_number(self.spent, 3)} of {self._amount(self.budget)}"

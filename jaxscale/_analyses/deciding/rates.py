@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import inert, listed, quoted
+from jaxscale._base.text import as_percent, inert, listed, quoted
 
 RATE = "lr"  # the variable that holds it
 _APART = 0.1  # of the peak: rates that differ by more are of two schedules
@@ -53,7 +53,7 @@ def unread(columns: Sequence[str]) -> str | None:
 
 def _apart_in_words(at: float, rates: Mapping[str, Rates]) -> str:
     shares = (f"{quoted(name)} {_of_peak(one, np.array([at]))[0]:.2g}" for name, one in rates.items())
-    return f"after {100 * at:.3g} % of the way {', '.join(shares)} of the peak"
+    return f"after {as_percent(at, 3)} of the way {', '.join(shares)} of the peak"
 
 
 def _of_peak(one: Rates, at: np.ndarray) -> np.ndarray:

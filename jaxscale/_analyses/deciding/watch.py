@@ -11,7 +11,7 @@ from scipy.special import stdtr, stdtrit
 from jaxscale._analyses.deciding.rates import RATE, Rates, check_schedules, unread
 from jaxscale._analyses.deciding.watched import Watched
 from jaxscale._base.errors import InputError
-from jaxscale._base.text import format_number, inert, listed, parse_number, plural, quoted
+from jaxscale._base.text import as_percent, format_number, inert, listed, parse_number, plural, quoted
 from jaxscale._base.validation import check_level
 from jaxscale._data.checkpoints import along
 from jaxscale._data.ended_runs import SET_ASIDE
@@ -101,12 +101,12 @@ def watch(
         seen = f"{format_number(own.tokens[-1], 4)} of {format_number(end, 4)}"
         raise InputError(f"run {quoted(run)} has seen {seen}: it is over, and its last loss is its final one")
     if progress < _FIRST:
-        raise InputError(f"run {quoted(run)} is {100 * progress:.2g} % done; from {100 * _FIRST:g} % on it can be told")
+        raise InputError(f"run {quoted(run)} is {as_percent(progress)} done; from {100 * _FIRST:g} % on it can be told")
     whole = {name: _Along(c.tokens / c.tokens[-1], c.logs) for name, c in others.items()}
     late = [name for name, c in whole.items() if c.progress[0] > progress]
     if late:
         raise InputError(
-            f"of run{'s' * (len(late) > 1)} {listed(late)} nothing is known at {100 * progress:.3g} % of their way; "
+            f"of run{'s' * (len(late) > 1)} {listed(late)} nothing is known at {as_percent(progress, 3)} of their way; "
             "leave them out (without=, --without)"
         )
     target = None if goal is None else math.log(_positive(goal, "goal"))
@@ -299,8 +299,8 @@ def _notes(others: Mapping[str, _Along], mine: _Along, progress: float, unused_r
     off, chance = _since_halfway(others, mine, progress)
     if chance < _UNLIKE:
         notes.append(
-            f"ITS LOSS WENT OTHERWISE THAN THEIRS: at {100 * progress / 2:.3g} % of its way they foretold "
-            f"{100 * abs(math.expm1(-off)):.2g} % {'less' if off > 0 else 'more'} than it has now, as of 100 runs like "
+            f"ITS LOSS WENT OTHERWISE THAN THEIRS: at {as_percent(progress / 2, 3)} of its way they foretold "
+            f"{as_percent(abs(math.expm1(-off)))} {'less' if off > 0 else 'more'} than it has now, as of 100 runs like "
             "them not one would be off. If it has another schedule or recipe, nothing here holds."
         )
     if unused_rate is not None:

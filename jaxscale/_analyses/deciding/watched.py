@@ -10,7 +10,7 @@ from jaxscale._base.files import WATCH_FORMAT, Saved
 from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
-from jaxscale._base.text import format_number, inert, plural
+from jaxscale._base.text import as_percent, format_number, inert, plural
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +155,7 @@ class Watched(Reporting, Pictured, Saved):
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+    return as_percent(share, 3)
 
 
 def _chance(share: float) -> str:

@@ -23,7 +23,7 @@ from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.settings import in_float64
-from jaxscale._base.text import format_number, inert, quoted
+from jaxscale._base.text import as_move, as_percent, format_number, inert, quoted
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.result import problem_of, runs_of
 from jaxscale._planning.plan import Plan
@@ -96,7 +96,7 @@ class Bias(Reporting, Pictured, Saved):
         if not math.isfinite(size):
             return "more"
         percent = self.relative or bias == _COUNTED
-        return f"{100 * size:+.2g} %" if percent else f"{size:+.2g}"
+        return as_percent(size, signed=True) if percent else f"{size:+.2g}"
 
     def report(self) -> Report:
         """A table for each target, then how to read it."""
@@ -377,6 +377,4 @@ def _percent(share: float, signed: bool = True) -> str:
     if not math.isfinite(share):
         return "-"
     share = share if abs(share) > 1e-9 else 0.0  # rounding of refits
-    if share > 1 and signed:
-        return f"x {1 + share:.2g}"
-    return f"{100 * share:{'+' * signed}.2g} %"
+    return as_move(share) if signed else as_percent(share)

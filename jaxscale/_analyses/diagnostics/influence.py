@@ -21,7 +21,7 @@ from jaxscale._base.pictured import Pictured
 from jaxscale._base.programs import Program, kept
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.settings import in_float64
-from jaxscale._base.text import format_number
+from jaxscale._base.text import as_move, format_number
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
 from jaxscale._problem.arrays import Overrides, Points, ProblemArrays, Task
@@ -106,7 +106,7 @@ class Influence(Reporting, Pictured, Answered):
         if change is None:
             return ""
         if self.quantity is not None and self.quantity.logged:
-            return f"{100 * np.expm1(change):+.2g} %"
+            return as_move(float(np.expm1(change)))
         return f"{change:+.3g}"
 
     def sentences(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from jaxscale._base.files import RECIPE_FORMAT, Saved
 from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
-from jaxscale._base.text import format_number, inert, write_atomic
+from jaxscale._base.text import as_percent, format_number, inert, write_atomic
 from jaxscale._planning.recipes.batch_rules import BatchRule, decay_note, whole_sequences
 from jaxscale._planning.recipes.decoder import COUNTS, Count, Decoder
 from jaxscale._planning.recipes.memory import GRADIENTS, OPTIMIZER, WEIGHTS, Memory, kv_bytes_per_token
@@ -214,7 +214,7 @@ class Recipe(Reporting, Pictured, Saved):
             if known:
                 cells.append("-" if p.loss is None else format_number(self.response.to_given(p.loss), 5, False))
                 cells.append(self._difference(p))
-                cells.append("-" if p.compute_cost is None else f"{100 * p.compute_cost:+.2g} %")
+                cells.append("-" if p.compute_cost is None else as_percent(p.compute_cost, signed=True))
             rows.append(tuple(cells))
         wanted = f"N {format_number(self.N)} ({COUNTS[self.count]}), D {format_number(self.D)}"
         note = (
@@ -278,7 +278,7 @@ class Recipe(Reporting, Pictured, Saved):
         if self.machine is not None and self.days is not None and self.gpu_days is not None:
             lines.append(
                 f"{format_number(self.days, 3)} days on {self.machine.devices:,} x {self.machine.title} at "
-                f"{100 * self.machine.mfu:.3g} % of the peak: {format_number(self.gpu_days, 3)} device-days."
+                f"{as_percent(self.machine.mfu, 3)} of the peak: {format_number(self.gpu_days, 3)} device-days."
             )
         if self.batch is not None and self.steps is not None:
             rate = (

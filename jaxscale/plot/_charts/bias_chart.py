@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from jaxscale._analyses.diagnostics.bias import Bias
-from jaxscale._base.text import inert
+from jaxscale._base.text import as_move, inert
 from jaxscale.plot._charts.chart import SERIES, Axis, Chart, Line, Mark, Panel, Rule
 
 
@@ -30,7 +30,7 @@ def bias(found: Bias, row: int = -1) -> Chart:
     heading = found.headings[row]
     lines = found.summary[found.summary["budget"] == target]
     said = "; ".join(
-        f"{found.amount(one['bias'], one['size'])} {inert(one['bias'])} by {100 * math.expm1(one['move']):+.2g} %"
+        f"{found.amount(one['bias'], one['size'])} {inert(one['bias'])} by {as_move(math.expm1(one['move']))}"
         for one in lines.to_dict("records")
     )
     return Chart(

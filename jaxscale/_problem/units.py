@@ -14,14 +14,26 @@ _PLAIN = {"N": ((1e5, 1e14), 1e9), "D": ((1e7, 1e16), 2e10), "C": ((1e14, 1e28),
 def unit_shift(problem: Problem, theta: np.ndarray) -> np.ndarray:
     """What to add to starts given for plain counts if the table is in thousands, billions, ...; zero for plain
     counts."""
+    shift, law = np.zeros_like(theta), problem.law
+    units = _units(problem)
+    if units:
+        values_of = dict(zip(law.parameter_names, law.naturals(theta).T, strict=True))
+        for name, by in units.items():
+            for k, parameter in enumerate(law.parameters):
+                if parameter.transform == "log":
+                    shift[:, k] += by * parameter.growth(name, values_of)
+    return shift
+
+
+def _units(problem: Problem) -> dict[str, float]:
+    """The log of how many plain counts one of the table's counts is, by name, of what is not counted plainly."""
     law = problem.law
     real = problem.points.weights > 0
     logs: dict[str, np.ndarray] = {v.name: x for v, x in zip(law.variables, problem.points.logs, strict=True)}
     logs[law.response.name] = (
         problem.points.observed if problem.task.space == "log" else safe_log(problem.points.observed)
     )
-    shift = np.zeros_like(theta)
-    values_of: dict[str, np.ndarray] = {}
+    units = {}
     for name, values in logs.items():
         if name not in _PLAIN or np.ndim(values) != 1:
             continue
@@ -29,14 +41,9 @@ def unit_shift(problem: Problem, theta: np.ndarray) -> np.ndarray:
         if np.log(low) <= values.min() and values.max() <= np.log(high):
             continue
         middle = float(np.median(values[real])) if real.any() else np.log(typical)
-        if np.log(low) <= middle <= np.log(high):
-            continue
-        values_of = values_of or dict(zip(law.parameter_names, law.naturals(theta).T, strict=True))
-        units = _THOUSAND * np.round((middle - np.log(typical)) / _THOUSAND)
-        for k, parameter in enumerate(law.parameters):
-            if parameter.transform == "log":
-                shift[:, k] += units * parameter.growth(name, values_of)
-    return shift
+        if not np.log(low) <= middle <= np.log(high):
+            units[name] = _THOUSAND * np.round((middle - np.log(typical)) / _THOUSAND)
+    return units
 
 
 def in_plain_counts(problem: Problem, free: np.ndarray) -> np.ndarray:
@@ -44,6 +51,8 @@ def in_plain_counts(problem: Problem, free: np.ndarray) -> np.ndarray:
 
     Conditioning is judged in plain counts, whatever the table is counted in, since its thresholds were measured there.
     """
+    if not _units(problem):
+        return np.eye(len(free))
 
     def shift(x: np.ndarray) -> np.ndarray:
         return problem.reduce(unit_shift(problem, problem.full(x)))

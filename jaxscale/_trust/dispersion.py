@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from jaxscale._base.robust import sigma_of_sizes
+from jaxscale._base.robust import sigma_of_sizes, sigma_of_sorted
 from jaxscale._problem.losses import HuberLoss, Loss
 
 # Below this many robust standard deviations Huber's delta makes nearly least absolute deviations of it. Measured under
@@ -47,8 +47,8 @@ class Scatter:
         if self.share_below == 0.5:
             size = np.sort(np.abs(residuals))[self.parameters :]
         else:
-            size = np.abs(residuals - np.median(residuals)) if self.freedom > 0 else np.empty(0)
-        return float(sigma_of_sizes(size)) if len(size) else float("nan")
+            size = np.sort(np.abs(residuals - np.median(residuals))) if self.freedom > 0 else np.empty(0)
+        return float(sigma_of_sorted(size)) if len(size) else float("nan")
 
     @property
     def share_below(self) -> float:

@@ -1,6 +1,6 @@
 """What a fit is judged by."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from jaxscale._trust.covariance import Covariance
 from jaxscale._trust.identification import Identification
 from jaxscale._trust.linearization import Linearization
 from jaxscale._trust.questions import Needed
+from jaxscale._trust.tables_beside import Answer, OneTable, SideBySide
 
 # A check: the reasons that it finds, and on its way the robust fits that it needs.
 Finding = Generator[Reason | Sequence[Needed], Any, None]
@@ -58,3 +59,18 @@ class Evidence:
         rows = np.flatnonzero(self.at.used)
         pairs = zip(self.problem.law.variables, self.problem.points.logs, strict=True)
         return {v.name: np.asarray(x)[rows] for v, x in pairs if np.ndim(x) == 1}
+
+    @property
+    def table(self) -> OneTable:
+        """The runs at the optimum, and what the law reads of each."""
+        return OneTable(self.at, self.scalar_logs, self.runs.clusters)
+
+    @cached_property
+    def beside(self) -> tuple[SideBySide, int]:
+        """The tables that are judged at once, and which of them this is: itself alone, unless `judge` has others."""
+        return SideBySide.of([self.table]), 0
+
+    def ask(self, of: Callable[[SideBySide], Sequence[Answer]]) -> Answer:
+        """What a function finds of this table, as it works it out for all that are judged beside it."""
+        side, k = self.beside
+        return side.ask(of)[k]

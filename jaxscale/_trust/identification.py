@@ -67,7 +67,6 @@ def identify(at: Linearization, units: np.ndarray) -> Identification:
     if np.isfinite(condition) and condition < 1e15:
         inverse = directions.T @ np.diag(singular**-2.0) @ directions
         scale = np.sqrt(np.diag(inverse))
-        for i in range(len(norms)):
-            for j in range(i):
-                correlations[f"{at.names[j]},{at.names[i]}"] = float(inverse[i, j] / (scale[i] * scale[j]))
+        together = (inverse / (scale[:, None] * scale)).tolist()
+        correlations = {f"{at.names[j]},{at.names[i]}": together[i][j] for i in range(len(norms)) for j in range(i)}
     return Identification(condition, correlations, sloppiest)

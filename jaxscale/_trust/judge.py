@@ -26,6 +26,7 @@ from jaxscale._trust.judge_units import unit_checks
 from jaxscale._trust.linearization import match_all
 from jaxscale._trust.next_step import next_step
 from jaxscale._trust.questions import Asking, together
+from jaxscale._trust.tables_beside import side_by_side
 
 Scope = Literal["alone", "each"]
 
@@ -33,6 +34,9 @@ Scope = Literal["alone", "each"]
 def judge(tables: Sequence[Evidence]) -> list[Verdict]:
     """The verdict of each table."""
     match_all([e.at for e in tables])
+    for which, side in side_by_side([e.table for e in tables]):
+        for place, k in enumerate(which):
+            vars(tables[k])["beside"] = side, place  # as the cached property would
     return together(map(_judged, tables))
 
 

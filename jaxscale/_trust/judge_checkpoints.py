@@ -40,7 +40,7 @@ def checkpoint_checks(e: Evidence) -> Iterator[Reason]:
         for curves, even in _told_apart(variables)
     ]
     if any(not one.even for one in found):
-        neighbours = dependence(e.at, e.scalar_logs, None)
+        neighbours = e.ask(dependence)
         found = [one for one in found if one.even or one.rho > neighbours + MORE_THAN_NEIGHBOURS]
     if not found:
         return

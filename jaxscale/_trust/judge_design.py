@@ -9,7 +9,7 @@ from jaxscale._base.verdict import Reason
 from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.identification import WARN_CONDITION
 from jaxscale._trust.interval_method import FEWEST_DEGREES_OF_FREEDOM
-from jaxscale._trust.residuals import distinct
+from jaxscale._trust.residuals import across_to_along, three_values
 
 ONE_RAY = 0.02  # spread of the variables across their common direction, as a share of that along it
 
@@ -45,12 +45,11 @@ def design_checks(e: Evidence) -> Iterator[Reason]:
     if used > 1 and np.ptp(e.runs.response[e.at.used]) == 0:
         same = f"the {e.response.name} is the same in every run, so nothing follows from it; check its column"
         yield Reason("few_distinct_sizes", "fatal", same)
-    logs = e.scalar_logs
     # What the design cannot separate, a pin, tie or prior may: the conditioning knows of them.
     known = known_beside_runs(e) if e.identification.condition_number < WARN_CONDITION else ""
     severity = "warning" if known else "fatal"
-    for name, values in logs.items():
-        count = distinct(values, most=3)
+    values = e.ask(three_values)
+    for name, count in values.items():
         if count < 3:
             many = "one value" if count == 1 else f"{count} values"
             yield Reason(
@@ -60,19 +59,16 @@ def design_checks(e: Evidence) -> Iterator[Reason]:
                 + (f"its effect is known from {known} alone" if known else "its effect cannot be separated")
                 + f"; vary {name}",
             )
-    if len(logs) >= 2 and used >= 3 and all(distinct(v, most=3) == 3 for v in logs.values()):
-        stacked = np.stack([(v - v.mean()) / v.std() for v in logs.values()])
-        singular = np.linalg.svd(stacked, compute_uv=False)
-        if singular[-1] < ONE_RAY * singular[0]:
-            first, *_, last = logs
-            such_as = " (a fixed D/N, or a single compute budget)" if {"N", "D"} <= set(logs) else ""
-            yield Reason(
-                "one_ray",
-                severity,
-                f"{' and '.join(logs)} lie on one line in all runs{such_as}, so "
-                + (f"{known} alone tells their effects apart" if known else "their effects cannot be separated")
-                + f"; vary {first} at fixed {last}, or {last} at fixed {first}",
-            )
+    if len(values) >= 2 and all(count == 3 for count in values.values()) and e.ask(across_to_along) < ONE_RAY:
+        first, *_, last = values
+        such_as = " (a fixed D/N, or a single compute budget)" if {"N", "D"} <= set(values) else ""
+        yield Reason(
+            "one_ray",
+            severity,
+            f"{' and '.join(values)} lie on one line in all runs{such_as}, so "
+            + (f"{known} alone tells their effects apart" if known else "their effects cannot be separated")
+            + f"; vary {first} at fixed {last}, or {last} at fixed {first}",
+        )
 
 
 def weight_checks(e: Evidence) -> Iterator[Reason]:

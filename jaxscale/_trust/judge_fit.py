@@ -1,11 +1,14 @@
 """Whether the law misses what the runs show: against a freer description of them, and in foretelling the largest."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from jaxscale._base.text import as_percent
 from jaxscale._base.verdict import Reason
-from jaxscale._trust.evidence import Evidence, Finding
-from jaxscale._trust.lack_of_fit import foretold, misfit
+from jaxscale._trust.evidence import Evidence
+from jaxscale._trust.foretelling import foretold
+from jaxscale._trust.lack_of_fit import misfits
 
 # Set on the tuning seeds of studies/verdicts.py and on designs drawn at random.
 UNLIKELY = 1e-3  # the chance under the law of what is pointed out; its least sizes, in logs
@@ -15,14 +18,12 @@ SURE_MISFIT = 5e-3
 SURE_OFF, SURE_OFF_SIZE = 1e-5, 6e-3
 
 
-def fit_checks(e: Evidence) -> Finding:
+def fit_checks(e: Evidence) -> Iterator[Reason]:
     """A scatter that is really misfit, and a law that fails beyond the runs it was fitted to within the table."""
     central = e.at.scatter.share_below == 0.5
     if e.problem.task.space != "log" or e.problem.law.along_runs or not e.at.sigma > 0 or e.exact or not central:
         return
-    logs, clusters, what = e.scalar_logs, e.runs.clusters, e.response.name
-    found = yield from misfit(e.at, logs, clusters)
-    late = yield from foretold(e.at, logs, clusters)
+    found, late, what = e.ask(misfits), e.ask(foretold), e.response.name
     fails = late is not None and late.p < UNLIKELY and abs(late.off) > OFF_SIZE
     if found is not None and found.p < UNLIKELY and found.size > MISFIT_SIZE:
         sure = (found.p < SURE and found.f > SURE_F) or (late is not None and fails and abs(late.off) > SURE_OFF_SIZE)

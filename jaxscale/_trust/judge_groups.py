@@ -1,11 +1,13 @@
 """Whether runs of several corpora, families or recipes, told apart by a column, lie on different laws."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from jaxscale._base.text import as_percent, quoted
 from jaxscale._base.verdict import Reason
 from jaxscale._data.wording import flag, valued_flag
-from jaxscale._trust.evidence import Evidence, Finding
+from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.lack_of_fit import misfit_between
 
 UNLIKELY, SIZE = 1e-4, 2e-3  # the chance under one law of what is pointed out, and its least size in logs
@@ -13,7 +15,7 @@ SURE, SURE_SIZE = 1e-6, 5e-3
 _ALIKE = 0.02  # logs of sizes within a group that differ by less are one
 
 
-def group_checks(e: Evidence) -> Finding:
+def group_checks(e: Evidence) -> Iterator[Reason]:
     """A level of its own for each value of a column, beside the law: the column in which they differ most."""
     central = e.at.scatter.share_below == 0.5
     if e.problem.task.space != "log" or e.problem.law.along_runs or not e.at.sigma > 0 or e.exact or not central:
@@ -27,7 +29,7 @@ def group_checks(e: Evidence) -> Finding:
         if len(codes) > 1 and counts.min() > 1 and not _is_a_size(groups.codes[rows], e.scalar_logs):
             levels[column] = (groups.codes[rows][:, None] == codes) * 1.0
             names[column] = [groups.values[k] for k in codes if k >= 0]
-    found = yield from misfit_between(e.at, e.runs.clusters, levels)
+    found = misfit_between(e.table, levels)
     if found is None or not (found.p < UNLIKELY and found.size > SIZE):
         return
     column = quoted(found.against)

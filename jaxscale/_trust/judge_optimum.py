@@ -32,7 +32,8 @@ def gradient_tolerance(problems: Sequence[Problem], at: Sequence[Linearization])
 
 
 def optimum_checks(e: Evidence) -> Iterator[Reason]:
-    yield from gradient_not_zero(e.at.gradient_norm, gradient_tolerance([e.problem], [e.at]), _runs_off(e))
+    norm, tolerance = e.at.gradient_norm, gradient_tolerance([e.problem], [e.at])
+    yield from gradient_not_zero(norm, tolerance, "" if norm <= tolerance else _runs_off(e))
     if e.never_moved:
         yield Reason(
             "never_moved",

@@ -1,6 +1,6 @@
 """Whether residuals speak against the law: terms that are missing, runs that err together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -8,18 +8,18 @@ from jaxscale._base.text import as_percent, inert
 from jaxscale._base.verdict import BEYOND, Reason
 from jaxscale._data.sweeps import settings_among
 from jaxscale._data.wording import flag
-from jaxscale._trust.evidence import Evidence, Finding
+from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.plan_beyond import log_best_size
 from jaxscale._trust.residuals import (
     FEWEST_RUNS_FOR_TRENDS,
     NEGLIGIBLE_RESIDUAL,
-    cross_term_score,
+    cross_term_scores,
     dependence,
     missing_terms,
-    ranks_of,
     scatters_above,
     skewness,
     trends,
+    trends_of_scores,
 )
 
 CROSS_TERM_T = 3.0
@@ -30,7 +30,7 @@ MOVES_DECISION = 3.0  # times: a best N that far from that of the lower edge is 
 STRONG_DEPENDENCE = 0.65  # .57, .69: rank correlation of neighbours
 
 
-def residual_checks(e: Evidence) -> Finding:
+def residual_checks(e: Evidence) -> Iterator[Reason]:
     used = e.at.used
     residuals, sigma = e.at.residuals[used], e.at.sigma
     if not (np.isfinite(sigma) and sigma > 0) or e.exact:
@@ -41,9 +41,8 @@ def residual_checks(e: Evidence) -> Finding:
     yield from _one_sided(e)
     if len(residuals) < FEWEST_RUNS_FOR_TRENDS:
         return
-    logs, ranks = e.scalar_logs, ranks_of(residuals)
-    log_space = e.problem.task.space == "log"
-    bends = (yield from missing_terms(e.at, logs)) if log_space else {}
+    logs, log_space = e.scalar_logs, e.problem.task.space == "log"
+    bends = e.ask(missing_terms) if log_space else {}
     response = e.response.name
     for names, (t, size) in bends.items():
         term = " x ".join(f"log {n}" for n in names)
@@ -53,8 +52,8 @@ def residual_checks(e: Evidence) -> Finding:
             f"the law misses a term in {term} that moves the {response} by {as_percent(size, 1)} in these runs "
             f"(t = {t:.0f}) and by more beyond them; compare another law, or fit a narrower range",
         )
-    yield from _trends(logs, ranks)
-    if logs and (together := dependence(e.at, logs, e.runs.clusters)) > DEPENDENCE:
+    yield from _trends(e.ask(trends))
+    if logs and (together := e.ask(dependence)) > DEPENDENCE:
         strong = together > STRONG_DEPENDENCE and not (log_space and sigma < NEGLIGIBLE_RESIDUAL)
         unnamed = e.runs.clusters is None
         yield Reason(
@@ -68,7 +67,7 @@ def residual_checks(e: Evidence) -> Finding:
             )
             + "compare another law",
         )
-    score = cross_term_score(e.at, logs)
+    score = e.ask(cross_term_scores)
     if score is not None and abs(score) > CROSS_TERM_T and not any(a != b for a, b in bends):
         yield Reason(
             "cross_term",
@@ -124,20 +123,15 @@ def _of_edge(e: Evidence, edge: Mapping[str, float]) -> str:
 
 def _score_checks(e: Evidence) -> Iterator[Reason]:
     """Of a law that lies below most runs: how far they lie above may well change along it, but not how many do."""
-    psi = e.at.psi[e.at.used]
-    if len(psi) >= FEWEST_RUNS_FOR_TRENDS:
-        yield from _trends(e.scalar_logs, ranks_of(psi), "shares of runs below the law")
+    if e.at.used.sum() >= FEWEST_RUNS_FOR_TRENDS:
+        yield from _trends(e.ask(trends_of_scores), "shares of runs below the law")
 
 
-def _trends(logs: dict[str, np.ndarray], ranks: np.ndarray, what: str = "residuals") -> Iterator[Reason]:
-    if found := trends({**logs, **_compute(logs)}, ranks):
+def _trends(found: Sequence[str], what: str = "residuals") -> Iterator[Reason]:
+    if found:
         yield Reason(
             "residual_trend",
             "warning",
             f"{what} rise, fall or bend with {' and '.join(found)}: the law misses something there; "
             "compare another law, or fit a narrower range",
         )
-
-
-def _compute(logs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {"C": logs["N"] + logs["D"]} if {"N", "D"} <= set(logs) and "C" not in logs else {}

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from jaxscale._base.robust import median_of
 from jaxscale._base.text import format_number, inert, listed
 from jaxscale._base.verdict import Reason
 from jaxscale._data.names import words_of
@@ -55,7 +56,7 @@ def _impossible(e: Evidence) -> Iterator[str]:
             f"{column('D')} counts optimiser steps, not tokens: give tokens, "
             + column_of("D", f"{inert(named)} * batch * length")
         )
-    middle = {name: float(np.median(x)) for name, x in values.items()}
+    middle = {name: median_of(x) for name, x in values.items()}
     for name, value in middle.items():
         least, most, unit = POSSIBLE[name]
         if not least <= value <= most:
@@ -67,14 +68,14 @@ def _impossible(e: Evidence) -> Iterator[str]:
                 f"than any run: if the table counts in another unit, such as billions, say so, "
                 + column_of(symbol, f"{inert(given) if isinstance(given, str) else symbol} * 1e9")
             )
-    ratio = float(np.median(values["D"] / values["N"]))
+    ratio = median_of(values["D"] / values["N"])
     if ratio < FEWEST_TOKENS:
         how = "" if "D" in columns or "C" not in columns else f" (D is computed from {column('C')} and N)"
         yield (
             f"the median run has {format_number(ratio, 3)} tokens per parameter{how}, real ones more than one: if "
             f"{column('N')} and {column('D')} are swapped, or in different units, fix the table"
         )
-    above = float(np.median(loss))
+    above = median_of(loss)
     rises = _share_rising(values, loss)
     if above > UNIFORM:
         what = (
@@ -104,7 +105,11 @@ def _share_rising(values: Mapping[str, np.ndarray], loss: np.ndarray) -> float:
     which it has the higher loss, which no law that falls in both allows; 0 where there are too few."""
     chosen = np.linspace(0, len(loss) - 1, min(len(loss), MOST_RUNS)).astype(int)
     size, tokens, loss = np.log(values["N"][chosen]), np.log(values["D"][chosen]), loss[chosen]
-    further = (size[:, None] >= size - 1e-9) & (tokens[:, None] >= tokens - 1e-9)
+    further = size[:, None] >= size - 1e-9
+    further &= tokens[:, None] >= tokens - 1e-9
     further &= (size + tokens)[:, None] > size + tokens + np.log(2.0)
-    pairs = int(further.sum())
-    return float((further & (loss[:, None] > loss)).sum() / pairs) if pairs >= FEWEST_PAIRS else 0.0
+    pairs = np.count_nonzero(further)
+    if pairs < FEWEST_PAIRS:
+        return 0.0
+    further &= loss[:, None] > loss
+    return np.count_nonzero(further) / pairs

@@ -1,17 +1,20 @@
-"""What the runs say against a law that is not hidden in its own scatter: a smooth surface, repeated runs, the largest
-runs foretold from the others. All by robust linear fits beside the linearized law: nothing is compiled for them."""
+"""What the runs say against a law that is not hidden in its own scatter: a smooth surface, repeated runs, groups.
+
+All by robust linear fits beside the linearized law, of many tables at once: nothing is compiled for them.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations_with_replacement
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import fdtrc, stdtr
+from scipy.special import fdtrc
 
 from jaxscale._base.robust import sigma_of_sorted
-from jaxscale._trust.linearization import Linearization
-from jaxscale._trust.questions import Asking
-from jaxscale._trust.robust_fits import Asked, RobustFits
+from jaxscale._trust.robust_fits import RobustFits, in_parts
+from jaxscale._trust.tables_beside import OneTable, SideBySide
 
 _DEGREES = 2, 3
 _FRESH = 1e-2  # share of a direction that the law does not span already
@@ -23,15 +26,15 @@ _MOST_PLACES = 200  # that have a mean of their own: those where most runs repea
 _MOST_REPEATS = 20_000
 _REPEATS = "runs that repeat"
 _CAPPED = 3.0  # robust standard deviations beyond which the residual of one run counts no more
-_SHARES = 0.2, 1 / 3, 0.5  # of the runs, those of most compute, that the others foretell
-_FEWEST_FORETOLD, _FEWEST_BEFORE = 3, 6  # runs, and degrees of freedom
+_LIKELY = 1e-2  # chances from which on nobody asks by how much the law errs at runs left out
 
 
 class Misfit(NamedTuple):
     """How much better than the law a richer description fits.
 
     f, p: F statistic of its further columns and the chance of a larger one under the law. size: standard deviation of
-    what it adds in these runs, noise taken off. ratio: error of the law over its own at runs left out.
+    what it adds in these runs, noise taken off. ratio: error of the law over its own at runs left out; nan where p is
+    above 1 %.
     """
 
     against: str
@@ -41,148 +44,169 @@ class Misfit(NamedTuple):
     ratio: float
 
 
-class Foretold(NamedTuple):
-    """The runs of most compute as the others foretell them.
-
-    runs: how many. off: how far above what is foretold they lie, in the log response. error: the standard error of
-    that. p: the chance of more under the law.
-    """
-
-    runs: int
-    off: float
-    error: float
-    p: float
-
-    @property
-    def t(self) -> float:
-        """Standard errors."""
-        return abs(self.off) / self.error
-
-
-class _Columns(NamedTuple):
-    """Runs for linear fits: the law's slopes as orthonormal columns (n, p), log observed - log predicted, weights of
-    mean one, and the independent run of each row or None."""
-
-    law: np.ndarray
-    above: np.ndarray
-    weights: np.ndarray
-    units: np.ndarray | None
-
-    def of(self, rows: np.ndarray) -> "_Columns":
-        """Those of some runs, orthonormal again."""
-        axes, singular, _ = np.linalg.svd(self.law[rows], full_matrices=False)
-        units = None if self.units is None else self.units[rows]
-        return _Columns(axes[:, singular > _FRESH * singular[0]], self.above[rows], self.weights[rows], units)
+def misfits(side: SideBySide) -> list[Misfit | None]:
+    """Of each table the description among polynomials in the logs and groups of repeated runs that speaks most against
+    the law."""
+    found: list[Misfit | None] = [None] * len(side.tables)
+    some = np.flatnonzero(side.full) if side.law.shape[2] and side.names else np.empty(0, int)
+    if not len(some):
+        return found
+    part = side if len(some) == len(found) else side.some(some)
+    for k, one in zip(some, _worst(part, part.matched, list(_surfaces(part))), strict=True):
+        found[k] = one
+    for k in some[_may_repeat(part)]:
+        found[k] = min(
+            (one for one in (found[k], _of_repeats(side.tables[k])) if one is not None),
+            key=lambda one: (one.p, -one.f),
+            default=None,
+        )
+    return found
 
 
-def _inflation(fit: RobustFits, units: np.ndarray | None) -> float:
-    """By how much errors that rows of a run share widen variances (design effect: Kish 1965, sec. 5.4)."""
-    if units is None:
-        return 1.0
-    return max(1.0, float((np.bincount(units, fit.psi) ** 2).sum() / max((fit.psi**2).sum(), 1e-300)))
-
-
-def _columns(at: Linearization, clusters: tuple[str, ...] | None) -> _Columns | None:
-    used, law = at.used, at.directions
-    if not law.size or law.shape[1] < (~at.held).sum():
+def misfit_between(table: OneTable, levels: Mapping[str, np.ndarray]) -> Misfit | None:
+    """The column whose values lie farthest from one law; levels: by column (n_used, values), 1 where a run has one."""
+    if not levels:
         return None
-    units = None if clusters is None else np.unique(np.array(clusters)[used], return_inverse=True)[1]
-    weights = at.weights[used]
-    return _Columns(law, -at.residuals[used], weights / weights.mean(), units)
+    side = SideBySide.of([table])
+    ways = [(name, columns[None]) for name, columns in levels.items()]
+    return _worst(side, side.matched, ways)[0] if side.full[0] and side.law.size else None
+
+
+def inflation(psi: np.ndarray, units: np.ndarray | None) -> np.ndarray:
+    """By how much errors that rows of a unit share widen variances (design effect: Kish 1965, sec. 5.4), (fits,): psi
+    (fits, rows), zero where there is no run, units of each row, None where each is one."""
+    if units is None:
+        return np.ones(len(psi))
+    most = int(units.max(initial=0)) + 1
+    places = units + most * np.arange(len(units))[:, None]
+    sums = np.bincount(places.ravel(), psi.ravel(), minlength=most * len(units)).reshape(len(units), most)
+    return np.maximum(1.0, (sums**2).sum(axis=1) / np.maximum((psi**2).sum(axis=1), 1e-300))
+
+
+def _worst(side: SideBySide, law: RobustFits, alternatives: Sequence[tuple[str, np.ndarray]]) -> list[Misfit | None]:
+    """Of each table the alternative, further columns (tables, rows, any), that speaks most against the law."""
+    p, n, weights = side.law.shape[2], side.counts, side.evened
+    chances = np.full((len(alternatives), len(n)), np.inf)
+    fs, sizes = np.zeros(chances.shape), np.zeros(chances.shape)
+    fits: dict[tuple[int, int], tuple[np.ndarray, RobustFits, int]] = {}  # columns, fits, which of them
+    for way, (_, further) in enumerate(alternatives):
+        for tables, extra in _beside(side.law, further):
+            q = extra.shape[2]
+            enough = n[tables] - p - q >= np.maximum(_FEWEST_LEFT, n[tables] // 4)
+            tables = tables[enough]
+            if not len(tables):
+                continue
+            both, w = np.concatenate([side.law[tables], extra[enough]], axis=2), weights[tables]
+            rich = in_parts(both, side.above[tables], w, n[tables])
+            variance, added = rich.variance, rich.found[:, p:]
+            products = np.swapaxes(both, 1, 2) @ (both * w[..., None])
+            across = products[:, :p, p:]
+            precision = products[:, p:, p:] - np.swapaxes(across, 1, 2) @ np.linalg.solve(products[:, :p, :p], across)
+            units = None if side.units is None else side.units[tables]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                f = np.einsum("tq,tqr,tr->t", added, precision, added) / variance / q / inflation(rich.psi, units)
+            sound = variance > 0
+            chances[way, tables] = np.where(sound, fdtrc(q, n[tables] - p - q, f), np.inf)
+            fs[way, tables] = f
+            square = (added**2).sum(axis=1) / n[tables]  # of what is added: the columns are orthonormal
+            sizes[way, tables] = np.sqrt(np.maximum(square - q * variance / n[tables], 0.0))
+            fits.update(((way, int(k)), (both, rich, i)) for i, k in enumerate(tables))
+    found: list[Misfit | None] = []
+    for k, sound in enumerate(law.variance > 0):
+        tried = [way for way in range(len(alternatives)) if chances[way, k] < np.inf]
+        if not tried or not sound:
+            found.append(None)
+            continue
+        way = min(tried, key=lambda way: (chances[way, k], -fs[way, k]))
+        ratio, chance = np.nan, float(chances[way, k])
+        if chance < _LIKELY:
+            both, rich, i = fits[way, k]
+            own = _left_out(both[i, : n[k]], rich.of(i))
+            ratio = _left_out(side.law[k, : n[k]], law.of(k)) / own
+        found.append(Misfit(alternatives[way][0], float(fs[way, k]), chance, float(sizes[way, k]), ratio))
+    return found
 
 
 def _left_out(columns: np.ndarray, fit: RobustFits) -> float:
-    """Typical error at a run left out, by the hat matrix; single runs far off are capped."""
-    leverage = fit.weights * ((columns @ np.linalg.inv(fit.bend)) * columns).sum(axis=1)
-    error = np.abs(fit.left) / np.maximum(1 - leverage, _LEAST_ROOM)
+    """Typical error of one fit at a run left out, by the hat matrix; single runs far off are capped."""
+    left, weights = fit.left[: len(columns)], fit.weights[: len(columns)]
+    leverage = weights * ((columns @ np.linalg.inv(fit.bend)) * columns).sum(axis=1)
+    error = np.abs(left) / np.maximum(1 - leverage, _LEAST_ROOM)
     return float(np.sqrt(np.mean(np.minimum(error, _CAPPED * sigma_of_sorted(np.sort(error))) ** 2)))
 
 
-def misfit(
-    at: Linearization, logs: Mapping[str, np.ndarray], clusters: tuple[str, ...] | None
-) -> Asking[Misfit | None]:
-    """The description among polynomials in the logs and groups of repeated runs that speaks most against the law."""
-    data = _columns(at, clusters)
-    if data is None or not logs:
-        return None
-    ways, repeats = list(_surfaces(data, logs)), _repeats(data, logs)
-    if repeats is None or repeats[0] is data:
-        ways += [] if repeats is None else [(_REPEATS, repeats[1])]
-        return (yield from _worst(at.matched, data, ways))
-    some, means = repeats
-    (law,) = yield [Asked(some.law, some.above, some.weights)]
-    found = [(yield from _worst(at.matched, data, ways)), (yield from _worst(law, some, [(_REPEATS, means)]))]
-    return min((one for one in found if one is not None), key=lambda one: (one.p, -one.f), default=None)
-
-
-def misfit_between(
-    at: Linearization, clusters: tuple[str, ...] | None, levels: Mapping[str, np.ndarray]
-) -> Asking[Misfit | None]:
-    """The column whose values lie farthest from one law; levels: by column (n_used, values), 1 where a run has one."""
-    data = _columns(at, clusters) if levels else None
-    return None if data is None else (yield from _worst(at.matched, data, levels.items()))
-
-
-def _worst(law: RobustFits, data: _Columns, alternatives: Iterable[tuple[str, np.ndarray]]) -> Asking[Misfit | None]:
-    n, p = data.law.shape
-    tried = []
-    for name, further in alternatives:
-        extra = _beside(data.law, further)
-        q = extra.shape[1]
-        if q and n - p - q >= max(_FEWEST_LEFT, n // 4):
-            tried.append((name, np.concatenate([data.law, extra], axis=1)))
-    fits = yield [Asked(both, data.above, data.weights) for _, both in tried]
-    found = []
-    for (name, both), rich in zip(tried, fits, strict=True):
-        if not (variance := rich.variance) > 0:
-            continue
-        q, added, products = both.shape[1] - p, rich.found[p:], both.T @ (both * data.weights[:, None])
-        precision = products[p:, p:] - products[p:, :p] @ np.linalg.solve(products[:p, :p], products[:p, p:])
-        f = float(added @ precision @ added / variance / q / _inflation(rich, data.units))
-        found.append((float(fdtrc(q, n - p - q, f)), -f, name, both, rich))
-    if not found or not law.variance > 0:
-        return None
-    chance, minus_f, name, both, rich = min(found, key=lambda one: one[:2])
-    square = float((rich.found[p:] ** 2).sum()) / n  # of what is added: the columns are orthonormal
-    size = np.sqrt(max(square - (both.shape[1] - p) * rich.variance / n, 0.0))
-    return Misfit(name, -minus_f, chance, float(size), _left_out(data.law, law) / _left_out(both, rich))
-
-
-def _beside(law: np.ndarray, further: np.ndarray) -> np.ndarray:
-    """Orthonormal columns for what `further` spans beside the law."""
-    fresh = further - law @ (law.T @ further)
-    square, axes = np.linalg.eigh(fresh.T @ fresh)
+def _beside(law: np.ndarray, further: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Orthonormal columns for what `further` (tables, rows, any) spans beside the law, (some, rows, q), and of which
+    tables: those of one number q after the other."""
+    fresh = further - law @ (np.swapaxes(law, 1, 2) @ further)
+    square, axes = np.linalg.eigh(np.swapaxes(fresh, 1, 2) @ fresh)
     singular = np.sqrt(np.maximum(square, 0.0))
-    kept = singular > _FRESH * np.sqrt((further**2).sum(axis=0).max())
-    return fresh @ (axes[:, kept] / singular[kept])
+    kept = (singular > _FRESH * np.sqrt((further**2).sum(axis=1).max(axis=1))[:, None]).sum(axis=1)  # the last ones
+    for q in np.unique(kept[kept > 0]):
+        tables = np.flatnonzero(kept == q)
+        yield tables, fresh[tables] @ (axes[tables, :, -q:] / singular[tables, None, -q:])
 
 
-def _surfaces(data: _Columns, logs: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    """(what it is, columns (n, k)) of polynomials of all logs up to a degree."""
-    n = len(data.above)
-    scaled = [(x - x.mean()) / x.std() for x in logs.values() if x.std() > 1e-9]
-    if scaled:
-        terms: list[np.ndarray] = [np.ones(n)]
-        latest: dict[tuple[int, ...], np.ndarray] = {(): terms[0]}
-        for degree in range(1, max(_DEGREES) + 1):
-            powers = combinations_with_replacement(range(len(scaled)), degree)
-            latest = {c: latest[c[:-1]] * scaled[c[-1]] for c in powers}
-            terms += latest.values()
-            if degree in _DEGREES and len(terms) <= n:
-                name = f"a {('quadratic', 'cubic')[degree - 2]} in {' and '.join(f'log {x}' for x in logs)}"
-                yield name, np.stack(terms, axis=1)
+def _surfaces(side: SideBySide) -> Iterable[tuple[str, np.ndarray]]:
+    """(what it is, columns (tables, rows, any)) of polynomials of all logs up to a degree; a log that does not vary has
+    columns of zeros."""
+    spread = np.sqrt(side.mean(side.centred**2))[..., None]
+    varies = spread > 1e-9
+    scaled = np.where(varies, side.centred / np.where(varies, spread, 1.0), 0.0)
+    count = scaled.shape[1]
+    varying = varies[..., 0].sum(axis=1)
+    terms: list[np.ndarray] = [side.real * (varying > 0)[:, None] * 1.0]
+    latest: dict[tuple[int, ...], np.ndarray] = {(): terms[0]}
+    for degree in range(1, max(_DEGREES) + 1):
+        powers = combinations_with_replacement(range(count), degree)
+        latest = {c: latest[c[:-1]] * scaled[:, c[-1]] for c in powers}
+        terms += latest.values()
+        if degree in _DEGREES:
+            name = f"a {('quadratic', 'cubic')[degree - 2]} in {' and '.join(f'log {x}' for x in side.names)}"
+            fewer = np.array([comb(m + degree, degree) for m in range(count + 1)])[varying] <= side.counts
+            yield name, np.stack(terms, axis=2) * fewer[:, None, None]
 
 
-def _repeats(data: _Columns, logs: Mapping[str, np.ndarray]) -> tuple[_Columns, np.ndarray] | None:
-    """Runs, and columns (n, places) of those that repeat one another; None where too few do."""
-    n = len(data.above)
-    if data.units is not None:
+def _may_repeat(side: SideBySide) -> np.ndarray:
+    """Tables of which enough runs may repeat others, (some,): those whose rounded logs repeat."""
+    places = [np.sort(np.where(side.real, np.round(x / _ALIKE), np.inf), axis=1) for x in np.moveaxis(side.logs, 1, 0)]
+    differ = np.array([(x[:, 1:] != x[:, :-1]).sum(axis=1) + 1 - (side.counts < x.shape[1]) for x in places])
+    return np.flatnonzero(side.counts - differ.max(axis=0) >= np.maximum(_FEWEST_REPEATS, side.counts // 4))
+
+
+def _of_repeats(table: OneTable) -> Misfit | None:
+    """Whether runs that repeat one another, each group with a mean of its own, speak against the law."""
+    side = SideBySide.of([table])
+    found = _repeats(side)
+    if found is None:
         return None
-    places, count = _alike([np.round(x / _ALIKE) for x in logs.values()])
+    rows, means = found
+    if rows is None:
+        return _worst(side, side.matched, [(_REPEATS, means[None])])[0]
+    axes, singular, _ = np.linalg.svd(side.law[0, rows], full_matrices=False)
+    some = replace(
+        side,
+        counts=np.array([len(rows)]),
+        law=axes[None, :, singular > _FRESH * singular[0]],
+        **{name: getattr(side, name)[:, rows] for name in ("above", "psi", "weights", "evened")},
+        logs=side.logs[..., rows],
+        _known={},
+    )
+    law = in_parts(some.law, some.above, some.weights, some.counts)
+    return _worst(some, law, [(_REPEATS, means[None])])[0]
+
+
+def _repeats(side: SideBySide) -> tuple[np.ndarray | None, np.ndarray] | None:
+    """Of one table: rows, None for all, and columns (rows, places) of those that repeat one another; None where too few
+    do."""
+    n = int(side.counts[0])
+    if side.units is not None:
+        return None
+    places, count = _alike([np.round(x / _ALIKE) for x in side.logs[0]])
     # Of fewer repeats too little is left beside the means; a row twice is no repeated run.
-    if n - count < max(_FEWEST_REPEATS, n // 4) or _alike([places, data.above])[1] < n:
+    if n - count < max(_FEWEST_REPEATS, n // 4) or _alike([places, side.above[0]])[1] < n:
         return None
-    counts = np.bincount(places)
+    counts, rows = np.bincount(places), None
     most = np.sort(np.argsort(-counts, kind="stable")[:_MOST_PLACES])
     if n > _MOST_REPEATS:
         order, first = np.argsort(places, kind="stable"), np.cumsum(counts) - counts
@@ -193,8 +217,8 @@ def _repeats(data: _Columns, logs: Mapping[str, np.ndarray]) -> tuple[_Columns, 
         kept, others = np.flatnonzero(chosen & (turn % step[places] == 0)), np.flatnonzero(~chosen)
         spread = -(-len(others) // max(_MOST_REPEATS - len(kept), 1))
         rows = np.sort(np.concatenate([kept, others[:: max(spread, 1)]]))
-        data, places = data.of(rows), places[rows]
-    return data, (places[:, None] == most) * 1.0
+        places = places[rows]
+    return rows, (places[:, None] == most) * 1.0
 
 
 def _alike(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
@@ -204,85 +228,3 @@ def _alike(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
         others, place = np.unique(column, return_inverse=True)
         values, group = np.unique(group * len(others) + place, return_inverse=True)
     return group, len(values)
-
-
-def foretold(
-    at: Linearization, logs: Mapping[str, np.ndarray], clusters: tuple[str, ...] | None
-) -> Asking[Foretold | None]:
-    """The runs of most compute (of most of the first variable, where there is no N and D) as the others foretell them,
-    at the cut that speaks most against the law."""
-    data = _columns(at, clusters)
-    if data is None or not logs:
-        return None
-    n, p = data.law.shape
-    later = yield from _foretold_runs(data, logs, _SHARES)
-    levels = yield [Asked(np.ones((len(one.off), 1)), one.off, data.weights[one.late]) for one in later]
-    found = []
-    for (late, there, fit, _), level in zip(later, levels, strict=True):
-        middle = there.mean(axis=0)
-        of_fit = fit.variance * _inflation(fit, None if data.units is None else data.units[~late]) * (middle @ middle)
-        shared = _inflation(level, None if data.units is None else data.units[late])
-        of_late = max(level.variance, fit.variance) * shared / len(there)
-        error = float(np.sqrt(of_fit + of_late))
-        if error > 0:
-            t = abs(float(level.found[0])) / error
-            freedom = n - len(there) - p if data.units is None else len(set(data.units[~late])) - p
-            found.append(Foretold(len(there), float(level.found[0]), error, float(2 * stdtr(freedom, -t))))
-    return min(found, key=lambda one: one.p, default=None)
-
-
-def foretold_runs(
-    at: Linearization,
-    logs: Mapping[str, np.ndarray],
-    clusters: tuple[str, ...] | None,
-    shares: Sequence[float] = _SHARES,
-) -> Asking[list[tuple[np.ndarray, np.ndarray]]]:
-    """For each share of the runs, those of most compute: which they are, (n_used,), and how far each lies above what
-    the others foretell, in the log response. A share that leaves too few runs to foretell from is left out."""
-    data = _columns(at, clusters)
-    if data is None or not logs:
-        return []
-    return [(one.late, one.off) for one in (yield from _foretold_runs(data, logs, shares))]
-
-
-def in_order(logs: Mapping[str, np.ndarray]) -> tuple[str, np.ndarray]:
-    """Along what runs are foretold, and its log: compute, or the first variable where there is no N and D."""
-    if {"N", "D"} <= set(logs):
-        return "C", logs["N"] + logs["D"]
-    name = "C" if "C" in logs else next(iter(logs))
-    return name, logs[name]
-
-
-class _Later(NamedTuple):
-    """The latest runs, (n_used,): their slopes in the columns of the others' fit, that fit, and how far above it
-    each lies."""
-
-    late: np.ndarray
-    there: np.ndarray
-    fit: RobustFits
-    off: np.ndarray
-
-
-def _foretold_runs(data: _Columns, logs: Mapping[str, np.ndarray], shares: Sequence[float]) -> Asking[list[_Later]]:
-    n, p = data.law.shape
-    _, compute = in_order(logs)
-    ordered, cuts = np.sort(compute), []
-    for first in dict.fromkeys(n - max(round(share * n), _FEWEST_FORETOLD) for share in shares):
-        if first < p + _FEWEST_BEFORE:
-            continue
-        late = compute >= ordered[first] - 1e-6
-        if n - late.sum() < p + _FEWEST_BEFORE or (data.units is not None and len(set(data.units[~late])) <= p):
-            continue
-        cuts.append((late, *np.linalg.qr(data.law[~late])))
-    if cuts:
-        mixed = np.stack([one for _, _, one in cuts])
-        sound = np.linalg.cond(mixed) < 1e6
-        back = np.linalg.inv(np.where(sound[:, None, None], mixed, np.eye(p)))
-        cuts = [
-            (late, data.law[late] @ to, basis) for (late, basis, _), to, ok in zip(cuts, back, sound, strict=True) if ok
-        ]
-    fits = yield [Asked(basis, data.above[~late], data.weights[~late]) for late, _, basis in cuts]
-    return [
-        _Later(late, there, fit, data.above[late] - there @ fit.found)
-        for (late, there, _), fit in zip(cuts, fits, strict=True)
-    ]

@@ -16,7 +16,7 @@ _REWEIGHTINGS = 40
 _LAST = 2  # of them in all digits
 _SETTLED = 1e-3  # standard deviations of the noise: the largest change with which they end sooner
 _MOST_FITS = 32  # sets of runs left out one at a time; first order tells which of many matter
-_AT_ONCE = 1 << 16  # weights of fits that are made together, so that they stay in a core's cache
+_AT_ONCE = 1 << 17  # weights of fits that are made together, so that they stay in a core's cache
 
 
 def _uncorrelated(heavy: np.ndarray) -> np.ndarray | None:
@@ -150,9 +150,9 @@ def _reweighted(some: Sequence[Left], begin: np.ndarray, steps: int) -> np.ndarr
             reweighted = loss.share(size)
             reweighted *= kept
             sums = reweighted @ summed
-            curvature = np.moveaxis(sums[..., place] + away[:, None], (0, 1), (2, 3))
-            slope = np.moveaxis(sums[..., len(first) :] + pull[:, None], (0, 1), (1, 2))
-            moved = np.moveaxis(-solved_positive(curvature, slope), 0, 2)
+            curvature = sums.transpose(2, 0, 1)[place] + away.transpose(1, 2, 0)[..., None]
+            slope = sums[..., len(first) :].transpose(2, 0, 1) + pull.T[..., None]
+            moved = -solved_positive(curvature, slope).transpose(1, 2, 0)
             going = np.abs(moved - before).max(axis=(1, 2)) > enough
             if not going.all() or step + 1 == steps:
                 for k in np.flatnonzero(~going) if step + 1 < steps else range(len(left)):

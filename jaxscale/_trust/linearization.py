@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from jaxscale._base.robust import quantiles_of
 from jaxscale._problem.losses import Loss
 from jaxscale._problem.problem import Noise, Problem
 from jaxscale._problem.slopes import slopes_of
@@ -90,7 +91,7 @@ class Linearization:
     @cached_property
     def deciles(self) -> np.ndarray:
         """The lowest decile, the median and the highest decile of what `matched` leaves, (3,)."""
-        return np.quantile(self.matched.left, DECILES)
+        return quantiles_of(self.matched.left, DECILES)
 
     @property
     def to_match(self) -> Asked:

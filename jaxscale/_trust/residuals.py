@@ -1,18 +1,19 @@
 """What residuals say against a law: trends, runs that err together, terms that are missing.
 
-Takes a linearization and `logs`, the scalar variables of the law at the runs used, logged where positive.
+Of many tables at once, see `SideBySide`, or of a linearization and `logs`, the scalar variables of the law at the runs
+used, logged where positive.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.spatial import KDTree
 from scipy.special import stdtr
 
+from jaxscale._base.robust import median_of_sorted, quantiles_of
 from jaxscale._trust.linearization import DECILES, Linearization
-from jaxscale._trust.questions import Asking
-from jaxscale._trust.robust_fits import Asked
+from jaxscale._trust.robust_fits import in_parts
+from jaxscale._trust.tables_beside import OneTable, SideBySide
 
 FEWEST_RUNS_FOR_TRENDS = 20
 # Set by simulation of the Chinchilla law with Gaussian and Student-t(4) noise (`studies.one_sided`): reached by .3 to
@@ -27,30 +28,50 @@ _TREND_P_VALUE = 1e-4
 _BENT_T, _BENT_SIZE = 5.0, 0.0065  # 4.3 and .0054, 7.9 and .0074: t and size (of the log response) of a missing term
 
 
-def trends(logs: Mapping[str, np.ndarray], residual_ranks: np.ndarray) -> list[str]:
+def trends(side: SideBySide) -> list[list[str]]:
     """Variables with which residuals rise or fall, or with the distance from whose middle."""
-    names = [name for name, values in logs.items() if distinct(values, most=3) >= 3]
+    return _trends(side, ranks_of(-side.above, side.counts))
+
+
+def trends_of_scores(side: SideBySide) -> list[list[str]]:
+    """The same of psi: of a law that lies below most runs, shares of runs below it."""
+    return _trends(side, ranks_of(side.psi, side.counts))
+
+
+def _trends(side: SideBySide, ranks: np.ndarray) -> list[list[str]]:
+    names, logs = list(side.names), side.logs
+    if {"N", "D"} <= set(names) and "C" not in names:
+        logs = np.concatenate([logs, (logs[:, names.index("N")] + logs[:, names.index("D")])[:, None]], axis=1)
+        names.append("C")
     if not names:
-        return []
-    values = np.stack([logs[name] for name in names])
-    bends = np.abs(values - np.median(values, axis=1, keepdims=True))
-    chances = _rank_p_values(ranks_of(np.concatenate([values, bends])), residual_ranks).reshape(2, -1)
-    return [name for name, chance in zip(names, np.fmin(*chances), strict=True) if chance < _TREND_P_VALUE]
+        return [[] for _ in side.tables]
+    real, counts = side.real[:, None], side.counts
+    bends = np.abs(logs - median_of_sorted(np.sort(np.where(real, logs, np.inf), axis=-1), counts[:, None])[..., None])
+    chances = _rank_p_values(ranks_of(np.concatenate([logs, bends], axis=1), counts), ranks, counts)
+    varied = distinct_values(logs, side.real, most=3) >= 3
+    found = varied & (np.fmin(chances[:, : len(names)], chances[:, len(names) :]) < _TREND_P_VALUE)
+    return [[name for name, one in zip(names, mine, strict=True) if one] for mine in found]
 
 
-def ranks_of(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1 of values (..., n) among their row, equal values sharing their mean, centred on zero."""
+def ranks_of(values: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+    """Ranks from 1 of values (..., n) among their row, equal values sharing their mean, centred on zero; of the first
+    `counts`, (tables,), of each table's rows, (tables, ..., n), where not of all, with zeros behind them."""
     n = values.shape[-1]
-    order = np.argsort(values, axis=-1, kind="stable")
+    at = np.arange(n)
+    count, padding = n, None
+    if counts is not None and (counts < n).any():
+        count = counts.reshape(-1, *[1] * (values.ndim - 1))
+        padding = at >= count
+        values = np.where(padding, np.inf, values)
+    order = np.argsort(values, axis=-1)
     ordered = np.take_along_axis(values, order, axis=-1)
     edge = np.ones((*values.shape[:-1], n + 1), bool)  # between values that differ, and at both ends
     np.not_equal(ordered[..., 1:], ordered[..., :-1], out=edge[..., 1:-1])
-    at = np.arange(n)
     first = np.maximum.accumulate(np.where(edge[..., :-1], at, 0), axis=-1)
     last = np.minimum.accumulate(np.where(edge[..., 1:], at, n)[..., ::-1], axis=-1)[..., ::-1]
     ranks = np.empty(values.shape)
-    np.put_along_axis(ranks, order, 0.5 * (first + last) - 0.5 * (n - 1), axis=-1)
-    return ranks
+    np.put_along_axis(ranks, order, 0.5 * (first + last - (count - 1)), axis=-1)
+    return ranks if padding is None else np.where(padding, 0.0, ranks)
 
 
 def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
@@ -59,35 +80,66 @@ def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
         return float(x @ y / np.sqrt((x @ x) * (y @ y)))
 
 
-def _rank_p_values(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Two-sided p-values of Spearman's correlation of ranks (k, n) with ranks (n,), by Student's t (Kendall & Stuart
-    1973, sec. 31.19); nan where one does not vary."""
-    with np.errstate(invalid="ignore"):
-        rho = x @ y / np.sqrt((x * x).sum(axis=1) * (y @ y))
-    freedom = len(y) - 2
-    return 2 * stdtr(freedom, -np.abs(rho) * np.sqrt(freedom / np.maximum(1 - rho**2, 1e-300)))
+def _rank_p_values(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Two-sided p-values of Spearman's correlation of ranks (tables, k, n) with ranks (tables, n), by Student's t
+    (Kendall & Stuart 1973, sec. 31.19); nan where one does not vary."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rho = (x @ y[..., None])[..., 0] / np.sqrt((x * x).sum(axis=-1) * (y * y).sum(axis=-1)[:, None])
+        freedom = counts[:, None] - 2
+        return 2 * stdtr(freedom, -np.abs(rho) * np.sqrt(freedom / np.maximum(1 - rho**2, 1e-300)))
 
 
 def distinct(values: np.ndarray, most: int) -> int:
     """How many values there are, of which each is at least 2 % (0.02 in logs) above the one before; `most` or fewer."""
-    ordered = np.sort(values)
-    count = position = 0
-    while position < len(ordered) and count < most:
-        count += 1
-        position = int(np.searchsorted(ordered, ordered[position] + 0.02, side="right"))
+    return int(distinct_values(values, np.ones(values.shape, bool), most))
+
+
+def distinct_values(values: np.ndarray, real: np.ndarray, most: int) -> np.ndarray:
+    """The same of values (..., n), or of several a table (tables, any, n), as far as they are `real`, (..., n)."""
+    left = np.where(real[:, None] if values.ndim > real.ndim else real, values, np.inf)
+    count = np.zeros(values.shape[:-1], int)
+    for _ in range(most):
+        least = left.min(axis=-1, initial=np.inf)
+        if not np.isfinite(least).any():
+            break
+        count += np.isfinite(least)
+        left = np.where(left > least[..., None] + 0.02, left, np.inf)
     return count
 
 
-def dependence(at: Linearization, logs: Mapping[str, np.ndarray], clusters: tuple[str, ...] | None) -> float:
-    """`neighbour_correlation` of independent runs: where several rows belong to one, of their means."""
-    points, residuals = np.stack(list(logs.values()), axis=1), at.residuals[at.used]
-    if clusters is not None:
-        _, index, count = np.unique(np.array(clusters)[at.used], return_inverse=True, return_counts=True)
-        if len(count) < FEWEST_RUNS_FOR_TRENDS:
-            return 0.0
+def three_values(side: SideBySide) -> list[dict[str, int]]:
+    """How many values each log takes, see `distinct`: up to three."""
+    counts = distinct_values(side.logs, side.real, most=3)
+    return [dict(zip(side.names, map(int, mine), strict=True)) for mine in counts]
+
+
+def across_to_along(side: SideBySide) -> list[float]:
+    """Spread of the logs, each over its own, across their common direction as a share of that along it."""
+    if len(side.names) < 2:
+        return [1.0] * len(side.tables)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled = side.centred / np.sqrt((side.centred**2).sum(axis=2, keepdims=True))
+    square = np.linalg.eigvalsh(np.nan_to_num(scaled @ np.swapaxes(scaled, 1, 2)))
+    return np.sqrt(np.maximum(square[:, 0], 0.0) / np.maximum(square[:, -1], 1e-300)).tolist()
+
+
+def dependence(side: SideBySide) -> list[float]:
+    """`neighbour_correlation` of independent runs: where several rows belong to one, of their means; 0 where there are
+    too few of those."""
+    # Of a regular design many runs are equally near, so that the last bit of a distance chooses: as NumPy sums columns.
+    return [
+        _dependence(table, np.ascontiguousarray(points[:, :n].T), -above[:n]) for table, points, above, n in side.rows
+    ]
+
+
+def _dependence(table: OneTable, points: np.ndarray, residuals: np.ndarray) -> float:
+    if table.clusters is not None:
+        names = np.array(table.clusters)[table.at.used]
+        _, index, count = np.unique(names, return_inverse=True, return_counts=True)
         points = np.stack([np.bincount(index, x) / count for x in points.T], axis=1)
         residuals = np.bincount(index, residuals) / count
-    return neighbour_correlation(points, residuals)
+    fewest = 2 if table.clusters is None else FEWEST_RUNS_FOR_TRENDS
+    return neighbour_correlation(points, residuals) if len(residuals) >= fewest and points.size else 0.0
 
 
 def scatters_above(at: Linearization, clusters: tuple[str, ...] | None) -> bool:
@@ -111,43 +163,42 @@ def skewness(at: Linearization, clusters: tuple[str, ...] | None) -> tuple[float
     if clusters is not None:
         _, index, rows = np.unique(np.array(clusters)[at.used], return_inverse=True, return_counts=True)
         above = np.bincount(index, at.matched.left) / rows
-        count, (low, middle, high) = len(above), np.quantile(above, DECILES)
+        count, (low, middle, high) = len(above), quantiles_of(above, DECILES)
     skew = (high + low - 2 * middle) / (high - low) if high > low else 0.0
     return float(skew), float(max(_SKEW_OF_NOISE / np.sqrt(count), _LEAST_SKEW))
 
 
-def missing_terms(
-    at: Linearization, logs: Mapping[str, np.ndarray]
-) -> Asking[dict[tuple[str, str], tuple[float, float]]]:
+def missing_terms(side: SideBySide) -> list[dict[tuple[str, str], tuple[float, float]]]:
     """(t, size) of those products of two centred log variables that would matter in the law, beside its parameters.
 
     Each is added to the linearized law by itself and fitted by Huber's estimator matched to the noise; t is robust to
     heteroscedasticity, size the spread of the term's own share of the log response.
     """
-    used = at.used
-    residuals, weights = -at.residuals[used], at.weights[used]
-    n, p = len(residuals), int((~at.held).sum())
-    centred = {name: x - x.mean() for name, x in logs.items()}
-    pairs = [(a, b) for k, a in enumerate(centred) for b in list(centred)[k:]]
-    basis = at.directions
-    if n - p < 5 or not pairs or basis.shape[1] < p:
-        return {}
-    terms = np.stack([centred[a] * centred[b] for a, b in pairs])
-    terms = terms - (terms @ basis) @ basis.T
-    spread = terms.std(axis=1)
-    real = spread > 1e-9 * np.abs(terms).max(initial=1e-300)
-    pairs = [pair for pair, keep in zip(pairs, real, strict=True) if keep]
-    terms = terms[real] / spread[real, None]
-    asked = [Asked(np.concatenate([basis, term[:, None]], axis=1), residuals, weights) for term in terms]
-    fits = yield asked
-    found = {}
-    for pair, (columns, *_), fit in zip(pairs, asked, fits, strict=True):
-        scores = fit.psi * (columns @ np.linalg.inv(fit.bend)[-1])
-        error = math.sqrt((scores @ scores) * n / (n - p - 1))
-        size = abs(float(fit.found[-1]))
-        t = size / max(error, 1e-300)
-        if t > _BENT_T and size > _BENT_SIZE:
-            found[pair] = t, size
+    found: list[dict[tuple[str, str], tuple[float, float]]] = [{} for _ in side.tables]
+    n, p = side.counts, side.law.shape[2]
+    pairs = [(i, j) for i in range(len(side.names)) for j in range(i, len(side.names))]
+    some = np.flatnonzero(side.full & (n - p >= 5))
+    if not pairs or not len(some):
+        return found
+    basis, centred, n = side.law[some], side.centred[some], n[some]
+    terms = np.stack([centred[:, i] * centred[:, j] for i, j in pairs], axis=1)
+    terms = terms - (terms @ basis) @ np.swapaxes(basis, 1, 2)
+    middle = terms.sum(axis=-1, keepdims=True) / n[:, None, None]
+    spread = np.sqrt((((terms - middle) * side.real[some, None]) ** 2).sum(axis=-1) / n[:, None])
+    real = spread > 1e-9 * np.abs(terms).max(axis=(1, 2), initial=1e-300)[:, None]
+    which, of = np.nonzero(real)
+    if not len(which):
+        return found
+    terms = terms[which, of] / spread[which, of, None]
+    columns = np.concatenate([basis[which], terms[..., None]], axis=-1)
+    fits = in_parts(columns, side.above[some][which], side.weights[some][which], n[which])
+    scores = fits.psi * (columns @ np.linalg.inv(fits.bend)[:, -1, :, None])[..., 0]
+    error = np.sqrt((scores**2).sum(axis=1) * n[which] / (n[which] - p - 1))
+    size = np.abs(fits.found[:, -1])
+    t = size / np.maximum(error, 1e-300)
+    for k in np.flatnonzero((t > _BENT_T) & (size > _BENT_SIZE)):
+        first, second = (side.names[i] for i in pairs[of[k]])
+        found[some[which[k]]][first, second] = float(t[k]), float(size[k])
     return found
 
 
@@ -163,7 +214,7 @@ def neighbour_correlation(points: np.ndarray, residuals: np.ndarray) -> float:
     neighbour = np.where(nearest[:, 1] == itself, nearest[:, 0], nearest[:, 1])
     ranks = ranks_of(residuals)
     near = ranks[neighbour]
-    return _rank_correlation(ranks - ranks.mean(), near - near.mean())
+    return _rank_correlation(ranks, near - near.sum() / len(near))
 
 
 def correlation_along(labels: Sequence[str], progress: np.ndarray, residuals: np.ndarray) -> tuple[float, int]:
@@ -179,17 +230,22 @@ def correlation_along(labels: Sequence[str], progress: np.ndarray, residuals: np
     return (rho if np.isfinite(rho) else 0.0), len(left)
 
 
-def cross_term_score(at: Linearization, logs: Mapping[str, np.ndarray]) -> float | None:
+def cross_term_scores(side: SideBySide) -> list[float | None]:
     """t of a score test for a term in log N x log D (centred), robust to heteroscedasticity; None without one.
 
     The residuals are those of the linearized law fitted by Huber's estimator matched to the noise, whatever the fit's
     own objective; the candidate's column is its part outside the Jacobian.
     """
-    if not {"N", "D"} <= set(logs) or at.freedom < 5:
-        return None
-    basis, psi = at.directions, at.matched.psi
-    column = (logs["N"] - logs["N"].mean()) * (logs["D"] - logs["D"].mean())
-    scores = (column - basis @ (basis.T @ column)) * psi
-    n = len(scores)
-    spread = np.sqrt((scores**2).sum() * n / (n - basis.shape[1] - 1))
-    return float(scores.sum() / spread) if spread > 0 else None
+    if not {"N", "D"} <= set(side.names):
+        return [None] * len(side.tables)
+    column = side.centred[:, side.names.index("N")] * side.centred[:, side.names.index("D")]
+    fresh = column - (side.law @ (column[:, None] @ side.law)[:, 0, :, None])[..., 0]
+    scores = fresh * side.matched.psi
+    n = side.counts
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = np.sqrt((scores**2).sum(axis=1) * n / (n - side.law.shape[2] - 1))
+        found = scores.sum(axis=1) / spread
+    return [
+        float(t) if off > 0 and table.at.freedom >= 5 else None
+        for t, off, table in zip(found, spread, side.tables, strict=True)
+    ]

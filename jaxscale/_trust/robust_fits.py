@@ -1,11 +1,11 @@
 """Robust linear fits beside the linearized law, many at once. Nothing is compiled for them."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxscale._base.robust import HUBER_TURN, sigma_of_sorted
+from jaxscale._base.robust import HUBER_TURN, sigma_of_middle
 
 _REWEIGHTINGS = 10
 _RIDGE = 1e-12  # of columns of like size: where weights leave nothing of one, its coefficient stays zero
@@ -38,17 +38,30 @@ class RobustFits(NamedTuple):
     weights: np.ndarray
     turn: np.ndarray
     bend: np.ndarray
+    counts: np.ndarray
 
     @property
     def psi(self) -> np.ndarray:
         """What is left, as it counts, (..., n)."""
         return self.weights * self.left
 
+    def padded(self, rows: int) -> "RobustFits":
+        """With zeros behind the rows, as many as that."""
+        if self.left.shape[-1] == rows:
+            return self
+        room = [(0, 0)] * (self.left.ndim - 1) + [(0, rows - self.left.shape[-1])]
+        return self._replace(left=np.pad(self.left, room), weights=np.pad(self.weights, room))
+
+    def of(self, which: Any) -> "RobustFits":
+        """Some of the fits."""
+        return RobustFits(*(x[which] for x in self))
+
     @property
     def variance(self) -> np.ndarray:
         """Of the noise, (...,): that of psi over its mean slope squared (Huber 1981, section 7.6)."""
-        n, k = self.left.shape[-1], self.found.shape[-1]
-        slope = (np.abs(self.left) <= self.turn[..., None]).sum(axis=-1) / n
+        n, k = self.counts, self.found.shape[-1]
+        padding = self.left.shape[-1] - n  # of which nothing is left
+        slope = ((np.abs(self.left) <= self.turn[..., None]).sum(axis=-1) - padding) / n
         return (self.psi**2).sum(axis=-1) / (n - k) / np.where(slope > 0, slope, 1.0) ** 2
 
 
@@ -61,20 +74,39 @@ def robust_fits(
     rows, k = np.ascontiguousarray(np.swapaxes(columns, -1, -2)), columns.shape[-1]
     columns, shape = np.swapaxes(rows, -1, -2), columns.shape[:-1]
     counts = np.full(shape[:-1], shape[-1]) if counts is None else counts
-    padding = np.arange(shape[-1]) >= counts[..., None]
+    padding = np.arange(shape[-1]) >= counts[..., None] if (counts < shape[-1]).any() else None
+    first = shape[-1] * np.arange(counts.size).reshape(counts.shape) + k  # of the sizes that sigma is of
+    middle = [
+        np.clip(first + half, 0, max(first.size * shape[-1] - 1, 0))
+        for half in ((counts - k - 1) // 2, (counts - k) // 2)
+    ]
     left = np.broadcast_to(values, shape)
     found, w, ridge = np.zeros((*shape[:-1], k)), left, _RIDGE * np.eye(k)
     turn, bend = np.zeros(shape[:-1]), np.zeros((*shape[:-1], k, k))
     for _ in range(_REWEIGHTINGS):
         size = np.abs(left)
-        size[padding] = np.inf
-        turn = HUBER_TURN * sigma_of_sorted(np.sort(size, axis=-1)[..., k:], counts - k)
-        w = weights * np.minimum(1.0, turn[..., None] / np.maximum(size, 1e-300))
+        if padding is not None:
+            np.copyto(size, np.inf, where=padding)
+        ordered = np.sort(size, axis=-1).ravel()
+        turn = HUBER_TURN * sigma_of_middle(*(ordered[place] for place in middle))
+        np.maximum(size, 1e-300, out=size)
+        w = weights * np.minimum(1.0, np.divide(turn[..., None], size, out=size), out=size)
         weighed = rows * w[..., None, :]
         bend = weighed @ columns + ridge
         found = np.linalg.solve(bend, weighed @ values[..., None])[..., 0]
         left = values - (found[..., None, :] @ rows)[..., 0, :]
-    return RobustFits(found, left, w, turn, bend)
+    return RobustFits(found, left, w, turn, bend, counts)
+
+
+def in_parts(columns: np.ndarray, values: np.ndarray, weights: np.ndarray, counts: np.ndarray) -> RobustFits:
+    """`robust_fits` of many, (tables, ..., n, k), as many at a time as stay in a core's cache."""
+    each = max(1, int(_AT_ONCE // max(np.prod(columns.shape[1:]), 1)))
+    parts = []
+    for first in range(0, len(columns), each):
+        part, rows = slice(first, first + each), slice(int(counts[first : first + each].max()))
+        fits = robust_fits(columns[part, ..., rows, :], values[part, ..., rows], weights[part, ..., rows], counts[part])
+        parts.append(fits.padded(columns.shape[-2]))
+    return parts[0] if len(parts) == 1 else RobustFits(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def each_fit(asked: Sequence[Asked]) -> list[RobustFits]:
@@ -107,6 +139,5 @@ def _side_by_side(asked: Sequence[Asked]) -> list[RobustFits]:
         columns[k, :n], values[k, :n], weights[k, :n] = one
     fits = robust_fits(columns, values, weights, counts)
     return [
-        RobustFits(found, left[:n], w[:n], turn, bend)
-        for found, left, w, turn, bend, n in zip(*fits, counts, strict=True)
+        RobustFits(found, left[:n], w[:n], turn, bend, n) for found, left, w, turn, bend, n in zip(*fits, strict=True)
     ]

@@ -1,6 +1,7 @@
 """What speaks against a law beside its scatter: planted misfits at their size, and chances that are uniform without."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ from scipy.stats import f as fisher
 
 from jaxscale._problem.losses import HuberLoss
 from jaxscale._trust import lack_of_fit
-from jaxscale._trust.lack_of_fit import foretold, misfit
+from jaxscale._trust.foretelling import foretold
+from jaxscale._trust.lack_of_fit import misfits
 from jaxscale._trust.linearization import Linearization
-from jaxscale._trust.questions import answered
+from jaxscale._trust.tables_beside import OneTable, SideBySide, side_by_side
 
 
 def plane(seed=0, n=60, noise=0.004, added=0.0, repeats=1, clusters=None):
@@ -28,13 +30,21 @@ def plane(seed=0, n=60, noise=0.004, added=0.0, repeats=1, clusters=None):
     return at, {"N": x, "D": y}
 
 
+COUNTS = 60, 80, 9, 200, 40  # of tables side by side
+
+
+def alone(of, at, logs, clusters=None):
+    """What is found of one table."""
+    return of(SideBySide.of([OneTable(at, logs, clusters)]))[0]
+
+
 def test_without_misfit_chances_are_uniform():
     """Each of two nested tests has a uniform chance; that of the less likely one is below it, but not below half."""
     least, late = [], []
     for seed in range(200):
         at, logs = plane(seed)
-        least.append(answered(misfit(at, logs, None)).p)
-        late.append(answered(foretold(at, logs, None)).p)
+        least.append(alone(misfits, at, logs).p)
+        late.append(alone(foretold, at, logs).p)
     assert 0.02 < np.mean(np.array(least) < 0.05) < 0.12
     assert 0.03 < np.mean(np.array(late) < 0.05) < 0.16  # the least of three cuts
     assert min(least) > 1e-4 and min(late) > 1e-4
@@ -47,7 +57,7 @@ def test_the_f_statistic_is_the_one_of_two_regressions():
     columns = np.stack([x**0, x, y, x * x, x * y, y * y], axis=1)
     left = at.residuals - columns @ np.linalg.lstsq(columns, at.residuals, rcond=None)[0]
     f = (at.residuals @ at.residuals - left @ left) / 3 / (left @ left / 54)
-    found = answered(misfit(at, logs, None))
+    found = alone(misfits, at, logs)
     assert found.against.startswith("a quadratic") and found.f == pytest.approx(f, rel=0.35)
     assert found.p == pytest.approx(fisher.sf(found.f, 3, 54), rel=1e-9)
 
@@ -55,7 +65,7 @@ def test_the_f_statistic_is_the_one_of_two_regressions():
 @pytest.mark.parametrize("size", [0.002, 0.01])
 def test_a_misfit_is_found_at_its_size(size):
     at, logs = plane(1, n=200, added=lambda x, y: size * x * y / np.std(x * y))
-    found = answered(misfit(at, logs, None))
+    found = alone(misfits, at, logs)
     assert found.p < 1e-4 and found.size == pytest.approx(size, rel=0.2)
     assert found.ratio > 1.05
 
@@ -63,9 +73,9 @@ def test_a_misfit_is_found_at_its_size(size):
 def test_repeated_runs_show_what_no_smooth_surface_does():
     """A wave too short for a cubic; sizes that repeat are told from rows that were copied."""
     wave = plane(2, n=80, repeats=4, added=lambda x, y: 0.03 * np.sin(40 * x))
-    found = answered(misfit(*wave, None))
+    found = alone(misfits, *wave)
     assert found.against == "runs that repeat" and found.p < 1e-6 and found.size == pytest.approx(0.02, rel=0.3)
-    chances = [answered(misfit(*plane(seed, n=80, repeats=4), None)).p for seed in range(60)]  # the least of three
+    chances = [alone(misfits, *plane(seed, n=80, repeats=4)).p for seed in range(60)]  # the least of three
     assert np.mean(np.array(chances) < 0.01) < 0.1 and min(chances) > 1e-4
 
 
@@ -75,7 +85,7 @@ def test_a_table_of_many_runs_is_judged_in_little_memory(repeats):
     added = (lambda x, y: 0.02 * np.sin(40 * x)) if repeats == 2 else 0.0
     at, logs = plane(n=10_000 * repeats, added=added, repeats=repeats)
     tracemalloc.start()
-    found = answered(misfit(at, logs, None))
+    found = alone(misfits, at, logs)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 3e8
@@ -87,22 +97,38 @@ def test_a_table_of_many_runs_is_judged_in_little_memory(repeats):
 def test_repeats_of_a_table_of_many_runs_are_seen_in_some_of_them(monkeypatch):
     """A wave of a third of the noise, which 4,000 runs show, is seen in 2,000 of them; none where there is none."""
     wave = plane(3, n=4000, repeats=20, added=lambda x, y: 0.002 * np.sin(40 * x))
-    whole = answered(misfit(*wave, None))
+    whole = alone(misfits, *wave)
     monkeypatch.setattr(lack_of_fit, "_MOST_REPEATS", 2000)
-    some = answered(misfit(*wave, None))
+    some = alone(misfits, *wave)
     assert some.against == whole.against == "runs that repeat" and whole.p < some.p < 1e-6
     assert some.size == pytest.approx(whole.size, rel=0.2) and some.ratio > 1.02
-    chances = [answered(misfit(*plane(seed, n=2400, repeats=20), None)).p for seed in range(20)]
+    chances = [alone(misfits, *plane(seed, n=2400, repeats=20)).p for seed in range(20)]
     assert min(chances) > 1e-4 and np.mean(np.array(chances) < 0.01) < 0.2
 
 
 def test_the_largest_runs_are_foretold_and_where_they_are_off_it_is_by_what_was_planted():
     """Outliers among them do not count; an error that whole runs share widens what counts as off."""
     at, logs = plane(0, added=lambda x, y: 0.02 * (x + y > np.sort(x + y)[-13]))
-    found = answered(foretold(at, logs, None))
+    found = alone(foretold, at, logs)
     assert found.runs == 12 and found.off == pytest.approx(0.02, abs=3 * found.error) and found.p < 1e-4
     outlier = plane(0, added=lambda x, y: 0.5 * (x + y == (x + y).max()))
-    assert answered(foretold(*outlier, None)).p > 1e-3
+    assert alone(foretold, *outlier).p > 1e-3
     runs = tuple(f"r{k % 12}" for k in range(60))
-    chances = np.array([[answered(foretold(*plane(s, clusters=runs), c)).p for c in (None, runs)] for s in range(40)])
+    chances = np.array([[alone(foretold, *plane(s, clusters=runs), c).p for c in (None, runs)] for s in range(40)])
     assert np.mean(chances[:, 1] < 0.01) <= 0.15
+
+
+@pytest.mark.parametrize("of", [misfits, foretold])
+def test_tables_of_all_sizes_side_by_side_are_as_each_alone(of):
+    """With and without repeated runs, named runs and bounds that hold a value; too few runs for anything too."""
+    runs = tuple(f"r{k % 12}" for k in range(60))
+    tables = [OneTable(*plane(k, n=n, repeats=1 + k % 2), None if n != 60 else runs) for k, n in enumerate(COUNTS)]
+    at, logs = plane(7)
+    tables.append(OneTable(replace(at, held=np.array([True, False, False])), logs))
+    parts = side_by_side(tables)
+    assert len(parts) == 2 and sorted(k for which, _ in parts for k in which) == list(range(6))
+    for which, side in parts:
+        for k, found in zip(which, of(side), strict=True):
+            one = of(SideBySide.of([tables[k]]))[0]
+            assert (found is None) is (one is None) and (found is None or found[0] == one[0])
+            np.testing.assert_allclose((found or ())[1:], (one or ())[1:], rtol=1e-8)

@@ -11,9 +11,9 @@ from jaxscale._base.settings import in_float64
 from jaxscale._base.text import format_number, plural
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
-from jaxscale._trust.lack_of_fit import foretold_runs, in_order
+from jaxscale._trust.foretelling import foretold_runs, in_order
 from jaxscale._trust.linearization import linearize
-from jaxscale._trust.questions import answered
+from jaxscale._trust.tables_beside import OneTable
 from jaxscale.plot._charts.axis_words import response_words, short, with_unit
 from jaxscale.plot._charts.chart import SERIES, Axis, Chart, Dots, Line, Mark, Panel, Rule, Shape, Span, Word
 from jaxscale.plot._charts.fit_charts import in_logs
@@ -35,7 +35,7 @@ def of_fit(result: FitResult, runs: Runs | None = None) -> Chart:
         at = linearize(problem, problem.reduce(result.theta))
     pairs = list(zip(problem.law.variables, problem.points.logs, strict=True))
     logs = {v.name: np.asarray(x)[: runs.count][at.used] for v, x in pairs if np.ndim(x) == 1}
-    found = answered(foretold_runs(at, logs, runs.clusters, _SHARES)) if logs else []
+    found = foretold_runs(OneTable(at, logs, runs.clusters), _SHARES) if logs else []
     if not found:
         return _nothing("too few runs to foretell some from others")
     name, order = in_order(logs)

@@ -28,9 +28,10 @@ def reading(
     col: Sequence[str] | None,
     where: Sequence[str] | None,
     on_bad: str,
-    loss_unit: str,
+    loss_unit: str | None,
     unit: Sequence[str] | None,
     decimal: str | None = None,
+    encoding: str | None = None,
     best_of: str | None = None,
     response_domain: str | None = None,
     **columns: str | None,
@@ -61,11 +62,14 @@ def reading(
     reading["domains"] = {name: domain for name, domain in domains.items() if domain in ("real", "unit", "count")}
     reading["where"] = tuple(where or ())
     reading["on_bad"] = _choice(on_bad, "--on-bad", ("raise", "drop"))
-    reading["loss_unit"] = loss_unit
+    if loss_unit is not None:
+        reading["loss_unit"] = loss_unit
     if factors := numbers(unit, "--unit", "VAR=FACTOR, such as N=1e6"):
         reading["units"] = factors
     if best_of is not None:
         reading["best_of"] = by(best_of, "--best-of", "lr,batch")
+    if encoding is not None:
+        reading["encoding"] = encoding
     if decimal is not None:
         reading["decimal"] = _choice(decimal, "--decimal", (".", ","))
     return reading, others

@@ -70,11 +70,12 @@ BestOf = Annotated[
 Where = Annotated[Texts, option("--where", "'COL OP VALUE'", "Rows to keep, with < <= > >= == or !=; repeat.")]
 OnBad = Annotated[str, option("--on-bad", "raise|drop", "What to do with rows that cannot be used.")]
 LossUnit = Annotated[
-    str,
+    Text,
     option(
         "--loss-unit",
         "nats|bits|bpb:X|perplexity|accuracy|error",
-        "Unit of the losses; all but accuracy (1 - accuracy is fitted) and error become nats. X: bytes per token.",
+        "Unit of the losses; all but accuracy (1 - accuracy is fitted) and error become nats. X: bytes per token.  "
+        "[default: by the header, else nats]",
     ),
 ]
 Units = Annotated[
@@ -82,6 +83,10 @@ Units = Annotated[
     option("--unit", "VAR=FACTOR", "Factor of the cells of N, D, C, ...; overrules the header's unit; repeat."),
 ]
 Decimal = Annotated[Text, option("--decimal", ".|,", "Decimal mark of the cells.  [default: found from the table]")]
+Encoding = Annotated[
+    Text,
+    option("--encoding", "NAME", "Of a file of text: gb18030, shift_jis, cp1251, ...  [default: found from its bytes]"),
+]
 ObjectiveKind = Annotated[
     str,
     option(

@@ -21,6 +21,7 @@ from jaxscale._cli.flags import (
     Columns,
     CostName,
     Decimal,
+    Encoding,
     Limits,
     LossErrors,
     LossUnit,
@@ -59,9 +60,10 @@ class TableOptions:
     best_of: BestOf = None
     where: Where = None
     on_bad: OnBad = "raise"
-    loss_unit: LossUnit = "nats"
+    loss_unit: LossUnit = None
     unit: Units = None
     decimal: Decimal = None
+    encoding: Encoding = None
     weights: WeightsColumn = None
     loss_se: LossErrors = None
 
@@ -75,6 +77,7 @@ class TableOptions:
             loss_unit=self.loss_unit,
             unit=self.unit,
             decimal=self.decimal,
+            encoding=self.encoding,
             N=self.N,
             D=self.D,
             C=self.C,

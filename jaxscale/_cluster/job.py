@@ -19,7 +19,7 @@ from jaxscale.laws import Law
 JOB_FORMAT = "jaxscale.job/1"
 _NAME = "job.json"
 _MAY_DIFFER = ("command", "source")  # the same rows may lie elsewhere
-_UNSAID: dict[str, tuple[Any, ...]] = {"loss_unit": ("nats",), "on_bad": ("raise",), "where": (None, (), [])}
+_UNSAID: dict[str, tuple[Any, ...]] = {"loss_unit": (None,), "on_bad": ("raise",), "where": (None, (), [])}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import inert, listed, quoted
-from jaxscale._data.names import TRAINING, is_perplexity, loss_in, meaning_of, words_of
+from jaxscale._data.names import OVERALL, TRAINING, is_perplexity, loss_in, meaning_of, words_of
 from jaxscale._data.unit_words import unit_named
 from jaxscale._data.wording import valued_flag
 
@@ -37,20 +37,24 @@ def recognised(
     wanted: set[str],
     look: Look,
     units: Mapping[str, float],
-    loss_words: frozenset[str] = frozenset(),
+    loss_words: frozenset[str] | None = None,
 ) -> tuple[dict[str, str], dict[str, list[str]]]:
     """The column of each wanted symbol that has one, and the others that its name would fit, by symbol.
 
-    A loss in a unit with words of its own is looked for in the columns that have those words, if there are any. Raises
-    InputError, with the flags that settle it, where several are as likely.
+    A loss in a unit with words of its own is looked for in the columns that have those words, if there are any; where
+    no unit is asked for (None) and nothing is a loss, perplexities are. Raises InputError, with the flags that settle
+    it, where several are as likely.
     """
     look = cache(look)
     candidates: dict[str, list[_Candidate]] = {}
     for column in columns:
         if (found := meaning_of(column)) is not None and found.symbol in wanted:
             candidates.setdefault(found.symbol, []).append(_Candidate(column, found.rank, found.factor))
-    if "loss" in wanted and loss_words:
-        named = [(column, found) for column in columns if (found := loss_in(column, loss_words)) is not None]
+    words = loss_words
+    if words is None and not _able("loss", candidates.get("loss", []), look):
+        words = _PERPLEXITY
+    if "loss" in wanted and words:
+        named = [(column, found) for column in columns if (found := loss_in(column, words)) is not None]
         if named:
             candidates["loss"] = [_Candidate(column, found.rank, None) for column, found in named]
     taken: dict[str, str] = {}
@@ -96,7 +100,7 @@ def _of_training(one: _Candidate, able: Sequence[_Candidate]) -> bool:
     """Whether a loss is that of training as another is called like it, and of the validation: "lm loss" beside "lm loss
     validation", "loss" beside any loss of the validation in nats.
     """
-    said = _all_words(one) - {"avg"}
+    said = _all_words(one) - OVERALL
     others = [_all_words(other) for other in able if other.rank < (_IN_BITS if one.rank == 0 else TRAINING)]
     return "eval" not in said and any("eval" in words and said <= words for words in others)
 

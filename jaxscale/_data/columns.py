@@ -40,12 +40,12 @@ def choose(
     run: str | None,
     look: Look,
     units: Mapping[str, float] | None = None,
-    loss_words: frozenset[str] = frozenset(),
+    loss_words: frozenset[str] | None = None,
 ) -> Chosen:
     """Settle which column holds what: first those named, then those recognised by their names and cells.
 
     `look` gives the numbers of a column and which cells hold something else; `units` are factors that the caller gives,
-    and `loss_words` are words of the unit that the caller gives to the loss.
+    and `loss_words` are words of the unit that the caller gives to the loss, None where none is given.
     """
     for symbol in given:
         if symbol in _RESERVED or not symbol:

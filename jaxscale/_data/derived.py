@@ -12,6 +12,7 @@ from jaxscale._base.text import inert, listed, quoted
 from jaxscale._data.cells import read_column
 from jaxscale._data.decimals import POINT
 from jaxscale._data.formulas import Formula, looks_like_one, parse
+from jaxscale._data.model_names import sizes_in
 from jaxscale._data.names import meaning_of
 from jaxscale._data.unit_words import trailing_unit
 
@@ -55,7 +56,17 @@ def derive(frame: pd.DataFrame, given: Sequence[Any], rows: np.ndarray, marks: M
 def _cells(formula: Formula, frame: pd.DataFrame, rows: np.ndarray, marks: Mapping[str, str]) -> Any:
     """The cells of a column that is computed: numbers, and text that says why there is none."""
     values: dict[str, np.ndarray] = {}
+    for name in formula.sized:
+        values[name], missing = sizes_in(frame[name])
+        if missing.any():
+            i = int(np.flatnonzero(missing)[0])
+            raise InputError(
+                f"the formula {quoted(formula.text)}: row {rows[i]} of column {quoted(name)} holds "
+                f"{quoted(frame[name].iloc[i])}, which says no size, or several; filter such rows out (where=, --where)"
+            )
     for name in formula.columns:
+        if name in formula.sized:
+            continue
         read = read_column(frame[name], marks.get(name, "") or POINT)
         for i, fault in read.faults.items():
             raise InputError(

@@ -4,7 +4,8 @@
     product  factor, then * or / and another, and so on
     factor   - factor, or power
     power    atom, or atom ^ factor (also **)
-    atom     a number (524288, 1e6, 70B), a column, a function of a sum in brackets, or a sum in brackets
+    atom     a number (524288, 1e6, 70B), a column, a function of a sum in brackets, a sum in brackets, or size( )
+             of one column: the size that stands in each of its names, 1.4e9 of pythia-1.4b
 
 A column stands as it is, with any signs in its name (`val/loss`), or in quotes. `parse` says what a text means,
 `Formula` computes it.
@@ -28,6 +29,7 @@ FUNCTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "exp": np.exp,
     "sqrt": np.sqrt,
 }
+SIZE = "size"  # of the names in a column
 _OPERATIONS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "+": np.add,
     "-": np.subtract,
@@ -60,6 +62,13 @@ class Named:
 
 
 @dataclass(frozen=True)
+class Sized:
+    """The sizes in the names that a column holds."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Negative:
     """The negative of something."""
 
@@ -83,7 +92,7 @@ class Pair:
     right: "Term"
 
 
-Term = Number | Named | Negative | Applied | Pair
+Term = Number | Named | Sized | Negative | Applied | Pair
 
 
 @dataclass(frozen=True)
@@ -93,9 +102,11 @@ class Formula:
     text: str
     term: Term
     columns: tuple[str, ...]
+    sized: tuple[str, ...] = ()  # columns of names, whose sizes are meant
 
     def of(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The values for those of the columns, (n_rows,) each; not finite where there is none."""
+        """The values for those of the columns, (n_rows,) each, of `sized` ones their sizes; not finite where there is
+        none."""
         with np.errstate(all="ignore"):
             return np.asarray(_computed(self.term, values), dtype=np.float64)
 
@@ -104,7 +115,7 @@ def _computed(term: Term, values: Mapping[str, np.ndarray]) -> np.ndarray:
     match term:
         case Number(value):
             return np.float64(value)  # type: ignore[return-value]
-        case Named(name):
+        case Named(name) | Sized(name):
             return values[name]
         case Negative(of):
             return -_computed(of, values)
@@ -128,9 +139,11 @@ def parse(text: str, columns: Sequence[str]) -> Formula:
     term = reader.sum(0)
     reader.expect("", "an operation or the end")
     names = tuple(dict.fromkeys(token.text for token in tokens if token.kind == "column"))
+    if both := reader.sized & reader.plain:
+        raise InputError(f"the formula {quoted(text)} takes column {quoted(min(both))} for numbers and for names")
     if not names:
         raise InputError(f"the formula {quoted(text)} names no column; there are {listed(columns)}")
-    return Formula(text, term, names)
+    return Formula(text, term, names, tuple(name for name in names if name in reader.sized))
 
 
 class _Reader:
@@ -138,6 +151,8 @@ class _Reader:
 
     def __init__(self, text: str, tokens: list[_Token]) -> None:
         self.text, self.tokens, self.at = text, tokens, 0
+        self.sized: set[str] = set()
+        self.plain: set[str] = set()
 
     def next(self) -> _Token:
         return self.tokens[self.at]
@@ -182,7 +197,15 @@ class _Reader:
         if token.kind == "number":
             return Number(parse_number(token.text))
         if token.kind == "column":
+            self.plain.add(token.text)
             return Named(token.text)
+        if token.kind == SIZE:
+            self.expect("(", "a bracket after size")
+            name = self.next().text
+            self.expect("column", "a column of names in size( )")
+            self.expect(")", "a closing bracket")
+            self.sized.add(name)
+            return Sized(name)
         if token.kind == "function":
             self.expect("(", f"a bracket after {token.text}")
         elif token.kind != "(":
@@ -225,8 +248,9 @@ def _tokens(text: str, columns: Sequence[str]) -> list[_Token]:
                 )
             tokens.append(_Token("number", number[0]))
         elif word := _WORD.match(rest):
-            kind = "function" if word[0] in FUNCTIONS else "column"
-            tokens.append(_Token(kind, word[0] if kind == "function" else _known(word[0], columns, text)))
+            sizes = word[0] == SIZE and text[at + len(SIZE) :].lstrip().startswith("(")
+            kind = SIZE if sizes else "function" if word[0] in FUNCTIONS else "column"
+            tokens.append(_Token(kind, _known(word[0], columns, text) if kind == "column" else word[0]))
             at += len(word[0])
         else:
             raise InputError(
@@ -266,7 +290,7 @@ def looks_like_one(text: str, columns: Sequence[str]) -> bool:
     """Whether what was given for a column is meant as a formula and not as a name with a slip in it."""
     if not _PUNCTUATION.search(text):
         return False
-    certain = re.search(r"[*^×·÷]|\b(?:" + "|".join(FUNCTIONS) + r")\s*\(|\b1\s*[-−]", text)
+    certain = re.search(r"[*^×·÷]|\b(?:" + "|".join([*FUNCTIONS, SIZE]) + r")\s*\(|\b1\s*[-−]", text)
     stands = any(_stands(name, text[i:]) for name in columns if name for i in _starts(name, text))
     if difflib.get_close_matches(text, columns, n=1, cutoff=0.9):
         return bool(certain) and stands

@@ -17,7 +17,9 @@ _MOST_ROWS = 4
 _UNIT = re.compile(
     r"""[(\[]?\s*(?:%|[kmbgt]|thousands?|millions?|billions?|trillions?|m(?:io|ln|rd|d)\.?|bn|[kmgtpezy]?flops?|pf-?days?|tokens?|params?|
         parameters?|nats?|bits?|bytes?|(?:nats?|bits?)\s?(?:/|per)\s?(?:tokens?|bytes?|char(?:acter)?s?)|steps?|h|hours?|
-        gpu[ -]?h(?:ours?)?|s|secs?|seconds?|days?|\$|usd|1e[0-9]+|10\^[0-9]+)\s*[)\]]?""",
+        (?:[kmbgt]|thousands?|millions?|billions?|trillions?|bn)\s+(?:of\s+)?(?:tokens?|params?|parameters?|flops?|images?)|
+        [x×]?\s*(?:1e[0-9]+|10\^[0-9]+)(?:\s+(?:tokens?|params?|parameters?|flops?))?|ppl|
+        gpu[ -]?h(?:ours?)?|s|secs?|seconds?|days?|\$|usd)\s*[)\]]?""",
     re.VERBOSE | re.IGNORECASE,
 )
 _EMPTY = frozenset(["", "-", "–", "—"])

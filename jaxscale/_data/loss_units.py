@@ -4,7 +4,7 @@ An accuracy becomes an error, 1 - accuracy, so that a law of a loss fits it; an 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,6 +71,8 @@ _UNITS = {
         ),
     )
 }
+_LOGARITHMS = frozenset(["log", "ln"])  # of a perplexity they are nats
+_LESS_THAN_A_TOKEN = frozenset(["byte", "bytes", "char", "chars", "character", "characters", "word", "words", "dim"])
 _SAME = {"ppl": "perplexity", "acc": "accuracy"}
 _PER_BYTE = re.compile(r"(?:bpb|bits[ _-]per[ _-]byte)\s*(?::\s*(?P<bytes>.*))?", re.IGNORECASE)
 
@@ -96,6 +98,20 @@ def loss_unit_of(text: str) -> LossUnit:
         raise InputError(f"no token has {quoted(per_byte['bytes'])} bytes; write {spelt('loss_unit', 'bpb:4.3')}")
     said = f"bits per byte, times ln 2 and {size:g} bytes per token"
     return LossUnit("bpb", said, _BITS, text=f"bpb:{size!r}")
+
+
+def unit_of_header(column: str, computed: Collection[str] = ()) -> LossUnit:
+    """The unit that the name of a column gives to its losses: bits or perplexity, else nats; bits per byte stay what
+    they are, as nobody said how many bytes a token has, and a formula says for itself."""
+    words = {word for part in words_of(column) for word in part}
+    if column in computed or words & _LOGARITHMS:
+        return _UNITS["nats"]
+    if "ppl" in words:
+        return _UNITS["perplexity"]
+    if re.search(r"(?<![a-z])bpt(?![a-z])", column.lower()):
+        return _UNITS["bits"]
+    of_less = "bpb" in words or ("per" in words and words & _LESS_THAN_A_TOKEN)
+    return _UNITS["bits" if "bits" in words and not of_less else "nats"]
 
 
 def in_per_cent(name: str) -> bool:

@@ -13,7 +13,7 @@ from jaxscale._data.unit_words import PF_DAYS, split_unit, words_of_units
 _SAME = {
     word: meaning
     for meaning, words in {
-        "params": "param parameter parameters parametre parametres parametro parametros parametri",
+        "params": "numel param parameter parameters parametre parametres parametro parametros parametri",
         "tokens": "token tok toks ntok ntoks jeton jetons",
         "compute": "rechenaufwand calcul calculo calcolo",
         "flops": "flop flos glops",  # GLOPs is a misprint that public tables have
@@ -37,7 +37,8 @@ _SAME = {
         "bits": "bit",
         "ppl": "perplexity ppx",
         "entropy": "xent nll crossentropy",
-        "avg": "mean average macro micro global overall",
+        "avg": "mean average macro micro overall",
+        "size": "taille groesse tamano tamanho dimensione",
     }.items()
     for word in (meaning, *words.split())
 }
@@ -50,8 +51,13 @@ def _set(words: str) -> frozenset[str]:
 # Words that leave the meaning of a count what it is: of parameters, of tokens, of FLOPs, of data in other units.
 _PLAIN = _set("n of count in the model lm llm net network run")
 _PARTS = _set("vision image video audio speech text language")
-_COUNTED = _PLAIN | _PARTS | _set("params weight weights total active non emb with size trainable precise exact approx")
+_COUNTED = (
+    _PLAIN
+    | _PARTS
+    | _set("params weight weights total active non emb with size trainable precise exact approx dense policy")
+)
 _SEEN = _PLAIN | _set("total train so far seen processed consumed used cumulative pre goal budget max global")
+_MODELS, _WEIGHTS, _CORPUS = _set("model lm llm net network"), _set("weight count"), _set("data dataset corpus")
 _SPENT = _SEEN - {"max"} | _set("non emb with spent actual theoretical approx final 6nd c6nd iso")
 # What data other than text are counted in. Of the second line hours are of wall time too, samples are sequences too.
 _UNITS_OF_DATA = _set(
@@ -59,6 +65,8 @@ _UNITS_OF_DATA = _set(
     episode episodes trajectory trajectories game games move moves graph graphs molecule molecules structure structures
     pair pairs char chars character characters byte bytes line lines residue residues cell cells word words"""
 )
+# Of these so many are looked at as there are in the data: a name of them alone is a count of data.
+_LOOKED_AT = _set("images pictures photos videos demonstrations demos trajectories")
 _DOUBTFUL_UNITS = _set(
     """hour hours minute minutes second seconds sample samples example examples subject subjects label labels query
     queries point points datapoint datapoints row rows"""
@@ -68,8 +76,8 @@ NO_TEXT = _UNITS_OF_DATA | _DOUBTFUL_UNITS
 _SIZES = _SEEN | NO_TEXT | _set("data dataset size tokens")
 # Words of a loss that name no corpus.
 _GENERIC = _PLAIN | _set(
-    """loss entropy cross ce eval train bits bpb avg final held out smoothed per tokens byte word lm language last best
-    min minimum so far set step epoch value total reported nats nat"""
+    """loss entropy cross ce eval train bits bpb avg global final held out smoothed per tokens byte word lm language
+    last best min minimum so far set step epoch value total reported nats nat"""
 )
 # In the name of a loss these say that it is something else: a rate, a time, a term of an objective, a spread, a label.
 _NO_LOSS = _set(
@@ -80,8 +88,9 @@ _NO_LOSS = _set(
     predicted prediction pred fit fitted lower upper improvement reward policy params flops compute budget ppl unique
     rank seed exponent threshold patience window steps margin sigma bound bounds increase drop change
     initial init max maximum irreducible reducible excess floor goal baseline reference teacher reduction relative
-    adv adversarial gan generator discriminator perceptual chinchilla early halfway midway"""
+    distill distillation kd adv adversarial gan generator discriminator perceptual chinchilla early halfway midway"""
 )
+OVERALL = _set("avg global")  # of a loss: over all corpora
 _PART_OF_A_RUN = re.compile("(?!100)[0-9]+(pct|percent|perc)")  # a loss at 10pct is not that of a finished run
 # Leading words that say where a value was kept, not what it is.
 _CONTAINERS = _set(
@@ -231,10 +240,13 @@ def _count(words: list[str], name: str) -> Meaning | None:
     weak = bool(rest & {"goal", "budget", "max", "approx", "6nd", "c6nd"})
     if "params" in rest and rest <= _COUNTED:
         return Meaning("N", _rank(plain, "params", rest, _PARTS), factor)
-    if rest <= _COUNTED and ({"model", "size"} <= rest or ("emb" in rest and "non" in rest) or plain[0] == "n"):
-        qualified = {"model", "size"} <= rest or "emb" in rest or bool(rest & {"total", "active", "weights", "approx"})
+    if plain == ["p"] and factor is not None and "#" in name:  # "#P (M)"
+        return Meaning("N", 1, factor)
+    sized = "size" in rest and bool(rest & _MODELS)
+    if rest <= _COUNTED and (sized or ("emb" in rest and "non" in rest) or plain[0] == "n" or rest >= _WEIGHTS):
+        qualified = sized or "emb" in rest or bool(rest & {"total", "active", "weights", "weight", "approx"})
         return Meaning("N", 1, factor) if qualified else None
-    if "unique" in rest and "tokens" in rest and rest - {"unique", "tokens"} <= _SEEN:
+    if "unique" in rest and "tokens" in rest and rest - {"unique", "tokens"} <= _SEEN | _CORPUS:
         return Meaning("U", 0 if len(plain) == 2 else 1, factor)
     if "tokens" in rest and rest - {"tokens"} <= _SEEN and ("max" not in rest or rest & {"budget", "train"}):
         return Meaning("D", 2 if weak else _rank(plain, "tokens", rest), factor)
@@ -242,6 +254,8 @@ def _count(words: list[str], name: str) -> Meaning | None:
         return Meaning("D", 2, factor)
     if "train" in rest and (units := rest - _PLAIN - {"train"}) <= (NO_TEXT if "n" in rest else _UNITS_OF_DATA):
         return Meaning("D", 3, factor) if units or "n" in rest else None
+    if len(rest & _LOOKED_AT) == 1 and rest - _LOOKED_AT <= _PLAIN | {"total", "train", "seen", "processed"}:
+        return Meaning("D", 3, factor)
     if {"data", "tokens"} <= rest <= _SEEN | {"data", "tokens"}:
         return Meaning("D", 1, factor)
     if plain[0] == "d" and rest - {"d"} <= {"train", "total", "tokens"}:
@@ -269,7 +283,7 @@ def _loss(words: list[str]) -> Meaning | None:
     if words == ["objective", "to", "minimize"]:
         return Meaning("loss", 3)
     bits = "bpb" in rest or ("bits" in rest and bool(rest & {"per", "loss"}))
-    if not bits and not rest & {"loss", "entropy", "ce"}:
+    if not bits and not rest & {"loss", "entropy", "ce"} and not {"eval", "nats"} <= rest:
         return None
     if rest & _NO_LOSS or "%" in "".join(words) or ("tokens" in rest and "per" not in rest):
         return None
@@ -281,4 +295,4 @@ def _loss(words: list[str]) -> Meaning | None:
         return Meaning("loss", TRAINING)
     if words == ["loss"]:
         return Meaning("loss", 0)
-    return Meaning("loss", 3 if bits else 1 if rest <= _GENERIC or "avg" in rest else 2)
+    return Meaning("loss", 3 if bits else 1 if rest <= _GENERIC or rest & OVERALL else 2)

@@ -49,10 +49,11 @@ def number_notes(
     rows: np.ndarray,
     columns: Mapping[str, str | tuple[str, ...]],
     loss_unit: str,
-    computed: Collection[str] = (),
+    silent: Collection[str] = (),
 ) -> Iterator[Reason]:
-    """Everything in the numbers that looks unintended; columns that are `computed` say nothing by their names."""
-    in_larger_units, text = False, counts_tokens(columns.get("D"), columns.get("D") in computed)
+    """Everything in the numbers that looks unintended; the names of `silent` columns say nothing, as of those that are
+    computed, or whose unit the caller gave."""
+    in_larger_units, text = False, counts_tokens(columns.get("D"), columns.get("D") in silent)
     for symbol, (least, factors) in _LEAST_PLAUSIBLE.items():
         if symbol == "D" and not text:
             continue
@@ -71,7 +72,7 @@ def number_notes(
             yield from _impossible_rows(symbol, values[symbol][far], rows[far], columns[symbol])
     if isinstance(source := columns.get("loss"), str) and loss_unit in ("nats", "bits", "bpb"):
         median = _median(values["loss"])
-        name = "" if source in computed else source
+        name = "" if source in silent else source
         if re.search(r"ppl|perplexity", name, re.IGNORECASE) or median > 12:
             yield Reason(
                 SUSPICIOUS_UNITS,

@@ -19,7 +19,8 @@ from jaxscale._data.ended_runs import ended
 from jaxscale._data.filters import filtered_columns, passing
 from jaxscale._data.group_columns import group_notes, groups_in
 from jaxscale._data.header_units import checked, factors_said
-from jaxscale._data.loss_units import loss_unit_of, measure_of
+from jaxscale._data.loss_units import loss_unit_of, measure_of, unit_of_header
+from jaxscale._data.model_names import sizes_note
 from jaxscale._data.names import data_in, key
 from jaxscale._data.notes import duplicate_note, number_notes, repeated_rows
 from jaxscale._data.runs_file import RunsRecord
@@ -44,11 +45,12 @@ def read_fields(
     best_of: str | Sequence[str] = (),
     where: str | Iterable[str] = (),
     on_bad: str = "raise",
-    loss_unit: str = "nats",
+    loss_unit: str | None = None,
     domains: Mapping[str, str] | None = None,
     units: Mapping[str, float] | None = None,
     decimal: str | None = None,
     row_numbers: Sequence[int] | np.ndarray | None = None,
+    encoding: str | None = None,  # of the file that the frame was read from
     **columns: Column,
 ) -> dict[str, Any]:
     """The fields of `Runs`, for the options of `Runs.from_frame`."""
@@ -56,7 +58,7 @@ def read_fields(
     if weights is not None and loss_se is not None:
         raise InputError("weights follow from loss_se (--loss-se); leave weights (--weights) out, or loss_se")
     _check(on_bad, domains or {}, checkpoints)
-    unit = loss_unit_of(loss_unit)
+    asked_unit = None if loss_unit is None else loss_unit_of(loss_unit)
     marks = dict(marks_as_asked(frame, decimal))
     frame = frame.copy(deep=False)
     frame.attrs[MARKS] = marks  # the filters read by them as well
@@ -79,7 +81,10 @@ def read_fields(
         read = read_column(frame[name], marks.get(name, "") or POINT)
         return read.values, read.is_text
 
-    chosen = choose(list(frame.columns), asked, response, weights, run, look, asked_units, unit.named)
+    chosen = choose(
+        list(frame.columns), asked, response, weights, run, look, asked_units, asked_unit and asked_unit.named
+    )
+    unit = asked_unit or unit_of_header(str(chosen.columns.get("loss", "")), derived.sources)
     summed = without_summaries(frame, rows, chosen.columns, look, filtered_columns(table, filters))
     if summed.notes:
         frame, table, rows = frame[summed.keep], table[summed.keep], rows[summed.keep]
@@ -117,7 +122,8 @@ def read_fields(
         values = {symbol: array * factors.get(symbol, 1.0) for symbol, array in cells.values.items()}
     if "loss" in values:
         values["loss"] = unit.convert(values["loss"])
-    loss_said = {"loss_unit": unit.said} if "loss" in values else {}
+    by_header = f", by its name; {spelt('loss_unit', 'nats')} takes the cells as they are" if asked_unit is None else ""
+    loss_said = {"loss_unit": unit.said + by_header * (unit.name != "nats")} if "loss" in values else {}
     if loss_se is not None:
         loss_said["loss_se"] = f"residuals in units of each run's standard error, column {quoted(loss_se)}"
     elif weights is not None:
@@ -176,6 +182,7 @@ def read_fields(
     groups = groups_in(frame, unused, rows)
     if weights is None and loss_se is None and (of_errors := error_column(str(kept[chosen.response]), unused)):
         rivals[chosen.response] = "; ".join(filter(None, [rivals.get(chosen.response), of_errors]))
+    silent = {*derived.sources, *([str(kept.get("loss"))] if asked_unit else [])}
     record = RunsRecord(
         columns=kept,
         guessed=tuple(symbol for symbol in kept if symbol in chosen.guessed or (symbol == "run" and run is None)),
@@ -187,10 +194,11 @@ def read_fields(
         filtered=int((~keep).sum()),
         duplicates=duplicates,
         notes=(
-            *number_notes({**variables, chosen.response: answer}, read_rows, kept, unit.name, derived.sources),
+            *number_notes({**variables, chosen.response: answer}, read_rows, kept, unit.name, silent),
             *([checkpoint_note(curves, checkpoints)] if curves is not None else []),
             *other_columns(kept, {s: others for s, others in chosen.rivals.items() if s in kept}),
             *sweeps,
+            *sizes_note(frame, unused, variables, str(kept.get("N", "")) if kept.get("N") in derived.sources else ""),
             *duplicate_note(duplicates),
             *summed.notes,
             *finished.notes,

@@ -15,6 +15,7 @@ from jaxscale._base.text import escape_html, format_number, inert, listed, plura
 from jaxscale._base.validation import Progress
 from jaxscale._data.checkpoints import CHECKPOINTS, Curves, along, checkpoint_note, last_of_each
 from jaxscale._data.columns import Column
+from jaxscale._data.model_names import NOMINAL_SIZES
 from jaxscale._data.notes import DUPLICATE_ROWS, duplicate_note
 from jaxscale._data.reading import read_fields
 from jaxscale._data.runs_file import RunsRecord, fields_of, is_of
@@ -114,11 +115,12 @@ class Runs:
         best_of: str | Sequence[str] = (),
         where: str | Iterable[str] = (),
         on_bad: Literal["raise", "drop"] = "raise",
-        loss_unit: str = "nats",
+        loss_unit: str | None = None,
         domains: Mapping[str, str] | None = None,
         units: Mapping[str, float] | None = None,
         decimal: Literal[".", ","] | None = None,
         row_numbers: Sequence[int] | np.ndarray | None = None,
+        encoding: str | None = None,
         **columns: Column,
     ) -> Self:
         """Checked runs from a table: one row for each run.
@@ -141,14 +143,17 @@ class Runs:
                      with the lowest response is kept; of checkpoints the last are compared
         where        one comparison or several, all of which must hold: "COL OP VALUE" with < <= > >= == !=
         on_bad       "raise": a bad cell is an error; "drop": its row is left out, and the record says so
-        loss_unit    "nats"; "bits", times ln 2; "bpb:4.3", bits per byte with 4.3 bytes per token; "perplexity", whose
-                     logarithm is taken; "accuracy", of which 1 - accuracy is the loss, or "error", both as shares of
-                     one or in per cent. Columns are recognised by names of that unit first
+        loss_unit    None: as the header says, "val_loss (bits)" or "val_ppl", else nats. "nats"; "bits", times ln 2;
+                     "bpb:4.3", bits per byte with 4.3 bytes per token; "perplexity", whose logarithm is taken;
+                     "accuracy", of which 1 - accuracy is the loss, or "error", both as shares of one or in per cent.
+                     Columns are recognised by names of that unit first
         domains      symbol -> "positive" (the default), "real", "unit" (0 to 1) or "count" (at least 0)
         units        symbol -> factor of its cells, {"N": 1e6}; overrules the unit that a header such as "params (M)"
                      gives, which is applied where the cells agree with it; 1 leaves them as they are
         decimal      the decimal mark of cells of text; None: found from the whole table, and refused where it is open
         row_numbers  row numbers of the source, where `frame` is a part of it; by default 1, 2, ...
+        encoding     of the text of a file, as Python names it ("gb18030", "shift_jis"); `read_runs` decodes by it, and
+                     a table in memory has none. None: UTF-8, or what a byte order mark or its letters show
         columns      any other variable by its symbol, U="unique_tokens"; a list of columns makes a vector
 
         In the place of a column may stand a formula of columns, D="steps*batch*length", N="millions*1e6",
@@ -186,6 +191,7 @@ class Runs:
             units=units,
             decimal=decimal,
             row_numbers=row_numbers,
+            encoding=encoding,
             **columns,
         )
         runs = cls(**fields)
@@ -228,8 +234,14 @@ class Runs:
             return 6.0 * self.variables["N"] * self.variables["D"]
         raise InputError(
             f"the runs have no variable {quoted(symbol)}; they have {', '.join(map(inert, self.variables))}. "
+            + (self._sizes_in_names() if symbol == "N" else "")
             + where_to_find(symbol, self.record.unused, self.record.plain_column("N"))
         )
+
+    def _sizes_in_names(self) -> str:
+        """How sizes that stand in names are asked for, as a sentence."""
+        said = [inert(note.text) for note in self.record.notes if note.code == NOMINAL_SIZES]
+        return "".join(f"{text[:1].upper()}{text[1:]}. " for text in said)
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each run: variables (a vector as `E[0]`, `E[1]`), response, `weights`, `errors`, `run`; index

@@ -35,7 +35,28 @@ _CLOSE = 0.8
 # What undoes a logarithm.
 _LOGARITHMS = {"log10": "10^{}", "lg": "10^{}", "log": "10^{}", "ln": "exp({})", "log2": "2^{}"}
 
-_STEPS = frozenset(["step", "steps", "iteration", "iterations", "iter", "iters", "updates"])
+# Words of what a symbol counts, where the whole name says something that is not known; and of what it is not then.
+_HEADS_OF = {
+    "N": frozenset(["params", "weights"]),
+    "D": frozenset(["tokens", "data", "dataset", "corpus"]) | NO_TEXT,
+    "C": frozenset(["flops", "compute"]),
+    "U": frozenset(["unique"]),
+}
+_NEVER = frozenset(
+    word
+    for words in (
+        "per rate sec secs ms norm memory mem gb mb kb lr decay emb embed head heads lora adapter frozen teacher draft",
+        "vocab batch step window std stderr acc accuracy time id seed frac fraction ratio share percent pct name type",
+        "kind path version layer layers expert experts throughput peak gpu device util fwd inference serving factor",
+    )
+    for word in words.split()
+)
+_NEVER_DATA = frozenset(["eval", "max", "new", "context", "ctx", "length", "len", "prompt", "warmup", "cooldown"])
+_NEVER_DATA |= frozenset(["anneal", "pad", "padding", "padded", "dropped", "repeat"])
+_STEPS = frozenset(
+    ["step", "steps", "iteration", "iterations", "iter", "iters", "it", "its", "update", "updates", "niter", "niters"]
+)
+_NO_STEPS = frozenset(["per", "warmup", "eval", "sec", "time", "decay", "best", "save", "log"])
 _SAMPLES = frozenset(["sample", "samples", "sequence", "sequences", "seqs"])
 _SO_FAR = frozenset(["train", "n", "of", "total", "consumed", "seen", "processed", "count"])
 _BATCH = frozenset(["batch", "bs", "bsz", "gbs", "gbsz"])
@@ -49,18 +70,42 @@ def where_to_find(symbol: str, unused: Sequence[str], size: str = "") -> str:
     if symbol == "D" and not near:
         near = next((column for column in unused if _words(column) & NO_TEXT and _only_data(column)), "")
     if near:
-        return f"{found}; it may be {quoted(near)}: {symbol}={_python(near)} ({valued_flag(symbol, shlex.quote(near))})"
+        return f"{found}; {_it_may_be(symbol, [near])}"
     if of_logs := _of_logs(symbol, unused):
         return f"{found}; {of_logs}"
     if symbol == "N" and (sized := next(filter(_is_a_size, unused), "")):
         return (
             f"{found}; if {quoted(sized)} is of the model: N={_python(sized)} ({valued_flag('N', shlex.quote(sized))})"
         )
+    formula = (_product(unused) or _of_ratio(unused, size)) if symbol == "D" else ""
+    if not formula and (akin := _akin(symbol, unused)):
+        return f"{found}; {_it_may_be(symbol, akin)}"
+    if formula:
+        return f"{found}; or compute it, D={_python(formula)} (-D {shlex.quote(formula)})"
+    if symbol in ("N", "D") and (of_logs := _of_logs("C", unused)):
+        return f"{found}; {of_logs}, from which it follows"
+    if symbol in ("N", "D") and (akin := _akin("C", unused)):
+        return f"{found}; {_it_may_be('C', akin)}, from which it follows"
     if symbol != "D":
         return found
-    if formula := _product(unused) or _of_ratio(unused, size):
-        return f"{found}; or compute it, D={_python(formula)} (-D {shlex.quote(formula)})"
     return found if any(_words(column) & _BATCH for column in unused) else found + of_steps(unused)
+
+
+def _it_may_be(symbol: str, columns: Sequence[str]) -> str:
+    """The flags for columns that may be what is looked for, ready to paste."""
+    python = " or ".join(f"{symbol}={_python(name)}" for name in columns)
+    typed = " or ".join(valued_flag(symbol, shlex.quote(inert(name, 200))) for name in columns)
+    return f"{'it' if symbol != 'C' else 'C'} may be {listed(columns)}: {python} ({typed})"
+
+
+def _akin(symbol: str, columns: Sequence[str]) -> list[str]:
+    """The columns, three at most, with a word of that symbol and none that makes them a rate, a part or a limit."""
+    heads = _HEADS_OF.get(symbol, frozenset())
+    return [c for c in columns if _words(c) & heads and not _words(c) & _never(symbol)][:_MOST_RIVALS]
+
+
+def _never(symbol: str) -> frozenset[str]:
+    return _NEVER | (_NEVER_DATA if symbol == "D" else frozenset())
 
 
 def of_logs(columns: Sequence[str]) -> str:
@@ -92,7 +137,7 @@ def _is_a_size(column: str) -> bool:
 def misspelt(symbol: str, columns: Collection[str]) -> str:
     """The column whose name misses a usual one of that symbol by a letter or two, or ""."""
     for column in columns:
-        if _words(column) & _LOGARITHMS.keys():
+        if _words(column) & _LOGARITHMS.keys() or (symbol != "loss" and _words(column) & _never(symbol)):
             continue
         written = key(column)
         close = difflib.get_close_matches(written, _USUAL.get(symbol, ()), n=1, cutoff=_CLOSE)
@@ -136,11 +181,14 @@ def of_steps(columns: Sequence[str]) -> str:
     formula = _product(columns)
     if formula:
         return f"; tokens: D={_python(formula)} ({flag('D')} {shlex.quote(formula)})"
-    steps = [column for column in columns if key(column).endswith(("step", "steps", "iterations"))]
+    steps = [column for column in columns if _words(column) & _STEPS and not _words(column) & _NO_STEPS]
     if not steps:
         return ""
     formula = f"{inert(steps[0], 60)}*524288"
-    return f'; tokens of a column of steps, 524288 in each: D="{formula}" ({flag("D")} {shlex.quote(formula)})'
+    return (
+        f"; tokens are steps times the tokens of a batch (batch size times sequence length): of 524288, "
+        f'D="{formula}" ({flag("D")} {shlex.quote(formula)})'
+    )
 
 
 def of_one_variable(columns: Sequence[str], look: Look) -> str:

@@ -59,26 +59,32 @@ def read_frame(
     CSV, TSV, JSON lines, JSON (rows or columns, at any level; logs of trainers), Excel workbooks (extra `xlsx`) and
     Parquet (extra `io`), each also gzipped, by the ending of the name or else by the content. Cells of text may be
     separated by commas, tabs, semicolons, pipes (Markdown tables too) or spaces, below titles, comment lines and
-    several header rows, in UTF-8, UTF-16 or cp1252. Charts that trackers save (`run - loss`) and pivots that say what
-    they are become one row for each run and step. `attrs` says what was found. Cells stay as written: nothing is taken
-    for a number or for missing here. A pandas index without a name (an empty first column name) may stay. At most 1
-    GiB (256 MiB of JSON), 20 million rows and 20 million cells, which takes some 3 GB while it is read.
+    several header rows, in UTF-8, UTF-16, cp1252 or what letters or `options` ("encoding") say. Charts that trackers
+    save (`run - loss`) and pivots that say what they are become one row for each run and step. `attrs` says what was
+    found. Cells stay as written: nothing is taken for a number or for missing here. A pandas index without a name (an
+    empty first column name) may stay. At most 1 GiB (256 MiB of JSON), 20 million rows and 20 million cells, which
+    takes some 3 GB while it is read.
 
     Addresses are of the runs of a tracker, one row each with `config.x`, the last value of each metric, name and
     state, or one for each evaluation where `options` for reading have `checkpoints` "all" or "best"; or of a table on
     the Hugging Face Hub. `read_runs` lists them, and progress(done, total, what) is called while they are read. Raises
     InputError, and MissingExtraError for Parquet without pyarrow and for addresses without their package.
     """
+    asked = options or {}
+    encoding = None if asked.get("encoding") is None else str(asked["encoding"])
     if isinstance(source, str) and is_address(source):
         shown = quoted(source, PATH_LIMIT)
-        asked = options or {}
         response = str(asked.get("loss") or asked.get("response") or "")
         evaluated = partial(losses_among, response) if asked.get("checkpoints") in _STEPS else None
-        return read_address(source, lambda data, name: _table(data, _kind(Path(name)), shown), progress, evaluated)
+        return read_address(
+            source, lambda data, name: _table(data, _kind(Path(name)), shown, encoding), progress, evaluated
+        )
     if isinstance(source, (str, os.PathLike)) and str(source) == "-":
         if sys.stdin.isatty():
             raise InputError("nothing is piped into standard input; give a file, or pipe a table in")
-        return _table(_limited(getattr(sys.stdin, "buffer", sys.stdin), "standard input"), "", "standard input")
+        return _table(
+            _limited(getattr(sys.stdin, "buffer", sys.stdin), "standard input"), "", "standard input", encoding
+        )
     if isinstance(source, (str, os.PathLike)):
         path, shown = expanded(source), f"file {quoted(source, PATH_LIMIT)}"
         try:
@@ -90,9 +96,9 @@ def read_frame(
             if isinstance(error, InputError):
                 raise
             raise InputError(_unreadable(path, error)) from None
-        return _table(data, _kind(path), shown)
+        return _table(data, _kind(path), shown, encoding)
     if hasattr(source, "read"):
-        return _table(_limited(source, "the file object"), "", "the file object")
+        return _table(_limited(source, "the file object"), "", "the file object", encoding)
     return as_frame(source)
 
 
@@ -126,7 +132,7 @@ def _unreadable(path: Path, error: Exception) -> str:
     return f"file {shown} cannot be read: {inert(getattr(error, 'strerror', None) or error)}"
 
 
-def _table(data: bytes, kind: str, shown: str) -> pd.DataFrame:
+def _table(data: bytes, kind: str, shown: str, encoding: str | None = None) -> pd.DataFrame:
     """The table in some bytes; `kind` is what the name says, or empty."""
     if data[:2] == b"\x1f\x8b":
         try:
@@ -137,21 +143,22 @@ def _table(data: bytes, kind: str, shown: str) -> pd.DataFrame:
         return _parquet(data, shown)
     if data[:4] == b"\xd0\xcf\x11\xe0":
         raise InputError(f"{shown} is an Excel workbook of the old kind (.xls); save it as .xlsx or the sheet as CSV")
-    frame, encoding = (_workbook(data, shown), "") if data[:2] == b"PK" else _of_text(data, kind, shown)
+    is_book = data[:2] == b"PK"
+    frame, was = (_workbook(data, shown), "") if is_book else _of_text(data, kind, shown, encoding)
     layout = frame.attrs.get(LAYOUT, "")
     if not len(frame):
         raise InputError(f"{shown} has a header but no rows")
     attrs = frame.attrs
     frame, wide = one_run_a_row(frame, shown)
     frame.attrs = attrs | {MARKS: table_marks(frame)}
-    if said := _and(layout, wide, f"read as {encoding}" if encoding else ""):
+    if said := _and(layout, wide, f"read as {was}" if was else ""):
         frame.attrs[LAYOUT] = said
     return frame
 
 
-def _of_text(data: bytes, kind: str, shown: str) -> tuple[pd.DataFrame, str]:
+def _of_text(data: bytes, kind: str, shown: str, asked: str | None) -> tuple[pd.DataFrame, str]:
     """The table in the bytes of a text, and the name of its encoding where that is not UTF-8."""
-    data, encoding = as_utf8(data, shown)
+    data, encoding = as_utf8(data, shown, asked)
     text = data.decode("utf-8-sig")
     if not text.strip():
         raise InputError(f"{shown} is empty")

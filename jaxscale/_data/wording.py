@@ -17,6 +17,7 @@ _FLAGS = {
     "loss_se": "--loss-se",
     "best_of": "--best-of",
     "checkpoints": "--checkpoints",
+    "encoding": "--encoding",
 }
 
 

@@ -22,7 +22,7 @@ from jaxscale.laws import Law
 
 _READING = frozenset(
     {"N", "D", "C", "loss", "response", "run", "checkpoints", "loss_se", "where", "on_bad", "loss_unit", "domains"}
-    | {"units", "decimal", "best_of"}
+    | {"units", "decimal", "best_of", "encoding"}
 )
 
 

@@ -24,7 +24,8 @@ NAMES = ["params", "tokens", "flops", "loss", "w", "se", "steps", "name", "lr"]
         ),
         ({"loss_se": "se", "decimal": ",", "on_bad": "drop"}, {"loss_se": "se", "decimal": ",", "on_bad": "drop"}),
         ({"loss_unit": "bpb", "token_bytes": "4.3"}, {"loss_unit": "bpb:4.3"}),
-        ({"loss_unit": "nats", "on_bad": "raise", "token_bytes": "4"}, {}),
+        ({"loss_unit": "nats", "on_bad": "raise", "token_bytes": "4"}, {"loss_unit": "nats"}),
+        ({"loss_unit": "", "on_bad": "raise"}, {}),
         ({"best_of": "lr, w", "units": "N=1e6, D=1B"}, {"best_of": ["lr", "w"], "units": {"N": 1e6, "D": 1e9}}),
     ],
 )

@@ -178,7 +178,7 @@ def test_a_set_that_kills_its_process_is_a_row_after_three_deaths(bad, tmp_path)
 
 def test_what_is_said_and_holds_unsaid_makes_the_same_job(bad, tmp_path):
     """The command line says all its options; Python and it may share a folder, and their bytes are the same."""
-    told = {"loss_unit": "nats", "on_bad": "raise", "where": ()}
+    told = {"loss_unit": None, "on_bad": "raise", "where": ()}
     for folder, more in (("one", {}), ("other", told)):
         js.fit_shards("chinchilla", bad, by="corpus", out=tmp_path / folder, **more)
     one, other = (next((tmp_path / k).glob("*.parquet")).read_bytes() for k in ("one", "other"))

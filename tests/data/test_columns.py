@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import math
 import os
 import subprocess
 import sys
@@ -218,7 +219,7 @@ def refusal(table: dict, told: dict) -> str:
 with (Path(__file__).parent / "more_columns.csv").open(encoding="utf-8", newline="") as file:
     MORE = list(csv.DictReader(file))
 # What no rule reads: a column of them has to be named.
-NOT_READ = {"time/token", "global_tokens", "content_tokens_seen", "num_scaling_params", "C_epoch", "FLOPs estimados"}
+NOT_READ = {"time/token", "content_tokens_seen", "num_scaling_params", "C_epoch", "FLOPs estimados"}
 
 
 def misread(row: dict[str, str]) -> str:
@@ -473,9 +474,14 @@ def test_names_that_nobody_writes_do_no_harm(name: str) -> None:
     assert "multiplied" not in str(record.conventions)
 
 
-def test_perplexity_is_no_loss_and_said() -> None:
-    with pytest.raises(InputError, match="'C4 Eval PPL' looks like perplexity: its natural logarithm"):
-        Runs.from_frame({"params": CELLS["N"], "C4 Eval PPL": CELLS["perplexity"]})
+def test_where_nothing_else_is_a_loss_the_logarithm_of_a_perplexity_is() -> None:
+    table = {"params": CELLS["N"], "C4 Eval PPL": CELLS["perplexity"]}
+    runs = Runs.from_frame(table)
+    assert runs.response.tolist() == pytest.approx([math.log(x) for x in CELLS["perplexity"]], rel=1e-15)
+    assert runs.record.measure.given_name == "perplexity"
+    assert "perplexity, whose natural logarithm is the loss, by its name" in runs.record.conventions["loss_unit"]
+    with pytest.raises(InputError, match=r"could each be loss; .* --loss 'C4 Eval PPL' or --loss 'Pile Eval PPL'"):
+        Runs.from_frame(table | {"Pile Eval PPL": CELLS["perplexity"][::-1]})
 
 
 def test_a_column_called_as_a_variable_is_found_and_a_law_of_it_is_named():
@@ -515,3 +521,35 @@ def test_a_slip_of_a_name_is_told_what_was_meant():
     assert nearest("zzz", columns) == []
     with pytest.raises(js.InputError, match="to group by; did you mean 'corpus'"):
         js.fit_many("chinchilla", pd.DataFrame({"N": [1e8], "D": [1e9], "loss": [3.0], "corpus": ["a"]}), by="corpsu")
+
+
+# By what they are read as, with the factor of their unit: kinds of names that a blind trial found unread.
+ONCE_UNREAD = {
+    "N": {
+        "dense_params": 1,
+        "#P (M)": 1e6,
+        "model.numel": 1,
+        "weight_count": 1,
+        "policy_params": 1,
+        "LLM size (B)": 1e9,
+    },
+    "D": {"global_tokens": 1, "images_seen": 1, "Images (M)": 1e6, "tokens (x10^9)": 1e9, "n demonstrations": 1},
+    "U": {"dataset_unique_tokens": 1, "unique_data_tokens (M)": 1e6, "corpus_unique_tokens": 1},
+    "loss": {"val_nats": 1, "heldout NLL (nats)": 1, "global_loss": 1},
+}
+
+
+@pytest.mark.parametrize(
+    ("symbol", "name"), [(symbol, name) for symbol, names in ONCE_UNREAD.items() for name in names]
+)
+def test_kinds_of_names_that_were_once_unread(symbol: str, name: str) -> None:
+    found = meaning_of(name)
+    assert found is not None
+    assert (found.symbol, found.factor or 1) == (symbol, ONCE_UNREAD[symbol][name])
+
+
+@pytest.mark.parametrize(
+    "name", ["P", "p (%)", "precision (M)", "size (MB)", "weight", "cells seen", "nats", "distill_loss"]
+)
+def test_names_like_them_that_are_none(name: str) -> None:
+    assert meaning_of(name) is None

@@ -6,6 +6,7 @@ import pytest
 from helpers import FOUR, four_runs
 
 from jaxscale._base.errors import InputError, PrecisionWarning
+from jaxscale._data.model_names import size_in
 from jaxscale._data.runs import Runs
 
 # Tables of a few made-up rows are doubtful by nature; what is warned of has tests in test_reading.py.
@@ -54,6 +55,46 @@ def test_a_computed_loss_is_in_nats_whatever_it_was_computed_from(formula: str) 
     assert "nats per token" in str(runs)
 
 
+NAMES = ["pythia-70m", "OPT 125M", "Qwen1.5-0.5B", "llama-2-7b-hf"]
+
+
+def test_sizes_in_the_names_of_models_are_offered_and_taken_where_asked_for() -> None:
+    frame = four_runs(params=None, **{"model name": NAMES, "note": ["a", "b", "7B", "d"]})
+    with pytest.raises(InputError, match=r"The names in column 'model name' have sizes: .*-N 'size\(`model name`\)'"):
+        Runs.from_frame(frame).variable("N")
+    runs = Runs.from_frame(frame, N="size(`model name`)")
+    assert runs.variables["N"].tolist() == [7e7, 1.25e8, 5e8, 7e9]
+    assert [(note.code, note.severity) for note in runs.record.notes] == [("nominal_sizes", "warning")]
+    np.testing.assert_allclose(Runs.from_frame(frame, N="2*size('model name')").variables["N"], 2 * runs.variables["N"])
+    with pytest.raises(InputError, match="row 1 of column 'note' holds 'a', which says no size, or several"):
+        Runs.from_frame(frame, N="size(note)")
+    with pytest.raises(InputError, match=r"expected a column of names in size\( \)"):
+        Runs.from_frame(frame, N="size(2*note)")
+    with pytest.raises(InputError, match="takes column 'note' for numbers and for names"):
+        Runs.from_frame(frame, N="size(note)*note")
+    assert not Runs.from_frame(four_runs(model=NAMES)).record.notes  # the table has sizes of its own
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("gpt2-350M", 3.5e8),
+        ("TinyLlama_1.1B_Chat", 1.1e9),
+        ("TinyLlama-1.1B-Chat", 1.1e9),
+        ("cerebras-1p3b", 1.3e9),
+        ("OLMo-1B-step1000-tokens4B", 1e9),
+        ("350M-10B-tokens", 3.5e8),
+        ("Mixtral-8x7B", None),
+        ("llama-3", None),
+        ("d12", None),
+        ("7B vs 13B", None),
+        ("1bit", None),
+    ],
+)
+def test_the_one_size_that_a_name_says(name: str, size: float | None) -> None:
+    assert size_in(name) == size
+
+
 def test_a_column_of_that_name_comes_first() -> None:
     frame = logged(**{"steps*2": D})
     assert Runs.from_frame(frame, N="millions*1e6", D="steps*2", loss="val_ppl").variables["D"].tolist() == D
@@ -87,7 +128,7 @@ def test_a_slip_in_a_name_is_no_formula() -> None:
     with pytest.raises(InputError, match=r"no column 'val-ppl' \(loss\); did you mean 'val_ppl'"):
         Runs.from_frame(logged(), loss="val-ppl", N="millions")
     runs = Runs.from_frame(logged(), loss="val_ppl", N="val_ppl*2")  # as like a name as it is, it is none
-    np.testing.assert_allclose(runs.variables["N"], 2 * runs.response, rtol=1e-14)
+    np.testing.assert_allclose(runs.variables["N"], 2 * np.exp(runs.response), rtol=1e-14)
     with pytest.raises(InputError, match=r"the formula 'steps\*bach': there is no column 'bach'; did you mean 'batch'"):
         Runs.from_frame(logged(), loss="val_ppl", D="steps*bach")
 

@@ -69,6 +69,8 @@ HISTORY = [
     for metric, value in (("tokens", D[i] * part), ("val_loss", LOSS[i] + 0.3 * (1 - part)))
 ]
 READ = {
+    "perplexity.csv": (table("params,tokens,val ppl", n, d, np.exp(LOSS)), ...),
+    "error_in_brackets.csv": (table("params,tokens,loss", n, d, [f"{x}(4)" for x in LOSS]), ...),
     "histories_in_rows.csv": (table("run,step,tag,value", *zip(*CONFIG, *HISTORY, strict=True)), ...),
     "two_losses_in_rows.csv": (
         table(
@@ -305,7 +307,6 @@ REFUSED = {
         "N",
         "--loss eval_ppl --loss-unit perplexity",
     ),
-    "perplexity": (table("params,tokens,val ppl", n, d, PPL), "N", "--loss-unit perplexity"),
     "accuracy": (
         table("params,tokens,val_acc", n, d, [f"{100 - 20 * x:.1f}%" for x in LOSS]),
         "N",
@@ -314,11 +315,6 @@ REFUSED = {
     "cells out of memory": (table("params,tokens,loss", n, d, ["N/A", "OOM", "-", *LOSS[3:]]), "N", "rows 1, 2, 3"),
     "a date": (table("params,tokens,loss", n, d, ["03-Mar", *LOSS[1:]]), "N", "'03-Mar', not a number"),
     "two in one": (table("params,tokens,loss", n, d, [f"{x}/{x}" for x in LOSS]), "N", "not a number"),
-    "an error in brackets": (
-        table("params,tokens,loss", n, d, [f"{x:.3f}(4)" for x in LOSS]),
-        "N",
-        "(4)', not a number",
-    ),
     "an open comma": (table("params,tokens,loss", n, d, [f'"{x}"' for x in comma(LOSS, 3)]), "N", "--decimal"),
     "steps": (table("params,steps,batch_tokens,loss", n, E9 + 1, E9 + 1, LOSS), "D", "-D 'steps*batch_tokens'"),
     "a ratio": (table("params,tokens_per_param,loss", n, D / N, LOSS), "D", "-D 'params*tokens_per_param'"),

@@ -105,10 +105,32 @@ def test_columns_in_the_unit_come_before_other_losses() -> None:
 def test_what_a_bare_column_is_called_is_said_with_the_option() -> None:
     record = Runs.from_frame(four_runs(loss=None, c4_bpb=LOSS), loss="c4_bpb").record
     assert 'loss_unit="bpb:4.3" (--loss-unit bpb:4.3) into nats per token of 4.3 bytes' in record.notes[0].text
-    record = Runs.from_frame(four_runs(loss=None, loss_bits=LOSS), loss="loss_bits").record
-    assert "bytes" not in record.notes[0].text
-    record = Runs.from_frame(four_runs(loss=None, ppl=LOSS), loss="ppl").record
-    assert 'loss_unit="perplexity" (--loss-unit perplexity) takes its natural logarithm' in record.notes[0].text
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "factor"),
+    [
+        ("loss (bits)", {}, math.log(2)),
+        ("loss_bits", {}, math.log(2)),
+        ("eval/loss [bits/token]", {}, math.log(2)),
+        ("val_bits_per_token", {}, math.log(2)),
+        ("val_bpt", {}, math.log(2)),
+        ("loss (bits)", {"loss_unit": "nats"}, 1.0),
+        ("loss (bits)", {"loss_unit": "bits"}, math.log(2)),
+        ("val_bpb", {}, 1.0),
+        ("val_bits_per_byte", {}, 1.0),
+        ("bits_per_char", {}, 1.0),
+        ("loss (nats)", {}, 1.0),
+        ("log_ppl", {"loss": "log_ppl"}, 1.0),
+    ],
+)
+def test_the_unit_of_a_loss_in_its_header_is_applied_and_said(name: str, asked: dict, factor: float) -> None:
+    """Bits of a token become nats; what is of a byte, a character or a word stays, since a token has several."""
+    runs = Runs.from_frame(four_runs(loss=None, **{name: LOSS}), **asked)
+    np.testing.assert_allclose(runs.response, np.array(LOSS) * factor, rtol=1e-15)
+    by_name = 'bits, times ln 2, by its name; loss_unit="nats" (--loss-unit nats) takes the cells as they are'
+    assert (runs.record.conventions["loss_unit"] == by_name) == (factor != 1 and not asked)
+    assert runs.record.measure.given_unit == ("bits" if factor != 1 else runs.record.measure.unit)
 
 
 def test_shares_of_any_response_are_read_in_per_cent_where_the_header_says_so() -> None:

@@ -31,6 +31,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
         ("4.283±0.003 nats", ReadCell(4.283, "nats", has_error=True)),
         ("4.283 +/- 0.003", ReadCell(4.283, has_error=True)),
         ("4.283 +- .003", ReadCell(4.283, has_error=True)),
+        ("4.283(3)", ReadCell(4.283, has_error=True)),
+        ("4.2831(12) nats", ReadCell(4.2831, "nats", has_error=True)),
+        (r"$5.76 \times 10^{23}$", ReadCell(5.76e23)),
+        (r"$4.283 \pm 0.003$", ReadCell(4.283, has_error=True)),
+        (r"2.1\cdot 10^{7}", ReadCell(2.1e7)),
+        ("$1{,}234$", ReadCell(1234.0)),
+        ("72.8\\%", ReadCell(72.8, percent=True)),
         ("72.8%", ReadCell(72.8, percent=True)),
         ("72.8 % ± 0.3 %", ReadCell(72.8, percent=True, has_error=True)),
         ("1 000 000 000", ReadCell(1e9)),
@@ -48,6 +55,7 @@ def test_a_cell_is_read(text: str, quantity: ReadCell) -> None:
     [
         *("tokens", "1.4T apples", "5 PFLOPs", "4 ± 3 ± 2", "4 ±", "± 3", "4 ± -3", "4 ± x", "1 000", "1 00 000"),
         *("512 512", "12 % tokens", "%", "~0.4", "1B-token"),
+        *("$5", "3(4)", "2.5 (3)", "(3)", "$$", r"\times"),
     ],
 )
 def test_a_cell_that_is_no_quantity(text: str) -> None:

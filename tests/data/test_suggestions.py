@@ -135,7 +135,13 @@ LOSSES = [3.5, 3.2, 3.0, 2.8]
         ({"parms": N, "tokens": N, "loss": LOSSES}, "N", 'N="parms" (-N parms)'),
         ({"params": N, "train tokns": N, "loss": LOSSES}, "D", "-D 'train tokns'"),
         ({"parms": N, "loss": LOSSES}, "N", "perhaps N=\"parms\" (-N 'parms')"),
-        ({"params": N, "images": N, "loss": LOSSES}, "D", 'D="images" (-D images)'),
+        ({"params": N, "env_frames": N, "loss": LOSSES}, "D", 'D="env_frames" (-D env_frames)'),
+        ({"params": N, "audio hours": N, "loss": LOSSES}, "D", "-D 'audio hours'"),
+        ({"Backbone params (M)": N, "tokens": N, "loss": LOSSES}, "N", "-N 'Backbone params (M)'"),
+        ({"params": N, "log10_flops": N, "loss": LOSSES}, "D", "-C '10^log10_flops'), from which it follows"),
+        ({"params": N, "compute, all stages": N, "loss": LOSSES}, "D", "(-C 'compute, all stages'), from which it"),
+        ({"params": N, "iteration": N, "loss": LOSSES}, "D", "tokens are steps times the tokens of a batch"),
+        ({"params": N, "n_updates": N, "loss": LOSSES}, "D", "-D 'n_updates*524288'"),
         ({"params": N, "tokens_per_param": N, "loss": LOSSES}, "D", "-D 'params*tokens_per_param'"),
         ({"params": N, "epochs": N, "dataset_tokens": N, "loss": LOSSES}, "D", "-D 'epochs*dataset_tokens'"),
         ({"params": N, "global_step": N, "loss": LOSSES}, "D", "-D 'global_step*524288'"),
@@ -145,6 +151,27 @@ def test_a_slip_or_another_count_is_told_the_flag_that_reads_it(columns: dict, s
     with pytest.raises(InputError) as error:
         Runs.from_frame(columns).variable(symbol)
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "tokens_per_sec",
+            "max_tokens",
+            "val_tokens",
+            "warmup_tokens",
+            "batch_tokens",
+            "eval_samples",
+            "context_tokens",
+        ),
+        *("lr_decay_frames", "data_path", "tokens_dropped"),
+    ],
+)
+def test_a_rate_or_a_limit_is_offered_for_nothing(name: str) -> None:
+    with pytest.raises(InputError) as error:
+        Runs.from_frame({"params": N, name: N, "loss": LOSSES}).variable("D")
+    assert "may be" not in str(error.value) and "compute it" not in str(error.value)
 
 
 def test_sizes_in_millions_are_no_factor_of_a_ratio() -> None:

@@ -41,7 +41,7 @@ RIGHT = [
      "--law 'power_law(variable=x,real=True)' --response y --response-domain real --objective squared",
      {"E": 859.996, "A": -910.91, "alpha": 0.1823}),
     ("41_moe.csv", "-N active_params", {"alpha": 0.3416, "beta": 0.2956}),
-    ("51_vision.csv", "-D images", VISION),
+    ("51_vision.csv", "", VISION),
     ("60_hours.csv", "--law 'power_law(variable=hours)' --response 'WER (%)' --objective squared",
      {"E": 4.01, "alpha": 0.446}),
     ("64_slash_names.csv", "", EUROPEAN),
@@ -60,8 +60,8 @@ REFUSED = [
         ["'~0.40', not a number"],
     ),
     ("11_nested.jsonl", "", ["-N weight_params or -N total_params"]),
+    ("11_nested.jsonl", "--best-of lr", ["-N weight_params or -N total_params"]),
     ("14_tracker_runs.csv", "", ["--loss eval/ppl/c4_en --loss-unit perplexity or --loss train/avg_loss_AVG"]),
-    ("51_vision.csv", "", ["-D images"]),
     ("13_units_in_headers.csv", "", ["--loss MMLU --loss-unit accuracy"]),
     (
         "26_plateau.csv",

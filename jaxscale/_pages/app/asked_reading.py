@@ -13,6 +13,7 @@ from jaxscale._base.text import inert, parse_number, quoted
 ROLES = {"N": "Parameters N", "D": "Training tokens D", "C": "Compute C (FLOPs)", "loss": "Loss"}
 NONE, FORMULA = "-", "="  # a role that no column has; what stands before one that is computed
 LOSS_UNITS = {
+    "": "as its name says, else nats per token",
     "nats": "nats per token", "bits": "bits per token", "bpb": "bits per byte", "perplexity": "perplexity",
     "accuracy": "accuracy", "error": "error",
 }  # fmt: skip
@@ -135,7 +136,7 @@ def _options(fields: Mapping[str, str], columns: Collection[str]) -> dict[str, A
     if units := _listed(fields["units"]):
         pairs = [unit.partition("=") for unit in units]
         found["units"] = {symbol.strip(): parse_number(factor) for symbol, _, factor in pairs}
-    usual = {"loss_unit": "nats", "on_bad": "raise"}
+    usual = {"on_bad": "raise"}
     return {name: value for name, value in found.items() if value != usual.get(name)}
 
 

@@ -108,6 +108,6 @@ def _slopes_of_best(decision: Decision, _: tuple, given: Array, x: Array, prices
         return value_at(decision, x, given), multipliers[0]
 
     start = len(decision.law.parameters)
-    units = [jnp.zeros_like(given).at[j].set(1.0) for j in range(start, len(given))]
-    value, price = zip(*(jax.jvp(best, (given,), (unit,))[1] for unit in units), strict=True)
-    return jnp.stack(value), jnp.stack(price), found.status == OK
+    units = jnp.broadcast_to(jnp.eye(len(given), dtype=given.dtype)[start:, :, None], (len(given) - start, *given.shape))
+    value, price = jax.vmap(lambda unit: jax.jvp(best, (given,), (unit,))[1])(units)
+    return value, price, found.status == OK

@@ -23,6 +23,7 @@ def or_elsewhere(
     found: tuple[Answers, np.ndarray],
     prices: np.ndarray,
     worth: Worth,
+    starts: int,
 ) -> tuple[Answers, np.ndarray]:
     """The answers (b) and the widths of the tail's edge (b,) there, or others from the valleys of a scan where those
     are better.
@@ -33,6 +34,7 @@ def or_elsewhere(
         found: answers hedged from the best decisions of the laws alone, and widths.
         prices: (b, m), of the rows, from which Newton's method begins.
         worth: what is least.
+        starts: from how many points an interior point was led, by a program that serves here as well.
     """
     answers, widths = found
     better = _BETTER_TAIL if doubts.hedge.aim == "tail" else BETTER
@@ -50,7 +52,8 @@ def or_elsewhere(
     short = np.flatnonzero(begun.min(axis=1) < own - better)
     if short.size:  # an interior point may still lead down from there
         of_short = doubts.of(short)
-        tried, widths_tried = of_short.sharpened(of_short.far([doubts.hedge.start(valleys.x[short, 0])]))
+        begin = doubts.hedge.start(valleys.x[short, 0])
+        tried, widths_tried = of_short.sharpened(of_short.far([begin] * starts))
         value = _reached(tried, short, n, worth)
         good = value <= begun[short].min(axis=1) + better
         merged = {name: v.copy() for name, v in vars(answers).items() if v is not None}

@@ -108,6 +108,6 @@ def _slopes_of_best(decision: Decision, _: tuple, given: Array, x: Array, prices
         return value_at(decision, x, given), multipliers[0]
 
     start = len(decision.law.parameters)
-    units = jnp.broadcast_to(jnp.eye(len(given), dtype=given.dtype)[start:, :, None], (len(given) - start, *given.shape))
+    units = jnp.eye(len(given), dtype=given.dtype)[start:, :, None] + jnp.zeros_like(given)
     value, price = jax.vmap(lambda unit: jax.jvp(best, (given,), (unit,))[1])(units)
     return value, price, found.status == OK

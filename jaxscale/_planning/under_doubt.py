@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from jaxscale._allocation.answers import Answers, evaluate, solve_many
+from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import Expansion
 from jaxscale._allocation.hedge import EDGES, SHARP, Aim, Doubts, Hedge, padded, weighted_quantile
 from jaxscale._allocation.hedged_valleys import or_elsewhere
@@ -15,7 +16,7 @@ from jaxscale._allocation.scan import can_be_scanned
 from jaxscale._base.errors import InputError
 from jaxscale._base.progress import tell
 from jaxscale._base.text import as_percent, format_number
-from jaxscale._planning.doubt import Doubt
+from jaxscale._planning.doubt import Doubt, Possibility
 from jaxscale._planning.posed import Posed
 from jaxscale._planning.request import Request
 
@@ -59,13 +60,18 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
     Raises:
         InputError: the laws do not choose among the same variables, or too many draws have no best decision.
     """
-    laws = [p.source for p in doubt.possibilities]
-    members = [replace(Posed.of(replace(request, source=source)), wanted=posed.wanted) for source in laws]
-    _check(posed, members)
-    filled = [padded(p.thetas, p.weights) for p in doubt.possibilities]
-    plans = [solve_many(m.decision, m.givens(source.theta)) for m, source in zip(members, laws, strict=True)]
+    sources = [p.source for p in doubt.possibilities]
+    of_each = [replace(Posed.of(replace(request, source=source)), wanted=posed.wanted) for source in sources]
+    _check(posed, of_each)
+    plans = [solve_many(one.decision, one.givens(source.theta)) for one, source in zip(of_each, sources, strict=True)]
+    by_law: dict[Decision, list[int]] = {}  # constants of one law are so many draws of it, and compiled once
+    for k, one in enumerate(of_each):
+        by_law.setdefault(one.decision, []).append(k)
+    members = [of_each[k] for k, *_ in by_law.values()]
+    filled = [_together([doubt.possibilities[k] for k in alike]) for alike in by_law.values()]
     tell(0, 0, "plans, one for each draw")
-    own = [_own(m, draws, plan, doubt.aim) for m, (draws, _), plan in zip(members, filled, plans, strict=True)]
+    firsts = [plans[k] for k, *_ in by_law.values()]
+    own = [_own(m, draws, plan, doubt.aim) for m, (draws, _), plan in zip(members, filled, firsts, strict=True)]
     best, price, sound, *slopes = (np.concatenate(parts, axis=1) for parts in zip(*own, strict=True))
     weight = np.concatenate([w for _, w in filled])
     lost = float((~sound * weight).sum(axis=1).max())
@@ -114,7 +120,8 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
     answers, widths = doubts.sharpened(answers)
     if not hedge.convex and can_be_scanned(posed.decision):
         worth = _worth(doubts, posed, doubt.level)
-        answers, widths = or_elsewhere(doubts, posed.decision, givens, (answers, widths), prices, worth)
+        found = answers, widths
+        answers, widths = or_elsewhere(doubts, posed.decision, givens, found, prices, worth, len(starts))
     decisions = doubts.decisions(answers)
     after = doubts.at(decisions.x)
     worse, regrets = (np.where(priced[:, None], inverse * (v - best), np.nan) for v in (before, after))
@@ -142,6 +149,11 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
         gap,
         lost,
     )
+
+
+def _together(possibilities: Sequence[Possibility]) -> tuple[np.ndarray, np.ndarray]:
+    """Draws of theta of one law, and their weights, as many as programs are made for."""
+    return padded(*(np.concatenate([getattr(p, part) for p in possibilities]) for part in ("thetas", "weights")))
 
 
 def _worth(doubts: Doubts, posed: Posed, level: float) -> Worth:

@@ -132,7 +132,7 @@ def weigh(value, best, predicted, damping, streak, finite, tolerance, xp: Any = 
 
 @cache
 def damped_newton(
-    *, exact: bool = True, initial_damping: float = 10.0, tolerance: float = 1e-13
+    *, exact: bool = True, initial_damping: float = 10.0, tolerance: float = 1e-13, trusting: bool = False
 ) -> optax.GradientTransformationExtraArgs:
     """Newton's method with Marquardt damping, falling back to Gauss-Newton where the Hessian is not positive definite.
 
@@ -144,6 +144,8 @@ def damped_newton(
         exact: use the exact Hessian where it is positive definite; False gives Levenberg-Marquardt.
         initial_damping: damping relative to the diagonal of the curvature.
         tolerance: relative decrease that counts as none.
+        trusting: take the last step, which promises less than that, without looking at the objective there: one
+            evaluation less, `state.value` is then that before it.
 
     The transformation's `update(grads, state, params, *, value, ...)` takes the objective at `params` as `value`, and
     either `curvature` (a `Curvature`) or `value_fn` (the objective as a function of params, whose Hessian is then
@@ -202,6 +204,9 @@ def damped_newton(
         damping = jnp.where(usable, damping, 10.0 * damping)
         predicted = jnp.where(usable, predicted, 1.0)
         target = point + jnp.where(usable, step, 0.0)
+        if trusting:
+            last = (status == RUNNING) & usable & (predicted <= tolerance * jnp.abs(best)) & (damping < 1.0)
+            point, status = jnp.where(last, jnp.clip(target, lower, upper), point), jnp.where(last, CONVERGED, status)
         new_state = DampedState(
             point, best, gradient, curvature, damping, predicted, streak.astype(damping.dtype), status
         )
@@ -211,7 +216,7 @@ def damped_newton(
 
 
 def levenberg_marquardt(
-    *, initial_damping: float = 10.0, tolerance: float = 1e-13
+    *, initial_damping: float = 10.0, tolerance: float = 1e-13, trusting: bool = False
 ) -> optax.GradientTransformationExtraArgs:
     """`damped_newton` without second derivatives: cheaper per step, and more starts end short of the optimum."""
-    return damped_newton(exact=False, initial_damping=initial_damping, tolerance=tolerance)
+    return damped_newton(exact=False, initial_damping=initial_damping, tolerance=tolerance, trusting=trusting)

@@ -54,13 +54,15 @@ def compile_options(platform: str | None = None, wide: bool = False, often: bool
     """XLA options that only CPUs know.
 
     No threads inside the small batched products. Wide vectors (10 to 25 % faster) for a program that uses nothing but
-    what they are known to get right, see `laws._operations.wide`. And kernels made the plain way, which halves the time
-    that XLA compiles for; only a program that runs for seconds gains more from the newer way (`often`: the planner's
-    loop is 1.6 times faster by it, fits are not).
+    what they are known to get right, see `laws._operations.wide`. Barriers are kept: XLA would take them out before it
+    fuses loops, and what several loops use would be computed in each of them. And kernels made the plain way, which
+    halves the time that XLA compiles for; only a program that runs for seconds gains more from the newer way (`often`:
+    the planner's loop is 1.6 times faster by it, fits are not).
     """
     if (platform or jax.default_backend()) != "cpu":
         return None
-    options: dict[str, Any] = {"xla_cpu_multi_thread_eigen": False}
+    barriers_go = "cse_barrier_expander"  # the name of XLA's pass
+    options: dict[str, Any] = {"xla_cpu_multi_thread_eigen": False, "xla_disable_hlo_passes": barriers_go}
     if wide:
         options["xla_cpu_prefer_vector_width"] = 512
     if not often and jax.__version_info__ < (0, 11):  # later ones know only the newer way

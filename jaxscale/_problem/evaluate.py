@@ -1,7 +1,7 @@
 """Value, gradient and curvature of an objective at free values, for many lanes at once."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,8 @@ from jaxscale._problem.objectives import Objective, Space
 from jaxscale.laws import Law
 from jaxscale.laws._rewrite import vectorised
 from jaxscale.optim import Curvature
+
+_MOST_ROWS = 9  # of slopes that are multiplied with one column at a time
 
 
 def residual_space(law: Law, objective: Objective) -> Space:
@@ -62,8 +64,8 @@ def evaluator(task: Task, *, exact: bool, second_order: bool = True) -> Callable
     """`evaluate(free, tables, outer_share=None)` for many lanes, (lanes, free); see `DampedState.outer_share`.
 
     Arrays of `tables` (a `ProblemArrays`) may have a lane axis or be shared. Everything is one pass of elementwise
-    work per run, then one batched product; `separate` keeps XLA from fusing the product into the pass, which would
-    make it scalar.
+    work per run, then products of `_products`; barriers keep XLA from fusing those into the pass, which would make it
+    scalar.
     """
     predict, layout = predictor(task), task.layout
 
@@ -98,32 +100,49 @@ def evaluator(task: Task, *, exact: bool, second_order: bool = True) -> Callable
 
         prior = tables.loss.prior
         loss = jax.tree.map(lambda x: jnp.reshape(x, (-1, 1)), tables.loss._replace(prior=None))
-        predicted, jac = optimization_barrier(per_run(value_and_jacobian))
-        residual = predicted - points.response
+        predicted, jac = per_run(value_and_jacobian)
+        residual = _apart(predicted - points.response)
         contribution, psi, weights = loss.misfit(residual, points.weights)
         inner, slope = loss.curvature(residual, weights, None if outer_share is None else outer_share[:, None])
         lacking = None if slope is inner else slope - inner  # of the exact curvature, where it may be negative
-        contribution, psi, inner = optimization_barrier((contribution, psi, inner))
+        contribution, psi, inner = _apart((contribution, psi, inner))
         if not second_order:
             gradient = jnp.stack([jnp.sum(optimization_barrier(j * psi), axis=1) for j in jac], axis=1)
             return _with_prior(Evaluation(jnp.sum(contribution, axis=1), gradient, None), free, prior)
 
-        left = jnp.stack([*(j * inner for j in jac), psi, contribution], axis=1)
-        right = jnp.stack([*jac, jnp.ones_like(psi)], axis=1)
-        product = jnp.einsum("bin,bjn->bij", *optimization_barrier((left, right)))
-        gauss_newton = product[:, :p, :p]
+        slopes = optimization_barrier(jnp.stack(jac, axis=1))
+        product = _products(slopes, [*(j * inner for j in jac), psi])
+        gauss_newton, gradient = product[:, :p], product[:, p]
         hessian = gauss_newton
         if exact:
             if lacking is not None:
-                rest = jnp.stack([j * optimization_barrier(lacking) for j in jac], axis=1)
-                hessian = hessian + jnp.einsum("bin,bjn->bij", *optimization_barrier((rest, right[:, :p])))
+                lacking = _apart(lacking)
+                hessian = hessian + _products(slopes, [j * lacking for j in jac])
             rows = optimization_barrier(jnp.stack(per_run(hessian_rows), axis=1))
             triangle = jnp.einsum("bkn,bn->bk", rows, psi)
             hessian = hessian + triangle[:, _triangle_index(p)]
-        found = Evaluation(product[:, p + 1, p], product[:, p, :p], Curvature(gauss_newton, hessian))
-        return _with_prior(found, free, prior)
+        value = contribution @ jnp.ones(contribution.shape[1], contribution.dtype)  # a sum along rows is scalar
+        return _with_prior(Evaluation(value, gradient, Curvature(gauss_newton, hessian)), free, prior)
 
     return evaluate
+
+
+def _apart(arrays: Any) -> Any:
+    """Arrays (lanes, n) that XLA does not compute again in each of their uses, nor write where an operand stood: loops
+    on CPU whose result lies over an operand are scalar, so each is handed over with one more axis."""
+    return jax.tree.map(lambda x: x[..., 0], optimization_barrier(jax.tree.map(lambda x: x[..., None], arrays)))
+
+
+def _products(slopes: Array, columns: list[Array]) -> Array:
+    """Sums over runs of slopes (lanes, p, n) times each of some columns (lanes, n), as (lanes, columns, p).
+
+    XLA on CPU vectorises a product of a matrix and a vector; that of two small matrices takes up to twice as long, and
+    is as fast from some ten rows on.
+    """
+    columns = _apart(columns)
+    if slopes.shape[1] > _MOST_ROWS:
+        return jnp.einsum("bin,bjn->bij", optimization_barrier(jnp.stack(columns, axis=1)), slopes)
+    return jnp.stack([jnp.einsum("bjn,bn->bj", slopes, column) for column in columns], axis=1)
 
 
 def _with_prior(found: Evaluation, free: Array, prior: Prior | None) -> Evaluation:

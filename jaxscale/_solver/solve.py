@@ -3,7 +3,7 @@
 A lane that finishes writes its result and takes the next start in the same iteration, so nobody waits for the slowest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -143,7 +143,7 @@ class _Lanes(NamedTuple):
     """State of the lanes, and the results written so far."""
 
     start: Array  # which start each lane works on
-    owned: tuple[Any, Overrides]  # tables of the lanes' own, if tables differ, and what else they have for themselves
+    owned: list[Array]  # tables of the lanes' own, if tables differ, and what else they have for themselves
     trial: Array
     optimizer: Any
     best: Array
@@ -152,7 +152,7 @@ class _Lanes(NamedTuple):
     steps: Array
     next: Array
     done: Array
-    results: tuple[Array, ...]
+    results: Array  # a row for each start: where it ended, the objective, status and steps
 
 
 def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_steps):
@@ -181,20 +181,11 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
             table = table._replace(points=table.points.at(mine.places))
         return table if apart else None, mine._replace(places=None)
 
-    def refill(owned: tuple, finished: Array, following: Array) -> tuple:
-        if not jax.tree.leaves(owned):
-            return owned
-        lane_of = jnp.argsort(~finished)
+    put_together, taken_apart = _by_shape(jax.eval_shape(own, 0))
 
-        def one(k: Array, owned: tuple) -> tuple:
-            lane = lane_of[k]
-            fresh = own(jnp.minimum(following[lane], size - 1))
-            return jax.tree.map(lambda old, new: lax.dynamic_update_index_in_dim(old, new, lane, 0), owned, fresh)
-
-        return lax.fori_loop(0, jnp.sum(finished), one, owned)
-
-    def tables_of(owned: tuple) -> ProblemArrays:
+    def tables_of(owned: Any) -> ProblemArrays:
         """The table of each lane; what all share stays without a lane axis."""
+        owned = taken_apart(owned)
         return owned[1].within(owned[0] if apart else problems.tables)
 
     def advance(evaluation, state, trial, tables):
@@ -237,30 +228,37 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
         status = jnp.where((status == RUNNING) & (s.steps + 1 >= max_steps), STEP_LIMIT, status)
 
         finished = active & (status != RUNNING)
-        found = best, lowest, status, s.steps + 1
+        found = jnp.column_stack([best, lowest, status.astype(dtype), (s.steps + 1).astype(dtype)])
         after = s._replace(trial=trial, optimizer=state, best=best, value=lowest, idle=idle, steps=s.steps + 1)
         after = after._replace(done=s.done + jnp.sum(finished))
         if queued:
             return queue_on(after, finished, found)
         return after._replace(start=jnp.where(finished, size, s.start), results=chosen(finished, found, s.results))
 
-    def queue_on(s: _Lanes, finished: Array, found: tuple[Array, ...]) -> _Lanes:
+    def queue_on(s: _Lanes, finished: Array, found: Array) -> _Lanes:
         """Lanes that finished write what they found, and take the next starts of the queue."""
-        row = jnp.where(finished, s.start, size + first)  # of the others beyond the end, where nothing is written
-        following = jnp.where(finished, s.next + jnp.cumsum(finished) - 1, s.start)
+        count_so_far = jnp.cumsum(finished)
+        following = jnp.where(finished, s.next + count_so_far - 1, s.start)
+        lane_of = jnp.sum(count_so_far <= first[:, None], axis=1)  # of the k-th that finished
+
+        def one(k: Array, carried: tuple[list[Array], Array]) -> tuple[list[Array], Array]:
+            (owned, results), lane = carried, lane_of[k]
+            fresh = put_together(own(jnp.minimum(following[lane], size - 1)))
+            owned = [lax.dynamic_update_index_in_dim(old, new, lane, 1) for old, new in zip(owned, fresh, strict=True)]
+            return owned, lax.dynamic_update_index_in_dim(results, found[lane], s.start[lane], 0)
+
+        owned, results = lax.fori_loop(0, jnp.sum(finished), one, (s.owned, s.results))
         fresh = starts[jnp.minimum(following, size - 1)]
         return s._replace(
             start=following,
-            owned=refill(s.owned, finished, following),
+            owned=owned,
             trial=jnp.where(finished[:, None], fresh, s.trial),
             optimizer=chosen(finished, jax.vmap(begin)(fresh), s.optimizer),
             value=jnp.where(finished, jnp.inf, s.value),
             idle=jnp.where(finished, 0, s.idle),
             steps=jnp.where(finished, 0, s.steps),
             next=s.next + jnp.sum(finished),
-            results=tuple(
-                out.at[row].set(x, mode="drop", unique_indices=True) for out, x in zip(s.results, found, strict=True)
-            ),
+            results=results,
         )
 
     def chosen(here: Array, new: Any, old: Any) -> Any:
@@ -272,7 +270,7 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
     zero = jnp.zeros(lanes, jnp.int32)
     state = _Lanes(
         start=first,
-        owned=jax.vmap(own)(jnp.minimum(first, size - 1)),
+        owned=jax.vmap(lambda start: put_together(own(start)), out_axes=1)(jnp.minimum(first, size - 1)),
         trial=trial,
         optimizer=jax.vmap(begin)(trial),
         best=trial,
@@ -281,12 +279,27 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
         steps=zero,
         next=jnp.asarray(lanes),
         done=jnp.asarray(0),
-        results=(
-            jnp.full((size, free), jnp.nan, dtype),
-            jnp.full(size, jnp.inf, dtype),
-            jnp.full(size, RUNNING, jnp.int32),
-            jnp.zeros(size, jnp.int32),
-        ),
+        results=jnp.tile(jnp.array([*[jnp.nan] * free, jnp.inf, RUNNING, 0], dtype), (size, 1)),
     )
-    state = lax.while_loop(lambda s: s.done < count, step, state)
-    return state.results
+    found = lax.while_loop(lambda s: s.done < count, step, state).results
+    return found[:, :free], found[:, free], *(found[:, k].astype(jnp.int32) for k in (free + 1, free + 2))
+
+
+def _by_shape(tree: Any) -> tuple[Callable[[Any], list[Array]], Callable[[list[Array]], Any]]:
+    """Two functions for trees like this one: its arrays of one shape and type put together, as few arrays, and a tree
+    of arrays with a lane axis taken apart again from arrays (alike, lanes, ...)."""
+    leaves, whole = jax.tree.flatten(tree)
+    kinds: dict[Any, list[int]] = {}
+    for k, leaf in enumerate(leaves):
+        kinds.setdefault((leaf.shape, leaf.dtype), []).append(k)
+
+    def put_together(tree: Any) -> list[Array]:
+        leaves = jax.tree.leaves(tree)
+        return [jnp.stack([leaves[k] for k in alike]) for alike in kinds.values()]
+
+    def taken_apart(arrays: list[Array]) -> Any:
+        pairs = zip(kinds.values(), arrays, strict=True)
+        found = {k: array[i] for alike, array in pairs for i, k in enumerate(alike)}
+        return jax.tree.unflatten(whole, [found[k] for k in range(len(leaves))])
+
+    return put_together, taken_apart

@@ -215,7 +215,7 @@ def _refit(
     else:
         less, whole = (own, None) if most == own.weights.shape[1] else _without_others(own, most)
         alike: dict[str, Any] = {**near, "smallest": STARTS_AT_ONCE}  # the last few share the program of the others
-        free, value, status, _ = solve_stack(stack, levenberg_marquardt(), table, start, own=less, **alike)
+        free, value, status, _ = solve_stack(stack, levenberg_marquardt(trusting=True), table, start, own=less, **alike)
         if whole is not None:
             value, status = np.where(whole, value, np.inf), np.where(whole, status, STEP_LIMIT)
     free, value, status = free.copy(), value.copy(), status.copy()

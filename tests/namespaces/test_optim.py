@@ -131,6 +131,19 @@ def test_the_last_steps_shrink_the_error_ever_faster():
     assert len(late) <= 8
 
 
+@pytest.mark.parametrize("name", ["wood", pytest.param("beale", marks=pytest.mark.slow)])
+def test_a_last_step_that_is_trusted_is_the_one_that_would_be_tried(name):
+    """It saves the evaluation there, and ends where the other ends."""
+    residuals, start, _ = CASES[name]
+    value_fn = half_squares(residuals, offset=1.0)
+    tried = loop(levenberg_marquardt(), value_fn, jnp.array(start))
+    trusted = loop(levenberg_marquardt(trusting=True), value_fn, jnp.array(start))
+    assert len(trusted) == len(tried) - 1
+    assert trusted[-1].status == CONVERGED
+    np.testing.assert_allclose(trusted[-1].point, tried[-1].point, atol=1e-12)
+    assert float(value_fn(trusted[-1].point)) <= float(trusted[-1].value) * (1 + 1e-13)
+
+
 @pytest.mark.slow
 def test_params_may_be_any_pytree():
     residuals, start, minimum = CASES["wood"]

@@ -65,3 +65,19 @@ def test_value_slope_and_curvature_anywhere(name, runs):
             inner = weights * np.where(r > 0, objective.overestimate, 1.0) * np.maximum(1 - share, 0) / (1 + share) ** 2
         expected = jacobian.T @ (jacobian * inner[:, None])
         np.testing.assert_allclose(found.curvature.gauss_newton[k], expected, rtol=1e-9, atol=1e-9 * np.abs(bend).max())
+
+
+def test_products_are_the_same_for_many_slopes_and_for_few(runs, monkeypatch):
+    """Columns one at a time, or all at once where there are many parameters."""
+    problem = make_problem(LAW, runs, js.Huber())
+    lanes = THETA + 0.05 * np.random.default_rng(1).standard_normal((4, 5))
+
+    def gauss_newton():
+        return evaluator(problem.task, exact=False)(lanes, problem.tables(), np.full(4, 0.3))
+
+    with jax.enable_x64(True):
+        few = jax.jit(gauss_newton)()
+        monkeypatch.setattr("jaxscale._problem.evaluate._MOST_ROWS", 4)
+        many = jax.jit(gauss_newton)()
+    np.testing.assert_allclose(few.gradient, many.gradient, rtol=1e-11)
+    np.testing.assert_allclose(few.curvature.gauss_newton, many.curvature.gauss_newton, rtol=1e-11)

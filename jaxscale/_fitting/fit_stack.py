@@ -25,7 +25,7 @@ from jaxscale._solver.solve import AT
 from jaxscale._solver.solve_stack import solve_stack
 from jaxscale._solver.trust_region import descend
 from jaxscale._trust.covariance import Covariance
-from jaxscale._trust.drift import drifts_of
+from jaxscale._trust.drift import drifts_of_all
 from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.fitted_table import FittedTable
 from jaxscale._trust.interval_method import choose_method
@@ -34,7 +34,7 @@ from jaxscale._trust.judge import judge
 from jaxscale._trust.judge_optimum import gradient_tolerance
 from jaxscale._trust.linearization import Linearization, linearize_all, match_all
 from jaxscale._trust.matched import AtNoise, estimates_at_noise, lower_edges
-from jaxscale._trust.optimum import Optimum
+from jaxscale._trust.optimum import Optimum, work_out
 from jaxscale._trust.resampling import bootstrap_draws
 from jaxscale.optim import CONVERGED, damped_newton
 
@@ -86,10 +86,14 @@ def fit_stack(
             at_noise=at_noise().get(k, ()),
         )
 
+    def judged(part: Sequence[int]) -> list[FitResult]:
+        work_out([optima[k] for k in part if k not in refitted])
+        return make_results(list(map(fitted, part)), how)
+
     @cache
     def results() -> dict[int, FitResult | Exception]:
         some = [k for k, one in enumerate(made) if isinstance(one, Pending)]
-        return each_alone_at_worst(lambda part: make_results(list(map(fitted, part)), how), some)
+        return each_alone_at_worst(judged, some)
 
     made: list[Pending | InputError] = []
     for k, found in enumerate(searches):
@@ -181,10 +185,9 @@ def _refitted(
     if how.intervals not in ("auto", "bootstrap", "profile"):
         return {}
     tell(0, 0, "intervals")
-    methods = {}
-    for k, one in enumerate(optima):
-        if np.isfinite(searches[k].lowest):
-            methods[k] = _method(one, runs[k], how)
+    found = [k for k in range(len(optima)) if np.isfinite(searches[k].lowest)]
+    work_out([optima[k] for k in found])
+    methods = {k: _method(optima[k], runs[k], how) for k in found}
     chosen = [k for k, (method, _) in methods.items() if method == "bootstrap"]
     made = {}
     followed = [k for k, (method, _) in methods.items() if method == "profile"]
@@ -232,7 +235,10 @@ def make_results(tables: Sequence[FittedTable], how: FitOptions) -> list[FitResu
     """The records of fits, with their verdicts, which are reached side by side."""
     starts = [Starts.of(_mode(how), fitted.found, fitted.optimum.problem) for fitted in tables]
     verdicts = judge([_evidence(*one, how) for one in zip(tables, starts, strict=True)])
-    return [_record(*one, how) for one in zip(tables, starts, verdicts, strict=True)]
+    alone = [fitted.optimum for fitted in tables if fitted.optimum.alone]
+    drifts = iter(drifts_of_all([one.problem for one in alone], [one.at for one in alone]))
+    each = [next(drifts) if fitted.optimum.alone else {} for fitted in tables]
+    return [_record(*one, how) for one in zip(tables, starts, verdicts, each, strict=True)]
 
 
 def _evidence(fitted: FittedTable, starts: Starts, how: FitOptions) -> Evidence:
@@ -254,7 +260,9 @@ def _evidence(fitted: FittedTable, starts: Starts, how: FitOptions) -> Evidence:
     )
 
 
-def _record(fitted: FittedTable, starts: Starts, verdict: Verdict, how: FitOptions) -> FitResult:
+def _record(
+    fitted: FittedTable, starts: Starts, verdict: Verdict, drifts: Mapping[str, Mapping[str, float]], how: FitOptions
+) -> FitResult:
     """The record of one fit."""
     law, optimum, runs = how.law, fitted.optimum, fitted.runs
     problem, at = optimum.problem, optimum.at
@@ -286,7 +294,7 @@ def _record(fitted: FittedTable, starts: Starts, verdict: Verdict, how: FitOptio
         noise=problem.noise,
         at_noise=fitted.at_noise,
         shared=fitted.widths,
-        drifts=drifts_of(problem, at) if optimum.alone else {},
+        drifts=drifts,
     )
 
 

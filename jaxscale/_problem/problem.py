@@ -83,12 +83,10 @@ class Problem:
 
     def full(self, free: np.ndarray) -> np.ndarray:
         """Theta (..., n_parameters) from free values (..., free)."""
-        free = np.asarray(free)
-        columns = [
-            free[..., s] if s >= 0 else np.broadcast_to(self.pinned[i], free.shape[:-1])
-            for i, s in enumerate(self.layout.slots)
-        ]
-        return np.stack(columns, axis=-1)
+        slots = np.array(self.layout.slots)
+        theta = np.take(free, slots, axis=-1)
+        theta[..., slots < 0] = self.pinned[slots < 0]
+        return theta
 
     def reduce(self, theta: np.ndarray) -> np.ndarray:
         """Free values (..., free) of theta (..., n_parameters); of tied parameters the first counts."""

@@ -1,11 +1,12 @@
 """What a loss that drifts with scale does to a fit, which no residual shows: the law takes most of it up."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from jaxscale._problem.problem import Problem
 from jaxscale._trust.linearization import Linearization
+from jaxscale._trust.slopes_beside import SURE, scaled, slopes_beside
 
 DRIFTS = ("N", "D")  # along which losses may drift
 _WORST_CONDITION = 1e12
@@ -24,25 +25,58 @@ def drifts_of(problem: Problem, at: Linearization) -> dict[str, dict[str, float]
     Huber objective far below the noise would go by the few runs within delta of the law, and hold for a drift smaller
     than that only. Nothing is compiled for it. Empty where the runs do not determine the parameters.
     """
-    room, law = ~at.held, problem.law
-    rows, weights = at.jacobian[:, room], at.scatter.bread_weights
-    bread = rows.T @ (rows * weights[:, None]) + np.diag(at.precision[room])
-    size = np.sqrt(np.maximum(np.diag(bread), 0.0))
-    if not len(size) or not np.all(size > 0) or not np.linalg.cond(bread / np.outer(size, size)) < _WORST_CONDITION:
-        return {}
-    along = {
-        v.name: x for v, x in zip(law.variables, problem.points.logs, strict=True) if v.name in DRIFTS and v.logged
-    }
-    if not along:
-        return {}
-    shifts = np.array([decades_of(np.asarray(x)[: problem.count]) for x in along.values()]).reshape(len(along), -1)
-    if law.response.logged and problem.task.space == "raw":
-        shifts = shifts * problem.observed
-    shifts = shifts * problem.whitening
-    moves = np.zeros((len(along), len(room)))
-    moves[:, room] = np.linalg.solve(bread / np.outer(size, size), ((shifts * weights) @ rows / size).T).T / size
-    slots = [(name, k) for name, k in zip(law.parameter_names, problem.layout.slots, strict=True) if k >= 0]
-    return {of: {name: float(moved[k]) for name, k in slots} for of, moved in zip(along, moves, strict=True)}
+    return drifts_of_all([problem], [at])[0]
+
+
+def drifts_of_all(problems: Sequence[Problem], tables: Sequence[Linearization]) -> list[dict[str, dict[str, float]]]:
+    """`drifts_of` each table."""
+    found: list[dict[str, dict[str, float]]] = [{} for _ in tables]
+    shifts = [_shifts(problem) for problem in problems]
+    able = [k for k, at in enumerate(tables) if shifts[k] and not at.held.all()]
+    weights = [at.scatter.bread_weights for at in tables]
+    for part in slopes_beside([at.jacobian[:, ~at.held] for at in tables], able):
+        believed = np.stack([tables[k].precision[~tables[k].held] for k in part.which])
+        bread = part.products(part.padded(weights)) + believed[:, None] * np.eye(believed.shape[1])
+        unit, size, known = scaled(bread)
+        square = np.abs(np.linalg.eigvalsh(unit))
+        known &= square.max(axis=1) < _WORST_CONDITION * square.min(axis=1)
+        if len(tables) > 1:
+            for place in np.flatnonzero(known & (square.min(axis=1) < SURE * square.max(axis=1))):
+                k, known[place] = part.which[place], False  # alone: else its digits depend on what stands beside it
+                found[k] = drifts_of(problems[k], tables[k])
+        unit[~known] = np.eye(unit.shape[1])
+        for name in DRIFTS:
+            mine = [shifts[k].get(name, np.zeros(0)) for k in part.which]
+            force = np.zeros(part.rows.shape[:2])
+            for place, (k, shift) in enumerate(zip(part.which, mine, strict=True)):
+                force[place, : len(shift)] = shift * weights[k][: len(shift)]
+            pulled = (np.swapaxes(part.rows, 1, 2) @ force[..., None])[..., 0] / np.where(size > 0, size, 1.0)
+            moved = np.linalg.solve(unit, pulled[..., None])[..., 0] / np.where(size > 0, size, 1.0)
+            for place in np.flatnonzero(known):
+                k = part.which[place]
+                if name in shifts[k]:
+                    found[k][name] = _by_name(problems[k], tables[k], moved[place])
+    return [{name: mine[name] for name in of if name in mine} for of, mine in zip(shifts, found, strict=True)]
+
+
+def _shifts(problem: Problem) -> dict[str, np.ndarray]:
+    """By N and D: how much a response that drifts by one a decade rises at each run, as residuals are counted."""
+    law, shifts = problem.law, {}
+    for v, x in zip(law.variables, problem.points.logs, strict=True):
+        if v.name in DRIFTS and v.logged:
+            shifts[v.name] = decades_of(np.asarray(x)[: problem.count])
+            if law.response.logged and problem.task.space == "raw":
+                shifts[v.name] = shifts[v.name] * problem.observed
+            shifts[v.name] = shifts[v.name] * problem.whitening
+    return shifts
+
+
+def _by_name(problem: Problem, at: Linearization, moved: np.ndarray) -> dict[str, float]:
+    """Moves of the free values that no bound holds as those of theta."""
+    moves = np.zeros(len(at.held))
+    moves[~at.held] = moved
+    slots = zip(problem.law.parameter_names, problem.layout.slots, strict=True)
+    return {name: float(moves[k]) for name, k in slots if k >= 0}
 
 
 def read_drifts(data: Mapping[str, Mapping[str, float]] | None) -> dict[str, dict[str, float]]:

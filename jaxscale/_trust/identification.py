@@ -1,6 +1,6 @@
 """How well the runs tell the parameters apart."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxscale._base.files import number, numbers
 from jaxscale._trust.linearization import Linearization
+from jaxscale._trust.slopes_beside import SURE, scaled, slopes_beside
 
 # Measured on simulated designs of the Chinchilla law: sound ones have condition numbers of 3.6e4 to 9.4e4 and relative
 # errors of an exponent of .05 to .16; too narrow ones 1.5e6 and more.
@@ -48,16 +49,41 @@ class Identification:
 
 def identify(at: Linearization, units: np.ndarray) -> Identification:
     """Conditioning of the normalised Jacobian at an optimum; `units` (free, free) takes it to plain counts."""
-    jacobian = (at.jacobian @ units)[at.used] * np.sqrt(at.weights[at.used])[:, None]
-    if at.precision.any():
-        jacobian = np.concatenate([jacobian, at.rows_of_priors @ units])
-    norms = np.linalg.norm(jacobian, axis=0)
-    if not np.all(np.isfinite(jacobian)) or not np.all(norms > 0):
-        dead = {n: 1.0 for n, size in zip(at.names, norms, strict=True) if not size > 0}
-        return Identification(float("inf"), {}, dead)
-    _, singular, directions = np.linalg.svd(jacobian / norms, full_matrices=False)
-    if len(jacobian) < len(norms):
-        singular, directions = np.append(singular, 0.0), np.vstack([directions, np.zeros_like(norms)])
+    return identify_all([at], [units])[0]
+
+
+def identify_all(tables: Sequence[Linearization], units: Sequence[np.ndarray]) -> list[Identification]:
+    """`identify` of each table."""
+    found: dict[int, Identification] = {}
+    rows = [_informative(at, of) for at, of in zip(tables, units, strict=True)]
+    for part in slopes_beside(rows):
+        unit, norms, known = scaled(part.products())
+        square, axes = np.linalg.eigh(unit)
+        for place, k in enumerate(part.which):
+            at = tables[k]
+            if not known[place]:
+                dead = {n: 1.0 for n, size in zip(at.names, norms[place], strict=True) if not size > 0}
+                found[k] = Identification(float("inf"), {}, dead)
+            elif square[place, 0] > SURE * square[place, -1]:
+                found[k] = _identified(at, np.sqrt(square[place, ::-1]), axes[place].T[::-1])
+            else:
+                _, singular, directions = np.linalg.svd(rows[k] / np.linalg.norm(rows[k], axis=0), full_matrices=False)
+                if len(rows[k]) < len(directions.T):
+                    singular = np.append(singular, 0.0)
+                    directions = np.vstack([directions, np.zeros(len(directions.T))])
+                found[k] = _identified(at, singular, directions)
+    return [found[k] for k in range(len(tables))]
+
+
+def _informative(at: Linearization, units: np.ndarray) -> np.ndarray:
+    """Slopes of the runs that count, and priors, each row as informative as a run of weight one."""
+    jacobian = at.jacobian if np.array_equal(units, np.eye(len(units))) else at.jacobian @ units
+    jacobian = jacobian[at.used] * np.sqrt(at.weights[at.used])[:, None]
+    return np.concatenate([jacobian, at.rows_of_priors @ units]) if at.precision.any() else jacobian
+
+
+def _identified(at: Linearization, singular: np.ndarray, directions: np.ndarray) -> Identification:
+    """Of columns of norm one, by their singular values and directions, the largest first."""
     smallest = singular[-1] / singular[0]
     condition = float(smallest**-2) if smallest > 0 else float("inf")
     order = np.argsort(-np.abs(directions[-1]), kind="stable")
@@ -65,8 +91,8 @@ def identify(at: Linearization, units: np.ndarray) -> Identification:
     sloppiest = {at.names[k]: float(sign * directions[-1][k]) for k in order}
     correlations = {}
     if np.isfinite(condition) and condition < 1e15:
-        inverse = directions.T @ np.diag(singular**-2.0) @ directions
+        inverse = directions.T @ (directions * singular[:, None] ** -2.0)
         scale = np.sqrt(np.diag(inverse))
-        together = (inverse / (scale[:, None] * scale)).tolist()
-        correlations = {f"{at.names[j]},{at.names[i]}": together[i][j] for i in range(len(norms)) for j in range(i)}
+        together, names = (inverse / (scale[:, None] * scale)).tolist(), at.names
+        correlations = {f"{names[j]},{names[i]}": together[i][j] for i in range(len(names)) for j in range(i)}
     return Identification(condition, correlations, sloppiest)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxscale._base.text import as_percent
 from jaxscale._base.verdict import BEYOND, Reason
 from jaxscale._trust.evidence import Evidence, Finding
-from jaxscale._trust.left_out import changes_without
+from jaxscale._trust.left_out import changes_without, uncorrelated_slopes
 from jaxscale._trust.plan_beyond import plan_beyond
 from jaxscale._trust.residuals import MOST_NAMED
 
@@ -32,7 +32,7 @@ def influence_checks(e: Evidence) -> Finding:
     units = np.arange(used.sum())
     if e.runs.clusters is not None:
         labels, units = np.unique(np.array(e.runs.clusters)[used], return_inverse=True)
-    found = yield from changes_without(e.at, units, slopes[watched] / errors[watched, None])
+    found = yield from changes_without(e.at, units, slopes[watched] / errors[watched, None], e.ask(uncorrelated_slopes))
     if not found or not len(watched):
         return
     moved = np.array([change for _, change in found]) @ slopes[watched].T

@@ -9,6 +9,8 @@ import numpy as np
 from jaxscale._problem.losses import Loss
 from jaxscale._trust.linearization import Linearization
 from jaxscale._trust.questions import Asking
+from jaxscale._trust.slopes_beside import scaled, slopes_beside
+from jaxscale._trust.tables_beside import SideBySide
 
 # Reweightings: the change of a parameter is then off by a tenth of a standard error at most, and runs are ranked as by
 # refits of the law itself (Spearman's correlation .97 and more), also where delta lies far below the noise.
@@ -19,20 +21,34 @@ _MOST_FITS = 32  # sets of runs left out one at a time; first order tells which 
 _AT_ONCE = 1 << 17  # weights of fits that are made together, so that they stay in a core's cache
 
 
-def _uncorrelated(heavy: np.ndarray) -> np.ndarray | None:
-    """What columns (n, p) are multiplied by to be orthonormal, (p, p); None where their rank is less."""
-    norms = np.linalg.norm(heavy, axis=0)
-    if not len(norms) or not np.all(norms > 0):  # bounds hold all, or a column is nothing
-        return None
-    heavy = heavy / norms
-    square = np.linalg.eigvalsh(heavy.T @ heavy)
-    if square[0] > 1e-9 * square[-1]:  # else rounding of the products matters
-        mixed = np.linalg.cholesky(heavy.T @ heavy).T
-    elif np.linalg.matrix_rank(heavy) < len(norms):
-        return None
-    else:
-        mixed = np.linalg.qr(heavy)[1]
-    return np.linalg.inv(mixed) / norms[:, None]
+def uncorrelated(tables: Sequence[Linearization]) -> list[np.ndarray | None]:
+    """Of each table what its slopes, each run and prior as informative as one of weight one, are multiplied by to be
+    orthonormal, (p, p); None where their rank is less."""
+    found: list[np.ndarray | None] = [None] * len(tables)
+    heavy = [_heavy(at) for at in tables]
+    for part in slopes_beside(heavy, [k for k, one in enumerate(heavy) if one.size]):
+        unit, norms, known = scaled(part.products())
+        square = np.linalg.eigvalsh(unit)
+        sure = known & (square[:, 0] > 1e-9 * square[:, -1])  # else rounding of the products matters
+        unit[~sure] = np.eye(unit.shape[1])
+        to = np.linalg.inv(np.swapaxes(np.linalg.cholesky(unit), 1, 2))
+        for place in np.flatnonzero(known):
+            k, size = part.which[place], norms[place]
+            if sure[place]:
+                found[k] = to[place] / size[:, None]
+            elif np.linalg.matrix_rank(one := heavy[k] / (size := np.linalg.norm(heavy[k], axis=0))) == len(size):
+                found[k] = np.linalg.inv(np.linalg.qr(one)[1]) / size[:, None]
+    return found
+
+
+def _heavy(at: Linearization) -> np.ndarray:
+    rows, prior = at.free_slopes * np.sqrt(at.weights[at.used])[:, None], at.precision[~at.held]
+    return np.concatenate([rows, np.diag(np.sqrt(prior))]) if len(rows) and prior.any() else rows
+
+
+def uncorrelated_slopes(side: SideBySide) -> list[np.ndarray | None]:
+    """`uncorrelated` of tables side by side."""
+    return uncorrelated([table.at for table in side.tables])
 
 
 class Left(NamedTuple):
@@ -54,7 +70,9 @@ class Left(NamedTuple):
         return refits(asked)
 
 
-def changes_without(at: Linearization, units: np.ndarray, slopes: np.ndarray) -> Asking[list[tuple[int, np.ndarray]]]:
+def changes_without(
+    at: Linearization, units: np.ndarray, slopes: np.ndarray, to_free: np.ndarray | None
+) -> Asking[list[tuple[int, np.ndarray]]]:
     """(unit, change of the free values (free,)) without all runs of a unit, for the units that move `slopes` most.
 
     The objective of the fit is minimised on the linearized law without these runs, by iteratively reweighted least
@@ -66,17 +84,18 @@ def changes_without(at: Linearization, units: np.ndarray, slopes: np.ndarray) ->
         at: the optimum. There are none where its runs do not determine the free values.
         units: (n_used,), which unit each run that counts belongs to, from 0: itself, or a run of several rows.
         slopes: (quantities, free), of what is watched, each divided by its standard error.
+        to_free: what `uncorrelated` says of the table.
     """
-    used, room = at.used, ~at.held
-    weights, residuals, rows = at.weights[used], at.residuals[used], at.jacobian[used][:, room]
-    prior, believed = at.precision[room], at.loss.prior
-    heavy = np.concatenate([rows * np.sqrt(weights)[:, None], np.diag(np.sqrt(prior))])
-    to_free = _uncorrelated(heavy) if len(rows) else None
     if to_free is None:
         return []
-    rows, watched = rows @ to_free, slopes[:, room] @ to_free
+    used, room = at.used, ~at.held
+    weights, residuals, prior, believed = at.weights[used], at.residuals[used], at.precision[room], at.loss.prior
+    rows, watched = at.free_slopes @ to_free, slopes[:, room] @ to_free
     score = rows @ watched.T * at.psi[used][:, None]
-    score = np.stack([np.bincount(units, one) for one in score.T], axis=1) if len(watched) else np.zeros((1, 0))
+    if not len(watched):
+        score = np.zeros((1, 0))
+    elif units[-1] + 1 < len(units) or (np.diff(units) != 1).any():  # runs of several rows
+        score = np.stack([np.bincount(units, one) for one in score.T], axis=1)
     chosen = np.sort(np.argsort(-np.abs(score).max(axis=1, initial=0.0), kind="stable")[:_MOST_FITS])
     pulled = np.zeros(len(prior)) if at.free is None or believed is None else prior * (at.free - believed.centre)[room]
     (moved,) = yield [

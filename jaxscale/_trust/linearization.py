@@ -13,6 +13,7 @@ from jaxscale._problem.slopes import slopes_of
 from jaxscale._problem.stack import Stack
 from jaxscale._trust.dispersion import Scatter
 from jaxscale._trust.robust_fits import Asked, RobustFits, each_fit
+from jaxscale._trust.slopes_beside import SURE, scaled, slopes_beside
 
 DECILES = 0.1, 0.5, 0.9
 
@@ -47,6 +48,11 @@ class Linearization:
         return self.scatter.used
 
     @property
+    def free_slopes(self) -> np.ndarray:
+        """Those of the runs that count in the values that no bound holds, (n_used, <= free)."""
+        return self.jacobian[self.used][:, ~self.held]
+
+    @property
     def freedom(self) -> int:
         """Runs that count, less the parameters fitted."""
         return self.scatter.freedom
@@ -72,12 +78,9 @@ class Linearization:
     @cached_property
     def directions(self) -> np.ndarray:
         """What the law can do to the runs that count, bounds left out: orthonormal columns (n_used, <= free)."""
-        slopes = self.jacobian[self.used][:, ~self.held]
-        norms = np.linalg.norm(slopes, axis=0)
-        left, singular, _ = np.linalg.svd(slopes[:, norms > 0] / norms[norms > 0], full_matrices=False)
-        return left[:, singular > 1e-10 * singular.max(initial=0.0)]
+        return directions_of([self])[0]
 
-    @property
+    @cached_property
     def matchable(self) -> bool:
         """Whether there are more runs than parameters, slopes of which are known."""
         return self.freedom >= 1 and not self.held.all() and bool(np.isfinite(self.jacobian[self.used]).all())
@@ -135,6 +138,25 @@ class Linearization:
         return out
 
 
+def directions_of(tables: Sequence[Linearization]) -> list[np.ndarray]:
+    """`Linearization.directions` of each table: by products of the columns where these know enough."""
+    found: dict[int, np.ndarray] = {}
+    slopes = [at.free_slopes for at in tables]
+    for part in slopes_beside(slopes):
+        unit, norms, known = scaled(part.products())
+        square, axes = np.linalg.eigh(unit)
+        known &= square[:, 0] > SURE * square[:, -1] if len(square.T) else False
+        square[~known] = 1.0
+        columns = part.rows @ (axes / np.sqrt(square)[:, None] / np.where(norms > 0, norms, 1.0)[..., None])
+        found |= {k: columns[i, : part.counts[i]] for i, k in enumerate(part.which) if known[i]}
+    for k, rows in enumerate(slopes):
+        if k not in found:
+            norms = np.linalg.norm(rows, axis=0)
+            left, singular, _ = np.linalg.svd(rows[:, norms > 0] / norms[norms > 0], full_matrices=False)
+            found[k] = left[:, singular > 1e-10 * singular.max(initial=0.0)]
+    return [found[k] for k in range(len(tables))]
+
+
 def linearize(problem: Problem, free: np.ndarray) -> Linearization:
     """Residuals and slopes of a problem at free values (free,); call under float64."""
     return linearize_all(Stack.of([problem]), np.asarray(free)[None])[0]
@@ -156,5 +178,8 @@ def linearize_all(stack: Stack, free: np.ndarray) -> list[Linearization]:
 def match_all(tables: Sequence[Linearization]) -> None:
     """Work out `matched` of every table whose runs have slopes, all at once; each keeps its own."""
     some = [at for at in tables if "matched" not in vars(at) and at.matchable]
+    fresh = [at for at in some if "directions" not in vars(at)]
+    for at, directions in zip(fresh, directions_of(fresh), strict=True):
+        vars(at)["directions"] = directions
     for at, fit in zip(some, each_fit([at.to_match for at in some]), strict=True):
         vars(at)["matched"] = fit  # as the cached property would

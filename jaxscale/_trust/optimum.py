@@ -1,5 +1,6 @@
 """One optimum and what follows from it: how well the runs determine it, and how sure its values are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,8 +8,8 @@ import numpy as np
 
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.units import in_plain_counts
-from jaxscale._trust.covariance import Covariance, powell_covariance
-from jaxscale._trust.identification import Identification, identify
+from jaxscale._trust.covariance import Covariance, powell_covariance, powell_covariances
+from jaxscale._trust.identification import Identification, identify, identify_all
 from jaxscale._trust.linearization import Linearization
 
 # Standard errors from a bound within which some resampled fits end on it. Where the truth is the bound of alpha and the
@@ -71,3 +72,13 @@ class Optimum:
         pairs = zip(self.problem.law.parameters, self.problem.layout.slots, strict=True)
         raw = {slot for parameter, slot in pairs if parameter.transform == "identity"}
         return max((float(errors[s] / abs(best[s])) for s in raw if s >= 0 and best[s] != 0), default=0.0)
+
+
+def work_out(optima: Sequence[Optimum]) -> None:
+    """What each tells of how sure it is, of all at once; each keeps its own."""
+    fresh = [one for one in optima if "covariance" not in vars(one)]
+    if not fresh:
+        return
+    units, at = [in_plain_counts(one.problem, one.free) for one in fresh], [one.at for one in fresh]
+    for one, told, covariance in zip(fresh, identify_all(at, units), powell_covariances(at), strict=True):
+        vars(one).update(identification=told, covariance=covariance)  # as the cached properties would

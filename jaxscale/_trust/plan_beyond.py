@@ -12,7 +12,7 @@ from jaxscale._base.verdict import BEYOND
 from jaxscale._trust.evidence import Evidence
 from jaxscale.laws import chinchilla
 
-_LEVEL = 0.9
+_NORMAL = float(stdtrit(np.inf, 0.95))  # half a 90 % interval, in standard errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class PlanBeyond:
     @property
     def ends(self) -> tuple[float, float]:
         """Half widths of their 90 % intervals, in logs."""
-        size, loss = stdtrit(np.inf, (1 + _LEVEL) / 2) * self.errors
+        size, loss = _NORMAL * self.errors
         return float(size), float(loss)
 
 
@@ -53,7 +53,7 @@ def _plan_beyond(e: Evidence) -> PlanBeyond | None:
     slopes = in_free(e, {name: slope / (alpha + beta) for name, slope in of_best.items()})
     slopes = np.stack([slopes, in_free(e, loss_slopes(theta, log_n, log_d))])
     variance = np.einsum("qi,ij,qj->q", slopes, e.covariance.matrix, slopes)
-    wider = stdtrit(e.at.freedom, 0.95) / stdtrit(np.inf, 0.95)
+    wider = stdtrit(e.at.freedom, 0.95) / _NORMAL
     return PlanBeyond(wider * np.sqrt(np.maximum(np.nan_to_num(variance, nan=np.inf), 0.0)), slopes)
 
 

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 import jaxscale as js
 from jaxscale._fitting.result import problem_of
 from jaxscale._problem.losses import HuberLoss, Prior
-from jaxscale._trust.left_out import changes_without
+from jaxscale._trust.left_out import changes_without, uncorrelated
 from jaxscale._trust.linearization import Linearization, linearize
 from jaxscale._trust.questions import answered
 
@@ -35,7 +35,7 @@ def test_for_squares_it_is_the_jackknife(prior):
     hessian = at.jacobian.T @ (at.jacobian * at.weights[:, None]) + np.diag(at.precision)
     steps = np.linalg.solve(hessian, (at.jacobian * at.psi[:, None]).T).T
     hat = at.weights * np.einsum("ni,ni->n", at.jacobian, np.linalg.solve(hessian, at.jacobian.T).T)
-    found = dict(answered(changes_without(at, np.arange(25), np.eye(3))))
+    found = dict(answered(changes_without(at, np.arange(25), np.eye(3), *uncorrelated([at]))))
     assert sorted(found) == list(range(25))
     for k, change in found.items():
         assert change == pytest.approx(steps[k] / (1 - hat[k]), rel=1e-7)
@@ -43,7 +43,7 @@ def test_for_squares_it_is_the_jackknife(prior):
 
 def test_runs_of_several_rows_are_left_out_whole():
     at = linear(HuberLoss(np.inf, 1.0))
-    for unit, change in answered(changes_without(at, np.arange(25) // 5, np.eye(3))):
+    for unit, change in answered(changes_without(at, np.arange(25) // 5, np.eye(3), *uncorrelated([at]))):
         kept = np.arange(25) // 5 != unit
         heavy = np.sqrt(at.weights[kept])[:, None]
         refitted, *_ = np.linalg.lstsq(
@@ -73,7 +73,8 @@ def _best_n_without(result: js.FitResult, runs: js.Runs, budget: float) -> tuple
 
     slopes = np.array([log_n(free + h) - log_n(free - h) for h in 1e-5 * np.eye(5)]) / 2e-5
     with jax.enable_x64(True):
-        found = dict(answered(changes_without(linearize(problem, free), np.arange(runs.count), slopes[None])))
+        at = linearize(problem, free)
+        found = dict(answered(changes_without(at, np.arange(runs.count), slopes[None], *uncorrelated([at]))))
     return np.array(list(found)), np.array([log_n(free + x) - log_n(free) for x in found.values()])
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import jaxscale as js
-from jaxscale._trust.covariance import powell_covariance
+from jaxscale._trust.covariance import powell_covariances
 from jaxscale._trust.dispersion import Scatter
-from jaxscale._trust.identification import identify
+from jaxscale._trust.identification import identify_all
 from jaxscale._trust.linearization import Linearization
 
 
@@ -36,8 +36,8 @@ def test_nothing_is_worked_out_twice_in_one_fit(intervals):
     seen = calls_in(lambda: js.fit("chinchilla", runs, intervals=intervals, draws=50))
     made = seen[Linearization.__init__.__code__]
     assert made >= 1
-    assert seen[identify.__code__] == 1
-    assert seen[powell_covariance.__code__] == 1
+    assert seen[identify_all.__code__] == 1
+    assert seen[powell_covariances.__code__] == 1
     kept = [(Scatter, ("used", "sigma", "moments")), (Linearization, ("scatter", "leverage", "gradient_norm"))]
     for owner, names in kept:
         for name in names:

@@ -220,10 +220,10 @@ def swings(plan: Plan, quantity: str = "N", row: int = -1, change: float = 0.1) 
     Raises:
         InputError: the plan has no answer there.
     """
-    frame = tornado(plan, quantity, change).to_frame()
-    asked = plan.rows[row]
     _needs_answer(plan, row, quantity)
-    frame = frame[frame.budget == asked.budget].replace([np.inf, -np.inf], np.nan).dropna(subset=["low", "high"])
+    asked = plan.rows[row]
+    frame = tornado(_only(plan, row), quantity, change).to_frame()
+    frame = frame.replace([np.inf, -np.inf], np.nan).dropna(subset=["low", "high"])
     frame = frame[frame.swing > 1e-6].iloc[:12]
     base = asked.of(quantity)
     place = np.arange(len(frame), dtype=np.float64)[::-1]
@@ -268,6 +268,13 @@ def what_if(found: WhatIf) -> Chart:
     return Chart(
         "What the change does", f"Changed: {changed}. {chart.alt}", chart.panels, chart.columns, chart.size, "x"
     )
+
+
+def _only(plan: Plan, row: int) -> Plan:
+    """The plan of one of its rows."""
+    k, request = range(len(plan.rows))[row], plan.request
+    asked = None if request is None else replace(request, targets=(request.targets[k],))
+    return replace(plan, rows=(plan.rows[k],), beside=plan.beside[k : k + 1], request=asked)
 
 
 def _needs_answer(plan: Plan, row: int, quantity: str = "N") -> None:

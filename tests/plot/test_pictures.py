@@ -5,14 +5,13 @@ import re
 
 import numpy as np
 import pytest
-from made_records import comparison_of, draws_of, forecast_of, influence_of, multiverse_of, profile_of, score_of
+from made_records import comparison_of, forecast_of, influence_of, multiverse_of, profile_of, score_of
 from pictures import CASES, HOSTILE, check_words
 
 import jaxscale as js
 from jaxscale.plot._by_record import PICTURES
 
 _N, _D = (a.ravel() for a in np.meshgrid(np.geomspace(1e8, 3e9, 6), np.geomspace(2e9, 2e11, 12)))
-ASK_MORE = ("chain", "valley")  # of other laws, see test_chain_and_valley
 CURVES = {"N": _N, "D": _D}
 
 
@@ -25,22 +24,6 @@ def line_of(axes, count: int) -> np.ndarray:
     """The points of the one line or set of dots with so many of them, (count, 2)."""
     (found,) = (line.get_xydata() for line in axes.lines if len(line.get_xydata()) == count)
     return np.asarray(found)
-
-
-@pytest.mark.slow  # 20,000 runs, a law of its own to compile, and plans
-@pytest.mark.parametrize(
-    ("case", "names"),
-    [
-        ("hostile", [picture.__name__ for picture in PICTURES[js.FitResult] if picture.__name__ not in ASK_MORE]),
-        ("few", ["overview", "contours", "backtest"]),
-        ("many", ["residuals", "observed", "contours", "backtest"]),
-        ("negative", ["overview", "contours", "backtest"]),
-    ],
-)
-def test_pictures_of_fits_overlap_no_words(fitted, case, names, monkeypatch):
-    result = CASES[case](fitted)
-    for name in names:
-        check_words(result.plot(name), monkeypatch)
 
 
 @pytest.mark.slow  # a law of its own to compile, and its plan
@@ -71,12 +54,6 @@ def test_budgets_of_one_size_have_no_isoflops(fitted):
 @pytest.mark.parametrize("make", [multiverse_of, comparison_of, profile_of, influence_of, score_of, forecast_of])
 def test_pictures_overlap_no_words_whatever_the_names(fitted, make, monkeypatch):
     check_words(make(fitted, True).plot(), monkeypatch)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("make", [multiverse_of, comparison_of, profile_of, influence_of, draws_of])
-def test_pictures_of_questions_overlap_no_words(fitted, make, monkeypatch):
-    check_words(make(fitted, make is draws_of).plot(), monkeypatch)
 
 
 @pytest.mark.slow  # plans of other structures, curves and profiles are compiled

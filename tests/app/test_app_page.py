@@ -285,20 +285,28 @@ def test_moves_are_followed_within_a_fifth_of_a_second(opened, table):
     assert seconds < 0.1
 
 
-def test_five_browsers_at_once_lose_nothing(opened, table, fitted):
+def test_twenty_sliders_of_five_browsers_at_once_lose_nothing(opened, table, fitted):
+    """Four sliders on each page, all moved twenty times at once: each page ends with what its own sliders say."""
     pages = [opened() for _ in range(5)]
     for page in pages:
         fit(page, table)
     began = time.monotonic()
     for k, page in enumerate(pages):
-        page.evaluate(f"""() => {{ for (let i = 1; i <= 20; i++) {{ const e = document.getElementById("budget");
-          setTimeout(() => {{ e.value = i + {k}; e.dispatchEvent(new Event("input")); }}, 25 * i); }} }}""")
+        page.evaluate(f"""() => {{ for (let i = 1; i <= 20; i++) setTimeout(() => {{
+          const notches = {{ budget: i + {k}, served: 50 + i + {k}, cap: -60 - i - {k}, sigmas: 20 - i }};
+          for (const id in notches) {{ const e = document.getElementById(id);
+            e.value = notches[id]; e.dispatchEvent(new Event("input")); }}
+        }}, 25 * i); }}""")
     result = js.fit("chinchilla", js.read_runs(table, loss="final"))
     draws = js.bootstrap(result, draws=300, seed=1)
-    plan = js.frontier(draws, [fitted.budget * 10 ** (0.05 * (20 + k)) for k in range(5)])
-    for page, row in zip(pages, plan.rows, strict=True):
+    for k, page in enumerate(pages):
+        cost = js.costs.six_nd.with_inference(1e9 * 10 ** (0.05 * (70 + k)))
+        cap = {"D_max": 1e15 * 10 ** (-0.05 * (80 + k))}
+        (row,) = js.frontier(draws, [fitted.budget * 10 ** (0.05 * (20 + k))], cost=cost, limits=cap).rows
         page.locator("#N-now").filter(has_text=format_number(row.N, 3)).wait_for()
         assert text(page, "N-band") == " to ".join(format_number(x, 3) for x in row.intervals["N"])
+        assert text(page, "loss-now") == format_number(row.loss, 4, suffixes=False)
+        assert text(page, "sigmas-out") == "0.0 σ"
     print("all answered after", time.monotonic() - began)
 
 

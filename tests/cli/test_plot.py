@@ -40,3 +40,23 @@ def test_without_matplotlib_the_extra_is_named(jaxscale, monkeypatch):
     monkeypatch.setattr("jaxscale._cli.arguments.find_spec", lambda name: None)
     status, _, err = jaxscale(*PLAN, "--plot", "plan.png")
     assert status == 2 and "jaxscale[plot]" in err
+
+
+BEGINS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+
+
+@pytest.mark.slow  # a fit, plans, a comparison
+def test_every_command_that_the_readme_names_draws_each_kind_of_file(jaxscale, folder):
+    js.synthetic.demo_frame().to_csv(folder / "runs.csv", index=False)
+    asked = {
+        "fit": ("runs.csv", "--intervals", "quick", "-o", "fit.json"),
+        "frontier": ("fit.json", "--budget", "1e22", "-o", "plan.json"),
+        "what-if": ("fit.json", "--budget", "1e22", "--max-tokens", "1e11"),
+        "compare": ("runs.csv", "--laws", "chinchilla,kaplan_nd", "--holdout", "C > 1e20"),
+        "approaches": ("runs.csv", "--draws", "20"),
+    }
+    for k, (command, words) in enumerate(asked.items()):
+        kind = ("png", "svg", "pdf")[k % 3]
+        status, _, err = jaxscale(command, *words, "--plot", f"{command}.{kind}")
+        assert status == 0 and f"wrote '{command}.{kind}'" in err, (command, err)
+        assert (folder / f"{command}.{kind}").read_bytes().startswith(BEGINS[kind])

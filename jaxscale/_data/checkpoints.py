@@ -24,7 +24,7 @@ CHOICES = (*ONE_OF_EACH, "all", "none")
 
 # Names that say run, and names that may be of a run, of a size or of anything else: those need cells that say so.
 _SAYS_RUN = re.compile(
-    r"(wandb|mlflow|slurm|aim|comet|neptune|training|train|pretraining|unique|full|display|config|meta|the)*"
+    r"(sweep|main|base|model|wandb|mlflow|slurm|aim|comet|neptune|training|train|pretraining|unique|full|display|config|meta|the)*"
     r"(runs?|xps?|(experiment|exp|trial|job|(?<=wandb)|(?<=mlflow)|(?<=slurm)|(?<=comet)|(?<=neptune))(?=[a-z]))"
     r"(id|ids|name|names|key|uuid|uid|ulid|no|nr|num|number|index|idx|label|title|path|dir|folder|hash|slug)*"
 )

@@ -36,9 +36,11 @@ _SAME = {
         "bpb": "bpc bpt bpw",
         "bits": "bit",
         "ppl": "perplexity ppx",
-        "entropy": "xent nll crossentropy",
+        "entropy": "xe xent nll crossentropy",
         "avg": "mean average macro micro overall",
-        "size": "taille groesse tamano tamanho dimensione",
+        "size": "taille groesse grosse tamano tamanho dimensione",
+        "model": "modell modelo modello modele",
+        "cumulative": "cum cumul",
     }.items()
     for word in (meaning, *words.split())
 }
@@ -49,12 +51,12 @@ def _set(words: str) -> frozenset[str]:
 
 
 # Words that leave the meaning of a count what it is: of parameters, of tokens, of FLOPs, of data in other units.
-_PLAIN = _set("n of count in the model lm llm net network run")
+_PLAIN = _set("n of on count in the model lm llm net network run")
 _PARTS = _set("vision image video audio speech text language")
 _COUNTED = (
     _PLAIN
     | _PARTS
-    | _set("params weight weights total active non emb with size trainable precise exact approx dense policy")
+    | _set("params weight weights total active non emb with size trainable learnable precise exact approx dense policy")
 )
 _SEEN = _PLAIN | _set("total train so far seen processed consumed used cumulative pre goal budget max global")
 _MODELS, _WEIGHTS, _CORPUS = _set("model lm llm net network"), _set("weight count"), _set("data dataset corpus")
@@ -88,7 +90,9 @@ _NO_LOSS = _set(
     predicted prediction pred fit fitted lower upper improvement reward policy params flops compute budget ppl unique
     rank seed exponent threshold patience window steps margin sigma bound bounds increase drop change
     initial init max maximum irreducible reducible excess floor goal baseline reference teacher reduction relative
-    distill distillation kd adv adversarial gan generator discriminator perceptual chinchilla early halfway midway"""
+    distill distillation kd adv adversarial gan generator discriminator perceptual chinchilla early halfway midway
+    smoothing extrapolated extrapolation limit residual residuals forecast projected projection asymptote asymptotic
+    ceiling cap penalty term component noise uncertainty approx clip clipping trigger"""
 )
 OVERALL = _set("avg global")  # of a loss: over all corpora
 _PART_OF_A_RUN = re.compile("(?!100)[0-9]+(pct|percent|perc)")  # a loss at 10pct is not that of a finished run
@@ -130,9 +134,12 @@ def words_of(name: str) -> tuple[tuple[str, ...], ...]:
     Slash, point, underscore, hyphen, space and camelCase separate; run-together words that are known come apart.
     """
     plain = "".join(c for c in unicodedata.normalize("NFD", in_english(name)) if not unicodedata.combining(c))
+    plain = plain.replace("ß", "ss")
     text = _RATE.sub(" per ", words_of_units(plain))
     text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[0-9])(?=[A-Z][a-z])", " ", text)
-    parts = [re.findall(r"[a-z0-9%]+(?:(?<=[0-9])\.[0-9]+e[0-9]+)?", part.lower()) for part in re.split(r"[/.]", text)]
+    parts = [
+        re.findall(r"[a-z0-9%]+(?:(?<=[0-9])\.[0-9]+e[0-9]+)?", part.lower()) for part in re.split(r"/|\.(?!\s)", text)
+    ]
     return tuple(tuple(_SAME.get(w, w) for word in part for w in _apart(word)) for part in parts if part)
 
 
@@ -252,6 +259,8 @@ def _count(words: list[str], name: str) -> Meaning | None:
         return Meaning("D", 2 if weak else _rank(plain, "tokens", rest), factor)
     if rest <= _SIZES and ({"data", "size"} <= rest or {"dataset", "size"} <= rest or rest in ({"n", "data"},)):
         return Meaning("D", 2, factor)
+    if factor == PF_DAYS and rest <= _SPENT:
+        return Meaning("C", 1, factor)
     if "train" in rest and (units := rest - _PLAIN - {"train"}) <= (NO_TEXT if "n" in rest else _UNITS_OF_DATA):
         return Meaning("D", 3, factor) if units or "n" in rest else None
     if len(rest & _LOOKED_AT) == 1 and rest - _LOOKED_AT <= _PLAIN | {"total", "train", "seen", "processed"}:
@@ -266,7 +275,7 @@ def _count(words: list[str], name: str) -> Meaning | None:
         "budget"
     ]:
         return Meaning("C", 2, factor)
-    return Meaning("C", 1, factor) if factor == PF_DAYS and rest <= _SPENT else None
+    return None
 
 
 def _rank(words: list[str], head: str, rest: set[str], parts: frozenset[str] = frozenset()) -> int:

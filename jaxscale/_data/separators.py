@@ -21,6 +21,13 @@ _DECLARED = re.compile(r"sep=([,;\t|])\s*", re.IGNORECASE)  # the first line of 
 LAYOUT = "jaxscale.layout"  # what `attrs` of a frame says of its file
 _EMPHASIS = re.compile(r"^(\*\*\*|\*\*|__|\*|`)(?=\S)(.*[^\s*_`])\1$")  # bold, italic, code: of the whole cell
 _RULE = re.compile(r"\s*:?-+:?\s*")
+_DRAWN = re.compile(
+    r"[ ]*[+|]?[-=]{2,}(?:\+[-=]{2,})*[+|]?[ ]*|[ ]*[-=]{3,}(?: +[-=]{3,})+[ ]*"
+)  # of a box in plain text
+_BOX = re.compile(r"[\s\u2500-\u257f]*[\u2500\u2501\u2550][\s\u2500-\u257f]*")  # of one in letters for boxes
+_UPRIGHTS = str.maketrans("\u2502\u2503\u2551", "|||")
+_COUNT = re.compile(r"\([0-9]+ rows?\)")  # below a table that a database prints
+_FIRST_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,17 @@ class TableLayout:
     skipped: int = 0
     framed: bool = False
     said: str = ""
+
+
+def without_drawn_rules(text: str) -> str:
+    """The text of a table, and the rules of a box around it blank: `+-----+`, `|---+---|` or `=== ===`, as drawn."""
+    first = text[: 2**14].split("\n")[:_FIRST_LINES]
+    drawn = any(_BOX.fullmatch(line) for line in first)
+    if not drawn and not any(_DRAWN.fullmatch(line.rstrip("\r")) for line in first):
+        return text
+    lines = (text.translate(_UPRIGHTS) if drawn else text).split("\n")
+    rules = (_DRAWN, _BOX, _COUNT)
+    return "\n".join("" if any(rule.fullmatch(line.rstrip("\r")) for rule in rules) else line for line in lines)
 
 
 def layout_of(text: str, kind: str, shown: str, *, cut: bool = False) -> TableLayout:

@@ -56,7 +56,9 @@ _NEVER_DATA |= frozenset(["anneal", "pad", "padding", "padded", "dropped", "repe
 _STEPS = frozenset(
     ["step", "steps", "iteration", "iterations", "iter", "iters", "it", "its", "update", "updates", "niter", "niters"]
 )
-_NO_STEPS = frozenset(["per", "warmup", "eval", "sec", "time", "decay", "best", "save", "log"])
+_NO_STEPS = frozenset(
+    ["warmup", "eval", "sec", "time", "decay", "best", "save", "log", "tokens", "flops", "loss", "params"]
+)
 _SAMPLES = frozenset(["sample", "samples", "sequence", "sequences", "seqs"])
 _SO_FAR = frozenset(["train", "n", "of", "total", "consumed", "seen", "processed", "count"])
 _BATCH = frozenset(["batch", "bs", "bsz", "gbs", "gbsz"])
@@ -181,7 +183,13 @@ def of_steps(columns: Sequence[str]) -> str:
     formula = _product(columns)
     if formula:
         return f"; tokens: D={_python(formula)} ({flag('D')} {shlex.quote(formula)})"
-    steps = [column for column in columns if _words(column) & _STEPS and not _words(column) & _NO_STEPS]
+    steps = [
+        column
+        for column in columns
+        if _words(column) & _STEPS
+        and not _words(column) & _NO_STEPS
+        and not re.search(r"(?i)(?<![a-z])per(?![a-z])", column)
+    ]
     if not steps:
         return ""
     formula = f"{inert(steps[0], 60)}*524288"

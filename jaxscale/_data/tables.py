@@ -36,6 +36,7 @@ from jaxscale._data.separators import (
     layout_of,
     row_of,
     unframed,
+    without_drawn_rules,
 )
 from jaxscale._data.trackers.addresses import is_address, read_address
 from jaxscale._data.wide import one_run_a_row
@@ -167,6 +168,8 @@ def _of_text(data: bytes, kind: str, shown: str, asked: str | None) -> tuple[pd.
         raise InputError(f"{shown} is JSON larger than {MAX_JSON_BYTES / 1024**2:g} MiB; save it as CSV or Parquet")
     if is_json:
         return _json(text, kind, shown), encoding
+    if (plain := without_drawn_rules(text)) is not text:
+        text, data = plain, plain.encode()
     layout = layout_of(text[:_ENOUGH_FOR_LAYOUT], kind, shown, cut=len(text) > _ENOUGH_FOR_LAYOUT)
     del text  # a second copy of a large file
     return _delimited(data, layout, shown), encoding

@@ -33,6 +33,7 @@ def words_of_units(name: str) -> str:
     text = re.sub(r"10(?:\^|\*\*)\{?([0-9]+)\}?", r" 1e\1 ", text)
     text = re.sub(r"(?<![A-Za-z0-9])[xX×](?=\s*[0-9])", " ", text)
     text = re.sub(r"(?<![0-9.])([0-9]+(?:\.[0-9]+)?)[eE]\+?([0-9]{1,2})(?![0-9A-Za-z])", r" \1e\2 ", text)
+    text = re.sub(r"(?<=[(\[])([KMGTPEZY])F(?=[)\]])", lambda found: f"{found[1]} flops", text)
     return re.sub(r"FLOPs|FLOPS?|GLOPs|GLOPS", lambda found: " g flops" if found[0][0] == "G" else "Flops", text)
 
 

@@ -532,10 +532,13 @@ ONCE_UNREAD = {
         "weight_count": 1,
         "policy_params": 1,
         "LLM size (B)": 1e9,
+        "num_learnable_params": 1,
+        "Modellgröße (Mio. Parameter)": 1e6,
     },
-    "D": {"global_tokens": 1, "images_seen": 1, "Images (M)": 1e6, "tokens (x10^9)": 1e9, "n demonstrations": 1},
+    "C": {"cum_flops": 1, "FLOPs [ZF]": 1e21, "train_petaflop_days": 8.64e19},
+    "D": {"global_tokens": 1, "images_seen": 1, "Images (M)": 1e6, "tokens (x10^9)": 1e9, "trained_on_tokens_T": 1e12},
     "U": {"dataset_unique_tokens": 1, "unique_data_tokens (M)": 1e6, "corpus_unique_tokens": 1},
-    "loss": {"val_nats": 1, "heldout NLL (nats)": 1, "global_loss": 1},
+    "loss": {"val_nats": 1, "heldout NLL (nats)": 1, "global_loss": 1, "eval_xe": 1},
 }
 
 
@@ -549,7 +552,11 @@ def test_kinds_of_names_that_were_once_unread(symbol: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["P", "p (%)", "precision (M)", "size (MB)", "weight", "cells seen", "nats", "distill_loss"]
+    "name",
+    [
+        *("P", "p (%)", "precision (M)", "size (MB)", "weight", "cells seen", "nats", "distill_loss", "train days"),
+        *("loss_limit", "extrapolated_loss", "loss_smoothing", "loss_residual", "time (s. params)"),
+    ],
 )
 def test_names_like_them_that_are_none(name: str) -> None:
     assert meaning_of(name) is None

@@ -171,3 +171,38 @@ def test_emphasis_of_markdown_is_no_part_of_a_cell(tmp_path: Path, mark: str) ->
     runs = read_quietly(file)
     assert runs.record.columns["N"] == "params"
     assert runs.variables["D"].tolist() == [2e9, 6e9] and runs.response.tolist() == [3.5, 3.1]
+
+
+BOXES = {
+    "mysql": """
++--------+--------+------+
+| params | tokens | loss |
++--------+--------+------+
+{rows}
++--------+--------+------+
+""",
+    "psql": " params | tokens | loss \n--------+--------+------\n{rows}\n(3 rows)\n",
+    "org": "| params | tokens | loss |\n|--------+--------+------|\n{rows}\n",
+    "rst": "======  ======  =====\nparams  tokens   loss\n======  ======  =====\n{rows}\n======  ======  =====\n",
+    "simple": "params  tokens   loss\n------  ------  -----\n{rows}\n",
+    "grid": "+---+---+---+\n| params | tokens | loss |\n+===+===+===+\n{rows}\n+---+---+---+\n",
+    "rich": "┏━━━┳━━━┓\n┃ params ┃ tokens ┃ loss ┃\n┡━━━╇━━━┩\n{rows}\n└───┴───┘\n",
+}
+ROWS = {"psql": " {} | {} | {} ", "rst": "{}  {}  {}", "simple": "{}  {}  {}", "rich": "│ {} │ {} │ {} │"}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("kind", BOXES)
+def test_tables_as_consoles_draw_them_are_read(kind: str, end: str) -> None:
+    cells = [("1e8", "2e9", "3.1"), ("3e8", "5e9", "2.8"), ("9e8", "9e9", "2.5")]
+    between = "\n+---+---+---+\n" if kind == "grid" else "\n"
+    rows = between.join(ROWS.get(kind, "| {} | {} | {} |").format(*row) for row in cells)
+    text = BOXES[kind].format(rows=rows).replace("\n", end)
+    frame = read_frame(io.BytesIO(text.encode()))
+    assert list(frame.columns) == ["params", "tokens", "loss"]
+    assert [tuple(row) for row in frame.to_numpy()] == cells
+
+
+def test_a_row_of_dashes_is_missing_and_no_rule() -> None:
+    frame = read_frame(io.BytesIO(b"params,tokens,loss\n1,2,3\n--,--,--\n4,5,6\n"))
+    assert len(frame) == 3

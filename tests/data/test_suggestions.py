@@ -141,6 +141,7 @@ LOSSES = [3.5, 3.2, 3.0, 2.8]
         ({"params": N, "log10_flops": N, "loss": LOSSES}, "D", "-C '10^log10_flops'), from which it follows"),
         ({"params": N, "compute, all stages": N, "loss": LOSSES}, "D", "(-C 'compute, all stages'), from which it"),
         ({"params": N, "iteration": N, "loss": LOSSES}, "D", "tokens are steps times the tokens of a batch"),
+        ({"params": N, "trainer/step": N, "loss": LOSSES}, "D", "-D 'trainer/step*524288'"),
         ({"params": N, "n_updates": N, "loss": LOSSES}, "D", "-D 'n_updates*524288'"),
         ({"params": N, "tokens_per_param": N, "loss": LOSSES}, "D", "-D 'params*tokens_per_param'"),
         ({"params": N, "epochs": N, "dataset_tokens": N, "loss": LOSSES}, "D", "-D 'epochs*dataset_tokens'"),

@@ -32,7 +32,14 @@ from jax.custom_batching import custom_vmap
 from jaxscale._allocation.active_rows import DETERMINED, choose, kkt_step, newton, slopes_of_chosen, was_chosen
 from jaxscale._allocation.interior_point import interior_point
 from jaxscale._allocation.lane_algebra import Listed, dot, for_each, largest, listed, over_rows, stacked
-from jaxscale._allocation.local_model import ConstrainedProblem, curvature_of, first_order, scaled, scaling_of, value_at
+from jaxscale._allocation.local_model import (
+    ConstrainedProblem,
+    curvature_of,
+    first_order,
+    rows_at,
+    scaling_of,
+    value_at,
+)
 from jaxscale._base.settings import as_usual
 
 OK, INFEASIBLE, FAILED, FLAT = 0, 1, 2, 3  # flat: the value is certified, the point is not
@@ -217,14 +224,16 @@ def _from_starts(
     eps = jnp.finfo(given.dtype).eps
     here = first_order(problem, x0, given)
     scaling = scaling_of(here, on)
-    interior, prices, error, iterations = interior_point(problem, given, scaling, x0, weight, rho, most, 5e4 * eps)
+    interior, prices, error, iterations = interior_point(
+        problem, given, here, scaling, x0, weight, rho, most, 5e4 * eps
+    )
     held = prices * scaling.rows / scaling.lift
     last = newton(problem, given, on, weight, interior, held)
     moved = largest(for_each(lambda a, b: jnp.abs(a - b), last.x, interior))
     good = last.certified & (moved < _FAR)
 
     x = for_each(lambda a, b: jnp.where(good, a, b), last.x, interior)
-    violation = jnp.maximum(scaled(first_order(problem, x, given), scaling, weight).values.max(axis=0), 0.0)
+    violation = jnp.maximum((scaling.rows * rows_at(problem, x, given) - scaling.off).max(axis=0), 0.0)
     settled = error < 1e4 * 5e4 * eps
     flat = good | (settled & (violation < 1e-8) & (error < 4e6 * eps))
     status = jnp.where((violation > 1e-8) & settled, INFEASIBLE, jnp.where(flat, FLAT, FAILED))

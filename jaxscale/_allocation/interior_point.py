@@ -36,6 +36,7 @@ class _Interior(NamedTuple):
 def interior_point(
     problem: ConstrainedProblem,
     given: Array,
+    here: Local,
     scaling: Scaling,
     x: Listed,
     weight: Array,
@@ -43,7 +44,8 @@ def interior_point(
     most: Array,
     tolerance: Any,
 ) -> tuple[Listed, Array, Array, Array]:
-    """(x, multipliers of the scaled rows, largest residual, iterations) of the elastic problem."""
+    """(x, multipliers of the scaled rows, largest residual, iterations) of the elastic problem, from x, where it is as
+    `here` tells."""
     n, one = len(x), jnp.ones_like(x[0])
     tiny = jnp.finfo(one.dtype).tiny
     hard = list(problem.hard)
@@ -106,7 +108,7 @@ def interior_point(
         )
         return select(unfinished(state), new, state)
 
-    levels = look(x).values[:-1]
+    levels = scaled(here, scaling, weight).values
     t = jnp.maximum(levels.max(axis=0), 0.0) + 0.5
     slack = jnp.maximum(t - levels, 0.05)
     if hard:

@@ -92,6 +92,12 @@ def value_at(problem: ConstrainedProblem, x: Array, given: Array) -> Array:
     return jax.vmap(lambda x, given: problem.objective(tuple(x), given), in_axes=-1, out_axes=-1)(x, given)
 
 
+@partial(jax.jit, static_argnums=0, inline=True)
+def rows_at(problem: ConstrainedProblem, x: Listed, given: Array) -> Array:
+    """All rows, (m, lanes)."""
+    return jnp.stack(jax.vmap(lambda x, given: tuple(problem.rows(tuple(x), given)), in_axes=-1, out_axes=-1)(x, given))
+
+
 def scaling_of(here: Local, on: Array) -> Scaling:
     """A flat loss is raised, and a row of small slope too: its multiplier would be huge."""
     lift = jnp.clip(0.1 / (largest(for_each(jnp.abs, here.gradient)) + 1e-12), 1.0, 100.0)

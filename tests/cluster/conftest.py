@@ -18,8 +18,8 @@ def options() -> dict:
 
 @pytest.fixture(scope="session")
 def frame() -> pd.DataFrame:
-    """36 sets of 20 runs, one after the other; the fourth row cannot be used."""
-    tables = [swept_frame(seed, 20).assign(corpus=f"set {seed}") for seed in range(COUNT)]
+    """36 sets of 30 runs, one after the other; the fourth row cannot be used."""
+    tables = [swept_frame(seed, 30).assign(corpus=f"set {seed}") for seed in range(COUNT)]
     frame = pd.concat(tables, ignore_index=True)
     frame.loc[3, "loss"] = -1.0
     return frame

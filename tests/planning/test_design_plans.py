@@ -53,14 +53,19 @@ def test_a_limit_on_experts_shared_binds_where_it_must(experts):
     assert row.shadow_price["S_max"].value < 0
 
 
+# A memory that holds every model, and one that does not: one program, since numbers of limits are data.
+AMPLE = 1e15
+each_memory = pytest.mark.parametrize("memory", [AMPLE, 5e9])
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("memory", [None, 5e9])
+@each_memory
 def test_bits_of_weights_are_those_of_a_scan(memory):
     """Training in the bits that are served: fewer bits cost less to serve and take less memory, and cost loss."""
-    asked = {} if memory is None else {"limits": limits.memory(memory, bits="P_w")}
+    asked = {"limits": limits.memory(memory, bits="P_w")}
     row = js.frontier(KUMAR, budgets=[1e22], cost=SERVED, fixed=IN_FULL, **asked).rows[0]
     best_of_a_scan(row, "P_w", lambda **at: KUMAR.predict(**at, **IN_FULL), memory)
-    if memory is None:
+    if memory == AMPLE:
         return
     held = js.frontier(KUMAR, budgets=[1e22], cost=SERVED, fixed={**IN_FULL, "P_w": row.variables["P_w"]}, **asked)
     assert row.loss == pytest.approx(held.rows[0].loss, rel=1e-9)
@@ -73,24 +78,23 @@ def best_of_a_scan(row, name, loss_of, memory):
     assert row.status == "ok"
     losses = {}
     for bits in np.linspace(2, 16, 57):
-        N = np.geomspace(1e8, 1e11 if memory is None else memory * 8 / bits, 4000)
+        N = np.geomspace(1e8, min(1e11, memory * 8 / bits), 4000)
         D = (1e22 - 2 * N * 2e12 * bits / 16) / (6 * N)
         losses[bits] = loss_of(N=N[D > 0], D=D[D > 0], **{name: bits}).min()
     best = min(losses, key=lambda b: losses[b])
     assert losses[best] * (1 - 1e-4) < row.loss <= losses[best] * (1 + 1e-9)
     assert abs(row.variables[name] - best) <= 0.25
-    if memory is not None:
-        assert row.N * row.variables[name] / 8 <= memory * (1 + 1e-9)
+    assert row.N * row.variables[name] / 8 <= memory * (1 + 1e-9)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("memory", [None, 5e9])
+@each_memory
 def test_bits_after_training_are_those_of_a_scan(memory):
     """Trained in 16 bits and served in P: against the best size and tokens at each of 57 numbers of bits."""
     served = costs.six_nd + costs.inference(2e12, bits="P")
-    asked = {} if memory is None else {"limits": limits.memory(memory, bits="P")}
+    held = limits.memory(memory, bits="P")
     law = js.laws.quantised_after().published["kumar"]
-    best_of_a_scan(js.frontier(law, budgets=[1e22], cost=served, **asked).rows[0], "P", law.predict, memory)
+    best_of_a_scan(js.frontier(law, budgets=[1e22], cost=served, limits=held).rows[0], "P", law.predict, memory)
 
 
 def test_bits_of_serving_count_as_they_are_told():

@@ -14,8 +14,13 @@ SERVED = costs.six_nd + costs.inference(2e12, bits="P_w")
 
 @pytest.fixture(scope="module")
 def experts():
-    """Within FLOPs of what a token passes through, and memory for all experts."""
-    return js.frontier(HUNYUAN, budgets=[1e22, 1e24], cost=costs.moe(), limits=limits.memory(640e9))
+    """Within FLOPs of what a token passes through, and memory for all experts; other limits are wide."""
+    return within({"S_max": 1.0, "N_a_per_N": (1e-6, 1)}, budgets=[1e22, 1e24])
+
+
+def within(more, budgets) -> js.Plan:
+    """One program: numbers of limits are data."""
+    return js.frontier(HUNYUAN, budgets=budgets, cost=costs.moe(), limits=[limits.memory(640e9), more])
 
 
 def test_experts_granularity_and_sharing_have_their_closed_forms(experts):
@@ -42,10 +47,8 @@ def test_no_design_on_a_dense_grid_is_better(experts):
 
 
 @pytest.mark.slow
-def test_a_limit_on_experts_shared_binds_where_it_must(experts):
-    held = js.frontier(
-        HUNYUAN, budgets=[1e22], cost=costs.moe(), limits=[limits.memory(640e9), {"S_max": 0.1, "N_a_per_N": (0.2, 1)}]
-    )
+def test_a_limit_on_experts_shared_binds_where_it_must():
+    held = within({"S_max": 0.1, "N_a_per_N": (0.2, 1)}, budgets=[1e22])
     row = held.rows[0]
     assert row.status == "ok"
     assert row.variables["S"] == pytest.approx(0.1, rel=1e-9)

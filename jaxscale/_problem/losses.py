@@ -43,7 +43,8 @@ class HuberLoss(NamedTuple):
 
     def share(self, size: np.ndarray) -> np.ndarray:
         """psi over the residual at weight one, by its absolute size, above 0."""
-        return np.minimum(1.0, self.delta / size)
+        share = self.delta / size
+        return np.minimum(1.0, share, out=share)
 
     def height(self, residual: np.ndarray) -> np.ndarray:
         """The misfit at weight one."""

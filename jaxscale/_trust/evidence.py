@@ -39,7 +39,7 @@ class Evidence:
     whole: tuple[Reason, ...] | None = None  # of one group of a joint fit: what `judge_whole` found
     edge: Mapping[str, float] | None = None  # natural parameters of the lower edge, where runs scatter above the law
 
-    @property
+    @cached_property
     def response(self) -> Measure:
         """What the runs show, in words."""
         response = self.problem.law.response

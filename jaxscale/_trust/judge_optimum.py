@@ -32,8 +32,9 @@ def gradient_tolerance(problems: Sequence[Problem], at: Sequence[Linearization])
 
 
 def optimum_checks(e: Evidence) -> Iterator[Reason]:
-    norm, tolerance = e.at.gradient_norm, gradient_tolerance([e.problem], [e.at])
-    yield from gradient_not_zero(norm, tolerance, "" if norm <= tolerance else _runs_off(e))
+    if not e.at.gradient_norm <= GRADIENT_TOLERANCE:  # the least that there is
+        tolerance = gradient_tolerance([e.problem], [e.at])
+        yield from gradient_not_zero(e.at.gradient_norm, tolerance, _runs_off(e))
     if e.never_moved:
         yield Reason(
             "never_moved",

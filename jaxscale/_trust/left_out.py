@@ -192,8 +192,8 @@ def solved_positive(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
     of a hundred small ones NumPy's own takes ten times as long."""
     work = np.concatenate([matrix, right[:, None]], axis=1)
     for k in range(len(work)):
-        work[k] /= work[k, k].copy()
-        others = work[:, k].copy()
-        others[k] = 0.0
-        work[:, k:] -= others[:, None] * work[k, k:]
+        row = work[k, k + 1 :]
+        row /= work[k, k]
+        work[k, k] = 0.0  # of its column nothing more is read but what the other rows have
+        work[:, k + 1 :] -= work[:, k, None] * row
     return work[:, -1]

@@ -62,9 +62,8 @@ _KNOWN: WeakKeyDictionary[Evidence, PlanBeyond | None] = WeakKeyDictionary()
 
 def loss_slopes(theta: Mapping[str, float], log_n: Any, log_d: Any) -> dict[str, Any]:
     """Derivatives of the log loss by E + A N^-alpha + B D^-beta in theta, at any runs."""
-    terms = np.stack(
-        np.broadcast_arrays(theta["E"], theta["A"] - theta["alpha"] * log_n, theta["B"] - theta["beta"] * log_d)
-    )
+    size = theta["A"] - theta["alpha"] * log_n
+    terms = np.array([np.broadcast_to(theta["E"], np.shape(size)), size, theta["B"] - theta["beta"] * log_d])
     floor, of_size, of_tokens = np.exp(terms - np.logaddexp.reduce(terms))
     return {"E": floor, "A": of_size, "B": of_tokens, "alpha": -log_n * of_size, "beta": -log_d * of_tokens}
 

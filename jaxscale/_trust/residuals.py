@@ -13,7 +13,7 @@ from scipy.special import stdtr
 from jaxscale._base.robust import median_of_sorted, quantiles_of
 from jaxscale._trust.linearization import DECILES, Linearization
 from jaxscale._trust.robust_fits import in_parts
-from jaxscale._trust.tables_beside import OneTable, SideBySide
+from jaxscale._trust.tables_beside import SideBySide
 
 FEWEST_RUNS_FOR_TRENDS = 20
 # Set by simulation of the Chinchilla law with Gaussian and Student-t(4) noise (`studies.one_sided`): reached by .3 to
@@ -30,7 +30,7 @@ _BENT_T, _BENT_SIZE = 5.0, 0.0065  # 4.3 and .0054, 7.9 and .0074: t and size (o
 
 def trends(side: SideBySide) -> list[list[str]]:
     """Variables with which residuals rise or fall, or with the distance from whose middle."""
-    return _trends(side, ranks_of(-side.above, side.counts))
+    return _trends(side, np.array(side.ask(_residual_ranks)))
 
 
 def trends_of_scores(side: SideBySide) -> list[list[str]]:
@@ -107,6 +107,10 @@ def distinct_values(values: np.ndarray, real: np.ndarray, most: int) -> np.ndarr
     return count
 
 
+def _residual_ranks(side: SideBySide) -> list[np.ndarray]:
+    return list(ranks_of(-side.above, side.counts))
+
+
 def three_values(side: SideBySide) -> list[dict[str, int]]:
     """How many values each log takes, see `distinct`: up to three."""
     counts = distinct_values(side.logs, side.real, most=3)
@@ -127,19 +131,17 @@ def dependence(side: SideBySide) -> list[float]:
     """`neighbour_correlation` of independent runs: where several rows belong to one, of their means; 0 where there are
     too few of those."""
     # Of a regular design many runs are equally near, so that the last bit of a distance chooses: as NumPy sums columns.
-    return [
-        _dependence(table, np.ascontiguousarray(points[:, :n].T), -above[:n]) for table, points, above, n in side.rows
-    ]
-
-
-def _dependence(table: OneTable, points: np.ndarray, residuals: np.ndarray) -> float:
-    if table.clusters is not None:
-        names = np.array(table.clusters)[table.at.used]
-        _, index, count = np.unique(names, return_inverse=True, return_counts=True)
-        points = np.stack([np.bincount(index, x) / count for x in points.T], axis=1)
-        residuals = np.bincount(index, residuals) / count
-    fewest = 2 if table.clusters is None else FEWEST_RUNS_FOR_TRENDS
-    return neighbour_correlation(points, residuals) if len(residuals) >= fewest and points.size else 0.0
+    found = []
+    for table, logs, ranks, n in zip(side.tables, side.logs, side.ask(_residual_ranks), side.counts, strict=True):
+        points, ranks = np.ascontiguousarray(logs[:, :n].T), ranks[:n]
+        if table.clusters is not None:
+            names = np.array(table.clusters)[table.at.used]
+            _, index, count = np.unique(names, return_inverse=True, return_counts=True)
+            points = np.stack([np.bincount(index, x) / count for x in points.T], axis=1)
+            ranks = ranks_of(np.bincount(index, table.at.residuals[table.at.used]) / count)
+        fewest = 2 if table.clusters is None else FEWEST_RUNS_FOR_TRENDS
+        found.append(_near(points, ranks) if len(ranks) >= fewest and points.size else 0.0)
+    return found
 
 
 def scatters_above(at: Linearization, clusters: tuple[str, ...] | None) -> bool:
@@ -207,12 +209,16 @@ def neighbour_correlation(points: np.ndarray, residuals: np.ndarray) -> float:
 
     points (n, k), each column scaled by its spread.
     """
+    return _near(points, ranks_of(residuals))
+
+
+def _near(points: np.ndarray, ranks: np.ndarray) -> float:
+    """`neighbour_correlation` by ranks of residuals."""
     spread = points.std(axis=0)
     scaled = points / np.where(spread > 0, spread, 1.0)
     _, nearest = KDTree(scaled).query(scaled, k=2)
     itself = np.arange(len(points))
     neighbour = np.where(nearest[:, 1] == itself, nearest[:, 0], nearest[:, 1])
-    ranks = ranks_of(residuals)
     near = ranks[neighbour]
     return _rank_correlation(ranks, near - near.sum() / len(near))
 

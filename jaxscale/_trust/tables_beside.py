@@ -1,6 +1,6 @@
 """The runs of several tables side by side, as padded arrays: what a verdict goes by is worked out for all at once."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -101,11 +101,6 @@ class SideBySide:
     def names(self) -> tuple[str, ...]:
         """Of the variables."""
         return tuple(self.tables[0].logs)
-
-    @property
-    def rows(self) -> Iterator[tuple[OneTable, np.ndarray, np.ndarray, int]]:
-        """Each table by itself, with its logs (variables, rows), `above` and how many of the rows are runs."""
-        return zip(self.tables, self.logs, self.above, self.counts, strict=True)
 
     @cached_property
     def real(self) -> np.ndarray:

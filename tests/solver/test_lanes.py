@@ -37,7 +37,7 @@ def test_a_lane_for_each_start_finds_what_a_queue_finds(stack, monkeypatch, own)
         solve._compiled.cache_clear()
         with in_float64():
             table = np.arange(40) % 2
-            found.append(solve_stack(stack, js.optim.damped_newton(), table, starts, own=weights))
+            found.append(solve_stack(stack, js.optim.damped_newton(), table, starts, own=weights, smallest=128))
     queue, side_by_side = found
     np.testing.assert_allclose(side_by_side.free, queue.free, rtol=1e-9)
     np.testing.assert_allclose(side_by_side.value, queue.value, rtol=1e-13)

@@ -82,7 +82,7 @@ def documents(tmp_path_factory) -> dict[str, list[dict]]:
     plans = [
         js.frontier(source, [1e21, 1e24]) for source in (plain, pinned, made, js.laws.instance("chinchilla:besiroglu"))
     ]
-    plans.append(js.frontier(made, [1e21, 1e24], under="draws"))
+    plans.append(js.frontier(plain, [1e21, 1e24], under="draws"))  # few points: a program that other tests compile
     compared = [js.compare(runs, ["chinchilla", "muennighoff"], rolling="C", cuts=2)]
     changed = [js.what_if(plans[0], set={"beta": "+1sigma"}), js.what_if(plans[3], limits={"D_max": 1e12})]
     recipes = [

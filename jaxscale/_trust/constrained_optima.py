@@ -20,12 +20,13 @@ from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import FEW_STACKED
 from jaxscale._solver.solve import NEAR
 from jaxscale._trust.linearization import Linearization
-from jaxscale.optim import RUNNING, Curvature, DampedState, damped_newton, settled
+from jaxscale.optim import CONVERGED, RUNNING, Curvature, DampedState, damped_newton, settled
 
 Measure = Callable[[Array, Array], Array]
 _QUEUE = 1280  # starts that one call takes
 _ON_CPU = 32  # of them worked on side by side; all of them where an accelerator does
 _MOST_STEPS = 300
+_NEGLIGIBLE = 1e-13  # relative decrease that counts as none
 _NUDGE = 1e-6  # of a free value, for second derivatives of a quantity
 
 
@@ -190,10 +191,13 @@ def _compiled(task: Task, measure: Measure, lanes: int):
                 return jnp.clip(trial + updates, lower, upper), solver
 
             trial, solver = jax.vmap(one)(gradient, s.solver, s.trial, height, curvature, mine.lower, mine.upper)
+            # What promises nothing more is left where it was looked at, with value and objective that belong together.
+            promised = (solver.predicted <= _NEGLIGIBLE * jnp.abs(solver.value)) & (solver.damping < 1.0)
+            status = jnp.where((solver.status == RUNNING) & promised, CONVERGED, solver.status)
             taken = jnp.all(solver.point == s.trial, axis=1)
             at_point = pick(taken, (value, now.value, slope), (s.value, s.objective, s.slope))
-            done = (s.start < count) & ((solver.status != RUNNING) | (s.steps + 1 >= most))
-            ended = settled(solver.status) | (most == 1)
+            done = (s.start < count) & ((status != RUNNING) | (s.steps + 1 >= most))
+            ended = settled(status) | (most == 1)
             sound = jnp.isfinite(at_point[0]) & jnp.isfinite(at_point[1]) & ended
             found = solver.point, at_point[0], jnp.where(sound, at_point[1], jnp.inf), at_point[2]
             row = jnp.where(done, s.start, len(starts) + first)  # of the others beyond the end: nothing is written

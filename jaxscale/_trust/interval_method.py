@@ -1,5 +1,6 @@
 """Which method of intervals a table deserves, and why."""
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ _FEWEST_FREE_FOR_MORE = 5
 FEWEST_DEGREES_OF_FREEDOM = 4
 _MOST_SINGULAR = 0.02  # share of draws that hardly determine the parameters, beyond which runs are not resampled
 FEWEST_CLUSTERS = 8
+_KEPT_RUNS = 512  # of tables whose resampled ones are kept for the next table of as many runs
 
 
 def more_pairs(free: int) -> int:
@@ -40,10 +42,16 @@ def singular_share(at: Linearization) -> float:
     rows, priors = (x / np.where(lengths > 0, lengths, 1.0) for x in (rows, priors))
     count, p = rows.shape
     drawn_runs = count + more_pairs(len(at.held))
-    times = np.random.default_rng(0).multinomial(drawn_runs, np.full(count, 1 / count), size=400)
+    times = (_times_drawn if count <= _KEPT_RUNS else _times_drawn.__wrapped__)(count, drawn_runs)
     products = (rows[:, :, None] * rows[:, None, :]).reshape(count, p * p)
     drawn = _conditions((times * (count / drawn_runs) @ products).reshape(-1, p, p) + priors.T @ priors)
     return float(np.mean(drawn > 10 * _conditions(rows.T @ rows + priors.T @ priors)))
+
+
+@lru_cache(maxsize=64)
+def _times_drawn(count: int, drawn: int) -> np.ndarray:
+    """How often each run counts in 400 resampled tables, (400, count): kept, since it takes longer than all else."""
+    return np.random.default_rng(0).multinomial(drawn, np.full(count, 1 / count), size=400).astype(np.int16)
 
 
 def _conditions(products: np.ndarray) -> np.ndarray:

@@ -169,17 +169,14 @@ def _without_others(own: Overrides, most: int) -> tuple[Overrides, np.ndarray]:
     """What draws are fitted to without the runs that they leave out, and for which draws `most` runs are enough."""
     draws, runs = own.weights.shape
     there = own.weights != 0
-    counts, flat = np.count_nonzero(there, axis=1), np.flatnonzero(there)
-    draw = np.repeat(np.arange(draws), counts)
-    place, first = flat - runs * draw, np.cumsum(counts) - counts
-    column = np.arange(len(flat)) - first[draw]
-    places, weights = np.repeat(place[first][:, None], most, axis=1), np.zeros((draws, most))
-    kept = column < most
-    if not kept.all():
-        draw, column, place, flat = (x[kept] for x in (draw, column, place, flat))
-    into = most * draw + column
-    places.reshape(-1)[into], weights.reshape(-1)[into] = place, own.weights.reshape(-1)[flat]
-    return own._replace(weights=weights, places=places), counts <= most
+    counts, flat = np.count_nonzero(there, axis=1).astype(np.int32), np.flatnonzero(there).astype(np.int32)
+    column, first = np.arange(most, dtype=np.int32), np.cumsum(counts, dtype=np.int32) - counts
+    real = column < counts[:, None]
+    chosen = flat.take(column * real + first[:, None])  # beyond what a draw has, its first run with weight zero
+    weights = own.weights.ravel().take(chosen) * real
+    return own._replace(
+        weights=weights, places=chosen - runs * np.arange(draws, dtype=np.int32)[:, None]
+    ), counts <= most
 
 
 def _batches(pieces: Sequence[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:

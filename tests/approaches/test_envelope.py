@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import LAW, TRUTH, planted
+from helpers import LAW, ROOT, TRUTH, planted
 from scipy.spatial import ConvexHull
 
 import jaxscale as js
@@ -80,6 +80,16 @@ def test_intervals_resample_whole_curves():
     few = js.envelope(curves(4, 30), draws=50)
     assert few.N.interval is None
     assert "too few to resample" in str(few)
+
+
+def test_that_resamples_leave_too_few_curves_for_intervals_is_said():
+    """Of 18 curves the lowest are of seven models: one resample in ten and more has fewer than three."""
+    with pytest.warns(js.DataWarning, match="checkpoints"):
+        found = js.envelope(ROOT / "tests" / "cases" / "40_checkpoints.csv", draws=40)
+    assert found.N.interval is None
+    lost = int(np.isnan(found.N.draws[:, 1]).sum())
+    assert lost > 4
+    assert f"No intervals: {lost} of 40 resamples have fewer than 3 curves on the envelope" in " ".join(found.notes)
 
 
 def test_models_that_cannot_be_compared_give_no_exponent():

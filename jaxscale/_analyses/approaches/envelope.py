@@ -150,6 +150,12 @@ def envelope(
         notes.append("No column names the runs: those of one size were taken for one curve.")
     if draws and len(curves) < FEWEST_CURVES:
         notes.append(f"No intervals: {len(curves)} curves are too few to resample.")
+    lost = int(np.isnan(trends[0].draws[:, 1]).sum())
+    if lost and trends[0].interval is None and np.isfinite(trends[0].exponent):
+        notes.append(
+            f"No intervals: {lost} of {len(trends[0].draws)} resamples have fewer than {FEWEST_ON_IT} curves on the "
+            "envelope; more sizes around the best ones would give some."
+        )
     notes.append("Along one schedule a loss in the middle is not that of a run that ends there.")
     return Envelope(
         how=how,

@@ -13,6 +13,8 @@ from jaxscale._trust.evidence import Evidence
 from jaxscale.laws import chinchilla
 
 _NORMAL = float(stdtrit(np.inf, 0.95))  # half a 90 % interval, in standard errors
+_OF_MEDIANS = np.pi / 2  # by how much least absolute deviations vary more than squares, of Gaussian noise
+_WORST_CONDITION = 1e12
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,16 +22,18 @@ class PlanBeyond:
     """The best N and the least loss at `BEYOND` times the largest compute, C = 6 N D.
 
     errors: (2,), standard errors of log N* and of the log of the least loss by the delta method, widened for few runs
-    as Student's t is. slopes: (2, free), of the same in the free values.
+    as Student's t is. slopes: (2, free), of the same in the free values. judged: (2,), standard errors that follow the
+    actual ones more closely, by which a fit is refused, see `_judged`.
     """
 
     errors: np.ndarray
     slopes: np.ndarray
+    judged: np.ndarray
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Half widths of their 90 % intervals, in logs."""
-        size, loss = _NORMAL * self.errors
+        """Half widths of 90 % intervals by `judged`, in logs."""
+        size, loss = _NORMAL * self.judged
         return float(size), float(loss)
 
 
@@ -54,7 +58,33 @@ def _plan_beyond(e: Evidence) -> PlanBeyond | None:
     slopes = np.stack([slopes, in_free(e, loss_slopes(theta, log_n, log_d))])
     variance = np.einsum("qi,ij,qj->q", slopes, e.covariance.matrix, slopes)
     wider = stdtrit(e.at.freedom, 0.95) / _NORMAL
-    return PlanBeyond(wider * np.sqrt(np.maximum(np.nan_to_num(variance, nan=np.inf), 0.0)), slopes)
+    errors = np.sqrt(np.maximum(np.nan_to_num(variance, nan=np.inf), 0.0))
+    return PlanBeyond(wider * errors, slopes, _judged(e, errors, slopes))
+
+
+def _judged(e: Evidence, errors: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """The geometric mean of the intervals' standard errors (2,) and of those by the size of the residuals alone, as if
+    the noise were Gaussian and alike at all runs; the former where that cannot be.
+
+    Where runs are few, intervals that hold what they promise are as wide as the unlucky tables need. On 60 designs of 9
+    to 272 runs, 53 of them sound, they refuse 6 % of the tables of sound ones that are right to the lines, this mean 3;
+    of the 31 tables beyond the lines neither trusts one. `studies.verdicts --designs` asks on others.
+    """
+    at, rows = e.at, e.at.jacobian[e.at.used][:, ~e.at.held]
+    weights = at.weights[at.used]
+    alike = e.runs.clusters is None and not at.precision.any() and np.ptp(weights) == 0
+    usual = at.matchable and at.scatter.share_below == 0.5 and np.isfinite(errors).all()
+    if not (alike and usual and len(rows) > rows.shape[1]):
+        return errors
+    norms = np.linalg.norm(rows, axis=0)
+    if not (norms > 0).all():
+        return errors
+    _, triangle = np.linalg.qr(rows / norms)
+    if not np.linalg.cond(triangle) ** 2 < _WORST_CONDITION:
+        return errors
+    of_rows = np.linalg.solve(triangle.T, (slopes[:, ~at.held] / norms).T)
+    variance = float(at.matched.variance) * (_OF_MEDIANS if at.far_below_noise else 1.0)
+    return np.sqrt(errors * np.sqrt((of_rows**2).sum(axis=0) * variance))
 
 
 _KNOWN: WeakKeyDictionary[Evidence, PlanBeyond | None] = WeakKeyDictionary()

@@ -7,12 +7,13 @@ import numpy as np
 import optax
 import pytest
 from helpers import LAW, TRUTH, planted
+from scipy.optimize import brentq
 from scipy.stats import norm, spearmanr
-from scipy.stats import t as student
 
 import jaxscale as js
 from jaxscale._problem.problem import make_problem
 from jaxscale._trust.judge_design import known_beside_runs
+from jaxscale._trust.robust_fits import robust_fits
 from studies import verdicts
 
 NOISE = 0.003
@@ -316,14 +317,35 @@ def test_a_missing_term_is_found_at_its_size(product, names):
     assert "by 2 %" in reason.text and reason.code == ("cross_term" if product == "nd" else "residual_trend")
 
 
-def test_errors_beyond_the_runs_are_those_of_a_plan():
-    """A plan at ten times the compute gives the same standard errors by differentiating the best run itself."""
-    runs = _grid(0.04)
+def known_beyond(result, plan) -> dict[str, float]:
+    """Half widths, in logs, of 90 % intervals by the geometric mean of the plan's standard errors and those of Gaussian
+    noise alike at all runs, of which medians know pi / 2 times less than squares; slopes by finite differences."""
+    N, D = (result.runs.variables[name] for name in "ND")
+    product, theta, steps = 10 * np.max(N * D), LAW.theta(result.params), 1e-5 * np.eye(5)
+
+    def best(theta) -> np.ndarray:
+        p = LAW.natural(theta)
+        slope = lambda n: p["alpha"] * p["A"] * n ** -p["alpha"] - p["beta"] * p["B"] * (product / n) ** -p["beta"]  # noqa: E731
+        n = brentq(slope, 1e6, 1e15, xtol=1e-3, rtol=1e-15)
+        return np.log([n, LAW.predict(p, N=n, D=product / n)])
+
+    def losses(theta) -> np.ndarray:
+        return np.log(LAW.predict(LAW.natural(theta), N=N, D=D))
+
+    of_runs, of_plan = (np.stack([(f(theta + h) - f(theta - h)) / 2e-5 for h in steps], axis=1) for f in (losses, best))
+    scale = np.linalg.norm(of_runs, axis=0)
+    off = np.log(result.runs.response) - losses(theta)
+    noise = float(robust_fits(of_runs / scale, off, np.ones(len(N))).variance)
+    alone = np.sqrt(np.diag(of_plan @ np.linalg.inv(of_runs.T @ of_runs) @ of_plan.T) * noise * np.pi / 2)
+    ends = {k: np.log(high / low) / 2 for k, (low, high) in plan.rows[0].intervals.items()}
+    return {k: float(np.sqrt(ends[k] * norm.ppf(0.95) * one)) for k, one in zip(("N", "loss"), alone, strict=True)}
+
+
+def test_errors_beyond_the_runs_are_those_of_a_plan_and_of_the_noise():
+    runs = _grid(0.06)
     result = fitted(runs, intervals="quick")
     plan = js.frontier(result, budgets=[60 * float(np.max(runs.variables["N"] * runs.variables["D"]))])
-    wider = student.ppf(0.95, runs.count - 5) / norm.ppf(0.95)
-    of = {k: wider * np.log(high / low) / (2 * norm.ppf(0.95)) for k, (low, high) in plan.rows[0].intervals.items()}
-    factor, percent = (np.exp(norm.ppf(0.95) * of[k]) for k in ("N", "loss"))
+    factor, percent = (np.exp(known_beyond(result, plan)[k]) for k in ("N", "loss"))
     texts = [r.text for r in result.verdict.reasons if r.code == "weakly_identified"]
     assert any(f"to a factor of {factor:.2g} " in t for t in texts), (factor, texts)
     assert any(f"to {100 * (percent - 1):.2g} % " in t for t in texts), (percent, texts)
@@ -335,6 +357,16 @@ def test_the_verdict_is_right_on_a_part_of_the_collection():
     rows = verdicts.judged([verdicts.planted(kind, verdicts.SEEDS["reported"][0]) for kind in verdicts.KINDS[::4]])
     assert [f"{r.wrong}: {r.case.kind}" for r in rows if r.wrong] == []
     assert sum(r.label == "good" for r in rows) >= 4 and sum(r.label == "bad" for r in rows) >= 6
+
+
+@pytest.mark.slow
+def test_a_common_design_of_few_runs_is_not_refused():
+    """6 budgets of 5 sizes, with noise of .4 %: at ten times the compute the best N is off by 9 % in the median and
+    the loss by .4 %, and an exponent that is known to 30 % only is no reason to refuse it."""
+    variables, rng = design(6, 5), np.random.default_rng(488)
+    losses = [LAW.predict(TRUTH, **variables) * np.exp(0.004 * rng.standard_normal(30)) for _ in range(60)]
+    fits = js.fit_many(LAW, {str(k): js.Runs(variables, loss) for k, loss in enumerate(losses)})
+    assert sum(not fit.verdict.trustworthy for _, fit in fits) <= 1
 
 
 def test_the_trend_is_spearmans():
@@ -464,14 +496,10 @@ def test_the_edge_beside_one_sided_scatter_is_that_of_a_fit_of_its_own(tmp_path)
     assert "estimate with the lower edge" in result.card().to_markdown()
 
 
-def test_a_margin_is_the_interval_of_the_plan_at_the_scope(quick):
-    """The second route is the plan itself, whose delta method takes the normal where the verdict takes Student's t."""
-    verdict, freedom = quick.verdict, quick.record.count - 5
-    runs = quick.runs
+def test_a_margin_is_how_well_the_plan_at_the_scope_is_known(quick):
+    verdict, runs = quick.verdict, quick.runs
     assert verdict.scope == pytest.approx(10 * np.max(6 * runs.variable("N") * runs.variable("D")), rel=1e-12)
-    (row,) = js.frontier(quick, verdict.scope).rows
-    wider = student.ppf(0.95, freedom) / norm.ppf(0.95)
+    known = known_beyond(quick, js.frontier(quick, verdict.scope))
     for margin, quantity in zip(verdict.margins, ("N", "loss"), strict=True):
-        low, high = row.intervals[quantity]
-        assert np.log(margin.known) == pytest.approx(wider * np.log(high / low) / 2, rel=1e-6)
+        assert np.log(margin.known) == pytest.approx(known[quantity], rel=1e-4)
     assert verdict.margin in " ".join(str(quick).split())

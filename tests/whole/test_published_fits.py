@@ -277,6 +277,13 @@ def test_never_trustworthy_and_for_the_right_reason(name, runs):
     assert code in [r.code for r in fit.verdict.reasons if r.severity == "fatal"]
 
 
+@pytest.mark.slow
+def test_a_law_that_fits_worst_is_not_trusted_for_its_own_scatter():
+    """Kaplan's law on the runs of Gemstones lies 138 AIC behind; its misfit widens its own intervals."""
+    fit = js.fit("kaplan_nd", datasets.load("gemstones", group="hot"))
+    assert not fit.verdict.trustworthy and "lack_of_fit" in fit.verdict.deciding
+
+
 def test_the_ray_of_jaxsweep_contradicts_what_was_published():
     """Published from these eight runs: alpha .5598, beta .5595, 18 % off on the next run."""
     fit = js.fit("chinchilla", datasets.load("jaxsweep_curves"))

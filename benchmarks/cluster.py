@@ -2,15 +2,23 @@
 
     python -m benchmarks.cluster --sets 1280 --plot memory.png
     python -m benchmarks.cluster --ready 100000 --plot memory.png
+    python -m benchmarks.cluster --bytes 1000
 
-The second line has workers answer without a fit, and looks at what the client alone holds over many tasks.
+The second line has workers answer without a fit, and looks at what the client alone holds over many tasks. The third
+fits the same sets in one process, in seven shards of which two are killed midway, and by two Dask workers of which two
+are killed, and compares the merged files.
 Not among the jobs of `python -m benchmarks`: it needs the extra `cluster`, and every core to itself.
 """
 
 import argparse
+import hashlib
 import heapq
+import json
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -174,6 +182,50 @@ def simulated(cost: float, one: float, workers: int = 1000) -> None:
         print(f"      {words}: efficiency {busy / (workers * free.max()):.0%}")
 
 
+def same_bytes(count: int, folder: Path) -> set[str]:
+    """SHA-256 of the merged files of three ways to fit the same sets, shards and workers being killed on the way."""
+    source, job = folder / "runs.parquet", {"by": "corpus", "intervals": "quick"}
+    pd.concat([frame.assign(corpus=name) for name, frame in sets(count)]).to_parquet(source)
+    js.fit_shards(LAW, source, out=folder / "one", **job)
+    for k in (5, 2, 7, 1, 4, 6, 3):
+        words = [sys.executable, "-m", "jaxscale", "fit", str(source), "--by", "corpus", "--intervals", "quick"]
+        words += ["--shard", f"{k}/7", "-o", str(folder / "seven")]
+        if k in (2, 4):  # its first blocks are done, and none is written
+            with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+                note = folder / "seven" / f".part-{k:05}-of-00007.begun"
+                while process.poll() is None and not (note.exists() and min(map(int, _under_way(note))) > 0):
+                    time.sleep(0.01)
+                process.kill()
+            print(f"shard {k}/7 was killed with status {process.returncode}")
+            assert not [*(folder / "seven").glob(f"part-{k:05}*")]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with dask_client("local:2") as client:
+        killed: list[int] = []
+
+        def kill(done: int, total: int | None, what: str) -> None:
+            if len(killed) < 2:
+                killed.append(next(iter(client.run(os.getpid).values())))
+                os.kill(killed[-1], signal.SIGKILL)
+                print(f"worker {killed[-1]} was killed after {done} sets")
+
+        js.fit_shards(LAW, source, out=folder / "dask", client=client, progress=kill, **job)
+    found = set()
+    for way in ("one", "seven", "dask"):
+        merged = folder / f"{way}.parquet"
+        js.merge_shards(folder / way, merged)
+        found.add(hashlib.sha256(merged.read_bytes()).hexdigest())
+        print(f"{way}: {len(js.read_fits(merged)):,} sets, SHA-256 {hashlib.sha256(merged.read_bytes()).hexdigest()}")
+    return found
+
+
+def _under_way(note: Path) -> list[str]:
+    """The blocks under way, by the note that a shard keeps of them; block 0 while it is being written."""
+    try:
+        return list(json.loads(note.read_text())) or ["0"]
+    except (OSError, ValueError):
+        return ["0"]
+
+
 def drawn(memory: dict[str, dict[str, list[float]]], path: Path) -> None:
     """A picture of what each process held, one panel for each number of workers."""
     from matplotlib.figure import Figure
@@ -194,8 +246,13 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=1280)
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the memory of each process (needs matplotlib)")
     parser.add_argument("--ready", metavar="SETS", type=int, help="only what the client holds, over so many sets")
+    parser.add_argument("--bytes", metavar="SETS", type=int, help="only whether every way writes the same bytes")
     options = parser.parse_args()
     count = options.sets
+    if options.bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            print("the same bytes:", len(same_bytes(options.bytes, Path(folder))) == 1)
+        return
     if options.ready:
         with tempfile.TemporaryDirectory() as folder:
             seen = client_alone(options.ready, Path(folder))

@@ -62,13 +62,13 @@ def test_numbers_go_both_ways_and_have_names(unit, per_cent, law, given, name, w
         ("elo", {"response": "elo"}, ("elo", "")),
         ("Val BPB", {"loss": "Val BPB"}, ("loss", "bits per byte")),
         ("val_bpc", {"loss": "val_bpc"}, ("loss", "bits per character")),
-        ("ppl", {"loss": "ppl"}, ("perplexity", "")),
+        ("ppl", {"loss": "ppl"}, ("loss", "nats per token")),  # read as what it is called
         ("latency (ms)", {"response": "latency (ms)"}, ("latency (ms)", "")),
     ],
 )
 @pytest.mark.filterwarnings("ignore::jaxscale.DataWarning")
 def test_a_column_says_what_the_response_is(column, options, expected):
-    frame = {"params": [1e8, 2e8, 1e9], "tokens": [1e9, 2e9, 1e10], column: [0.9, 0.8, 0.7]}
+    frame = {"params": [1e8, 2e8, 1e9], "tokens": [1e9, 2e9, 1e10], column: [1.9, 1.8, 1.7]}
     measure = Runs.from_frame(frame, **options).record.measure
     assert (measure.name, measure.unit) == expected
 

@@ -61,10 +61,11 @@ def compile_options(platform: str | None = None, wide: bool = False, often: bool
     """
     if (platform or jax.default_backend()) != "cpu":
         return None
-    barriers_go = "cse_barrier_expander"  # the name of XLA's pass
-    options: dict[str, Any] = {"xla_cpu_multi_thread_eigen": False, "xla_disable_hlo_passes": barriers_go}
+    options: dict[str, Any] = {"xla_cpu_multi_thread_eigen": False}
     if wide:
         options["xla_cpu_prefer_vector_width"] = 512
-    if not often and jax.__version_info__ < (0, 11):  # later ones know only the newer way
-        options["xla_cpu_use_fusion_emitters"] = False
+    if jax.__version_info__ < (0, 11):  # later ones know only the newer way, and compile no barriers
+        options["xla_disable_hlo_passes"] = "cse_barrier_expander"  # the name of XLA's pass that takes them out
+        if not often:
+            options["xla_cpu_use_fusion_emitters"] = False
     return options

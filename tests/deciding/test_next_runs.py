@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import LAW, TRUTH, sweep
+from scipy import stats
 
 import jaxscale as js
 from studies import next_runs as study
@@ -124,33 +125,29 @@ def test_what_cannot_be_chosen_is_told(result, offered):
     assert found.worth is None and found.before is None and "Nothing says" in found.advice and len(found.frame)
 
 
-RIVALS = ("random", "cheapest first", "isoFLOP ladder", "suggest_runs")
-
-
 def test_the_study_finds_no_rival_better():
-    """At each spending, and over all by 15 %: regret in the geometric mean over planted and real pools. In single pools
-    no difference beyond three standard errors but for four of 176, which are named. (D-optimal runs, without a check,
-    are better for .2 and 1 %.)
+    """Regret over that of each rival, in the geometric mean over planted and real pools: below one at each spending,
+    and over all with its 90 % interval. In no pool is a rival better beyond the noise, for all 176 cells together by
+    Holm's method, of which the least is written out again. (D-optimal runs, unchecked, are better for .2 and 1 %.)
     """
     kept = study.written()
     assert {*study.PLANTED, "epoch", "datablations", "misfitting", "gemstones"} <= set(kept)
-    logs = {
-        name: np.mean([np.log(one["regret"][name]["mean"]) for one in kept.values()], axis=0) for name in study.METHODS
-    }
-    worse = set()
-    for rival in RIVALS:
-        assert np.all(logs["next_runs"] < logs[rival] - 0.04), rival
-        assert np.all(logs["next_runs"][1:3] < logs[rival][1:3] - 0.1), rival
-        assert logs["next_runs"].mean() < logs[rival].mean() - 0.15, rival
+    chances = []
+    for rival in study.RIVALS:
+        mean, error = study.over_all(rival)
+        by_hand = [
+            np.log(np.divide(*(one["regret"][m]["mean"] for m in ("next_runs", rival)))) for one in kept.values()
+        ]
+        assert mean[:-1] == pytest.approx(np.mean(by_hand, axis=0)) and (mean < -0.04).all(), rival
+        assert mean[-1] + 1.645 * error[-1] < -0.05, rival
         for pool, one in kept.items():
-            mean, error = (np.array(one["next_runs_less"][rival][name]) for name in ("mean", "error"))
-            worse |= {(pool, rival, float(share)) for share in np.array(study.SHARES)[mean > 3 * error]}
-    assert worse == {
-        ("epoch", "random", 0.002),
-        ("porian tuned", "cheapest first", 0.01),
-        ("porian base", "cheapest first", 0.2),
-        ("porian base", "suggest_runs", 0.2),
-    }
+            less = one["next_runs_less"][rival]
+            for share, of, its in zip(study.SHARES, less["mean"], less["error"], strict=True):
+                chances.append((stats.t(15).cdf(-of / its) if its else 1.0, pool, rival, share))
+    better = study.rivals_better()
+    assert len(better) == len(chances) == 176 and all(one["repetitions"] == 16 for one in kept.values())
+    assert better[0][0] == pytest.approx(176 * min(chances)[0]) and better[0][1:] == min(chances)[1:]
+    assert better[0][0] > 0.05 and better[0][1:] == ("epoch", "random", 0.002)
 
 
 @pytest.mark.slow

@@ -226,6 +226,14 @@ def ranges(text: str, option: str) -> dict[str, Any]:
     return found
 
 
+def course(text: str) -> dict[float, float] | str:
+    """SHARE=RATE,SHARE=RATE: how a learning rate goes on; or the name of a run, such as lr=3e-4."""
+    if "=" not in text or text.lstrip()[:1] not in "0123456789.":
+        return text
+    given = pairs(apart([text]), "--ahead", "SHARE=RATE")
+    return {number(share, "--ahead"): number(rate, "--ahead") for share, rate in given.items()}
+
+
 def names(text: str) -> tuple[str, ...]:
     """Names with commas between them."""
     names = tuple(name.strip() for name in text.split(","))

@@ -228,6 +228,15 @@ def watch(
     rate: Annotated[
         Text, option("--lr", "COL", "Column of the learning rate: runs of another schedule are told by it.")
     ] = None,
+    ahead: Annotated[
+        Text,
+        option(
+            "--ahead",
+            "SHARE=RATE,...",
+            "How the rate goes on, in shares of its peak: .8=1,1=0 decays over the last fifth; or the name of a "
+            "finished run. Runs of every schedule count then.",
+        ),
+    ] = None,
     level: Annotated[str, option("--level", "P", "Coverage of the intervals.")] = "0.9",
     output: Output = None,
     plot: PlotFile = None,
@@ -252,5 +261,6 @@ def watch(
         stop_below=arguments.number(stop_below, "--stop-below"),
         level=arguments.number(level, "--level"),
         without=without or (),
+        ahead=None if ahead is None else arguments.course(ahead),
     )
     printing.deliver(found, output, as_json, plot)

@@ -52,6 +52,16 @@ def test_watch(jaxscale, folder):
     )  # fmt: skip
     assert "Stop it: it ends at" in jaxscale(*words, "--goal", "1.5")[1]
     assert "no run 'old'; there are" in jaxscale("watch", "curves.csv", "old")[2]
+    p, loss, _ = under_way.curves("decay", "Gaussian", 6, np.random.default_rng(0), "cosine", "constant")
+    frame = under_way.crossed(p, loss, 0.4, "decay", ("cosine", "constant")).to_frame().rename(columns={"D": "tokens"})
+    frame.assign(tokens=1e9 * frame["tokens"]).to_csv(folder / "crossed.csv", index=False)
+    words = ("watch", "crossed.csv", "new", "--until", "1B", "--lr", "lr")
+    status, out, _ = jaxscale(*words, "--ahead", ".8=1,1=.1", "--json")
+    expected = js.watch("crossed.csv", "new", 1e9, lr="lr", ahead={0.8: 1, 1: 0.1}).to_dict()
+    assert (status, json.loads(out)) == (0, expected)
+    assert jaxscale(*words, "--ahead", "run 0")[0] == 0
+    assert "--ahead takes SHARE=RATE" in jaxscale(*words, "--ahead", "1=")[2]
+    assert "no finished run 'lr=3'" in jaxscale(*words, "--ahead", "lr=3")[2]
 
 
 def test_forecast_and_score(jaxscale, folder):

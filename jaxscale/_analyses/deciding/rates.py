@@ -1,4 +1,4 @@
-"""Learning rates along runs: which finished runs had another schedule than the one under way, so far or to come."""
+"""Learning rates along runs: which finished runs had another schedule than the one under way; how its own goes on."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -32,8 +32,8 @@ def check_schedules(own: Rates, finished: Mapping[str, Rates], run: str) -> None
         who = f"run{'s' * (len(differ) > 1)} {listed(list(differ))}"
         raise InputError(
             f"{who} had another schedule of learning rates than {inert(run)}: "
-            f"{_apart_in_words(at, {name: finished[name], run: own})}. Nothing follows from them for it: leave them "
-            "out (without=, --without)"
+            f"{_apart_in_words(at, {name: finished[name], run: own})}. Nothing follows from them at the same share of "
+            "their way: say how its rate goes on (ahead=, --ahead), or leave them out (without=, --without)"
         )
     first, *others = finished
     for name in others:
@@ -41,9 +41,42 @@ def check_schedules(own: Rates, finished: Mapping[str, Rates], run: str) -> None
         if at is not None:
             raise InputError(
                 "the finished runs had more than one schedule of learning rates: "
-                f"{_apart_in_words(at, {n: finished[n] for n in (first, name)})}. Leave those out whose schedule "
-                f"{inert(run)} will not follow (without=, --without)"
+                f"{_apart_in_words(at, {n: finished[n] for n in (first, name)})}. Say how that of {inert(run)} goes on "
+                "(ahead=, --ahead), or leave those out whose schedule it will not follow (without=, --without)"
             )
+
+
+def ahead_of(own: Rates, finished: Mapping[str, Rates], ahead: Mapping[float, float] | str) -> Rates:
+    """The rates of a run under way, so far and as planned: by shares of its way and of its peak, or as of another run.
+
+    Raises:
+        InputError: there is no such run, or the plan is no shares, or does not reach the end.
+    """
+    before, peak = float(own[0][-1]), float(own[1].max())
+    if not peak > 0:
+        raise InputError("the learning rate of the run has been zero so far: its peak is not known")
+    if isinstance(ahead, str):
+        if ahead not in finished:
+            raise InputError(f"ahead: no finished run {quoted(ahead)}; there are {listed(list(finished), most=8)}")
+        places, shares = finished[ahead][0], finished[ahead][1] / max(float(finished[ahead][1].max()), 1e-300)
+    else:
+        places, shares = _planned(ahead)
+    later = places > before
+    return np.concatenate([own[0], places[later]]), np.concatenate([own[1], peak * shares[later]])
+
+
+def _planned(ahead: Mapping[float, float]) -> Rates:
+    try:
+        pairs = np.array(sorted((float(p), float(share)) for p, share in dict(ahead).items()), float)
+    except (TypeError, ValueError):
+        pairs = np.empty((0, 2))
+    sound = len(pairs) and (pairs >= 0).all() and pairs[-1, 0] == 1 and (pairs[:, 1] <= 1).all()
+    if not sound:
+        raise InputError(
+            "ahead gives shares of the peak rate by shares of the way, the last at 1, such as {0.8: 1, 1: 0} "
+            f"(--ahead .8=1,1=0), or the name of a finished run; got {quoted(ahead)}"
+        )
+    return pairs[:, 0], pairs[:, 1]
 
 
 def unread(columns: Sequence[str]) -> str | None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
-from jaxscale._analyses.deciding.rates import RATE, Rates, check_schedules, unread
+from jaxscale._analyses.deciding.across_schedules import ByRates, Course
+from jaxscale._analyses.deciding.aligned import Along, ByProgress
+from jaxscale._analyses.deciding.rates import RATE, Rates, ahead_of, check_schedules, unread
 from jaxscale._analyses.deciding.watched import Watched
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import as_percent, format_number, inert, listed, parse_number, plural, quoted
@@ -18,11 +19,11 @@ from jaxscale._data.ended_runs import SET_ASIDE
 from jaxscale._data.runs import Runs, as_runs
 
 FEWEST = 4  # finished runs
-_WINDOW = 0.6  # the loss now is read off a line through the checkpoints from this share of the progress on
 _AHEAD, _BEFORE, _LOOKS = 31, 25, 17  # places from here to the end, up to here, and where it may be settled
 _FIRST = 0.02  # progress before which nothing is foretold
 _UNLIKE = 0.01  # the chance, for a run like the others, of what is called unlike them
 _DONE = 0.999
+_TOLD = 5  # places of a planned schedule that are said one by one
 
 
 def watch(
@@ -35,6 +36,7 @@ def watch(
     level: float = 0.9,
     without: Iterable[str] = (),
     lr: str | None = None,
+    ahead: Mapping[float, float] | str | None = None,
     **options: Any,
 ) -> Watched:
     """Where the loss of a run under way will end, with its interval, and whether to stop it.
@@ -46,11 +48,15 @@ def watch(
     a line through the checkpoints between .6 p and p, over log progress, which takes out their noise. The same is done
     for every progress from p to the end.
 
-    Nothing follows from runs of another schedule. With `lr` such runs are refused by name. Without it, the run is held
-    against the others at half of its progress: where its loss since then lies outside of what they foretold with a
+    So nothing follows from runs of another schedule. With `lr` such runs are refused by name. Without it, the run is
+    held against the others at half of its progress: where its loss since then lies outside of what they foretold with a
     chance of 99 %, that is told.
 
-    `studies/under_way.py` measured, for planted curves with three schedules, how often 90 % intervals hold the truth.
+    With `ahead`, how the rate goes on, runs of all schedules count. They are aligned by the area under their rates, and
+    what annealing brought is taken out of their losses and put in for the run as planned, by the law of Tissue et al.
+    2024 (arXiv 2408.11029) by shares of a run, with constants from the finished runs; their errors widen the interval.
+
+    `studies/under_way.py` measured, for planted curves of one and of several schedules, how often 90 % intervals hold.
 
     Args:
         curves: checkpoints of the finished runs and of the one under way: a table with a column that names the run,
@@ -64,12 +70,14 @@ def watch(
         level: of the intervals.
         without: names of other runs that do not count: also under way, diverged, of another schedule.
         lr: the column of the learning rate at each checkpoint; of `Runs` the variable lr.
+        ahead: how its rate goes on: shares of its peak by shares of its way, with lines between them ({.8: 1, 1: 0}
+            decays over the last fifth), or the name of a finished run, the schedule of which it has. It needs `lr`.
         **options: how the table is read, see `Runs.from_frame`. Of a tracker's table what did not finish is set aside,
             the run under way too: where="state != ''" keeps it.
 
     Raises:
-        InputError: rows name no run, there is no such run, fewer than four others are finished, the run is over, or
-            finished runs had another schedule.
+        InputError: rows name no run, there is no such run, fewer than four others are finished, the run is over,
+            finished runs had another schedule and `ahead` is not given, or no rate fell as that of the run will.
     """
     level = check_level(level)
     if not 0 < stop_below < 0.5:
@@ -95,14 +103,14 @@ def watch(
             f"{plural(len(others), 'finished run')} beside {inert(run)}; {FEWEST} are needed to know how they scatter"
         )
     end = _end(until, others, run)
-    mine = _Along(own.tokens / end, own.logs)
+    mine = Along(own.tokens / end, own.logs)
     progress = float(mine.progress[-1])
     if progress > _DONE:
         seen = f"{format_number(own.tokens[-1], 4)} of {format_number(end, 4)}"
         raise InputError(f"run {quoted(run)} has seen {seen}: it is over, and its last loss is its final one")
     if progress < _FIRST:
         raise InputError(f"run {quoted(run)} is {as_percent(progress)} done; from {100 * _FIRST:g} % on it can be told")
-    whole = {name: _Along(c.tokens / c.tokens[-1], c.logs) for name, c in others.items()}
+    whole = {name: Along(c.tokens / c.tokens[-1], c.logs) for name, c in others.items()}
     late = [name for name, c in whole.items() if c.progress[0] > progress]
     if late:
         raise InputError(
@@ -111,11 +119,9 @@ def watch(
         )
     target = None if goal is None else math.log(_positive(goal, "goal"))
     rates = _rates(runs, {run: own, **others}, end, run)
-    if rates:
-        check_schedules(rates.pop(run), rates, run)
+    beside = _beside(mine, whole, rates, ahead, run)
     places = np.geomspace(progress, 1.0, _AHEAD)
-    levels = np.array([c.level(progress) for c in whole.values()])
-    path = [_foretell(mine.level(progress), levels, whole, p) for p in places]
+    path = [beside.foretell(progress, p) for p in places]
     last = path[-1]
     half = np.array([one.half(level) for one in path])
     middle = np.array([one.value for one in path])
@@ -133,16 +139,26 @@ def watch(
         goal=None if target is None else math.exp(target),
         chance=chance,
         stop_below=stop_below,
-        decided_at=None if target is None else _decided(mine, whole, progress, target, stop_below),
+        decided_at=None if target is None else _decided(beside, progress, target, stop_below),
         settles_at=None
         if target is None or chance is None or not stop_below <= chance <= 1 - stop_below
-        else _settles(whole, progress, abs(last.value - target), level),
+        else _settles(beside, progress, abs(last.value - target), level),
         finished={name: (c.progress, np.exp(c.logs)) for name, c in whole.items()},
         own=(mine.progress, np.exp(mine.logs)),
         path=np.column_stack([places, np.exp(middle), np.exp(middle - half), np.exp(middle + half)]),
-        notes=tuple(_notes(whole, mine, progress, None if rates else unread(runs.record.unused))),
+        notes=tuple(_notes(beside, progress, None if rates else unread(runs.record.unused))),
         response=response,
+        ahead=None if ahead is None else _in_words(ahead),
     )
+
+
+def _in_words(ahead: Mapping[float, float] | str) -> str:
+    if isinstance(ahead, str):
+        return f"as that of {inert(ahead)}"
+    places = sorted((float(p), float(share)) for p, share in ahead.items())
+    if len(places) > _TOLD:
+        return f"as given at {len(places)} places"
+    return ", ".join(f"{format_number(share, 3)} of its peak at {as_percent(p, 3)}" for p, share in places)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,81 +170,50 @@ class _Checkpoints:
     rows: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class _Along:
-    """Of one run: progress, growing, and log losses."""
-
-    progress: np.ndarray
-    logs: np.ndarray
-
-    def level(self, at: float) -> float:
-        """The log loss at a progress, from what was seen up to there."""
-        near = (self.progress <= at * (1 + 1e-9)) & (self.progress >= _WINDOW * at)
-        if near.sum() < 3:
-            return self.at(at)
-        x = np.log(self.progress[near] / at)
-        y, n = self.logs[near], len(x)
-        middle = float(x.sum()) / n
-        spread = x - middle
-        return float(y.sum() / n - middle * (spread @ y) / (spread @ spread))
-
-    def at(self, at: float) -> float:
-        """The log loss at a progress, between the checkpoints around it."""
-        return float(np.interp(math.log(at), np.log(self.progress), self.logs))
-
-
-@dataclass(frozen=True)
-class _Told:
-    """A log loss to come: its value, standard error of a new run, and degrees of freedom."""
-
-    value: float
-    error: float
-    freedom: int
-
-    def half(self, level: float) -> float:
-        return float(stdtrit(self.freedom, (1 + level) / 2)) * self.error
-
-    def chance(self, target: float) -> float:
-        """That it is at most the target."""
-        return float(stdtr(self.freedom, (target - self.value) / max(self.error, 1e-300)))
+def _beside(
+    own: Along,
+    others: Mapping[str, Along],
+    rates: dict[str, Rates],
+    ahead: Mapping[float, float] | str | None,
+    run: str,
+) -> ByProgress | ByRates:
+    if ahead is None:
+        if rates:
+            check_schedules(rates.pop(run), rates, run)
+        return ByProgress(own, others)
+    if not rates:
+        raise InputError("ahead= (--ahead) says how a learning rate goes on: name its column too (lr=, --lr)")
+    still = [name for name, one in rates.items() if not one[1].max() > 0]
+    if still:
+        raise InputError(
+            f"the learning rate of run{'s' * (len(still) > 1)} {listed(still)} is zero throughout; leave them out "
+            "(without=, --without)"
+        )
+    planned = Course.of(ahead_of(rates.pop(run), rates, ahead))
+    found = ByRates(own, others, planned, {name: Course.of(one) for name, one in rates.items()})
+    found.check(run)
+    return found
 
 
-def _foretell(here: float, levels: np.ndarray, others: Mapping[str, _Along], then: float) -> _Told:
-    """The log loss at progress `then` of a run that is `here` now, where the others were at `levels`."""
-    return _regress(here, levels, np.array([c.at(then) for c in others.values()]))
+def _begin(beside: ByProgress | ByRates) -> float:
+    """Progress from which on something is known of all runs."""
+    return max(_FIRST, beside.own.progress[0], *(c.progress[0] for c in beside.finished.values()))
 
 
-def _regress(here: float, levels: np.ndarray, y: np.ndarray) -> _Told:
-    """The y of a run that is `here`, where others are at `levels` and have y."""
-    n, spread = len(y), levels - levels.mean()
-    across = float(spread @ spread)
-    slope = float(spread @ y) / across if across > 0 else 1.0
-    left = y - y.mean() - slope * spread
-    scale = math.sqrt(float(left @ left) / (n - 2))
-    beyond = here - float(levels.mean())
-    away = beyond**2 / across if across > 0 else 0.0
-    return _Told(float(y.mean()) + slope * beyond, scale * math.sqrt(1 + 1 / n + away), n - 2)
-
-
-def _decided(
-    mine: _Along, others: Mapping[str, _Along], progress: float, target: float, stop_below: float
-) -> float | None:
+def _decided(beside: ByProgress | ByRates, progress: float, target: float, stop_below: float) -> float | None:
     """The progress since which the chance has been below `stop_below`, or None."""
-    first = max(_FIRST, mine.progress[0], *(c.progress[0] for c in others.values()))
-    since = None
+    first, since = _begin(beside), None
     for p in map(float, np.geomspace(progress, first, _BEFORE) if first < progress else [progress]):
-        here, levels = mine.level(p), np.array([c.level(p) for c in others.values()])
-        if _foretell(here, levels, others, 1.0).chance(target) >= stop_below:
+        if beside.foretell(p, 1.0).chance(target) >= stop_below:
             break
         since = p
     return since
 
 
-def _settles(others: Mapping[str, _Along], progress: float, gap: float, level: float) -> float | None:
+def _settles(beside: ByProgress | ByRates, progress: float, gap: float, level: float) -> float | None:
     """The progress from which half of the interval of an average run is narrower than a gap, or None."""
     for p in map(float, np.linspace(progress, 1.0, _LOOKS)[1:-1]):
-        levels = np.array([c.level(p) for c in others.values()])
-        if _foretell(float(levels.mean()), levels, others, 1.0).half(level) < gap:
+        if beside.foretell(p, 1.0, typical=True).half(level) < gap:
             return p
     return None
 
@@ -280,23 +265,20 @@ def _positive(value: float | str, name: str) -> float:
     return number
 
 
-def _since_halfway(others: Mapping[str, _Along], mine: _Along, progress: float) -> tuple[float, float]:
+def _since_halfway(beside: ByProgress, progress: float) -> tuple[float, float]:
     """How far the log loss of a run lies above what finished runs foretold at half of its progress, and the chance of
     that for a run like them; 0 and 1 where nothing is known there."""
     half = progress / 2
-    if half < max(_FIRST, mine.progress[0], *(c.progress[0] for c in others.values())):
+    if half < _begin(beside):
         return 0.0, 1.0
-    then = np.array([c.level(half) for c in others.values()])
-    told = _regress(mine.level(half), then, np.array([c.level(progress) for c in others.values()]))
-    off = mine.level(progress) - told.value
+    told = beside.foretell(half, progress, smooth=True)
+    off = beside.own.level(progress) - told.value
     return off, 2 * told.chance(told.value - abs(off))
 
 
-def _notes(others: Mapping[str, _Along], mine: _Along, progress: float, unused_rate: str | None) -> list[str]:
-    levels = np.array([c.level(progress) for c in others.values()])
-    here = mine.level(progress)
-    notes = []
-    off, chance = _since_halfway(others, mine, progress)
+def _notes(beside: ByProgress | ByRates, progress: float, unused_rate: str | None) -> list[str]:
+    notes = [beside.note] if isinstance(beside, ByRates) else []
+    off, chance = _since_halfway(beside, progress) if isinstance(beside, ByProgress) else (0.0, 1.0)
     if chance < _UNLIKE:
         notes.append(
             f"ITS LOSS WENT OTHERWISE THAN THEIRS: at {as_percent(progress / 2, 3)} of its way they foretold "
@@ -308,12 +290,13 @@ def _notes(others: Mapping[str, _Along], mine: _Along, progress: float, unused_r
             f"Column {quoted(unused_rate)} was not used: named as the learning rate (lr=, --lr), it tells runs of "
             "another schedule."
         )
-    if not levels.min() <= here <= levels.max():
-        side = "below" if here < levels.min() else "above"
+    if side := beside.side(progress):
         notes.append(
             f"Its loss now lies {side} that of every finished run at this progress: the line through them is followed "
             "beyond them, and the interval knows of their scatter alone."
         )
-    if len(others) < 8:
-        notes.append(f"With {plural(len(others), 'finished run')} the interval is wide: their scatter is little known.")
+    if len(beside.finished) < 8:
+        notes.append(
+            f"With {plural(len(beside.finished), 'finished run')} the interval is wide: their scatter is little known."
+        )
     return notes

@@ -30,6 +30,7 @@ class Watched(Reporting, Pictured, Saved):
         finished: progress and loss of the finished runs, by name; own: of this run.
         path: progress, value, low, high of the loss from here to the end.
         notes: what to know.
+        ahead: how its learning rate was said to go on, in words; None where all had its schedule.
     """
 
     _format = WATCH_FORMAT
@@ -52,6 +53,7 @@ class Watched(Reporting, Pictured, Saved):
     path: np.ndarray
     notes: tuple[str, ...]
     response: Measure
+    ahead: str | None = None
 
     @property
     def progress(self) -> float:
@@ -114,6 +116,7 @@ class Watched(Reporting, Pictured, Saved):
                 "advice": self.advice,
                 "finished": list(self.finished),
                 "path": self.path.tolist(),
+                "ahead": self.ahead,
                 "notes": list(self.notes),
                 "response": self.response.to_dict(),
             }
@@ -133,8 +136,13 @@ class Watched(Reporting, Pictured, Saved):
         )
         header = ("done", self.along, self.response.heading, f"{100 * self.level:g} % interval")
         lines = [
-            f"From {plural(len(self.finished), 'finished run')}, aligned by the share of their {self.counted}: the "
-            "loss at the end against that at this run's share. They are taken to have had its schedule.",
+            f"From {plural(len(self.finished), 'finished run')}"
+            + (
+                f", of schedules of their own; its learning rate goes on as planned ({self.ahead})."
+                if self.ahead
+                else f", aligned by the share of their {self.counted}: the loss at the end against that at this run's "
+                "share. They are taken to have had its schedule."
+            ),
             *self.notes,
         ]
         if self.stop and self.decided_at is not None:

@@ -50,8 +50,13 @@ class Program:
 
     def __call__(self, *arguments: Any) -> Any:
         leaves, tree = jax.tree.flatten(arguments)
-        if not self._stored or any(isinstance(x, Tracer) for x in leaves):
+        if any(isinstance(x, Tracer) for x in leaves):
             return self._jitted(*arguments)
+        if not self._stored:
+            try:
+                return self._jitted(*arguments)
+            except jax.errors.JaxRuntimeError as error:
+                return store.without_barriers(self._jitted.lower(*arguments), error)(*arguments)
         config: Any = jax.config
         place = config.jax_enable_x64, config.jax_default_device
         kinds = tuple((np.shape(x), getattr(x, "dtype", type(x)), getattr(x, "sharding", None)) for x in leaves)

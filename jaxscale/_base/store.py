@@ -59,7 +59,10 @@ def compiled(
     where = folder()
     if where is None or jax.process_count() > 1:
         with compiling():
-            jitted.lower(*arguments).compile()  # which `jitted` then finds
+            try:
+                jitted.lower(*arguments).compile()  # which `jitted` then finds
+            except jax.errors.JaxRuntimeError as error:
+                return without_barriers(jitted.lower(*arguments), error)
         return jitted
     in_tree = jax.tree.structure((arguments, {}))
     identity = identity_of(run)
@@ -83,13 +86,24 @@ def compiled(
     with compiling():
         lowered = lowered or jitted.lower(*arguments)
         missed = _heard.missed  # what JAX's own cache gave could not be run from here
-        executable = lowered.compile()
+        try:
+            executable = lowered.compile()
+        except jax.errors.JaxRuntimeError as error:
+            executable = without_barriers(lowered, error)
         if config.jax_compilation_cache_dir and _heard.missed == missed:
             return executable
         with suppress(Exception):  # no room, no right, or a platform whose programs cannot be written
             outcome = jax.tree.unflatten(lowered.out_tree, [0] * lowered.out_tree.num_leaves)
             _write(entry, pickle.dumps((serialize(executable)[0], outcome)))
     return executable
+
+
+def without_barriers(lowered: Any, error: Exception) -> Any:
+    """The executable of a program that keeps its barriers (see `devices.compile_options`) in a loop so small that XLA
+    compiles it in one piece, where it knows none; any other error is raised."""
+    if "opt-barrier" not in str(error):
+        raise error
+    return lowered.compile(compiler_options={"xla_disable_hlo_passes": ""})
 
 
 class _Heard(threading.local):

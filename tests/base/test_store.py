@@ -14,6 +14,7 @@ from helpers import compilations
 from jax.experimental.compilation_cache import compilation_cache
 
 from jaxscale._base import store
+from jaxscale._base.devices import compile_options
 from jaxscale._base.programs import Program
 
 NUMBERS = np.arange(5.0)
@@ -137,6 +138,24 @@ def test_what_was_not_used_for_longest_goes_first(kept, monkeypatch):
     monkeypatch.setattr(store, "MOST_BYTES", int(2.5 * size))
     Program(doubled)(NUMBERS[:4])
     assert len(list(folder.iterdir())) == 2 and newest.exists()
+
+
+@pytest.mark.parametrize("where", ["kept", "off", "several devices"])
+def test_a_barrier_in_a_loop_too_small_for_one_is_left_out(kept, monkeypatch, where):
+    if where == "off":
+        monkeypatch.setattr(store, "folder", lambda: None)
+
+    def small(x):
+        return jax.lax.fori_loop(0, 3, lambda _, a: jax.lax.optimization_barrier(jnp.sin(a)), x)
+
+    def large(x):
+        return small(jnp.broadcast_to(x, (5000,)))[:1]
+
+    x = np.full(1, 0.5, np.float32)
+    for run in (small, large):
+        program = Program(run, compile_options(), stored=where != "several devices")
+        np.testing.assert_allclose(program(x), np.sin(np.sin(np.sin(x))), rtol=1e-6)
+        np.testing.assert_array_equal(program(x), program(x))
 
 
 def test_no_folder_and_no_room_are_no_failure(kept, monkeypatch, tmp_path):

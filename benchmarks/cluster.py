@@ -200,15 +200,19 @@ def same_bytes(count: int, folder: Path) -> set[str]:
             assert not [*(folder / "seven").glob(f"part-{k:05}*")]
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with dask_client("local:2") as client:
-        killed: list[int] = []
+        killed: list[tuple[str, int]] = []  # by whom it was started and is started again, and its process
 
         def kill(done: int, total: int | None, what: str) -> None:
-            if len(killed) < 2:
-                killed.append(next(iter(client.run(os.getpid).values())))
-                os.kill(killed[-1], signal.SIGKILL)
-                print(f"worker {killed[-1]} was killed after {done} sets")
+            started_by = {address: each["nanny"] for address, each in client.scheduler_info()["workers"].items()}
+            for address, pid in client.run(os.getpid).items():
+                again = not killed or ((started_by[address], pid) != killed[0] and started_by[address] == killed[0][0])
+                if len(killed) < 2 and again:
+                    killed.append((started_by[address], pid))
+                    os.kill(pid, signal.SIGKILL)
+                    print(f"worker {started_by[address]} was killed (process {pid}) after {done} sets")
 
         js.fit_shards(LAW, source, out=folder / "dask", client=client, progress=kill, **job)
+        assert len(killed) == 2, "the second time it was not back before the last set was fitted"
     found = set()
     for way in ("one", "seven", "dask"):
         merged = folder / f"{way}.parquet"

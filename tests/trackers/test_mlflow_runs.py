@@ -99,7 +99,7 @@ def test_places_and_experiments(server: Path) -> None:
 
 
 def test_a_real_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not in the extra `test`, which it would make slow to install: run where MLflow is."""
+    """Not in the extra `test`, which it would make slow to install: `.ci/run` brings it."""
     mlflow = pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     client = mlflow.MlflowClient(tracking_uri=tmp_path.as_uri())

@@ -50,7 +50,7 @@ def test_a_project_becomes_one_row_for_each_run(project: None) -> None:
 
 
 def test_a_real_project(tmp_path: Path) -> None:
-    """Not in the extra `test`, which it would make slow to install: run where Trackio is."""
+    """Not in the extra `test`, which it would make slow to install: `.ci/run` brings it."""
     trackio = pytest.importorskip("trackio", reason="the extra trackio is not installed")
     with pytest.MonkeyPatch.context() as patch:
         for module in ("trackio.utils", "trackio.sqlite_storage"):

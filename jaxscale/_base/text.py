@@ -19,7 +19,7 @@ _NUMBER = re.compile(
                      |[1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}
                      |[0-9]+(?:_[0-9]+)*)(?:\.[0-9]*)?
                  |\.[0-9]+)
-        (?:(?:[eE]|[ ]?[×x*][ ]?10\^)(?P<exponent>[+-]?[0-9]+)|[ {_SPACES}]?(?P<suffix>bn|tn|[kmbgtq]))?""",
+        (?:(?:[eE]|[ ]?[×x*·⋅][ ]?10\^)(?P<exponent>[+-]?[0-9]+)|[ {_SPACES}]?(?P<suffix>bn|tn|[kmbgtq]))?""",
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
 _POWER = re.compile(r"(?P<sign>[+-]?)10\^(?P<exponent>[+-]?[0-9]+)", re.ASCII)

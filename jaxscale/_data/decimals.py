@@ -21,7 +21,7 @@ SOME_COMMAS = "?,"  # points are decimal marks, but a comma before three digits 
 _OPEN_COMMA, _OPEN_POINT, _GROUPED = "open comma", "open point", "grouped "
 _CELL = re.compile(
     r"""[+−-]?(?P<digits>[0-9]*(?:[.,][0-9]+)+)
-        (?P<exponent>[eE][+-]?[0-9]+|[ ]?[×x*][ ]?10[\^⁺⁻⁰¹²³⁴-⁹].*)?
+        (?P<exponent>[eE][+-]?[0-9]+|[ ]?[×x*·⋅][ ]?10[\^⁺⁻⁰¹²³⁴-⁹].*)?
         (?:\s?(?:bn|tn|[kmbgtq])|\s*(?:_FACTORS_)s?\.?)?\s*(?:%|tok|tokens?|params?|parameters?|flops?|nats?)?""".replace(
         "_FACTORS_", "|".join(FACTOR_WORDS)
     ),

@@ -9,13 +9,13 @@ from scipy.special import gammainc, gammaincinv
 
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
+from jaxscale._trust.bread import bread_of
 from jaxscale._trust.linearization import Linearization
-from jaxscale._trust.slopes_beside import SURE, scaled, slopes_beside
+from jaxscale._trust.slopes_beside import slopes_beside
 
 LEAST_ROOM = 1e-3  # of 1 - leverage, where residuals are divided by it
 _CENTRAL = 0.9  # share of the draws that a covariance is of
 _CONCENTRATIONS = 6
-_WORST_CONDITION = 1e12
 _FEWEST_LEFT_OUT = 20  # runs from which each is left out in turn
 
 
@@ -72,24 +72,18 @@ def powell_covariances(tables: Sequence[Linearization]) -> list[Covariance | Non
     psis = {k: _without_each(tables[k]) for k in able}
     weights = {k: tables[k].scatter.bread_weights[tables[k].used] for k in able}
     for part in slopes_beside(rows, able):
-        believed = np.stack([tables[k].precision[~tables[k].held] for k in part.which])
-        bread = part.products(part.padded(weights)) + believed[:, None] * np.eye(believed.shape[1])
-        unit, size, known = scaled(bread)
-        square = np.abs(np.linalg.eigvalsh(unit))
-        known &= square.max(axis=1) < _WORST_CONDITION * square.min(axis=1)
-        if len(tables) > 1:
-            for place in np.flatnonzero(known & (square.min(axis=1) < SURE * square.max(axis=1))):
-                k, known[place] = part.which[place], False  # alone: else its digits depend on what stands beside it
-                found[k] = powell_covariance(tables[k])
-        unit[~known] = np.eye(unit.shape[1])
-        inverse = np.linalg.inv(unit) / np.where(known[:, None, None], size[:, :, None] * size[:, None], 1.0)
+        bread = bread_of(part, tables, weights)
+        for k in bread.alone:
+            found[k] = powell_covariance(tables[k])
+        size = np.where(bread.known[:, None, None], bread.size[:, :, None] * bread.size[:, None], 1.0)
+        inverse = np.linalg.inv(bread.unit) / size
         scores = inverse @ np.swapaxes(part.rows * part.padded(psis)[..., None], 1, 2)
         inner = scores @ np.swapaxes(scores, 1, 2)  # without negative variances, whatever rounding does to the inverse
-        for place in np.flatnonzero(known):
+        for place in np.flatnonzero(bread.known):
             k = part.which[place]
             at, mine = tables[k], inner[place]
-            if at.noise is not None and believed[place].any():
-                of_priors = inverse[place] * np.sqrt(at.noise.dispersion * believed[place])
+            if at.noise is not None and bread.believed[place].any():
+                of_priors = inverse[place] * np.sqrt(at.noise.dispersion * bread.believed[place])
                 mine = mine + of_priors @ of_priors.T
             matrix = np.zeros((len(at.held), len(at.held)))
             matrix[np.ix_(~at.held, ~at.held)] = mine

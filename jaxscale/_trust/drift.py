@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from jaxscale._problem.problem import Problem
+from jaxscale._trust.bread import bread_of
 from jaxscale._trust.linearization import Linearization
-from jaxscale._trust.slopes_beside import SURE, scaled, slopes_beside
+from jaxscale._trust.slopes_beside import slopes_beside
 
 DRIFTS = ("N", "D")  # along which losses may drift
-_WORST_CONDITION = 1e12
 
 
 def decades_of(logs: np.ndarray) -> np.ndarray:
@@ -35,24 +35,18 @@ def drifts_of_all(problems: Sequence[Problem], tables: Sequence[Linearization]) 
     able = [k for k, at in enumerate(tables) if shifts[k] and not at.held.all()]
     weights = [at.scatter.bread_weights for at in tables]
     for part in slopes_beside([at.jacobian[:, ~at.held] for at in tables], able):
-        believed = np.stack([tables[k].precision[~tables[k].held] for k in part.which])
-        bread = part.products(part.padded(weights)) + believed[:, None] * np.eye(believed.shape[1])
-        unit, size, known = scaled(bread)
-        square = np.abs(np.linalg.eigvalsh(unit))
-        known &= square.max(axis=1) < _WORST_CONDITION * square.min(axis=1)
-        if len(tables) > 1:
-            for place in np.flatnonzero(known & (square.min(axis=1) < SURE * square.max(axis=1))):
-                k, known[place] = part.which[place], False  # alone: else its digits depend on what stands beside it
-                found[k] = drifts_of(problems[k], tables[k])
-        unit[~known] = np.eye(unit.shape[1])
+        bread = bread_of(part, tables, weights)
+        for k in bread.alone:
+            found[k] = drifts_of(problems[k], tables[k])
+        size = np.where(bread.size > 0, bread.size, 1.0)
         for name in DRIFTS:
             mine = [shifts[k].get(name, np.zeros(0)) for k in part.which]
             force = np.zeros(part.rows.shape[:2])
             for place, (k, shift) in enumerate(zip(part.which, mine, strict=True)):
                 force[place, : len(shift)] = shift * weights[k][: len(shift)]
-            pulled = (np.swapaxes(part.rows, 1, 2) @ force[..., None])[..., 0] / np.where(size > 0, size, 1.0)
-            moved = np.linalg.solve(unit, pulled[..., None])[..., 0] / np.where(size > 0, size, 1.0)
-            for place in np.flatnonzero(known):
+            pulled = (np.swapaxes(part.rows, 1, 2) @ force[..., None])[..., 0] / size
+            moved = np.linalg.solve(bread.unit, pulled[..., None])[..., 0] / size
+            for place in np.flatnonzero(bread.known):
                 k = part.which[place]
                 if name in shifts[k]:
                     found[k][name] = _by_name(problems[k], tables[k], moved[place])

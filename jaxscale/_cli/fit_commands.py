@@ -26,7 +26,7 @@ from jaxscale._cli.flags import (
     option,
 )
 from jaxscale._cli.groups import TableOptions, read_runs
-from jaxscale._cli.process import left_to_the_report
+from jaxscale._cli.process import left_to_the_report, say
 
 _DEMO_BUDGETS = (1e21, 1e22, 1e23, 1e24)
 
@@ -179,17 +179,21 @@ def fit(
         return
     else:
         fitting |= {} if share is None else {"share": arguments.shares(share)}
-        with printing.progress("fitting") as progress:
-            record = js.fit_many(
-                chosen,
-                runs,
-                by=arguments.by(by),
-                columns=others,
-                client=cluster,
-                **reading,
-                **fitting,
-                progress=progress,
-            )
+        try:
+            with printing.progress("fitting") as progress:
+                record = js.fit_many(
+                    chosen,
+                    runs,
+                    by=arguments.by(by),
+                    columns=others,
+                    client=cluster,
+                    **reading,
+                    **fitting,
+                    progress=progress,
+                )
+        except KeyboardInterrupt:
+            say("nothing is kept; with --shard 1/20 -o FOLDER and so on to 20/20 each share that is done stays")
+            raise
     members = fit_argument.members(record, None)
     if all(fit_argument.failed(one) for _, one in members):
         name, failure = members[0]
@@ -198,6 +202,8 @@ def fit(
         )
     printing.deliver(record, output, as_json, plot)
     if strict and not all(isinstance(one, js.FitResult) and one.verdict.trustworthy for _, one in members):
+        if as_json and output is None:  # the report and the line of a file written say it too
+            say(f"--strict: {inert(record.report().verdict)}")
         raise typer.Exit(1)
 
 

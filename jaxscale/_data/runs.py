@@ -350,6 +350,10 @@ class Runs:
 def read_runs(source: Any, *, progress: Progress | bool | None = None, **options: Any) -> Runs:
     """Runs from a file, a frame, standard input ("-") or a tracker, with the options of `Runs.from_frame`.
 
+    Columns: N, D, C, loss, response, weights, loss_se, run; other variables by their symbol, U="unique_tokens". Rows:
+    where, on_bad, checkpoints, best_of, row_numbers. Cells: loss_unit, units, decimal, domains, encoding.
+    `help(Runs.from_frame)` says what each does.
+
     `source` is a path, a frame or an address. Files may be CSV, TSV, JSON, Excel (extra `xlsx`) or Parquet (`io`).
     Addresses, each with an extra of its own name:
 

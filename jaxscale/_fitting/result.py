@@ -59,7 +59,9 @@ class FitResult(Reporting, Pictured, Reported, ForPapers, files.Saved):
     typical residual, what a matched one and Student's t would have said; where runs scatter to one side, the lower
     edge. shared: parameters fitted together with other groups and how far apart they may lie, see `fit_many`; the
     gradient, the starts and the intervals are then those of the joint fit. drifts: how theta moves with a response that
-    drifts with N or D, see `drifts_of`; empty where that is not known.
+    drifts with N or D, see `drifts_of`; empty where that is not known. verdict: `trustworthy`, the `reasons` (each a
+    code, a severity, a text, and the rows and params that it is of), `scope`, the largest compute that it speaks of,
+    `margins`, how near a plan there is to being refused, and `next_step`; `str(verdict)` is its first line.
     """
 
     _format = files.FIT_FORMAT

@@ -1,7 +1,7 @@
 """A finished plan: the best decision for every budget, with what binds it, what that costs, and how sure it is."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from jaxscale._planning.doubt import Doubt
 from jaxscale._planning.plan_notes import UNTRUSTED, beyond, drift, times_largest, troubles
 from jaxscale._planning.plan_row import BesidePoint, PlanRow
 from jaxscale._planning.request import Request
-from jaxscale._planning.sensitivity import Sensitivity, moved
+from jaxscale._planning.sensitivity import Sensitivity, all_moved, answers
 from jaxscale.laws import Law
 
 
@@ -73,10 +73,6 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
         unit = self.unit if self.target == "budget" else self.response.given_unit
         return tuple(f"{self.target} {format_number(self.shown_target(row))} {unit}".rstrip() for row in self.rows)
 
-    def title(self, quantity: str) -> str:
-        """What a quantity is called in print."""
-        return {"tokens_per_param": "D/N", "loss": self.response.given_name}.get(quantity, quantity)
-
     @property
     def quantities(self) -> dict[str, str]:
         """Titles of what answers to a change, by name."""
@@ -88,34 +84,6 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
         """What is decided beside N and D: shares, experts, bits, epochs."""
         first = dict.fromkeys(name for row in self.rows for name in row.sensitivities)
         return tuple(name for name in first if name not in ("N", "D", "tokens_per_param", "loss", "cost"))
-
-    def moves(self, answer: Mapping[str, Any], step: float) -> tuple[str, ...]:
-        """How far each quantity moves with a step to first order, by its slope in `answer`."""
-        logs = {name: name not in self.law.raw_names for name in self.quantities}
-        logs |= {"loss": self.law.response.domain == "positive"}
-        return tuple(moved(answer[name], step, logs[name]) for name in self.quantities)
-
-    def answers(
-        self,
-        title: str,
-        tables: Sequence[pd.DataFrame],
-        header: tuple[str, ...],
-        cells: Callable[[Mapping[str, Any]], tuple[str, ...]],
-        note: str,
-        most: int | None = None,
-    ) -> Sensitivity:
-        """A table for each row, whose lines `cells` writes out under the header, the first `most` of them; those that
-        hold no number are left out of what is printed."""
-        blocks: list[Table | Lines] = []
-        for heading, row, table in zip(self.headings, self.rows, tables, strict=True):
-            lines = [cells({str(name): value for name, value in line.items()}) for line in table.to_dict("records")]
-            lines = [line for line in lines if set(line[2:]) != {"-"}]
-            shown = lines[: len(lines) if most is None else most]
-            left = len(lines) - len(shown)
-            below = "; ".join(filter(None, (f"and {left:,} more, see to_frame()" if left else "", row.remark)))
-            blocks.append(Table(heading, header, tuple(shown), below) if shown else Lines(heading, (below or "-",)))
-        frame = pd.concat(tables, ignore_index=True)
-        return Sensitivity(f"{title} · {self.label}", self.summary or None, frame, (*blocks, Lines("", (note,))))
 
     @property
     def shadow_price(self) -> pd.DataFrame:
@@ -179,9 +147,10 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
         def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
             of = answer["parameter"]
             value = format_number(values[of]) if of in values else ""
-            return of, value, *self.moves(answer, 0.01 * units[of])
+            return of, value, *all_moved(self, answer, 0.01 * units[of])
 
-        return self.answers(
+        return answers(
+            self,
             "what 1 % more of one assumption changes",
             tables,
             ("assumption", "value", *self.quantities.values()),

@@ -14,7 +14,7 @@ from jaxscale._planning.foretold import first_order_moves, number_or_dash
 from jaxscale._planning.make_plan import make_plan
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.plan_row import QUANTITIES
-from jaxscale._planning.sensitivity import Sensitivity
+from jaxscale._planning.sensitivity import Sensitivity, answers, called
 
 
 def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity:
@@ -71,7 +71,7 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
                     "swing": abs(high - low) / abs(base) if base else math.nan,  # a share that is left out
                 }
             )
-    title = plan.title(quantity)
+    title = called(quantity, plan.response)
     together = " In truth parameters of a fit move together, as the intervals of the plan know." if known else ""
 
     def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
@@ -81,7 +81,8 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
         return answer["assumption"], answer["step"], *ends, as_percent(swing, 3)
 
     sort = {"by": "swing", "ascending": False, "kind": "stable", "na_position": "first"}
-    return plan.answers(
+    return answers(
+        plan,
         f"what moves {title} most",
         [pd.DataFrame(table).sort_values(**sort) for table in tables],
         ("assumption", "step", f"{title}, a step less", "a step more", "foretold, less", "foretold, more", "swing"),

@@ -20,6 +20,7 @@ from jaxscale._planning.foretold import first_order_moves, number_or_dash
 from jaxscale._planning.make_plan import make_plan
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.plan_row import QUANTITIES, PlanRow
+from jaxscale._planning.sensitivity import called
 from jaxscale.costs import CostModel
 
 _UNSET = object()
@@ -88,7 +89,7 @@ class WhatIf(Reporting, Pictured, Saved):
 
     def report(self) -> Report:
         """Old, new and difference for every row, as text."""
-        shown = {name: self.after.title(name) for name in self.quantities}
+        shown = {name: called(name, self.after.response) for name in self.quantities}
         cells = []
         for (old, new), foretold in zip(self.rows, self.first_order, strict=True):
             for name, title in shown.items():

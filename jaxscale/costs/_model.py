@@ -255,13 +255,15 @@ class CostModel(HoldsFunction):
 def inference(tokens: float, bits: str | None = None) -> CostModel:
     """2 N FLOPs for each of `tokens` tokens read or generated over the model's life; a cost of N alone, to be added.
 
-    `bits` names the law's variable that counts the bits of a weight, "P" say: FLOPs are then counted in 16 bits, and
-    half the bits cost half, as peaks of accelerators and bytes read do.
+        costs.six_nd + costs.inference(2e13)  # FLOPs; the same as costs.six_nd.with_inference(tokens=2e13)
+        costs.six_nd.dollars("h100", price=2.0) + costs.inference(2e13).dollars("h100", mfu=0.05, price=2.0)
 
-    Sardana et al.'s table in FLOPs comes out to every digit. Their three cases in dollars do not: at the settings they
-    state, savings are 19.0 %, 39.5 % (extra cost of the larger model) and 55.3 % where they print 17, 36 and 54; with
-    serving a tenth cheaper they would be 17.3, 35.9 and 53.8.
+    `bits` names the law's variable that counts the bits of a weight, "P" say: FLOPs are then counted in 16 bits, and
+    half the bits cost half, as peaks of accelerators and bytes read do. After Sardana et al. 2024 (arXiv 2401.00448).
     """
+    # Their table in FLOPs comes out to every digit. Their three cases in dollars do not: at the settings they state,
+    # savings are 19.0 %, 39.5 % (extra cost of the larger model) and 55.3 % where they print 17, 36 and 54; with
+    # serving a tenth cheaper they would be 17.3, 35.9 and 53.8.
     return CostModel(
         "inference",
         log_inference if bits is None else log_inference_in_bits,

@@ -175,7 +175,7 @@ class NextRuns(Reporting, Pictured, Saved):
 
     @property
     def _title(self) -> str:
-        return {"N": "the best N", "D_per_N": "the best D/N"}.get(self.target, f"the {self.plan.title('loss')}")
+        return {"N": "the best N", "D_per_N": "the best D/N"}.get(self.target, f"the {self.plan.response.given_name}")
 
     def _span(self, ends: tuple[float, float] | None) -> str:
         if ends is None:

@@ -17,7 +17,7 @@ from jaxscale._data.runs import Runs
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.plan_row import PlanRow
-from jaxscale._planning.sensitivity import Sensitivity
+from jaxscale._planning.sensitivity import Sensitivity, all_moved, answers
 from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.evaluate import value_of
 from jaxscale._problem.problem import Problem
@@ -61,9 +61,10 @@ def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
     step = "0.01 % higher" if result.objective.space == "log" else "higher by 0.0001"
 
     def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
-        return str(answer["row"]), format_number(answer["observed"]), *plan.moves(answer, _STEP)
+        return str(answer["row"]), format_number(answer["observed"]), *all_moved(plan, answer, _STEP)
 
-    return plan.answers(
+    return answers(
+        plan,
         f"what the {name} of each run moves",
         tables,
         ("row", name, *plan.quantities.values()),

@@ -14,6 +14,7 @@ from jaxscale._data.runs import Runs
 from jaxscale._fitting.result import FitResult, runs_of
 from jaxscale._planning.frontier import frontier
 from jaxscale._planning.plan import Plan
+from jaxscale._planning.sensitivity import called
 from jaxscale._planning.tornado import tornado
 from jaxscale._planning.what_if import WhatIf
 from jaxscale.laws import Law
@@ -250,7 +251,9 @@ def swings(plan: Plan, quantity: str = "N", row: int = -1, change: float = 0.1) 
     most = f" Most by {names[-1]}." if names else " Nothing moves it."
     alt = f"What moves {axis.label} for {heading}, planned {shown(base)}.{most}"
     size = (6.4, 0.36 * len(frame) + 1.7)
-    return Chart(f"What moves {short(plan.title(quantity))}: {heading}", alt, (Panel(x, y, marks),), size=size)
+    return Chart(
+        f"What moves {short(called(quantity, plan.response))}: {heading}", alt, (Panel(x, y, marks),), size=size
+    )
 
 
 def swing_words(less: str, more: str, down: float, up: float) -> tuple[str, str]:

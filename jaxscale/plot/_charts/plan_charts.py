@@ -125,6 +125,6 @@ def _first_and_last(plan: Plan) -> tuple[str, str]:
     sentences = []
     for row, words in found[:1] + found[1:][-1:]:
         parts = [f"{k} {format_number(v)}" for k, v in row.variables.items()]
-        parts.append(f"{short(plan.title('loss'))} {format_number(row.loss)}")
+        parts.append(f"{short(plan.response.given_name)} {format_number(row.loss)}")
         sentences.append(f"{words}: {', '.join(parts)}.")
     return tuple([*sentences, "", ""][:2])  # pyright: ignore[reportReturnType]

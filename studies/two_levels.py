@@ -3,7 +3,7 @@
 Half of the runs, at random, lie lower by some nats, with noise of .4 %. The test splits what the law, linearized at the
 truth, leaves of the log losses where two levels fit best, at least a fifth of the runs on each, fits the law again
 beside the two levels, and does so six times. Two levels are found where that leaves less, beside one level, than in all
-but one in a thousand tables of Gaussian noise on the same design.
+but one in a hundred tables of Gaussian noise on the same design. The verdict asks the same (`two_levels`).
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from studies.faults import grid, law, sweep
 from studies.one_sided import TRUTH
 from studies.unseen import NOISE
 
-TABLES, ROUNDS, LEAST_SHARE, LEVEL = 2000, 6, 0.2, 1e-3
+TABLES, ROUNDS, LEAST_SHARE, LEVEL = 2000, 6, 0.2, 1e-2
 STRENGTHS = 0.02, 0.03, 0.05  # nats
 
 

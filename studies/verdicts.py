@@ -445,7 +445,7 @@ def at_random(design: int, seed: int) -> Case:
 # Reasons that speak of runs that do not lie on the law.
 MISFIT = {
     "backtest_failed", "cross_term", "groups_differ", "influential_runs", "lack_of_fit", "one_sided_scatter",
-    "outliers", "residual_trend", "residuals_dependent",
+    "outliers", "residual_trend", "residuals_dependent", "two_levels",
 }  # fmt: skip
 
 

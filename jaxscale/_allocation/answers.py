@@ -112,6 +112,19 @@ def solve_many(decision: Decision, givens: np.ndarray, like: tuple[np.ndarray, n
     return answers
 
 
+def solve_near(decision: Decision, givens: np.ndarray, like: tuple[np.ndarray, np.ndarray]) -> Answers:
+    """As `solve_many`, of problems (b, k) some way off those that `like` names.
+
+    Where a law is not convex these are scanned for all: each problem whose starts and valleys do not all lead to one
+    certified answer is scanned for itself.
+    """
+    if decision.convex or not can_be_scanned(decision):
+        return solve_many(decision, givens)
+    answers = solve_many(decision, givens, like)
+    apart = np.flatnonzero((answers.agreement < 1) | ~np.isin(answers.status, (OK, FLAT)))
+    return _better(answers, apart, solve_many(decision, givens[apart]), also_bad=True) if apart.size else answers
+
+
 def _or_elsewhere(
     decision: Decision, givens: np.ndarray, answers: Answers, like: tuple[np.ndarray, np.ndarray] | None
 ) -> Answers:

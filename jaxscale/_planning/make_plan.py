@@ -78,7 +78,7 @@ def make_plan(request: Request) -> Plan:
         label=source.label,
         notes=tuple(notes),
         limits={name: float(v) for name, v in values.items() if name in kept_names},
-        assumptions={name: float(v) for name, v in values.items() if name not in implicit},
+        assumptions=posed.assumptions,
         per={name: _per(law, name) for name in posed.shown},
         request=request,
         response=source.response,

@@ -44,6 +44,11 @@ class Posed:
         parts[0][:], parts[1][:, 0], parts[2][:] = theta, self.wanted, self.rest
         return givens
 
+    @property
+    def assumptions(self) -> dict[str, float]:
+        """What somebody asked for beside the law's parameters and the target, by name."""
+        return {name: float(v) for name, v in self.values.natural.items() if name not in self.values.implicit}
+
     @cached_property
     def shown(self) -> list[str]:
         """Names of what is given that somebody asked for, or that is a parameter."""

@@ -11,9 +11,10 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.text import as_percent, quoted
 from jaxscale._planning.changes import with_value
 from jaxscale._planning.foretold import first_order_moves, number_or_dash
-from jaxscale._planning.make_plan import make_plan
+from jaxscale._planning.moved_plans import moved_plans
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.plan_row import QUANTITIES
+from jaxscale._planning.request import Request
 from jaxscale._planning.sensitivity import Sensitivity, answers, called
 
 
@@ -40,24 +41,28 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
     names = () if source.covariance is None else source.covariance.names
     known = [name for name in names if source.standard_error(name) > 0]  # the others are held by a bound
     shares = {p.name: p for p in law.parameters if p.transform == "logit"}
-    tables: list[list[dict[str, Any]]] = [[] for _ in plan.rows]
+    steps: list[tuple[str, str]] = []
+    ends: list[Request] = []
     for name in plan.per:
         if name in ("budget", "reach_loss"):
-            ends = [replace(request, targets=tuple(t * k for t in request.targets)) for k in (1 - change, 1 + change)]
-            step = f"{100 * change:g} %"
-        else:
-            sigma = name in plan.params and name in known
-            step = "1 sigma" if sigma else f"{100 * change:g} %"
-            values: tuple[Any, Any] = ("-1sigma", "+1sigma") if sigma else (f"x{1 - change!r}", f"x{1 + change!r}")
-            if name in shares and not sigma:  # a share may not leave its range
-                at, step = float(source.theta[law.index(name)]), f"{100 * change:g} % of the odds"
-                low, high = (shares[name].to_natural(at + math.log(k)) for k in (1 - change, 1 + change))
-                values = low, high
-            ends = [with_value(plan, request, name, value) for value in values]
-        plans = [make_plan(replace(r, source=r.source.without_uncertainty())) for r in ends]
-        foretold = [first_order_moves(plan, p, False) for p in plans]
+            ends += [replace(request, targets=tuple(t * k for t in request.targets)) for k in (1 - change, 1 + change)]
+            steps.append((name, f"{100 * change:g} %"))
+            continue
+        sigma = name in plan.params and name in known
+        step = "1 sigma" if sigma else f"{100 * change:g} %"
+        values: tuple[Any, Any] = ("-1sigma", "+1sigma") if sigma else (f"x{1 - change!r}", f"x{1 + change!r}")
+        if name in shares and not sigma:  # a share may not leave its range
+            at, step = float(source.theta[law.index(name)]), f"{100 * change:g} % of the odds"
+            low, high = (shares[name].to_natural(at + math.log(k)) for k in (1 - change, 1 + change))
+            values = low, high
+        ends += [with_value(plan, request, name, value) for value in values]
+        steps.append((name, step))
+    plans = moved_plans(plan, request, ends)
+    tables: list[list[dict[str, Any]]] = [[] for _ in plan.rows]
+    for (name, step), *pair in zip(steps, plans[::2], plans[1::2], strict=True):
+        foretold = [first_order_moves(plan, p, False) for p in pair]
         for i, row in enumerate(plan.rows):
-            low, high = (p.rows[i].of(quantity) for p in plans)
+            low, high = (p.rows[i].of(quantity) for p in pair)
             base = row.of(quantity)
             tables[i].append(
                 {

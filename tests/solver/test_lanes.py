@@ -50,4 +50,4 @@ def test_an_accelerator_works_on_thousands_and_bounds_its_points():
     assert solve.lanes_for(256, 16384, "cuda") == 4096
     assert solve.lanes_for(1 << 15, 4096, "cuda") == 512
     assert solve.lanes_for(1 << 22, 4096, "tpu") == solve.FEW_LANES
-    assert solve.lanes_for(256, 16384) == 64
+    assert solve.lanes_for(256, 16384) == 16 and solve.lanes_for(64, 16384) == 32

@@ -9,9 +9,10 @@ from scipy.special import gammainc, gammaincinv
 
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
+from jaxscale._base.robust import quantiles_of
 from jaxscale._trust.bread import bread_of
 from jaxscale._trust.linearization import Linearization
-from jaxscale._trust.slopes_beside import slopes_beside
+from jaxscale._trust.slopes_beside import SURE, slopes_beside
 
 LEAST_ROOM = 1e-3  # of 1 - leverage, where residuals are divided by it
 _CENTRAL = 0.9  # share of the draws that a covariance is of
@@ -123,8 +124,9 @@ def central_covariance(draws: np.ndarray) -> np.ndarray:
     scaled = (draws[:, moves] - np.median(draws[:, moves], axis=0)) / units[moves]
     kept, centre, whitening = scaled, np.zeros(moves.sum()), _whitening(scaled)
     for _ in range(_CONCENTRATIONS):
-        distance = np.linalg.norm((scaled - centre) @ whitening, axis=1)
-        central = scaled[distance <= np.quantile(distance, _CENTRAL)]
+        turned = (scaled - centre) @ whitening
+        distance = np.sqrt(np.einsum("ij,ij->i", turned, turned))
+        central = scaled[distance <= quantiles_of(distance, [_CENTRAL])]
         narrower = _whitening(central - central.mean(axis=0))
         if narrower.shape[1] < whitening.shape[1]:  # a bound holds most of the draws
             break
@@ -137,6 +139,9 @@ def central_covariance(draws: np.ndarray) -> np.ndarray:
 
 def _whitening(rows: np.ndarray) -> np.ndarray:
     """What rows (n, free) are multiplied by to spread alike in every direction that they spread in, (free, rank)."""
+    square, directions = np.linalg.eigh(rows.T @ rows)
+    if square[0] > SURE * square[-1]:
+        return directions / np.sqrt(square)
     _, singular, axes = np.linalg.svd(rows, full_matrices=False)
     rank = int(np.sum(singular > 1e-10 * singular[0]))
     return axes[:rank].T / singular[:rank]

@@ -43,15 +43,37 @@ def singular_share(at: Linearization) -> float:
     count, p = rows.shape
     drawn_runs = count + more_pairs(len(at.held))
     times = (_times_drawn if count <= _KEPT_RUNS else _times_drawn.__wrapped__)(count, drawn_runs)
-    products = (rows[:, :, None] * rows[:, None, :]).reshape(count, p * p)
-    drawn = _conditions((times * (count / drawn_runs) @ products).reshape(-1, p, p) + priors.T @ priors)
-    return float(np.mean(drawn > 10 * _conditions(rows.T @ rows + priors.T @ priors)))
+    first, second = np.triu_indices(p)
+    place = np.zeros((p, p), int)
+    place[first, second] = place[second, first] = np.arange(len(first))
+    products = (rows[:, first] * rows[:, second]).T @ (times * (count / drawn_runs)).T
+    drawn, believed = products[place], priors.T @ priors  # (p, p, draws)
+    drawn += believed[..., None]
+    most = 10 * float(_conditions(rows.T @ rows + believed))
+    norms = np.sqrt(np.maximum(np.diagonal(drawn).T, 1e-300))
+    # No eigenvalue is above p, the trace: where none is below p over the limit, as elimination tells of all at once,
+    # the condition number is within it, and few are left whose eigenvalues are worked out.
+    least = np.maximum(p / most, 1e-12) * np.eye(p)
+    unsure = np.moveaxis(drawn[..., ~_positive(drawn / (norms[:, None] * norms) - least[..., None])], -1, 0)
+    return float(np.sum(_conditions(unsure) > most) / len(times))
 
 
-@lru_cache(maxsize=64)
+def _positive(matrices: np.ndarray) -> np.ndarray:
+    """Which of matrices (p, p, n) are positive definite, (n,); they are overwritten."""
+    found = np.ones(matrices.shape[-1], bool)
+    with np.errstate(all="ignore"):  # elimination goes on in those that are not
+        for k in range(len(matrices)):
+            found &= matrices[k, k] > 0
+            below = matrices[k + 1 :, k]
+            matrices[k + 1 :, k + 1 :] -= below[:, None] * (below / matrices[k, k])
+    return found
+
+
+@lru_cache(maxsize=256)
 def _times_drawn(count: int, drawn: int) -> np.ndarray:
     """How often each run counts in 400 resampled tables, (400, count): kept, since it takes longer than all else."""
-    return np.random.default_rng(0).multinomial(drawn, np.full(count, 1 / count), size=400).astype(np.int16)
+    times = np.random.default_rng(0).multinomial(drawn, np.full(count, 1 / count), size=400)
+    return times.astype(np.uint8 if times.max() < 256 else np.int16)
 
 
 def _conditions(products: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from scipy.special import ndtr, ndtri, stdtrit
 
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
+from jaxscale._base.robust import quantiles_of
 from jaxscale._base.validation import enough_of
 from jaxscale._trust.constrained_optima import Profiled
 from jaxscale._trust.covariance import Covariance, covariance_of
@@ -84,7 +85,7 @@ def bias_corrected(draws: np.ndarray, estimate: float, level: float) -> tuple[fl
     below = np.mean(draws < estimate) + 0.5 * np.mean(draws == estimate)
     shift = ndtri(np.clip(below, 1 / (len(draws) + 1), len(draws) / (len(draws) + 1)))
     tails = ndtr(2 * shift + ndtri([(1 - level) / 2, (1 + level) / 2]))
-    low, high = np.quantile(draws, tails)
+    low, high = quantiles_of(draws, tails)
     return float(low), float(high)
 
 
@@ -92,7 +93,7 @@ def percentile_ends(draws: np.ndarray, estimate: float, level: float, corrected:
     """Percentile interval of draws (n,), corrected for bias or plain."""
     if corrected:
         return bias_corrected(draws, estimate, level)
-    low, high = np.quantile(draws, ((1 - level) / 2, (1 + level) / 2))
+    low, high = quantiles_of(draws, ((1 - level) / 2, (1 + level) / 2))
     return float(low), float(high)
 
 

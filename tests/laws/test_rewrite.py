@@ -35,11 +35,16 @@ FORMULAS = {
 def test_value_and_derivatives_are_those_of_the_formula(name):
     formula = FORMULAS[name]
     points = np.random.default_rng(0).uniform(-3, 3, (20, 2))
+
+    def both(x, y):
+        """One program, of the formula as written and as rewritten."""
+        return [(f(x, y), jax.grad(f, (0, 1))(x, y), jax.hessian(f, (0, 1))(x, y)) for f in (formula, rewritten)]
+
     with jax.enable_x64(True):
-        for of in (lambda f: f, lambda f: jax.grad(f, (0, 1)), lambda f: jax.hessian(f, (0, 1))):
-            expected, found = (jax.jit(jax.vmap(of(f)))(*points.T) for f in (formula, vectorised(formula)))
-            for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-                np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+        rewritten = vectorised(formula)
+        expected, found = jax.jit(jax.vmap(both))(*points.T)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
 
 
 def test_slow_operations_are_gone():
@@ -73,11 +78,14 @@ def test_float32_stays_float32():
 
 
 def test_every_law_keeps_its_value():
+    cases = LAW_CASES[:12]
+    runs = [case.logs(case.random_variables(5, seed=1)) for case in cases]
+    thetas = [tuple(case.law.theta(case.truth)) for case in cases]
+
+    def values(runs, change=lambda f: f):
+        """Of every law at one run."""
+        return [change(case.law.log_response)(theta, x) for case, theta, x in zip(cases, thetas, runs, strict=True)]
+
     with jax.enable_x64(True):
-        for case in LAW_CASES[:12]:
-            runs = case.logs(case.random_variables(5, seed=1))
-            theta = tuple(case.law.theta(case.truth))
-            for k in range(5):
-                logs = tuple(x[k] for x in runs)
-                expected = case.law.log_response(theta, logs)
-                np.testing.assert_allclose(vectorised(case.law.log_response)(theta, logs), expected, rtol=1e-13)
+        expected, found = jax.jit(jax.vmap(lambda runs: (values(runs), values(runs, vectorised))))(runs)
+    np.testing.assert_allclose(found, expected, rtol=1e-13)

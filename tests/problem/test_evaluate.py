@@ -47,9 +47,14 @@ def test_value_slope_and_curvature_anywhere(name, runs):
     table = table_for(runs, objective, weights=weights)
     problem = make_problem(LAW, replace(runs, weights=weights), objective)
     lanes = THETA + 0.05 * np.random.default_rng(1).standard_normal((4, 5))
+
+    @jax.jit
+    def evaluated(lanes, tables):
+        alone = jax.lax.map(lambda x: value_of(problem.task)(x, tables), lanes)
+        return evaluator(problem.task, exact=True)(lanes, tables), alone
+
     with jax.enable_x64(True):
-        found = jax.jit(evaluator(problem.task, exact=True))(lanes, problem.tables())
-        alone = [value_of(problem.task)(x, problem.tables()) for x in lanes]
+        found, alone = evaluated(lanes, problem.tables())
     np.testing.assert_allclose(found.value, [table.value(x) for x in lanes], rtol=1e-11)
     np.testing.assert_allclose(alone, found.value, rtol=1e-12)
     for k, x in enumerate(lanes):

@@ -4,6 +4,7 @@ the argument is and there is one."""
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import typer
@@ -55,11 +56,11 @@ def without_flag(text: str, flags: set[str]) -> bool:
     return sentence and bool(arguments) and "--" not in text and not re.search(r"\bjs\.|laws\.", text)
 
 
-def messages() -> Iterator[tuple[str, str]]:
+@cache
+def messages() -> tuple[tuple[str, str], ...]:
     """Every text of the package that a user of either interface may see, with its file."""
-    for path in PACKAGE.rglob("*.py"):
-        if not {*path.parts} & {*ONE_INTERFACE}:
-            yield from ((path.name, text) for text in texts(path.read_text("utf-8")))
+    paths = [path for path in PACKAGE.rglob("*.py") if not {*path.parts} & {*ONE_INTERFACE}]
+    return tuple((path.name, text) for path in paths for text in texts(path.read_text("utf-8")))
 
 
 def test_a_message_that_names_a_flag_names_the_argument_too():

@@ -14,6 +14,7 @@ from jaxscale._problem.problem import make_problem
 from jaxscale._problem.stack import Stack
 from jaxscale._solver.starts import published_grid, screened
 
+MINE = js.Law.from_loss(lambda A, alpha, E, B, beta, *, N, D: E + A * N**-alpha + B * D**-beta, name="mine")
 CLIFF = js.Law.from_loss(lambda E, A, alpha, *, N: E + A * N**-alpha / (alpha < 1.0), name="cliff")
 
 
@@ -151,8 +152,7 @@ def test_starts_go_on_until_enough_agree(runs):
 
 @pytest.mark.parametrize("units", [{}, {"N": 1e9, "D": 1e12}, {"N": 1e-6, "loss": 1e6}])
 def test_an_unknown_laws_starts_fit_the_units(units, runs):
-    law = js.Law.from_loss(lambda A, alpha, E, B, beta, *, N, D: E + A * N**-alpha + B * D**-beta, name="mine")
-    result = js.fit(law, in_units(runs, **units), intervals=None)
+    result = js.fit(MINE, in_units(runs, **units), intervals=None)
     assert result.value == pytest.approx(js.fit(LAW, runs, intervals=None).value, rel=1e-8)
     assert result.starts.at_best >= 5
 

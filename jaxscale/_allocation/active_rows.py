@@ -1,6 +1,6 @@
 """Newton's method on the optimality equations of the rows that hold, which certifies an answer, see `constrained`."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
@@ -28,17 +28,17 @@ DETERMINED = 1e-6  # a variable known to better than this
 
 
 class Certificate(NamedTuple):
-    """What Newton's method reached."""
+    """What Newton's method reached, in arrays of JAX or NumPy."""
 
-    x: Listed
-    prices: Array  # of the rows as they were given, with the objective as it was given
-    kkt: Array
-    violation: Array
-    error: Array  # in x, as the last step tells and as rounding of the slopes may hide
-    steps: Array
+    x: Any  # `Listed`
+    prices: Any  # of the rows as they were given, with the objective as it was given
+    kkt: Any
+    violation: Any
+    error: Any  # in x, as the last step tells and as rounding of the slopes may hide
+    steps: Any
 
     @property
-    def certified(self) -> Array:
+    def certified(self) -> Any:
         """Whether the equations are solved, all rows kept and no price negative: the value is right, if not x."""
         eps = jnp.finfo(self.kkt.dtype).eps
         return (self.kkt < _KKT * eps) & (self.violation < _VIOLATION * eps)

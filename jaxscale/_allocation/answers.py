@@ -12,11 +12,19 @@ from jax import Array
 
 from jaxscale._allocation.allocate import conditions, optimum
 from jaxscale._allocation.batches import batched, each
-from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK, Solution, correct, solve_constrained
+from jaxscale._allocation.constrained import (
+    FAILED,
+    FLAT,
+    INFEASIBLE,
+    OK,
+    Solution,
+    certified,
+)
 from jaxscale._allocation.corners import inclusion, lowest_near
 from jaxscale._allocation.decision import Decision
-from jaxscale._allocation.placing import BETTER, Valleys, descend, look
+from jaxscale._allocation.placing import BETTER, Valleys, descend, look, newtons
 from jaxscale._allocation.scan import can_be_scanned, valleys_of
+from jaxscale._allocation.two_programs import along_lanes, ended_by_start, together
 
 _LARGEST_IMBALANCE, _LARGEST_VIOLATION = 1e-9, 1e-10  # an answer is certified below both
 _STRICT_RHO = 1e4
@@ -50,21 +58,12 @@ class Answers:
         return Answers(**kept)
 
 
-def _solve(decision: Decision, settings: tuple, given: Array, on: Array) -> Solution:
-    """settings: shift of the starts, weight, rho, iterations."""
-    shift, weight, rho, iterations = settings
-    starts = jax.vmap(partial(decision.starts, shift=shift), in_axes=-1, out_axes=-1)(given)
-    return solve_constrained(decision, given, starts, on, weight, rho, iterations)
-
-
-def _from(decision: Decision, _: tuple, given: Array, start: Array) -> Solution:
-    return solve_constrained(decision, given, start[None], jnp.ones((len(decision.row_names), given.shape[-1])))
-
-
-def _correct(decision: Decision, _: tuple, given: Array) -> Solution:
-    """From the usual start, without an interior point."""
-    start = jax.vmap(decision.starts, in_axes=-1, out_axes=-1)(given)[0]
-    return correct(decision, given, start, jnp.zeros((len(decision.row_names), given.shape[-1])))
+def _interior(decision: Decision, settings: tuple, given: Array, on: Array, start: Array) -> tuple[Array, ...]:
+    """Where interior points lead from the usual starts, or from one that is not nan, and the objectives there, by start
+    (starts, ..., lanes); settings: shift of the usual starts, weight, rho, iterations."""
+    shift, *others = settings
+    usual = jax.vmap(partial(decision.starts, shift=shift), in_axes=-1, out_axes=-1)(given)
+    return ended_by_start(decision, given, jnp.where(jnp.isnan(start), usual, start), on, *others)
 
 
 @each
@@ -100,7 +99,9 @@ def solve_many(decision: Decision, givens: np.ndarray, like: tuple[np.ndarray, n
     if decision.plain:
         return _solve_plain(decision, givens)
     # A certificate is proof enough where there is but one optimum, and most problems need no interior point for it.
-    answers = answers_of(batched(_correct, decision, [givens.T]))
+    shapes = (len(decision.row_names), len(decision.variables))
+    on, anywhere = (np.full((size, len(givens)), value) for size, value in zip(shapes, (1.0, np.nan), strict=True))
+    answers = answers_of(certified(*newtons(decision, givens.T, on, anywhere, 0 * on), np))
     left = np.flatnonzero(answers.status != OK)
     if left.size:
         answers = _better(answers, left, _solve_afresh(decision, givens[left]), also_bad=True)
@@ -145,7 +146,8 @@ def _or_elsewhere(
     others = replace(others, corner=none)
     if short.size:
         from_best = valleys.x[short][np.arange(len(short)), begun[short].argmin(axis=1)]
-        tried = answers_of(batched(_from, decision, [givens[short].T, from_best.T]))
+        every_row = np.ones((len(short), len(decision.row_names)))
+        tried = _attempt(decision, givens[short], every_row, starts=from_best)
         good = np.isin(tried.status, (OK, FLAT)) & (tried.value <= begun[short].min(axis=1) + BETTER)
         down[short[good], best[short[good]]] = tried.value[good]
         others = _better(others, short[good], replace(tried[good], corner=none[short[good]]))
@@ -248,8 +250,19 @@ def _attempt(
     weight: float = 1.0,
     rho: float = 10.0,
     iterations: float = 60.0,
+    starts: np.ndarray | None = None,
 ) -> Answers:
-    return answers_of(batched(_solve, decision, [givens.T, switches.T], (shift, weight, rho, iterations)))
+    """By interior points from the usual starts, or from `starts` (b, n), and Newton's method from where they end.
+
+    These are two programs, of which each is often asked for alone.
+    """
+    begin = np.full((len(givens), len(decision.variables)), np.nan) if starts is None else starts
+    settings = (shift, weight, rho, iterations)
+    found = batched(_interior, decision, [givens.T, switches.T, begin.T], settings)
+    (ended, value), count = along_lanes(found), len(found[0])
+    many, on = np.tile(givens.T, count), np.tile(switches.T, count)
+    last = newtons(decision, many, on, ended.x, ended.multipliers, weight)
+    return answers_of(together((ended, value), last, count))
 
 
 def answers_of(outputs: Sequence[np.ndarray]) -> Answers:

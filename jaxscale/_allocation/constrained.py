@@ -21,6 +21,7 @@ axis, in vectors of the processor. Variables are tuples of n arrays (lanes,), wh
 over single rows, it computes everything again for each of its uses.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,7 +30,15 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_batching import custom_vmap
 
-from jaxscale._allocation.active_rows import DETERMINED, choose, kkt_step, newton, slopes_of_chosen, was_chosen
+from jaxscale._allocation.active_rows import (
+    DETERMINED,
+    Certificate,
+    choose,
+    kkt_step,
+    newton,
+    slopes_of_chosen,
+    was_chosen,
+)
 from jaxscale._allocation.interior_point import interior_point
 from jaxscale._allocation.lane_algebra import Listed, dot, for_each, largest, listed, over_rows, stacked
 from jaxscale._allocation.local_model import (
@@ -37,7 +46,6 @@ from jaxscale._allocation.local_model import (
     curvature_of,
     first_order,
     rows_at,
-    scaling_of,
     value_at,
 )
 from jaxscale._base.settings import as_usual
@@ -46,26 +54,39 @@ OK, INFEASIBLE, FAILED, FLAT = 0, 1, 2, 3  # flat: the value is certified, the p
 
 _RHO = 10.0  # price of violation; rows and objective are scaled to slopes of about one
 _ITERATIONS = 60
+_CLOSED = 5e4  # residual of the interior point, in units of rounding, at which it stops
 _FAR = 0.05  # the correction moves the interior point's answer by no more
 
 
 class Solution(NamedTuple):
-    """The answers, lanes last: x (n, lanes), multipliers and blame (m, lanes), all else (lanes,).
+    """The answers, in JAX or NumPy, lanes last: x (n, lanes), multipliers and blame (m, lanes), all else (lanes,).
 
     `kkt` is the largest part of the optimality equations left over and `violation` the largest row, both after scaling.
     `blame` says, where the limits cannot all be kept, how much each is part of it; it sums to about one. `agreement` is
     the share of starts that reached this objective or a point as good.
     """
 
-    x: Array
-    multipliers: Array
-    value: Array
-    status: Array
-    kkt: Array
-    violation: Array
-    blame: Array
-    agreement: Array
-    iterations: Array
+    x: Any
+    multipliers: Any
+    value: Any
+    status: Any
+    kkt: Any
+    violation: Any
+    blame: Any
+    agreement: Any
+    iterations: Any
+
+
+class InteriorEnd(NamedTuple):
+    """Where an interior point led: x (n, lanes), multipliers (m, lanes) of the rows as they were given, the largest
+    residual, the largest row after scaling, blame (m, lanes), and iterations; arrays of JAX or NumPy."""
+
+    x: Any
+    multipliers: Any
+    error: Any
+    violation: Any
+    blame: Any
+    iterations: Any
 
 
 def solve_constrained(
@@ -105,15 +126,20 @@ def correct(problem: ConstrainedProblem, given: Array, x: Array, multipliers: Ar
     """
     on = jnp.ones_like(multipliers)
     last = newton(problem, given, on, jnp.ones((), given.dtype), listed(x), multipliers)
+    return certified(last._replace(x=stacked(last.x)), value_at(problem, last.x, given))
+
+
+def certified(last: Certificate, value: Any, xp: Any = jnp) -> Solution:
+    """Answers as Newton's method left them, x (n, lanes), with the objectives there."""
     return Solution(
-        x=stacked(last.x),
+        x=last.x,
         multipliers=last.prices,
-        value=value_at(problem, last.x, given),
-        status=jnp.where(last.certified, jnp.where(last.error < DETERMINED, OK, FLAT), FAILED),
+        value=value,
+        status=xp.where(last.certified, xp.where(last.error < DETERMINED, OK, FLAT), FAILED),
         kkt=last.kkt,
-        violation=jnp.maximum(last.violation, 0.0),
-        blame=jnp.zeros_like(multipliers),
-        agreement=jnp.ones_like(last.kkt),
+        violation=xp.maximum(last.violation, 0.0),
+        blame=xp.zeros_like(last.prices),
+        agreement=xp.ones_like(last.kkt),
         iterations=last.steps,
     )
 
@@ -145,26 +171,35 @@ def _core(
 def _best_of_starts(
     problem: ConstrainedProblem, given: Array, starts: Array, on: Array, weight: Array, rho: Array, iterations: Array
 ) -> tuple:
-    count, n, lanes = starts.shape
-    first = listed(starts.transpose(1, 0, 2).reshape(n, -1))
-    many = jnp.tile(given, (1, count))
-    x, multipliers, info = found = _from_starts(problem, many, first, jnp.tile(on, (1, count)), weight, rho, iterations)
+    count = len(starts)
+    many, switches = jnp.tile(given, (1, count)), jnp.tile(on, (1, count))
+    ended = descended(problem, given, starts, on, weight, rho, iterations)
+    last = newton(problem, many, switches, weight, listed(ended.x), ended.multipliers)
+
+    def value(_: Array, x: Array) -> Array:
+        return value_at(problem, x, many) if count > 1 else jnp.zeros_like(x[0])
+
+    found = of_best_start(judged(ended, last._replace(x=stacked(last.x)), value), count)._asdict()
+    del found["value"]  # whoever asks computes it, with its slopes
+    return found.pop("x"), found.pop("multipliers"), found
+
+
+def of_best_start(found: Solution, count: int, xp: Any = jnp) -> Solution:
+    """Of `count` answers to each problem, which follow one another along the lanes, start by start, the best."""
     if count == 1:
         return found
-    status, violation = info["status"].reshape(count, lanes), info["violation"].reshape(count, lanes)
-    values = value_at(problem, x, many).reshape(count, lanes)
+
+    def apart(v: Any) -> Any:
+        return v.reshape(*v.shape[:-1], count, -1)
+
+    status, violation, values = apart(found.status), apart(found.violation), apart(found.value)
     # A certified point counts before a flat one of the same value.
-    values = jnp.where(status == OK, values, jnp.where(status == FLAT, values + 1e-10, jnp.inf))
+    values = xp.where(status == OK, values, xp.where(status == FLAT, values + 1e-10, xp.inf))
     # Where no start has an answer the one that violates least speaks for all.
-    best = jnp.argmin(jnp.where(jnp.isfinite(values).any(axis=0), values, violation), axis=0)
-    lane = jnp.arange(lanes)
-
-    def of_best(v: Array) -> Array:
-        return v.reshape(*v.shape[:-1], count, lanes)[..., best, lane]
-
-    x, multipliers, info = jax.tree.map(of_best, found)
-    info["agreement"] = (values <= values[best, lane] + 1e-9).mean(axis=0, dtype=given.dtype)
-    return x, multipliers, info
+    best = xp.argmin(xp.where(xp.isfinite(values).any(axis=0), values, violation), axis=0)
+    lane = xp.arange(values.shape[1])
+    agreement = (values <= values[best, lane] + 1e-9).mean(axis=0, dtype=values.dtype)
+    return Solution(*(apart(v)[..., best, lane] for v in found))._replace(agreement=agreement)
 
 
 @_core.defjvp
@@ -217,33 +252,51 @@ def _no_tangent(value: Array) -> Any:
     return jnp.zeros(value.shape, jax.dtypes.float0)
 
 
-def _from_starts(
-    problem: ConstrainedProblem, given: Array, x0: Listed, on: Array, weight: Array, rho: Array, most: Array
-) -> tuple:
-    """From one start for each lane."""
-    eps = jnp.finfo(given.dtype).eps
-    here = first_order(problem, x0, given)
-    scaling = scaling_of(here, on)
-    interior, prices, error, iterations = interior_point(
-        problem, given, here, scaling, x0, weight, rho, most, 5e4 * eps
+def descended(
+    problem: ConstrainedProblem,
+    given: Array,
+    starts: Array,
+    on: Array,
+    weight: Any = 1.0,
+    rho: Any = _RHO,
+    most: Any = _ITERATIONS,
+) -> InteriorEnd:
+    """Where interior points lead from starts (count, n, lanes), which follow one another along the lanes."""
+    count, n, _ = starts.shape
+    given, on = jnp.tile(given, (1, count)), jnp.tile(on, (1, count))
+    begin = listed(starts.transpose(1, 0, 2).reshape(n, -1))
+    last = interior_point(problem, given, on, begin, weight, rho, most, _CLOSED * jnp.finfo(given.dtype).eps)
+    scaling, prices = last.scaling, last.price[:-1]
+    return InteriorEnd(
+        stacked(last.x),
+        prices * scaling.rows / scaling.lift,
+        last.error,
+        jnp.maximum((scaling.rows * rows_at(problem, last.x, given) - scaling.off).max(axis=0), 0.0),
+        on * prices / rho,
+        last.iteration,
     )
-    held = prices * scaling.rows / scaling.lift
-    last = newton(problem, given, on, weight, interior, held)
-    moved = largest(for_each(lambda a, b: jnp.abs(a - b), last.x, interior))
-    good = last.certified & (moved < _FAR)
 
-    x = for_each(lambda a, b: jnp.where(good, a, b), last.x, interior)
-    violation = jnp.maximum((scaling.rows * rows_at(problem, x, given) - scaling.off).max(axis=0), 0.0)
-    settled = error < 1e4 * 5e4 * eps
-    flat = good | (settled & (violation < 1e-8) & (error < 4e6 * eps))
-    status = jnp.where((violation > 1e-8) & settled, INFEASIBLE, jnp.where(flat, FLAT, FAILED))
-    status = jnp.where(good & (last.error < DETERMINED), OK, status)
-    info = {
-        "status": status.astype(jnp.int32),
-        "kkt": jnp.where(good, last.kkt, error),
-        "violation": violation,
-        "blame": on * prices / rho,
-        "agreement": jnp.ones_like(violation),
-        "iterations": iterations,
-    }
-    return stacked(x), jnp.where(good, last.prices, held), info
+
+def judged(ended: InteriorEnd, last: Certificate, value: Callable[[Any, Any], Any], xp: Any = jnp) -> Solution:
+    """What is known of answers: certified by what Newton's method made of them, or where interior points ended.
+
+    `last.x` is (n, lanes); value(good, x) are the objectives at the x that count, `good` telling certified ones.
+    """
+    eps = xp.finfo(ended.x.dtype).eps
+    good = last.certified & (xp.abs(last.x - ended.x).max(axis=0) < _FAR)
+    x = xp.where(good, last.x, ended.x)
+    violation = xp.where(good, xp.maximum(last.violation, 0.0), ended.violation)
+    settled = ended.error < 1e4 * _CLOSED * eps
+    flat = good | (settled & (violation < 1e-8) & (ended.error < 4e6 * eps))
+    status = xp.where((violation > 1e-8) & settled, INFEASIBLE, xp.where(flat, FLAT, FAILED))
+    return Solution(
+        x=x,
+        multipliers=xp.where(good, last.prices, ended.multipliers),
+        value=value(good, x),
+        status=xp.where(good & (last.error < DETERMINED), OK, status).astype(xp.int32),
+        kkt=xp.where(good, last.kkt, ended.error),
+        violation=violation,
+        blame=ended.blame,
+        agreement=xp.ones_like(violation),
+        iterations=ended.iterations,
+    )

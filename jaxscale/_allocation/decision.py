@@ -199,13 +199,18 @@ class Decision:
         values = {mine: given[self.names.index(name)] for mine, name in row.names}
         return jnp.asarray(evaluate_limit(row.function, row.arguments, {**values, **logs}, self.raw), given.dtype)
 
-    def starts(self, given: Array, shift: Any = 0.0) -> Array:
-        """(n_starts, n) points to start from: one if the problem is convex, else several. `shift` moves all that are
-        logs."""
+    @property
+    def usual(self) -> np.ndarray:
+        """Where starts lie whatever is given, (n,); within a budget N and D are moved to spend it."""
         units = {v.name: v.unit for v in self.law.variables}
         usual = {name: -math.log(len(m.shares)) for m in self.free_mixtures for name in m.shares}
         usual |= dict.fromkeys(self._alone, _ALONE_STARTS[0]) | _STARTS
-        x = jnp.asarray([usual.get(v, _STARTS_BY_UNIT.get(units.get(v, ""), 2.0)) for v in self.variables], given.dtype)
+        return np.array([usual.get(v, _STARTS_BY_UNIT.get(units.get(v, ""), 2.0)) for v in self.variables])
+
+    def starts(self, given: Array, shift: Any = 0.0) -> Array:
+        """(n_starts, n) points to start from: one if the problem is convex, else several. `shift` moves all that are
+        logs."""
+        x = jnp.asarray(self.usual, given.dtype)
         scales = jnp.asarray([float(v in ("N", "D")) for v in self.variables], given.dtype)
         if self.goal == "loss":
             gap = given[self.names.index("budget")] - self.log_cost(tuple(x), given)

@@ -19,11 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxscale._allocation.active_rows import Certificate
 from jaxscale._allocation.answers import Answers, answers_of
 from jaxscale._allocation.batches import batched, each
-from jaxscale._allocation.constrained import FLAT, OK, Solution, correct, solve_constrained
+from jaxscale._allocation.constrained import FLAT, OK, certified
 from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import Expansion, derivatives, expansion_at, expansions
+from jaxscale._allocation.two_programs import along_lanes, ended_by_start, polished, together
 from jaxscale._base.progress import tell
 
 Aim = Literal["regret", "loss", "tail"]
@@ -124,13 +126,13 @@ def _whole(named: Array, inverse: Array, best: Array, shared: tuple) -> Array:
 def _near(hedge: Hedge, shared: tuple, named: Array, inverse: Array, best: Array, x: Array, prices: Array) -> Any:
     """By Newton's method from a decision and prices close by."""
     given = _whole(named, inverse, best, shared)
-    return correct(hedge, given, x, prices)
+    return polished(hedge, given, jnp.ones_like(prices), 1.0, x, prices)
 
 
-def _far(hedge: Hedge, shared: tuple, named: Array, inverse: Array, best: Array, *starts: Array) -> Solution:
+def _far(hedge: Hedge, shared: tuple, named: Array, inverse: Array, best: Array, *starts: Array) -> Any:
     """By an interior point from several starts, (n, lanes) each."""
     given = _whole(named, inverse, best, shared)
-    return solve_constrained(hedge, given, jnp.stack(starts), jnp.ones((len(hedge.row_names), named.shape[-1])))
+    return ended_by_start(hedge, given, jnp.stack(starts), jnp.ones((len(hedge.row_names), named.shape[-1])))
 
 
 def _expand(
@@ -192,11 +194,18 @@ class Doubts:
 
     def near(self, x: np.ndarray, prices: np.ndarray) -> Answers:
         """By Newton's method from decisions (b, n) and prices (b, m)."""
-        return answers_of(self._batched(_near, self.hedge, x.T, prices.T))
+        return answers_of(certified(*self._newtons(x.T, prices.T), np))
+
+    def _newtons(self, x: np.ndarray, prices: np.ndarray) -> tuple[Certificate, np.ndarray]:
+        *last, value = self._batched(_near, self.hedge, x, prices)
+        return Certificate(*last), value
 
     def far(self, starts: Sequence[np.ndarray]) -> Answers:
         """The best that an interior point leads to from several starts, (b, n) each."""
-        return answers_of(self._batched(_far, self.hedge, *(s.T for s in starts)))
+        (ended, value), count = along_lanes(self._batched(_far, self.hedge, *(s.T for s in starts))), len(starts)
+        many = self.of(np.tile(np.arange(len(self.named)), count))
+        last = many._newtons(ended.x, ended.multipliers)
+        return answers_of(together((ended, value), last, count))
 
     def of(self, some: np.ndarray) -> "Doubts":
         """Those of some targets."""

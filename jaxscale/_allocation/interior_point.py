@@ -18,50 +18,68 @@ from jaxscale._allocation.lane_algebra import (
     over_rows,
     select,
 )
-from jaxscale._allocation.local_model import ConstrainedProblem, Local, Scaling, curvature_of, first_order, scaled
+from jaxscale._allocation.local_model import (
+    ConstrainedProblem,
+    Scaling,
+    curvature_of,
+    first_order,
+    scaled,
+    scaling_of,
+)
 
 _MU = 0.1  # complementarity at the start
 _LONGEST_STEP = 2.0  # in any variable, at once
 
 
-class _Interior(NamedTuple):
+class Interior(NamedTuple):
+    """Where an interior point is.
+
+    slack, price: of the rows, then of t >= 0. error: the largest residual. scaling: by slopes where it began.
+    """
+
     x: Listed
     t: Array
-    slack: Array  # of the rows, then of t >= 0
+    slack: Array
     price: Array
     error: Array
     iteration: Array
+    scaling: Scaling
 
 
 def interior_point(
     problem: ConstrainedProblem,
     given: Array,
-    here: Local,
-    scaling: Scaling,
+    on: Array,
     x: Listed,
-    weight: Array,
-    rho: Array,
-    most: Array,
+    weight: Any,
+    rho: Any,
+    most: Any,
     tolerance: Any,
-) -> tuple[Listed, Array, Array, Array]:
-    """(x, multipliers of the scaled rows, largest residual, iterations) of the elastic problem, from x, where it is as
-    `here` tells."""
+) -> Interior:
+    """Where the elastic problem's interior point leads from x."""
     n, one = len(x), jnp.ones_like(x[0])
     tiny = jnp.finfo(one.dtype).tiny
     hard = list(problem.hard)
 
-    def look(x: Listed) -> Local:
-        """With t >= 0 as one more row, 0 <= t."""
-        here = scaled(first_order(problem, x, given), scaling, weight)
-        return Local(_with_zero(here.values), for_each(_with_zero, here.slopes), here.gradient)
+    def begun(levels: Array) -> tuple[Array, Array, Array]:
+        """t, slacks and prices to begin with, where the rows have these values."""
+        t = jnp.maximum(levels.max(axis=0), 0.0) + 0.5
+        slack = jnp.maximum(t - levels, 0.05)
+        if hard:
+            slack = slack.at[jnp.array(hard)].set(jnp.maximum(-levels[jnp.array(hard)], 1e-9))
+        # The price of t carries the whole price of violation at first: that balances it and saves half the iterations.
+        return t, jnp.concatenate([slack, t[None]]), jnp.concatenate([_MU / slack, (rho * one)[None]])
 
-    def unfinished(state: _Interior) -> Array:
+    def unfinished(state: Interior) -> Array:
         return (state.error > tolerance) & (state.iteration < most)
 
-    def advance(state: _Interior) -> _Interior:
-        t, s, lam = state.t, state.slack, state.price
+    def advance(state: Interior) -> Interior:
+        here, first = first_order(problem, state.x, given), state.iteration == 0
+        scaling = select(first, scaling_of(here, on), state.scaling)
+        levels, slopes, gradient = scaled(here, scaling, weight)
+        t, s, lam = select(first, begun(levels), (state.t, state.slack, state.price))
         m = len(s)
-        values, slopes, gradient = look(state.x)
+        values, slopes = _with_zero(levels), for_each(_with_zero, slopes)  # with t >= 0 as one more row, 0 <= t
         hessian = curvature_of(problem, state.x, given, weight * scaling.lift, lam[:-1] * scaling.rows)
         yields = _yielding(s, hard)
         dual = for_each(lambda a, b: a + over_rows(lam, b), gradient, slopes)
@@ -98,32 +116,30 @@ def interior_point(
         longest = jnp.maximum(largest(for_each(jnp.abs, step)), tiny)
         ahead = damping * jnp.minimum(room(s, ds, share), _LONGEST_STEP / longest)
         dual_ahead = damping * room(lam, dlam, share)
-        new = _Interior(
+        new = Interior(
             for_each(lambda a, b: a + ahead * b, state.x, step[:n]),
             t + ahead * step[n],
             s + ahead * ds,
             lam + dual_ahead * dlam,
             jnp.maximum(jnp.maximum(largest(for_each(jnp.abs, dual)), jnp.abs(primal).max(axis=0)), mu),
             state.iteration + 1,
+            scaling,
         )
         return select(unfinished(state), new, state)
 
-    levels = scaled(here, scaling, weight).values
-    t = jnp.maximum(levels.max(axis=0), 0.0) + 0.5
-    slack = jnp.maximum(t - levels, 0.05)
-    if hard:
-        slack = slack.at[jnp.array(hard)].set(jnp.maximum(-levels[jnp.array(hard)], 1e-9))
-    # The price of t carries the whole price of violation at first: that balances it and saves half the iterations.
-    first = _Interior(
+    # What the first iteration makes of x, so that the law stands once in the program.
+    nothing, rows = jnp.zeros_like(one), jnp.zeros_like(on)
+    slack = jnp.concatenate([rows, nothing[None]])
+    start = Interior(
         x,
-        t,
-        jnp.concatenate([slack, t[None]]),
-        jnp.concatenate([_MU / slack, (rho * one)[None]]),
+        nothing,
+        slack,
+        slack,
         jnp.inf * one,
         jnp.zeros(one.shape, jnp.int32),
+        Scaling(nothing, rows, rows),
     )
-    last = lax.while_loop(lambda s: unfinished(s).any(), advance, first)
-    return last.x, last.price[:-1], last.error, last.iteration
+    return lax.while_loop(lambda s: unfinished(s).any(), advance, start)
 
 
 def _yielding(rows: Array, hard: Sequence[int]) -> Any:

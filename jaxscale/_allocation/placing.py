@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxscale._allocation.active_rows import Certificate
 from jaxscale._allocation.batches import batched, each
-from jaxscale._allocation.constrained import correct
+from jaxscale._allocation.constrained import certified
 from jaxscale._allocation.decision import Decision
+from jaxscale._allocation.two_programs import polished
 
 _MOVES = 30  # of Newton's method, to the rows; most are linear
 _LONGEST_MOVE = 8.0
@@ -60,21 +62,25 @@ def placed(decision: Decision, x: Array, held: Array, given: Array) -> tuple[Arr
             parts.append((own, jnp.where(sound, rest, 0.0), jnp.where(sound, square, 1.0)))
         return parts
 
-    def closer(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        x, _, count = state
-        values, slopes = look(x)
+    to_go = jnp.where((held < m).any(), jnp.inf, 0.0)
+
+    def closer(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        """One move, then a look; the first time a look alone, since nothing is known to move by."""
+        x, values, slopes, _, count = state
         move = jnp.zeros_like(x)
         for k, (own, rest, square) in enumerate(along(slopes)):
             move = move - (values[index[k]] + own @ move) / square * rest
         length = jnp.abs(move).max()
         after = x + move * jnp.minimum(1.0, _LONGEST_MOVE / jnp.maximum(length, 1e-30))
-        return jnp.where(alone, jnp.clip(after, 1e-9, 1 - 1e-9), after), length, count + 1
+        after = jnp.where(alone & (count > 0), jnp.clip(after, 1e-9, 1 - 1e-9), after)
+        return after, *look(after), jnp.where(count > 0, length, to_go), count + 1
 
-    def unfinished(state: tuple[Array, Array, Array]) -> Array:
-        return (state[1] > 1e-13) & (state[2] < _MOVES)
+    def unfinished(state: tuple[Array, ...]) -> Array:
+        return (state[4] == 0) | ((state[3] > 1e-13) & (state[4] <= _MOVES))
 
-    x, _, _ = jax.lax.while_loop(unfinished, closer, (x, jnp.where((held < m).any(), jnp.inf, 0.0), jnp.zeros((), int)))
-    values, slopes = look(x)
+    nothing = jnp.zeros(m + 1, x.dtype), jnp.zeros((m + 1, n), x.dtype)
+    first = (x, *nothing, jnp.zeros_like(to_go), jnp.zeros((), int))
+    x, values, slopes, _, _ = jax.lax.while_loop(unfinished, closer, first)
     distances = values[:m] / jnp.maximum(jnp.abs(slopes[:m]).max(axis=1), 1e-12)
     value, gradient = jax.value_and_grad(lambda x: decision.objective(tuple(x), given))(x)
     prices, left, parts = jnp.zeros(m + 1, x.dtype), -gradient, along(slopes)
@@ -86,15 +92,23 @@ def placed(decision: Decision, x: Array, held: Array, given: Array) -> tuple[Arr
 
 
 @each
-def _placed(decision: Decision, _: tuple, x: Array, held: Array, given: Array) -> tuple[Array, Array, Array]:
-    return placed(decision, x, held, given)[:3]
+def _placed(decision: Decision, _: tuple, x: Array, held: Array, given: Array) -> tuple[Array, ...]:
+    return placed(decision, x, held, given)
 
 
-def _down(decision: Decision, _: tuple, x: Array, held: Array, given: Array) -> tuple:
-    """Newton's method from valleys, and the values they begin at."""
-    of_each = jax.vmap(lambda *v: placed(decision, *v), in_axes=-1, out_axes=-1)
-    x, value, distances, prices = of_each(x, held, given)
-    return *correct(decision, given, x, prices), jnp.where(distances.max(axis=0) <= KEPT, value, jnp.inf)
+def _newton(decision: Decision, shared: tuple, given: Array, on: Array, x: Array, prices: Array) -> tuple[Any, ...]:
+    """What Newton's method makes of x, or of the usual start where that is nan; and the objective there."""
+    if decision.convex:  # of others nobody asks for it
+        x = jnp.where(jnp.isnan(x), jax.vmap(decision.starts, in_axes=-1, out_axes=-1)(given)[0], x)
+    return polished(decision, given, on, shared[0], x, prices)
+
+
+def newtons(
+    decision: Decision, given: np.ndarray, on: np.ndarray, x: np.ndarray, prices: np.ndarray, weight: float = 1.0
+) -> tuple[Certificate, np.ndarray]:
+    """What Newton's method makes of x, all with lanes last, and the objectives there; one program for whoever asks."""
+    *last, value = batched(_newton, decision, [given, on, x, prices], (weight,))
+    return Certificate(*last), value
 
 
 def look(
@@ -107,7 +121,7 @@ def look(
 ) -> tuple[np.ndarray, ...]:
     """Points (b, n) on rows (b, n): where they come to lie (b, n), their values (b,), infinite where a limit is not
     kept, and distances to the rows (b, m). `which`: problems that `worth` is asked about, (b,)."""
-    x, value, distances = batched(_placed, decision, [x.T, held.T, givens.T])
+    x, value, distances, _ = batched(_placed, decision, [x.T, held.T, givens.T])
     kept = (distances.max(axis=0) <= KEPT) & np.isfinite(value)
     value = np.where(kept, value, np.inf)
     if worth is not None and which is not None and kept.any():
@@ -120,5 +134,7 @@ def descend(decision: Decision, valleys: Valleys, givens: np.ndarray) -> tuple[l
     """The `Solution`s that all valleys lead down to, (b K) of them, last; and the values they begin at (b, K)."""
     b, K, n = valleys.x.shape
     flat = [valleys.x.reshape(-1, n).T, valleys.held.reshape(-1, n).T, np.repeat(givens, K, axis=0).T]
-    *parts, begun = batched(_down, decision, flat)
-    return parts, np.where(np.isfinite(valleys.value), begun.reshape(b, K), np.inf)
+    x, begun, distances, prices = batched(_placed, decision, flat)
+    found = certified(*newtons(decision, flat[2], np.ones_like(prices), x, prices), np)
+    begun = np.where(distances.max(axis=0) <= KEPT, begun, np.inf).reshape(b, K)
+    return list(found), np.where(np.isfinite(valleys.value), begun, np.inf)

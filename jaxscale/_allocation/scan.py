@@ -18,7 +18,6 @@ from scipy.spatial import KDTree
 from jaxscale._allocation.constrained import OK, correct
 from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.placing import BETTER, KEPT, Valleys, Worth, look, placed
-from jaxscale._base.settings import in_float64
 
 _POINTS = 3000  # of each of both looks
 # Of three variables and more, points are few: from the best ones walks along each variable, to and fro, follow.
@@ -111,11 +110,9 @@ def spread(count: int, n: int) -> np.ndarray:
 
 def _box(decision: Decision, givens: Any, xp: Any) -> tuple[Any, Any]:
     """Where to look at first, (..., n) twice, for what is given, (..., k)."""
-    with in_float64(), jax.ensure_compile_time_eval():
-        centre = np.asarray(decision.starts(jnp.zeros(len(decision.names)))[0])
     units = {v.name: v.unit for v in decision.law.variables}
     ends: tuple[list[Any], list[Any]] = ([], [])
-    for name, usual in zip(decision.variables, centre, strict=True):
+    for name, usual in zip(decision.variables, decision.usual, strict=True):
         low, high = usual - _REACH, usual + _REACH
         if name in ("N", "D") or units.get(name) in ("parameters", "tokens"):
             low, high = 0.0, _LARGEST_COUNT

@@ -78,6 +78,9 @@ def test_authors_optimum_under_repetition():
 # --- What cannot be ---------------------------------------------------------------------------------------------------
 
 
+solved = jax.jit(solve_constrained, static_argnums=0)
+
+
 @dataclass(frozen=True)
 class Flat:
     """A loss that does not depend on x at all."""
@@ -92,7 +95,7 @@ class Flat:
 
 
 def test_a_loss_without_slope_is_called_flat_or_certified_anywhere():
-    found = solve_constrained(Flat(), jnp.array([1.0]), jnp.array([[1.0, 1.0]]), jnp.ones(4))
+    found = solved(Flat(), jnp.array([1.0]), jnp.array([[1.0, 1.0]]), jnp.ones(4))
     assert found.status in (OK, FLAT)
     assert found.value == 1
 
@@ -111,7 +114,7 @@ class Corner:
 
 
 def test_a_corner_is_not_certified_by_mistake():
-    found = solve_constrained(Corner(), jnp.array([1.0]), jnp.array([[4.0, 4.0]]), jnp.ones(4))
+    found = solved(Corner(), jnp.array([1.0]), jnp.array([[4.0, 4.0]]), jnp.ones(4))
     assert found.status == FAILED
 
 

@@ -110,5 +110,6 @@ def test_no_objective_on_the_curves_of_alabdulmohsin_is_above_scipys_best(data_f
     laws = ("alabdulmohsin_m1", "alabdulmohsin_m2", "alabdulmohsin_m3", "alabdulmohsin_m4", "bnsl")
     for law, least in zip(laws, SCIPY_BEST[model], strict=True):
         # On two curves eps_0 and alpha of M4 grow together without end, down a valley that few starts follow far.
-        more = {"bounds": {"eps_0": (float(runs.response.max()), None)}, "starts": 1024} if law.endswith("m4") else {}
+        starts = 1024 if model == "6 Enc 28 Dec" else 256
+        more = {"bounds": {"eps_0": (float(runs.response.max()), None)}, "starts": starts} if law.endswith("m4") else {}
         assert js.fit(law, runs, intervals=None, **more).value <= least * (1 + 1e-9), law

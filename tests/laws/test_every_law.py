@@ -1,6 +1,7 @@
 """What holds for every law: a case, units, direction, values and gradients over the whole range."""
 
 import inspect
+from functools import cache
 
 import jax
 import numpy as np
@@ -79,15 +80,24 @@ def test_direction(case: LawCase):
             assert np.mean(change > 0) > case.felt  # the rest are terms that the other variable's drowns
 
 
+@cache
+def with_slopes(law: laws.Law):
+    """The law at many runs, with its slopes in theta and logs: one program for all that asks about as many."""
+    return jax.jit(jax.vmap(jax.value_and_grad(law.log_response, argnums=(0, 1)), in_axes=(None, 0)))
+
+
+def corners_of(case: LawCase) -> dict[str, np.ndarray]:
+    return case.corners(9 if len(case.law.variables) < 4 else 5)
+
+
 @each_program
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_finite_values_and_gradients_over_the_whole_range(case: LawCase, dtype):
-    law, corners = case.law, case.corners(9 if len(case.law.variables) < 4 else 5)
+    law, corners = case.law, corners_of(case)
     logs = tuple(x.astype(dtype) for x in case.logs(corners))
     theta = tuple(dtype(t) for t in law.theta(case.truth))
     with jax.enable_x64(dtype == np.float64):
-        one_run = jax.value_and_grad(law.log_response, argnums=(0, 1))
-        value, gradient = jax.jit(jax.vmap(one_run, in_axes=(None, 0)))(theta, logs)
+        value, gradient = with_slopes(law)(theta, logs)
         assert value.dtype == dtype
     for x in jax.tree.leaves((value, gradient)):
         assert np.isfinite(x).all()
@@ -102,14 +112,14 @@ def test_finite_values_and_gradients_over_the_whole_range(case: LawCase, dtype):
 
 @each_program
 def test_gradient_against_finite_differences(case: LawCase):
-    law, logs = case.law, case.logs(case.random_variables(20, 15))
-    theta = law.theta(case.truth)
+    law, count = case.law, len(next(iter(corners_of(case).values())))
+    logs, theta = case.logs(case.random_variables(count, 15)), law.theta(case.truth)
     with jax.enable_x64(True):
-        many = jax.jit(jax.vmap(law.log_response, in_axes=(None, 0)))
-        gradient = jax.jit(jax.vmap(jax.grad(law.log_response), in_axes=(None, 0)))(tuple(theta), logs)
+        at = with_slopes(law)
+        _, (gradient, _) = at(tuple(theta), logs)
         for k, ours in enumerate(gradient):
             step = 1e-5 * np.eye(len(theta))[k]
-            numeric = (many(tuple(theta + step), logs) - many(tuple(theta - step), logs)) / 2e-5
+            numeric = (at(tuple(theta + step), logs)[0] - at(tuple(theta - step), logs)[0]) / 2e-5
             np.testing.assert_allclose(ours, numeric, rtol=1e-6, atol=1e-9)
 
 

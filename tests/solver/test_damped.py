@@ -68,16 +68,21 @@ def test_descents_go_where_the_transformation_does():
             trial[a] = point[a] + step
             expected = -np.sum(gradient[a] * step, axis=1) - 0.5 * np.einsum("si,sij,sj->s", step, bend[a], step)
             descents.promise(a, expected, usable & (expected > 0))
-        np.testing.assert_allclose(jax.vmap(jax.grad(objective))(point), 0.0, atol=1e-6)
+        np.testing.assert_allclose(at(point)[1], 0.0, atol=1e-6)
         assert (descents.status == CONVERGED).all()
         for k, x in enumerate(starts):
             optimizer, params, steps = damped_newton(exact=False), jnp.asarray(x), 0
-            state = optimizer.init(params)
-            while state.status == 0:
-                value, slope, jacobian = (y[0] for y in at(params[None]))
+
+            @jax.jit
+            def step(params, state, value, slope, jacobian, optimizer=optimizer):
                 square = Curvature(jacobian.T @ jacobian, jacobian.T @ jacobian)
                 updates, state = optimizer.update(slope, state, params, value=value, curvature=square)
-                params, steps = optax.apply_updates(params, updates), steps + 1
+                return optax.apply_updates(params, updates), state
+
+            state = jax.jit(optimizer.init)(params)
+            while state.status == 0:
+                params, state = step(params, state, *(np.asarray(y)[0] for y in at(np.asarray(params)[None])))
+                steps += 1
             assert steps == descents.steps[k]
             np.testing.assert_allclose(state.point, point[k], rtol=1e-9)
 

@@ -105,13 +105,17 @@ def test_intervals_cover_what_they_should():
 
 
 @pytest.mark.slow
-def test_a_cell_of_the_coverage_study_comes_out_as_it_was_written():
-    """The first tables of one cell again: as many intervals hold the truth; and they are those of `fit_many`."""
-    name = "chinchilla, 20 in a grid, gaussian"
+@pytest.mark.parametrize(
+    "name", ["chinchilla, 20 in a grid, gaussian", "chinchilla >> gadre_err, 36 in a grid, gaussian"]
+)
+def test_a_cell_of_the_coverage_study_comes_out_as_it_was_written(name):
+    """The first tables of a cell again: as many intervals hold the truth; and they are those of `fit_many`."""
     cell, written = coverage.CELLS[name], coverage.written()[name]
     found, truth = list(coverage.outcomes(cell, range(coverage.FIRST))), coverage.truth_of(cell)
     for target, count in written["first"].items():
         assert sum(coverage.hits(o, truth).get(target, False) for o in found) == pytest.approx(count, abs=1)
+    if len(cell.law.steps) > 1:
+        return
     fits = js.fit_many(cell.law, {str(k): cell.table(k) for k in range(2)})
     for outcome, (_, result) in zip(found, fits, strict=False):
         assert outcome.ends["alpha"] == pytest.approx(result.intervals.params["alpha"], rel=1e-6)

@@ -360,6 +360,21 @@ def test_the_verdict_is_right_on_a_part_of_the_collection():
 
 
 @pytest.mark.slow
+def test_what_the_study_calls_sound_is_the_spread_of_fits():
+    """Of the tables of one design, whose spread is known to a tenth: in log N*, and in the log loss at its own plan."""
+    cases = [verdicts.at_random(5, seed) for seed in range(60)]
+    plans = [
+        js.frontier(fit, budgets=[verdicts.BEYOND * 6 * float((cases[0].frame["N"] * cases[0].frame["D"]).max())]).rows[
+            0
+        ]
+        for _, fit in js.fit_many(LAW, {str(k): c.runs() for k, c in enumerate(cases)}, intervals=None)
+    ]
+    size, loss = verdicts.known_at_truth(cases[0], verdicts.OTHERS[5 % 3])
+    assert norm.ppf(0.95) * np.std(np.log([p.N for p in plans])) == pytest.approx(size, rel=0.25)
+    assert norm.ppf(0.95) * np.std(np.log([p.loss for p in plans])) == pytest.approx(loss, rel=0.25)
+
+
+@pytest.mark.slow
 def test_a_common_design_of_few_runs_is_not_refused():
     """6 budgets of 5 sizes, with noise of .4 %: at ten times the compute the best N is off by 9 % in the median and
     the loss by .4 %, and an exponent that is known to 30 % only is no reason to refuse it."""

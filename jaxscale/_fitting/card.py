@@ -4,8 +4,10 @@ It answers what surveys of scaling-law papers find missing: how parameters and c
 which range, what was minimised, from how many starts, and what was not checked.
 """
 
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any, Protocol
 
 import numpy as np
@@ -125,6 +127,11 @@ class Finished(Protocol):
     def shared(self) -> Mapping[str, float]: ...
 
 
+def _beside() -> str:
+    """What else computes here, with versions."""
+    return f"Python {platform.python_version()}, JAX {version('jax')}, NumPy {np.__version__}"
+
+
 def make_card(result: Finished, objective: str) -> Card:
     """The card of a `FitResult`, whose `objective` is given in words."""
     law, record, starts, intervals = result.law, result.record, result.starts, result.intervals
@@ -142,7 +149,7 @@ def make_card(result: Finished, objective: str) -> Card:
             ("delta over it", _delta(result)),
             *_matched(result),
             *_at_noise(result),
-            ("versions", f"jaxscale {__version__}"),
+            ("versions", f"jaxscale {__version__}; card written with {_beside()}"),
         ),
         "Uncertainty": (
             ("method", f"{intervals.method}, {100 * intervals.level:g} %" if intervals.params else "none"),

@@ -257,7 +257,8 @@ class Law(Parameterized, ItsOwnCopy):
         """The response in natural units, computed in float64: a float, or a NumPy array of the variables' common shape.
 
         Raises:
-            InputError: a variable or parameter is missing or unknown, a value is outside its domain, or is traced.
+            InputError: a variable or parameter is missing or unknown, a value is outside its domain, or is traced; or a
+                law of one's own gives nan for every run.
         """
         self.check_names("parameter", params, self.parameter_names)
         self.check_names("variable", variables, [v.name for v in self.variables])
@@ -289,7 +290,19 @@ class Law(Parameterized, ItsOwnCopy):
         runs = {k: np.broadcast_to(x, shape + tails[k]).reshape(count, *tails[k])[index] for k, x in natural.items()}
         with in_float64(), in_words(f"law {self.name!r}"):
             value = np.asarray(_response(self)({k: np.float64(x) for k, x in params.items()}, runs))[:count]
+        if not self.source and np.isnan(value).all():
+            self._refuse_nan(value, params, {name: x[:count] for name, x in runs.items()})
         return float(value[0]) if shape == () else value.reshape(shape)
+
+    def _refuse_nan(self, value: np.ndarray, params: Mapping[str, float], runs: Mapping[str, np.ndarray]) -> None:
+        """Say that a law of one's own is no number, unless what it was asked for is none."""
+        if all(np.isfinite(x).all() for x in (*params.values(), *runs.values())):
+            at = ", ".join(f"{name} = {x[0]:.4g}" for name, x in runs.items() if x.ndim == 1)
+            many = f" for all {len(value)} runs, the first" if len(value) > 1 else ""
+            raise InputError(
+                f"law {self.name!r} is not a number (nan){many} at {at}; look in its formula for a root or a logarithm "
+                "of what is negative, or 0 / 0"
+            )
 
     def predict_interval(
         self, params: Mapping[str, float], covariance: Any, *, level: float = 0.9, **variables: Any

@@ -31,6 +31,7 @@ def test_it_says_what_was_done(result):
     assert "fixed" in law["E"] and "tied: alpha = beta" in law["beta"] and law["bounds of A"] == "1.0 to None"
     assert fit["minimised"] == "Huber 0.001 on log loss, summed over runs" and fit["starts"] == str(result.starts)
     assert float(fit["objective"]) == pytest.approx(result.value, rel=1e-9) and "seed 0" in fit["solver"]
+    assert "JAX 0." in fit["versions"] and "Python 3." in fit["versions"]
     assert runs["SHA-256"] == result.runs_sha256 and runs["filters"] == "seed < 29 (1 left out)"
     assert runs["count"] == "29" and runs["range of N"] == "100M to 10B"
     assert section(card, "Uncertainty")["degrees of freedom"] == str(29 - 3)

@@ -83,6 +83,18 @@ def test_a_law_in_logs_is_refused_alike():
         chain.predict({"A": 1.0, **js.laws.gadre_err.published["c4_17"].params}, N=1e9)
 
 
+def test_a_law_that_is_no_number_says_where():
+    law = js.Law.from_loss(lambda E, A, alpha, *, N: E + A * jnp.sqrt(1e9 - N) * N**-alpha)
+    with pytest.raises(
+        js.InputError, match=r"^law '<?lambda>?' is not a number \(nan\) for all 2 runs, the first at N = 1e\+10"
+    ):
+        law.predict(PARAMS, N=np.array([1e10, 1e11]))
+    with pytest.raises(js.InputError, match=r"\(nan\) at N = 1e\+10; look in its formula"):
+        law.predict(PARAMS, N=1e10)
+    assert np.isnan(law.predict(PARAMS, N=np.array([1e8, 1e10]))).tolist() == [False, True]
+    assert np.isnan(law.predict({**PARAMS, "E": np.nan}, N=1e8))
+
+
 def test_what_is_constant_or_broadcasts_is_a_number():
     assert js.Law.from_loss(lambda E, *, N: 3).predict({"E": 1.0}, N=1e9) == pytest.approx(3)
     assert js.Law.from_loss(lambda E, *, N: np.float64(3)).predict({"E": 1.0}, N=1e9) == pytest.approx(3)

@@ -43,6 +43,12 @@ def test_tables_that_cannot_tell_are_told_what_would(runs, said):
     assert said in fitted(*runs).verdict.next_step
 
 
+def test_no_runs_are_asked_for_where_the_loss_is_the_same_in_all():
+    runs = js.Runs({"N": SWEEP[0], "D": SWEEP[1]}, np.full(20, 2.5))
+    verdict = js.fit(LAW, runs, intervals=None).verdict
+    assert verdict.next_step == "Next: another column of the loss, as this one is the same in every run."
+
+
 def test_no_runs_are_asked_for_where_the_law_is_wrong():
     verdict = fitted(*SWEEP, bend=0.03).verdict
     assert verdict.next_step.startswith("Next: another law (compare)"), verdict

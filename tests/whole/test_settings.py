@@ -1,16 +1,23 @@
 """Inside other people's programs: whatever they set, every verb gives the same bytes and compiles nothing anew."""
 
+import inspect
 import json
+import shutil
 import subprocess
 import sys
 import threading
 import warnings
 from collections.abc import Callable
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import LAW, ROOT, TRUTH, compilations, swept_frame
 
@@ -161,3 +168,139 @@ def test_the_same_bytes_on_another_device_without_assertions(expected):
     done = subprocess.run([sys.executable, *flags], cwd=ROOT / "tests", capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == expected
+
+
+# --- Every other public verb ---
+
+
+def curves() -> js.Runs:
+    """Six training curves of ten checkpoints."""
+    N, share = np.repeat(np.geomspace(1e7, 1e9, 6), 10), np.tile(np.arange(1, 11) / 10, 6)
+    names = tuple(f"run {k}" for k in np.arange(60) // 10)
+    return js.Runs({"N": N, "D": 20 * N * share}, LAW.predict(TRUTH, N=N, D=20 * N * share), clusters=names)
+
+
+def under_way() -> js.Runs:
+    """Five finished runs and one that is half done."""
+    done = np.r_[np.tile(np.arange(1, 11) / 10, 5), np.arange(1, 6) / 10]
+    names = tuple(["r0"] * 10 + ["r1"] * 10 + ["r2"] * 10 + ["r3"] * 10 + ["r4"] * 10 + ["new"] * 5)
+    level = np.repeat([3.0, 2.9, 3.1, 2.8, 2.95, 3.05], [10] * 5 + [5])
+    return js.Runs({"D": 1e10 * done}, level * done**-0.1, clusters=names)
+
+
+def two_steps(runs: js.Runs) -> js.Runs:
+    """The same runs with an error of tasks that follows the loss."""
+    step = js.laws.gadre_err
+    error = step.predict(step.published["rpj_17"].params, loss=runs.response)
+    wobble = 1 + 0.01 * np.sin(np.arange(runs.count))
+    return js.Runs({**runs.variables, "loss": np.asarray(runs.response)}, error * wobble, step.response.name)
+
+
+def scores() -> dict[str, Any]:
+    """Two benchmarks of four families of four models."""
+    family, size = np.repeat(np.arange(4), 4), np.tile(np.geomspace(1e9, 7e10, 4), 4)
+    skill = 0.5 * np.log(size / 7e9) + 0.3 * np.sin(family)
+    table = {name: 1 / (1 + np.exp(-x * skill)) for name, x in (("mmlu", 1.0), ("arc", 0.7))}
+    return {**table, "family": [f"f{k}" for k in family], "params": size, "tokens": np.full(16, 2e12)}
+
+
+def halves() -> dict[str, Any]:
+    """A sweep whose runs are of two groups in turn."""
+    frame = swept_frame()
+    return {**frame.to_dict("list"), "group": np.resize(["a", "b"], len(frame)).tolist()}
+
+
+def sharded(fit: js.FitResult, folder: Path) -> str:
+    out = folder / "fits"
+    shutil.rmtree(out, ignore_errors=True)
+    table = folder / "halves.csv"
+    pd.DataFrame(halves()).to_csv(table, index=False)
+    js.fit_shards(LAW, table, by="group", out=out, intervals=None)
+    js.merge_shards(out, folder / "fits.parquet")
+    return js.read_fits(folder / "fits.parquet").to_frame().to_csv()
+
+
+def told_and_scored(fit: js.FitResult, folder: Path) -> str:
+    js.forecast(fit, [{"N": 1e9, "D": 2e10}]).save(folder / "said.json")
+    said = js.read_forecast(folder / "said.json")
+    return str(js.score(said, js.Runs({"N": [1e9], "D": [2e10]}, [2.6])))
+
+
+def saved_and_loaded(fit: js.FitResult, folder: Path) -> str:
+    fit.save(folder / "fit.json")
+    return json.dumps(js.load(folder / "fit.json").to_dict())
+
+
+def as_text(record: Any) -> str:
+    return record if isinstance(record, str) else json.dumps(record.to_dict())
+
+
+BUDGETS = [1e22, 1e23]
+CANDIDATES = {"N": np.geomspace(1e8, 1e10, 8).tolist(), "D": np.geomspace(4e10, 1e11, 8).tolist()}
+OTHER = js.laws.chinchilla.published
+# What each does with a fit of a sweep and a folder to write to. `answers` has the others.
+VERBS: dict[tuple[str, ...], Callable[[js.FitResult, Path], Any]] = {
+    ("approaches",): lambda fit, _: js.approaches(fit.runs, draws=20),
+    ("bias",): lambda fit, _: js.bias(js.frontier(fit, BUDGETS)),
+    ("compare",): lambda fit, _: js.compare(fit.runs, ["chinchilla"], rolling="C"),
+    ("envelope",): lambda fit, _: js.envelope(curves(), draws=20),
+    ("fit_chain",): lambda fit, _: js.fit_chain(LAW >> js.laws.gadre_err, two_steps(fit.runs), intervals=None),
+    ("fit_many",): lambda fit, _: js.fit_many(LAW, halves(), by="group", intervals=None),
+    ("fit_stream",): lambda fit, _: "".join(
+        part.to_csv() for part in js.fit_stream(LAW, iter([("a", fit.runs), ("b", fit.runs)]), intervals=None)
+    ),
+    ("fit_shards", "merge_shards", "read_fits"): sharded,
+    ("forecast", "read_forecast", "score"): told_and_scored,
+    ("isoflop",): lambda fit, _: js.isoflop(fit.runs, draws=20),
+    ("load",): saved_and_loaded,
+    ("multiplier",): lambda fit, _: js.multiplier({k: OTHER[k] for k in ("besiroglu", "hoffmann_tex")}, at=1e23),
+    ("multiverse",): lambda fit, _: str(
+        js.multiverse(fit.runs, budget=1e23, objectives={"Huber": js.Huber(), "squares": js.SquaredError()})
+    ),
+    ("next_runs",): lambda fit, _: str(js.next_runs(fit, CANDIDATES, budget=1e21, at=1e23, fixed=1e19, most=2)),
+    ("ratio_test",): lambda fit, _: str(js.ratio_test(fit, fixed={"alpha": 0.34})),
+    ("read_runs",): lambda fit, _: str(js.read_runs(halves())),
+    ("recipe",): lambda fit, _: js.recipe(js.frontier(fit, [1e22])),
+    ("reference_models",): lambda fit, _: str(js.reference_models(fit)),
+    ("rescaling",): lambda fit, _: js.rescaling(
+        js.fit_many(LAW, halves(), by="group", share=("E", "alpha", "beta"), intervals=None), "a", intervals=None
+    ),
+    ("skills",): lambda fit, _: str(
+        js.skills(scores(), scores=["mmlu", "arc"], family="family", N="params", D="tokens", number=1)
+    ),
+    ("watch",): lambda fit, _: str(js.watch(under_way(), "new", 1e10, goal=2.9)),
+}
+IN_ANSWERS = {
+    *("fit", "bootstrap", "frontier", "what_if", "influence", "profile", "run_sensitivity", "tornado", "allocate"),
+}
+# A sampler that compiles a program of its own (below), and a server, whose answers are these verbs' in other threads.
+BESIDE = {"posterior", "serve"}
+
+
+def elsewhere(ask: Callable[[], Any]) -> str:
+    """What a verb says in a thread of its own, under all settings at once."""
+    with ExitStack() as stack:
+        for setting in SETTINGS.values():
+            stack.enter_context(setting())
+        return as_text(ask())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("settings")
+
+
+def test_every_public_verb_is_asked():
+    asked = {name for names in VERBS for name in names} | IN_ANSWERS | BESIDE
+    public = {name for name in dir(js) if not name.startswith("_")}
+    assert asked == {name for name in public if inspect.isfunction(getattr(js, name))}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names", VERBS, ids="-".join)
+def test_every_other_verb_says_the_same_in_a_thread_under_all_settings_at_once(names, fit, folder):
+    ask = partial(VERBS[names], fit, folder)
+    expected, before = as_text(ask()), compilations()
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(elsewhere, ask).result() == expected
+    assert compilations() == before

@@ -365,7 +365,8 @@ def _left(at: Linearization, kind: _Kind, size: float) -> float:
     used = at.used
     shift = kind.shift * kind.problem.whitening
     if kind.of_size:
-        changed = linearize(kind.without(size), np.asarray(at.free))
+        with in_float64():
+            changed = linearize(kind.without(size), np.asarray(at.free))
         shift = (changed.residuals - at.residuals) / size
     rows = at.jacobian[used][:, ~at.held]
     rows = rows / np.maximum(np.linalg.norm(rows, axis=0), 1e-300)

@@ -95,22 +95,26 @@ def solve_many(decision: Decision, givens: np.ndarray, like: tuple[np.ndarray, n
     """
     if not decision.convex:
         answers = _solve_plain(decision, givens) if decision.plain else _solve_afresh(decision, givens)
-        return _or_elsewhere(decision, givens, answers, like) if can_be_scanned(decision) else answers
-    if decision.plain:
+        lost = np.flatnonzero(answers.status != OK) if decision.one_valley else np.arange(len(givens))
+    elif decision.plain:
         return _solve_plain(decision, givens)
-    # A certificate is proof enough where there is but one optimum, and most problems need no interior point for it.
-    shapes = (len(decision.row_names), len(decision.variables))
-    on, anywhere = (np.full((size, len(givens)), value) for size, value in zip(shapes, (1.0, np.nan), strict=True))
-    answers = answers_of(certified(*newtons(decision, givens.T, on, anywhere, 0 * on), np))
-    left = np.flatnonzero(answers.status != OK)
-    if left.size:
-        answers = _better(answers, left, _solve_afresh(decision, givens[left]), also_bad=True)
-    lost = np.flatnonzero(answers.status == FAILED)
-    if lost.size and can_be_scanned(decision):  # the law may have corners
-        scanned = like if like is None else (like[0], like[1][lost])
-        again = _or_elsewhere(decision, givens[lost], answers[lost], scanned)
-        answers = _better(replace(answers, corner=np.zeros(len(givens), bool)), lost, again)
-    return answers
+    else:
+        # A certificate is proof enough where there is but one optimum, and most problems need no interior point for it.
+        shapes = (len(decision.row_names), len(decision.variables))
+        on, anywhere = (np.full((size, len(givens)), value) for size, value in zip(shapes, (1.0, np.nan), strict=True))
+        answers = answers_of(certified(*newtons(decision, givens.T, on, anywhere, 0 * on), np))
+        left = np.flatnonzero(answers.status != OK)
+        if left.size:
+            answers = _better(answers, left, _solve_afresh(decision, givens[left]), also_bad=True)
+        lost = np.flatnonzero(answers.status == FAILED)  # the law may have corners
+    if not lost.size or not can_be_scanned(decision):
+        return answers
+    scanned = like if like is None else (like[0], like[1][lost])
+    again = _or_elsewhere(decision, givens[lost], answers[lost], scanned)
+    if len(lost) == len(givens):
+        return again
+    corner = np.zeros(len(givens), bool) if answers.corner is None else answers.corner
+    return _better(replace(answers, corner=corner), lost, again)
 
 
 def solve_near(decision: Decision, givens: np.ndarray, like: tuple[np.ndarray, np.ndarray]) -> Answers:
@@ -119,7 +123,7 @@ def solve_near(decision: Decision, givens: np.ndarray, like: tuple[np.ndarray, n
     Where a law is not convex these are scanned for all: each problem whose starts and valleys do not all lead to one
     certified answer is scanned for itself.
     """
-    if decision.convex or not can_be_scanned(decision):
+    if decision.one_valley or not can_be_scanned(decision):
         return solve_many(decision, givens)
     answers = solve_many(decision, givens, like)
     apart = np.flatnonzero((answers.agreement < 1) | ~np.isin(answers.status, (OK, FLAT)))

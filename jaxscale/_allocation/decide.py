@@ -84,7 +84,7 @@ def decide(
         names = tuple((name, join(limit.name, name, value)) for name, value in limit.values.items())
         main = dict(names).get(limit.main or "")
         rows.append(Row(limit.name, limit.function, limit.arguments, names, main, limit.unit))
-    convex = law.convex and repeated is None and cost.convex and all(limit.convex for limit in kept)
+    round_ = repeated is None and cost.convex and all(limit.convex for limit in kept) and not raw.intersection(free)
     decision = Decision(
         law=law,
         goal=goal,
@@ -94,7 +94,8 @@ def decide(
         limits=tuple(rows),
         fixed=tuple(fixed),
         repeated=repeated,
-        convex=convex and not raw.intersection(free),
+        convex=law.convex and round_,
+        one_valley=law.one_valley and round_,
         names=(*law.parameter_names, "budget" if goal == "loss" else "reach_loss", *values),
         plain=goal == "loss" and not (requested or fixed or repeated) and is_plain(law, cost),
     )

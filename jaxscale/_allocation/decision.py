@@ -65,6 +65,7 @@ class Decision:
     fixed: tuple[str, ...]  # of a mixture that is held its shares, one by one
     repeated: Repetition | None
     convex: bool
+    one_valley: bool  # or what is least rises with something convex: a certified answer is the best
     names: tuple[str, ...]  # of `given`
     plain: bool  # N and D within a budget and no limits: see `allocate.optimum`
 

@@ -97,6 +97,7 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
             "names": posed.decision.names[start:],
             "plain": False,
             "convex": all(m.decision.convex for m in members) and (doubt.aim != "loss" or posed.decision.sign > 0),
+            "one_valley": False,
             "members": tuple(replace(m.decision, plain=False) for m in members),  # with and without limits alike
             "counts": tuple(len(draws) for draws, _ in filled),
             "aim": doubt.aim,

@@ -3,7 +3,9 @@
 A plan whose objective is convex in the logs of the decision variables has one optimum, and a certificate of it is a
 global one. What is known of each number on the way is how it bends in the variables, its sign, and, where it is
 positive, how its logarithm bends: sums of powers are log-convex, as are their products and positive powers (geometric
-programs, Boyd et al. 2007, Optim. Eng. 8). What does not follow from such rules counts as unknown: never the other way.
+programs, Boyd et al. 2007, Optim. Eng. 8). A rising function of what is convex, as the steps after the first of a chain
+may be, has one valley too (quasi-convex, Boyd & Vandenberghe 2004, 3.4). What does not follow from such rules counts as
+unknown: never the other way.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,7 +32,7 @@ class _Known:
     bend: how it moves with the variables. sign: 1, -1 or 0 (unknown). log_bend: that of its logarithm, where it is
     positive. value: the number itself, where it stands in the formula. offsets: multiples of opaque numbers (largest
     terms that a sum of exponentials is shifted by) that are added to it, and log_offsets those added to its logarithm;
-    `bend` and `log_bend` are of what is left without them.
+    `bend` and `log_bend` are of what is left without them. within: how that bends of which it is a rising function.
     """
 
     bend: Bend = "unknown"
@@ -39,13 +41,23 @@ class _Known:
     value: float | None = None
     offsets: Mapping[Any, float] = field(default_factory=dict)
     log_offsets: Mapping[Any, float] = field(default_factory=dict)
+    within: Bend = "unknown"
+
+    @property
+    def valley(self) -> Bend:
+        """How it bends, or that of which it is a rising function, as far as is known."""
+        if self.bend != "unknown" and not self.offsets:
+            return self.bend
+        logs = self.log_bend if self.sign == 1 and not self.log_offsets else "unknown"
+        return self.within if self.within != "unknown" else logs
 
 
 _NOTHING = _Known()
 
 
-def bend_of(formula: Callable[..., Any], parameters: int, variables: int) -> Bend:
-    """How `formula(parameters, variables)`, of two tuples of scalars, bends in its variables whatever the parameters.
+def bends_of(formula: Callable[..., Any], parameters: int, variables: int) -> tuple[Bend, Bend]:
+    """How `formula(parameters, variables)`, of two tuples of scalars, bends in its variables whatever the parameters,
+    and how that bends of which it is a rising function.
 
     Formulas that loop, or that JAX cannot trace with scalars, are "unknown".
     """
@@ -58,10 +70,10 @@ def bend_of(formula: Callable[..., Any], parameters: int, variables: int) -> Ben
         with in_float64():
             closed = jax.make_jaxpr(vectorised(of_numbers))(*numbers)
     except Exception:  # whatever a user's formula raises: it will be raised again, with its reason, where it is used
-        return "unknown"
+        return "unknown", "unknown"
     known = [_Known("constant")] * parameters + [_Known("affine")] * variables
     (answer,) = _follow(closed.jaxpr, [_number(x) for x in closed.consts], known)
-    return "unknown" if answer.offsets else answer.bend
+    return "unknown" if answer.offsets else answer.bend, answer.valley
 
 
 def _number(value: Any) -> _Known:
@@ -177,7 +189,11 @@ def _add(one: _Known, other: _Known) -> _Known:
         return _number(value)
     offsets = {k: one.offsets.get(k, 0.0) + other.offsets.get(k, 0.0) for k in {*one.offsets, *other.offsets}}
     offsets = {k: x for k, x in offsets.items() if x}
-    return _Known(_bent(one.bend, other.bend), sign, log_bend, None, offsets, log_offsets if sign == 1 else {})
+    within: Bend = "unknown"
+    for level, it in ((one, other), (other, one)):
+        if level.bend == "constant" and not level.offsets:
+            within = it.valley
+    return _Known(_bent(one.bend, other.bend), sign, log_bend, None, offsets, log_offsets if sign == 1 else {}, within)
 
 
 def _scaled(it: _Known, factor: float) -> _Known:
@@ -192,6 +208,7 @@ def _scaled(it: _Known, factor: float) -> _Known:
         None,
         offsets,
         it.log_offsets if positive else {},
+        _flipped(it.valley, factor),
     )
 
 
@@ -202,16 +219,18 @@ def _product(one: _Known, other: _Known) -> _Known:
     sign = one.sign * other.sign
     log_bend = _bent(one.log_bend, other.log_bend) if one.sign == other.sign == 1 else "unknown"
     bend: Bend = "unknown"
+    within: Bend = "unknown"
     log_offsets = _sum_of(one.log_offsets, other.log_offsets)
     for factor, it in ((one, other), (other, one)):
         if factor.bend == "constant" and not factor.offsets and not factor.log_offsets:
+            within = _flipped(it.valley, factor.sign) if factor.sign else within
             if it.bend in ("constant", "affine") and not it.offsets:
                 bend = it.bend
             elif factor.sign:
                 bend = _flipped(it.bend, factor.sign) if not it.offsets else "unknown"
     if bend == "unknown" and log_bend in ("constant", "affine", "convex") and not log_offsets:
         bend = "convex"  # exp of a convex function
-    return _Known(bend, sign, log_bend, None, {}, log_offsets if one.sign == other.sign == 1 else {})
+    return _Known(bend, sign, log_bend, None, {}, log_offsets if one.sign == other.sign == 1 else {}, within)
 
 
 def _sum_of(one: Mapping[Any, float], other: Mapping[Any, float], times: float = 1.0) -> dict[Any, float]:
@@ -224,7 +243,7 @@ def _exp(it: _Known) -> _Known:
         return _number(float(np.exp(it.value)))
     convex = it.bend in ("affine", "convex") and not it.offsets
     bend: Bend = "constant" if it.bend == "constant" and not it.offsets else "convex" if convex else "unknown"
-    return _Known(bend, 1, it.bend, None, {}, dict(it.offsets))
+    return _Known(bend, 1, it.bend, None, {}, dict(it.offsets), it.valley)
 
 
 def _log(it: _Known) -> _Known:
@@ -234,7 +253,7 @@ def _log(it: _Known) -> _Known:
         return _NOTHING
     if it.log_bend == "unknown" and it.bend == "concave":
         return _Known("concave")
-    return _Known(it.log_bend, 0, "unknown", None, dict(it.log_offsets))
+    return _Known(it.log_bend, 0, "unknown", None, dict(it.log_offsets), {}, it.valley)
 
 
 def _power(it: _Known, exponent: float) -> _Known:

@@ -27,7 +27,7 @@ from jaxscale._base.programs import Program, kept
 from jaxscale._base.settings import as_usual, in_float64
 from jaxscale.laws._chain_names import names_in_chain, power_in_chain
 from jaxscale.laws._constants import GivenCovariance, Published, Repetition, covariance_of
-from jaxscale.laws._convexity import bend_of
+from jaxscale.laws._convexity import Bend, bends_of
 from jaxscale.laws._faults import in_words, number_of
 from jaxscale.laws._formula import OfLoss, one_number
 from jaxscale.laws._math import floating, log
@@ -174,23 +174,37 @@ class Law(Parameterized, ItsOwnCopy):
         units = {v.name: v.unit for v in first.variables}
         return (units.get("N"), units.get("D"), first.response.name) == ("parameters", "tokens", "loss")
 
-    @cached_property
+    @property
     def convex(self) -> bool:
         """Whether its objective, the log of the response (or the response that need not be positive, with its sign
         turned where higher is better), is convex in the logs of its variables, whatever the parameters: then a plan has
         one optimum. Found by taking the formula apart; what cannot be shown is taken for not convex. Variables that are
         not positive count as held.
         """
+        return self._bends[0] in self._bent_well
+
+    @property
+    def one_valley(self) -> bool:
+        """Whether the objective is convex, or rises with something that is, as the error of a chain does with the loss:
+        then a plan has no optimum but the best."""
+        return self._bends[1] in self._bent_well
+
+    @property
+    def _bent_well(self) -> tuple[Bend, ...]:
+        well: Bend = "concave" if self.response.better == "higher" else "convex"
+        return "constant", "affine", well
+
+    @cached_property
+    def _bends(self) -> tuple[Bend, Bend]:
         chosen = [v.logged for v in self.variables]
         if any(v.domain == "vector" for v in self.variables):
-            return False
+            return "unknown", "unknown"
 
         def formula(held: tuple, free: tuple) -> Any:
             theta, others, logs = held[: len(self.parameters)], iter(held[len(self.parameters) :]), iter(free)
             return self.log_response(theta, [next(logs) if is_free else next(others) for is_free in chosen])
 
-        bend = bend_of(formula, len(self.parameters) + chosen.count(False), chosen.count(True))
-        return bend in ("constant", "affine", "concave" if self.response.better == "higher" else "convex")
+        return bends_of(formula, len(self.parameters) + chosen.count(False), chosen.count(True))
 
     @property
     def published(self) -> "Mapping[str, Instance]":

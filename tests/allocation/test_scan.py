@@ -1,14 +1,19 @@
 """Laws with many valleys along a budget, against a dense grid of it."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxscale as js
+from jaxscale._allocation import answers
 from jaxscale._allocation.answers import solve_many
 from jaxscale._allocation.decide import decide
 from jaxscale._allocation.per_draw import follow
 from jaxscale._allocation.scan import spread
+from jaxscale._planning.frontier import request_of
+from jaxscale._planning.posed import Posed
 from jaxscale.laws import Law
 from studies import valleys
 
@@ -31,6 +36,25 @@ KINDS = {
         FLOOR + sizes(N) + jnp.maximum(tokens(D), a) + 0.2 * a * jnp.cos(w * jnp.log(N / D) + p)
     ),
 }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limits", [None, {"N_max": 2e10, "D_per_N": (5, 60)}], ids=["budget alone", "limits"])
+def test_a_chain_has_the_valley_of_its_first_step_and_is_not_scanned(limits, monkeypatch):
+    """Its plans are those that a scan finds, and those of the loss alone."""
+    law = js.laws.chinchilla >> js.laws.gadre_err
+    link = js.laws.gadre_err.published["rpj_17"].params
+    params = {**TRUTH, **link}
+    budgets = np.geomspace(1e19, 1e25, 7)
+    posed = Posed.of(request_of(law.at(**params), budgets, limits=limits))
+    assert posed.decision.one_valley and not posed.decision.convex
+    givens = posed.givens(law.theta(params))
+    scanned = solve_many(replace(posed.decision, one_valley=False), givens)
+    monkeypatch.setattr(answers, "valleys_of", None)
+    found = solve_many(posed.decision, givens)
+    assert found.x.tobytes() == scanned.x.tobytes() and (found.status == scanned.status).all()
+    plan = js.frontier(js.laws.chinchilla.at(**TRUTH), budgets, limits=limits)
+    np.testing.assert_allclose(np.exp(found.x), [[row.N, row.D] for row in plan.rows], rtol=1e-7)
 
 
 def on_a_grid(law: Law, params: dict, budget: float, largest: float) -> float:

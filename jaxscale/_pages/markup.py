@@ -12,6 +12,7 @@ _EMPTY = {"input", "meta", "link"}
 # Inside a script these could end it, or a line of it.
 _IN_SCRIPT = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
+_PERCENT = re.compile(r"(?<=[0-9]) %")  # the sign stays beside its number
 _RANGE = re.compile(r"[^\s–]+–[^\s–]+|[-–]?")  # an interval, which is not broken
 
 
@@ -39,7 +40,13 @@ def tag(element: str, /, *children: Any, **attributes: Any) -> Markup:
 
 def join(*children: Any) -> Markup:
     """Parts one after the other."""
-    return Markup("".join(c if isinstance(c, Markup) else escape_html(c) for c in children if c is not None))
+    return Markup(
+        "".join(
+            c if isinstance(c, Markup) else _PERCENT.sub("\N{NO-BREAK SPACE}%", escape_html(c))
+            for c in children
+            if c is not None
+        )
+    )
 
 
 def in_script(data: Any) -> Markup:

@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxscale._base.measure import Measure
 from jaxscale._base.report import Lines, Report, Table
+from jaxscale._base.text import escape_html
 from jaxscale._base.verdict import Reason
 from jaxscale._base.version import __version__
 from jaxscale._pages.content import Content
@@ -239,4 +240,4 @@ def again_section(content: Content) -> Markup:
 
 def _code(text: str) -> Markup:
     """Lines, each made inert on its own, since what breaks a line would be shown as an escape."""
-    return Markup("\n").join(join(line) for line in text.splitlines())
+    return Markup("\n").join(Markup(escape_html(line)) for line in text.splitlines())

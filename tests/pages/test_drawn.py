@@ -63,8 +63,8 @@ def test_names_hide_no_mark_at_the_edge():
     text = drawn(chart(marks), "it")
     d, _ = re.findall(r'd="(M[^"]*)" class="dots up', text)  # the other is in the key
     places = [tuple(map(float, pair)) for pair in re.findall(r"M([\d.]+),([\d.]+)", d)]
-    ((at, anchor),) = re.findall(r'<text x="([\d.]+)" [^>]*text-anchor="(\w+)"[^>]*>row 1: \+20 %', text)
-    (y,) = re.findall(r'y="([\d.]+)"[^>]*>row 1: \+20 %', text)
+    ((at, anchor),) = re.findall(r'<text x="([\d.]+)" [^>]*text-anchor="(\w+)"[^>]*>row 1: \+20\s%', text)
+    (y,) = re.findall(r'y="([\d.]+)"[^>]*>row 1: \+20\s%', text)
     assert anchor == "middle" and float(at) == places[0][0] and abs(float(y) - places[0][1]) >= 7  # above or below it
 
 

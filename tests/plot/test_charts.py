@@ -1,12 +1,14 @@
 """Charts hold the numbers of their records, each found in another way."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from helpers import sweep
 from made_records import comparison_of, draws_of, multiverse_of, profile_of
+from sources import fit_like
 
 import jaxscale as js
 from jaxscale.plot._charts import (
@@ -17,7 +19,7 @@ from jaxscale.plot._charts import (
     plan_charts,
     question_charts,
 )
-from jaxscale.plot._charts.chart import Bars, Dots, Line, Rule, Span, Whiskers, Word
+from jaxscale.plot._charts.chart import Area, Bars, Dots, Line, Rule, Span, Whiskers, Word
 
 TRUTH = js.laws.chinchilla.published["besiroglu"]
 
@@ -67,9 +69,37 @@ def test_swings_to_one_side_are_named_at_the_longer_bar():
 
 def test_budgets_are_drawn_in_their_order(plan):
     chart = plan_charts.frontier(plan, "N")
-    (line,) = marks(chart.panels[0], Line)
-    assert line.x.tolist() == [1e21, 1e24] and line.y.tolist() == [plan.rows[1].N, plan.rows[0].N]
+    (line,), (dots,) = marks(chart.panels[0], Line), marks(chart.panels[0], Dots)
+    assert dots.x.tolist() == [1e21, 1e24] and dots.y.tolist() == [plan.rows[1].N, plan.rows[0].N]
+    assert (line.x[[0, -1]] == dots.x).all() and (line.y[[0, -1]] == dots.y).all() and (np.diff(line.x) > 0).all()
     assert "budget 1e24 FLOPs" in chart.alt and "interval" not in chart.alt
+
+
+def test_between_the_rows_a_frontier_is_drawn_where_plans_would_lie():
+    """To a fifth of a per cent over three decades; straight lines are off by more, and the band goes along."""
+    fit = js.frontier(fit_like(), [1e21, 1e24])
+    for name in ("N", "tokens_per_param", "loss"):
+        (panel,) = plan_charts.frontier(fit, name).panels
+        (line,), (area,) = marks(panel, Line), marks(panel, Area)
+        between = js.frontier(fit_like(), line.x[[3, 6, 9]])
+        true = np.array([getattr(row, name) for row in between.rows])
+        np.testing.assert_allclose(line.y[[3, 6, 9]], true, rtol=2e-3)
+        low, high = area.y[: len(line.x)], area.y[::-1][: len(line.x)]
+        assert (low < line.y).all() and (line.y < high).all()
+        np.testing.assert_array_equal([low[0], high[0]], fit.rows[0].intervals[name])
+    losses = [row.loss for row in fit.rows]
+    assert math.sqrt(losses[0] * losses[1]) > 1.01 * true[1]
+
+
+def test_where_other_limits_bind_a_frontier_is_straight():
+    capped = js.frontier(fit_like(), [1e21, 1e24], limits={"N_max": 2e10})
+    (line,) = marks(plan_charts.frontier(capped, "N").panels[0], Line)
+    assert "N_max" in capped.rows[1].binding and "N_max" not in capped.rows[0].binding
+    assert np.ptp(np.diff(np.log(line.y)) / np.diff(np.log(line.x))) < 1e-9
+    assert line.y.max() == capped.rows[1].N
+    (line,) = marks(plan_charts.frontier(capped, "loss").panels[0], Line)
+    true = [row.loss for row in js.frontier(fit_like(), line.x[[3, 6, 9]], limits={"N_max": 2e10}).rows]
+    np.testing.assert_allclose(line.y[[3, 6, 9]], true, rtol=5e-3)  # straight it would be off by 2 %
 
 
 def test_a_chart_is_plain_data(plan):

@@ -27,7 +27,7 @@ const Explore = (() => {
   function against(now, before) {
     const ratio = now / before;
     if (Math.abs(ratio - 1) < 5e-4) return "as planned";
-    return ratio > 2 || ratio < 0.5 ? `${Numbers.format(ratio, 3)} times the plan` : `${ratio > 1 ? "+" : "−"}${Math.abs(100 * (ratio - 1)).toFixed(1)} % on the plan`;
+    return ratio > 2 || ratio < 0.5 ? `${Numbers.format(ratio, 3)} times the plan` : `${ratio > 1 ? "+" : "−"}${Math.abs(100 * (ratio - 1)).toFixed(1)}\u00a0% on the plan`;
   }
 
   function chartsOf(model, base, now, state) {

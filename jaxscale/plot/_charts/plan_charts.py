@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from jaxscale.plot._charts.chart import SERIES, Axis, Chart, Dots, Line, Mark, P
 
 _SHAPES = ("dot", "square", "up", "down", "ring", "cross")
 _DASHES = ("solid", "dashed", "dotted")
+_MOST_DOTS = 12  # rows; of more neither dots nor curves between them are drawn
+_BETWEEN = 12  # points of a curve from one row to the next
 _FAR = 100.0  # times the largest compute of the runs: from there on they are not drawn, so that budgets have the room
 OF = ("N", "D", "tokens_per_param", "loss")
 
@@ -92,21 +95,62 @@ def _marks(plans: dict[str, Plan], name: str) -> tuple[Mark, ...]:
         role = SERIES[k % len(SERIES)]
         x = np.array([row.target for row in plan.rows])
         y = np.array([_value(row, name) for row in plan.rows])
+        ends = np.array([row.intervals.get(name, (math.nan, math.nan)) for row in plan.rows])
         order = np.argsort(x, kind="stable")
-        x, y = x[order], y[order]
-        ends = np.array([row.intervals.get(name, (math.nan, math.nan)) for row in plan.rows])[order]
+        order = order[np.isfinite(y[order])]
+        x, y, ends = x[order], y[order], ends[order]
         percent = f"{100 * plan.level:g} % interval"
-        if len(x) == 1:
+        along, curve, low, high = _curve(plan, name, order, x, y, ends)
+        if len(plan.rows) == 1:
             marks.append(
                 Whiskers(x, y, ends[:, 0], ends[:, 1], "y", f"{label}: {percent}" if several else percent, role)
             )
         elif np.isfinite(ends).all(axis=1).any():
-            marks.append(band(x, ends[:, 0], ends[:, 1], f"{label}: {percent}" if several else percent, role))
-        known = np.isfinite(y)
-        marks.append(Line(x[known], y[known], label if several else "", role, _DASHES[k % 3] if several else "solid"))
-        if len(x) <= 12:
-            marks.append(Dots(x[known], y[known], "", role, _SHAPES[k % 6] if several else "dot"))
+            marks.append(band(along, low, high, f"{label}: {percent}" if several else percent, role))
+        marks.append(Line(along, curve, label if several else "", role, _DASHES[k % 3] if several else "solid"))
+        if len(plan.rows) <= _MOST_DOTS:
+            marks.append(Dots(x, y, "", role, _SHAPES[k % 6] if several else "dot"))
     return tuple(marks)
+
+
+def _curve(
+    plan: Plan, name: str, order: np.ndarray, x: np.ndarray, y: np.ndarray, ends: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Targets from row to row of `order`, what a quantity is there, and the ends (n, 2) of its interval.
+
+    Between two rows that the same limits bind (of what is best, any two) it is the cubic with the slopes that the plan
+    knows, else straight; the ends keep their distance from it.
+    """
+    if not 1 < len(x) <= _MOST_DOTS:
+        return x, y, *ends.T
+    rows, per = [plan.rows[i] for i in order], "budget" if plan.target == "budget" else "reach_loss"
+    logged = plan.law.response.logged if name == "loss" else name not in plan.law.raw_names
+    (into, back) = (np.log, np.exp) if logged and (y > 0).all() else (np.asarray, np.asarray)
+    (to_place, from_place) = (np.asarray, np.asarray) if plan.per.get(per) == "raw" else (np.log, np.exp)
+    place, value = to_place(x), into(y)
+    slope = np.array([row.sensitivities.get(name, {}).get(per, math.nan) for row in rows])
+    # Where a limit begins to bind sizes turn a corner; what is best at all does not (the envelope theorem).
+    best = name in ("loss", "cost")
+    alike = [best or (set(a.binding) == set(b.binding) and not (a.one_sided or b.one_sided)) for a, b in pairwise(rows)]
+    step, rise = np.diff(place), np.diff(value)
+    chord = rise / np.where(step > 0, step, 1.0)
+    steep = np.stack([slope[:-1], slope[1:]])
+    # A cubic with slopes of the chord's sign, and no more than three times as steep, neither swings nor overshoots.
+    bends = np.array(alike) & (steep * chord >= 0).all(axis=0) & (np.abs(steep) <= 3 * np.abs(chord)).all(axis=0)
+    first, last = step * np.where(bends, steep, chord)
+    t = np.linspace(0, 1, _BETWEEN, endpoint=False)[:, None]
+    middle = value[:-1] + t * (first + t * (3 * rise - 2 * first - last + t * (first + last - 2 * rise)))
+    places = place[:-1] + t * step
+    with np.errstate(divide="ignore", invalid="ignore"):
+        away = into(ends) - value[:, None]
+    apart = away[:-1] + t[..., None] * np.diff(away, axis=0)
+
+    def joined(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
+        """Row by row, and what is known at the rows as it is."""
+        return np.append(np.concatenate([outer[None, :-1], inner[1:]]).T.ravel(), outer[-1])
+
+    low, high = (joined(back(middle + apart[..., k]), ends[:, k]) for k in (0, 1))
+    return joined(from_place(places), x), joined(back(middle), y), low, high
 
 
 def _reach_of_runs(plan: Plan) -> tuple[float, float] | None:

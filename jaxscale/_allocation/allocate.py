@@ -39,7 +39,7 @@ from jaxscale._base.programs import Program, kept
 from jaxscale._base.settings import as_usual, in_float64
 from jaxscale.costs import CostModel
 from jaxscale.laws import Allocation, Law, Params
-from jaxscale.laws._law import examine
+from jaxscale.laws._compiled import examine
 from jaxscale.laws._math import floating
 from jaxscale.limits import read_limits
 

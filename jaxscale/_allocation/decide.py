@@ -8,8 +8,8 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
+from jaxscale.laws._compiled import examine
 from jaxscale.laws._constants import Repetition
-from jaxscale.laws._law import examine
 from jaxscale.limits import UNIQUE_TOKENS, Limit, bound, read_limits, seen_at_most
 
 _FURTHEST = {1: 1e39, -1: 1e-39}  # a variable's range where no limit says otherwise

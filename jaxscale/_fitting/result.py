@@ -17,12 +17,13 @@ from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.reported import Reported
 from jaxscale._base.text import inert, plain, plural
-from jaxscale._base.verdict import Reason, Verdict
+from jaxscale._base.verdict import Verdict
 from jaxscale._data.runs import Runs
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._fitting import read_file
 from jaxscale._fitting.bibtex import bibtex
 from jaxscale._fitting.card import Card, make_card
+from jaxscale._fitting.result_words import METHODS, findings, objective_words, span
 from jaxscale._problem.objectives import Objective, objective_from
 from jaxscale._problem.problem import Noise, Problem, make_problem
 from jaxscale._solver.outcome import Starts
@@ -33,18 +34,6 @@ from jaxscale._trust.intervals import Intervals
 from jaxscale._trust.matched import AtNoise
 from jaxscale.laws import Law
 from jaxscale.laws._parameters import Parameter
-
-# What the methods of intervals are called in a report.
-_METHODS = {
-    "powell_sandwich": "robust standard errors (sandwich with Powell's kernel)",
-    "leverage_sandwich": "robust standard errors (sandwich, residuals corrected for leverage)",
-    "pairs_bias_corrected": "bootstrap",
-    "pairs_percentile": "bootstrap",
-    "pairs_by_step": "bootstrap",
-    "cluster_pairs_percentile": "bootstrap",
-    "joint_pairs_percentile": "bootstrap of all groups at once",
-    "profile": "profiles of the objective, scaled to its noise",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,17 +178,17 @@ class FitResult(Reporting, Pictured, Reported, ForPapers, files.Saved):
     def report(self) -> Report:
         """Verdict first, then parameters, then what to know about the optimum, the data and each finding."""
         n, p = self.record.count, len(self.law.parameters) - len(self.fixed)
-        words = _objective_words(self)
+        words = objective_words(self.objective, self.law, self.response.name)
         title = f"{self.law.name} · {plural(n, 'run')} · {p} parameters fitted · {words} · {self.precision}"
         percent = f"{100 * self.level:g} % interval"
         rows = []
         for q in self.law.parameters:
             ends, note = self.intervals.params.get(q.name), self._note(q.name)
-            shown = _span(*ends) if ends else ("–" if note else "not computed")
+            shown = span(*ends) if ends else ("–" if note else "not computed")
             others = (plain(second.params[q.name]) for second in self.at_noise)
             given = (self._as_given(q),) if self.response.converted else ()
             rows.append((q.name, plain(self.params[q.name]), shown, *others, self.unit_of(q), *given, note))
-        method = _METHODS.get(self.intervals.method, self.intervals.method)
+        method = METHODS.get(self.intervals.method, self.intervals.method)
         draws = f" of {self.intervals.draws} draws" if self.intervals.draws else ""
         as_given = (f"as {self.response.given_short}",) if self.response.converted else ()
         parameters = Table(
@@ -228,7 +217,7 @@ class FitResult(Reporting, Pictured, Reported, ForPapers, files.Saved):
         runs += (self.response.said(),) if self.response.converted else ()
         blocks: list[Table | Lines] = [parameters, Lines("Optimum", tuple(facts)), Lines("Runs", runs)]
         if self.verdict.reasons:
-            blocks.insert(0, Lines("Findings", _findings(self.verdict)))
+            blocks.insert(0, Lines("Findings", findings(self.verdict)))
         if near := tuple(filter(None, (self.verdict.margin, self.verdict.next_step))):
             blocks.insert(0, Lines("", near))
         return Report(title, str(self.verdict), tuple(blocks))
@@ -249,8 +238,8 @@ class FitResult(Reporting, Pictured, Reported, ForPapers, files.Saved):
     @property
     def fitted_by(self) -> str:
         """What was fitted and what was minimised, in words."""
-        count = plural(self.record.count, "run")
-        return f"fitted to {count} by minimising the sum of {_objective_words(self)}"
+        words = objective_words(self.objective, self.law, self.response.name)
+        return f"fitted to {plural(self.record.count, 'run')} by minimising the sum of {words}"
 
     def paper_table(self) -> Table:
         """Constants with their intervals; the caption says the law, what was minimised, the runs, how sure it is."""
@@ -261,7 +250,7 @@ class FitResult(Reporting, Pictured, Reported, ForPapers, files.Saved):
         units = any(row[-1] for row in rows)
         header = ("parameter", "value", f"{100 * self.level:g} % interval", *(("unit",) if units else ()))
         formula = f" ({self.law.formula})" if self.law.formula else ""
-        method = _METHODS.get(self.intervals.method, self.intervals.method)
+        method = METHODS.get(self.intervals.method, self.intervals.method)
         draws = f" of {self.intervals.draws} draws" if self.intervals.draws else ""
         sure = f"Intervals: {method}{draws}." if self.intervals.params else "Without intervals."
         caption = f"Constants of the law {self.law.name}{formula}, {self.fitted_by}. {sure} Verdict: {self.verdict}."
@@ -274,7 +263,7 @@ class FitResult(Reporting, Pictured, Reported, ForPapers, files.Saved):
 
     def card(self) -> Card:
         """Everything needed to repeat and to judge the fit: `.to_markdown()` for a reader, `.to_dict()` for a file."""
-        return make_card(self, _objective_words(self))
+        return make_card(self, objective_words(self.objective, self.law, self.response.name))
 
     def __repr__(self) -> str:
         return f"<FitResult {self.law.name}, {self.record.count} runs: {self.verdict!s}>"
@@ -364,31 +353,6 @@ def problem_of(result: FitResult, runs: Runs | None = None) -> Problem:
         priors=result.priors,
         noise=result.noise,
     )
-
-
-def _span(low: float, high: float) -> str:
-    """An interval in words; an end that the runs do not bound is open."""
-    return f"{plain(low) if np.isfinite(low) else 'open'} to {plain(high) if np.isfinite(high) else 'open'}"
-
-
-def _findings(verdict: Verdict) -> tuple[str, ...]:
-    """A line for each reason, or for several of one severity about the same rows."""
-    groups: list[list[Reason]] = []
-    for r in verdict.reasons:
-        if groups and r.rows and (groups[-1][0].severity, groups[-1][0].rows) == (r.severity, r.rows):
-            groups[-1].append(r)
-        else:
-            groups.append([r])
-    lines = [f"{g[0].severity}, {', '.join(r.code for r in g)}: {'; '.join(r.text for r in g)}" for g in groups]
-    counted = ["Rows are counted from 1 below the header."] if any(r.rows for r in verdict.reasons) else []
-    return (*lines, *counted)
-
-
-def _objective_words(result: FitResult) -> str:
-    o, response = result.objective, result.response.name
-    extra = "" if o.overestimate == 1 or o.kind == "lower_edge" else f", overestimates x {o.overestimate:g}"
-    logged = o.space == "log" and result.law.response.logged
-    return f"{o.words} on {'log ' if logged else ''}{response}{extra}"
 
 
 def fit_from(data: Mapping[str, Any], law: Law | None) -> FitResult:

@@ -15,7 +15,7 @@ from jaxscale._problem.evaluate import residual_space
 from jaxscale._problem.losses import Loss, Prior
 from jaxscale._problem.objectives import Objective
 from jaxscale.laws import Law
-from jaxscale.laws._law import examine
+from jaxscale.laws._compiled import examine
 
 Priors = Mapping[str, tuple[float, float]]
 

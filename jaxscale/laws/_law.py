@@ -13,7 +13,6 @@ from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any, Literal
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -23,24 +22,17 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.measure import Measure
 from jaxscale._base.pickling import ItsOwnCopy
 from jaxscale._base.pictured import Pictured
-from jaxscale._base.programs import Program, kept
+from jaxscale._base.programs import kept
 from jaxscale._base.settings import as_usual, in_float64
 from jaxscale.laws._chain_names import names_in_chain, power_in_chain
+from jaxscale.laws._compiled import program_of_response, program_of_slopes
 from jaxscale.laws._constants import GivenCovariance, Published, Repetition, covariance_of
 from jaxscale.laws._convexity import Bend, bends_of
 from jaxscale.laws._faults import in_words, number_of
 from jaxscale.laws._formula import OfLoss, one_number
 from jaxscale.laws._math import floating, log
 from jaxscale.laws._parameterized import Parameterized
-from jaxscale.laws._parameters import (
-    LOSS,
-    D,
-    N,
-    Parameter,
-    Params,
-    Variable,
-    variable_of,
-)
+from jaxscale.laws._parameters import LOSS, D, N, Parameter, Params, Variable, variable_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,7 +295,7 @@ class Law(Parameterized, ItsOwnCopy):
         index = np.minimum(np.arange(1 << max(4, (count - 1).bit_length())), count - 1)
         runs = {k: np.broadcast_to(x, shape + tails[k]).reshape(count, *tails[k])[index] for k, x in natural.items()}
         with in_float64(), in_words(f"law {self.name!r}"):
-            value = np.asarray(_response(self)({k: np.float64(x) for k, x in params.items()}, runs))[:count]
+            value = np.asarray(program_of_response(self)({k: np.float64(x) for k, x in params.items()}, runs))[:count]
         if not self.source and np.isnan(value).all():
             self._refuse_nan(value, params, {name: x[:count] for name, x in runs.items()})
         return float(value[0]) if shape == () else value.reshape(shape)
@@ -332,7 +324,7 @@ class Law(Parameterized, ItsOwnCopy):
             return value, None
         with in_float64():
             logs = tuple(_in_logs(v, np.float64(variables[v.name])) for v in self.variables)
-            slope = np.asarray(_slope(self)(jnp.asarray(self.theta(params)), logs))
+            slope = np.asarray(program_of_slopes(self)(jnp.asarray(self.theta(params)), logs))
         slope = slope[[self.index(name) for name in covariance.names]]
         variance = slope @ covariance.matrix @ slope
         if not 0 <= variance < np.inf:
@@ -406,35 +398,6 @@ def _chain(first: Law, then: Law) -> Law:
 
 def _in_logs(variable: Variable, value: Any) -> Any:
     return log(jnp.asarray(floating(value))) if variable.domain == "positive" else jnp.asarray(floating(value))
-
-
-@kept
-def examine(law: Law) -> None:
-    """Raise InputError, in words, unless the law can be evaluated for many runs at once and has slopes in theta.
-
-    Nothing is computed. Laws of vectors are left to be found out where the length of those is known.
-    """
-    if any(v.domain == "vector" for v in law.variables):
-        return
-
-    def slope(theta: Array, logs: Array) -> Any:
-        return jax.jvp(lambda theta: law.log_response(tuple(theta), tuple(logs)), (theta,), (theta,))
-
-    with in_float64(), in_words(f"law {law.name!r}"):
-        shapes = (jax.ShapeDtypeStruct((2, len(x)), np.float64) for x in (law.parameters, law.variables))
-        jax.eval_shape(jax.vmap(slope), *shapes)
-
-
-@kept
-def _response(law: Law) -> Callable[..., Array]:
-    """Compiled: the response of many runs at parameters by name."""
-    return Program(lambda params, runs: jax.vmap(lambda run: law(params, **run))(runs))
-
-
-@kept
-def _slope(law: Law) -> Callable[..., Array]:
-    """Compiled: derivatives of the (log) response of one run in theta, (n_parameters,)."""
-    return Program(lambda theta, logs: jax.grad(lambda at: law.log_response(tuple(at), logs))(theta))
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,19 +76,26 @@ def test_embeddings_are_taken_off():
     np.testing.assert_allclose(mine, 6 * size, rtol=1e-11)
 
 
+OMEGA = 47491
+
+
+@jax.jit
+@jax.value_and_grad
+def log_size_within(log_C):
+    """Log of the best size without embeddings, of the law of Besiroglu et al., and its slope."""
+    p = chinchilla.published["besiroglu"].params
+    best = allocate(chinchilla, p, costs.kaplan(omega=OMEGA), jnp.exp(log_C))
+    return costs.kaplan(omega=OMEGA)(jnp.log(best.N), 0.0) - np.log(6)
+
+
 @pytest.mark.parametrize(("size", "exponent"), [(1e3, 0.762979), (1e8, 0.612792), (1e10, 0.517569)])
 def test_local_exponents_of_pearce_and_song(size, exponent):
-    p, omega = chinchilla.published["besiroglu"].params, 47491
+    p, omega = chinchilla.published["besiroglu"].params, OMEGA
     g_C = size * (size + omega / 3 * size ** (1 / 3)) ** (-1 / p["beta"])
     g_C *= (size + omega * size ** (1 / 3)) ** ((1 + p["alpha"]) / p["beta"])
     budget = 6 * g_C * (p["beta"] * p["B"] / (p["alpha"] * p["A"])) ** (1 / p["beta"])
-
-    def log_size(log_C):
-        best = allocate(chinchilla, p, costs.kaplan(omega=omega), jnp.exp(log_C))
-        return costs.kaplan(omega=omega)(jnp.log(best.N), 0.0) - np.log(6)
-
     with jax.enable_x64(True):
-        value, slope = jax.jit(jax.value_and_grad(log_size))(np.log(budget))
+        value, slope = log_size_within(np.log(budget))
     np.testing.assert_allclose(value, np.log(size), rtol=1e-10)
     np.testing.assert_allclose(slope, exponent, atol=6e-7)
 

@@ -10,6 +10,14 @@ from jaxscale._problem.objectives import Space
 from jaxscale.laws import Law
 
 
+def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """`numpy.zeros` where XLA on CPU reads an array without a copy of it: at addresses that 64 divides."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    room = np.zeros(size + 64, np.uint8)
+    first = -room.ctypes.data % 64
+    return room[first : first + size].view(dtype).reshape(shape)
+
+
 class Points(NamedTuple):
     """Runs as a law sees them. Leading axes for several tables come first; runs are last.
 
@@ -88,6 +96,16 @@ class Overrides(NamedTuple):
     def rows(self, which: Any) -> "Overrides":
         """That of some starts."""
         return Overrides(*(None if x is None else x[which] for x in self))
+
+    def spread(self, places: np.ndarray, size: int) -> "Overrides":
+        """What start k has as that of start `places[k]`, of so many; the others have zeros, which take no memory."""
+
+        def moved(x: np.ndarray) -> np.ndarray:
+            out = zeros((size, *x.shape[1:]), x.dtype)
+            out[places] = x
+            return out
+
+        return Overrides(*(None if x is None else moved(np.asarray(x)) for x in self))
 
     def within(self, tables: "ProblemArrays") -> "ProblemArrays":
         """The tables with what is a start's own."""

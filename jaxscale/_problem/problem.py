@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,8 @@ class Problem:
 
     def full(self, free: np.ndarray) -> np.ndarray:
         """Theta (..., n_parameters) from free values (..., free)."""
+        if self.layout.slots == tuple(range(self.layout.free)):
+            return np.array(free)
         slots = np.array(self.layout.slots)
         theta = np.take(free, slots, axis=-1)
         theta[..., slots < 0] = self.pinned[slots < 0]
@@ -116,6 +119,11 @@ class Problem:
     def observed(self) -> np.ndarray:
         """The responses, whatever their errors: their logs, or as they are, (count,)."""
         return np.asarray(self.points.observed)[: self.count]
+
+    @cached_property
+    def spread(self) -> float:
+        """Standard deviation of the responses, as `observed` has them."""
+        return float(np.std(self.observed))
 
     @property
     def without_errors(self) -> "Problem":

@@ -3,14 +3,17 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
+from jax.lax import optimization_barrier
 
 from jaxscale._base.devices import compile_options
 from jaxscale._base.programs import Program, kept
 from jaxscale._problem.arrays import Task
 from jaxscale._problem.evaluate import predictor
-from jaxscale._problem.stack import Stack
+from jaxscale._problem.stack import FEW_STACKED, Stack
 
 _LANES = 32  # places side by side in one program
+_TABLES = FEW_STACKED  # that are done at once, of those that there are
 
 
 @kept
@@ -30,14 +33,27 @@ def _compiled(task: Task, many: bool, places: bool = False):
 
     if places:
         return Program(lambda free, table: jax.vmap(run, (0, None))(free, table), compile_options())
-    return Program((lambda free, tables: jax.vmap(run)(free, tables)) if many else run, compile_options())
+
+    def over_tables(free, tables, count):
+        def block(k, found):
+            some = jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, k * _TABLES, _TABLES), (free, tables))
+            fresh = optimization_barrier(jax.vmap(run)(*some))
+            return jax.tree.map(
+                lambda old, new: lax.dynamic_update_slice_in_dim(old, new, k * _TABLES, 0), found, fresh
+            )
+
+        nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(jax.vmap(run), free, tables))
+        return lax.fori_loop(0, (count[0] + _TABLES - 1) // _TABLES, block, nothing)
+
+    return Program(over_tables if many else run, compile_options())
 
 
 def slopes_of(stack: Stack, free: np.ndarray) -> list[np.ndarray]:
     """Residuals (len(stack), rows), Jacobians (len(stack), rows, free), psi and weights of all problems, padding with
     them, at free values (len(stack), free); call under float64."""
     run = _compiled(stack.first.task, stack.many)
-    return [stack.each(x) for x in run(stack.filled(free), stack.stages[-1])]
+    count = (np.array([len(stack)]),) if stack.many else ()
+    return [stack.each(x) for x in run(stack.filled(free), stack.stages[-1], *count)]
 
 
 def slopes_at(stack: Stack, free: np.ndarray) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxscale._problem.arrays import SMALL_BATCH, Overrides, ProblemArrays, Problems
+from jaxscale._problem.arrays import SMALL_BATCH, Overrides, ProblemArrays, Problems, zeros
 from jaxscale._problem.losses import Loss
 from jaxscale._problem.problem import Problem
 
@@ -35,10 +35,7 @@ class Stack:
         room = FEW_STACKED if len(problems) <= FEW_STACKED else MOST_STACKED
         padded = [p.with_rows(stacked_rows(p)) for p in problems]
         padded += padded[-1:] * (room - len(problems))
-        stages = (
-            jax.tree.map(lambda *leaves: np.stack(leaves), *(p.tables(k) for p in padded))
-            for k in range(len(first.losses))
-        )
+        stages = (jax.tree.map(_stacked, *(p.tables(k) for p in padded)) for k in range(len(first.losses)))
         return cls(tuple(problems), tuple(stages))
 
     def __len__(self) -> int:
@@ -95,6 +92,16 @@ class Stack:
         """The same problems on some of their runs, see `Problem.subsample`."""
         return Stack.of([p.subsample(rows) for p in self.problems])
 
+    def some(self, which: np.ndarray) -> "Stack":
+        """Some of its problems, if there are many, two or more, in a stack of the same shape."""
+
+        def moved(x: np.ndarray) -> np.ndarray:
+            out = zeros(x.shape, x.dtype)
+            out[: len(which)] = x[which]
+            return out
+
+        return Stack(tuple(self.problems[k] for k in which), jax.tree.map(moved, self.stages))
+
     def batch(self, table: np.ndarray, stage: int = -1, own: Overrides = NOTHING) -> Problems:
         """For starts of which number k is fitted to table `table[k]`, with what is its `own`.
 
@@ -106,6 +113,11 @@ class Stack:
         elif own.weights is None and len(table) <= SMALL_BATCH:
             own = own._replace(weights=np.broadcast_to(tables.points.weights, (len(table), len(tables.points.weights))))
         return Problems(tables, own, np.asarray(table))
+
+
+def _stacked(*leaves: Any) -> np.ndarray:
+    kinds = {np.asarray(x).dtype for x in leaves}
+    return np.stack(leaves, out=zeros((len(leaves), *np.shape(leaves[0])), np.result_type(*kinds)))
 
 
 def stacked_rows(problem: Problem) -> int:

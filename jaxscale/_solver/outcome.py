@@ -47,8 +47,7 @@ class Search(NamedTuple):
 
 def agreeing(values: np.ndarray, lowest: float, problem: Problem) -> np.ndarray:
     """Which objectives equal the lowest: within 1e-9 of it, and never finer than rounding of a perfect fit."""
-    spread = float(np.std(problem.observed))
-    noise = 1e-14 * problem.count * min(problem.loss.size, spread or 1.0) ** 2
+    noise = 1e-14 * problem.count * min(problem.loss.size, problem.spread or 1.0) ** 2
     return values - lowest <= 1e-9 * abs(lowest) + noise
 
 

@@ -119,7 +119,8 @@ def _shuffle(starts: np.ndarray, problems: Problems, worker_count: int, smallest
     place = np.empty(size, np.int64)
     place[shuffled] = np.arange(size)
     source = np.minimum(shuffled, count - 1)
-    problems = Problems(problems.tables, problems.own.rows(source), np.asarray(problems.table)[source])
+    own = problems.own.spread(place[:count], size)
+    problems = Problems(problems.tables, own, np.asarray(problems.table)[source])
     counts = np.array([len(range(k, count, worker_count)) for k in range(worker_count)])
     return starts[source], problems, place[:count], counts
 

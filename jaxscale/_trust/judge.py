@@ -25,6 +25,7 @@ from jaxscale._trust.judge_residuals import residual_checks
 from jaxscale._trust.judge_units import unit_checks
 from jaxscale._trust.linearization import match_all
 from jaxscale._trust.next_step import next_step
+from jaxscale._trust.plan_beyond import plan_all
 from jaxscale._trust.questions import Asking, together
 from jaxscale._trust.tables_beside import side_by_side
 
@@ -37,6 +38,7 @@ def judge(tables: Sequence[Evidence]) -> list[Verdict]:
     for which, side in side_by_side([e.table for e in tables]):
         for place, k in enumerate(which):
             vars(tables[k])["beside"] = side, place  # as the cached property would
+    plan_all(tables)
     return together(map(_judged, tables))
 
 

@@ -61,6 +61,9 @@ def _told_apart(variables: dict[str, np.ndarray]) -> Iterator[tuple[Curves, bool
     """Ways to take the rows for checkpoints of runs that are long enough to follow, and whether by even steps."""
     sizes = variables.get("N")
     if sizes is not None and sizes.ndim == 1:
+        ordered = np.sort(sizes)
+        if 2 * FEWEST_ROWS * np.count_nonzero(ordered[1:] == ordered[:-1]) < (FEWEST_ROWS - 1) * len(sizes):
+            return  # too few repeat for that
         _, of_size, counts = np.unique(sizes, return_inverse=True, return_counts=True)
         if 2 * (counts[of_size] >= FEWEST_ROWS).sum() < len(sizes):
             return  # a run has one size

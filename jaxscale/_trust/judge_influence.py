@@ -29,11 +29,14 @@ def influence_checks(e: Evidence) -> Finding:
     else:
         errors, slopes, most = decision.errors, decision.slopes, MOVES_DECISION
     watched = np.flatnonzero((errors > 0) & np.isfinite(errors))
+    if not len(watched):
+        return
     units = np.arange(used.sum())
     if e.runs.clusters is not None:
         labels, units = np.unique(np.array(e.runs.clusters)[used], return_inverse=True)
-    found = yield from changes_without(e.at, units, slopes[watched] / errors[watched, None], e.ask(uncorrelated_slopes))
-    if not found or not len(watched):
+    each = slopes[watched] / errors[watched, None]
+    found = yield from changes_without(e.at, units, each, e.ask(uncorrelated_slopes), most)
+    if not found:
         return
     moved = np.array([change for _, change in found]) @ slopes[watched].T
     share = moved / errors[watched]

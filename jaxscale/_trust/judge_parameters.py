@@ -44,13 +44,9 @@ def conditioning_checks(e: Evidence) -> Iterator[Reason]:
             f"the runs hardly determine {heaviest} (condition number {condition:.1e}, sound below "
             f"{WARN_CONDITION:.0e}); widen the range of the runs",
         )
-    used, noisy = e.at.used, False
-    if e.problem.task.space == "log" and used.any():
-        explained = float(np.std((e.problem.observed + e.at.residuals / e.problem.whitening)[used]))
-        noisy = e.at.sigma > NOISY * explained
-    limit = WEAK_RELATIVE_ERROR if noisy else HOPELESS_RELATIVE_ERROR
     for name, error in _relative_errors(e):
         if error > WEAK_RELATIVE_ERROR:
+            limit = WEAK_RELATIVE_ERROR if _noisy(e) else HOPELESS_RELATIVE_ERROR
             # What multiplies a term may well be near zero; then the term hardly matters, and the rest is known.
             factor = name in linear_parameters(e.problem)
             yield Reason(
@@ -59,6 +55,14 @@ def conditioning_checks(e: Evidence) -> Iterator[Reason]:
                 f"{_known_only(name, error)}; add runs that vary what it governs, or fix it",
                 params=(name,),
             )
+
+
+def _noisy(e: Evidence) -> bool:
+    """Whether runs scatter by a good part of what the law explains."""
+    used = e.at.used
+    if e.problem.task.space != "log" or not used.any():
+        return False
+    return e.at.sigma > NOISY * float(np.std((e.problem.observed + e.at.residuals / e.problem.whitening)[used]))
 
 
 def _known_only(name: str, error: float) -> str:

@@ -26,6 +26,7 @@ _MOST_PLACES = 200  # that have a mean of their own: those where most runs repea
 _MOST_REPEATS = 20_000
 _REPEATS = "runs that repeat"
 _CAPPED = 3.0  # robust standard deviations beyond which the residual of one run counts no more
+_WORTH_A_FIT = 0.1  # chances by what the law leaves alone, from which on nobody fits what is beside it
 _LIKELY = 1e-2  # chances from which on nobody asks by how much the law errs at runs left out
 
 
@@ -86,6 +87,9 @@ def inflation(psi: np.ndarray, units: np.ndarray | None) -> np.ndarray:
 def _worst(side: SideBySide, law: RobustFits, alternatives: Sequence[tuple[str, np.ndarray]]) -> list[Misfit | None]:
     """Of each table the alternative, further columns (tables, rows, any), that speaks most against the law."""
     p, n, weights = side.law.shape[2], side.counts, side.evened
+    alike = (np.abs(weights - side.real) < 1e-9).all(axis=1)  # weights of all runs
+    alike &= np.array([table.clusters is None for table in side.tables])
+    psi, left = law.psi, law.left - (side.law @ (np.swapaxes(side.law, 1, 2) @ law.left[..., None]))[..., 0]
     chances = np.full((len(alternatives), len(n)), np.inf)
     fs, sizes = np.zeros(chances.shape), np.zeros(chances.shape)
     fits: dict[tuple[int, int], tuple[np.ndarray, RobustFits, int]] = {}  # columns, fits, which of them
@@ -93,10 +97,17 @@ def _worst(side: SideBySide, law: RobustFits, alternatives: Sequence[tuple[str, 
         for tables, extra in _beside(side.law, further):
             q = extra.shape[2]
             enough = n[tables] - p - q >= np.maximum(_FEWEST_LEFT, n[tables] // 4)
-            tables = tables[enough]
+            tables, extra = tables[enough], extra[enough]
             if not len(tables):
                 continue
-            both, w = np.concatenate([side.law[tables], extra[enough]], axis=2), weights[tables]
+            fs[way, tables], chances[way, tables], sizes[way, tables] = _by_score(left[tables], extra, n[tables], p)
+            # Outliers hide a misfit from the one, and what counts less as it is far off from the other.
+            least = np.minimum(chances[way, tables], _by_score(psi[tables], extra, n[tables], p)[1])
+            asked = (least < _WORTH_A_FIT) | ~alike[tables]
+            tables, extra = tables[asked], extra[asked]
+            if not len(tables):
+                continue
+            both, w = np.concatenate([side.law[tables], extra], axis=2), weights[tables]
             rich = in_parts(both, side.above[tables], w, n[tables])
             variance, added = rich.variance, rich.found[:, p:]
             products = np.swapaxes(both, 1, 2) @ (both * w[..., None])
@@ -110,7 +121,8 @@ def _worst(side: SideBySide, law: RobustFits, alternatives: Sequence[tuple[str, 
             fs[way, tables] = f
             square = (added**2).sum(axis=1) / n[tables]  # of what is added: the columns are orthonormal
             sizes[way, tables] = np.sqrt(np.maximum(square - q * variance / n[tables], 0.0))
-            fits.update(((way, int(k)), (both, rich, i)) for i, k in enumerate(tables))
+            likely = enumerate(tables.tolist())
+            fits.update(((way, k), (both, rich, i)) for i, k in likely if chances[way, k] < _LIKELY)
     found: list[Misfit | None] = []
     for k, sound in enumerate(law.variance > 0):
         tried = [way for way in range(len(alternatives)) if chances[way, k] < np.inf]
@@ -125,6 +137,21 @@ def _worst(side: SideBySide, law: RobustFits, alternatives: Sequence[tuple[str, 
             ratio = _left_out(side.law[k, : n[k]], law.of(k)) / own
         found.append(Misfit(alternatives[way][0], float(fs[way, k]), chance, float(sizes[way, k]), ratio))
     return found
+
+
+def _by_score(
+    left: np.ndarray, extra: np.ndarray, counts: np.ndarray, p: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """F, its chance and the size of what orthonormal columns beside the law add, (tables,) each, of least squares, from
+    what the law, which has p parameters, leaves (tables, rows)."""
+    explained = ((left[:, None] @ extra) ** 2).sum(axis=(1, 2))
+    q, total = extra.shape[2], (left**2).sum(axis=1)
+    freedom = counts - p - q
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = np.maximum(total - explained, 0.0) / freedom
+        f = explained / variance / q
+    sizes = np.sqrt(np.maximum(explained - q * variance, 0.0) / counts)
+    return f, np.where(total > 0, fdtrc(q, freedom, f), np.inf), sizes
 
 
 def _left_out(columns: np.ndarray, fit: RobustFits) -> float:

@@ -47,10 +47,11 @@ class Linearization:
         """Runs that count, (n_runs,)."""
         return self.scatter.used
 
-    @property
+    @cached_property
     def free_slopes(self) -> np.ndarray:
         """Those of the runs that count in the values that no bound holds, (n_used, <= free)."""
-        return self.jacobian[self.used][:, ~self.held]
+        rows = self.jacobian if self.used.all() else self.jacobian[self.used]
+        return rows[:, ~self.held] if self.held.any() else rows
 
     @property
     def freedom(self) -> int:
@@ -76,9 +77,14 @@ class Linearization:
         return self.far_below_noise and self.scatter.share_below >= 0.5
 
     @cached_property
+    def basis(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """`directions`, and what `free_slopes` are multiplied by to be them, (free, free), where that is known."""
+        return bases_of([self])[0]
+
+    @property
     def directions(self) -> np.ndarray:
         """What the law can do to the runs that count, bounds left out: orthonormal columns (n_used, <= free)."""
-        return directions_of([self])[0]
+        return self.basis[0]
 
     @cached_property
     def matchable(self) -> bool:
@@ -105,6 +111,10 @@ class Linearization:
     def gradient_norm(self) -> float:
         """Largest cosine between a column of the Jacobian and psi, bounds left out: zero at an optimum, whatever the
         units."""
+        if not self.precision.any():
+            size = (np.sqrt((self.jacobian**2).sum(axis=0)) * np.sqrt(self.psi @ self.psi))[~self.held]
+            projected = np.abs(self.psi @ self.jacobian)[~self.held]
+            return float(np.max(projected[size > 0] / size[size > 0], initial=0.0))
         roots = np.sqrt(self.precision)  # a prior is one more run: its slope, and its residual in `off`
         off = 0.0 * roots if self.free is None or self.loss.prior is None else self.free - self.loss.prior.centre
         size = np.hypot(np.linalg.norm(self.jacobian, axis=0), roots)
@@ -138,22 +148,23 @@ class Linearization:
         return out
 
 
-def directions_of(tables: Sequence[Linearization]) -> list[np.ndarray]:
-    """`Linearization.directions` of each table: by products of the columns where these know enough."""
-    found: dict[int, np.ndarray] = {}
+def bases_of(tables: Sequence[Linearization]) -> list[tuple[np.ndarray, np.ndarray | None]]:
+    """`Linearization.basis` of each table: by products of the columns where these know enough."""
+    found: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
     slopes = [at.free_slopes for at in tables]
     for part in slopes_beside(slopes):
         unit, norms, known = scaled(part.products())
         square, axes = np.linalg.eigh(unit)
         known &= square[:, 0] > SURE * square[:, -1] if len(square.T) else False
         square[~known] = 1.0
-        columns = part.rows @ (axes / np.sqrt(square)[:, None] / np.where(norms > 0, norms, 1.0)[..., None])
-        found |= {k: columns[i, : part.counts[i]] for i, k in enumerate(part.which) if known[i]}
+        to = axes / np.sqrt(square)[:, None] / np.where(norms > 0, norms, 1.0)[..., None]
+        columns = part.rows @ to
+        found |= {k: (columns[i, : part.counts[i]], to[i]) for i, k in enumerate(part.which) if known[i]}
     for k, rows in enumerate(slopes):
         if k not in found:
             norms = np.linalg.norm(rows, axis=0)
             left, singular, _ = np.linalg.svd(rows[:, norms > 0] / norms[norms > 0], full_matrices=False)
-            found[k] = left[:, singular > 1e-10 * singular.max(initial=0.0)]
+            found[k] = left[:, singular > 1e-10 * singular.max(initial=0.0)], None
     return [found[k] for k in range(len(tables))]
 
 
@@ -178,8 +189,8 @@ def linearize_all(stack: Stack, free: np.ndarray) -> list[Linearization]:
 def match_all(tables: Sequence[Linearization]) -> None:
     """Work out `matched` of every table whose runs have slopes, all at once; each keeps its own."""
     some = [at for at in tables if "matched" not in vars(at) and at.matchable]
-    fresh = [at for at in some if "directions" not in vars(at)]
-    for at, directions in zip(fresh, directions_of(fresh), strict=True):
-        vars(at)["directions"] = directions
+    fresh = [at for at in some if "basis" not in vars(at)]
+    for at, basis in zip(fresh, bases_of(fresh), strict=True):
+        vars(at)["basis"] = basis
     for at, fit in zip(some, each_fit([at.to_match for at in some]), strict=True):
         vars(at)["matched"] = fit  # as the cached property would

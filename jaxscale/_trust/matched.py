@@ -84,9 +84,10 @@ def estimates_at_noise(
     made: dict[int, tuple[AtNoise, ...]] = dict.fromkeys(far, ())
     for kind in (Huber("matched"), StudentT()):
         shapes, losses = {}, {}
+        usual = stack.first.objective
+        alike = replace(kind, overestimate=usual.overestimate, space=usual.space)
         for k in far:
-            usual = stack.problems[k].objective
-            shapes[k] = replace(kind, overestimate=usual.overestimate, space=usual.space).at(at[k].sigma)
+            shapes[k] = alike.at(at[k].sigma)
             (loss,) = shapes[k].losses(1.0)
             losses[k] = _with_priors(loss, stack.problems[k], at[k])
         if isinstance(kind, StudentT):
@@ -153,7 +154,7 @@ def _by_student(stack: Stack, losses: Mapping[int, Any], free: np.ndarray) -> tu
     for k, one in losses.items():
         scale[k], freedom[k] = one.scale, one.freedom
         prior.centre[k], prior.weight[k] = (0.0, 0.0) if one.prior is None else one.prior
-    loss = StudentLoss(scale, freedom, None)  # of all; `weights` know of overestimates
+    rows = max(p.count for p in stack.problems)
     lower, upper = (np.array([getattr(p, end) for p in stack.problems]) for end in ("lower", "upper"))
     point, trial = free.copy(), free.copy()
     slope, bend = np.zeros(free.shape), np.zeros((*free.shape, free.shape[1]))
@@ -161,15 +162,20 @@ def _by_student(stack: Stack, losses: Mapping[int, Any], free: np.ndarray) -> tu
     descents.status[np.setdiff1d(np.arange(count), list(losses))] = CONVERGED
     with np.errstate(all="ignore"):  # what is not finite is not better, and tables that have ended are no longer read
         while len(some := descents.running):
-            residuals, jacobian, _, weights = slopes_of(stack, trial)
-            here = (weights * loss.height(residuals)).sum(axis=1) + prior.penalty(trial)
+            two = np.resize(some, max(len(some), min(count, 2)))  # one table would be another program's
+            running = stack if len(some) == count else stack.some(two)
+            residuals, jacobian, _, weights = (x[: len(some), :rows] for x in slopes_of(running, trial[two]))
+            loss = StudentLoss(scale[some], freedom[some], None)  # `weights` know of overestimates
+            mine = Prior(prior.centre[some], prior.weight[some])
+            here = (weights * loss.height(residuals)).sum(axis=1) + mine.penalty(trial[some])
             psi, inner = weights * loss.score(residuals), weights * np.maximum(loss.slope(residuals), 0.0)
-            gradient = np.einsum("tni,tn->ti", jacobian, psi) + prior.weight * (trial - prior.centre)
+            gradient = (psi[:, None] @ jacobian)[:, 0] + mine.weight * (trial[some] - mine.centre)
             curvature = np.swapaxes(jacobian * inner[..., None], 1, 2) @ jacobian
-            curvature += prior.weight[:, None] * np.eye(free.shape[1])
+            curvature += mine.weight[:, None] * np.eye(free.shape[1])
             finite = np.isfinite(here) & np.isfinite(gradient).all(axis=1) & np.isfinite(curvature).all(axis=(1, 2))
-            better = some[descents.weigh(some, here[some], finite[some])]
-            point[better], slope[better], bend[better] = trial[better], gradient[better], curvature[better]
+            better = descents.weigh(some, here, finite)
+            point[some[better]] = trial[some[better]]
+            slope[some[better]], bend[some[better]] = gradient[better], curvature[better]
             a = descents.running
             held = ((point[a] <= lower[a]) & (slope[a] > 0)) | ((point[a] >= upper[a]) & (slope[a] < 0))
             step, usable = newton_step(bend[a], slope[a], descents.damping[a], held)

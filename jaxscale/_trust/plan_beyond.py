@@ -1,6 +1,6 @@
 """What a plan would decide somewhat beyond the runs, and how well they determine it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -9,7 +9,11 @@ import numpy as np
 from scipy.special import stdtrit
 
 from jaxscale._base.verdict import BEYOND
+from jaxscale._problem.arrays import Task
+from jaxscale._problem.problem import Problem
+from jaxscale._trust.covariance import Covariance
 from jaxscale._trust.evidence import Evidence
+from jaxscale._trust.tables_beside import variances
 from jaxscale.laws import chinchilla
 
 _NORMAL = float(stdtrit(np.inf, 0.95))  # half a 90 % interval, in standard errors
@@ -40,26 +44,38 @@ class PlanBeyond:
 def plan_beyond(e: Evidence) -> PlanBeyond | None:
     """The decision, worked out once; None where `log_best_size` is, or nothing says how sure it is."""
     if e not in _KNOWN:
-        _KNOWN[e] = _plan_beyond(e)
+        plan_all([e])
     return _KNOWN[e]
 
 
-def _plan_beyond(e: Evidence) -> PlanBeyond | None:
-    law, full = e.problem.law, e.problem.full(e.free)
-    log_n = log_best_size(e, full)
-    if log_n is None or e.covariance is None or e.at.freedom < 1:
-        return None
-    theta = dict(zip(law.parameter_names, full, strict=True))
-    alpha, beta, log_product = theta["alpha"], theta["beta"], _log_product(e)
-    log_d = log_product - log_n
+def plan_all(tables: Sequence[Evidence]) -> None:
+    """Work out `plan_beyond` of each table, of those of one law at once; each keeps its own."""
+    parts: dict[Task, list[tuple[Evidence, Covariance]]] = {}
+    for e in tables:
+        _KNOWN[e] = None
+        if e.covariance is not None and e.at.freedom >= 1 and log_best_size(e, e.problem.full(e.free)) is not None:
+            parts.setdefault(e.problem.task, []).append((e, e.covariance))
+    for part in parts.values():
+        _KNOWN.update(_decisions(*zip(*part, strict=True)))
+
+
+def _decisions(tables: Sequence[Evidence], covariances: Sequence[Covariance]) -> Iterator[tuple[Evidence, PlanBeyond]]:
+    """The decision of each of some tables of one law that have one."""
+    problem, held = tables[0].problem, np.stack([e.at.held for e in tables])
+    full = np.stack([e.problem.full(e.free) for e in tables])
+    theta = dict(zip(problem.law.parameter_names, full.T, strict=True))
+    log_product = np.array([_log_product(e) for e in tables])
+    alpha, beta, log_n = theta["alpha"], theta["beta"], _log_size(theta, log_product)
     of_best = {"A": 1.0, "B": -1.0, "alpha": 1 / alpha - log_n, "beta": log_product - 1 / beta - log_n}
     # The loss does not change with N at the optimum.
-    slopes = in_free(e, {name: slope / (alpha + beta) for name, slope in of_best.items()})
-    slopes = np.stack([slopes, in_free(e, loss_slopes(theta, log_n, log_d))])
-    variance = np.einsum("qi,ij,qj->q", slopes, e.covariance.matrix, slopes)
-    wider = stdtrit(e.at.freedom, 0.95) / _NORMAL
+    of_best = {name: slope / (alpha + beta) for name, slope in of_best.items()}
+    of_loss = loss_slopes(theta, log_n, log_product - log_n)
+    slopes = np.stack([_in_free(problem, held, of) for of in (of_best, of_loss)], axis=1)
+    variance = (slopes @ np.stack([one.matrix for one in covariances]) * slopes).sum(axis=2)
     errors = np.sqrt(np.maximum(np.nan_to_num(variance, nan=np.inf), 0.0))
-    return PlanBeyond(wider * errors, slopes, _judged(e, errors, slopes))
+    wider = stdtrit(np.array([e.at.freedom for e in tables]), 0.95) / _NORMAL
+    for e, wide, mine, along in zip(tables, wider, errors, slopes, strict=True):
+        yield e, PlanBeyond(wide * mine, along, _judged(e, mine, along))
 
 
 def _judged(e: Evidence, errors: np.ndarray, slopes: np.ndarray) -> np.ndarray:
@@ -70,21 +86,24 @@ def _judged(e: Evidence, errors: np.ndarray, slopes: np.ndarray) -> np.ndarray:
     to 272 runs, 53 of them sound, they refuse 6 % of the tables of sound ones that are right to the lines, this mean 3;
     of the 31 tables beyond the lines neither trusts one. `studies.verdicts --designs` asks on others.
     """
-    at, rows = e.at, e.at.jacobian[e.at.used][:, ~e.at.held]
+    at, rows = e.at, e.at.free_slopes
     weights = at.weights[at.used]
     alike = e.runs.clusters is None and not at.precision.any() and np.ptp(weights) == 0
     usual = at.matchable and at.scatter.share_below == 0.5 and np.isfinite(errors).all()
     if not (alike and usual and len(rows) > rows.shape[1]):
         return errors
-    norms = np.linalg.norm(rows, axis=0)
-    if not (norms > 0).all():
-        return errors
-    _, triangle = np.linalg.qr(rows / norms)
-    if not np.linalg.cond(triangle) ** 2 < _WORST_CONDITION:
-        return errors
-    of_rows = np.linalg.solve(triangle.T, (slopes[:, ~at.held] / norms).T)
-    variance = float(at.matched.variance) * (_OF_MEDIANS if at.far_below_noise else 1.0)
-    return np.sqrt(errors * np.sqrt((of_rows**2).sum(axis=0) * variance))
+    to_directions = at.basis[1]
+    if to_directions is None:
+        norms = np.linalg.norm(rows, axis=0)
+        if not (norms > 0).all():
+            return errors
+        triangle = np.linalg.qr(rows / norms)[1]
+        if not np.linalg.cond(triangle) ** 2 < _WORST_CONDITION:
+            return errors
+        to_directions = np.linalg.inv(triangle) / norms[:, None]
+    of_rows = slopes[:, ~at.held] @ to_directions
+    variance = e.ask(variances) * (_OF_MEDIANS if at.far_below_noise else 1.0)
+    return np.sqrt(errors * np.sqrt((of_rows**2).sum(axis=1) * variance))
 
 
 _KNOWN: WeakKeyDictionary[Evidence, PlanBeyond | None] = WeakKeyDictionary()
@@ -100,11 +119,16 @@ def loss_slopes(theta: Mapping[str, float], log_n: Any, log_d: Any) -> dict[str,
 
 def in_free(e: Evidence, of: Mapping[str, Any]) -> np.ndarray:
     """Slopes in theta by name as slopes in the free values, last."""
-    slopes = np.zeros((*np.shape(next(iter(of.values()))), len(e.free)))
-    for name, k in zip(e.problem.law.parameter_names, e.problem.layout.slots, strict=True):
-        if k >= 0 and not e.at.held[k]:
+    return _in_free(e.problem, e.at.held, of)
+
+
+def _in_free(problem: Problem, held: np.ndarray, of: Mapping[str, Any]) -> np.ndarray:
+    """The same where bounds hold some of the values, (..., free)."""
+    slopes = np.zeros((*np.shape(next(iter(of.values()))), held.shape[-1]))
+    for name, k in zip(problem.law.parameter_names, problem.layout.slots, strict=True):
+        if k >= 0:
             slopes[..., k] += of.get(name, 0.0)
-    return slopes
+    return np.where(held, 0.0, slopes)
 
 
 def log_best_size(e: Evidence, theta: np.ndarray, log_product: float | None = None) -> float | None:
@@ -118,7 +142,12 @@ def log_best_size(e: Evidence, theta: np.ndarray, log_product: float | None = No
     if set(e.scalar_logs) != {"N", "D"} or not (alpha > 0 and beta > 0):
         return None
     log_product = _log_product(e) if log_product is None else log_product
-    return (np.log(alpha / beta) + value["A"] - value["B"] + beta * log_product) / (alpha + beta)
+    return _log_size(value, log_product)
+
+
+def _log_size(theta: Mapping[str, Any], log_product: Any) -> Any:
+    alpha, beta = theta["alpha"], theta["beta"]
+    return (np.log(alpha / beta) + theta["A"] - theta["B"] + beta * log_product) / (alpha + beta)
 
 
 def _log_product(e: Evidence) -> float:

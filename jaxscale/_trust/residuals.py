@@ -7,7 +7,7 @@ used, logged where positive.
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.spatial import KDTree
+from scipy.spatial import cKDTree
 from scipy.special import stdtr
 
 from jaxscale._base.robust import median_of_sorted, quantiles_of
@@ -26,6 +26,7 @@ _TREND_P_VALUE = 1e-4
 # Set on the tuning seeds of studies/verdicts.py: sound tables reach the first numbers, wrong decisions begin at the
 # others.
 _BENT_T, _BENT_SIZE = 5.0, 0.0065  # 4.3 and .0054, 7.9 and .0074: t and size (of the log response) of a missing term
+_WORTH_A_FIT = 2.0  # t of the score of a term, below which nobody fits it
 
 
 def trends(side: SideBySide) -> list[list[str]]:
@@ -189,9 +190,14 @@ def missing_terms(side: SideBySide) -> list[dict[tuple[str, str], tuple[float, f
     spread = np.sqrt((((terms - middle) * side.real[some, None]) ** 2).sum(axis=-1) / n[:, None])
     real = spread > 1e-9 * np.abs(terms).max(axis=(1, 2), initial=1e-300)[:, None]
     which, of = np.nonzero(real)
+    terms = terms[which, of] / spread[which, of, None]
+    if side.tables[0].at.matchable:
+        asked = _worth_a_fit(terms, side.matched.psi[some][which], n[which] - p - 1)
+        asked |= _worth_a_fit(terms, side.matched.left[some][which], n[which] - p - 1)
+        asked |= np.ptp(np.where(side.real, side.evened, 1.0)[some], axis=1)[which] > 1e-9
+        which, of, terms = which[asked], of[asked], terms[asked]
     if not len(which):
         return found
-    terms = terms[which, of] / spread[which, of, None]
     columns = np.concatenate([basis[which], terms[..., None]], axis=-1)
     fits = in_parts(columns, side.above[some][which], side.weights[some][which], n[which])
     scores = fits.psi * (columns @ np.linalg.inv(fits.bend)[:, -1, :, None])[..., 0]
@@ -202,6 +208,17 @@ def missing_terms(side: SideBySide) -> list[dict[tuple[str, str], tuple[float, f
         first, second = (side.names[i] for i in pairs[of[k]])
         found[some[which[k]]][first, second] = float(t[k]), float(size[k])
     return found
+
+
+def _worth_a_fit(terms: np.ndarray, psi: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+    """For which terms (fits, rows) beside the law what it leaves, as it counts or as it is, (fits, rows), speaks: t of
+    the score, with one variance for all runs or each its own (White 1980), is not small."""
+    scores = terms * psi
+    along, square = np.abs(scores.sum(axis=1)), (psi**2).sum(axis=1) * (terms**2).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pooled = along * np.sqrt(freedom / np.maximum(square - along**2, 0.0))
+        own = along / np.sqrt((scores**2).sum(axis=1))
+    return ~(np.maximum(pooled, own) < _WORTH_A_FIT)
 
 
 def neighbour_correlation(points: np.ndarray, residuals: np.ndarray) -> float:
@@ -216,7 +233,7 @@ def _near(points: np.ndarray, ranks: np.ndarray) -> float:
     """`neighbour_correlation` by ranks of residuals."""
     spread = points.std(axis=0)
     scaled = points / np.where(spread > 0, spread, 1.0)
-    _, nearest = KDTree(scaled).query(scaled, k=2)
+    _, nearest = cKDTree(scaled, leafsize=10).query(scaled, k=2)  # KDTree, which asks what it is given
     itself = np.arange(len(points))
     neighbour = np.where(nearest[:, 1] == itself, nearest[:, 0], nearest[:, 1])
     near = ranks[neighbour]

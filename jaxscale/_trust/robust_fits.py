@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxscale._base.robust import HUBER_TURN, sigma_of_middle
 
-_REWEIGHTINGS = 10
+REWEIGHTINGS = 10
 _RIDGE = 1e-12  # of columns of like size: where weights leave nothing of one, its coefficient stays zero
 _AT_ONCE = 1 << 16  # numbers in the columns of fits that are made together, so that they stay in a core's cache
 
@@ -66,7 +66,11 @@ class RobustFits(NamedTuple):
 
 
 def robust_fits(
-    columns: np.ndarray, values: np.ndarray, weights: np.ndarray, counts: np.ndarray | None = None
+    columns: np.ndarray,
+    values: np.ndarray,
+    weights: np.ndarray,
+    counts: np.ndarray | None = None,
+    reweightings: int = REWEIGHTINGS,
 ) -> RobustFits:
     """Fit values (..., n) in columns (..., n, k) of like size, by Huber's estimator at 1.345 sigma, reweighted ten
     times from no effect on; weights (..., n). Sigma leaves out the k smallest, as in `Scatter.sigma`. `counts` (...,)
@@ -83,7 +87,7 @@ def robust_fits(
     left = np.broadcast_to(values, shape)
     found, w, ridge = np.zeros((*shape[:-1], k)), left, _RIDGE * np.eye(k)
     turn, bend = np.zeros(shape[:-1]), np.zeros((*shape[:-1], k, k))
-    for _ in range(_REWEIGHTINGS):
+    for _ in range(reweightings):
         size = np.abs(left)
         if padding is not None:
             np.copyto(size, np.inf, where=padding)
@@ -98,13 +102,20 @@ def robust_fits(
     return RobustFits(found, left, w, turn, bend, counts)
 
 
-def in_parts(columns: np.ndarray, values: np.ndarray, weights: np.ndarray, counts: np.ndarray) -> RobustFits:
+def in_parts(
+    columns: np.ndarray,
+    values: np.ndarray,
+    weights: np.ndarray,
+    counts: np.ndarray,
+    reweightings: int = REWEIGHTINGS,
+) -> RobustFits:
     """`robust_fits` of many, (tables, ..., n, k), as many at a time as stay in a core's cache."""
     each = max(1, int(_AT_ONCE // max(np.prod(columns.shape[1:]), 1)))
     parts = []
     for first in range(0, len(columns), each):
         part, rows = slice(first, first + each), slice(int(counts[first : first + each].max()))
-        fits = robust_fits(columns[part, ..., rows, :], values[part, ..., rows], weights[part, ..., rows], counts[part])
+        some = columns[part, ..., rows, :], values[part, ..., rows], weights[part, ..., rows], counts[part]
+        fits = robust_fits(*some, reweightings)
         parts.append(fits.padded(columns.shape[-2]))
     return parts[0] if len(parts) == 1 else RobustFits(*map(np.concatenate, zip(*parts, strict=True)))
 

@@ -139,6 +139,11 @@ class SideBySide:
         return RobustFits(found, left, weights, turn, bend, self.counts)
 
 
+def variances(side: SideBySide) -> list[float]:
+    """Of the noise of each table, see `RobustFits.variance`."""
+    return side.matched.variance.tolist()
+
+
 def side_by_side(tables: Sequence[OneTable]) -> list[tuple[list[int], SideBySide]]:
     """All tables, those that are alike together, of near numbers of runs and not too many at once; and which they
     are."""

@@ -56,7 +56,8 @@ class Parameterized:
 
     def natural(self, theta: Iterable[float]) -> dict[str, float]:
         """Natural values by name of unconstrained ones, shape (n_parameters,)."""
-        return {p.name: p.to_natural(t) for p, t in zip(self.parameters, theta, strict=True)}
+        with np.errstate(over="ignore"):
+            return {p.name: float(natural(p.transform, t, np)) for p, t in zip(self.parameters, theta, strict=True)}
 
     def naturals(self, theta: np.ndarray) -> np.ndarray:
         """Natural values of theta, both (..., n_parameters)."""

@@ -140,9 +140,11 @@ def _completed(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     missing = ~np.isfinite(scores)
     filled = np.where(missing, np.nanmean(scores, axis=0), scores)
     for _ in range(50 if missing.any() else 0):
-        mean = filled.mean(axis=0)
+        mean, before = filled.mean(axis=0), filled
         left, sizes, right = np.linalg.svd(filled - mean, full_matrices=False)
         filled = np.where(missing, mean + sizes[0] * np.outer(left[:, 0], right[0]), scores)
+        if np.array_equal(filled, before):
+            break
     return filled, filled.mean(axis=0)
 
 
@@ -150,10 +152,10 @@ def _of_components(components: np.ndarray, scores: np.ndarray, chance: float) ->
     """The level and the weights of components whose sigmoid is nearest to the scores, (1 + components,)."""
     columns = np.column_stack([np.ones(len(scores)), components])
 
-    def residuals(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def residuals(x: np.ndarray) -> tuple[np.ndarray, Callable[[], np.ndarray]]:
         share = _sigmoid(columns @ x)
-        slopes = ((1 - chance) * share * (1 - share))[:, None] * columns
-        return chance + (1 - chance) * share - scores, slopes
+        slopes = (1 - chance) * share * (1 - share)
+        return chance + (1 - chance) * share - scores, lambda: slopes[:, None] * columns
 
     return _least_squares(residuals, np.zeros(columns.shape[1]))
 
@@ -178,23 +180,26 @@ def _skills(models: Models, inputs: tuple[str, ...], skills: int, families: int)
         slope, own, load, floor = np.split(values, ends[:-1])
         return slope.reshape(skills, -1), own.reshape(skills, -1), load.reshape(tests, skills), floor
 
-    def residuals(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    # What slopes are made of: of each score its model's inputs and levels, and which test it is of.
+    inputs_of, levels_of, tests_of, n = x[rows][:, None, :], level[rows][:, None, :], np.eye(tests)[test], len(rows)
+    ridge = np.sqrt(_RIDGE)
+    below = np.vstack([np.empty((n, ends[3])), ridge * np.eye(ends[2], ends[3])])  # floors are free
+
+    def residuals(values: np.ndarray) -> tuple[np.ndarray, Callable[[], np.ndarray]]:
         slope, own, load, floor = parts(values)
-        skill = x @ slope.T + level @ own.T
-        share = _sigmoid(np.sum(load[test] * skill[rows], axis=1) + floor[test])
-        steep = ((1 - chance) * share * (1 - share))[:, None]
-        by_skill = steep * load[test]  # (scores, skills)
-        columns = [
-            (by_skill[:, :, None] * x[rows][:, None, :]).reshape(len(rows), -1),
-            (by_skill[:, :, None] * level[rows][:, None, :]).reshape(len(rows), -1),
-            (steep[:, :, None] * (np.eye(tests)[test][:, :, None] * skill[rows][:, None, :])).reshape(len(rows), -1),
-            steep * np.eye(tests)[test],
-        ]
-        held = np.sqrt(_RIDGE) * np.eye(len(values))[: ends[2]]  # floors are free
-        return (
-            np.r_[chance + (1 - chance) * share - observed, held @ values],
-            np.vstack([np.hstack(columns), held]),
-        )
+        skill, weights = (x @ slope.T + level @ own.T)[rows], load[test]
+        share = _sigmoid(np.sum(weights * skill, axis=1) + floor[test])
+
+        def slopes() -> np.ndarray:
+            steep = ((1 - chance) * share * (1 - share))[:, None]
+            by_skill, of_test, whole = (steep * weights)[:, :, None], steep * tests_of, below.copy()
+            whole[:n, : ends[0]] = (by_skill * inputs_of).reshape(n, -1)
+            whole[:n, ends[0] : ends[1]] = (by_skill * levels_of).reshape(n, -1)
+            whole[:n, ends[1] : ends[2]] = (of_test[:, :, None] * skill[:, None, :]).reshape(n, -1)
+            whole[:n, ends[2] :] = of_test
+            return whole
+
+        return np.r_[chance + (1 - chance) * share - observed, ridge * values[: ends[2]]], slopes
 
     slope, own, load, floor = parts(_least_squares(residuals, _first_guess(models, x, skills, families)))
     return SharedSkills(inputs, centre, scale, slope, own, load, floor, models.chance)
@@ -225,14 +230,17 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-def _least_squares(residuals: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], start: np.ndarray) -> np.ndarray:
-    """Levenberg-Marquardt; `residuals` gives them (n,) with their Jacobian (n, values)."""
+def _least_squares(
+    residuals: Callable[[np.ndarray], tuple[np.ndarray, Callable[[], np.ndarray]]], start: np.ndarray
+) -> np.ndarray:
+    """Levenberg-Marquardt; `residuals` gives them (n,), and what tells their Jacobian (n, values)."""
     values, damping = start, 1e-3
-    rest, slopes = residuals(values)
+    rest, slopes_of = residuals(values)
     for _ in range(_MOST_STEPS):
+        slopes = slopes_of()
         height, curvature, gradient = rest @ rest, slopes.T @ slopes, slopes.T @ rest
         size = np.diag(np.diag(curvature) + 1e-12)
-        trial, there, slopes_there = values, rest, slopes
+        trial, there, slopes_there = values, rest, slopes_of
         while damping < _LARGEST_DAMPING:
             trial = values - np.linalg.solve(curvature + damping * size, gradient)
             there, slopes_there = residuals(trial)
@@ -241,7 +249,7 @@ def _least_squares(residuals: Callable[[np.ndarray], tuple[np.ndarray, np.ndarra
             damping *= 5
         if not there @ there < height:
             break
-        values, rest, slopes, damping = trial, there, slopes_there, damping / 10
+        values, rest, slopes_of, damping = trial, there, slopes_there, damping / 10
         if 1 - rest @ rest / height < _TOLERANCE:
             break
     return values

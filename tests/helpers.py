@@ -231,7 +231,7 @@ LAW_CASES: tuple[LawCase, ...] = (
         laws.instance("multi_power_law:400m").params | {"B": 1500.0},  # short runs show less of the gain
         {"lr": SCHEDULES},
         grows={"lr": 0},
-        starts=12,
+        starts=8,
     ),
     LawCase(
         laws.farseer,

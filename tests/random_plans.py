@@ -82,9 +82,12 @@ def _worth(fresh, shown, star):
 
 def _without_embeddings(x):
     """log N_ne where N = N_ne + omega N_ne^(1/3), by Newton's method on its cube root."""
-    root = np.minimum(np.exp(x / 3), np.exp(x - np.log(_OMEGA)))
+    root, size, enough = np.minimum(np.exp(x / 3), np.exp(x - np.log(_OMEGA))), np.exp(x), 4 * np.finfo(_LONG).eps
     for _ in range(60):
-        root = root - (root**3 + _OMEGA * root - np.exp(x)) / (3 * root**2 + _OMEGA)
+        before, root = root, root - (root**3 + _OMEGA * root - size) / (3 * root**2 + _OMEGA)
+        parts = (root.real, before.real), (root.imag, before.imag)  # the slope, aside, arrives a step later
+        if all(np.all(np.abs(a - b) <= enough * np.abs(a)) for a, b in parts):
+            break
     return 3 * np.log(root)
 
 

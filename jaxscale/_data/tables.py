@@ -127,6 +127,9 @@ def _unreadable(path: Path, error: Exception) -> str:
             return f"there is no file {shown}: its folder does not exist"
         if not path.exists():
             close = difflib.get_close_matches(path.name, os.listdir(path.parent), n=3)
+            close = [
+                name for name in close if difflib.get_close_matches(Path(name).stem, [path.stem])
+            ]  # not its ending
             return f"there is no file {shown}" + (f"; did you mean {' or '.join(map(quoted, close))}?" if close else "")
     except (OSError, ValueError):
         pass

@@ -30,7 +30,7 @@ def next_step(e: Evidence, reasons: Sequence[Reason], lines: tuple[float, float]
     if fatal & {SUSPICIOUS_UNITS, MIXED_CONVENTIONS}:
         return "Next: mend the table; what else is said of it may then be no more true."
     response = e.runs.response[e.at.used]
-    if len(response) and np.ptp(response) == 0:
+    if len(response) > 1 and np.ptp(response) == 0:
         return f"Next: another column of the {e.response.name}, as this one is the same in every run."
     first = ""
     if fatal & _MISFIT:

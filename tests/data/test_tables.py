@@ -255,11 +255,13 @@ def test_files_that_cannot_be_read(name: str, tmp_path: Path) -> None:
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:
-    (tmp_path / "runs.csv").write_text(CSV)
+    for name in ("runs.csv", "one.csv"):
+        (tmp_path / name).write_text(CSV)
     cases = {
         "is a folder": tmp_path,
-        r"there is no file '.*run\.csv'; did you mean 'runs\.csv'": tmp_path / "run.csv",
+        r"there is no file '.*run\.csv'; did you mean 'runs\.csv'\?$": tmp_path / "run.csv",
         r"there is no file '.*zzz'$": tmp_path / "zzz",
+        r"there is no file '.*nofile.csv'$": tmp_path / "nofile.csv",
         "its folder does not exist": tmp_path / "missing" / "runs.csv",
         r"there is no file '~nobody-of-that-name/": "~nobody-of-that-name/runs.csv",
         r"no file 'a\\x00b'": "a\0b",

@@ -47,6 +47,8 @@ def test_no_runs_are_asked_for_where_the_loss_is_the_same_in_all():
     runs = js.Runs({"N": SWEEP[0], "D": SWEEP[1]}, np.full(20, 2.5))
     verdict = js.fit(LAW, runs, intervals=None).verdict
     assert verdict.next_step == "Next: another column of the loss, as this one is the same in every run."
+    alone = js.fit(LAW, runs.subset([0]), intervals=None).verdict
+    assert alone.next_step.startswith("Next: isoFLOP runs")
 
 
 def test_no_runs_are_asked_for_where_the_law_is_wrong():

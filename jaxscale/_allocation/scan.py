@@ -24,6 +24,7 @@ _POINTS = 3000  # of each of both looks
 _WALKS, _WALKERS, _STEPS, _LENGTH = 3, 8, 120, 12.0
 _BEST = 0.02  # share of the points that say where to look again
 _CONSIDERED = 4000  # best points that may be valleys
+_ASKED = 500  # of them for their neighbours at once: often the best ones are valleys enough
 _FEWER_POINTS, _APART = 300, 0.25  # inside a program of somebody else; how far valleys are apart there
 VALLEYS = 16  # for each problem, at most
 _LARGEST_COUNT, _REACH = 64.0, 20.0  # log of N or D; how far around the usual start of all else
@@ -187,12 +188,16 @@ def _valleys(x: np.ndarray, held: np.ndarray, value: np.ndarray, m: int) -> tupl
         return out
     order = np.argsort(value, kind="stable")[:_CONSIDERED]
     x, held, value = x[order], held[order], value[order]
-    count = min(len(x), 4 * n + 4)
-    _, near = KDTree(x).query(x, count)
-    near = np.reshape(near, (len(x), count))
-    # Sorted by value, a point is a valley if no neighbour has a smaller number, nor is it a copy of one chosen.
-    lowest = np.flatnonzero(near.min(axis=1) >= np.arange(len(x)))
-    chosen = lowest[:VALLEYS]
+    count, tree = min(len(x), 4 * n + 4), KDTree(x)
+    chosen = np.empty(0, int)
+    for start in range(0, len(x), _ASKED):
+        here = np.arange(start, min(start + _ASKED, len(x)))
+        _, near = tree.query(x[here], count)
+        # Sorted by value, a point is a valley if no neighbour has a smaller number, nor is it a copy of one chosen.
+        lowest = here[np.reshape(near, (len(here), count)).min(axis=1) >= here]
+        chosen = np.concatenate([chosen, lowest])[:VALLEYS]
+        if len(chosen) == VALLEYS:
+            break
     for target, source in zip(out, (x, held, value), strict=True):
         target[: len(chosen)] = source[chosen]
         target[len(chosen) :] = source[chosen[0]] if target.ndim > 1 else np.inf

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxscale as js
-from jaxscale._allocation import answers
+from jaxscale._allocation import answers, scan
 from jaxscale._allocation.answers import solve_many
 from jaxscale._allocation.decide import decide
 from jaxscale._allocation.per_draw import follow
@@ -122,3 +122,16 @@ def test_points_are_spread_evenly_and_differ_in_every_coordinate():
     assert all(len(np.unique(column)) == 2000 for column in points.T)
     counts, _ = np.histogramdd(points, bins=5, range=[(0, 1)] * 3)
     assert counts.min() > 10 and counts.max() < 22  # of 16 each
+
+
+def test_valleys_do_not_depend_on_how_many_points_are_asked_for_their_neighbours_at_once(monkeypatch):
+    rng = np.random.default_rng(5)
+    x = np.round(5 * rng.random((3000, 3)), 1)  # copies too
+    value, held = (x**2).sum(axis=1) + np.sin(9 * x).sum(axis=1), rng.integers(0, 4, x.shape).astype(float)
+    found = []
+    for at_once in (len(x), 500, 7):
+        monkeypatch.setattr(scan, "_ASKED", at_once)
+        found.append(scan._valleys(x, held, value, 4))
+    assert np.isfinite(found[0][2]).all()  # as many as are looked for
+    for other in found[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(found[0], other, strict=True))

@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -75,6 +76,24 @@ def test_a_damaged_entry_is_compiled_again(kept, damage):
     entry.write_bytes(damage(entry.read_bytes()))
     np.testing.assert_array_equal(Program(doubled)(NUMBERS), doubled(NUMBERS))
     assert len(written) == 2
+
+
+def test_whoever_writes_the_same_entry_at_once_an_entry_is_always_whole(tmp_path):
+    entry = tmp_path / "programs" / "entry"
+    payloads = [bytes([k]) * size for k, size in enumerate((10, 300_000, 1_000_000, 2_000_000))]
+    store._write(entry, payloads[0])
+
+    def turn(payload: bytes) -> list[bytes | None]:
+        read = []
+        for _ in range(20):
+            store._write(entry, payload)
+            read.append(store._read(entry))
+        return read
+
+    with ThreadPoolExecutor(len(payloads)) as pool:
+        read = [content for turns in pool.map(turn, payloads) for content in turns]
+    assert len(read) == 20 * len(payloads) and set(read) <= set(payloads)
+    assert [path.name for path in entry.parent.iterdir()] == ["entry"]
 
 
 def test_what_cannot_be_run_after_all_is_compiled(kept, monkeypatch):

@@ -31,11 +31,13 @@ _NUDGE = 1e-6  # of a free value, for second derivatives of a quantity
 
 
 class Constrained(NamedTuple):
-    """Constrained optima: free values (k, free), the value of the quantity there, and the objective."""
+    """Constrained optima: free values (k, free), the value of the quantity there, the objective, and by how much that
+    rises along the profile for one unit of the quantity, which is the pull."""
 
     free: np.ndarray
     value: np.ndarray
     objective: np.ndarray
+    rate: np.ndarray
 
     def of(self, which: Any) -> "Constrained":
         """Some of them."""
@@ -107,7 +109,8 @@ class Engine:
         for stage in range(len(self.stages)):
             begin = damping if stage == 0 else np.full(len(starts), NEAR)
             found = self._run(stage, found[0], targets, stiffness, given * 1.0, table, begin, _MOST_STEPS)
-        whole, last = Constrained(*found[:3]), np.cumsum(counts)
+        free, value, objective = found[:3]
+        whole, last = Constrained(free, value, objective, stiffness * (targets - value)), np.cumsum(counts)
         return [whole.of(slice(end - count, end)) for end, count in zip(last, counts, strict=True)]
 
     def _run(self, stage: int, *each: Any) -> list[np.ndarray]:

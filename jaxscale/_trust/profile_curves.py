@@ -22,9 +22,13 @@ _STIFFNESS = 100.0  # of the pull towards a value, in curvatures of the profile:
 # Values looked at on each side, in half widths of the interval that a parabola would have: first near, then far.
 _NEAR_SCAN = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 _FAR_SCAN = (4.0, 6.0, 8.0, 12.0, 16.0, 32.0, 64.0, 128.0)
+_FIRM = 1e4  # the same, where ends are looked for between points of one valley
 _REFINEMENTS = 8
 _BRACKET = 0.03  # share of a bracket by which the next one is tried on both sides of the interpolated end
 _CLOSE = 1e-7  # of the rise, relative, at which an end counts as found
+# How far the rise between two points may be from what the slopes at both say, relative, for them to lie in one valley:
+# of a scan, whose points are far apart, and of a bracket whose end is interpolated by its slopes.
+_ONE_VALLEY, _ONE_CURVE = 0.1, 0.002
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +129,7 @@ def _walk(
         half[alone], direction[alone] = room / _NEAR_SCAN[-1], np.eye(len(best))[slot]
         stiffness[alone] = _STIFFNESS * 2 * rise
     ends = [(j, sign) for j in range(count) for sign in (-1.0, 1.0)]
-    first = Constrained(best[None], np.zeros(1), np.array([height]))
+    first = Constrained(best[None], np.zeros(1), np.array([height]), np.zeros(1))
     paths = {end: first._replace(value=estimate[[end[0]]]) for end in ends}
 
     def pulled(reached: Constrained, wanted: Wanted) -> np.ndarray:
@@ -147,19 +151,20 @@ def _walk(
             start = best + (target - estimate[j])[:, None] * direction[j]
         wanted = Wanted(j, start, target, stiffness[j])
         found = yield wanted, FAR
-        # Each again from its inner neighbour until that helps none, then once from its outer one, so that none sticks
-        # beside the valley. Who has the neighbour it had before would end where it ended before.
+        # Those that do not lie in one valley with their inner neighbour again from there, the two on either side of the
+        # end in any case, and who comes after one that this helped, until it helps none; then once from the outer one.
+        # So none sticks beside the valley.
         every = np.arange(len(j))
-        due = every
+        beside = _beside_ends(found.objective < height + rise, each)
+        due = every[~_rises_as_said(_inner(outermost, found, every), found) | beside]
         for shift in (*[1] * each, -1):
-            due = due if shift == 1 else every
+            if shift == -1:
+                due = every[(every + 1) % each != 0]
+                beside = _beside_ends(found.objective < height + rise, each)
+                due = due[~_rises_as_said(found.of(due), found.of(due + 1)) | beside[due]]
             if not len(due):
                 continue
-            at_edge = (due if shift == 1 else due + 1) % each == 0
-            inner, beside = outermost.of(due // each), found.of((due - shift) % len(every))
-            neighbour = Constrained(
-                *(np.where(at_edge.reshape(-1, *[1] * (a.ndim - 1)), a, b) for a, b in zip(inner, beside, strict=True))
-            )
+            neighbour = _inner(outermost, found, due) if shift == 1 else found.of(due + 1)
             sound = np.isfinite(neighbour.objective)
             again = wanted.of(due)._replace(start=np.where(sound[:, None], neighbour.free, wanted.start[due]))
             fresh = yield again, NEAR
@@ -183,17 +188,17 @@ def _walk(
             path, crossing = paths[end], _crossing(paths[end], end[1], height + rise)
             assert crossing is not None  # once there is one, there is one
             inside, beyond = crossing
-            root = np.sqrt(np.maximum(path.objective[[inside, beyond]] - height, 0))
             width = path.value[beyond] - path.value[inside]
-            share = (np.sqrt(rise) - root[0]) / max(root[1] - root[0], 1e-300)
+            smooth = bool(_rises_as_said(path.of(inside), path.of(beyond), _ONE_CURVE))
+            share, slope_of_root = _meeting(path.of([inside, beyond]), height, rise, smooth)
             found_ends[end] = float(path.value[inside] + share * width)
             if np.min(np.abs(path.objective - height - rise)) < _CLOSE * rise or abs(width) < 1e-9 * half[end[0]]:
                 continue
             # The pull stops short of what it is asked for by the slope of the profile over the stiffness.
-            slope_of_root = (root[1] - root[0]) / width
-            stiff = 2 * _STIFFNESS * slope_of_root**2
+            stiff = 2 * (_FIRM if smooth else _STIFFNESS) * slope_of_root**2
             short = 2 * np.sqrt(rise) * slope_of_root / stiff
-            s = np.clip(share + np.array([-_BRACKET, 0.0, _BRACKET]), 0.02 * share, 0.98 + 0.02 * share)
+            around = [0.0] if smooth else [-_BRACKET, 0.0, _BRACKET]
+            s = np.clip(share + np.array(around), 0.02 * share, 0.98 + 0.02 * share)
             start = path.free[inside] + s[:, None] * (path.free[beyond] - path.free[inside])
             if turn == 0:  # later both ends of the bracket lie in one valley
                 s, start = np.tile(s, 2), np.concatenate([start, np.repeat(path.free[[inside]], len(s), axis=0)])
@@ -213,7 +218,7 @@ def _walk(
         left, right = paths[j, -1.0], paths[j, 1.0]
         merged = [np.concatenate([a[1:], b]) for a, b in zip(left, right, strict=True)]
         order = np.argsort(merged[1], kind="stable")
-        free, values, objective = (x[order] for x in merged)
+        free, values, objective, _ = (x[order] for x in merged)
         low, high = (found_ends.get((j, sign), sign * np.inf) for sign in (-1.0, 1.0))
         reached, lowest = (float(values[0]), float(values[-1])), float(objective.min())
         curves.append(Curve(float(estimate[j]), height, values, objective, free, low, high, reached, lowest, rise))
@@ -244,6 +249,47 @@ def _crossing(path: Constrained, sign: float, level: float) -> tuple[int, int] |
     if not len(within) or within[-1] + 1 == len(order):
         return None
     return int(order[within[-1]]), int(order[within[-1] + 1])
+
+
+def _inner(outermost: Constrained, found: Constrained, which: np.ndarray) -> Constrained:
+    """The inner neighbours of some points of a scan, of as many on each side; of the first on a side the `outermost`
+    before the scan."""
+    each = len(found.value) // len(outermost.value)
+    pairs = zip(outermost.of(which // each), found.of(which - 1), strict=True)
+    return Constrained(*(np.where((which % each == 0).reshape(-1, *[1] * (a.ndim - 1)), a, b) for a, b in pairs))
+
+
+def _beside_ends(within: np.ndarray, each: int) -> np.ndarray:
+    """Which points of a scan, `each` on a side, are the outermost `within` the rise, or the next one."""
+    sides = within.reshape(-1, each)
+    inside = np.where(sides.any(axis=1), each - 1 - sides[:, ::-1].argmax(axis=1), -1)
+    return (np.abs(np.arange(each) - inside[:, None] - 0.5) < 1).ravel()
+
+
+def _rises_as_said(inner: Constrained, outer: Constrained, within: float = _ONE_VALLEY) -> np.ndarray:
+    """Whether the objective rises from one constrained optimum to the other as their slopes say, as it does along one
+    valley."""
+    with np.errstate(invalid="ignore"):  # where there is none
+        said = (inner.rate + outer.rate) / 2 * (outer.value - inner.value)
+        return np.abs(outer.objective - inner.objective - said) <= within * said
+
+
+def _meeting(bracket: Constrained, height: float, rise: float, smooth: bool) -> tuple[float, float]:
+    """Where between two points, as a share of the way, the objective has risen by `rise` above `height`, and the slope
+    of the root of its rise there. In the root a parabola is a straight line; between points of a `smooth` profile a
+    cubic goes by its slopes at both."""
+    root = np.sqrt(np.maximum(bracket.objective - height, 0))
+    wanted, length, width = np.sqrt(rise), max(float(root[1] - root[0]), 1e-300), float(np.diff(bracket.value)[0])
+    straight = t, slope = (wanted - root[0]) / length, length / width
+    if not smooth:
+        return straight
+    with np.errstate(all="ignore"):
+        inner, outer = 2 * root / bracket.rate * slope  # shares of the way for one unit of t
+    if root[0] == 0:
+        inner = 2 - outer
+    share = t * t * (3 - 2 * t) + t * (1 - t) * ((1 - t) * inner - t * outer)
+    steep = 6 * t * (1 - t) + (1 - t) * (1 - 3 * t) * inner + t * (3 * t - 2) * outer
+    return (share, slope / steep) if 0 < share < 1 and 0.2 < steep < 5 else straight
 
 
 def _directions(at: Linearization, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

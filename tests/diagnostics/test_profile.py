@@ -12,7 +12,8 @@ from scipy.stats import norm, t
 
 import jaxscale as js
 from jaxscale._fitting.result import problem_of
-from jaxscale._trust.constrained_optima import Profiled
+from jaxscale._trust import profile_curves as curves_module
+from jaxscale._trust.constrained_optima import Engine, Profiled
 from jaxscale._trust.linearization import linearize
 from jaxscale._trust.profile_curves import entry, profile_curve, profile_curves
 
@@ -52,6 +53,30 @@ def test_tables_side_by_side_have_the_profiles_of_each_alone(few):
             assert [(c.low, c.high) for c in mine] == [(c.low, c.high) for c in alone]
             np.testing.assert_array_equal(mine[3].values, alone[3].values)
     assert [(c.low, c.high) for c in together[0]] != [(c.low, c.high) for c in together[1]]
+
+
+def test_ends_are_those_of_twice_the_searches(few, monkeypatch):
+    """Where neighbours of a scan rise as their slopes say, no point is looked for again; else each is."""
+    problem, searches, solve = problem_of(few, few.runs), [], Engine.solve
+    free = problem.reduce(few.theta)
+
+    def counted(self, asked):
+        searches[-1] += sum(len(wanted.target) for _, (wanted, _) in asked)
+        return solve(self, asked)
+
+    monkeypatch.setattr(Engine, "solve", counted)
+    ends = []
+    for doubted in (False, True):
+        if doubted:
+            monkeypatch.setattr(
+                curves_module, "_rises_as_said", lambda inner, *_: np.zeros(np.shape(inner.value), bool)
+            )
+        searches.append(0)
+        with jax.enable_x64(True):
+            curves = profile_curve(problem, free, linearize(problem, free), entry, np.eye(len(free)), 0.9)
+        ends.append([(c.low, c.high) for c in curves])
+    np.testing.assert_allclose(ends[0], ends[1], rtol=1e-8)
+    assert searches[0] < 0.6 * searches[1]
 
 
 def straight(result: js.FitResult) -> tuple[np.ndarray, np.ndarray]:

@@ -154,6 +154,7 @@ def choose(
     parameters: int = 1,
     repeats: bool = False,
     most: int = 200,
+    exponents: Sequence[float] | None = None,
 ) -> tuple[list[int], float]:
     """Runs worth most for their cost, in the order in which they were chosen, and what they leave.
 
@@ -172,10 +173,12 @@ def choose(
             Experimental Designs, with SAS), so that a decision which the law misplaces is not all that is asked about.
         repeats: whether a run may be chosen again.
         most: runs at most.
+        exponents: p to try; by default those of the criterion.
     """
+    exponents = EXPONENTS[criterion] if exponents is None else exponents
     best: tuple[list[int], float] | None = None
-    for k, exponent in enumerate(EXPONENTS[criterion]):
-        tell(k, len(EXPONENTS[criterion]), "designs")
+    for k, exponent in enumerate(exponents):
+        tell(k, len(exponents), "designs")
         states = [Knowing(belief) for belief in beliefs]
         spread = [] if hedge is None else [Knowing(hedge)]
         known = 0.0  # log determinant that the runs chosen have gained, by parameter

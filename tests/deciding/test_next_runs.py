@@ -82,6 +82,9 @@ def test_what_changes_a_choice(result, offered):
     ratio = boxed.frame["D"] / boxed.frame["N"]
     paid = js.next_runs(result, budget="$20000", at="$2M", cost="dollars:h100,mfu=.4,price=2", fixed=1000)
     assert paid.unit == "dollars" and 3000 < paid.frame["cost"][0] <= 4000 and paid.spent <= 20000
+    # What deciding now wastes is told in money and in compute: at $2 an hour, 989e12 FLOP/s and 40 % of it.
+    assert paid.regret_compute == pytest.approx(paid.regret / 2 * 3600 * 989e12 * 0.4, rel=0.01)
+    assert " FLOPs) in expectation" in " ".join(str(paid).split()) and busy.regret_compute == pytest.approx(busy.regret)
     assert ratio.between(4.999, 100.001).all() and (6 * boxed.frame["N"] * boxed.frame["D"] <= 1.0001e20).all()
 
 

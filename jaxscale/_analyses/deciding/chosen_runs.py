@@ -94,6 +94,12 @@ class NextRuns(Reporting, Pictured, Saved):
         in; nan where that is not known."""
         return self.left_by_running[1] * float(self.plan.rows[0].regret.get("compute", math.nan))
 
+    @property
+    def regret_compute(self) -> float:
+        """The same in FLOPs: that share of the decision's 6 N D; nan where its law has no N and D."""
+        row = self.plan.rows[0]
+        return self.regret / row.budget * 6 * row.of("N") * row.of("D")
+
     @cached_property
     def savings(self) -> np.ndarray:
         """What of that the runs take away, (n_runs,), once each and those above it are in."""
@@ -201,10 +207,12 @@ class NextRuns(Reporting, Pictured, Saved):
             f"{plural(len(self.frame), 'run')} for {format_number(self.spent, 3)} of {self._amount(self.budget)}"
         )
         if math.isfinite(self.regret):
-            price = float(self.frame["cost"].sum())
+            price, compute = float(self.frame["cost"].sum()), self.regret_compute
+            in_money = self.unit != "FLOPs" and math.isfinite(compute)
+            also = f" ({format_number(compute, 3, suffixes=False)} FLOPs)" if in_money else ""
             lines.append(
                 f"deciding {'once those under way are in' if self.running else 'now'} wastes "
-                f"{self._amount(self.regret)} in expectation; the runs save "
+                f"{self._amount(self.regret)}{also} in expectation; the runs save "
                 f"{self._amount(self.savings[-1])} of it for {self._amount(price)}"
             )
         return lines

@@ -91,6 +91,8 @@ def test_a_plan_is_frozen_with_its_best_sizes(fit):
     ("at", "words"),
     [
         ([], "no run to foretell"),
+        (5, "runs to come are a table, a plan or a list"),
+        ([5], "runs to come are a table, a plan or a list"),
         ([{"N": 1e9}], "run 1 to come has no D"),
         ([{"N": "big", "D": 1}], "N is not a number: 'big'"),
     ],

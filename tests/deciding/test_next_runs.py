@@ -116,6 +116,8 @@ def test_what_cannot_be_chosen_is_told(result, offered):
         ({"budget": 1e21, "criterion": "e"}, "criterion must be"),
         ({"budget": 1e21, "check": 1.0}, "check must be"),
         ({"budget": 1e21, "fixed": -1}, "fixed must be"),
+        ({"budget": 1e21, "fixed": "a lot"}, "fixed must be what each run costs"),
+        ({"budget": 1e21, "most": "3"}, "most must be a number"),
         ({"budget": 1e21, "limits": {"N_max": 1e9}}, "N_max decides it"),
     ):
         with pytest.raises(js.InputError, match=words):

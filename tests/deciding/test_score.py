@@ -68,3 +68,9 @@ def test_runs_nobody_foretold_are_named_and_not_scored():
     assert "not scored: rows 2" in str(found)
     with pytest.raises(js.InputError, match="none of these 1 runs was foretold: no run has its N and D within 1 %"):
         js.score(told(), js.Runs.from_frame({"N": [3e9], "D": [1e11], "loss": [2.5]}))
+
+
+@pytest.mark.parametrize("given", [5, [told(), 5], {"mine": None}])
+def test_what_is_no_forecast_is_refused(given):
+    with pytest.raises(js.InputError, match="score takes what forecast made or the file"):
+        js.score(given, came(2.5))

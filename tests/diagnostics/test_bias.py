@@ -140,3 +140,5 @@ def test_what_a_record_says_writes_and_shows():
 def test_only_plans_of_fits_answer():
     with pytest.raises(js.InputError, match="only a plan made from a fit"):
         js.bias(js.frontier(js.laws.instance("chinchilla:besiroglu"), 1e22))
+    with pytest.raises(js.InputError, match="only a plan made from a fit"):
+        js.bias(3)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import NormalDist
@@ -262,7 +262,13 @@ def _designs(result: FitResult, at: Any) -> list[tuple[dict[str, float], float |
             for row in at.rows
             if row.variables
         ]
-    many = at.to_dict("records") if isinstance(at, pd.DataFrame) else [at] if isinstance(at, Mapping) else list(at)
+    many = at.to_dict("records") if isinstance(at, pd.DataFrame) else [at] if isinstance(at, Mapping) else at
+    many = list(many) if isinstance(many, Iterable) else [many]
+    if not all(isinstance(one, Mapping) for one in many):
+        raise InputError(
+            'runs to come are a table, a plan or a list such as at=[{"N": 70e9, "D": 1.4e12}] (--at N=70B,D=1.4T), '
+            f"got {quoted(at)}"
+        )
     designs = []
     for number, one in enumerate(many, start=1):
         missing = [name for name in names if name not in one]

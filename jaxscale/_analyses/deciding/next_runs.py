@@ -109,13 +109,16 @@ def next_runs(
             already decides the target.
     """
     if not isinstance(result, FitResult):
-        raise InputError(f"next_runs takes a fit, got {quoted(type(result).__name__)}; give draws= beside it")
+        raise InputError(f"next_runs takes a fit, made with fit(law, runs); got {quoted(type(result).__name__)}")
     _check(target, criterion, misfit, check, most)
     runs = runs_of(result, runs)
     problem = problem_of(result, runs)
     model = costs.as_cost(cost) if not (isinstance(cost, str) and cost == "table") else costs.from_runs(runs)
     spend = _amount("budget", costs.budget(budget, model))
-    extra = 0.0 if fixed is None else float(fixed)
+    try:
+        extra = 0.0 if fixed is None else float(fixed)
+    except (TypeError, ValueError):
+        extra = np.nan
     if not (np.isfinite(extra) and extra >= 0):
         raise InputError(f"fixed must be what each run costs beside, 0 or more, got {quoted(fixed)}")
     law = result.law
@@ -197,6 +200,9 @@ def next_runs(
 
 
 def _check(target: str, criterion: str, misfit: float, check: float, most: int) -> None:
+    for name, value in (("misfit", misfit), ("check", check), ("most", most)):
+        if not isinstance(value, int | float | np.number):
+            raise InputError(f"{name} must be a number, got {quoted(value)}")
     if target not in _QUANTITY:
         raise InputError(f"target must be one of {', '.join(_QUANTITY)}, got {quoted(target)}")
     if criterion not in ("c", "d"):

@@ -16,7 +16,7 @@ from jaxscale._base.files import SCORE_FORMAT, Saved
 from jaxscale._base.measure import Measure
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
-from jaxscale._base.text import format_number, inert, plural
+from jaxscale._base.text import format_number, inert, plural, quoted
 from jaxscale._data.runs import Runs, read_runs
 from jaxscale._fitting.options import reading_for
 
@@ -202,6 +202,12 @@ def score(forecasts: Any, runs: Any, **reading: Any) -> Score:
 
 
 def _named(forecasts: Any) -> dict[str, Forecast]:
+    several = isinstance(forecasts, Mapping | Sequence) and not isinstance(forecasts, str)
+    each = forecasts.values() if isinstance(forecasts, Mapping) else forecasts if several else [forecasts]
+    if wrong := [one for one in each if not isinstance(one, Forecast | str | Path)]:
+        raise InputError(
+            f"score takes what forecast made or the file it was saved to, got {quoted(type(wrong[0]).__name__)}"
+        )
     if isinstance(forecasts, Mapping):
         given = dict(forecasts)
     elif isinstance(forecasts, Sequence) and not isinstance(forecasts, str):

@@ -82,7 +82,8 @@ def fit_behind(plan: Plan) -> FitResult:
     Raises:
         InputError: it was made from something else.
     """
-    result = None if plan.request is None else plan.request.source.record
+    request = plan.request if isinstance(plan, Plan) else None
+    result = None if request is None else request.source.record
     if not isinstance(result, FitResult):
         raise InputError("only a plan made from a fit answers to runs; make it with frontier(fit(...), ...)")
     return result

@@ -82,15 +82,13 @@ class Overrides(NamedTuple):
     """Numbers of each start's own, which override those of the table it is fitted to, as bootstrap draws have them.
 
     Each (n_starts, ...), or None where the table's hold: weights and response of the runs, centre of the priors.
-    `bend` (free, free) is known beforehand of what the law's own curvature adds to that of the objective: a damped
-    solver takes it in place of exact second derivatives. `places` says which runs of its table a start is fitted to, in
-    order, and weights and response are then of those; None for all of them.
+    `places` says which runs of its table a start is fitted to, in order, and weights and response are then of those;
+    None for all of them.
     """
 
     weights: Any = None
     response: Any = None
     centre: Any = None
-    bend: Any = None
     places: Any = None
 
     def rows(self, which: Any) -> "Overrides":

@@ -19,7 +19,7 @@ from jaxscale._base.settings import in_float64
 from jaxscale._problem.arrays import SMALL_BATCH, Overrides, ProblemArrays, Problems, Solutions, Task
 from jaxscale._problem.evaluate import evaluator, value_of
 from jaxscale.laws._operations import wide
-from jaxscale.optim import CONVERGED, NOT_FINITE, RUNNING, STEP_LIMIT, Curvature, DampedState
+from jaxscale.optim import CONVERGED, NOT_FINITE, RUNNING, STEP_LIMIT, DampedState
 
 # Lanes share what an iteration costs whatever their number, but the last starts leave most of them idle, and their
 # working set must stay in the second-level cache of a core: about this many points over all lanes. Measured on fits of
@@ -163,8 +163,7 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
     dtype = starts.dtype
     probe = jax.eval_shape(optimizer.init, starts[0])
     second_order = isinstance(probe, DampedState)
-    bent = problems.own.bend is not None
-    evaluate = evaluator(task, exact=not bent, second_order=second_order)
+    evaluate = evaluator(task, exact=True, second_order=second_order)
     value = value_of(task)
     many = problems.tables.points.response.ndim == 2
     some = problems.own.places is not None  # of the runs of a table, each start those it takes
@@ -187,10 +186,10 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
 
     put_together, taken_apart = _by_shape(jax.eval_shape(own, 0))
 
-    def tables_of(owned: Any) -> tuple[ProblemArrays, Any]:
-        """The table of each lane, what all share without a lane axis; and the bends that are known beforehand."""
-        table, mine = taken_apart(owned)
-        return mine.within(table if apart else problems.tables), mine.bend
+    def tables_of(owned: Any) -> ProblemArrays:
+        """The table of each lane; what all share stays without a lane axis."""
+        owned = taken_apart(owned)
+        return owned[1].within(owned[0] if apart else problems.tables)
 
     def advance(evaluation, state, trial, tables):
         """One step of the optimizer in every lane."""
@@ -215,12 +214,9 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
 
     def step(s: _Lanes) -> _Lanes:
         active = s.start < count
-        tables, bend = tables_of(s.owned)
+        tables = tables_of(s.owned)
         outer_share = s.optimizer.outer_share if second_order else None
         now = evaluate(s.trial, tables, outer_share)
-        if bent and now.curvature is not None:
-            gauss_newton, _ = now.curvature
-            now = now._replace(curvature=Curvature(gauss_newton, gauss_newton + bend))
         trial, state = advance(now, s.optimizer, s.trial, tables)
 
         idle = jnp.where(s.value - now.value > _NO_PROGRESS * jnp.abs(now.value), 0, s.idle + 1)

@@ -14,13 +14,12 @@ from jaxscale._problem.evaluate import predictor
 from jaxscale._problem.losses import Prior
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import Stack
-from jaxscale._solver.solve import AT, NEAR
+from jaxscale._solver.solve import NEAR
 from jaxscale._solver.solve_stack import STARTS_AT_ONCE, solve_stack
 from jaxscale._trust.covariance import LEAST_ROOM
-from jaxscale._trust.draws_ahead import bent_laws, ends_ahead
 from jaxscale._trust.interval_method import MORE_PAIRS, more_pairs
 from jaxscale._trust.linearization import Linearization, linearize_all
-from jaxscale.optim import STEP_LIMIT, damped_newton, settled
+from jaxscale.optim import STEP_LIMIT, damped_newton, levenberg_marquardt, settled
 
 Kind = Literal["pairs", "bayesian", "wild"]
 
@@ -125,9 +124,6 @@ def bootstrap_draws(
     rivals: list[np.ndarray | None] = [None] * len(stack)
     done, rows = 0, stack.stages[-1].points.response.shape[-1]
     leaves_out = kind == "pairs" and all(x is None for x in clusters)
-    few = draws * len(stack) <= SMALL_BATCH
-    laws = [None] * len(stack) if few or kind == "wild" else bent_laws(stack, best)
-    lower, upper = (np.array([getattr(p, end) for p in stack.problems]) for end in ("lower", "upper"))
     # Pieces of one table's draws, several tables together where they have few: this bounds memory.
     for size, batch in (
         (size, batch)
@@ -143,14 +139,7 @@ def bootstrap_draws(
         ]
         own = Overrides(*(None if x[0] is None else np.concatenate(x) for x in zip(*parts, strict=True)))
         most = _most_drawn(size) if leaves_out else rows
-        start, bend = best[table], np.zeros((len(table), best.shape[1], best.shape[1]))
-        for k in {k for k, _, _ in batch}:
-            if (law := laws[k]) is not None:
-                mine = np.flatnonzero(table == k)
-                moved, bend[mine] = ends_ahead(law, own.weights[mine])
-                start[mine] = np.clip(start[mine] + moved, lower[k], upper[k])
-        damping = NEAR if any(laws[k] is None for k, _, _ in batch) else AT
-        fits = _refit(stack, table, start, own, bend, damping, rivals, devices, most, few)
+        fits = _refit(stack, table, best[table], own, rivals, devices, most, draws * len(stack) <= SMALL_BATCH)
         for k, first, count in batch:
             found[k, first : first + count] = fits[table == k]
             done += count
@@ -206,8 +195,6 @@ def _refit(
     table: np.ndarray,
     start: np.ndarray,
     own: Overrides,
-    bend: np.ndarray,
-    damping: float,
     rivals: list[np.ndarray | None],
     devices: Sequence[Any] | None,
     most: int,
@@ -215,20 +202,17 @@ def _refit(
 ) -> np.ndarray:
     """Free values (n, free) of each draw's own optimum, nan where there is none; notes rivals of tables met first.
 
-    Each starts where the law, bent as it is at the fit, would have its optimum, with the `bend` there in place of
-    second derivatives: steps are nearly Newton's and cost half, without the runs that a draw leaves out (`most` remain)
-    two thirds of that. The few draws that end badly, or have more runs, are taken up by Newton's. `few` draws, that a
-    program takes longer to make than to run, share that of the fit.
+    Beside an optimum Gauss-Newton steps are as good as Newton's and cost half, without the runs that a draw leaves out
+    (`most` remain) two thirds of that; the few draws that end badly, or have more runs, are taken up by Newton's. So
+    `few` draws that a program takes longer to make than to run share that of the fit.
     """
     near: dict[str, Any] = {"damping": NEAR, "devices": devices}
     if few:
         free, value, status, _ = solve_stack(stack, damped_newton(), table, start, own=own, **near)
     else:
         less, whole = (own, None) if most == own.weights.shape[1] else _without_others(own, most)
-        less = less._replace(bend=bend)
-        # The last few share the program of the others.
-        alike: dict[str, Any] = {"damping": damping, "devices": devices, "smallest": STARTS_AT_ONCE}
-        free, value, status, _ = solve_stack(stack, damped_newton(trusting=True), table, start, own=less, **alike)
+        alike: dict[str, Any] = {**near, "smallest": STARTS_AT_ONCE}  # the last few share the program of the others
+        free, value, status, _ = solve_stack(stack, levenberg_marquardt(trusting=True), table, start, own=less, **alike)
         if whole is not None:
             value, status = np.where(whole, value, np.inf), np.where(whole, status, STEP_LIMIT)
     free, value, status = free.copy(), value.copy(), status.copy()

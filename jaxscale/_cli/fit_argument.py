@@ -128,17 +128,17 @@ def failed(one: Any) -> bool:
 
 
 def doubt(under: Sequence[str] | None, minimise: str | None, law: str | None) -> dict[str, Any]:
-    """What a plan over a doubt is called with: `draws`, or FIT=WEIGHT for each law."""
+    """What a plan over a doubt is called with: `laws`, `draws`, or FIT=WEIGHT for each law."""
     least = {} if minimise is None else {"minimise": minimise}
     if not under:
         return least
-    if list(under) == ["draws"]:
-        return least | {"under": "draws"}
+    if list(under) in (["laws"], ["draws"]):
+        return least | {"under": under[0]}
     fits, weights = [], []
     for text in under:
         source, equals, weight = text.rpartition("=")
         if not equals:
-            raise InputError(f"--under takes draws, or FIT=WEIGHT for each of several laws; got {quoted(text)}")
+            raise InputError(f"--under takes laws, draws, or FIT=WEIGHT for each of several laws; got {quoted(text)}")
         found = members(record(source, law if Path(source).is_file() else None), None)
         if len(found) != 1 or failed(found[0][1]):
             raise InputError(f"--under {quoted(source)} holds no single fit; give a file of one")

@@ -37,9 +37,10 @@ def frontier(
         Texts,
         option(
             "--under",
-            "draws|FIT=WEIGHT",
-            "Plan over a doubt and show the point estimate's plan beside: the draws of FIT (or its covariance), or "
-            "several laws, other.json=0.4, weighed by how they predict runs held out; repeat.",
+            "laws|draws|FIT=WEIGHT",
+            "Plan over a doubt and show the point estimate's plan beside: laws of N and D tried on the runs of FIT and "
+            "weighed by how they predict the larger ones, the draws of FIT (or its covariance), or several laws, "
+            "other.json=0.4; repeat.",
         ),
     ] = None,
     minimise: Annotated[

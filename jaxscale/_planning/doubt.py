@@ -10,6 +10,7 @@ import numpy as np
 from jaxscale._allocation.hedge import Aim
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import as_percent, parse_number, quoted
+from jaxscale._planning.rival_laws import rivals_tried
 from jaxscale._planning.source import Source, source_of
 
 
@@ -62,9 +63,16 @@ def doubt_of(source: Source, under: Any, weights: Any, minimise: str) -> Doubt:
         InputError: `under` is none of what it takes, weights are missing or none, or the tail is asked of too little.
     """
     aim, level = _aim(minimise)
-    if isinstance(under, str):
+    if isinstance(under, str) and under == "laws":
+        if weights is not None:
+            raise InputError(
+                'under="laws" (--under laws) weighs laws by how they predict runs held out; give no weights'
+            )
+        sources, shares = _laws(rivals_tried(source), None)
+        sources = [source if one.law is source.law else one for one in sources]  # which may know how sure it is
+    elif isinstance(under, str):
         if under != "draws":
-            raise InputError(f"under is 'draws', or fits of several laws with weights=; got {quoted(under)}")
+            raise InputError(f"under is 'draws', 'laws', or fits of several laws with weights=; got {quoted(under)}")
         if weights is not None:
             raise InputError("weights are of several laws; the draws of one weigh the same")
         sources, shares = [source], np.ones(1)
@@ -109,7 +117,7 @@ def _laws(under: Any, weights: Any) -> tuple[list[Source], np.ndarray]:
         raise InputError(f"under takes a list of fits and weights=, got a mapping of {len(pairs)}")
     given = list(under) if isinstance(under, Iterable) else []
     if len(given) < 1:
-        raise InputError("under is 'draws', a comparison, or a list of fits of several laws with weights=")
+        raise InputError("under is 'draws', 'laws', a comparison, or a list of fits of several laws with weights=")
     sources = [source_of(one) for one in given]
     if weights is None:
         raise InputError(

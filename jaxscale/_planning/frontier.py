@@ -56,9 +56,11 @@ def frontier(
         fixed: variables held at a value, {"N": 8e9}; a mixture as a whole, {"h": (.5, .3, .2)}.
         level: of the intervals; the source's own if not given. Intervals come from draws as percentiles, each draw
             planned for itself, else from the covariance by the delta method on the logs; failing both there are none.
-        under: plan over a doubt, not at the point estimate: "draws" of the source (or its covariance); a list of fits,
-            draws or constants of several laws, with `weights`; or a `Comparison` of laws. See `Plan.beside`. A goal
-            that weighs several losses, each with a law of its own (of what a mixture must serve), is planned so too.
+        under: plan over a doubt, not at the point estimate: "laws", the fit's own, Chinchilla's, Skaling and Kaplan's
+            L(N, D), each fitted to the smaller runs and weighed by how it foretells the larger; "draws" of the source
+            (or its covariance), a lesser doubt; a list of fits, draws or constants of several laws, with `weights`; or
+            a `Comparison` of laws. See `Plan.beside`. A goal that weighs several losses, each with a law of its own (of
+            what a mixture must serve), is planned so too.
         weights: of the laws in `under`, numbers or the `Comparison` that tried them: by how they predict runs held out.
         minimise: what is least over the doubt: "expected", the mean loss; "regret", the mean of what is wasted of the
             budget if a draw is the truth; "cvar:0.9", the mean of the worst tenth of that.
@@ -118,8 +120,8 @@ def request_of(
     )
     if under is None and (weights is not None or minimise != "expected"):
         raise InputError(
-            'weights and minimise are of a plan over a doubt: give under="draws" (--under draws), or fits of '
-            "several laws"
+            'weights and minimise are of a plan over a doubt: give under="laws" or "draws" (--under laws), or '
+            "fits of several laws"
         )
     if under is not None and goal == "cost":
         raise InputError("a plan under doubt is made for budgets; give budgets instead of a loss to reach")

@@ -201,6 +201,6 @@ def test_plans_over_several_laws_are_those_of_python(jaxscale):
     assert status == 0 and json.loads(out)["doubt"] == expected.to_dict()["doubt"]
     assert json.loads(out)["rows"][0]["N"] == expected.rows[0].N
     status, _, err = jaxscale("frontier", NAMED, "--budget", "1e24", "--under", "all")
-    assert status == 2 and "--under takes draws, or FIT=WEIGHT" in err
+    assert status == 2 and "--under takes laws, draws, or FIT=WEIGHT" in err
     status, _, err = jaxscale("frontier", NAMED, "--budget", "1e24", "--minimise", "regret")
     assert status == 2 and "of a plan over a doubt" in err

@@ -208,7 +208,9 @@ def test_a_plan_is_made_again_over_the_same_doubt(source, expected):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"under": "covariance"}, "under is 'draws'"),
+        ({"under": "covariance"}, "under is 'draws', 'laws'"),
+        ({"under": "laws"}, "tries laws on the runs behind a fit, and .* brings none"),
+        ({"under": "laws", "weights": [1]}, "weighs laws by how they predict runs held out"),
         ({"under": "draws"}, "neither draws nor a covariance; make draws with bootstrap"),
         ({"under": "draws", "minimise": "median"}, "minimise is 'expected'"),
         ({"under": "draws", "minimise": "cvar:2"}, "between 0 and 1"),
@@ -223,6 +225,27 @@ def test_a_plan_is_made_again_over_the_same_doubt(source, expected):
 def test_what_is_no_doubt_is_refused_in_words(options, said):
     with pytest.raises(js.InputError, match=said):
         js.frontier(BESIROGLU, 1e24, **options)
+
+
+@pytest.mark.slow
+def test_laws_tried_on_the_runs_are_the_doubt_that_is_meant_by_laws():
+    result = js.fit("chinchilla", js.synthetic.demo_runs(), intervals="quick")
+    plan = js.frontier(result, BUDGETS, under="laws")
+    tried = js.compare(result.runs, ["chinchilla", "skaling", "kaplan_nd"], rolling="C", objective=result.objective)
+    shares = tried.stacking_weights()
+    assert {p.source.label: p.weight for p in plan.doubt.possibilities} == pytest.approx(
+        {name: share for name, share in shares.items() if share > 0 and name in ("chinchilla", "skaling", "kaplan_nd")}
+    )
+    laws = [c for c in tried.contenders if c.law is not None]
+    same = [result if c.law is result.law else c for c in laws]
+    other = js.frontier(result, BUDGETS, under=same, weights=[shares[c.label] for c in laws])
+    for row, again in zip(plan.rows, other.rows, strict=True):
+        assert (row.N, row.D, row.loss) == pytest.approx((again.N, again.D, again.loss), rel=1e-12)
+        low, high = row.intervals["loss"]
+        assert low < high  # the fit is no point, as the others are
+    one = js.fit(js.laws.power_law("N"), result.runs, intervals=None)
+    with pytest.raises(js.InputError, match=r"\(--under laws\) knows laws of N and D, and .* is one of N;"):
+        js.frontier(one, reach_loss=None, budgets=1e10, cost="six_nd", under="laws")
 
 
 def test_losses_to_reach_and_other_decisions_are_refused(source):

@@ -14,9 +14,11 @@ from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Report, Reporting, Table
 from jaxscale._base.text import inert, plain, plural
 from jaxscale._base.verdict import Verdict
+from jaxscale._data.runs import Runs
 from jaxscale._data.runs_file import RunsRecord
 from jaxscale._fitting import read_file
 from jaxscale._fitting.result import FitResult
+from jaxscale._problem.objectives import Objective, objective_from
 from jaxscale._trust.drift import read_drifts
 from jaxscale.laws import Law
 
@@ -33,7 +35,10 @@ _METHODS = {
 
 @dataclass(frozen=True, eq=False)
 class Draws(Reporting, Pictured, files.Saved):
-    """Resampled fits: theta of each, (n_draws, n_parameters), beside the point estimate they belong to."""
+    """Resampled fits: theta of each, (n_draws, n_parameters), beside the point estimate they belong to.
+
+    runs, objective: of that fit, on which other laws can be tried; None where they are not known.
+    """
 
     _format = files.DRAWS_FORMAT
 
@@ -48,6 +53,8 @@ class Draws(Reporting, Pictured, files.Saved):
     verdict: Verdict
     runs_sha256: str
     drifts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    runs: Runs | None = None
+    objective: Objective | None = None
 
     @classmethod
     def of(cls, result: FitResult, draws: np.ndarray, method: str, seed: int) -> "Draws":
@@ -64,6 +71,8 @@ class Draws(Reporting, Pictured, files.Saved):
             verdict=result.verdict,
             runs_sha256=result.runs_sha256,
             drifts=result.drifts,
+            runs=result.runs,
+            objective=result.objective,
         )
 
     @property
@@ -111,6 +120,7 @@ class Draws(Reporting, Pictured, files.Saved):
 
     def to_dict(self) -> dict[str, Any]:
         """The draws in the format `jaxscale.draws/1`."""
+        runs = None if self.runs is None else self.runs.to_data()
         return self._document(
             {
                 "fit": {
@@ -128,6 +138,8 @@ class Draws(Reporting, Pictured, files.Saved):
                 "level": self.level,
                 "names": list(self.law.parameter_names),
                 "drifts": {name: dict(moves) for name, moves in self.drifts.items()},
+                "runs": None if runs is None or runs["data"] is None else runs,  # None where they are too many
+                "objective": None if self.objective is None else self.objective.to_dict(),
                 "draws": self.draws.tolist(),
             }
         )
@@ -140,6 +152,7 @@ def draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:
         found = ", ".join(map(inert, data["names"]))
         raise InputError(f"its draws are of {found}, law {law.name!r} has {', '.join(law.parameter_names)}")
     params = files.numbers(data["fit"]["params"])
+    runs, objective = data.get("runs"), data.get("objective")
     return Draws(
         law=law,
         params=params,
@@ -154,4 +167,6 @@ def draws_from(data: Mapping[str, Any], law: Law | None) -> Draws:
         verdict=Verdict.from_dict(data["verdict"]),
         runs_sha256=str(data["fit"]["runs_sha256"]),
         drifts=read_drifts(data.get("drifts")),
+        runs=None if runs is None else Runs.from_data(runs),
+        objective=None if objective is None else objective_from(objective),
     )

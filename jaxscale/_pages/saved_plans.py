@@ -165,15 +165,15 @@ def _comparison(data: Mapping[str, Any]) -> Comparison:
 
     names = ("error", "bias", "covered", "optimum_factor")
 
-    def measured(trial: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: number(trial[name]) for name in (*names, "worst", "train_error")}
+    def measured(one: Mapping[str, Any], *more: str) -> dict[str, Any]:
+        return {name: number(one[name]) for name in (*names, *more)}
 
     contenders = tuple(
         Contender(
             label=str(c["label"]),
             law=None if c["baseline"] else laws.get(c["law"], **c["law_options"]),
             parameters=int(c["parameters"]),
-            **{name: number(c[name]) for name in (*names, "aic", "bic")},
+            **measured(c, "aic", "bic"),
             verdict=str(c["verdict"]),
             trustworthy=c["trustworthy"],
             params=files.numbers(c["params"]),
@@ -186,7 +186,7 @@ def _comparison(data: Mapping[str, Any]) -> Comparison:
             law=str(t["law"]),
             holdout=str(t["holdout"]),
             reason=str(t["reason"]),
-            **measured(t),
+            **measured(t, "worst", "train_error"),
             optimum_budgets=int(t["optimum_budgets"]),
             trustworthy=t["trustworthy"],
             codes=tuple(map(str, t["codes"])),

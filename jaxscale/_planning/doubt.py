@@ -10,8 +10,10 @@ import numpy as np
 from jaxscale._allocation.hedge import Aim
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import as_percent, parse_number, quoted
-from jaxscale._planning.rival_laws import rivals_tried
+from jaxscale._planning.rival_laws import contender_of, rivals_tried, with_draws
 from jaxscale._planning.source import Source, source_of
+
+_LEAST_SHARE = 1e-4  # of a law in a comparison: what has less could change nothing and would cost a program
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +84,9 @@ def doubt_of(source: Source, under: Any, weights: Any, minimise: str) -> Doubt:
             )
     else:
         sources, shares = _laws(under, weights)
+    if aim == "tail" and (_is_comparison(under) or under == "laws"):
+        count = None if source.draws is None else len(source.draws)
+        sources = [with_draws(one, count) if share > 0 else one for one, share in zip(sources, shares, strict=True)]
     possibilities = tuple(
         _possibility(one, share, aim == "tail") for one, share in zip(sources, shares, strict=True) if share > 0
     )
@@ -104,12 +109,17 @@ def _aim(minimise: str) -> tuple[Aim, float]:
     return "tail", level
 
 
+def _is_comparison(under: Any) -> bool:
+    return hasattr(under, "contenders") and hasattr(under, "stacking_weights")
+
+
 def _laws(under: Any, weights: Any) -> tuple[list[Source], np.ndarray]:
     """Sources and their weights, which sum to one."""
-    if hasattr(under, "contenders") and hasattr(under, "stacking_weights"):  # a comparison, with its fits to all runs
+    if _is_comparison(under):  # with its fits to all runs
         shares = under.stacking_weights()
-        laws = [c for c in under.contenders if c.law is not None and shares.get(c.label, 0) > 0 and c.params]
-        return [source_of(c) for c in laws], _shares([shares[c.label] for c in laws], len(laws))
+        known = [c for c in under.contenders if c.law is not None and c.params]
+        laws = [c for c in known if shares.get(c.label, 0) > _LEAST_SHARE]
+        return [contender_of(c) for c in laws], _shares([shares[c.label] for c in laws], len(laws))
     if isinstance(under, Mapping):
         if weights is not None:
             raise InputError("give weights once: in the mapping, or as weights=")

@@ -57,13 +57,15 @@ def frontier(
         level: of the intervals; the source's own if not given. Intervals come from draws as percentiles, each draw
             planned for itself, else from the covariance by the delta method on the logs; failing both there are none.
         under: plan over a doubt, not at the point estimate: "laws", the fit's own, Chinchilla's, Skaling and Kaplan's
-            L(N, D), each fitted to the smaller runs and weighed by how it foretells the larger; "draws" of the source
-            (or its covariance), a lesser doubt; a list of fits, draws or constants of several laws, with `weights`; or
-            a `Comparison` of laws. See `Plan.beside`. A goal that weighs several losses, each with a law of its own (of
-            what a mixture must serve), is planned so too.
+            L(N, D), each fitted to the smaller runs and weighed by how it foretells the larger, and each as sure of its
+            constants as its fit to all runs is; "draws" of the source (or its covariance), a lesser doubt; a list of
+            fits, draws or constants of several laws, with `weights`; or a `Comparison` of laws. See `Plan.beside`. A
+            goal that weighs several losses, each with a law of its own (of what a mixture must serve), is planned so
+            too.
         weights: of the laws in `under`, numbers or the `Comparison` that tried them: by how they predict runs held out.
         minimise: what is least over the doubt: "expected", the mean loss; "regret", the mean of what is wasted of the
-            budget if a draw is the truth; "cvar:0.9", the mean of the worst tenth of that.
+            budget if a draw is the truth; "cvar:0.9", the mean of the worst tenth of that: it takes draws, which laws
+            that are tried on the runs get by `bootstrap`, as many as the source has, or 1,000.
         progress: called as progress(done, total, what); True for a line on standard error.
 
     Raises:

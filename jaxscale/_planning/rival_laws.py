@@ -1,14 +1,16 @@
 """Laws that may be true in place of the one that a plan is made from, tried on the runs behind it."""
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 from jaxscale._base.errors import InputError
 from jaxscale._base.text import quoted
-from jaxscale._planning.source import Source
+from jaxscale._planning.source import Source, source_of
 
 # Powers that add up, powers under one exponent, and a power of a sum: between them lies what is known of text.
 RIVALS = ("chinchilla", "skaling", "kaplan_nd")
+_DRAWS = 1000  # of each law, where a fit brings none
 
 
 def rivals_tried(source: Source) -> Any:
@@ -32,3 +34,22 @@ def rivals_tried(source: Source) -> Any:
     others = [name for name in RIVALS if name != source.law.full_name]
     compare = import_module("jaxscale._analyses.comparison.compare").compare
     return compare(runs, [source.law, *others], rolling="C", objective=source.record.objective)
+
+
+def contender_of(one: Any) -> Source:
+    """One law of a comparison, as sure as its fit to all runs is; a point where its file has left that out."""
+    result = getattr(one, "result", None)
+    return replace(source_of(one), covariance=getattr(result, "covariance", None), record=result)
+
+
+def with_draws(source: Source, count: int | None) -> Source:
+    """With fits of its runs resampled, where it has a fit of them and no draws: only looked up here, as a plan needs no
+    fit. A law that they do not determine keeps its point estimate alone."""
+    if source.draws is not None or getattr(source.record, "runs", None) is None:
+        return source
+    bootstrap = import_module("jaxscale._fitting.bootstrap").bootstrap
+    try:
+        drawn = bootstrap(source.record, draws=count or _DRAWS).draws
+    except InputError:
+        drawn = None
+    return replace(source, covariance=None, draws=drawn)

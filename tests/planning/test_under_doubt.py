@@ -227,25 +227,72 @@ def test_what_is_no_doubt_is_refused_in_words(options, said):
         js.frontier(BESIROGLU, 1e24, **options)
 
 
+@pytest.fixture(scope="module")
+def fitted():
+    """A fit that laws are tried on."""
+    return js.fit("chinchilla", js.synthetic.demo_runs(), intervals="quick")
+
+
 @pytest.mark.slow
-def test_laws_tried_on_the_runs_are_the_doubt_that_is_meant_by_laws():
-    result = js.fit("chinchilla", js.synthetic.demo_runs(), intervals="quick")
-    plan = js.frontier(result, BUDGETS, under="laws")
-    tried = js.compare(result.runs, ["chinchilla", "skaling", "kaplan_nd"], rolling="C", objective=result.objective)
-    shares = tried.stacking_weights()
+def test_laws_tried_on_the_runs_are_the_doubt_that_is_meant_by_laws(fitted):
+    plan = js.frontier(fitted, BUDGETS, under="laws")
+    tried = js.compare(fitted.runs, ["chinchilla", "skaling", "kaplan_nd"], rolling="C", objective=fitted.objective)
+    shares = {name: share for name, share in tried.stacking_weights().items() if share > 1e-4}
+    whole = sum(shares.values())
     assert {p.source.label: p.weight for p in plan.doubt.possibilities} == pytest.approx(
-        {name: share for name, share in shares.items() if share > 0 and name in ("chinchilla", "skaling", "kaplan_nd")}
+        {name: share / whole for name, share in shares.items()}
     )
-    laws = [c for c in tried.contenders if c.law is not None]
-    same = [result if c.law is result.law else c for c in laws]
-    other = js.frontier(result, BUDGETS, under=same, weights=[shares[c.label] for c in laws])
+    laws = [c.result for c in tried.contenders if c.label in shares]
+    other = js.frontier(fitted, BUDGETS, under=laws, weights=[shares[one.label] for one in laws])
     for row, again in zip(plan.rows, other.rows, strict=True):
-        assert (row.N, row.D, row.loss) == pytest.approx((again.N, again.D, again.loss), rel=1e-12)
+        assert (row.N, row.D, row.loss) == pytest.approx((again.N, again.D, again.loss), rel=1e-9)
         low, high = row.intervals["loss"]
-        assert low < high  # the fit is no point, as the others are
-    one = js.fit(js.laws.power_law("N"), result.runs, intervals=None)
+        assert low < high
+    one = js.fit(js.laws.power_law("N"), fitted.runs, intervals=None)
     with pytest.raises(js.InputError, match=r"\(--under laws\) knows laws of N and D, and .* is one of N;"):
         js.frontier(one, reach_loss=None, budgets=1e10, cost="six_nd", under="laws")
+
+
+@pytest.mark.slow
+def test_the_worst_regrets_over_laws_are_over_draws_of_each(fitted, tmp_path):
+    """Of draws, also from their file, and of a fit; by NumPy over the draws that `bootstrap` makes of each law's fit,
+    whose losses are their own law's, with the laws' weights."""
+    drawn = js.bootstrap(fitted, draws=100)
+    drawn.save(tmp_path / "draws.json")
+    again = js.load(tmp_path / "draws.json")
+    plan = js.frontier(again, 1e24, under="laws", minimise="cvar:0.9")
+    assert [p.way for p in plan.doubt.possibilities] == ["100 draws"] * 2
+    tried = js.compare(fitted.runs, ["chinchilla", "skaling", "kaplan_nd"], rolling="C", objective=fitted.objective)
+    of = {c.label: c.result for c in tried.contenders if c.result}
+    thetas = {"chinchilla": drawn.draws, "kaplan_nd": js.bootstrap(of["kaplan_nd"], draws=100).draws}
+    weight = np.concatenate([np.full(100, p.weight / 100) for p in plan.doubt.possibilities])
+    grid = np.geomspace(1e10, 1e12, 8001)
+
+    def log_losses(N, budget):
+        """Of every draw, (200, sizes)."""
+        D, rows = budget / 6 / N, []
+        for one in plan.doubt.possibilities:
+            for theta in thetas[one.source.label]:
+                p = one.source.law.natural(theta)
+                if one.source.label == "chinchilla":
+                    rows.append(np.log(p["E"] + p["A"] * N ** -p["alpha"] + p["B"] * D ** -p["beta"]))
+                else:
+                    inner = (p["N_c"] / N) ** (p["alpha_N"] / p["alpha_D"]) + p["D_c"] / D
+                    rows.append(p["alpha_D"] * np.log(inner))
+        return np.array(rows)
+
+    values, step = log_losses(grid, 1e24), 1e-4
+    best = values.min(axis=1)
+    price = (
+        (log_losses(grid, 1e24 * (1 - step)).min(axis=1) - log_losses(grid, 1e24 * (1 + step)).min(axis=1)) / step / 2
+    )
+    worst = tail_mean(((values - best[:, None]) / price[:, None]).T, weight, 0.9)
+    at = int(np.argmin(worst))
+    mine = np.interp(np.log(plan.rows[0].N), np.log(grid), worst)
+    assert mine == pytest.approx(worst[at], rel=1e-4)
+    assert pytest.approx(grid[at], rel=0.01) == plan.rows[0].N
+    given = doubt_of(source_of(fitted), tried, None, "cvar:0.9")
+    assert [p.way for p in given.possibilities] == ["1000 draws"] * 2
 
 
 def test_losses_to_reach_and_other_decisions_are_refused(source):

@@ -218,6 +218,7 @@ def _contender(label: str, law: Law, whole: Fitted | str, trials: Sequence[Trial
         verdict=str(whole.result.verdict),
         trustworthy=whole.result.verdict.trustworthy,
         params=dict(whole.result.params),
+        result=whole.result,
     )
 
 

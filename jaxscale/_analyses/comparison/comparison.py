@@ -15,6 +15,7 @@ from jaxscale._base.latex import ForPapers
 from jaxscale._base.pictured import Pictured
 from jaxscale._base.report import Lines, Report, Reporting, Table
 from jaxscale._base.text import format_number, listed, plural
+from jaxscale._fitting.result import FitResult
 from jaxscale.laws import Law
 
 _MOST_COLUMNS = 4  # of hold-outs side by side
@@ -67,7 +68,10 @@ class Trial:
 @dataclass(frozen=True, eq=False)
 class Contender:
     """One law of a trial, or a baseline, over all hold-outs: mean error, bias and coverage; and what a fit to all runs
-    says: parameters, information criteria and verdict. `law` is None for a baseline."""
+    says: parameters, information criteria and verdict. `law` is None for a baseline.
+
+    result: that fit, which files leave out; None for a baseline.
+    """
 
     label: str
     law: Law | None
@@ -82,6 +86,7 @@ class Contender:
     trustworthy: bool | None = None
     params: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
+    result: FitResult | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ which range, what was minimised, from how many starts, and what was not checked.
 """
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Protocol
@@ -122,7 +122,7 @@ class Finished(Protocol):
     @property
     def noise(self) -> Noise | None: ...
     @property
-    def at_noise(self) -> tuple[AtNoise, ...]: ...
+    def at_noise(self) -> Sequence[AtNoise]: ...
     @property
     def shared(self) -> Mapping[str, float]: ...
 

@@ -33,7 +33,7 @@ from jaxscale._trust.intervals import Intervals, curves_of, make_intervals
 from jaxscale._trust.judge import judge
 from jaxscale._trust.judge_optimum import gradient_tolerance
 from jaxscale._trust.linearization import Linearization, linearize_all, match_all
-from jaxscale._trust.matched import AtNoise, estimates_at_noise, lower_edges
+from jaxscale._trust.matched import AtNoise, Estimates, estimates_at_noise, lower_edges
 from jaxscale._trust.optimum import Optimum, work_out
 from jaxscale._trust.resampling import bootstrap_draws
 from jaxscale.optim import CONVERGED, damped_newton
@@ -47,7 +47,8 @@ def fit_stack(
 ) -> list[Pending | InputError]:
     """Fit every table of a stack: its fit, or why there is none. Call under float64.
 
-    The verdict and the record of each table are made when asked for, with its second estimate, for all tables at once.
+    The verdict and the record of each table are made when asked for, and so are second estimates, for all tables at
+    once.
     `near`, (tables, free), are further starts, which count only where they end lower than all others.
     """
     options: dict[str, Any] = {"max_steps": how.max_steps, "devices": how.devices}
@@ -67,12 +68,19 @@ def fit_stack(
     refitted = _refitted(stack, runs, optima, searches, how)
 
     @cache
-    def at_noise() -> dict[int, tuple[AtNoise, ...]]:
+    def edges() -> dict[int, AtNoise]:
         match_all(at)
         with in_float64():
-            found = estimates_at_noise(stack, free, at, how.minimiser, **options)
-            edges = lower_edges(stack, free, at, [r.clusters for r in runs], how.minimiser, **options)
-        return {k: (*found.get(k, ()), *([edges[k]] if k in edges else [])) for k in found.keys() | edges.keys()}
+            return lower_edges(stack, free, at, [r.clusters for r in runs], how.minimiser, **options)
+
+    @cache
+    def matched() -> dict[int, tuple[AtNoise, ...]]:
+        with in_float64():
+            return estimates_at_noise(stack, free, at, how.minimiser, **options)
+
+    def at_noise(k: int) -> tuple[AtNoise, ...]:
+        edge = edges().get(k)
+        return (*matched().get(k, ()), *(() if edge is None else (edge,)))
 
     def fitted(k: int) -> FittedTable:
         intervals, covariance = refitted.get(k) or _without_refits(optima[k], runs[k], how)
@@ -83,7 +91,8 @@ def fit_stack(
             value=searches[k].lowest,
             intervals=intervals,
             covariance=covariance,
-            at_noise=at_noise().get(k, ()),
+            at_noise=Estimates(lambda: at_noise(k)),
+            edge=edges().get(k),
         )
 
     def judged(part: Sequence[int]) -> list[FitResult]:
@@ -256,7 +265,7 @@ def _evidence(fitted: FittedTable, starts: Starts, how: FitOptions) -> Evidence:
         never_moved=tuple(n for n, still in zip(problem.free_names, fitted.found.still, strict=True) if still),
         in_float32=in_float32(how.devices),
         whole=fitted.whole,
-        edge=next((one.params for one in fitted.at_noise if one.objective.kind == "lower_edge"), None),
+        edge=None if fitted.edge is None else fitted.edge.params,
     )
 
 

@@ -1,7 +1,7 @@
 """A finished fit: what was found, how sure it is, and whether to believe it; written to and read from plain JSON."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,13 @@ class FitResult(Reporting, Pictured, Reported, ForPapers, files.Saved):
     optimum. covariance: of theta; parameters it does not name were fixed. runs: None if read from a file without rows.
     objective: with the numbers that were used. priors: (centre, width) as given. noise: of the first fit that objective
     and priors were matched to, None if there was nothing to match. at_noise: where Huber's delta lies below half the
-    typical residual, what a matched one and Student's t would have said; where runs scatter to one side, the lower
-    edge. shared: parameters fitted together with other groups and how far apart they may lie, see `fit_many`; the
-    gradient, the starts and the intervals are then those of the joint fit. drifts: how theta moves with a response that
-    drifts with N or D, see `drifts_of`; empty where that is not known. verdict: `trustworthy`, the `reasons` (each a
-    code, a severity, a text, and the rows and params that it is of), `scope`, the largest compute that it speaks of,
-    `margins`, how near a plan there is to being refused, and `next_step`; `str(verdict)` is its first line.
+    typical residual, what a matched one and Student's t would have said, found when first looked at; where runs scatter
+    to one side, the lower edge. shared: parameters fitted together with other groups and how far apart they may lie,
+    see `fit_many`; the gradient, the starts and the intervals are then those of the joint fit. drifts: how theta moves
+    with a response that drifts with N or D, see `drifts_of`; empty where that is not known. verdict: `trustworthy`, the
+    `reasons` (each a code, a severity, a text, and the rows and params that it is of), `scope`, the largest compute
+    that it speaks of, `margins`, how near a plan there is to being refused, and `next_step`; `str(verdict)` is its
+    first line.
     """
 
     _format = files.FIT_FORMAT
@@ -78,7 +79,7 @@ class FitResult(Reporting, Pictured, Reported, ForPapers, files.Saved):
     seed: int
     priors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     noise: Noise | None = None
-    at_noise: tuple[AtNoise, ...] = ()
+    at_noise: Sequence[AtNoise] = ()
     shared: Mapping[str, float] = field(default_factory=dict)
     drifts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 

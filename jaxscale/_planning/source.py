@@ -1,6 +1,6 @@
 """What a plan is made from: a law with parameters, and how sure they are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -46,7 +46,7 @@ class Source:
     trustworthy: bool = True
     scope: float | None = None
     of_text: bool = False
-    at_noise: tuple[Any, ...] = ()
+    at_noise: Sequence[Any] = ()
     record: Any = None
     response: Measure = field(default_factory=Measure)
     drifts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -118,7 +118,7 @@ def source_of(given: Any) -> Source:
         trustworthy=getattr(getattr(given, "verdict", None), "trustworthy", True),
         scope=getattr(getattr(given, "verdict", None), "scope", None),
         of_text=law.of_text and getattr(getattr(given, "record", None), "counts_tokens", True),
-        at_noise=tuple(getattr(given, "at_noise", ())),
+        at_noise=getattr(given, "at_noise", ()),
         record=given,
         response=getattr(given, "response", None) or Measure().under(law.response.name, law.response.unit),
         drifts=getattr(given, "drifts", {}),

@@ -1,8 +1,9 @@
 """Estimates beside the usual one: objectives matched to the noise, Huber's and Student's, and the lower edge."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, overload
 
 import numpy as np
 import optax
@@ -63,6 +64,42 @@ class AtNoise:
         made = objective_from({**data, "space": beside.space, "overestimate": beside.overestimate})
         assert isinstance(made, Huber | StudentT | LowerEdge)
         return cls(made, params)
+
+
+class Estimates(Sequence[AtNoise]):
+    """Estimates beside the usual one that are found when somebody first looks at them, since no verdict goes by them.
+    Copied, or sent to another process, they are a tuple."""
+
+    def __init__(self, find: Callable[[], tuple[AtNoise, ...]]):
+        self._find: Callable[[], tuple[AtNoise, ...]] | None = find
+
+    @cached_property
+    def _found(self) -> tuple[AtNoise, ...]:
+        find, self._find = self._find, None  # which holds all tables that were fitted beside this one
+        assert find is not None
+        return find()
+
+    @overload
+    def __getitem__(self, index: int) -> AtNoise: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[AtNoise, ...]: ...
+    def __getitem__(self, index: int | slice) -> AtNoise | tuple[AtNoise, ...]:
+        return self._found[index]
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._found == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._found)
+
+    def __repr__(self) -> str:
+        return repr(self._found)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, (self._found,)
 
 
 def estimates_at_noise(

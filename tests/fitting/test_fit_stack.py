@@ -1,5 +1,7 @@
 """Tables fitted side by side as alone, and the estimates matched to the noise beside a fit."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from scipy.optimize import least_squares
 from scipy.stats import t as student_t
 
 import jaxscale as js
+from jaxscale._fitting import fit_stack
 
 
 def test_a_delta_far_below_the_noise_has_the_matched_estimates_beside_it(frame, result):
@@ -19,6 +22,18 @@ def test_a_delta_far_below_the_noise_has_the_matched_estimates_beside_it(frame, 
     close = js.fit("chinchilla", frame, objective=matched, intervals=None)
     assert huber.params == pytest.approx(close.params, rel=1e-6)
     assert close.at_noise == () and "noise-matched" not in str(close)
+
+
+def test_estimates_beside_a_fit_are_found_when_looked_at_and_travel_as_a_tuple(monkeypatch, frame, result):
+    asked, found = [], fit_stack.estimates_at_noise
+    monkeypatch.setattr(fit_stack, "estimates_at_noise", lambda *a, **k: asked.append(1) or found(*a, **k))
+    fits = js.fit_many("chinchilla", {"one": frame, "other": frame}, intervals=None)
+    assert fits.to_frame()["runs"].tolist() == 2 * [len(frame)] and asked == []
+    beside = fits["one"].at_noise
+    assert len(beside) == 2 and beside[1].params == pytest.approx(result.at_noise[1].params, rel=1e-6)
+    assert fits["other"].at_noise == beside and beside != beside[:1] and asked == [1]
+    copied = pickle.loads(pickle.dumps(fits["one"].at_noise))
+    assert type(copied) is tuple and copied == beside and repr(copied) == repr(beside)
 
 
 def test_student_beside_it_is_the_likeliest_of_scipys():

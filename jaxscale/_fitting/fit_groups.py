@@ -1,5 +1,6 @@
 """Groups fitted side by side with others of their size: what a call says, and the fits."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -17,13 +18,16 @@ from jaxscale._fitting.grouping import Group
 from jaxscale._fitting.options import FitOptions, reading_for, rows_for
 from jaxscale._fitting.pending import Pending
 from jaxscale._problem.problem import Problem
-from jaxscale._problem.stack import MOST_STACKED, Stack, stacked_rows
+from jaxscale._problem.stack import FEW_STACKED, MOST_STACKED, Stack, stacked_rows
 from jaxscale.laws import Law
 
 _READING = frozenset(
     {"N", "D", "C", "loss", "response", "run", "checkpoints", "loss_se", "where", "on_bad", "loss_unit", "domains"}
     | {"units", "decimal", "best_of", "encoding"}
 )
+_Table = tuple[int, Problem, Runs]  # and which group it is
+_Stacks = dict[tuple[int, int], list[_Table]]  # by padded rows and stages of the objective
+_SHORT = 1024  # rows
 
 
 def options_of(
@@ -46,7 +50,7 @@ def fit_groups(
     """Fit each group, side by side with others of its size, and tell of groups as they are done: of `total`, `before`
     which there were others."""
     entries: dict[int, Entry] = {}
-    stacks: dict[tuple[int, int], list[tuple[int, Problem, Runs]]] = {}
+    stacks: _Stacks = {}
     with in_float64():
         for k, group in enumerate(groups):
             try:
@@ -55,11 +59,9 @@ def fit_groups(
                 stacks.setdefault((stacked_rows(problem), len(problem.losses)), []).append((k, problem, runs))
             except InputError as error:
                 entries[k] = Failure("bad_input", str(error))
-    parts = [
-        alike[first : first + MOST_STACKED] for alike in stacks.values() for first in range(0, len(alike), MOST_STACKED)
-    ]
+    parts = [part for alike in _fewer(stacks).values() for part in _in_parts(alike)]
 
-    def fitted(part: Sequence[tuple[int, Problem, Runs]]) -> list[tuple[int, Pending | InputError]]:
+    def fitted(part: Sequence[_Table]) -> list[tuple[int, Pending | InputError]]:
         indices, problems, tables = zip(*part, strict=True)
         with listening(None), in_float64():  # a setting of each thread
             return list(zip(indices, fit_stack(Stack.of(problems), tables, how), strict=True))
@@ -78,3 +80,21 @@ def fit_groups(
             pool.shutdown(wait=False, cancel_futures=True)  # what has not begun need not
             raise
     return [(group, entries[k]) for k, group in enumerate(groups)]
+
+
+def _fewer(stacks: _Stacks) -> _Stacks:
+    """The same with few short tables put among longer ones, where there are any: their padding takes milliseconds,
+    programs of their own seconds to compile."""
+    found = dict(sorted(stacks.items()))
+    for rows, losses in list(found):
+        longer = [size for size, others in found if rows < size <= _SHORT and others == losses]
+        if longer and len(found[rows, losses]) <= FEW_STACKED:
+            found[longer[0], losses] = found.pop((rows, losses)) + found[longer[0], losses]
+    return found
+
+
+def _in_parts(alike: Sequence[_Table]) -> list[Sequence[_Table]]:
+    """As few as hold `MOST_STACKED` each, of near numbers of tables, so that programs of one shape serve them all."""
+    count = -(-len(alike) // MOST_STACKED)
+    ends = [k * len(alike) // count for k in range(count + 1)]
+    return [alike[first:last] for first, last in itertools.pairwise(ends)]

@@ -28,12 +28,13 @@ class Stack:
 
     @classmethod
     def of(cls, problems: Sequence[Problem]) -> "Stack":
-        """Stack problems of one task, rows and stages, `MOST_STACKED` at most."""
+        """Stack problems of one task and as many stages, `MOST_STACKED` at most."""
         first = problems[0]
         if len(problems) == 1:
             return cls((first,), tuple(first.tables(k) for k in range(len(first.losses))))
         room = FEW_STACKED if len(problems) <= FEW_STACKED else MOST_STACKED
-        padded = [p.with_rows(stacked_rows(p)) for p in problems]
+        rows = max(map(stacked_rows, problems))
+        padded = [p.with_rows(rows) for p in problems]
         padded += padded[-1:] * (room - len(problems))
         stages = (jax.tree.map(_stacked, *(p.tables(k) for p in padded)) for k in range(len(first.losses)))
         return cls(tuple(problems), tuple(stages))

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.slopes import slopes_at
-from jaxscale._problem.stack import Stack, stacked_rows
+from jaxscale._problem.stack import Stack
 from jaxscale._solver.damped import solve_positive_many
 from jaxscale._solver.projection import LEAST_SHARE, lengths, linear_indices, linear_parameters
 
@@ -41,7 +41,7 @@ def floors(stack: Stack, table: np.ndarray, free: np.ndarray) -> np.ndarray:
 
     Only for problems that have valleys.
     """
-    found, rows = free.copy(), stacked_rows(stack.first) if stack.many else 0
+    found, rows = free.copy(), stack.stages[-1].points.response.shape[-1] if stack.many else 0
     very_many = free.shape[1] >= _VERY_MANY
     with np.errstate(all="ignore"):
         for k in np.unique(table):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import jaxscale as js
+from jaxscale._fitting import fit_groups
 
 BROKEN = {
     "a bad cell": {"N": 1e8, "D": 1e10, "loss": -1.0, "corpus": "broken"},
@@ -33,6 +34,32 @@ def test_each_group_is_the_fit_of_its_rows_alone(groups):
         alone = js.fit("chinchilla", groups[groups["corpus"] == name].drop(columns="corpus"), intervals=None)
         assert item.params == pytest.approx(alone.params, rel=1e-10)
         assert fits[name] is item
+
+
+STACKED = {
+    "a few short ones": ({40: 3, 150: 20}, [(23, 256)]),
+    "many short ones": ({40: 17, 150: 2}, [(17, 64), (2, 256)]),
+    "few of each size": ({40: 1, 100: 1, 150: 1}, [(3, 256)]),
+    "long ones": ({600: 2, 1100: 2}, [(2, 1024), (2, 2048)]),
+    "one too many": ({40: 257}, [(128, 64), (129, 64)]),
+}
+
+
+@pytest.mark.parametrize(("sizes", "expected"), STACKED.values(), ids=list(STACKED))
+def test_few_shapes_are_compiled_for_tables_of_all_sizes(sizes, expected, monkeypatch):
+    """How many tables stand side by side, and the rows that they are padded to."""
+    met = []
+
+    def noted(stack, runs, how):
+        met.append((len(runs), stack.stages[-1].points.response.shape[-1]))
+        return [js.InputError("not fitted")] * len(runs)
+
+    monkeypatch.setattr(fit_groups, "fit_stack", noted)
+    N = np.geomspace(1e7, 1e10, 1100)
+    runs = {n: js.Runs({"N": N[:n], "D": 20 * N[:n]}, 3 - 0.1 * np.log10(N[:n])) for n in sizes}
+    tables = {f"{n} {k}": runs[n] for n, count in sizes.items() for k in range(count)}
+    fits = js.fit_many("chinchilla", tables, intervals=None)
+    assert sorted(met) == sorted(expected) and [name for name, _ in fits] == list(tables)
 
 
 def test_a_stream_of_groups_gives_the_same_rows_and_holds_few(groups):

@@ -94,3 +94,20 @@ def test_laws_of_other_things_are_never_refused_for_units():
     for law in (images, js.laws.power_law(), js.laws.log_law()):
         assert fatal(found(data, law)) == ""
     assert fatal(found(renamed(data, loss="elo"), response="elo")) == ""
+
+
+@pytest.mark.parametrize("count", [40, 150])
+def test_losses_that_rise_are_counted_in_all_runs_and_others_known_by_a_few(count):
+    rng = np.random.default_rng(count)
+    N, D = np.exp(rng.uniform(16, 24, (2, count)))
+    loss = LAW.predict(TRUTHS[0], N=N, D=D) * np.exp(0.01 * rng.standard_normal(count))
+    assert found({"params": N, "tokens": D, "loss": loss}) == []
+    scores = 10 / loss
+    worse = [
+        scores[i] > scores[j]
+        for i in range(count)
+        for j in range(count)
+        if N[i] >= N[j] and D[i] >= D[j] and N[i] * D[i] > 2 * N[j] * D[j]
+    ]
+    ((_, text),) = found({"params": N, "tokens": D, "loss": scores})
+    assert f"in {100 * np.mean(worse):.0f} % of pairs" in text and np.mean(worse) > 0.9

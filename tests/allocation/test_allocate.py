@@ -349,6 +349,7 @@ RIPPLE = Law.from_loss(
 )
 
 
+@pytest.mark.slow
 def test_the_lowest_of_many_valleys():
     """Against a dense grid of the budget, and its slope in the budget against finite differences."""
     params = {**chinchilla.published["besiroglu"].params, "a": 0.03, "w": 2.0}

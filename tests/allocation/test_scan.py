@@ -62,10 +62,9 @@ def on_a_grid(law: Law, params: dict, budget: float, largest: float) -> float:
     return float(law.predict(params, N=N, D=budget / 6 / N).min())
 
 
-@pytest.mark.parametrize("kind", [pytest.param(k, marks=() if k == "ripple" else pytest.mark.slow) for k in KINDS])
-@pytest.mark.parametrize(
-    "limited", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["budget alone", "with a largest size"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("limited", [False, True], ids=["budget alone", "with a largest size"])
 def test_no_point_of_the_budget_is_better(kind, limited):
     """The ripple of .03 in ln N was planned at 733 billion parameters, with a loss 2 % above that of 40."""
     law = Law.from_loss(KINDS[kind])

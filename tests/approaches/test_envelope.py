@@ -22,6 +22,7 @@ def curves(sizes=60, checkpoints=60, noise=0.0, seed=0, named=True) -> js.Runs:
     return replace(planted(seed, noise, N=N, D=D), clusters=names if named else None)
 
 
+@pytest.mark.slow
 def test_a_dense_family_of_curves_gives_the_true_frontier():
     found = js.envelope(curves(), draws=0)
     assert found.N.exponent == pytest.approx(A_TRUE, abs=0.005)

@@ -153,6 +153,7 @@ def test_inert(text: object, shown: str) -> None:
     assert inert(text) == shown
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_inert_text_is_printable_and_stays_as_it_is(text: str) -> None:
     once = inert(text)

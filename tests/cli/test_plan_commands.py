@@ -192,6 +192,7 @@ def test_what_are_no_constants_of_ones_own(jaxscale, arguments, message):
     assert (status, out) == (2, "") and message in err
 
 
+@pytest.mark.slow
 def test_plans_over_several_laws_are_those_of_python(jaxscale):
     names, weights = ("chinchilla:besiroglu", "chinchilla:hoffmann_tex"), (0.6, 0.4)
     words = [word for name, w in zip(names, weights, strict=True) for word in ("--under", f"{name}={w}")]

@@ -63,6 +63,7 @@ def test_known_models(jaxscale):
     assert [row["N"] for row in rows] == frame["N"].tolist()
 
 
+@pytest.mark.slow
 def test_solve_says_how_much_of_one_variable_reaches_a_response(jaxscale, tmp_path):
     """By hand: E + A H^-alpha = 5 at H = (A / (5 - E))^(1 / alpha)."""
     hours = np.geomspace(1, 5000, 12)

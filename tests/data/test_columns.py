@@ -112,6 +112,7 @@ def test_columns_that_are_not_clear(names: str, options: dict, message: str) -> 
         Runs.from_frame(named(names), **options)
 
 
+@pytest.mark.slow
 def test_the_record_is_the_same_in_every_process(tmp_path: Path) -> None:
     """Python orders sets of text by a hash that differs from process to process."""
     code = """

@@ -39,6 +39,7 @@ def line() -> js.FitResult:
     return js.fit(LINE, runs, objective=js.SquaredError(), intervals="profile")
 
 
+@pytest.mark.slow
 def test_tables_side_by_side_have_the_profiles_of_each_alone(few):
     other = js.fit(LAW, sweep(3, 4, seed=5), intervals=None)
     with jax.enable_x64(True):

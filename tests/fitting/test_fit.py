@@ -76,11 +76,8 @@ def test_all_4500_published_starts_run_to_the_end(frame, result):
     assert paper.starts.at_best >= 0.4 * 4500  # measured .9 and more
 
 
-@pytest.mark.parametrize(
-    "maker",
-    [pytest.param(js.optim.levenberg_marquardt, marks=pytest.mark.slow), optax.lbfgs],
-    ids=["levenberg_marquardt", "lbfgs"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("maker", [js.optim.levenberg_marquardt, optax.lbfgs], ids=["levenberg_marquardt", "lbfgs"])
 def test_another_optimizer_finds_the_same_optimum(maker, frame, result):
     other = js.fit("chinchilla", frame, optimizer=maker(), starts=16, intervals=None)
     assert other.value == pytest.approx(result.value, rel=1e-8)

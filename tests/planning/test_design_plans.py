@@ -23,6 +23,7 @@ def within(more, budgets) -> js.Plan:
     return js.frontier(HUNYUAN, budgets=budgets, cost=costs.moe(), limits=[limits.memory(640e9), more])
 
 
+@pytest.mark.slow
 def test_experts_granularity_and_sharing_have_their_closed_forms(experts):
     forms = js.laws.hunyuan_moe.closed_forms
     for row in experts.rows:
@@ -35,6 +36,7 @@ def test_experts_granularity_and_sharing_have_their_closed_forms(experts):
     assert "S" in str(experts)
 
 
+@pytest.mark.slow
 def test_no_design_on_a_dense_grid_is_better(experts):
     """Over N, active parameters, granularity and shared experts; D is what the budget leaves."""
     for row in experts.rows:

@@ -284,6 +284,7 @@ def test_the_regret_of_an_accuracy_is_what_is_lost_of_it():
     assert low < row.loss < high
 
 
+@pytest.mark.slow
 def test_every_budget_of_a_plan_can_be_changed_by_its_name():
     plan = js.frontier(js.laws.chinchilla.published["besiroglu"], [1e21, 1e23])
     change = js.what_if(plan, set={"budget": "x2"})

@@ -14,6 +14,7 @@ def plan():
     return frontier(fit_like(), [1e22, 1e24], cost=costs.six_nd.with_inference(tokens=2e12), limits={"N_max": 7e10})
 
 
+@pytest.mark.slow
 def test_small_changes_are_foretold(plan):
     step = 1 + 1e-4
     change = what_if(plan, set={"A": f"x{step}", "inference_tokens": f"x{step}", "N_max": f"x{step}"})

@@ -122,6 +122,7 @@ def test_an_optimum_in_a_corner_of_the_law_is_found_and_named():
     assert "corner" in row.note
 
 
+@pytest.mark.slow
 def test_a_response_that_is_not_positive_keeps_its_scale():
     law = Law(
         "signed",

@@ -37,6 +37,7 @@ def bound(free):
     return js.frontier(ADDITIVE, budgets=[1e21, 1e23], limits={**LIMITS, "h1_max": 0.3, "U": (1e15, 2e10, None)})
 
 
+@pytest.mark.slow
 def test_the_best_mixture_has_its_closed_form(free):
     """The most of sum C_i h_i^gamma with one gamma: h_i ~ C_i^(1 / (1 - gamma)); N and D as without a mixture."""
     worth = np.array([1.2, 0.8, 0.3]) ** 2
@@ -53,6 +54,7 @@ def test_the_best_mixture_has_its_closed_form(free):
     assert sum(row.variables[h] for h in SHARES) == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_shares_are_in_the_table_the_frame_and_the_file(free):
     frame = free.to_frame()
     assert {"h1", "h2_lo", "h3_hi"} <= set(frame.columns)
@@ -61,6 +63,7 @@ def test_shares_are_in_the_table_the_frame_and_the_file(free):
     assert set(SHARES) <= set(free.to_dict()["rows"][0]["variables"])
 
 
+@pytest.mark.slow
 def test_the_table_names_unique_tokens_among_the_limits_and_shares_that_are_left_out(free):
     assert "Limits: h1_max 0.9, epochs_max 4, U1 1e15 tokens, U2 1e15 tokens." in " ".join(str(free).split())
     first = free.rows[0]
@@ -69,6 +72,7 @@ def test_the_table_names_unique_tokens_among_the_limits_and_shares_that_are_left
     assert "about 0" in cells and "about 0" not in free.report().blocks[0].rows[0]
 
 
+@pytest.mark.slow
 def test_files_of_such_plans_are_what_their_schemas_say(free):
     schemas = [
         json.loads((files("jaxscale") / "schemas" / f"{n}.json").read_text("utf-8")) for n in ("plan", "what_if", "fit")
@@ -94,6 +98,7 @@ def test_a_tornado_is_drawn_of_shares_also_of_one_that_is_left_out(free):
     assert "Nothing moves it" in swings(replace(free, rows=(without, free.rows[1])), "h3", row=0).alt
 
 
+@pytest.mark.slow
 def test_bounds_and_unique_tokens_bind_and_have_prices(bound):
     first, second = bound.rows
     assert first.variables["h1"] == pytest.approx(0.3, rel=1e-9)
@@ -103,6 +108,7 @@ def test_bounds_and_unique_tokens_bind_and_have_prices(bound):
     assert second.shadow_price["U2"].value < 0
 
 
+@pytest.mark.slow
 def test_derivatives_agree_with_plans_of_shifted_numbers(bound):
     row, step = bound.rows[1], 1e-4
     for name in ("U2", "epochs_max", "h1_max", "C3", "budget"):

@@ -72,6 +72,7 @@ def test_the_mean_loss_is_the_least_there_is(source, expected):
         assert beside.saves == pytest.approx(-np.expm1(-np.log(at_point / row.loss) / price), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_mean_regret_and_worst_regrets_are_the_least_there_are(source):
     draws, weight = source.draws, np.full(16, 1 / 16)
     means = js.frontier(source, BUDGETS, under="draws", minimise="regret")

@@ -95,6 +95,7 @@ def test_days_and_steps_are_those_by_hand():
     assert best.flops == best.flops_per_token * best.D
 
 
+@pytest.mark.slow
 def test_a_plan_that_pays_for_large_batches_is_trained_on_more_tokens(tmp_path):
     """At B/B_crit = 4 five times the tokens, S_min (1 + B_crit / B) steps (McCandlish et al. 2018), for the budget."""
     plan = js.frontier(LAW, [1e24], cost=js.costs.get("six_nd at batch:8M,critical=2M"))
@@ -114,6 +115,7 @@ def test_a_plan_that_pays_for_large_batches_is_trained_on_more_tokens(tmp_path):
         js.recipe(plan, batch="4M")
 
 
+@pytest.mark.slow
 def test_a_law_of_shapes_prices_each_shape():
     """At the width and depth of each proposal; the best costs nothing, the others what more tokens make up for."""
     law = js.laws.instance("gemstones:recomputed")

@@ -4,6 +4,7 @@ import ast
 import json
 from pathlib import Path
 
+import pytest
 from helpers import ROOT, run_python
 
 import jaxscale
@@ -123,6 +124,7 @@ def test_importing_the_package_loads_nothing_heavy(tmp_path):
     assert run_python("-c", code, folder=tmp_path).strip() == "[]"
 
 
+@pytest.mark.slow
 def test_importing_every_module_changes_no_setting_and_touches_no_device(tmp_path):
     # SciPy's parts come first for the warning filters that they install themselves. scipy.stats is slow to import.
     code = """

@@ -25,6 +25,7 @@ def stack() -> Stack:
         return Stack.of([make_problem(LAW, runs, js.Huber()) for runs in tables])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", [False, True])
 def test_a_lane_for_each_start_finds_what_a_queue_finds(stack, monkeypatch, own):
     rng = np.random.default_rng(0)

@@ -33,6 +33,7 @@ def starts_of(runs):
         return drawn(stack, stack.subsample(64), 0)[0]
 
 
+@pytest.mark.slow
 def test_each_term_of_a_start_is_a_share_of_the_response(runs):
     """At the middle of the data, with equal shares: none is next to nothing, none many times the response."""
     middle = {name: float(np.exp(np.mean(np.log(runs.variable(name))))) for name in ("N", "D")}

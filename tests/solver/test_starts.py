@@ -150,6 +150,7 @@ def test_starts_go_on_until_enough_agree(runs):
     assert hard.finished == 64 and hard.undiscovered > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("units", [{}, {"N": 1e9, "D": 1e12}, {"N": 1e-6, "loss": 1e6}])
 def test_an_unknown_laws_starts_fit_the_units(units, runs):
     result = js.fit(MINE, in_units(runs, **units), intervals=None)

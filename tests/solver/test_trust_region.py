@@ -13,12 +13,13 @@ LAW = js.laws.power_law()
 TRUTH = {"A": 300.0, "E": 1.7, "alpha": 0.34}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param({"objective": js.SquaredError()}, marks=pytest.mark.slow),
+        {"objective": js.SquaredError()},
         {"objective": js.Huber(1e-3)},
-        pytest.param({"objective": js.StudentT(scale=0.004)}, marks=pytest.mark.slow),
+        {"objective": js.StudentT(scale=0.004)},
         {"priors": {"alpha": (0.3, 0.005)}, "bounds": {"E": (1.75, None)}},
     ],
     ids=["squares", "huber", "student", "prior and bound"],

@@ -79,6 +79,7 @@ def test_repeated_runs_show_what_no_smooth_surface_does():
     assert np.mean(np.array(chances) < 0.01) < 0.1 and min(chances) > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repeats", [1, 2])
 def test_a_table_of_many_runs_is_judged_in_little_memory(repeats):
     """Ten thousand places in the plane, none or each of which repeats: not one column for each."""

@@ -38,6 +38,7 @@ def fresh(tables):
     return [replace(e, at=replace(e.at)) for e in tables]
 
 
+@pytest.mark.slow
 def test_verdicts_are_those_without_shortcuts(tables, monkeypatch):
     quick = judge(fresh(tables))
     monkeypatch.setattr(lack_of_fit, "_WORTH_A_FIT", np.inf)
@@ -49,6 +50,7 @@ def test_verdicts_are_those_without_shortcuts(tables, monkeypatch):
     assert len({r.code for v in quick for r in v.reasons}) > 8
 
 
+@pytest.mark.slow
 def test_a_misfit_that_is_not_fitted_has_its_chance_nearly(tables, monkeypatch):
     sides = [e.beside[0] for e in fresh(tables)]
     quick = [misfits(side)[0] for side in sides]
@@ -59,6 +61,7 @@ def test_a_misfit_that_is_not_fitted_has_its_chance_nearly(tables, monkeypatch):
     assert all(a == b for a, b in pairs if a < 0.01)
 
 
+@pytest.mark.slow
 def test_what_leaving_out_a_run_moves_far_too_little_is_about_right(tables):
     for e in fresh(tables)[:6]:
         units, slopes, to_free = np.arange(e.at.used.sum()), np.eye(len(e.at.names)), uncorrelated([e.at])[0]

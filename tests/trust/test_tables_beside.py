@@ -16,6 +16,7 @@ KINDS = [  # of 60 runs and fewer, for one compiled shape
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_stack_of_tables_is_judged_as_each_alone(monkeypatch):
     judged = []
 

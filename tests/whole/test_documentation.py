@@ -92,6 +92,7 @@ def test_every_block_runs(page, folder, monkeypatch, capsys):
 # What is made from jaxscale itself
 
 
+@pytest.mark.slow
 def test_generated_pages_hold_every_law_command_and_format():
     pages = {name: generated(name) for name in builder().GENERATED}
     for name in js.laws.names():

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxscale._planning.make_plan import make_plan
-from jaxscale._planning.plan import Plan
+from jaxscale._planning.plan_points import Points, points_of
 from jaxscale._planning.request import Request
 
 BUDGETS, DEMANDS = 25, 13  # four nodes a decade
@@ -19,25 +18,26 @@ _SHORT = {"tokens_per_param": "ratio"}
 
 def grid_of(request: Request, budget: float) -> tuple[dict[str, Any], dict[str, float]]:
     """Axes and values as `web/grid.js` reads them, and the largest errors halfway between the nodes: relative, of N and
-    D with the ends of their intervals, and of the response."""
+    D, of the ends of their intervals, and of the response with its interval."""
     tokens = request.cost.assumptions.get(_DEMAND)
     reach = DECADES * math.log(10)
     budgets = np.linspace(math.log(budget) - reach, math.log(budget) + reach, BUDGETS)
     far = DEMAND_DECADES * math.log(10)
     demands = math.log(tokens) + np.linspace(-far, far, DEMANDS) if tokens else np.array([0.0])
-    columns = [_values(_planned(request, budgets, served if tokens else None)) for served in demands]
-    values = {name: np.stack([c[name] for c in columns], axis=1) for name in columns[0]}
-    between = (budgets[:-1] + budgets[1:]) / 2
-    errors = {"sizes": 0.0, "response": 0.0}
-    for j in (0, DEMANDS // 2, DEMANDS - 2) if tokens else (None,):
-        served = None if j is None else (demands[j] + demands[j + 1]) / 2
-        true = _values(_planned(request, between, served))
+    between, places = (budgets[:-1] + budgets[1:]) / 2, (0, DEMANDS // 2, DEMANDS - 2) if tokens else (None,)
+    halfway = [None if j is None else (demands[j] + demands[j + 1]) / 2 for j in places]
+    asked = [_asked(request, budgets, served if tokens else None) for served in demands]
+    asked += [_asked(request, between, served) for served in halfway]
+    columns = [_values(points) for points in points_of(asked)]
+    values = {name: np.stack([c[name] for c in columns[: len(demands)]], axis=1) for name in columns[0]}
+    errors = {"sizes": 0.0, "intervals": 0.0, "response": 0.0}
+    for j, true in zip(places, columns[len(demands) :], strict=True):
         for name, value in true.items():
             along = values[name] if j is None else cubic(values[name].T, np.array([j + 0.5]))[0][:, None]
             found = cubic(along, np.arange(BUDGETS - 1) + 0.5)[:, 0]
             off = np.abs(found - value) if not name.startswith("loss") else np.abs(found / value - 1)
             off = off[np.isfinite(off)]
-            kind = "response" if name.startswith("loss") else "sizes"
+            kind = "response" if name.startswith("loss") else "intervals" if name.endswith(("_lo", "_hi")) else "sizes"
             errors[kind] = max(errors[kind], float(off.max(initial=0.0)))
     axes = [_axis(budgets), *([_axis(demands)] if tokens else [])]
     known = {name: v for name, v in values.items() if np.isfinite(v).any()}
@@ -60,18 +60,16 @@ def cubic(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     )
 
 
-def _planned(request: Request, budgets: np.ndarray, served: float | None) -> Plan:
+def _asked(request: Request, budgets: np.ndarray, served: float | None) -> Request:
     cost = request.cost if served is None else request.cost.with_assumptions(**{_DEMAND: math.exp(served)})
-    return make_plan(replace(request, goal="loss", targets=tuple(np.exp(budgets).tolist()), cost=cost))
+    return replace(request, goal="loss", targets=tuple(np.exp(budgets).tolist()), cost=cost)
 
 
-def _values(plan: Plan) -> dict[str, np.ndarray]:
+def _values(points: Points) -> dict[str, np.ndarray]:
     """By name as `web/grid.js` calls it: logs of sizes and ratios, and the response; nan where there is no plan."""
     found: dict[str, np.ndarray] = {}
     for name in (*_LOGGED, "loss"):
-        points = np.array([getattr(row, name) for row in plan.rows])
-        ends = np.array([row.intervals.get(name, (math.nan, math.nan)) for row in plan.rows])
-        for key, v in (("", points), ("_lo", ends[:, 0]), ("_hi", ends[:, 1])):
+        for key, v in zip(("", "_lo", "_hi"), points[name], strict=True):
             with np.errstate(divide="ignore", invalid="ignore"):
                 found[_SHORT.get(name, name) + key] = np.log(v) if name in _LOGGED else v
     return found

@@ -122,12 +122,18 @@ def _between(plan: Plan, row: PlanRow, request: Request, spending: Spending | No
     demand = [] if tokens is None else [served_of(plan.response, tokens, (-reach, reach), None)]
     price = _price(plan, spending, model["bill"]) if spending is not None and (scalable or model["bill"]) else []
     model["controls"] = [_budget(plan, row), *demand, *price]
-    sizes, response = (as_percent(max(math.expm1(errors[k]), _LEAST_SAID)) for k in ("sizes", "response"))
-    note = (
-        f"Read between plans that jaxscale made on a grid: halfway between them N and D with their intervals are off "
-        f"by {sizes} at most, the {short(plan.response.name)} by {response}."
+    sizes, ends, response = (
+        as_percent(max(math.expm1(errors[k]), _LEAST_SAID)) for k in ("sizes", "intervals", "response")
     )
-    if request.limits or request.unique is not None:
+    limited = bool(request.limits) or request.unique is not None
+    jump = " (they jump where a limit begins to bind)" if limited else ""
+    known = "N_lo" in grid["values"] or "D_lo" in grid["values"]
+    note = (
+        f"Read between plans that jaxscale made on a grid: halfway between them N and D are off by {sizes} at most, "
+        f"{f'the ends of their intervals by {ends}{jump}, ' if known else ''}the {short(plan.response.name)} by "
+        f"{response}."
+    )
+    if limited:
         note += " The limits of the plan hold throughout."
     return Sliders(finite(model), note)
 

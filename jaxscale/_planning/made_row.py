@@ -39,19 +39,13 @@ def row_of(
     """The plan for target number i."""
     decision, target, response = posed.decision, float(posed.targets[i]), posed.decision.law.response
     measure = request.source.response
-    status, note = _judge(decision, answers, i, expansion, measure)
-    if status in ("ok", "flat") and request.source.of_text and (nonsense := _nonsense(decision, answers.x[i], request)):
-        status, note = "failed", nonsense
+    status, note = judged(request, decision, answers, i, expansion)
     blamed = conflict(decision, given, answers.blame[i]) if status == "infeasible" else ()
     if blamed == ("reach_loss",):
         extreme = "high" if (response.better == "higher") != measure.falls else "low"
         note = f"by this law no model reaches {with_article(measure.given_name)} so {extreme}"
     found = expansion if status in ("ok", "flat") else None
-    logs = posed.logs([found])[0]
-    natural = {
-        q: math.exp(v) if posed.logged(q) else v
-        for q, v in zip(posed.quantities, map(float, posed.combine @ logs), strict=True)
-    }
+    logs, natural = posed.logs([found])[0], posed.natural(found)
     spent = natural.get("cost", math.nan)
     if request.goal == "loss" and found is not None:
         spent = math.exp(logs[-1])
@@ -72,7 +66,7 @@ def row_of(
         shadow_price={}
         if found is None or status != "ok"
         else shadow_prices(decision, found, logs, given, posed.values.implicit, request),
-        intervals={} if found is None or sure.ends is None else _with_ratio(_present(posed, sure.ends[:, i]), request),
+        intervals={} if found is None or sure.ends is None else intervals_of(request, posed, sure.ends[:, i]),
         sensitivities=_sensitivities(posed, found, request),
         one_sided=one_sided,
         drift=_drifts(posed, found, request),
@@ -92,10 +86,19 @@ def row_of(
     )
 
 
+def judged(
+    request: Request, decision: Decision, answers: Answers, i: int, expansion: Expansion | None
+) -> tuple[Status, str]:
+    """Status of answer number i, and a sentence where it is not simply good."""
+    status, note = _judge(decision, answers, i, expansion, request.source.response)
+    if status in ("ok", "flat") and request.source.of_text and (nonsense := _nonsense(decision, answers.x[i], request)):
+        return "failed", nonsense
+    return status, note
+
+
 def _judge(
     decision: Decision, answers: Answers, i: int, expansion: Expansion | None, measure: Measure
 ) -> tuple[Status, str]:
-    """Status of an answer, and a sentence where it is not simply good."""
     name = measure.given_name
     keeps = f"the {name} keeps {'rising' if (decision.sign < 0) != measure.falls else 'falling'}"
     status = _STATUS[int(answers.status[i])]
@@ -185,6 +188,11 @@ def one_sided_slopes(
                     if kink
                 }
     return found
+
+
+def intervals_of(request: Request, posed: Posed, ends: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Intervals by name, of (2, q) ends as `Uncertainty` has them for one target."""
+    return _with_ratio(_present(posed, ends), request)
 
 
 def _present(posed: Posed, ends: np.ndarray) -> dict[str, tuple[float, float]]:

@@ -14,7 +14,6 @@ from jaxscale._allocation.derivatives import expand
 from jaxscale._allocation.hedge import weighted_quantile
 from jaxscale._base.settings import in_float64
 from jaxscale._base.text import as_move, as_percent, format_number
-from jaxscale._base.validation import check_level
 from jaxscale._base.verdict import Verdict
 from jaxscale._planning.doubt import Doubt
 from jaxscale._planning.made_row import one_sided_slopes, row_of
@@ -38,9 +37,7 @@ def make_plan(request: Request) -> Plan:
     source = request.source
     if request.doubt is not None:  # the point estimate's plan is only what the hedge is compared with
         source = replace(source, draws=None, covariance=None, at_noise=(), drifts={})
-    chosen = source.level if request.level is None else request.level
-    level = 0.9 if chosen is None else check_level(chosen)
-    posed = Posed.of(request)
+    level, posed = request.interval_level, Posed.of(request)
     givens = posed.givens(source.theta)
     answers = solve_many(posed.decision, givens)
     expansions = expand(posed.decision, answers, givens)

@@ -87,3 +87,10 @@ class Posed:
         """x, log response and log cost at every answer, (n_targets, n + 2); nan where there is none."""
         nothing = np.full(len(self.decision.variables) + 2, np.nan)
         return np.stack([nothing if e is None else e.values for e in expansions])
+
+    def natural(self, expansion: Expansion | None) -> dict[str, float]:
+        """The quantities at an answer as people count them, by name; nan where there is none."""
+        values = self.combine @ self.logs([expansion])[0]
+        return {
+            q: math.exp(v) if self.logged(q) else v for q, v in zip(self.quantities, map(float, values), strict=True)
+        }

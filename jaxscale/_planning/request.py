@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from jaxscale._base.text import format_number
+from jaxscale._base.validation import check_level
 from jaxscale._planning.doubt import Doubt
 from jaxscale._planning.source import Source
 from jaxscale.costs import CostModel
@@ -26,6 +27,12 @@ class Request:
     # in place of published constants of repetition
     assumed: Mapping[str, float] = field(default_factory=dict, hash=False)
     doubt: Doubt | None = None
+
+    @property
+    def interval_level(self) -> float:
+        """The level of the intervals: as it was asked for, else that of the source."""
+        chosen = self.source.level if self.level is None else self.level
+        return 0.9 if chosen is None else check_level(chosen)
 
     def limits_described(self) -> list[str]:
         """What a plan keeps to, for people: N_max 40B parameters, U 1T tokens, U2 20B tokens of the second domain."""

@@ -222,14 +222,15 @@ def _solve_afresh(decision: Decision, givens: np.ndarray) -> Answers:
         status = answers.status.copy()
         status[left] = np.where(feasible[left], FAILED, INFEASIBLE)
         answers = Answers(**{**vars(answers), "status": status, "blame": blame})
-        for rho, iterations in ((10.0, 400.0), (_STRICT_RHO, 100.0)):
-            for shift in _SHIFTS:
-                again = np.flatnonzero(answers.status == FAILED)
-                if not again.size:
-                    break
-                answers = _better(
-                    answers, again, _attempt(decision, givens[again], switches[again], shift, 1.0, rho, iterations)
-                )
+        # Where a limit's price is high, no number of steps leads there at the usual price of violation.
+        longer, stricter = ([(shift, *how) for shift in _SHIFTS] for how in ((10.0, 400.0), (_STRICT_RHO, 100.0)))
+        for shift, rho, iterations in (stricter[0], *longer, *stricter[1:]):
+            again = np.flatnonzero(answers.status == FAILED)
+            if not again.size:
+                break
+            answers = _better(
+                answers, again, _attempt(decision, givens[again], switches[again], shift, 1.0, rho, iterations)
+            )
     return answers
 
 

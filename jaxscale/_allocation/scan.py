@@ -25,6 +25,7 @@ _WALKS, _WALKERS, _STEPS, _LENGTH = 3, 8, 120, 12.0
 _BEST = 0.02  # share of the points that say where to look again
 _CONSIDERED = 4000  # best points that may be valleys
 _ASKED = 500  # of them for their neighbours at once: often the best ones are valleys enough
+_NEAREST = 4  # neighbours that are asked for first
 _FEWER_POINTS, _APART = 300, 0.25  # inside a program of somebody else; how far valleys are apart there
 VALLEYS = 16  # for each problem, at most
 _LARGEST_COUNT, _REACH = 64.0, 20.0  # log of N or D; how far around the usual start of all else
@@ -192,10 +193,12 @@ def _valleys(x: np.ndarray, held: np.ndarray, value: np.ndarray, m: int) -> tupl
     chosen = np.empty(0, int)
     for start in range(0, len(x), _ASKED):
         here = np.arange(start, min(start + _ASKED, len(x)))
-        _, near = tree.query(x[here], count)
-        # Sorted by value, a point is a valley if no neighbour has a smaller number, nor is it a copy of one chosen.
-        lowest = here[np.reshape(near, (len(here), count)).min(axis=1) >= here]
-        chosen = np.concatenate([chosen, lowest])[:VALLEYS]
+        # Sorted by value, a point is a valley if no neighbour has a smaller number, nor is it a copy of one chosen. Of
+        # most the very nearest tell.
+        for asked in (min(_NEAREST, count), count):
+            near = np.reshape(tree.query(x[here], asked)[1], (len(here), asked))
+            here = here[near.min(axis=1) >= here]
+        chosen = np.concatenate([chosen, here])[:VALLEYS]
         if len(chosen) == VALLEYS:
             break
     for target, source in zip(out, (x, held, value), strict=True):

@@ -44,7 +44,7 @@ def points_of(requests: Sequence[Request]) -> list[Points]:
         for i, expansion in enumerate(others):
             if expansion is None or judged(request, decision, some, i, expansion)[0] not in ("ok", "flat"):
                 continue
-            values = one.natural(expansion) | request.fixed
+            values = {**one.natural(expansion), **request.fixed}
             values.setdefault("tokens_per_param", values.get("D", math.nan) / values.get("N", math.nan))
             ends = {} if sure.ends is None else intervals_of(request, one, sure.ends[:, i])
             for name, point in points.items():

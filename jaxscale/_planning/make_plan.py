@@ -36,7 +36,7 @@ def make_plan(request: Request) -> Plan:
     """The plan that a checked request asks for."""
     source = request.source
     if request.doubt is not None:  # the point estimate's plan is only what the hedge is compared with
-        source = replace(source, draws=None, covariance=None, at_noise=(), drifts={})
+        source = replace(source, draws=None, covariance=None, at_noise=())
     level, posed = request.interval_level, Posed.of(request)
     givens = posed.givens(source.theta)
     answers = solve_many(posed.decision, givens)
@@ -59,7 +59,8 @@ def make_plan(request: Request) -> Plan:
     beside: tuple[BesidePoint | None, ...] = ()
     method = sure.method
     if request.doubt is not None:
-        rows, beside, told = _under_doubt(replace(request, source=source), request.doubt, posed, answers, rows, level)
+        alone = replace(request, source=replace(source, drifts={}))
+        rows, beside, told = _under_doubt(alone, request.doubt, posed, answers, rows, level)
         method, notes = "percentiles of the loss over the doubt", [*(n for n in notes if n not in sure.notes), *told]
     notes += _served(request.cost, rows)
     law, values, implicit = source.law, posed.values.natural, posed.values.implicit
@@ -115,6 +116,7 @@ def _under_doubt(
             shadow_price=row.shadow_price if known else {},
             intervals={"loss": (losses[0], losses[1])},
             regret={name: x for name, x in wasted.items() if math.isfinite(x)},
+            drift=rows[i].drift,
         )
     told = (
         ["Prices and sensitivities are not known where a plan, or that of a draw, lies in a corner."] if unknown else []

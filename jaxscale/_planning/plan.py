@@ -336,7 +336,7 @@ class Plan(Reporting, Pictured, Reported, ForPapers, Saved):
                 f"If the true law differs from the fit as much as its draws do, this plan loses {cost} on average "
                 f"against the best one{largest}."
             )
-        notes += drift(self.rows, self.law, self.response)
+        notes += drift(self.rows, self.law, self.response, "N" if self.doubt is None else "the point's N")
         notes += beyond(self.rows, self.law, self._of, vouched=UNTRUSTED not in self.notes)
         if self.response.converted:
             notes.append(self.response.said())

@@ -56,14 +56,14 @@ def beyond(rows: Sequence[PlanRow], law: Law, of: str, *, vouched: bool) -> list
     return [f"{far}; the verdict vouches for {BEYOND:g}{lie}."]
 
 
-def drift(rows: Sequence[PlanRow], law: Law, response: Measure) -> list[str]:
+def drift(rows: Sequence[PlanRow], law: Law, response: Measure, size_of: str = "N") -> list[str]:
     """What a bias of the runs that no verdict can see would do to the best size, in a sentence."""
     size, moved_by = 0.001, []
     for of in dict.fromkeys(of for row in rows for of in row.drift):
         moves = [math.expm1(size * row.drift[of].get("N", math.nan)) for row in rows if of in row.drift]
         if moves and all(map(math.isfinite, moves)):
             ends = dict.fromkeys(map(as_move, (min(moves), max(moves))))
-            moved_by.append(f"per decade of {of} {'moves N ' * (not moved_by)}by {' to '.join(ends)}")
+            moved_by.append(f"per decade of {of} {f'moves {size_of} ' * (not moved_by)}by {' to '.join(ends)}")
     if not moved_by:
         return []
     high = f"{100 * size:g} %" if law.response.logged else f"{size:g}"

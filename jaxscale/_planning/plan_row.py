@@ -34,7 +34,8 @@ class PlanRow:
     compute equal to it, of following this row if another draw is the truth. decades_beyond_data: how far N or D exceeds
     the largest run, in powers of ten; None if not known. times_largest_run: what it spends on training, 6 N D (or the
     one variable of the law), over the most that a run spent; None if not known. drift: by N and D, derivatives of each
-    quantity as in `sensitivities` in a drift of the runs' responses (of the log of positive ones) per decade of it.
+    quantity as in `sensitivities` in a drift of the runs' responses (of the log of positive ones) per decade of it; in
+    a plan over a doubt those of the plan at the point estimate.
     """
 
     budget: float

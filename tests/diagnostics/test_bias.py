@@ -142,3 +142,12 @@ def test_only_plans_of_fits_answer():
         js.bias(js.frontier(js.laws.instance("chinchilla:besiroglu"), 1e22))
     with pytest.raises(js.InputError, match="only a plan made from a fit"):
         js.bias(3)
+
+
+@pytest.mark.slow
+def test_of_a_plan_over_a_doubt_it_is_that_of_the_point(asked):
+    _, corpus, result, found = asked
+    hedged = js.frontier(result, BUDGETS, under="draws")
+    pd.testing.assert_frame_equal(js.bias(hedged, by=corpus).frame, found.frame)
+    of_runs = [js.run_sensitivity(plan).to_frame() for plan in (hedged, js.frontier(result, BUDGETS))]
+    pd.testing.assert_frame_equal(*of_runs)

@@ -172,6 +172,14 @@ def test_points_of_a_covariance_have_the_mean_regret_of_many_draws():
     assert by_points.point_regret == pytest.approx(sampled.mean(), abs=4 * sampled.std() / np.sqrt(len(many)))
 
 
+def test_what_no_residual_shows_is_said_of_the_point(source):
+    drifts = {"N": dict(zip(LAW.parameter_names, (0.1, 0.2, -0.3, 0.01, 0.02), strict=True))}
+    plan = js.frontier(SimpleNamespace(**vars(source), drifts=drifts), BUDGETS, under="draws")
+    alone = js.frontier(SimpleNamespace(law=LAW, params=source.params, drifts=drifts), BUDGETS)
+    assert [row.drift for row in plan.rows] == [row.drift for row in alone.rows] and plan.rows[0].drift["N"]["N"]
+    assert "0.1 % too high per decade of N moves the point's N by" in " ".join(str(plan).split())
+
+
 def test_laws_are_weighed_as_told():
     """All weight on one law is that law's plan; between them N moves from one to the other."""
     alone = [js.frontier(law, 1e24).rows[0].N for law in (BESIROGLU, HOFFMANN)]

@@ -12,8 +12,8 @@ from jaxscale._allocation.answers import solve_many
 from jaxscale._allocation.per_draw import TARGETS, follow
 from jaxscale._analyses.diagnostics.run_sensitivity import (
     answered,
-    fit_behind,
     moves_of_responses,
+    of_its_fit,
     of_theta,
     slopes_in_theta,
 )
@@ -152,7 +152,7 @@ def bias(
     small that no run crosses delta. What a law takes up of a bias leaves no trace in its residuals.
 
     Args:
-        plan: made from a fit whose law has N.
+        plan: made from a fit whose law has N; of one over a doubt it is asked of the plan at the point estimate.
         size: of the bias whose effect is told, as a share of the response (of one that may be negative, in its unit).
         by: a label for each run, such as its corpus: a bias of each group alone.
         factor: by how much N is off at `needed_N`.
@@ -165,13 +165,13 @@ def bias(
     for name, value, low, high in (("size", size, 0, 0.1), ("factor", factor, 1, 1e3), ("waste", waste, 0, 1)):
         if not low < value < high:
             raise InputError(f"{name} must be between {low:g} and {high:g}, got {quoted(value)}")
-    result = fit_behind(plan)
+    plan, result = of_its_fit(plan)
     problem = problem_of(result, runs)
     if "N" not in {v.name for v in plan.law.variables}:
         raise InputError(f"law {plan.law.name!r} has no N for a bias to move; bias is for plans of model sizes")
     runs = runs_of(result, runs)
     request = plan.request
-    assert request is not None  # `fit_behind` has looked
+    assert request is not None  # `of_its_fit` has looked
     with in_float64():
         free = problem.reduce(result.theta)
         at = linearize(problem, free)

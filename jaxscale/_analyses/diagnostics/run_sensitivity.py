@@ -1,6 +1,7 @@
 """How a plan answers to the loss of each run behind it, through the fit's own optimality."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from jaxscale._base.settings import in_float64
 from jaxscale._base.text import format_number
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
+from jaxscale._planning.make_plan import make_plan
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.plan_row import PlanRow
 from jaxscale._planning.sensitivity import Sensitivity, all_moved, answers
@@ -40,13 +42,13 @@ def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
     response itself where the fit compared responses as they are.
 
     Args:
-        plan: made from a fit.
+        plan: made from a fit; of one over a doubt it is asked of the plan at the point estimate.
         runs: the runs, where the fit was read from a file that does not carry them.
 
     Raises:
         InputError: the plan was not made from a fit, or its runs are missing.
     """
-    result = fit_behind(plan)
+    plan, result = of_its_fit(plan)
     runs = runs_of(result, runs)
     problem = problem_of(result, runs)
     with in_float64():
@@ -76,17 +78,17 @@ def run_sensitivity(plan: Plan, runs: Runs | None = None) -> Sensitivity:
     )
 
 
-def fit_behind(plan: Plan) -> FitResult:
-    """The fit that a plan was made from.
+def of_its_fit(plan: Plan) -> tuple[Plan, FitResult]:
+    """The plan at the point estimate, and the fit that it was made from.
 
     Raises:
         InputError: it was made from something else.
     """
     request = plan.request if isinstance(plan, Plan) else None
     result = None if request is None else request.source.record
-    if not isinstance(result, FitResult):
+    if request is None or not isinstance(result, FitResult):
         raise InputError("only a plan made from a fit answers to runs; make it with frontier(fit(...), ...)")
-    return result
+    return plan if request.doubt is None else make_plan(replace(request, doubt=None)), result
 
 
 @kept

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from threading import Lock
 from typing import Any, overload
 
 import numpy as np
@@ -67,17 +67,17 @@ class AtNoise:
 
 
 class Estimates(Sequence[AtNoise]):
-    """Estimates beside the usual one that are found when somebody first looks at them, since no verdict goes by them.
-    Copied, or sent to another process, they are a tuple."""
+    """Estimates beside the usual one, or what finds them when somebody first looks, since no verdict goes by them."""
 
-    def __init__(self, find: Callable[[], tuple[AtNoise, ...]]):
-        self._find: Callable[[], tuple[AtNoise, ...]] | None = find
+    def __init__(self, found: tuple[AtNoise, ...] | Callable[[], tuple[AtNoise, ...]]):
+        self._either, self._one_at_a_time = found, Lock()
 
-    @cached_property
+    @property
     def _found(self) -> tuple[AtNoise, ...]:
-        find, self._find = self._find, None  # which holds all tables that were fitted beside this one
-        assert find is not None
-        return find()
+        with self._one_at_a_time:
+            if not isinstance(self._either, tuple):
+                self._either = self._either()  # it held all tables that were fitted beside this one
+            return self._either
 
     @overload
     def __getitem__(self, index: int) -> AtNoise: ...
@@ -99,7 +99,7 @@ class Estimates(Sequence[AtNoise]):
         return repr(self._found)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return tuple, (self._found,)
+        return type(self), (self._found,)  # sent to another process, they are found
 
 
 def estimates_at_noise(

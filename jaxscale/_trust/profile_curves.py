@@ -138,6 +138,7 @@ def _walk(
         return np.where(np.isfinite(height), height, np.inf)
 
     open_ends = [e for e in ends if np.isfinite(half[e[0]]) and half[e[0]] > 0]
+    brackets: dict[tuple[int, float], tuple[int, int] | None] = dict.fromkeys(ends)
     for scan in (_NEAR_SCAN, _FAR_SCAN):
         if not open_ends:
             break
@@ -175,30 +176,29 @@ def _walk(
             due = helped[(helped + 1) % each != 0] + 1
         for k, end in enumerate(open_ends):
             paths[end] = paths[end].joined(found.of(slice(k * each, (k + 1) * each)))
-        open_ends = [e for e in open_ends if _crossing(paths[e], e[1], height + rise) is None]
+        brackets |= {e: _crossing(paths[e], e[1], height + rise) for e in open_ends}
+        open_ends = [e for e in open_ends if brackets[e] is None]
         note(2 * count - len(open_ends))
 
-    found_ends: dict[tuple[int, float], float] = {e: e[1] * np.inf for e in open_ends}
-    closed = [e for e in ends if e not in open_ends]
-    pending = [e for e in closed if _crossing(paths[e], e[1], height + rise) is not None]
-    found_ends |= {e: e[1] * np.inf for e in closed if e not in pending}
+    pending = [e for e in ends if brackets[e] is not None]
+    found_ends: dict[tuple[int, float], float] = {e: e[1] * np.inf for e in ends if brackets[e] is None}
     for turn in range(_REFINEMENTS):
         visits: dict[tuple[int, float], Wanted] = {}
         for end in pending:
-            path, crossing = paths[end], _crossing(paths[end], end[1], height + rise)
+            path, crossing = paths[end], brackets[end]
             assert crossing is not None  # once there is one, there is one
             inside, beyond = crossing
             width = path.value[beyond] - path.value[inside]
-            smooth = bool(_rises_as_said(path.of(inside), path.of(beyond), _ONE_CURVE))
-            share, slope_of_root = _meeting(path.of([inside, beyond]), height, rise, smooth)
+            smooth = bool(_rises_as_said(*(Constrained(*(x[k] for x in path)) for k in crossing), _ONE_CURVE))
+            share, slope_of_root = _meeting(path, inside, beyond, height, rise, smooth)
             found_ends[end] = float(path.value[inside] + share * width)
-            if np.min(np.abs(path.objective - height - rise)) < _CLOSE * rise or abs(width) < 1e-9 * half[end[0]]:
+            if np.abs(path.objective - height - rise).min() < _CLOSE * rise or abs(width) < 1e-9 * half[end[0]]:
                 continue
             # The pull stops short of what it is asked for by the slope of the profile over the stiffness.
             stiff = 2 * (_FIRM if smooth else _STIFFNESS) * slope_of_root**2
             short = 2 * np.sqrt(rise) * slope_of_root / stiff
-            around = [0.0] if smooth else [-_BRACKET, 0.0, _BRACKET]
-            s = np.clip(share + np.array(around), 0.02 * share, 0.98 + 0.02 * share)
+            around = np.array([0.0] if smooth else [-_BRACKET, 0.0, _BRACKET])
+            s = np.minimum(np.maximum(share + around, 0.02 * share), 0.98 + 0.02 * share)
             start = path.free[inside] + s[:, None] * (path.free[beyond] - path.free[inside])
             if turn == 0:  # later both ends of the bracket lie in one valley
                 s, start = np.tile(s, 2), np.concatenate([start, np.repeat(path.free[[inside]], len(s), axis=0)])
@@ -210,6 +210,7 @@ def _walk(
         first = 0
         for end, some in visits.items():
             paths[end] = paths[end].joined(reached.of(slice(first, first + len(some.target))))
+            brackets[end] = _crossing(paths[end], end[1], height + rise)
             first += len(some.target)
         pending = list(visits)
 
@@ -244,8 +245,8 @@ def _crossing(path: Constrained, sign: float, level: float) -> tuple[int, int] |
     Every point is an upper bound of the profile, one that stuck in a side valley too high a one. So the outermost point
     within counts, whatever lies before it.
     """
-    order = np.argsort(sign * path.value, kind="stable")
-    within = np.flatnonzero(path.objective[order] < level)
+    order = (sign * path.value).argsort(kind="stable")
+    (within,) = (path.objective[order] < level).nonzero()
     if not len(within) or within[-1] + 1 == len(order):
         return None
     return int(order[within[-1]]), int(order[within[-1] + 1])
@@ -274,22 +275,24 @@ def _rises_as_said(inner: Constrained, outer: Constrained, within: float = _ONE_
         return np.abs(outer.objective - inner.objective - said) <= within * said
 
 
-def _meeting(bracket: Constrained, height: float, rise: float, smooth: bool) -> tuple[float, float]:
+def _meeting(
+    path: Constrained, inside: int, beyond: int, height: float, rise: float, smooth: bool
+) -> tuple[float, float]:
     """Where between two points, as a share of the way, the objective has risen by `rise` above `height`, and the slope
     of the root of its rise there. In the root a parabola is a straight line; between points of a `smooth` profile a
     cubic goes by its slopes at both."""
-    root = np.sqrt(np.maximum(bracket.objective - height, 0))
-    wanted, length, width = np.sqrt(rise), max(float(root[1] - root[0]), 1e-300), float(np.diff(bracket.value)[0])
-    straight = t, slope = (wanted - root[0]) / length, length / width
+    near, far = (np.sqrt(max(path.objective[k] - height, 0.0)) for k in (inside, beyond))
+    wanted, length, width = np.sqrt(rise), max(far - near, 1e-300), path.value[beyond] - path.value[inside]
+    straight = t, slope = float((wanted - near) / length), float(length / width)
     if not smooth:
         return straight
-    with np.errstate(all="ignore"):
-        inner, outer = 2 * root / bracket.rate * slope  # shares of the way for one unit of t
-    if root[0] == 0:
+    with np.errstate(all="ignore"):  # shares of the way for one unit of t
+        inner, outer = (2 * root / path.rate[k] * slope for root, k in ((near, inside), (far, beyond)))
+    if near == 0:
         inner = 2 - outer
     share = t * t * (3 - 2 * t) + t * (1 - t) * ((1 - t) * inner - t * outer)
     steep = 6 * t * (1 - t) + (1 - t) * (1 - 3 * t) * inner + t * (3 * t - 2) * outer
-    return (share, slope / steep) if 0 < share < 1 and 0.2 < steep < 5 else straight
+    return (float(share), float(slope / steep)) if 0 < share < 1 and 0.2 < steep < 5 else straight
 
 
 def _directions(at: Linearization, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from jaxscale._problem.losses import Loss
 from jaxscale._problem.problem import Problem
 
 MOST_STACKED, FEW_STACKED = 256, 16  # tables side by side
+_SHORT = 16  # rows of tables that have no more, all of a stack
 NOTHING = Overrides()
 
 
@@ -20,7 +21,7 @@ class Stack:
     """Problems of one task side by side, padded to a common shape: what a batch of starts is fitted to.
 
     Sizes are few, so that few programs are compiled: one problem stands alone, without a leading axis; others are
-    padded to 16 or `MOST_STACKED` tables, and to a power of two of rows.
+    padded to 16 or `MOST_STACKED` tables, and to a power of two of rows, 64 at least or, where none has more, 16.
     """
 
     problems: tuple[Problem, ...]
@@ -33,7 +34,8 @@ class Stack:
         if len(problems) == 1:
             return cls((first,), tuple(first.tables(k) for k in range(len(first.losses))))
         room = FEW_STACKED if len(problems) <= FEW_STACKED else MOST_STACKED
-        rows = max(map(stacked_rows, problems))
+        short = max(p.count for p in problems) <= _SHORT
+        rows = _SHORT if short else max(map(stacked_rows, problems))
         padded = [p.with_rows(rows) for p in problems]
         padded += padded[-1:] * (room - len(problems))
         stages = (jax.tree.map(_stacked, *(p.tables(k) for p in padded)) for k in range(len(first.losses)))

@@ -189,7 +189,8 @@ def _walk(
             assert crossing is not None  # once there is one, there is one
             inside, beyond = crossing
             width = path.value[beyond] - path.value[inside]
-            smooth = bool(_rises_as_said(*(Constrained(*(x[k] for x in path)) for k in crossing), _ONE_CURVE))
+            near, far = (Constrained(*(x[k] for x in path)) for k in crossing)
+            smooth = bool(_rises_as_said(near, far, _ONE_CURVE))
             share, slope_of_root = _meeting(path, inside, beyond, height, rise, smooth)
             found_ends[end] = float(path.value[inside] + share * width)
             if np.abs(path.objective - height - rise).min() < _CLOSE * rise or abs(width) < 1e-9 * half[end[0]]:

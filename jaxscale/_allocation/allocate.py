@@ -33,6 +33,7 @@ from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.placing import BETTER
 from jaxscale._allocation.root import decreasing_root
 from jaxscale._allocation.scan import best_valley, can_be_scanned
+from jaxscale._allocation.undefined import undefined
 from jaxscale._base.devices import compile_options
 from jaxscale._base.errors import InputError
 from jaxscale._base.programs import Program, kept
@@ -70,8 +71,9 @@ def allocate(
 
     Without limits the law must be smooth and fall in both N and D, and the cost must grow in both; the whole budget is
     spent. Where the law has no optimum between the ends (an exponent of zero, say), or the limits cannot all be kept,
-    or the optimum could not be certified, all answers are nan. In a corner of the law within limits they are the best
-    near by, and their derivatives are nan.
+    or the optimum could not be certified, all answers are nan. Outside of programs the points where a law of one's own
+    gives a number are scanned where it gives none elsewhere, and it is said where none can be certified. In a corner of
+    the law within limits answers are the best near by, and their derivatives are nan.
 
     Args:
         law: a law; static under `jit`.
@@ -88,7 +90,7 @@ def allocate(
 
     Raises:
         InputError: the law, cost and limits do not belong together, a parameter is missing or unknown, something is not
-            a scalar, or limits are traced without float64.
+            a scalar, limits are traced without float64, or the law is nan where the best point may lie.
     """
     law.check(params)
     examine(law)
@@ -114,7 +116,11 @@ def allocate(
     if decision is None:
         scalars, more = ({k: jnp.asarray(v, dtype) for k, v in values.items()} for values in (scalars, more))
         given = (scalars, more, jnp.asarray(target, dtype))
-        return Allocation(*(_traced if traced else _compiled)(_within_budget, law, cost)(*given))
+        best = Allocation(*(_traced if traced else _compiled)(_within_budget, law, cost)(*given))
+        if traced or (law.convex and cost.convex) or np.isfinite(best).all():
+            return best
+        decision, values = decide(law, cost, (), None, "loss", None)  # which scans where the law gives numbers
+        more = {name: floating(value) for name, value in values.natural.items()}
     static, given = (decision, tuple(more)), (scalars, tuple(more.values()), target)
     if jnp.result_type(float) == jnp.float64:
         found = (_traced if traced else _compiled)(_within_limits, *static)(*given)
@@ -129,6 +135,11 @@ def allocate(
             wide = [np.asarray(x) for x in _compiled(_within_limits, *static)(*given)]
         answer = [jnp.asarray(x, dtype) for x in wide]
     fields = decision.fields
+    if not (traced or all(np.isfinite(x).all() for x in answer)):
+        with in_float64():
+            nowhere = undefined(decision, np.asarray(_given(*static, *given)))
+        if nowhere is not None:
+            raise InputError(f"no best point could be certified: {nowhere.told(decision)}; look in its formula")
     return (Allocation if fields == Allocation._fields else namedtuple("Allocation", fields))(*answer)
 
 
@@ -190,19 +201,11 @@ def _noise_and_limit(log_budget: Array) -> tuple[Array, float]:
 def _within_limits(
     decision: Decision, names: tuple[str, ...], params: Mapping[str, Any], more: tuple[Any, ...], target: Any
 ) -> list[Array]:
-    """Natural values of the decision variables, in float64; `more` is what is given beside params and target, as
-    `names` calls it, in the decision's order."""
-    law = decision.law
-    wide = {name: jnp.asarray(value, jnp.float64) for name, value in params.items()}
-    wanted = jnp.asarray(target, jnp.float64)
-    wanted = wanted if decision.goal == "cost" and not law.response.logged else jnp.log(wanted)
-    raw = law.raw_names
-    rest = [jnp.asarray(x, jnp.float64) for x in more]
-    rest = [x if name in raw else jnp.log(x) for name, x in zip(names, rest, strict=True)]
-    given = jnp.stack([*law.theta_of(wide), wanted, *rest])
+    """Natural values of the decision variables, in float64, see `_given`."""
+    given = _given(decision, names, params, more, target)
     starts = lax.stop_gradient(decision.starts(given))
     found = solve_constrained(decision, given, starts, jnp.ones(len(decision.row_names)))
-    x, good = found.x, found.status == OK
+    x, good = found.x, (found.status == OK) & jnp.isfinite(found.value)
     if can_be_scanned(decision) and not decision.convex:
         kept = lax.stop_gradient(given)
         known, prices, value, begun = best_valley(decision, kept)
@@ -219,6 +222,21 @@ def _within_limits(
         corner = wanted & (values[best] < certified - BETTER) & (ends[best].max() < _FAR)
         x, good = jnp.where(corner, _unsloped(given, ends[best], corner), x), good | corner
     return list(decision.natural(tuple(jnp.where(good, x, jnp.nan)), given).values())
+
+
+def _given(
+    decision: Decision, names: tuple[str, ...], params: Mapping[str, Any], more: tuple[Any, ...], target: Any
+) -> Array:
+    """What the decision is given, in its own space; `more` is what is given beside params and target, as `names` calls
+    it, in the decision's order."""
+    law = decision.law
+    wide = {name: jnp.asarray(value, jnp.float64) for name, value in params.items()}
+    wanted = jnp.asarray(target, jnp.float64)
+    wanted = wanted if decision.goal == "cost" and not law.response.logged else jnp.log(wanted)
+    raw = law.raw_names
+    rest = [jnp.asarray(x, jnp.float64) for x in more]
+    rest = [x if name in raw else jnp.log(x) for name, x in zip(names, rest, strict=True)]
+    return jnp.stack([*law.theta_of(wide), wanted, *rest])
 
 
 @jax.custom_jvp

@@ -215,7 +215,8 @@ def _solve_afresh(decision: Decision, givens: np.ndarray) -> Answers:
             if not try_.size:
                 break
             phase_one = _attempt(decision, givens[try_], switches[try_], shift, weight=0.0)
-            feasible[try_] = phase_one.violation < _LARGEST_IMBALANCE
+            # Where the law gives no number on the way, that the limits cannot be kept is not shown.
+            feasible[try_] = ~(phase_one.violation >= _LARGEST_IMBALANCE)
             blame[try_] = phase_one.blame
             if decision.convex:
                 break
@@ -311,13 +312,3 @@ def conflict(decision: Decision, given: np.ndarray, blame: np.ndarray) -> tuple[
         if len(kept) > 1 and cannot([rest])[0]:
             kept = rest
     return tuple(decision.row_names[j] for j in kept)
-
-
-@each
-def _evaluate(decision: Decision, _: tuple, x: Array, given: Array) -> tuple[Array, Array]:
-    return decision.lowered(tuple(x), given), decision.log_cost(tuple(x), given)
-
-
-def evaluate(decision: Decision, x: np.ndarray, givens: np.ndarray) -> np.ndarray:
-    """`Decision.lowered` and log cost of every x with what is given, (b, 2)."""
-    return np.stack(batched(_evaluate, decision, [x.T, givens.T]), axis=-1)

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxscale._allocation.answers import Answers, evaluate, solve_many
+from jaxscale._allocation.answers import Answers, solve_many
 from jaxscale._allocation.batches import batched
 from jaxscale._allocation.constrained import FLAT, OK, correct, settled
 from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.local_model import value_at
+from jaxscale._allocation.placing import evaluate
 
 TARGETS = 32  # of draws, at once
 

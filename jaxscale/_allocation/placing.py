@@ -138,3 +138,13 @@ def descend(decision: Decision, valleys: Valleys, givens: np.ndarray) -> tuple[l
     found = certified(*newtons(decision, flat[2], np.ones_like(prices), x, prices), np)
     begun = np.where(distances.max(axis=0) <= KEPT, begun, np.inf).reshape(b, K)
     return list(found), np.where(np.isfinite(valleys.value), begun, np.inf)
+
+
+@each
+def _evaluate(decision: Decision, _: tuple, x: Array, given: Array) -> tuple[Array, Array]:
+    return decision.lowered(tuple(x), given), decision.log_cost(tuple(x), given)
+
+
+def evaluate(decision: Decision, x: np.ndarray, givens: np.ndarray) -> np.ndarray:
+    """`Decision.lowered` and log cost of every x with what is given, (b, 2)."""
+    return np.stack(batched(_evaluate, decision, [x.T, givens.T]), axis=-1)

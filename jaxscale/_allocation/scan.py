@@ -172,7 +172,7 @@ def _sets(distances: np.ndarray, n: int) -> np.ndarray:
         for i in range(m):
             for j in range(i + 1, m):
                 room = np.abs(distances[:, i] + distances[:, j]) / (1 + np.abs(distances[:, i]))
-                if i not in twins and j not in twins and np.nanmax(room) < 1e-9:
+                if i not in twins and j not in twins and np.fmax.reduce(room) < 1e-9:
                     equal.append(i)
                     twins |= {i, j}
     equal = equal[:n]

@@ -9,6 +9,7 @@ from jaxscale._allocation.answers import Answers, conflict
 from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK
 from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import Expansion, sides
+from jaxscale._allocation.undefined import undefined, undefined_beside
 from jaxscale._base.measure import Measure
 from jaxscale._base.text import format_number, with_article
 from jaxscale._base.verdict import BEYOND
@@ -39,7 +40,7 @@ def row_of(
     """The plan for target number i."""
     decision, target, response = posed.decision, float(posed.targets[i]), posed.decision.law.response
     measure = request.source.response
-    status, note = judged(request, decision, answers, i, expansion)
+    status, note = judged(request, decision, answers, i, expansion, given)
     blamed = conflict(decision, given, answers.blame[i]) if status == "infeasible" else ()
     if blamed == ("reach_loss",):
         extreme = "high" if (response.better == "higher") != measure.falls else "low"
@@ -87,17 +88,28 @@ def row_of(
 
 
 def judged(
-    request: Request, decision: Decision, answers: Answers, i: int, expansion: Expansion | None
+    request: Request,
+    decision: Decision,
+    answers: Answers,
+    i: int,
+    expansion: Expansion | None,
+    given: np.ndarray | None = None,
 ) -> tuple[Status, str]:
-    """Status of answer number i, and a sentence where it is not simply good."""
-    status, note = _judge(decision, answers, i, expansion, request.source.response)
+    """Status of answer number i, and a sentence where it is not simply good; with what was `given` the sentence says
+    where the law gives no number."""
+    status, note = _judge(decision, answers, i, expansion, request.source.response, given)
     if status in ("ok", "flat") and request.source.of_text and (nonsense := _nonsense(decision, answers.x[i], request)):
         return "failed", nonsense
     return status, note
 
 
 def _judge(
-    decision: Decision, answers: Answers, i: int, expansion: Expansion | None, measure: Measure
+    decision: Decision,
+    answers: Answers,
+    i: int,
+    expansion: Expansion | None,
+    measure: Measure,
+    given: np.ndarray | None,
 ) -> tuple[Status, str]:
     name = measure.given_name
     keeps = f"the {name} keeps {'rising' if (decision.sign < 0) != measure.falls else 'falling'}"
@@ -105,6 +117,9 @@ def _judge(
     if status == "infeasible":
         return status, "the limits contradict each other"
     if status == "failed":
+        if given is not None and (nowhere := undefined(decision, given)) is not None:
+            of_all = f" and {100 * nowhere.share:.0f} % of the points looked at"
+            return status, f"no best point could be certified: {nowhere.told(decision)}{of_all}; look in its formula"
         if decision.plain and not np.isfinite(answers.x[i]).all():
             return status, f"no best N and D: along this budget {keeps} towards one end"
         return status, "the optimum could not be certified; the law may have a corner there"
@@ -118,6 +133,9 @@ def _judge(
         if far:
             return "failed", f"nothing limits {far[0][0]}: {keeps} with it"
     if answers.corner is not None and answers.corner[i]:
+        beside = None if decision.convex or given is None else undefined_beside(decision, answers.x[i], given)
+        if beside is not None:
+            return status, f"the optimum lies at an edge: {beside.told(decision)}, just beyond it"
         shown = answers.kkt[i] <= _BALANCED
         more = "" if shown else "; no better point was found, but that none is near is not shown"
         return status, f"the law has a corner here, and the optimum lies in it{more}"

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from jaxscale._allocation.answers import Answers, evaluate, solve_many
+from jaxscale._allocation.answers import Answers, solve_many
 from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import Expansion
 from jaxscale._allocation.hedge import EDGES, SHARP, Aim, Doubts, Hedge, padded, weighted_quantile
 from jaxscale._allocation.hedged_valleys import or_elsewhere
 from jaxscale._allocation.per_draw import TARGETS, follow, slopes_of_best
-from jaxscale._allocation.placing import Worth
+from jaxscale._allocation.placing import Worth, evaluate
 from jaxscale._allocation.scan import can_be_scanned
 from jaxscale._base.errors import InputError
 from jaxscale._base.progress import tell

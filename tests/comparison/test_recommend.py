@@ -5,6 +5,8 @@ import pytest
 from helpers import sweep
 
 import jaxscale as js
+from jaxscale._analyses.comparison.comparison import Contender
+from jaxscale._analyses.comparison.recommend import of_plans
 from jaxscale._analyses.comparison.trials import LOG_LINEAR
 
 
@@ -27,7 +29,21 @@ def test_the_planted_law_is_recommended_and_the_reasons_say_why(comparison):
     assert comparison.recommendation.law == "chinchilla"
     assert comparison.contenders[0].label == "chinchilla"
     assert "least mean error" in comparison.recommendation.reasons[0]
-    assert str(comparison).splitlines()[1] == "Recommended: chinchilla"
+    told = str(comparison)
+    assert told.splitlines()[1] == "Recommended: chinchilla"
+    assert "trustworthy" in told and " sound" not in told and " fatal" not in told
+
+
+def test_a_law_that_knows_the_best_size_better_is_told_of():
+    """As on a sweep where skaling was recommended, though chinchilla foretells losses as well and best N better."""
+    of = {"law": js.laws.chinchilla, "error": 0.01, "bias": 0.0, "covered": 0.9}
+    named = {"skaling": (6, 1.59), "chinchilla": (5, 1.38), "farseer": (9, np.nan)}
+    skaling, chinchilla, farseer = (
+        Contender(name, parameters=k, optimum_factor=x, **of) for name, (k, x) in named.items()
+    )
+    (told,) = of_plans(skaling, [skaling, chinchilla, farseer])
+    assert "skaling misses it by a factor of 1.59, chinchilla by 1.38" in told
+    assert not [*of_plans(chinchilla, [skaling, chinchilla])] and not [*of_plans(farseer, [farseer, chinchilla])]
 
 
 @pytest.mark.slow

@@ -224,7 +224,7 @@ class Comparison(Reporting, Pictured, ForPapers, Saved):
                 "–" if math.isnan(c.optimum_factor) else f"x {c.optimum_factor:.2f}",
                 _criterion(c.aic - least["aic"]),
                 _criterion(c.bic - least["bic"]),
-                {True: "sound", False: "fatal", None: "–"}[c.trustworthy],
+                {True: "trustworthy", False: "not trustworthy", None: "–"}[c.trustworthy],
             ))  # fmt: skip
         mean = "mean" if len(self.holdouts) > 1 else "error"
         header = (

@@ -10,6 +10,7 @@ from jaxscale._base.text import plural
 from jaxscale._data.runs import Runs
 
 _FEWEST_BLOCKS = 5  # of held-out runs, for a standard error
+_PLANS_WORSE = 1.05  # times the factor of another law by which the best size is missed: worth a sentence
 
 
 def _one_formula(one: Contender, other: Contender, shares: Mapping[str, np.ndarray]) -> bool:
@@ -76,6 +77,7 @@ def recommend(
         reasons.append(
             f"Nor can {others}." if choice is not best else f"These runs do not tell it from {others}, {simpler}."
         )
+    reasons += of_plans(choice, close)
     behind_all = [c for c in laws if c not in (*close, *same)]
     if behind_all:
         gap, noise = behind(behind_all[0], best)
@@ -94,6 +96,17 @@ def recommend(
     reasons.append(f"Without a law, {baseline.label} errs by {size(baseline.error)}.")
     reasons += _cautions(choice, laws, holdouts, level, size)
     return Recommendation(choice.label, tuple(reasons))
+
+
+def of_plans(choice: Contender, close: Sequence[Contender]) -> Iterator[str]:
+    """What a planner would want to know: that another law, not told from the choice, knows the best size better."""
+    known = [c for c in close if math.isfinite(c.optimum_factor)]
+    best = min(known, key=lambda c: c.optimum_factor, default=choice)
+    if choice in known and choice.optimum_factor > _PLANS_WORSE * best.optimum_factor:
+        yield (
+            f"For a plan look at the best N too: at the budgets held out {choice.label} misses it by a factor of "
+            f"{choice.optimum_factor:.2f}, {best.label} by {best.optimum_factor:.2f}."
+        )
 
 
 def _cautions(

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jaxscale._base.text import as_percent
+from jaxscale._base.text import as_percent, format_number
 from jaxscale._base.verdict import Reason
 from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.foretelling import foretold
-from jaxscale._trust.lack_of_fit import misfits
+from jaxscale._trust.lack_of_fit import misfits, steps
 
 # Set on the tuning seeds of studies/verdicts.py and on designs drawn at random.
 UNLIKELY = 1e-3  # the chance under the law of what is pointed out; its least sizes, in logs
@@ -32,6 +32,14 @@ def fit_checks(e: Evidence) -> Iterator[Reason]:
             "fatal" if sure and found.size > SURE_MISFIT and found.ratio > SURE_RATIO else "warning",
             f"the law misses {as_percent(found.size, 1)} of the {what} that {_shows(found.against)} "
             f"(F = {found.f:.0f}), which its intervals take for scatter; compare another law, or fit a narrower range",
+        )
+    elif (step := e.ask(steps)) is not None and step.misfit.p < UNLIKELY and step.misfit.size > MISFIT_SIZE:
+        yield Reason(
+            "lack_of_fit",
+            "warning",
+            f"the {step.runs} runs of {format_number(6 * np.exp(step.least))} FLOPs and more lie "
+            f"{as_percent(abs(np.expm1(step.off)), 1)} {'above' if step.off > 0 else 'below'} the law of the others "
+            f"(F = {step.misfit.f:.0f}); see whether they were trained, ended or evaluated otherwise",
         )
     if late is not None and fails:
         yield Reason(

@@ -27,6 +27,8 @@ _MOST_REPEATS = 20_000
 _REPEATS = "runs that repeat"
 _CAPPED = 3.0  # robust standard deviations beyond which the residual of one run counts no more
 _WORTH_A_FIT = 0.1  # chances by what the law leaves alone, from which on nobody fits what is beside it
+_CUTS, _ONE_BUDGET = 8, 0.01  # parts of a table by compute; runs that close in log compute are of one budget
+_WORTH_A_STEP = 1e-2  # as `_WORTH_A_FIT`, of many ways of which few matter
 _LIKELY = 1e-2  # chances from which on nobody asks by how much the law errs at runs left out
 
 
@@ -73,6 +75,46 @@ def misfit_between(table: OneTable, levels: Mapping[str, np.ndarray]) -> Misfit 
     return _worst(side, side.matched, ways)[0] if side.full[0] and side.law.size else None
 
 
+class Step(NamedTuple):
+    """Where runs of more compute lie otherwise than the law says of them by the others.
+
+    misfit: see `Misfit`. least: log N D of the first of them. runs: how many they are. off: by how much they lie above.
+    """
+
+    misfit: Misfit
+    least: float
+    runs: int
+    off: float
+
+
+def steps(side: SideBySide) -> list[Step | None]:
+    """Of each table of N and D the compute from which on runs speak most against the law, among those of most compute
+    and seven cuts in between: a corpus that was exchanged, a budget cut short, which no smooth surface follows."""
+    found: list[Step | None] = [None] * len(side.tables)
+    some = np.flatnonzero(side.full) if side.law.shape[2] and {"N", "D"} <= set(side.names) else np.empty(0, int)
+    if not len(some):
+        return found
+    part = side if len(some) == len(found) else side.some(some)
+    compute = sum(part.logs[:, part.names.index(name)] for name in ("N", "D"))
+    ordered = np.sort(np.where(part.real, compute, np.inf), axis=1)
+    most = np.max(np.where(part.real, compute, -np.inf), axis=1)
+    cuts = [most - _ONE_BUDGET]
+    for share in np.arange(1, _CUTS) / _CUTS:
+        at = ordered[np.arange(len(some)), (share * part.counts).astype(int)]
+        cuts.append(np.minimum(at, most) - _ONE_BUDGET)
+    above = [part.real & (compute > cut[:, None]) for cut in cuts]
+    ways = [(str(k), upper[..., None] * 1.0) for k, upper in enumerate(above)]
+    for i, one in enumerate(_worst(part, part.matched, ways, _WORTH_A_STEP)):
+        if one is not None:
+            upper = above[int(one.against)][i]
+            fresh = upper - part.law[i] @ (part.law[i].T @ upper)
+            # What is added is that much along what the law does not span of these runs (Frisch and Waugh 1933).
+            far = one.size * np.sqrt(part.counts[i] / max(fresh @ fresh, 1e-300))
+            off = float(np.copysign(far, fresh @ part.matched.psi[i]))
+            found[some[i]] = Step(one, float(compute[i][upper].min()), int(upper.sum()), off)
+    return found
+
+
 def inflation(psi: np.ndarray, units: np.ndarray | None) -> np.ndarray:
     """By how much errors that rows of a unit share widen variances (design effect: Kish 1965, sec. 5.4), (fits,): psi
     (fits, rows), zero where there is no run, units of each row, None where each is one."""
@@ -84,8 +126,11 @@ def inflation(psi: np.ndarray, units: np.ndarray | None) -> np.ndarray:
     return np.maximum(1.0, (sums**2).sum(axis=1) / np.maximum((psi**2).sum(axis=1), 1e-300))
 
 
-def _worst(side: SideBySide, law: RobustFits, alternatives: Sequence[tuple[str, np.ndarray]]) -> list[Misfit | None]:
-    """Of each table the alternative, further columns (tables, rows, any), that speaks most against the law."""
+def _worst(
+    side: SideBySide, law: RobustFits, alternatives: Sequence[tuple[str, np.ndarray]], worth: float = _WORTH_A_FIT
+) -> list[Misfit | None]:
+    """Of each table the alternative, further columns (tables, rows, any), that speaks most against the law; one whose
+    chance by what the law leaves alone is not below `worth` is not fitted."""
     p, n, weights = side.law.shape[2], side.counts, side.evened
     alike = (np.abs(weights - side.real) < 1e-9).all(axis=1)  # weights of all runs
     alike &= np.array([table.clusters is None for table in side.tables])
@@ -103,7 +148,7 @@ def _worst(side: SideBySide, law: RobustFits, alternatives: Sequence[tuple[str, 
             fs[way, tables], chances[way, tables], sizes[way, tables] = _by_score(left[tables], extra, n[tables], p)
             # Outliers hide a misfit from the one, and what counts less as it is far off from the other.
             least = np.minimum(chances[way, tables], _by_score(psi[tables], extra, n[tables], p)[1])
-            asked = (least < _WORTH_A_FIT) | ~alike[tables]
+            asked = (least < worth) | ~alike[tables]
             tables, extra = tables[asked], extra[asked]
             if not len(tables):
                 continue

@@ -10,7 +10,7 @@ from scipy.stats import f as fisher
 from jaxscale._problem.losses import HuberLoss
 from jaxscale._trust import lack_of_fit
 from jaxscale._trust.foretelling import foretold
-from jaxscale._trust.lack_of_fit import misfits
+from jaxscale._trust.lack_of_fit import misfits, steps
 from jaxscale._trust.linearization import Linearization
 from jaxscale._trust.tables_beside import OneTable, SideBySide, side_by_side
 
@@ -36,6 +36,30 @@ COUNTS = 60, 80, 9, 200, 40  # of tables side by side
 def alone(of, at, logs, clusters=None):
     """What is found of one table."""
     return of(SideBySide.of([OneTable(at, logs, clusters)]))[0]
+
+
+@pytest.mark.parametrize("runs", [1, 10, 30])
+def test_runs_from_some_compute_on_that_lie_lower_are_counted(runs):
+    """The F statistic is that of a regression with a column of its own for them, in NumPy."""
+    at, logs = plane(4, added=lambda x, y: -0.012 * (x + y >= np.sort(x + y)[-runs]))
+    found = alone(steps, at, logs)
+    upper = 1.0 * (logs["N"] + logs["D"] >= np.sort(logs["N"] + logs["D"])[-found.runs])
+    columns = np.column_stack([at.jacobian, upper])
+    left = at.residuals - columns @ np.linalg.lstsq(columns, at.residuals, rcond=None)[0]
+    f = (at.residuals @ at.residuals - left @ left) / (left @ left / 56)
+    assert found.misfit.f == pytest.approx(f, rel=0.6)  # of a robust fit
+    assert found.misfit.p == pytest.approx(fisher.sf(found.misfit.f, 1, 56), rel=1e-9)
+    assert found.misfit.p < (0.05 if runs == 1 else 1e-4) and abs(found.runs - runs) <= (0 if runs == 1 else 8)
+    coefficient = np.linalg.lstsq(columns, -at.residuals, rcond=None)[0][-1]
+    assert found.off == pytest.approx(coefficient, rel=0.2) and found.off == pytest.approx(
+        -0.012, abs=0.008 if runs == 1 else 0.005
+    )
+
+
+def test_without_a_step_few_tables_show_one():
+    """At the chance from which on it is said, with eight ways to cut: less than one table in a hundred of noise."""
+    chances = [alone(steps, *plane(seed, n=40)).misfit.p for seed in range(100)]
+    assert np.mean(np.array(chances) < 0.02) < 0.2 and sum(p < 1e-3 for p in chances) <= 3
 
 
 def test_without_misfit_chances_are_uniform():

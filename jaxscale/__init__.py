@@ -21,7 +21,8 @@ The wings, in the order of the line; the first sentence of each folder says what
     _analyses     questions to fits and plans: diagnostics, approaches, comparison, deciding
     plot          pictures: what they show, as arrays, and drawn
     _pages        a report of it all as one file; the page in which tables are fitted and sliders moved
-    synthetic, datasets               made-up and real runs
+    synthetic                         made-up runs
+    datasets                          which public runs the tests read, and how (no files come with it)
     _cli          the command line
 """
 

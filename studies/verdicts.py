@@ -16,8 +16,9 @@ what to look for, finds nine times in ten (`studies.unseen`): of those it is cou
 
 A false "trustworthy" is a bad table whose verdict is trustworthy; a false alarm a good one whose verdict is not.
 `--designs` asks instead of tables of designs drawn at random, on which the law holds, whether refusal follows the
-actual error. A design is sound where, by its true law and noise, the fit of a table is off by more than 3 % or a factor
-of two at most one time in ten, see `known_at_truth`; the verdict knows neither.
+actual error, and whether what a fit says of its own plan holds. A design is sound where, by its true law and noise, the
+fit of a table is off by more than 3 % or a factor of two at most one time in ten, see `known_at_truth`; the verdict
+knows neither. `--faults` asks how often each fault that can be seen is named, on 48 tables of each.
 `--seeds tuning` runs the tables that the thresholds were set on; the default reports on others. `--json FILE` keeps it.
 """
 
@@ -37,13 +38,15 @@ import pandas as pd
 from scipy.stats import norm, t
 
 import jaxscale as js
+from jaxscale._base.verdict import Margin
 from studies import faults
 from studies.faults import FAULTS, SCATTERED
 from studies.unseen import NOISE, SEEN, rest
 
 OFF = 0.03, 2.0  # of the loss, and factor of the best N
 NEAR = 0.015, 1.5
-DESIGNS, EACH = (48, 16), range(50, 66)  # of little noise, and of more; seeds of each
+DESIGNS, EACH = (48, 16), range(50, 114)  # of little noise, and of more; seeds of each
+LATER = range(5000, 5048)  # seeds of `--faults`
 BEYOND = 10.0  # times the largest compute in the table
 SEEDS = {"tuning": range(0, 4), "reported": range(200, 204)}
 
@@ -539,6 +542,15 @@ class Judged:
     within: bool | None = None  # of a planted table: whether the plan is off by less than `OFF`
     off: float = math.nan  # of it: how far, in the loss and as a factor of the best N
     factor: float = math.nan
+    margins: tuple[Margin, ...] = ()
+
+    @property
+    def beyond(self) -> tuple[bool, bool, bool]:
+        """Whether the best N and the loss are further off than the 90 % intervals of the verdict say, each, and whether
+        either is than the verdict says of both."""
+        errors = self.factor, 1 + self.off
+        apart = [error > margin.known for error, margin in zip(errors, self.margins, strict=True)]
+        return *apart, any(error > margin.bound for error, margin in zip(errors, self.margins, strict=True))
 
     @property
     def named(self) -> bool:
@@ -570,7 +582,10 @@ def judged(cases: list[Case]) -> list[Judged]:
             if case.truth is not None:
                 off, factor = case.errors(result)
                 within = off <= OFF[0] and factor <= OFF[1]
-            found[int(k)] = Judged(case, case.label(result), result.verdict.trustworthy, said, within, off, factor)
+            verdict = result.verdict
+            found[int(k)] = Judged(
+                case, case.label(result), verdict.trustworthy, said, within, off, factor, verdict.margins
+            )
     return [found[k] for k in range(len(cases))]
 
 
@@ -594,6 +609,10 @@ def of_designs() -> Iterator[str]:
     known = [known_at_truth(c, OTHERS[k % 3]) for k, c in enumerate(cases[:: len(EACH)])]
     sound = np.array([size <= math.log(OFF[1]) and loss <= math.log1p(OFF[0]) for size, loss in known])
     usual = np.arange(len(sound)) < DESIGNS[0]
+    lines = math.log(OFF[1]), math.log1p(OFF[0])
+    near = np.array([max(np.divide(one, lines)) for one in known])  # to the lines by the true law and noise
+    near = np.broadcast_to(near[:, None], beyond.shape)
+    surpassed = np.array([r.beyond if r.trustworthy else (False,) * 3 for r in rows]).reshape(*beyond.shape, 3)
     for name, chosen in (
         (f"the {sound.sum()} sound ones of {len(sound)} designs, {min(runs)} to {max(runs)} runs", sound),
         (f"the {(usual & sound).sum()} sound ones of {DESIGNS[0]} with .1 to 1 % of noise", usual & sound),
@@ -606,9 +625,30 @@ def of_designs() -> Iterator[str]:
             f"({100 * (no & ~off).sum() / (~off).sum():.1f} %), of {off.sum()} beyond {(~no & off).sum()} are trusted "
             f"({100 * (~no & off).sum() / off.size:.1f} % of all)"
         )
+        share = 100 * surpassed[chosen].sum(axis=(0, 1)) / (~no).sum()
+        yield (
+            f"    of {(~no).sum()} trusted ones the best N of {share[0]:.1f} % and the loss of {share[1]:.1f} % lie "
+            f"beyond their own 90 % intervals, one of both of {share[2]:.1f} % beyond what is said of them together"
+        )
+        cut = np.sort(near[chosen][~off])[::-1][(no & ~off).sum()]
+        yield (
+            f"    a rule that knows the true law and noise, and refuses as many of the right ones, trusts "
+            f"{(near[chosen][off] <= cut).sum()} of the {off.sum()}"
+        )
     for r in rows:
         if r.within is False and r.trustworthy:
             yield f"trusted though {100 * r.off:.1f} % and x{r.factor:.2f} off: {r.case.kind} ({r.said})"
+
+
+def of_faults() -> Iterator[str]:
+    """How often each fault that the best test finds is named, on tables of its own."""
+    pairs = [(f, x, d) for f, about in FAULTS.items() for x in about.strengths for d in (faults.sweep, faults.grid)]
+    seen = [pair for pair in pairs if with_fault(*pair, LATER[0]).trace >= SEEN]
+    rows = judged([with_fault(*pair, seed) for pair in seen for seed in LATER])
+    for k in range(len(seen)):
+        mine = rows[k * len(LATER) : (k + 1) * len(LATER)]
+        share = 100 * np.mean([r.named for r in mine])
+        yield f"{share:5.1f} % named, trace {mine[0].case.trace:6.1f}: {mine[0].case.kind}"
 
 
 def main() -> int:
@@ -616,9 +656,10 @@ def main() -> int:
     parser.add_argument("--seeds", choices=SEEDS, default="reported")
     parser.add_argument("--json", metavar="FILE", help="also write every table's label and verdict")
     parser.add_argument("--designs", action="store_true", help="sound tables of random designs, refused or not")
+    parser.add_argument("--faults", action="store_true", help="48 tables of each fault that the best test finds")
     options = parser.parse_args()
-    if options.designs:
-        print(*of_designs(), sep="\n")
+    if options.designs or options.faults:
+        print(*(of_designs() if options.designs else of_faults()), sep="\n")
         return 0
     rows = judged(tables(SEEDS[options.seeds]))
     for kind in dict.fromkeys(r.case.kind for r in rows):

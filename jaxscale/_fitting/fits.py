@@ -43,7 +43,8 @@ class Fits(Reporting, files.Saved):
     by their values with commas between them, as in a CSV file: `fits["c4, adamw"]`, or `fits["c4", "adamw"]`. values:
     of several columns, those of each group as they are in the table, None where one is missing; empty for one column.
     `entries` may hold fits that are `Pending`: their verdicts are reached when somebody looks.
-    `sharing` is the record of the joint fit where groups share parameters.
+    `sharing` is the record of the joint fit where groups share parameters. `for name, one in fits` goes through all of
+    them; `items` and `summary` are properties.
     """
 
     _columns = 160

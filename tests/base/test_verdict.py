@@ -46,7 +46,11 @@ def test_margins_are_told_at_the_scope():
     margins = Margin("the best N", 1.437, 2.0), Margin("the least loss", 1.0042, 1.03)
     assert Verdict(scope=2e22, margins=margins).margin == (
         "At 2e22 FLOPs, 10 times the largest run, the best N is known to x1.4 (the line is x2) and the least loss is "
-        "known to 0.42 % (the line is 3 %)."
+        "known to 0.42 % (the line is 3 %), by 90 % intervals; if the law holds, both lie within x1.8 and 0.67 % in "
+        "97 of 100 tables."
     )
+    assert margins[0].bound == pytest.approx(1.437**1.6, rel=1e-12)
+    unknown = Verdict(scope=2e22, margins=(Margin("the best N", 4e9, 2.0), margins[1])).margin
+    assert unknown.endswith("the least loss is known to 0.42 % (the line is 3 %).")
     assert str(Margin("the best N", 4e9, 2.0)) == "the best N is not known (the line is x2)"
     assert Verdict(scope=2e22).margin == Verdict(margins=margins).margin == ""

@@ -2,17 +2,20 @@
 
 import inspect
 import json
+import re
 import shutil
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
+from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +25,7 @@ import pytest
 from helpers import LAW, ROOT, TRUTH, compilations, swept_frame
 
 import jaxscale as js
+from jaxscale._pages.app.browsers import Browsers
 
 
 @contextmanager
@@ -148,28 +152,6 @@ def test_allocate_is_traced_under_the_settings_of_the_caller(setting):
             np.testing.assert_allclose(found[1], (np.array(step) - plain) / (1e-4 * budgets), rtol=1e-3)
 
 
-PROGRAM = """
-import sys, warnings
-import jax
-jax.config.update("jax_num_cpu_devices", 2)
-jax.config.update("jax_default_device", jax.devices()[1])
-sys.path.append(sys.argv[1])
-import json
-import jaxscale as js
-import test_settings
-print(json.dumps(test_settings.answers(js.fit(test_settings.LAW, test_settings.swept_frame(), intervals="quick"))))
-"""
-
-
-@pytest.mark.slow
-def test_the_same_bytes_on_another_device_without_assertions(expected):
-    """A process that counts warnings as errors, leaves out assertions, and computes on its second device."""
-    flags = ["-O", "-W", "error", "-c", PROGRAM, str(ROOT / "tests" / "whole")]
-    done = subprocess.run([sys.executable, *flags], cwd=ROOT / "tests", capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == expected
-
-
 # --- Every other public verb ---
 
 
@@ -273,7 +255,7 @@ VERBS: dict[tuple[str, ...], Callable[[js.FitResult, Path], Any]] = {
 IN_ANSWERS = {
     *("fit", "bootstrap", "frontier", "what_if", "influence", "profile", "run_sensitivity", "tornado", "allocate"),
 }
-# A sampler that compiles a program of its own (below), and a server, whose answers are these verbs' in other threads.
+# A sampler that compiles a program of its own, and a server, whose answers are these verbs' in other threads: below.
 BESIDE = {"posterior", "serve"}
 
 
@@ -296,11 +278,81 @@ def test_every_public_verb_is_asked():
     assert asked == {name for name in public if inspect.isfunction(getattr(js, name))}
 
 
+@pytest.fixture(scope="module")
+def said(fit, folder) -> Callable[[tuple[str, ...]], str]:
+    """What a verb says of the fit, asked once."""
+    return cache(lambda names: as_text(VERBS[names](fit, folder)))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("names", VERBS, ids="-".join)
-def test_every_other_verb_says_the_same_in_a_thread_under_all_settings_at_once(names, fit, folder):
-    ask = partial(VERBS[names], fit, folder)
-    expected, before = as_text(ask()), compilations()
+def test_every_other_verb_says_the_same_in_a_thread_under_all_settings_at_once(names, said, fit, folder):
+    expected, before = said(names), compilations()
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(elsewhere, ask).result() == expected
+        assert pool.submit(elsewhere, partial(VERBS[names], fit, folder)).result() == expected
     assert compilations() == before
+
+
+def looked_at(post: Callable[[str, bytes], dict[str, Any]]) -> str:
+    """What the page says of a table that is sent to it."""
+    sent = post("/api/tables", swept_frame().to_csv(index=False).encode())
+    return json.dumps(post(f"/api/tables/{sent['id']}/look", b"{}"))
+
+
+def served() -> str:
+    """The same of a server, which ends with the process."""
+    lines: list[str] = []
+    threading.Thread(target=js.serve, kwargs={"port": 0, "browser": False, "say": lines.append}, daemon=True).start()
+    while not lines:
+        time.sleep(0.05)
+    address, token = re.findall(r"(http://[^/]*)/#token=(\S+)", lines[-1])[0]
+    opener = build_opener(HTTPCookieProcessor())
+
+    def post(path: str, content: bytes) -> dict[str, Any]:
+        kind = "text/csv" if path.endswith("tables") else "application/json"
+        headers = {"origin": address, "x-table-name": "runs.csv", "content-type": kind}
+        with opener.open(Request(address + path, content, headers)) as answer:
+            return json.load(answer)
+
+    post("/api/enter", json.dumps({"token": token}).encode())
+    return looked_at(post)
+
+
+PROGRAM = """
+import os, sys
+import jax
+jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_default_device", jax.devices()[1])
+sys.path.append(sys.argv[1])
+import json
+from pathlib import Path
+import jaxscale as js
+import test_settings as asked
+fit = js.fit(asked.LAW, asked.swept_frame(), intervals="quick")
+folder = Path(sys.argv[2])
+said = {"-".join(names): asked.as_text(verb(fit, folder)) for names, verb in asked.VERBS.items()}
+print(json.dumps({**asked.answers(fit), **said, "serve": asked.served()}), flush=True)
+os._exit(0)  # a server goes on until it is interrupted
+"""
+
+
+@pytest.mark.slow
+def test_every_verb_gives_the_same_bytes_on_another_device_without_assertions(expected, said, fit, tmp_path):
+    """A process that counts warnings as errors, leaves out assertions, and computes on its second device."""
+    flags = ["-O", "-W", "error", "-c", PROGRAM, str(ROOT / "tests" / "whole"), str(tmp_path)]
+    done = subprocess.run([sys.executable, *flags], cwd=ROOT / "tests", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    from starlette.testclient import TestClient
+
+    from jaxscale._pages.app.routes import application
+
+    client = TestClient(application(Browsers("token"), ("testserver",)), headers={"origin": "http://testserver"})
+    client.post("/api/enter", json={"token": "token"})
+    page = looked_at(
+        lambda path, content: client.post(path, content=content, headers={"x-table-name": "runs.csv"}).json()
+    )
+    told = {**{"-".join(names): said(names) for names in VERBS}, "serve": page}
+    found = json.loads(done.stdout)
+    for name, text in {**expected, **told}.items():
+        assert found.pop(name) == text, name
+    assert not found

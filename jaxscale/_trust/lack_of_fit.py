@@ -95,7 +95,7 @@ def steps(side: SideBySide) -> list[Step | None]:
     if not len(some):
         return found
     part = side if len(some) == len(found) else side.some(some)
-    compute = sum(part.logs[:, part.names.index(name)] for name in ("N", "D"))
+    compute = part.logs[:, part.names.index("N")] + part.logs[:, part.names.index("D")]
     ordered = np.sort(np.where(part.real, compute, np.inf), axis=1)
     most = np.max(np.where(part.real, compute, -np.inf), axis=1)
     cuts = [most - _ONE_BUDGET]

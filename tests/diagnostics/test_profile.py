@@ -56,6 +56,7 @@ def test_tables_side_by_side_have_the_profiles_of_each_alone(few):
     assert [(c.low, c.high) for c in together[0]] != [(c.low, c.high) for c in together[1]]
 
 
+@pytest.mark.slow
 def test_ends_are_those_of_twice_the_searches(few, monkeypatch):
     """Where neighbours of a scan rise as their slopes say, no point is looked for again; else each is."""
     problem, searches, solve = problem_of(few, few.runs), [], Engine.solve

@@ -28,6 +28,7 @@ def test_they_go_where_published_constants_go():
     assert "own" in str(mine) and own.label == "chinchilla:own"
 
 
+@pytest.mark.slow
 def test_a_hundred_constants_compile_once():
     rng = np.random.default_rng(0)
     options = {"cost": "six_nd", "limits": {"D_max": 5e12}}

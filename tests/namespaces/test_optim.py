@@ -277,6 +277,7 @@ def test_an_exact_zero_of_the_gradient_ends_as_stuck_or_converged():
     np.testing.assert_array_equal(states[-1].point, [0.0, 0.0])
 
 
+@pytest.mark.slow
 def test_many_starts_under_vmap_equal_one_at_a_time():
     value_fn = half_squares("rosenbrock")
     optimizer = damped_newton()

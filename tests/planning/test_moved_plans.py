@@ -27,6 +27,7 @@ def made_alone(ends):
     return [make_plan(replace(end, source=end.source.without_uncertainty())) for end in ends]
 
 
+@pytest.mark.slow
 def test_what_needs_no_scan_is_the_same_to_the_last_bit():
     cost = costs.six_nd.with_inference(tokens=2e12)
     plan = js.frontier(fit_like(), [1e22, 1e24], cost=cost, limits={"N_max": 7e10})

@@ -52,6 +52,7 @@ def test_changes_give_the_plan_that_would_be_made_afresh(plan):
     assert set(changed.changes) == {"cost", "limits", "budgets"}
 
 
+@pytest.mark.slow
 def test_a_loss_to_reach_heads_its_rows():
     plan = frontier(BESIROGLU, reach_loss=[2.2, 2.1])
     printed = str(what_if(plan, limits={"N_max": 5e9, "D_max": 1e9}))
@@ -94,6 +95,7 @@ def test_draws_move_with_their_centre():
     assert change.after.rows[0].intervals["loss"][0] > plan.rows[0].intervals["loss"][0]
 
 
+@pytest.mark.slow
 def test_a_limit_that_comes_in_and_contradicts(plan):
     change = what_if(plan, limits={"N_min": 9e10})
     assert [new.status for _, new in change.rows] == ["infeasible", "infeasible"]

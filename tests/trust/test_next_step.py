@@ -19,6 +19,7 @@ def fitted(N, D, noise=0.003, bend=0.0) -> js.FitResult:
     return js.fit(LAW, js.Runs({"N": N, "D": D}, loss), intervals="quick")
 
 
+@pytest.mark.slow
 def test_the_runs_that_are_asked_for_do_what_is_said_of_them():
     before = fitted(*SWEEP, noise=0.02).verdict
     found = re.search(r"Next: (\d+) runs at (\S+) FLOPs .* from (\S+) to (\S+) param.* to x(\S+) and", before.next_step)

@@ -15,7 +15,7 @@ from benchmarks.rows import CLOSE, Row, each, table_of_runs, timed
 from jaxscale._problem.problem import make_problem
 from jaxscale._problem.stack import Stack
 from jaxscale._solver.solve_stack import solve_stack
-from jaxscale._trust.resampling import resampled
+from jaxscale._trust.draw_weights import resampled
 
 LAW = js.laws.chinchilla
 

@@ -13,7 +13,7 @@ import jaxscale as js
 from benchmarks import rivals
 from benchmarks.rows import CLOSE, Row, timed
 from jaxscale._problem.problem import make_problem
-from jaxscale._trust.resampling import resampled
+from jaxscale._trust.draw_weights import resampled
 
 _RUNS, _NOISE, _DRAWS = 240, 0.003, 1000
 

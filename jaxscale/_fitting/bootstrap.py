@@ -15,7 +15,8 @@ from jaxscale._fitting.draws import Draws
 from jaxscale._fitting.result import FitResult, problem_of, runs_of
 from jaxscale._problem.problem import Problem
 from jaxscale._problem.stack import Stack
-from jaxscale._trust.resampling import Kind, bootstrap_draws
+from jaxscale._trust.draw_weights import Kind
+from jaxscale._trust.resampling import bootstrap_draws
 
 
 def bootstrap(

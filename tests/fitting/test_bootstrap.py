@@ -9,7 +9,7 @@ from oracles import minimise, table_of
 
 import jaxscale as js
 from jaxscale._problem.problem import make_problem
-from jaxscale._trust.resampling import resampled
+from jaxscale._trust.draw_weights import resampled
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from scipy.stats import norm, t
 
 import jaxscale as js
 from jaxscale._problem.problem import make_problem
+from jaxscale._trust.draw_weights import resampled
 from jaxscale._trust.linearization import linearize
-from jaxscale._trust.resampling import resampled
 
 LINE = js.laws.power_law("D", floor=False)
 PRIORS = {"alpha": (0.1, 0.004), "A": (20.0, 0.2)}

@@ -14,8 +14,8 @@ from jaxscale._analyses.comparison.trials import attempts_of
 from jaxscale._analyses.diagnostics.run_sensitivity import moves_of_responses
 from jaxscale._base.settings import in_float64
 from jaxscale._problem.problem import make_problem
+from jaxscale._trust.draw_weights import wild_responses
 from jaxscale._trust.linearization import linearize
-from jaxscale._trust.resampling import wild_responses
 
 ERRORS = np.tile([0.4, 4.0], 30)  # of sixty runs, every second ten times as uncertain
 DELTA = 2e-3

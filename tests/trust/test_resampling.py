@@ -13,9 +13,10 @@ from jaxscale._base.settings import in_float64
 from jaxscale._problem.problem import make_problem
 from jaxscale._problem.stack import Stack
 from jaxscale._trust import resampling
+from jaxscale._trust.draw_weights import resampled, resampling_weights
 from jaxscale._trust.interval_method import MORE_PAIRS
 from jaxscale._trust.linearization import linearize
-from jaxscale._trust.resampling import bootstrap_draws, resampled, resampling_weights
+from jaxscale._trust.resampling import bootstrap_draws
 
 
 def test_draws_count_runs_times_their_own_weights(runs):

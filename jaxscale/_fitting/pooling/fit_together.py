@@ -32,6 +32,7 @@ from jaxscale._problem.problem import Noise, Problem
 from jaxscale._solver.outcome import Search
 from jaxscale._solver.solve import NEAR
 from jaxscale._trust.dispersion import Scatter
+from jaxscale._trust.draw_weights import resampling_weights
 from jaxscale._trust.fitted_table import FittedTable
 from jaxscale._trust.identification import HOPELESS_CONDITION
 from jaxscale._trust.interval_method import FEWEST_CLUSTERS, FEWEST_DEGREES_OF_FREEDOM, FEWEST_RUNS_FOR_PAIRS
@@ -39,7 +40,6 @@ from jaxscale._trust.intervals import make_intervals
 from jaxscale._trust.judge import judge_whole
 from jaxscale._trust.judge_optimum import gradient_tolerance
 from jaxscale._trust.judge_parameters import contradicted
-from jaxscale._trust.resampling import resampling_weights
 from jaxscale.optim import settled
 
 _NOISE_ROUNDS, _NOISE_SETTLED = 12, 1e-3

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import sweep
 from scipy.optimize import minimize_scalar
 from sources import BESIROGLU, COVARIANCE, draws_like, fit_like
 
 import jaxscale as js
 from jaxscale._planning.doubt import doubt_of
+from jaxscale._planning.rival_laws import rivals_tried
 from jaxscale._planning.source import source_of
 from jaxscale._planning.under_doubt import tail_mean
 
@@ -302,6 +304,15 @@ def test_the_worst_regrets_over_laws_are_over_draws_of_each(fitted, tmp_path):
     assert pytest.approx(grid[at], rel=0.01) == plan.rows[0].N
     given = doubt_of(source_of(fitted), tried, None, "cvar:0.9")
     assert [p.way for p in given.possibilities] == ["1000 draws"] * 2
+
+
+@pytest.mark.slow
+def test_laws_are_tried_on_sweeps_of_few_budgets_too():
+    """Between four budgets there are two cuts with enough on either side, where three are wished for."""
+    result = js.fit("chinchilla", sweep(4, 7, noise=0.004, seed=1), intervals="quick")
+    tried = rivals_tried(source_of(result))
+    assert [one.trained for one in tried.holdouts] == [14, 21]
+    assert sum(tried.stacking_weights().values()) == pytest.approx(1)
 
 
 def test_losses_to_reach_and_other_decisions_are_refused(source):

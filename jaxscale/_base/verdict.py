@@ -69,7 +69,7 @@ class Margin:
 
     def told(self, factor: float) -> str:
         """A factor as this margin is told: of what is known closely in per cent."""
-        return as_percent(factor - 1) if self.line < 1.1 else f"x{factor:.2g}"
+        return as_percent(factor - 1) if self.line < 1.1 else f"x{factor:.3g}"
 
     def __str__(self) -> str:
         line = self.told(self.line)

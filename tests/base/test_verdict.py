@@ -45,8 +45,8 @@ def test_a_verdict_comes_back_from_plain_data_and_not_where_it_contradicts_itsel
 def test_margins_are_told_at_the_scope():
     margins = Margin("the best N", 1.437, 2.0), Margin("the least loss", 1.0042, 1.03)
     assert Verdict(scope=2e22, margins=margins).margin == (
-        "At 2e22 FLOPs, 10 times the largest run, the best N is known to x1.4 (the line is x2) and the least loss is "
-        "known to 0.42 % (the line is 3 %), by 90 % intervals; if the law holds, both lie within x1.8 and 0.67 % in "
+        "At 2e22 FLOPs, 10 times the largest run, the best N is known to x1.44 (the line is x2) and the least loss is "
+        "known to 0.42 % (the line is 3 %), by 90 % intervals; if the law holds, both lie within x1.79 and 0.67 % in "
         "97 of 100 tables."
     )
     assert margins[0].bound == pytest.approx(1.437**1.6, rel=1e-12)

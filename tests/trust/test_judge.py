@@ -1,5 +1,6 @@
 """Each finding is made where it was planted and nowhere else, with the right severity and words that say what to do."""
 
+import math
 from types import SimpleNamespace
 
 import jax.numpy as jnp
@@ -382,6 +383,22 @@ def test_a_common_design_of_few_runs_is_not_refused():
     losses = [LAW.predict(TRUTH, **variables) * np.exp(0.004 * rng.standard_normal(30)) for _ in range(60)]
     fits = js.fit_many(LAW, {str(k): js.Runs(variables, loss) for k, loss in enumerate(losses)})
     assert sum(not fit.verdict.trustworthy for _, fit in fits) <= 1
+
+    def best(p, budget):
+        """Hoffmann et al. 2022, Eq. 4."""
+        a, b = p["alpha"], p["beta"]
+        N = (a * p["A"] / (b * p["B"])) ** (1 / (a + b)) * (budget / 6) ** (b / (a + b))
+        return np.array([N, p["E"] + p["A"] * N**-a + p["B"] * (budget / 6 / N) ** -b])
+
+    off, known, bound = [], [], []
+    for _, fit in fits:
+        scope, margins = fit.verdict.scope, fit.verdict.margins
+        off.append(np.abs(np.log(best(fit.params, scope) / best(TRUTH, scope))))
+        known.append([math.log(margin.known) for margin in margins])
+        bound.append([math.log(margin.bound) for margin in margins])
+    off, known, bound = np.array(off), np.array(known), np.array(bound)
+    assert ((off > known).mean(axis=0) <= 0.2).all() and (off > known).any(axis=0).all()  # 10 % each
+    assert (off > bound).any(axis=1).sum() <= 5  # 3 % of all: more than these once in 100 such tests
 
 
 def test_the_trend_is_spearmans():

@@ -210,8 +210,8 @@ def frontier(
 
 
 def price_of_size(plan: Plan, row: int = -1, *, ax: Any = None) -> Picture:
-    """What a smaller or a larger model than the best costs at the training compute of one row of a plan: how much worse
-    it is, and how much more compute it needs to be as good.
+    """What a smaller or a larger model than the best costs at the budget of one row of a plan, by the plan's own cost,
+    with what is served and repeated tokens: how much worse it is, and how much more it takes to be as good.
 
     Raises:
         InputError: the law takes other variables than N and D, or the plan has no answer in that row.

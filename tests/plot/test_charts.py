@@ -49,6 +49,24 @@ def test_the_price_of_another_size_is_what_the_formula_says(plan):
     assert len(compute.x) < len(extra.x)  # the smallest models never get there: no compute is drawn for them
 
 
+@pytest.mark.slow
+def test_no_other_size_is_better_where_tokens_are_served_or_repeated():
+    """Second route: tokens of each size by hand, and the law's formula; over repeated tokens the plan's own optimum."""
+    tokens = 2e12
+    served = js.frontier(TRUTH, [1e23], cost=js.costs.six_nd.with_inference(tokens))
+    (extra,), (times,) = (marks(panel, Line) for panel in decision_charts.price_of_size(served).panels)
+    left = (1e23 - 2 * extra.x * tokens) / (6 * extra.x)
+    best = served.rows[0]
+    np.testing.assert_allclose(extra.y, 100 * (loss(extra.x, left) / best.loss - 1), atol=1e-7)
+    needed = (times.y * 1e23 - 2 * times.x * tokens) / (6 * times.x)
+    np.testing.assert_allclose(loss(times.x, needed), best.loss, rtol=1e-9)
+    repeated = js.frontier(TRUTH, [1e23], limits={"U": 2e10})
+    for plan in (served, repeated):
+        (extra,), (times,) = (marks(panel, Line) for panel in decision_charts.price_of_size(plan).panels)
+        assert extra.y.min() > -1e-6 and times.y.min() > 1 - 1e-6
+        assert extra.x[np.argmin(extra.y)] == pytest.approx(plan.rows[0].N, rel=1e-6)
+
+
 @pytest.mark.slow  # a plan with a limit is compiled
 def test_the_price_of_another_size_says_which_sizes_a_limit_forbids():
     plan = js.frontier(TRUTH, [1e24], limits={"D_max": 1e12})

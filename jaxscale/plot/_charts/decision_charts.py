@@ -13,6 +13,7 @@ from jaxscale._base.text import format_number, inert, plural
 from jaxscale._data.runs import Runs
 from jaxscale._fitting.result import FitResult, runs_of
 from jaxscale._planning.frontier import frontier
+from jaxscale._planning.other_sizes import other_sizes
 from jaxscale._planning.plan import Plan
 from jaxscale._planning.sensitivity import called
 from jaxscale._planning.tornado import tornado
@@ -157,7 +158,8 @@ def extrapolation(
 
 
 def price_of_size(plan: Plan, row: int = -1) -> Chart:
-    """What another size than the best one costs at one budget: in the response, or in compute for the same response.
+    """What another size than the best one costs at one budget: in the response, or in what the same response takes; by
+    the plan's own cost, with what is served, and with repeated tokens as the plan counts them.
 
     Raises:
         InputError: the law is not one of N and D, or the plan has no answer there.
@@ -167,40 +169,33 @@ def price_of_size(plan: Plan, row: int = -1) -> Chart:
     _needs_answer(plan, row)
     factors = np.geomspace(1 / _FACTOR, _FACTOR, 49)
     sizes = best.N * factors
-    budget = 6 * best.N * best.D
-
-    def response(tokens: np.ndarray) -> np.ndarray:
-        return np.asarray(plan.law.predict(plan.params, N=sizes, D=tokens))
-
-    sign = -1.0 if plan.law.response.better == "higher" else 1.0
-    extra = response(budget / (6 * sizes)) - best.loss
+    others = other_sizes(plan, row, sizes)
     positive = plan.law.response.logged
+    extra = others.response - best.loss
     extra = 100 * extra / best.loss if positive else extra
-    low, high = np.full(len(sizes), -8.0), np.full(len(sizes), 16.0)  # logs of how many times the tokens
-    for _ in range(60):
-        middle = (low + high) / 2
-        enough = sign * (response(np.exp(middle) * budget / (6 * sizes)) - best.loss) <= 0
-        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-    compute = np.exp(high)
-    known = high < 15.9
+    paid, known = np.isfinite(extra), np.isfinite(others.times)
     name, unit = response_words(plan.law)
     bound = bool(set(best.binding) - {"budget", "reach_loss"})
     here = [Rule(best.N, "x", "planned size, held by a limit" if bound else "best size", "ink", "dotted")]
-    beyond = [_beyond_limits(plan, sizes, times * budget / (6 * sizes)) for times in (np.ones(len(sizes)), compute)]
+    beyond = [_beyond_limits(plan, sizes, tokens) for tokens in (others.tokens, others.tokens_needed)]
+    spent = "compute" if plan.cost == "six_nd" else "cost"
     x = Axis("model size N (parameters)", True, "count")
     words = f"change of {name} ({'%' if positive else unit or 'its unit'})"
     panels = (
-        Panel(x, Axis(words), (*beyond[0], *here, Rule(0.0, "y", "", "muted"), Line(sizes, extra, "", "fit"))),
+        Panel(
+            x, Axis(words), (*beyond[0], *here, Rule(0.0, "y", "", "muted"), Line(sizes[paid], extra[paid], "", "fit"))
+        ),
         Panel(
             x,
-            Axis(f"compute for the same {name} (times)", True, "count"),
-            (*beyond[1], *here, Line(sizes[known], compute[known], "", "fit")),
+            Axis(f"{spent} for the same {name} (times)", True, "count"),
+            (*beyond[1], *here, Line(sizes[known], others.times[known], "", "fit")),
         ),
     )
-    half = float(np.interp(math.log(0.5), np.log(factors), compute))
-    alt = (
-        f"At {format_number(budget, 3, suffixes=False)} FLOPs the best size is {format_number(best.N)}; half of it "
-        f"needs {format_number(half, 3)} times the compute for the same {name}."
+    half = float(np.interp(math.log(0.5), np.log(factors), others.times))
+    alt = f"At {format_number(best.cost, 3, suffixes=False)} {plan.unit} the best size is {format_number(best.N)}" + (
+        f"; half of it needs {format_number(half, 3)} times the {spent} for the same {name}."
+        if math.isfinite(half)
+        else "."
     )
     return Chart("The price of another size", alt, panels, 2, (8.4, 3.6))
 

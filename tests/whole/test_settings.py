@@ -356,3 +356,15 @@ def test_every_verb_gives_the_same_bytes_on_another_device_without_assertions(ex
     for name, text in {**expected, **told}.items():
         assert found.pop(name) == text, name
     assert not found
+
+
+@pytest.mark.slow
+def test_the_sampler_says_the_same_in_a_thread_under_all_settings_at_once(fit):
+    pytest.importorskip("numpyro")
+
+    def sampled() -> str:
+        return json.dumps(js.posterior(fit, draws=400).to_dict())
+
+    expected = sampled()
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(elsewhere, sampled).result() == expected

@@ -46,7 +46,7 @@ from studies.unseen import NOISE, SEEN, rest
 OFF = 0.03, 2.0  # of the loss, and factor of the best N
 NEAR = 0.015, 1.5
 DESIGNS, EACH = (48, 16), range(50, 114)  # of little noise, and of more; seeds of each
-LATER = range(5000, 5048)  # seeds of `--faults`
+LATER = range(7000, 7048)  # seeds of `--faults`
 BEYOND = 10.0  # times the largest compute in the table
 SEEDS = {"tuning": range(0, 4), "reported": range(200, 204)}
 

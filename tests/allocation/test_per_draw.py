@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from jaxscale import costs, limits
-from jaxscale._allocation.answers import _solve_afresh, evaluate, solve_many
+from jaxscale._allocation.answers import _solve_afresh, solve_many
 from jaxscale._allocation.constrained import OK
 from jaxscale._allocation.decide import decide
 from jaxscale._allocation.per_draw import follow
+from jaxscale._allocation.placing import evaluate
 from jaxscale.laws import chinchilla
 
 pytestmark = pytest.mark.slow  # every draw is planned twice

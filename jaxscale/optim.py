@@ -28,9 +28,6 @@ STATUS_TEXT = (
 # delta / |residual|. Over the 4,500 published starts on Epoch's runs, 98 % were at the optimum after 49 steps with a
 # share of 0.3 or 0.4 of it; 97 % after 58 and 87 steps with 0.2 and 1.0.
 OUTER_SHARE = 0.3
-# Of a step that was refused those that may be gone instead, and the damping that it must have had less of: along curved
-# valleys, where damping is more, shortened steps hold a descent up.
-_PARTS, _HARDLY_DAMPED = (0.1, 0.5), 1e-7
 _LARGEST_DAMPING, _SMALLEST_DAMPING = 1e10, 1e-12
 
 
@@ -135,12 +132,7 @@ def weigh(value, best, predicted, damping, streak, finite, tolerance, xp: Any = 
 
 @cache
 def damped_newton(
-    *,
-    exact: bool = True,
-    initial_damping: float = 10.0,
-    tolerance: float = 1e-13,
-    trusting: bool = False,
-    shortening: bool = False,
+    *, exact: bool = True, initial_damping: float = 10.0, tolerance: float = 1e-13, trusting: bool = False
 ) -> optax.GradientTransformationExtraArgs:
     """Newton's method with Marquardt damping, falling back to Gauss-Newton where the Hessian is not positive definite.
 
@@ -154,9 +146,6 @@ def damped_newton(
         tolerance: relative decrease that counts as none.
         trusting: take the last step, which promises less than that, without looking at the objective there: one
             evaluation less, `state.value` is then that before it.
-        shortening: of a step that was refused though hardly damped, go that part next at whose end a parabola through
-            both its ends is lowest, in place of another step with more damping: beside an optimum of a robust
-            objective, whose curvature changes from residual to residual, that takes fewer steps.
 
     The transformation's `update(grads, state, params, *, value, ...)` takes the objective at `params` as `value`, and
     either `curvature` (a `Curvature`) or `value_fn` (the objective as a function of params, whose Hessian is then
@@ -215,15 +204,6 @@ def damped_newton(
         damping = jnp.where(usable, damping, 10.0 * damping)
         predicted = jnp.where(usable, predicted, 1.0)
         target = point + jnp.where(usable, step, 0.0)
-        if shortening:
-            refused = trial - state.point
-            slope = state.gradient @ refused
-            rise = value - state.value - slope
-            shortened = ~better & finite & (state.damping < _HARDLY_DAMPED) & (slope < 0) & (rise > 0)
-            share = jnp.clip(-slope / (2 * rise), *_PARTS)
-            target = jnp.where(shortened, point + share * refused, target)
-            predicted = jnp.where(shortened, -0.5 * share * slope, predicted)
-            usable = usable & ~shortened
         if trusting:
             last = (status == RUNNING) & usable & (predicted <= tolerance * jnp.abs(best)) & (damping < 1.0)
             point, status = jnp.where(last, jnp.clip(target, lower, upper), point), jnp.where(last, CONVERGED, status)
@@ -236,13 +216,7 @@ def damped_newton(
 
 
 def levenberg_marquardt(
-    *, initial_damping: float = 10.0, tolerance: float = 1e-13, trusting: bool = False, shortening: bool = False
+    *, initial_damping: float = 10.0, tolerance: float = 1e-13, trusting: bool = False
 ) -> optax.GradientTransformationExtraArgs:
     """`damped_newton` without second derivatives: cheaper per step, and more starts end short of the optimum."""
-    return damped_newton(
-        exact=False,
-        initial_damping=initial_damping,
-        tolerance=tolerance,
-        trusting=trusting,
-        shortening=shortening,
-    )
+    return damped_newton(exact=False, initial_damping=initial_damping, tolerance=tolerance, trusting=trusting)

@@ -22,9 +22,6 @@ from jaxscale.optim import STEP_LIMIT, damped_newton, levenberg_marquardt, settl
 
 _AT_ONCE = 256  # draws whose rivals are looked at together
 _RIVALS = 24  # optima of other draws that every draw is checked against
-# Draws are refitted where residuals change sides: with less damping to begin with, and steps that go too far shortened,
-# they take 7.8 steps where `NEAR` and more damping take 8.9, mean of 40 tables.
-_DAMPING, _TO_THE_END = 3e-7, levenberg_marquardt(trusting=True, shortening=True)
 _WORTH_A_PROGRAM = 1 << 16  # draws for which smaller tables get a program of their own
 
 
@@ -137,9 +134,8 @@ def _refit(
         free, value, status, _ = solve_stack(stack, damped_newton(), table, start, own=own, **near)
     else:
         less, whole = (own, None) if most == own.weights.shape[1] else _without_others(own, most)
-        # The last few share the program of the others.
-        alike: dict[str, Any] = {"damping": _DAMPING, "devices": devices, "smallest": STARTS_AT_ONCE}
-        free, value, status, _ = solve_stack(stack, _TO_THE_END, table, start, own=less, **alike)
+        alike: dict[str, Any] = {**near, "smallest": STARTS_AT_ONCE}  # the last few share the program of the others
+        free, value, status, _ = solve_stack(stack, levenberg_marquardt(trusting=True), table, start, own=less, **alike)
         if whole is not None:
             value, status = np.where(whole, value, np.inf), np.where(whole, status, STEP_LIMIT)
     free, value, status = free.copy(), value.copy(), status.copy()

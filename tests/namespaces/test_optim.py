@@ -156,46 +156,6 @@ def test_a_last_step_that_is_trusted_is_the_one_that_would_be_tried(name):
     assert float(value_fn(trusted[-1].point)) <= float(trusted[-1].value) * (1 + 1e-13)
 
 
-def test_a_step_that_was_refused_is_shortened_to_where_a_parabola_is_lowest():
-    """Told a third of the curvature, the first step goes three times as far as the minimum of a parabola."""
-    states = loop(
-        levenberg_marquardt(initial_damping=1e-9, shortening=True),
-        lambda x: jnp.sum((x - 1) ** 2) + 5,
-        jnp.array([4.0]),
-        curvature=lambda x: Curvature(*2 * [jnp.full((1, 1), 2 / 3)]),
-        steps=3,
-    )
-    assert [float(s.point[0]) for s in states[:2]] == [4.0, 4.0]  # the second, at 4 - 9, was refused
-    assert float(states[2].point[0]) == pytest.approx(1.0, abs=1e-7)
-
-
-@pytest.mark.slow
-def test_shortened_steps_lead_to_the_same_optimum_of_a_robust_objective():
-    """Huber's, far below the scatter, of a straight line: from that of least squares, in no more steps."""
-    rng = np.random.default_rng(3)
-    x, delta = jnp.array(np.stack([np.ones(200), rng.uniform(-1, 1, 200)], axis=1)), 1e-3
-    seen = x @ jnp.array([1.0, 2.0]) + 0.3 * jnp.array(rng.standard_t(2, 200))
-
-    def value_fn(line):
-        off = x @ line - seen
-        clipped = jnp.clip(off, -delta, delta)
-        return jnp.sum(clipped * (off - 0.5 * clipped))
-
-    def curvature(line):
-        size = jnp.abs(x @ line - seen)
-        inner = jnp.where(size <= delta, 1.0, 1e-3 * delta / size)
-        return Curvature(*2 * [(x * inner[:, None]).T @ x])
-
-    start = jnp.linalg.lstsq(x, seen)[0]
-    ends = {}
-    for shortening in (False, True):
-        optimizer = levenberg_marquardt(initial_damping=1e-9, shortening=shortening)
-        ends[shortening] = loop(optimizer, value_fn, start, curvature=curvature, steps=1000)
-    assert ends[True][-1].status == ends[False][-1].status == CONVERGED
-    np.testing.assert_allclose(ends[True][-1].point, ends[False][-1].point, atol=1e-7)
-    assert len(ends[True]) <= len(ends[False])
-
-
 @pytest.mark.slow
 def test_params_may_be_any_pytree():
     _, start, minimum = CASES["wood"]

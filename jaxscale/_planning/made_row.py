@@ -9,6 +9,7 @@ from jaxscale._allocation.answers import Answers, conflict
 from jaxscale._allocation.constrained import FAILED, FLAT, INFEASIBLE, OK
 from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import Expansion, sides
+from jaxscale._allocation.hedge import Hedge
 from jaxscale._allocation.undefined import undefined, undefined_beside
 from jaxscale._base.measure import Measure
 from jaxscale._base.text import format_number, with_article
@@ -40,7 +41,9 @@ def row_of(
     """The plan for target number i."""
     decision, target, response = posed.decision, float(posed.targets[i]), posed.decision.law.response
     measure = request.source.response
-    status, note = judged(request, decision, answers, i, expansion, given)
+    # A hedge is given more than that, every draw: where its laws give no number is not looked for.
+    alone = None if isinstance(decision, Hedge) else given
+    status, note = judged(request, decision, answers, i, expansion, alone)
     blamed = conflict(decision, given, answers.blame[i]) if status == "infeasible" else ()
     if blamed == ("reach_loss",):
         extreme = "high" if (response.better == "higher") != measure.falls else "low"

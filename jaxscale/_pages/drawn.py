@@ -27,6 +27,7 @@ from jaxscale.plot._charts.chart import (
 from jaxscale.plot._charts.ticks import tick_texts, ticks
 
 _WIDTH, _LOW, _HIGH = 340.0, 200.0, 250.0
+_LINE = 15.0  # pixels from a line of words to the next
 _EACH_NAME = 28  # pixels of height for each thing that an axis holds
 _NARROW, _WIDE = frozenset("ijl.,:;|!()[]'tfrI "), frozenset("mwMW%@—")
 
@@ -85,7 +86,7 @@ def _panel(panel: Panel, chart: Chart, together: Sequence[Panel], id: str) -> Ma
     words.taken += [(x - 3.5, y - 3.5, x + 3.5, y + 4) for x, y in f.edge]
     for text, places, kind in f.names:
         free = [p for p in places if top - 6 <= p[1] < bottom + 2 and p[0] > left - 2]
-        f.over.append(words.put(text, free, kind))
+        f.over.append(words.put(text, free, kind, f.points))
     inside = tag("rect", x=px(left), y=px(top - 2), width=px(right - left + 2),
                  height=px(bottom - top + 4))  # fmt: skip
     clip = tag("defs", tag("clipPath", inside, id=id))
@@ -187,14 +188,29 @@ class _Words:
         x, y, anchor = place
         return tag("text", text, x=px(x), y=px(y), text_anchor=anchor, class_=kind)
 
-    def put(self, text: str, places: Sequence[Place], kind: str) -> Markup:
-        """Words at the first place that is free; nothing where none is."""
-        for place in places:
-            x0, y0, x1, y1 = self._box(text, place)
+    def put(self, text: str, places: Sequence[Place], kind: str, points: Sequence[tuple[float, float]]) -> Markup:
+        """Words, a line below another where there are several, at the first place that is free and hides no point, else
+        at the first that is free, which they may also stand on; nothing where none is."""
+        first, *rest = text.split("\n")
+        longest, below = max((first, *rest), key=_long), _LINE * len(rest)
+        found: tuple[Place, tuple[float, float, float, float]] | None = None
+        for x, y, anchor in [(x, y - up, a) for x, y, a in places for up in ((0.0, below) if below else (0.0,))]:
+            x0, y0, x1, y1 = self._box(longest, (x, y, anchor))
+            y1 += below
             inside = x0 >= 0 and y0 >= 0 and x1 <= _WIDTH and y1 <= self.height
-            if inside and all(x1 < a or x0 > c or y1 < b or y0 > d for a, b, c, d in self.taken):
-                return self.keep(text, place, kind)
-        return Markup("")
+            if not inside or any(x1 >= a and x0 <= c and y1 >= b and y0 <= d for a, b, c, d in self.taken):
+                continue
+            bare = not any(x0 < a < x1 and y0 < b < y1 for a, b in points)
+            if bare or found is None:
+                found = (x, y, anchor), (x0, y0, x1, y1)
+            if bare:
+                break
+        if found is None:
+            return Markup("")
+        (x, y, anchor), box = found
+        self.taken.append(box)
+        lines = (tag("tspan", line, x=px(x), dy=px(_LINE)) for line in rest)
+        return tag("text", first, *lines, x=px(x), y=px(y), text_anchor=anchor, class_=kind)
 
 
 # --- The key ---

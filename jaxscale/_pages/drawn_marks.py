@@ -30,7 +30,7 @@ Place = tuple[float, float, str]  # in pixels, and how words stand there: start,
 @dataclass
 class Frame:
     """A panel while it is drawn: from values to pixels, its ends, what lies in it and over it, marks at its edge (x, y)
-    that no name may hide, and names to be placed, (text, places, class)."""
+    that no name may hide, points that none should, and names to be placed, (text, places, class)."""
 
     X: Callable[[Any], np.ndarray]
     Y: Callable[[Any], np.ndarray]
@@ -41,6 +41,7 @@ class Frame:
     body: list[Markup] = field(default_factory=list)
     over: list[Markup] = field(default_factory=list)
     edge: list[tuple[float, float]] = field(default_factory=list)
+    points: list[tuple[float, float]] = field(default_factory=list)
     names: list[tuple[str, list[Place], str]] = field(default_factory=list)
 
     def path(self, d: str, kind: str) -> None:
@@ -92,8 +93,10 @@ def _dots(m: Dots, c: str, f: Frame) -> None:
     small = m.shape == "pixel" or len(m.x) > 800
     kind = f"dots {m.shape}" if m.shape in SHAPES else f"points{' small' if small else ''}"
     made = tag("path", d=d, class_=f"{kind}{' many' if len(m.x) > 200 else ''} {c}")
-    (f.over if m.shape in ("up", "down") else f.body).append(made)
-    f.edge += zip(x[known].tolist(), y[known].tolist(), strict=True) if m.shape in ("up", "down") else ()
+    at_edge = m.shape in ("up", "down")
+    (f.over if at_edge else f.body).append(made)
+    places = f.edge if at_edge else f.points
+    places += zip(x[known].tolist(), y[known].tolist(), strict=True)
     for k, name in enumerate(m.names):
         if name:
             f.names.append((name, _around(float(x[k]), float(y[k])), f"name {c}"))

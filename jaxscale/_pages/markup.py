@@ -13,7 +13,7 @@ _EMPTY = {"input", "meta", "link"}
 _IN_SCRIPT = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 _PERCENT = re.compile(r"(?<=[0-9]) %")  # the sign stays beside its number
-_RANGE = re.compile(r"[^\s–]+–[^\s–]+|[-–]?")  # an interval, which is not broken
+_RANGE = re.compile(r"[^\s–]+(–| to )[^\s–]+|[-–]?")  # an interval, which is not broken
 
 
 class Markup(str):

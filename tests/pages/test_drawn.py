@@ -68,6 +68,23 @@ def test_names_hide_no_mark_at_the_edge():
     assert anchor == "middle" and float(at) == places[0][0] and abs(float(y) - places[0][1]) >= 7  # above or below it
 
 
+def test_names_of_runs_at_one_place_stand_below_each_other():
+    marks = Dots(
+        np.array([30.0, 30.0]), np.array([90.0, 90.0]), "odd", shape="up", names=("row 31: +15\nrow 35: +5", "")
+    )
+    text = drawn(chart(marks), "it")
+    ((at, below),) = re.findall(r'<text x="([\d.]+)" [^>]*>row 31: \+15<tspan x="([\d.]+)" dy="15">row 35: \+5<', text)
+    assert at == below
+
+
+def test_names_hide_no_point_where_another_place_is_free():
+    x = np.array([10.0, 12.0, 14.0, 17.0])
+    names = ("row 1", "", "", "")
+    for points, anchor in ((x[:1], "start"), (x, "end")):  # to the right, unless others lie there
+        text = drawn(chart(Dots(points, np.full(len(points), 10.0), names=names[: len(points)])), "it")
+        assert re.findall(r'text-anchor="(\w+)"[^>]*>row 1<', text) == [anchor]
+
+
 def test_values_stand_where_a_log_axis_has_them():
     text = drawn(chart(Line(X, X)), "it")
     (d,) = re.findall(r'd="([^"]*)" class="line', text)

@@ -55,16 +55,23 @@ const Chart = (() => {
     return {
       keep: (x, y, anchor, text) => taken.push(box(x, y, anchor, widthOf(text))),
       avoid: (x, y) => taken.push({ x0: x - 3.5, x1: x + 3.5, y0: y - 3.5, y1: y + 4 }), // a mark at the edge
-      // The words at the first of some places that is free; nothing where none is.
-      put(parent, text, places, attributes) {
-        const w = widthOf(text);
-        for (const [x, y, anchor] of places) {
+      // The words, a line below another where there are several, at the first of some places that is free and hides no
+      // point, else at the first that is free, which they may also stand on; nothing where none is.
+      put(parent, text, places, attributes, points) {
+        const lines = text.split("\n"), w = Math.max(...lines.map(widthOf)), below = LINE * (lines.length - 1);
+        let found = null;
+        for (const [x, y, anchor] of below ? places.flatMap(([x, y, a]) => [[x, y, a], [x, y - below, a]]) : places) {
           const b = box(x, y, anchor, w);
+          b.y1 += below;
           if (!free(b)) continue;
-          taken.push(b);
-          return el("text", { x: x.toFixed(1), y: y.toFixed(1), "text-anchor": anchor, ...attributes }, parent, text);
+          const bare = !points.some(([px, py]) => px > b.x0 && px < b.x1 && py > b.y0 && py < b.y1);
+          if (bare || !found) found = { b, x: x.toFixed(1), y: y.toFixed(1), anchor, bare };
+          if (bare) break;
         }
-        return null;
+        if (!found) return;
+        taken.push(found.b);
+        const made = el("text", { x: found.x, y: found.y, "text-anchor": found.anchor, ...attributes }, parent, lines[0]);
+        for (const line of lines.slice(1)) el("tspan", { x: found.x, dy: LINE }, made, line);
       },
     };
   }
@@ -90,7 +97,7 @@ const Chart = (() => {
     dots(m, c, f) {
       const small = m.x.length > 800 && m.shape === "dot", edge = m.shape === "up" || m.shape === "down";
       let d = "";
-      m.x.forEach((x, i) => { const px = f.X(x), py = f.Y(m.y[i]); if (Number.isFinite(px + py)) d += `M${px.toFixed(1)},${py.toFixed(1)}` + SHAPES[small ? "pixel" : m.shape].replace(/^M/, "m"); if (edge) f.avoid(px, py); });
+      m.x.forEach((x, i) => { const px = f.X(x), py = f.Y(m.y[i]); if (Number.isFinite(px + py)) d += `M${px.toFixed(1)},${py.toFixed(1)}` + SHAPES[small ? "pixel" : m.shape].replace(/^M/, "m"); if (edge) f.avoid(px, py); else f.points.push([px, py]); });
       el("path", { d, class: `dots ${m.shape} ${m.x.length > 200 ? "many" : ""} ${c}` }, edge ? f.over : f.body);
       m.names?.forEach((name, i) => name && f.names.push([name, around(f.X(m.x[i]), f.Y(m.y[i])), `name ${c}`]));
     },
@@ -172,10 +179,10 @@ const Chart = (() => {
     if (ay.label) el("text", { x: 2, y: 13, class: "label" }, svg, cut(ay.label, width - 4));
     if (ax.label) el("text", { x: right, y: height - 6, "text-anchor": "end", class: "label" }, svg, cut(ax.label, width - 18));
     if (ay.label) words.keep(2, 13, "start", cut(ay.label, width - 4));
-    const f = { X, Y, left, right, top, bottom, body: el("g", { "clip-path": `url(#${clip})` }, svg), over: el("g", {}, svg), names: [], avoid: words.avoid };
+    const f = { X, Y, left, right, top, bottom, body: el("g", { "clip-path": `url(#${clip})` }, svg), over: el("g", {}, svg), names: [], points: [], avoid: words.avoid };
     for (const mark of panel.marks) DRAW[mark.mark](mark, roleClass(mark.role), f);
     f.names.sort((a, b) => (b[3] ? 1 : 0) - (a[3] ? 1 : 0)); // values of bars first
-    for (const [text, places, names] of f.names) words.put(f.over, text, places.filter(([x, y]) => y >= top - 6 && y < bottom + 2 && x > left - 2), { class: names });
+    for (const [text, places, names] of f.names) words.put(f.over, text, places.filter(([x, y]) => y >= top - 6 && y < bottom + 2 && x > left - 2), { class: names }, f.points);
     return svg;
   }
 

@@ -3,7 +3,9 @@
 The marks, their classes and the places of names are those of `web/chart.js`; panels have one width, and wrap."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from jaxscale.plot._charts.chart import (
 from jaxscale.plot._charts.ticks import tick_texts, ticks
 
 _WIDTH, _LOW, _HIGH = 340.0, 200.0, 250.0
+_FONT = 12.0  # pixels of a letter's height
 _LINE = 15.0  # pixels from a line of words to the next
 _EACH_NAME = 28  # pixels of height for each thing that an axis holds
 _NARROW, _WIDE = frozenset("ijl.,:;|!()[]'tfrI "), frozenset("mwMW%@—")
@@ -57,8 +60,8 @@ def _panel(panel: Panel, chart: Chart, together: Sequence[Panel], id: str) -> Ma
     named = any(isinstance(mark, Rule) and mark.name for mark in panel.marks)
     top, bottom = (24.0 if ay.label else 20.0 if named else 8.0), height - (38.0 if ax.label else 20.0)
     y_ticks, y_texts = _ticks(ay, y0, y1, int((bottom - top) / 32))
-    y_names = [_cut(name, _WIDTH * 0.34) for name in ay.names]
-    left, right = 10 + max([8.0, *map(_long, (*y_texts, *y_names))]), _WIDTH - 14
+    y_names = [_lines_of(name, _WIDTH * 0.34) for name in ay.names]
+    left, right = 10 + max([8.0, *map(_long, chain(y_texts, *y_names))]), _WIDTH - 14
     x_ticks, x_texts = _ticks(ax, x0, x1, int((right - left) / 58))
     f = Frame(_scale(ax.log, x0, x1, left, right), _scale(ay.log, y0, y1, bottom, top), left, right, top, bottom)
     words = _Words(height)
@@ -75,7 +78,9 @@ def _panel(panel: Panel, chart: Chart, together: Sequence[Panel], id: str) -> Ma
         y = float(f.Y(value))
         grid.append(tag("path", d=f"M{px(left)},{px(y)}H{px(right)}", class_="gridline"))
         grid.append(words.keep(text, (left - 6, y + 4, "end"), None))
-    grid += [words.keep(name, (left - 6, float(f.Y(i)) + 4, "end"), "ink") for i, name in enumerate(y_names)]
+    for i, lines in enumerate(y_names):
+        first = float(f.Y(i)) + 4 - _FONT * (len(lines) - 1) / 2
+        grid += [words.keep(line, (left - 6, first + _FONT * k, "end"), "ink") for k, line in enumerate(lines)]
     if ax.ticks or ay.ticks:
         grid.append(tag("path", d=f"M{px(left)},{px(top)}V{px(bottom)}H{px(right)}", class_="frame"))
     labels = [words.keep(_cut(ay.label, _WIDTH - 4), (2, 13, "start"), "label")] if ay.label else []
@@ -150,7 +155,7 @@ def _ticks(axis: Axis, low: float, high: float, most: int) -> tuple[list[float],
 # --- Words that must not hide each other ---
 def _long(text: str) -> float:
     """Pixels of a text of 12 px, in the widest of usual fonts."""
-    return 12.0 * sum(map(_letter, text))
+    return _FONT * sum(map(_letter, text))
 
 
 def _letter(c: str) -> float:
@@ -167,6 +172,15 @@ def _cut(text: str, room: float) -> str:
     while len(text) > 1 and _long(text + "…") > room:
         text = text[:-1]
     return text + "…"
+
+
+def _lines_of(name: str, room: float) -> list[str]:
+    """A name in one line, or in two where it is longer and has a space to break at."""
+    words = re.split(" (?!%)", name)
+    fitting = [n for n in range(1, len(words)) if _long(" ".join(words[:n])) <= room]
+    if _long(name) <= room or not fitting:
+        return [_cut(name, room)]
+    return [" ".join(words[: fitting[-1]]), _cut(" ".join(words[fitting[-1] :]), room)]
 
 
 class _Words:

@@ -85,6 +85,13 @@ def test_names_hide_no_point_where_another_place_is_free():
         assert re.findall(r'text-anchor="(\w+)"[^>]*>row 1<', text) == [anchor]
 
 
+def test_long_names_of_an_axis_stand_in_two_lines():
+    panel = Panel(Axis("size"), Axis("", names=("tokens served ±10 %", "budget ±10 %", "x" * 90)), ())
+    said = re.findall(r'class="ink">([^<]*)<', drawn(Chart("", "", (panel,)), "it"))
+    assert [text.replace("\N{NO-BREAK SPACE}", " ") for text in said[:3]] == ["tokens served", "±10 %", "budget ±10 %"]
+    assert said[3].endswith("…") and len(said) == 4
+
+
 def test_values_stand_where_a_log_axis_has_them():
     text = drawn(chart(Line(X, X)), "it")
     (d,) = re.findall(r'd="([^"]*)" class="line', text)

@@ -16,6 +16,13 @@ const Chart = (() => {
     while (n > 1 && widthOf(text.slice(0, n) + "…") > room) n--;
     return text.slice(0, n) + "…";
   }
+  function linesOf(name, room) { // one, or two where it is longer and has a space to break at
+    if (widthOf(name) <= room) return [name];
+    const words = name.split(/ (?!%)/);
+    let n = words.length - 1;
+    while (n > 0 && widthOf(words.slice(0, n).join(" ")) > room) n--;
+    return n > 0 ? [words.slice(0, n).join(" "), cut(words.slice(n).join(" "), room)] : [cut(name, room)];
+  }
   function el(name, attributes, parent, text) {
     const made = document.createElementNS(SVG, name);
     for (const key in attributes) made.setAttribute(key, attributes[key]);
@@ -154,8 +161,8 @@ const Chart = (() => {
     const named = panel.marks.some(mark => mark.mark === "rule" && mark.name);
     const top = ay.label ? 24 : named ? 20 : 8, bottom = height - (ax.label ? 38 : 20);
     const yTicks = ay.names.length || !ay.ticks ? [] : Numbers.ticks(y0, y1, ay.log, Math.floor((bottom - top) / 32), ay.form === "count");
-    const yTexts = Numbers.tickTexts(yTicks, ay.form), yNames = ay.names.map(name => cut(name, width * 0.34));
-    const left = 10 + Math.max(8, ...[...yTexts, ...yNames].map(widthOf)), right = width - 14;
+    const yTexts = Numbers.tickTexts(yTicks, ay.form), yNames = ay.names.map(name => linesOf(name, width * 0.34));
+    const left = 10 + Math.max(8, ...[...yTexts, ...yNames.flat()].map(widthOf)), right = width - 14;
     const xTicks = ax.names.length || !ax.ticks ? [] : Numbers.ticks(x0, x1, ax.log, Math.floor((right - left) / 58), ax.form === "count");
     const xTexts = Numbers.tickTexts(xTicks, ax.form);
     const scale = (log, from, to, a, b) => { const u = log ? Math.log : v => v, s = (b - a) / (u(to) - u(from)); return v => (v === null ? NaN : a + s * (u(v) - u(from))); };
@@ -174,7 +181,11 @@ const Chart = (() => {
       el("text", { x: at, y: bottom + 15, "text-anchor": "middle" }, grid, xTexts[i]);
     });
     yTicks.forEach((v, i) => { el("line", { x1: left, x2: right, y1: Y(v), y2: Y(v) }, grid); words.keep(left - 6, Y(v) + 4, "end", yTexts[i]); el("text", { x: left - 6, y: Y(v) + 4, "text-anchor": "end" }, grid, yTexts[i]); });
-    yNames.forEach((name, i) => { words.keep(left - 6, Y(i) + 4, "end", name); el("text", { x: left - 6, y: Y(i) + 4, "text-anchor": "end", class: "ink" }, grid, name); });
+    yNames.forEach((lines, i) => lines.forEach((line, k) => {
+      const y = Y(i) + 4 + FONT * (k - (lines.length - 1) / 2);
+      words.keep(left - 6, y, "end", line);
+      el("text", { x: left - 6, y, "text-anchor": "end", class: "ink" }, grid, line);
+    }));
     if (ax.ticks || ay.ticks) el("path", { d: `M${left},${top}V${bottom}H${right}`, class: "frame" }, grid);
     if (ay.label) el("text", { x: 2, y: 13, class: "label" }, svg, cut(ay.label, width - 4));
     if (ax.label) el("text", { x: right, y: height - 6, "text-anchor": "end", class: "label" }, svg, cut(ax.label, width - 18));

@@ -32,14 +32,26 @@ class Followed:
     sound: np.ndarray
 
 
-def follow(decision: Decision, draws: np.ndarray, wanted: np.ndarray, rest: np.ndarray, point: Answers) -> Followed:
+def follow(
+    decision: Decision, draws: np.ndarray, wanted: np.ndarray, rest: np.ndarray, point: Answers, near: bool = False
+) -> Followed:
     """Plans for all draws (count, p) of the law's parameters, for up to `TARGETS` targets `wanted`; `rest` is all else
-    that is given, and `point` has the plan for the law's own parameters."""
+    that is given, (k,) or (targets, k), and `point` has the plan for the law's own parameters.
+
+    Where a law is not convex each draw is solved afresh, from several starts; or `near` by, with a certificate that
+    nothing around its answer is better, as far as that leads.
+    """
     targets, count, n = len(wanted), len(draws), len(decision.variables)
-    plan = np.where(np.isfinite(point.x), point.x, 1.0)
-    if decision.convex and not decision.plain:
+    plan, rest = np.where(np.isfinite(point.x), point.x, 1.0), np.broadcast_to(rest, (targets, rest.shape[-1]))
+    if (decision.convex or near) and not decision.plain:
         filling = ((0, TARGETS - targets), (0, 0))
-        shared = np.pad(wanted, filling[0]), rest, np.pad(plan, filling), np.pad(point.multipliers, filling), targets
+        shared = (
+            np.pad(wanted, filling[0]),
+            np.pad(rest, filling),
+            np.pad(plan, filling),
+            np.pad(point.multipliers, filling),
+            targets,
+        )
         found = batched(_follow, decision, [draws.T], shared)
         x, value, price, worse, sound = (v[:targets].copy() for v in found)
     else:
@@ -48,7 +60,7 @@ def follow(decision: Decision, draws: np.ndarray, wanted: np.ndarray, rest: np.n
         sound = np.zeros((targets, count), bool)
     k, i = np.nonzero(~sound)
     if k.size:
-        givens = np.column_stack([draws[i], wanted[k], np.broadcast_to(rest, (len(k), len(rest)))])
+        givens = np.column_stack([draws[i], wanted[k], rest[k]])
         answers = solve_many(decision, givens)
         x[k, :, i], value[k, i], price[k, i] = answers.x, answers.value, answers.multipliers[:, 0]
         worse[k, i] = evaluate(decision, plan[k], givens)[:, 0] - answers.value
@@ -64,13 +76,13 @@ def _follow(decision: Decision, shared: tuple, theta: Array) -> tuple[Array, ...
     wanted, rest, plan, multipliers, count = shared
     n, m, lanes = plan.shape[1], multipliers.shape[1], theta.shape[-1]
     plan = jnp.concatenate([plan, multipliers], axis=1)[..., None]
-    others = jnp.broadcast_to(rest[:, None], (len(rest), lanes))
 
     def one(k: Array, state: tuple) -> tuple:
         results, near, change = state  # how far x and multipliers are from the plan, and how that changed
         last, before = wanted[jnp.maximum(k - 1, 0)], wanted[jnp.maximum(k - 2, 0)]
         pace = jnp.where(last == before, 0.0, jnp.clip((wanted[k] - last) / (last - before), -2.0, 2.0))
         guess = plan[k] + near + pace * change
+        others = jnp.broadcast_to(rest[k][:, None], (rest.shape[1], lanes))
         given = jnp.concatenate([theta, jnp.broadcast_to(wanted[k], (1, lanes)), others])
         found = correct(decision, given, guess[:n], guess[n:])
         away = jnp.where(found.status == OK, jnp.concatenate([found.x, found.multipliers]) - plan[k], 0.0)
@@ -91,9 +103,10 @@ def slopes_of_best(
     """Slopes of value and price of what `follow` found, in the target and in all of `rest`: (targets, draws, k) each;
     nan where no equations lead to the answer."""
     k, i = np.nonzero(found.sound)
-    value, price = np.full((2, *found.sound.shape, 1 + len(rest)), np.nan)
+    rest = np.broadcast_to(rest, (len(found.sound), rest.shape[-1]))
+    value, price = np.full((2, *found.sound.shape, 1 + rest.shape[1]), np.nan)
     if k.size:
-        givens = np.column_stack([draws[i], wanted[k], np.broadcast_to(rest, (len(k), len(rest)))])
+        givens = np.column_stack([draws[i], wanted[k], rest[k]])
         prices = np.zeros((len(decision.row_names), len(k)))
         prices[0] = found.price[k, i]
         *slopes, sound = batched(_slopes_of_best, decision, [givens.T, found.x[k, :, i].T, prices])

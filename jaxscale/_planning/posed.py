@@ -16,7 +16,7 @@ from jaxscale._planning.request import Request
 @dataclass(frozen=True, eq=False)
 class Posed:
     """targets: as they were asked for; wanted: their logs (of a response that need not be positive, themselves); rest:
-    logs of `values`, but of variables that are not positive as they are."""
+    logs of `values`, but of variables that are not positive as they are, (k,), or (n_targets, k) of each target."""
 
     decision: Decision
     values: Values
@@ -39,7 +39,7 @@ class Posed:
 
     def givens(self, theta: np.ndarray) -> np.ndarray:
         """What is given for each target, (n_targets, k), at parameters (n_params,)."""
-        givens = np.empty((len(self.wanted), len(theta) + 1 + len(self.rest)))
+        givens = np.empty((len(self.wanted), len(theta) + 1 + self.rest.shape[-1]))
         parts = np.split(givens, [len(theta), len(theta) + 1], axis=1)
         parts[0][:], parts[1][:, 0], parts[2][:] = theta, self.wanted, self.rest
         return givens
@@ -90,7 +90,11 @@ class Posed:
 
     def natural(self, expansion: Expansion | None) -> dict[str, float]:
         """The quantities at an answer as people count them, by name; nan where there is none."""
-        values = self.combine @ self.logs([expansion])[0]
+        return self.natural_at(self.logs([expansion])[0])
+
+    def natural_at(self, logs: np.ndarray) -> dict[str, float]:
+        """The quantities at x, log response and log cost (n + 2,), as people count them, by name."""
+        values = self.combine @ logs
         return {
             q: math.exp(v) if self.logged(q) else v for q, v in zip(self.quantities, map(float, values), strict=True)
         }

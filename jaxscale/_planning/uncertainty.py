@@ -35,11 +35,13 @@ def uncertainty_of(
     answers: Answers,
     expansions: list[Expansion | None],
     level: float,
+    near: bool = False,
 ) -> Uncertainty:
-    """From draws as percentiles, each draw planned for itself, else from the covariance by the delta method."""
+    """From draws as percentiles, each draw planned for itself (`near`: see `follow`), else from the covariance by the
+    delta method."""
     nothing: list[dict[str, float]] = [{} for _ in posed.targets]
     if source.draws is not None:
-        ends, regrets, notes = _from_draws(posed, source.draws, answers, level)
+        ends, regrets, notes = _from_draws(posed, source.draws, answers, level, near)
         return Uncertainty(ends, regrets, f"percentiles of {len(source.draws)} draws", notes)
     if source.covariance is None:
         note = f"No intervals: {source.label} comes without a covariance and without draws."
@@ -90,7 +92,7 @@ def _expected_regret(
 
 
 def _from_draws(
-    posed: Posed, draws: np.ndarray, point: Answers, level: float
+    posed: Posed, draws: np.ndarray, point: Answers, level: float, near: bool
 ) -> tuple[np.ndarray, list[dict[str, float]], list[str]]:
     """Each draw planned for itself: percentiles (2, n_targets, q) in logs, regrets, and what to know."""
     decision, targets, wanted, rest, combine = posed.decision, posed.targets, posed.wanted, posed.rest, posed.combine
@@ -101,7 +103,7 @@ def _from_draws(
     for first in range(0, len(targets), block := min(max(1, _PROBLEMS_AT_ONCE // count), TARGETS)):
         some = slice(first, first + block)
         part = point[some]
-        found = follow(decision, draws, wanted[some], rest, part)
+        found = follow(decision, draws, wanted[some], rest, part, near)
         # The cost is told where it is what is minimised.
         response, cost = decision.sign * found.value, np.zeros_like(found.value)
         if decision.goal == "cost":

@@ -8,7 +8,7 @@ import numpy as np
 from jaxscale._allocation.answers import Answers, solve_many
 from jaxscale._allocation.decision import Decision
 from jaxscale._allocation.derivatives import Expansion
-from jaxscale._allocation.hedge import EDGES, SHARP, Aim, Doubts, Hedge, padded, weighted_quantile
+from jaxscale._allocation.hedge import EDGES, SHARP, Doubts, Hedge, padded, weighted_quantile
 from jaxscale._allocation.hedged_valleys import or_elsewhere
 from jaxscale._allocation.per_draw import TARGETS, follow, slopes_of_best
 from jaxscale._allocation.placing import Worth, evaluate
@@ -54,15 +54,18 @@ class Hedged:
     lost: float
 
 
-def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> Hedged:
+def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers, expanded: bool = True) -> Hedged:
     """The decisions of least `doubt.aim` for the targets of `posed`, of which `point` has those of the point estimate.
+
+    Whoever needs no slopes asks for none to be `expanded`, which is most of the work.
 
     Raises:
         InputError: the laws do not choose among the same variables, or too many draws have no best decision.
     """
     sources = [p.source for p in doubt.possibilities]
-    of_each = [replace(Posed.of(replace(request, source=source)), wanted=posed.wanted) for source in sources]
-    _check(posed, of_each)
+    of_each = [Posed.of(replace(request, source=source)) for source in sources]
+    _check(Posed.of(request), of_each)
+    of_each = [replace(one, wanted=posed.wanted, rest=posed.rest) for one in of_each]
     plans = [solve_many(one.decision, one.givens(source.theta)) for one, source in zip(of_each, sources, strict=True)]
     by_law: dict[Decision, list[int]] = {}  # constants of one law are so many draws of it, and compiled once
     for k, one in enumerate(of_each):
@@ -71,7 +74,8 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
     filled = [_together([doubt.possibilities[k] for k in alike]) for alike in by_law.values()]
     tell(0, 0, "plans, one for each draw")
     firsts = [plans[k] for k, *_ in by_law.values()]
-    own = [_own(m, draws, plan, doubt.aim) for m, (draws, _), plan in zip(members, filled, firsts, strict=True)]
+    sloped = expanded and doubt.aim != "loss"
+    own = [_own(m, draws, plan, sloped) for m, (draws, _), plan in zip(members, filled, firsts, strict=True)]
     best, price, sound, *slopes = (np.concatenate(parts, axis=1) for parts in zip(*own, strict=True))
     weight = np.concatenate([w for _, w in filled])
     lost = float((~sound * weight).sum(axis=1).max())
@@ -129,7 +133,7 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
     sign, at_point = posed.decision.sign, evaluate(posed.decision, decisions.x, givens)[:, 0] - point.value
     gap = np.zeros(len(best))
     if doubt.aim == "loss":
-        means = [_log_mean(sign * v, weight, posed) for v in (before, after)]
+        means = [log_mean(sign * v, weight, posed) for v in (before, after)]
         saves = _per_price(sign * (means[0] - means[1]), answers.multipliers[:, 0])
     elif doubt.aim == "regret":
         saves = (worse - regrets) @ weight
@@ -140,7 +144,9 @@ def hedge_plan(request: Request, doubt: Doubt, posed: Posed, point: Answers) -> 
     return Hedged(
         replace(posed, decision=doubts.plain),
         decisions,
-        _expansions(doubts, answers, widths, _moves(inverse, edges, weight, slopes)),
+        _expansions(doubts, answers, widths, _moves(inverse, edges, weight, slopes))
+        if expanded
+        else [None] * len(best),
         weight,
         regrets,
         worse,
@@ -165,7 +171,7 @@ def _worth(doubts: Doubts, posed: Posed, level: float) -> Worth:
         here = doubts.of(which)
         values = here.at(x)
         if aim == "loss":
-            return sign * _log_mean(sign * values, weight, posed)
+            return sign * log_mean(sign * values, weight, posed)
         regrets, scale = here.inverse * (values - here.best), here.inverse @ weight
         return (regrets @ weight if aim == "regret" else tail_mean(regrets, weight, level)) / scale
 
@@ -201,18 +207,20 @@ def _check(posed: Posed, members: Sequence[Posed]) -> None:
             )
 
 
-def _own(posed: Posed, draws: np.ndarray, plan: Answers, aim: Aim) -> tuple[np.ndarray, ...]:
+def _own(posed: Posed, draws: np.ndarray, plan: Answers, sloped: bool) -> tuple[np.ndarray, ...]:
     """(b, draws) of what is least at every draw's own best decision, the price of the budget there, and whether there
-    is one; for a regret also the slopes (b, draws, k) of the first two in what is given."""
+    is one; `sloped` also the slopes (b, draws, k) of the first two in what is given."""
     parts: list[tuple[np.ndarray, ...]] = []
+    wanted = posed.wanted
+    rest = np.broadcast_to(posed.rest, (len(wanted), posed.rest.shape[-1]))
     for first in range(0, len(posed.wanted), TARGETS):
         some = slice(first, first + TARGETS)
-        found = follow(posed.decision, draws, posed.wanted[some], posed.rest, plan[some])
+        found = follow(posed.decision, draws, wanted[some], rest[some], plan[some])
         sound = found.sound & np.isfinite(found.value)
         slopes = ()
-        if aim != "loss":
+        if sloped:
             whole = replace(posed.decision, plain=False)  # with and without limits alike
-            slopes = slopes_of_best(whole, draws, posed.wanted[some], posed.rest, found)
+            slopes = slopes_of_best(whole, draws, wanted[some], rest[some], found)
         parts.append((np.where(sound, found.value, 0.0), np.where(sound, found.price, 0.0), sound, *slopes))
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
@@ -236,7 +244,7 @@ def _expansions(
     return [found[width][i] for i, width in enumerate(widths)]
 
 
-def _log_mean(logs: np.ndarray, weight: np.ndarray, posed: Posed) -> np.ndarray:
+def log_mean(logs: np.ndarray, weight: np.ndarray, posed: Posed) -> np.ndarray:
     """Log of the weighted mean over draws (the mean itself of a response that need not be positive), (b,)."""
     if not posed.decision.law.response.logged:
         return logs @ weight

@@ -8,8 +8,9 @@ from sources import draws_like, fit_like
 
 import jaxscale as js
 from jaxscale import costs
-from jaxscale._allocation import answers
+from jaxscale._allocation import answers, per_draw
 from jaxscale._pages.plan_grid import DEMANDS, grid_of
+from jaxscale._planning import plan_points
 from jaxscale._planning.make_plan import make_plan
 from jaxscale._planning.plan_points import points_of
 
@@ -67,3 +68,44 @@ def test_sliders_over_unique_tokens_within_a_size_are_planned_in_one_batch(monke
         (row,) = make_plan(one).rows
         assert np.exp(grid["values"]["N"][j][DEMANDS // 2]) == pytest.approx(row.N, rel=1e-7)
         assert grid["values"]["loss"][j][DEMANDS // 2] == pytest.approx(row.loss, rel=1e-7)
+
+
+@pytest.mark.slow
+def test_draws_over_unique_tokens_are_followed_from_the_plan_and_few_solved_afresh(monkeypatch):
+    """Second route: the rows, whose draws are all solved afresh."""
+    asked = js.frontier(draws_like(40), [1e21, 1e22, 1e23], limits={"U": 2e11}).request
+    rows = make_plan(asked).rows
+    afresh, solve = [], per_draw.solve_many
+
+    def noted(decision, givens, *more):
+        afresh.append(len(givens))
+        return solve(decision, givens, *more)
+
+    monkeypatch.setattr(per_draw, "solve_many", noted)
+    (points,) = points_of([asked])
+    assert sum(afresh) <= 0.1 * 3 * 40
+    for i, row in enumerate(rows):
+        for name in ("N", "D", "loss"):
+            assert points[name][:, i] == pytest.approx([getattr(row, name), *row.intervals[name]], rel=1e-7)
+
+
+@pytest.mark.slow
+def test_plans_under_doubt_are_hedged_in_one_batch(monkeypatch):
+    doubt = {"under": "draws", "minimise": "expected"}
+    asked = js.frontier(draws_like(12), [1e20, 1e24], cost=SERVED, limits={"D_max": 3e12}, **doubt).request
+    requests = served_by(asked, 1e11, 2e12)
+    plans = [make_plan(request) for request in requests]
+    batches, hedge = [], plan_points.hedge_plan
+
+    def noted(request, doubt, posed, point, **named):
+        batches.append(len(posed.wanted))
+        return hedge(request, doubt, posed, point, **named)
+
+    monkeypatch.setattr(plan_points, "hedge_plan", noted)
+    found = points_of(requests)
+    assert batches == [4]
+    for plan, points in zip(plans, found, strict=True):
+        for i, row in enumerate(plan.rows):
+            for name in ("N", "D", "tokens_per_param"):
+                assert points[name][0, i] == pytest.approx(getattr(row, name), rel=1e-7)
+            assert points["loss"][:, i] == pytest.approx([row.loss, *row.intervals["loss"]], rel=1e-9)

@@ -7,18 +7,21 @@ from typing import Any
 import numpy as np
 
 from jaxscale._planning.plan_points import Points, points_of
+from jaxscale._planning.posed import Posed
 from jaxscale._planning.request import Request
 
 BUDGETS, DEMANDS = 25, 13  # four nodes a decade
 DECADES, DEMAND_DECADES = 3.0, 1.5  # to each side of the plan
+_MOST_PLANNED = 60_000  # draws at nodes
 _DEMAND = "inference_tokens"
 _LOGGED = ("N", "D", "tokens_per_param")
 _SHORT = {"tokens_per_param": "ratio"}
 
 
-def grid_of(request: Request, budget: float) -> tuple[dict[str, Any], dict[str, float]]:
-    """Axes and values as `web/grid.js` reads them, and the largest errors halfway between the nodes: relative, of N and
-    D, of the ends of their intervals, and of the response with its interval."""
+def grid_of(request: Request, budget: float) -> tuple[dict[str, Any], dict[str, float], bool]:
+    """Axes and values as `web/grid.js` reads them; the largest errors halfway between the nodes: relative, of N and D,
+    of the ends of their intervals, and of the response with its interval; and whether intervals were left out, which
+    would take many seconds."""
     tokens = request.cost.assumptions.get(_DEMAND)
     reach = DECADES * math.log(10)
     budgets = np.linspace(math.log(budget) - reach, math.log(budget) + reach, BUDGETS)
@@ -26,6 +29,7 @@ def grid_of(request: Request, budget: float) -> tuple[dict[str, Any], dict[str, 
     demands = math.log(tokens) + np.linspace(-far, far, DEMANDS) if tokens else np.array([0.0])
     between, places = (budgets[:-1] + budgets[1:]) / 2, (0, DEMANDS // 2, DEMANDS - 2) if tokens else (None,)
     halfway = [None if j is None else (demands[j] + demands[j + 1]) / 2 for j in places]
+    request, bare = _in_seconds(request, BUDGETS * len(demands) + len(between) * len(places))
     asked = [_asked(request, budgets, served if tokens else None) for served in demands]
     asked += [_asked(request, between, served) for served in halfway]
     columns = [_values(points) for points in points_of(asked)]
@@ -41,7 +45,18 @@ def grid_of(request: Request, budget: float) -> tuple[dict[str, Any], dict[str, 
             errors[kind] = max(errors[kind], float(off.max(initial=0.0)))
     axes = [_axis(budgets), *([_axis(demands)] if tokens else [])]
     known = {name: v for name, v in values.items() if np.isfinite(v).any()}
-    return {"axes": axes, "values": {name: _rounded(v) for name, v in known.items()}}, errors
+    return {"axes": axes, "values": {name: _rounded(v) for name, v in known.items()}}, errors, bare
+
+
+def _in_seconds(request: Request, nodes: int) -> tuple[Request, bool]:
+    """The same without draws where all of them at all nodes would take many seconds: those of what is not convex are
+    planned one by one. And whether that is so."""
+    draws = request.source.draws
+    if request.doubt is not None or draws is None or nodes * len(draws) <= _MOST_PLANNED:
+        return request, False
+    if Posed.of(request).decision.convex:
+        return request, False
+    return replace(request, source=replace(request.source, draws=None, covariance=None)), True
 
 
 def cubic(values: np.ndarray, places: np.ndarray) -> np.ndarray:

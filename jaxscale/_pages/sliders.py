@@ -112,7 +112,7 @@ def powers_of(source: Source, roles: dict[str, int | None]) -> dict[str, Any]:
 
 def _between(plan: Plan, row: PlanRow, request: Request, spending: Spending | None) -> Sliders:
     """By interpolation on a grid of plans."""
-    grid, errors = grid_of(request, row.budget)
+    grid, errors, bare = grid_of(request, row.budget)
     if not all(map(math.isfinite, errors.values())) or "N" not in grid["values"]:
         return Sliders(None, "No plan could be made around this one.")
     scalable = spending is not None and spending.price is not None
@@ -133,6 +133,8 @@ def _between(plan: Plan, row: PlanRow, request: Request, spending: Spending | No
         f"{f'the ends of their intervals by {ends}{jump}, ' if known else ''}the {short(plan.response.name)} by "
         f"{response}."
     )
+    if bare:
+        note += " Intervals from so many draws would take minutes at all of these plans; those of the plan stand above."
     if limited:
         note += " The limits of the plan hold throughout."
     return Sliders(finite(model), note)

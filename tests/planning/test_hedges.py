@@ -21,6 +21,7 @@ def test_what_hedges_save_is_what_the_earlier_study_found():
 
 
 @pytest.mark.slow
+@pytest.mark.data
 def test_over_draws_of_one_law_a_hedge_gains_next_to_nothing():
     found, earlier = study.over_draws(), study.EARLIER["draws"]
     assert found == pytest.approx(study.written()["draws"], abs=2e-4)

@@ -60,7 +60,8 @@ def test_sliders_over_unique_tokens_within_a_size_are_planned_in_one_batch(monke
         return attempt(decision, givens, *more, **named)
 
     monkeypatch.setattr(answers, "_attempt", noted)
-    grid, _ = grid_of(request, 1e22)
+    grid, _, bare = grid_of(request, 1e22)
+    assert not bare
     assert [axis["count"] for axis in grid["axes"]] == [25, DEMANDS]
     assert len(asked) <= 10 and max(asked) == 25 * DEMANDS + 3 * 24
     once = [replace(request, targets=(10**x,)) for x in (21.0, 22.0, 23.0)]
@@ -68,6 +69,10 @@ def test_sliders_over_unique_tokens_within_a_size_are_planned_in_one_batch(monke
         (row,) = make_plan(one).rows
         assert np.exp(grid["values"]["N"][j][DEMANDS // 2]) == pytest.approx(row.N, rel=1e-7)
         assert grid["values"]["loss"][j][DEMANDS // 2] == pytest.approx(row.loss, rel=1e-7)
+    drawn = replace(request, source=replace(request.source, draws=np.tile(request.source.theta, (1000, 1))))
+    without, _, bare = grid_of(drawn, 1e22)  # of 400,000 plans of draws, minutes, none is made
+    assert bare and set(without["values"]) == {"N", "D", "ratio", "loss"}
+    assert without["values"]["N"] == grid["values"]["N"]
 
 
 @pytest.mark.slow

@@ -45,12 +45,14 @@ def sliders_of(plan: Plan, row: PlanRow) -> Sliders:
         return Sliders(None, "This plan was read from a file that does not hold all it takes to plan again.")
     spending = spending_of(request.cost)
     bounds = bounds_of(request.limits)
-    plain = request.unique is None and not request.fixed and bounds is not None
+    plain = request.doubt is None and request.unique is None and not request.fixed and bounds is not None
     roles = roles_of(plan.law, request.source.theta) if plain and spending is not None else None
     if roles is not None and spending is not None and bounds is not None:
         return _exact(plan, row, request.source, roles, spending, bounds)
     if request.goal == "cost":
         return Sliders(None, "Of this law the page holds plans for budgets only, and this plan is for losses to reach.")
+    if request.doubt is not None and request.unique is not None:
+        return Sliders(None, "Plans under doubt over unique tokens take too long to be made all around this one.")
     return _between(plan, row, request, spending)
 
 

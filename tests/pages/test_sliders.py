@@ -89,3 +89,20 @@ def test_each_slider_begins_at_the_plan(plan):
     assert by_id["served"]["none"] == by_id["cap"]["none"] == 0
     assert model["bill"]["per_hour"] == pytest.approx(FLOPS_OF_A_DOLLAR * 2)
     assert math.isclose(model["normal"], 1.6448536269514722)
+
+
+@pytest.mark.slow
+def test_sliders_of_a_plan_under_doubt_stand_between_hedged_plans_and_begin_at_its_own():
+    """They planned at the point estimate, here the first of two laws whose best sizes lie far apart."""
+    first = js.laws.chinchilla.published["besiroglu"]
+    under = [first, js.laws.chinchilla.at(**{**first.params, "alpha": 0.42, "beta": 0.33})]
+    plan = js.frontier(first, [1e22], under=under, weights=[1, 1])
+    model = sliders_of(plan, plan.rows[0]).model
+    assert model is not None and model["kind"] == "grid"
+    middle = len(model["grid"]["values"]["N"]) // 2
+    assert np.exp(np.ravel(model["grid"]["values"]["N"][middle])[0]) == pytest.approx(plan.rows[0].N, rel=1e-6)
+    alone = js.frontier(first, [1e22]).rows[0]
+    assert abs(np.log(plan.rows[0].N / alone.N)) > 0.05
+    unique = js.frontier(first, [1e22], under=under, weights=[1, 1], limits={"U": 2e11})
+    none = sliders_of(unique, unique.rows[0])
+    assert none.model is None and "unique tokens" in none.note

@@ -25,7 +25,8 @@ class OtherSizes(NamedTuple):
 
 
 def other_sizes(plan: Plan, row: int, sizes: np.ndarray) -> OtherSizes:
-    """By the plan's own cost, with what is served, and the law as it is planned with, repeated tokens too."""
+    """Of models of other sizes (n,), in parameters, beside row number `row` of the plan: by the plan's own cost, with
+    what is served, and the law as it is planned with, repeated tokens too."""
     best, request = plan.rows[row], plan.request
     usual = np.log(best.N * best.D / sizes)
     posed = None if request is None else Posed.of(request)

@@ -46,6 +46,15 @@ class HuberLoss(NamedTuple):
         share = self.delta / size
         return np.minimum(1.0, share, out=share)
 
+    def scores(self, residual: np.ndarray, outer_share: float, score: np.ndarray, slope: np.ndarray) -> None:
+        """Write `score` and what `curvature` gives at weight one over NumPy arrays."""
+        np.clip(residual, -self.delta, self.delta, out=score)
+        np.divide(score, residual, out=slope)  # 1 for inner residuals
+        inner = np.floor(slope)
+        inner *= 1 - outer_share
+        slope *= outer_share
+        slope += inner
+
     def height(self, residual: np.ndarray) -> np.ndarray:
         """The misfit at weight one."""
         clipped = self.score(residual)
@@ -108,6 +117,13 @@ class StudentLoss(NamedTuple):
     def share(self, size: np.ndarray) -> np.ndarray:
         """psi over the residual at weight one, by its absolute size."""
         return 1 / (1 + size**2 / (self.freedom * self.scale**2))
+
+    def scores(self, residual: np.ndarray, outer_share: float, score: np.ndarray, slope: np.ndarray) -> None:
+        """Write `score` and what `curvature` gives at weight one, guarded, over NumPy arrays."""
+        share = self.share(residual)
+        np.multiply(share, residual, out=score)
+        np.maximum(self.slope(residual), 0, out=slope)
+        slope += outer_share * (share - slope)
 
     def height(self, residual: np.ndarray) -> np.ndarray:
         """The misfit at weight one."""

@@ -30,9 +30,9 @@ FEW_LANES = 16
 # An accelerator takes as long for a few lanes as for many: as many as fill it, of points that its memory bears with
 # some hundred numbers each.
 _LANES_ON_ACCELERATOR, _POINTS_ON_ACCELERATOR = 4096, 1 << 24
-# Damping to begin with, relative to the curvature: for starts of a grid, beside an optimum, and at one but for rounding
-# (so small that the first step is Newton's, see `DampedState.outer_share`).
-FAR, NEAR, AT = 10.0, 1e-5, 1e-8
+# Damping to begin with, relative to the curvature: for starts of a grid, near an optimum, at one but for rounding, and
+# where a law bent beside the fit has it (both so small that the first step is Newton's, see `DampedState.outer_share`).
+FAR, NEAR, AT, FORETOLD = 10.0, 1e-5, 1e-8, 1e-9
 _PATIENCE = 20  # steps without progress after which an optimizer that has no stopping rule of its own is stopped
 _NO_PROGRESS = 1e-13
 
@@ -56,28 +56,30 @@ def solve(
     problems: Problems,
     *,
     max_steps: int = 300,
-    damping: float = FAR,
+    damping: float | np.ndarray = FAR,
     devices: Sequence[Any] | None = None,
     smallest: int = SMALL_BATCH,
 ) -> Solutions:
     """Minimise from every start, shape (n_starts, free); call under float64. Nothing here raises for a start that
     fails.
 
-    `damping` is what a damped solver begins with: `FAR` from the optimum, `NEAR` it or `AT` it. Other optimizers ignore
-    it. The starts are dealt out to `devices` (all of this process, or every core, by default), each of which works off
-    a queue of its own. Batches of up to `smallest` starts share one compiled shape.
+    `damping` is what a damped solver begins with, one number or one for each start: `FAR` from the optimum, `NEAR` it,
+    `AT` it or where it is `FORETOLD`. Other optimizers ignore it. The starts are dealt out to `devices` (all of this
+    process, or every core, by default), each of which works off a queue of its own. Batches of up to `smallest` starts
+    share one compiled shape.
     """
     worker_count, devices = workers(devices)
     of_each = problems.tables.points.response if problems.own.places is None else problems.own.places
     rows = of_each.shape[-1]
-    shuffled, problems, place, counts = _shuffle(np.asarray(starts), problems, worker_count, smallest)
+    begun = np.asarray(starts), np.broadcast_to(np.float64(damping), len(starts))
+    (shuffled, dampings), problems, place, counts = _shuffle(begun, problems, worker_count, smallest)
     lanes = lanes_for(rows, len(shuffled) // len(devices), devices[0].platform)
     run = _compiled(task, optimizer, lanes, max_steps, devices)
     if worker_count == len(devices):
         with jax.default_device(devices[0]):
-            found = run(shuffled, counts, problems, np.float64(damping))
+            found = run(shuffled, counts, problems, dampings)
     else:
-        found = _in_threads(run, worker_count, devices[0], shuffled, counts, problems, np.float64(damping))
+        found = _in_threads(run, worker_count, devices[0], shuffled, counts, problems, dampings)
     return Solutions(*(np.asarray(x)[place] for x in found))
 
 
@@ -88,7 +90,7 @@ def _in_threads(
     starts: np.ndarray,
     counts: np.ndarray,
     problems: Problems,
-    damping: Any,
+    dampings: np.ndarray,
 ):
     """The program for each worker in a thread of its own."""
     each = len(starts) // worker_count
@@ -97,20 +99,20 @@ def _in_threads(
         mine = slice(k * each, (k + 1) * each)
         part = Problems(problems.tables, problems.own.rows(mine), problems.table[mine])
         with in_float64(), jax.default_device(device):  # settings of each thread
-            return tuple(np.asarray(x) for x in program(starts[mine], counts[k : k + 1], part, damping))
+            return tuple(np.asarray(x) for x in program(starts[mine], counts[k : k + 1], part, dampings[mine]))
 
     shapes = tuple((np.shape(x), np.asarray(x).dtype) for x in jax.tree.leaves(problems))
     parts = program.in_threads(one, worker_count, worker_count, (each, shapes))
     return tuple(np.concatenate(x) for x in zip(*parts, strict=True))
 
 
-def _shuffle(starts: np.ndarray, problems: Problems, worker_count: int, smallest: int):
-    """Starts padded to a bucket and shuffled among the workers, so that none gets all the hard ones.
+def _shuffle(begun: tuple[np.ndarray, np.ndarray], problems: Problems, worker_count: int, smallest: int):
+    """Starts and their damping padded to a bucket and shuffled among the workers, so that none gets all the hard ones.
 
-    Returns the starts in shuffled order, the problems in the same order, where each start is found again, and how many
+    Returns both in shuffled order, the problems in the same order, where each start is found again, and how many
     each worker has. The counts are data: another number of starts compiles nothing.
     """
-    count = len(starts)
+    count = len(begun[0])
     each = 1 << max(4, (smallest // worker_count).bit_length() - 1)
     while each * worker_count < count:
         each *= 4
@@ -122,13 +124,13 @@ def _shuffle(starts: np.ndarray, problems: Problems, worker_count: int, smallest
     own = problems.own.spread(place[:count], size)
     problems = Problems(problems.tables, own, np.asarray(problems.table)[source])
     counts = np.array([len(range(k, count, worker_count)) for k in range(worker_count)])
-    return starts[source], problems, place[:count], counts
+    return tuple(x[source] for x in begun), problems, place[:count], counts
 
 
 @kept
 def _compiled(task: Task, optimizer, lanes: int, max_steps: int, devices: tuple[Any, ...]) -> Program:
-    def run(starts: Array, counts: Array, problems: Problems, damping: Array):
-        return _work_off(task, optimizer, starts, counts[0], problems, damping, lanes, max_steps)
+    def run(starts: Array, counts: Array, problems: Problems, dampings: Array):
+        return _work_off(task, optimizer, starts, counts[0], problems, dampings, lanes, max_steps)
 
     options = compile_options(devices[0].platform, wide(task.law))
     if len(devices) > 1:
@@ -136,7 +138,7 @@ def _compiled(task: Task, optimizer, lanes: int, max_steps: int, devices: tuple[
         specs: Any = (whole, split, split)  # of problems
         mesh = Mesh(np.array(devices), ("starts",))
         sharded = jax.shard_map(
-            run, mesh=mesh, in_specs=(split, split, Problems(*specs), whole), out_specs=split, check_vma=False
+            run, mesh=mesh, in_specs=(split, split, Problems(*specs), split), out_specs=split, check_vma=False
         )
         return Program(sharded, options, stored=False)
     return Program(run, options)
@@ -158,7 +160,7 @@ class _Lanes(NamedTuple):
     results: Array  # a row for each start: where it ended, the objective, status and steps
 
 
-def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_steps):
+def _work_off(task, optimizer, starts, count, problems, dampings, lanes, max_steps):
     size, free = starts.shape
     dtype = starts.dtype
     probe = jax.eval_shape(optimizer.init, starts[0])
@@ -170,9 +172,11 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
     apart = many or some
     queued = lanes != size  # else each lane has one start and takes no other
 
-    def begin(x: Array) -> Any:
+    def begin(start: Array) -> tuple[Array, Any]:
+        """Where a start begins, and the state of its optimizer."""
+        x = starts[start]
         state = optimizer.init(x)
-        return state._replace(damping=damping.astype(dtype)) if second_order else state
+        return x, state._replace(damping=dampings[start].astype(dtype)) if second_order else state
 
     # What a lane has of its own is copied to it when it takes a start. Gathered anew in every step it would cost as
     # much as the law itself, since XLA on CPU fuses a gather into its use, one number at a time.
@@ -251,12 +255,12 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
             return owned, lax.dynamic_update_index_in_dim(results, found[lane], s.start[lane], 0)
 
         owned, results = lax.fori_loop(0, jnp.sum(finished), one, (s.owned, s.results))
-        fresh = starts[jnp.minimum(following, size - 1)]
+        fresh, state = jax.vmap(begin)(jnp.minimum(following, size - 1))
         return s._replace(
             start=following,
             owned=owned,
             trial=jnp.where(finished[:, None], fresh, s.trial),
-            optimizer=chosen(finished, jax.vmap(begin)(fresh), s.optimizer),
+            optimizer=chosen(finished, state, s.optimizer),
             value=jnp.where(finished, jnp.inf, s.value),
             idle=jnp.where(finished, 0, s.idle),
             steps=jnp.where(finished, 0, s.steps),
@@ -269,13 +273,13 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
         return jax.tree.map(lambda a, b: jnp.where(here.reshape((-1,) + (1,) * (b.ndim - 1)), a, b), new, old)
 
     first = jnp.arange(lanes)
-    trial = starts[jnp.minimum(first, size - 1)]
+    trial, state = jax.vmap(begin)(jnp.minimum(first, size - 1))
     zero = jnp.zeros(lanes, jnp.int32)
-    state = _Lanes(
+    waiting = _Lanes(
         start=first,
         owned=jax.vmap(lambda start: put_together(own(start)), out_axes=1)(jnp.minimum(first, size - 1)),
         trial=trial,
-        optimizer=jax.vmap(begin)(trial),
+        optimizer=state,
         best=trial,
         value=jnp.full(lanes, jnp.inf, dtype),
         idle=zero,
@@ -284,7 +288,7 @@ def _work_off(task, optimizer, starts, count, problems, damping, lanes, max_step
         done=jnp.asarray(0),
         results=jnp.tile(jnp.array([*[jnp.nan] * free, jnp.inf, RUNNING, 0], dtype), (size, 1)),
     )
-    found = lax.while_loop(lambda s: s.done < count, step, state).results
+    found = lax.while_loop(lambda s: s.done < count, step, waiting).results
     return found[:, :free], found[:, free], *(found[:, k].astype(jnp.int32) for k in (free + 1, free + 2))
 
 

@@ -10,7 +10,7 @@ import optax
 from jaxscale._base.devices import host, in_float32, workers
 from jaxscale._problem.arrays import SMALL_BATCH, Overrides, Solutions
 from jaxscale._problem.stack import FEW_STACKED, NOTHING, Stack
-from jaxscale._solver.solve import AT, solve
+from jaxscale._solver.solve import AT, FAR, solve
 from jaxscale.optim import DampedState, damped_newton
 
 STARTS_AT_ONCE = 4096
@@ -58,10 +58,11 @@ def _in_parts(
     # On an accelerator a batch is as large as its lanes are many: a queue takes long to compile there.
     shared = not stack.many and all(x is None for x in own) and workers(options["devices"])[1][0].platform == "cpu"
     at_once = len(free) if shared else STARTS_AT_ONCE
+    damping = np.broadcast_to(options.pop("damping", FAR), len(free))
     options.setdefault("smallest", STARTS_AT_ONCE if len(stack) > FEW_STACKED else SMALL_BATCH)
     parts = []
     for first in range(0, len(free), at_once):
         part = slice(first, first + at_once)
         batch = stack.batch(table[part], stage, own.rows(part))
-        parts.append(solve(stack.first.task, optimizer, free[part], batch, **options))
+        parts.append(solve(stack.first.task, optimizer, free[part], batch, damping=damping[part], **options))
     return Solutions.joined(parts)

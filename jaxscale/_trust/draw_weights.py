@@ -36,9 +36,14 @@ def resampling_weights(
         times = rng.standard_exponential((draws, count))
         times *= count / times.sum(axis=1, keepdims=True)
     else:
-        picked = rng.integers(count, size=(draws, count + more)) + count * np.arange(draws)[:, None]
-        times = np.bincount(picked.ravel(), minlength=draws * count).reshape(draws, count) * (count / (count + more))
-    return problem.padded(times[:, index] * own)
+        picked = rng.integers(count, size=(draws, count + more))
+        picked += count * np.arange(draws)[:, None]
+        times = np.bincount(picked.ravel(), minlength=draws * count).reshape(draws, count)
+    weights = np.zeros((draws, len(problem.points.response)))
+    counted = weights[:, : problem.count]
+    np.multiply(times[:, index], 1.0 if kind == "bayesian" else count / (count + more), out=counted)
+    counted *= own
+    return weights
 
 
 def wild_responses(

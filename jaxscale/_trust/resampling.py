@@ -6,15 +6,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxscale._base.devices import compile_options
+from jaxscale._base.devices import compile_options, workers
 from jaxscale._base.programs import Program, kept
 from jaxscale._base.progress import tell
 from jaxscale._problem.arrays import SMALL_BATCH, Overrides, Task
 from jaxscale._problem.evaluate import predictor
 from jaxscale._problem.losses import Prior
 from jaxscale._problem.stack import Stack
-from jaxscale._solver.solve import NEAR
+from jaxscale._solver.solve import FORETOLD, NEAR
 from jaxscale._solver.solve_stack import STARTS_AT_ONCE, solve_stack
+from jaxscale._trust.bent_law import bent_laws
 from jaxscale._trust.draw_weights import Kind, resampled
 from jaxscale._trust.interval_method import MORE_PAIRS
 from jaxscale._trust.linearization import linearize_all
@@ -45,6 +46,8 @@ def bootstrap_draws(
     at = linearize_all(stack, best) if kind == "wild" else [None] * len(stack)
     rngs = [np.random.default_rng(seed) for _ in stack.problems]
     rivals: list[np.ndarray | None] = [None] * len(stack)
+    on_host = workers(devices)[1][0].platform == "cpu"  # an accelerator does not wait for starts from there
+    bent = bent_laws(stack, best) if on_host else [None] * len(stack)
     done, rows = 0, stack.stages[-1].points.response.shape[-1]
     leaves_out = kind == "pairs" and all(x is None for x in clusters)
     # Pieces of one table's draws, several tables together where they have few: this bounds memory.
@@ -61,10 +64,17 @@ def bootstrap_draws(
             for k, _, count in batch
         ]
         own = Overrides(*(None if x[0] is None else np.concatenate(x) for x in zip(*parts, strict=True)))
+        places = _places_of(table)
         most = _most_drawn(size) if leaves_out else rows
-        fits = _refit(stack, table, best[table], own, rivals, devices, most, draws * len(stack) <= SMALL_BATCH)
-        for k, first, count in batch:
-            found[k, first : first + count] = fits[table == k]
+        start, damping = best[table], np.full(len(table), NEAR)
+        for (k, _, _), mine, part in zip(batch, places, parts, strict=True):
+            if (law := bent[k]) is not None:
+                start[mine], better = law.near(part)
+                damping[mine] = np.where(better, FORETOLD, NEAR)
+        few = draws * len(stack) <= SMALL_BATCH
+        fits = _refit(stack, table, start, own, rivals, devices, most, few, damping)
+        for (k, first, count), mine in zip(batch, places, strict=True):
+            found[k, first : first + count] = fits[mine]
             done += count
         tell(done, draws * len(stack), "bootstrap draws")
     return found
@@ -122,38 +132,46 @@ def _refit(
     devices: Sequence[Any] | None,
     most: int,
     few: bool,
+    damping: np.ndarray,
 ) -> np.ndarray:
     """Free values (n, free) of each draw's own optimum, nan where there is none; notes rivals of tables met first.
+    `damping` is what each begins with.
 
     Beside an optimum Gauss-Newton steps are as good as Newton's and cost half, without the runs that a draw leaves out
     (`most` remain) two thirds of that; the few draws that end badly, or have more runs, are taken up by Newton's. So
     `few` draws that a program takes longer to make than to run share that of the fit.
     """
-    near: dict[str, Any] = {"damping": NEAR, "devices": devices}
+    begun: dict[str, Any] = {"damping": damping, "devices": devices}
     if few:
-        free, value, status, _ = solve_stack(stack, damped_newton(), table, start, own=own, **near)
+        free, value, status, _ = solve_stack(stack, damped_newton(), table, start, own=own, **begun)
     else:
         less, whole = (own, None) if most == own.weights.shape[1] else _without_others(own, most)
-        alike: dict[str, Any] = {**near, "smallest": STARTS_AT_ONCE}  # the last few share the program of the others
-        free, value, status, _ = solve_stack(stack, levenberg_marquardt(trusting=True), table, start, own=less, **alike)
+        begun |= {"smallest": STARTS_AT_ONCE}  # the last few share the program of the others
+        free, value, status, _ = solve_stack(stack, levenberg_marquardt(trusting=True), table, start, own=less, **begun)
         if whole is not None:
             value, status = np.where(whole, value, np.inf), np.where(whole, status, STEP_LIMIT)
     free, value, status = free.copy(), value.copy(), status.copy()
-    for _ in range(2):
-        rival, height = np.empty_like(free), np.full(len(free), np.inf)
-        for k in np.unique(table):
-            mine = table == k
-            rivals[k] = free[mine][:_RIVALS] if rivals[k] is None else rivals[k]
-            rival[mine], height[mine] = _best_rival(stack, k, rivals[k], free[mine], own.rows(mine))
-        again = np.flatnonzero((height < value * (1 - 1e-9)) | ~settled(status))
-        if not len(again):
-            break
-        fresh = solve_stack(stack, damped_newton(), table[again], rival[again], own=own.rows(again), **near)
+    rival, height = np.empty_like(free), np.full(len(free), np.inf)
+    for mine in _places_of(table):
+        k = int(table[mine.start])
+        found = rivals[k]
+        rivals[k] = found = free[mine][:_RIVALS] if found is None else found
+        rival[mine], height[mine] = _best_rival(stack, k, found, free[mine], own.rows(mine))
+    again = np.flatnonzero((height < value * (1 - 1e-9)) | ~settled(status))
+    if len(again):
+        options: dict[str, Any] = {"own": own.rows(again), "damping": NEAR, "devices": devices}
+        fresh = solve_stack(stack, damped_newton(), table[again], rival[again], **options)
         better = fresh.value < value[again]
         kept = again[better]
         free[kept], value[kept], status[kept] = fresh.free[better], fresh.value[better], fresh.status[better]
     free[~settled(status)] = np.nan
     return free
+
+
+def _places_of(table: np.ndarray) -> list[slice]:
+    """Where the draws of each table lie, which follow one another."""
+    ends = np.flatnonzero(np.diff(table, append=-1)) + 1
+    return [slice(int(first), int(last)) for first, last in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def _best_rival(stack: Stack, k: int, rivals: np.ndarray, free: np.ndarray, own: Overrides):

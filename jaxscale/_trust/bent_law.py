@@ -1,0 +1,228 @@
+"""Where the optima of resampled fits lie but for little, by a law bent beside the fit: starts of their solver.
+
+Near a fit the residuals of all draws of a table are the same functions of where a draw is: a value, slopes and bends.
+So steps of Newton's method for all draws at once are a few products of matrices, a fraction of what the law itself
+costs. A draw that the bent law does not help, as its own objective says, starts at the fit.
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxscale._problem.arrays import Overrides
+from jaxscale._problem.losses import Prior
+from jaxscale._problem.problem import Problem
+from jaxscale._problem.slopes import slopes_of
+from jaxscale._problem.stack import Stack
+from jaxscale._trust.linearization import Linearization, linearize_all
+
+# Shares of the reweighted curvature of outer residuals, see `DampedState.outer_share`, one for each step: which
+# residuals are outer ones changes much in the first and hardly in the last.
+_SHARES = 0.3, 0.16, 0.06, 0.02, 0.005
+_MOST_BENT = 2.0  # as a share of the slopes, one standard deviation of a draw away
+_MOST_FREE, _MOST_NUMBERS = 12, 1 << 23  # of values, and of bends of one table
+_AT_ONCE = 1 << 17  # numbers of an array of draws and runs, four of which a cache holds
+_LEAST_ROOM = 1e-13  # of squared slopes of length one, the least over the largest
+_RIDGE = 1e-6  # as a share of the curvature
+
+
+class BentLaw(NamedTuple):
+    """The law beside the fit of one table, along axes in which its slopes are orthonormal, in float32.
+
+    fit: (free,). residuals: there, (runs,). axes: (free, free), what one unit of each axis is of the free values.
+    predicts: (free + pairs, runs), what coordinates of a draw and their products are multiplied by to be its residuals
+    less those of the fit. slopes: (runs, free + pairs), and bends. squares: (runs, pairs), products of slopes. turning:
+    (free * free, free), what sums of those gain along each axis if every run counts.
+    """
+
+    problem: Problem
+    fit: np.ndarray
+    residuals: np.ndarray
+    axes: np.ndarray
+    predicts: np.ndarray
+    slopes: np.ndarray
+    squares: np.ndarray
+    turning: np.ndarray
+
+    def near(self, own: Overrides) -> tuple[np.ndarray, np.ndarray]:
+        """Free values (draws, free) where the bent law has the optimum of each draw, and which of them its objective
+        says to be better than the fit; the fit itself elsewhere."""
+        count, runs = len(own.weights), self.predicts.shape[1]
+        size = min(count, max(32, _AT_ONCE // runs))
+        work = np.empty((4, size, runs), np.float32)
+        with np.errstate(all="ignore"):  # some draws go astray
+            parts = [self._descend(own.rows(slice(k, k + size)), work) for k in range(0, count, size)]
+        there, better = (np.concatenate(x, axis=-1) for x in zip(*parts, strict=True))
+        free = self.fit + there.T @ self.axes.T
+        better &= ((free >= self.problem.lower) & (free <= self.problem.upper)).all(axis=1)
+        return np.where(better[:, None], free, self.fit), better
+
+    def _descend(self, own: Overrides, work: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Coordinates (free, draws) after so many steps, and whether the objective is lower there; `work` is room for
+        four arrays of draws and runs."""
+        (p, draws), runs = (len(self.axes), len(own.weights)), self.predicts.shape[1]
+        weights, residual, score, slope = work[:, :draws]
+        weights[:] = own.weights[:, :runs]
+        loss = self.problem.loss
+        shape = jax.tree.map(np.float32, loss._replace(prior=None))
+        pull = None if loss.prior is None else _Pull.of(loss.prior, self.axes, self.fit, own.centre)
+        fit = self.residuals[None]  # the residuals of all draws there, if their responses are the same
+        if own.response is not None:
+            fit = fit + (self.problem.points.response - own.response)[:, :runs].astype(np.float32)
+
+        def totals(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
+            """Sums over the runs of each draw of values times columns (runs, n), as (n, draws)."""
+            if shape.overestimate != 1:
+                values = values * np.where(here > 0, shape.overestimate, 1)
+            made = (
+                weights @ (values.T * columns)
+                if len(values) == 1
+                else np.multiply(values, weights, out=values) @ columns
+            )
+            return np.ascontiguousarray(made.T)
+
+        place, here = np.zeros((p, draws), np.float32), fit
+        height = totals(shape.height(fit), np.ones((runs, 1), np.float32))[0]
+        for share in _SHARES:
+            scored = (np.empty_like(here), np.empty_like(here)) if len(here) == 1 else (score, slope)
+            shape.scores(here, np.float32(share), *scored)
+            first, second = (totals(*x) for x in zip(scored, (self.slopes, self.squares), strict=True))
+            place -= self._step(first, second, place, pull)
+            here = self._residuals(place, fit, residual)
+        lower = totals(shape.height(here), np.ones((runs, 1), np.float32))[0]
+        if pull is not None:
+            height, lower = height + pull.height(np.zeros_like(place)), lower + pull.height(place)
+        better = np.isfinite(place).all(axis=0) & (lower < height)
+        return np.where(better, place, 0), better
+
+    def _residuals(self, place: np.ndarray, fit: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Residuals (draws, runs) at coordinates (free, draws), from those at the fit."""
+        rows, columns = np.tril_indices(len(place))
+        np.matmul(np.concatenate([place, place[rows] * place[columns]]).T, self.predicts, out=out)
+        return np.add(out, fit, out=out)
+
+    def _step(self, first: np.ndarray, second: np.ndarray, place: np.ndarray, pull: "_Pull | None") -> np.ndarray:
+        """What Newton's step takes from coordinates (free, draws), of sums over runs of scores times slopes and bends,
+        and of slopes of scores times products of slopes."""
+        p, draws = place.shape
+        whole, diagonal = _whole(p), np.arange(p)
+        bent, curvature = first[p:][whole], second[whole]
+        counting = second[whole[diagonal, diagonal]].mean(axis=0)
+        gradient = first[:p] + (bent * place).sum(axis=1)
+        curvature += bent
+        curvature += (self.turning @ place).reshape(p, p, draws) * counting
+        curvature[diagonal, diagonal] += _RIDGE * counting
+        if pull is not None:
+            gradient += pull.slope(place)
+            curvature += pull.curvature
+        return _solved(curvature, gradient)
+
+
+class _Pull(NamedTuple):
+    """Priors along the axes: how far the fit lies from their centres (free, draws or 1), weights, axes."""
+
+    off: np.ndarray
+    weight: np.ndarray
+    axes: np.ndarray
+
+    @classmethod
+    def of(cls, prior: Prior, axes: np.ndarray, free: np.ndarray, centre: np.ndarray | None) -> "_Pull":
+        off = (free - (prior.centre if centre is None else centre)).reshape(-1, len(free)).T
+        return cls(*(np.asarray(x, np.float32) for x in (off, prior.weight[:, None], axes)))
+
+    def height(self, place: np.ndarray) -> np.ndarray:
+        """What they add to the objective, (draws,)."""
+        return 0.5 * (self.weight * (self.off + self.axes @ place) ** 2).sum(axis=0)
+
+    def slope(self, place: np.ndarray) -> np.ndarray:
+        """And to its slopes, (free, draws)."""
+        return self.axes.T @ (self.weight * (self.off + self.axes @ place))
+
+    @property
+    def curvature(self) -> np.ndarray:
+        """And to its curvature, (free, free, 1)."""
+        return (self.axes.T @ (self.weight * self.axes))[..., None]
+
+
+def bent_laws(stack: Stack, free: np.ndarray) -> list[BentLaw | None]:
+    """The law beside the fit of each table, (len(stack), free); None where a bound holds a value, where runs hardly
+    determine one, or where it bends too much. Call under float64.
+
+    Bends are differences of slopes between places as far from the fit as draws are.
+    """
+    tables, p = len(stack), free.shape[1]
+    pairs, runs = p * (p + 1) // 2, stack.stages[-1].points.response.shape[-1]
+    if p > _MOST_FREE or runs * pairs > _MOST_NUMBERS:
+        return [None] * tables
+    at = linearize_all(stack, free)
+    axes = np.array([_axes(one) for one in at])
+    sigma, whole = np.array([one.sigma for one in at]), _whole(p)
+    far = np.where(sigma > 0, sigma, 1.0)
+    bends = np.zeros((tables, runs, pairs), np.float32)
+    for k in range(p):
+        step = far[:, None] * axes[:, :, k]
+        there, back = (slopes_of(stack, free + sign * step)[1] for sign in (1, -1))
+        with np.errstate(all="ignore"):  # the law may not be finite there
+            along = (there - back) @ axes / (2 * far[:, None, None])
+            for j in range(p):
+                bends[..., whole[j, k]] += along[..., j] * (1.0 if j == k else 0.5)
+    made: list[BentLaw | None] = []
+    for k, one in enumerate(at):
+        bend = bends[k, : len(one.residuals)]
+        with np.errstate(all="ignore"):
+            size = sigma[k] * np.sqrt(one.weights @ bend.astype(float) ** 2)
+        known = not one.held.any() and axes[k].any() and sigma[k] > 0 and (size < _MOST_BENT).all()  # not if nan
+        made.append(_made(stack.problems[k], free[k], one, axes[k], bend) if known else None)
+    return made
+
+
+def _made(problem: Problem, fit: np.ndarray, at: Linearization, axes: np.ndarray, bend: np.ndarray) -> BentLaw:
+    p = len(axes)
+    rows, columns = np.tril_indices(p)
+    slopes = at.jacobian @ axes
+    turning = np.einsum("nj,nq->jq", slopes * at.weights[:, None], bend)[:, _whole(p)]
+    turning = turning + turning.transpose(1, 0, 2)
+    predicts = np.concatenate([slopes, bend * np.where(rows == columns, 0.5, 1.0)], axis=1).T
+    return BentLaw(
+        problem=problem,
+        fit=fit,
+        residuals=at.residuals.astype(np.float32),
+        axes=axes,
+        predicts=np.ascontiguousarray(predicts, np.float32),
+        slopes=np.concatenate([slopes, bend], axis=1).astype(np.float32),
+        squares=(slopes[:, rows] * slopes[:, columns]).astype(np.float32),
+        turning=turning.reshape(p * p, p).astype(np.float32),
+    )
+
+
+def _axes(at: Linearization) -> np.ndarray:
+    """Axes (free, free) in which the slopes of the runs, and of priors, are orthonormal; zeros where there are none."""
+    p = at.jacobian.shape[1]
+    slopes = np.concatenate([at.jacobian * np.sqrt(at.weights)[:, None], at.rows_of_priors])
+    lengths = np.linalg.norm(slopes, axis=0)
+    if not (np.isfinite(lengths).all() and (lengths > 0).all()):
+        return np.zeros((p, p))
+    squares, axes = np.linalg.eigh((slopes / lengths).T @ (slopes / lengths))
+    return axes / np.sqrt(squares) / lengths[:, None] if squares[0] > _LEAST_ROOM * squares[-1] else np.zeros((p, p))
+
+
+@cache
+def _whole(p: int) -> np.ndarray:
+    """Where each entry of a symmetric matrix is in its lower triangle, row by row, (p, p)."""
+    i, j = np.indices((p, p))
+    return np.maximum(i, j) * (np.maximum(i, j) + 1) // 2 + np.minimum(i, j)
+
+
+def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solutions (p, draws) by elimination without pivoting, which overwrites matrices (p, p, draws) and right sides."""
+    p = len(right)
+    for k in range(p):
+        factor = matrix[k + 1 :, k] / matrix[k, k]
+        matrix[k + 1 :, k + 1 :] -= factor[:, None] * matrix[k, None, k + 1 :]
+        right[k + 1 :] -= factor * right[k]
+    for k in reversed(range(p)):
+        right[k] /= matrix[k, k]
+        right[:k] -= matrix[:k, k] * right[k]
+    return right

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,8 @@ import jaxscale as js
 from jaxscale._base.verdict import Reason, Verdict
 
 
-def codes() -> list[str]:
+@cache
+def codes() -> tuple[str, ...]:
     """Every code that a check of a fit or a note of a table may give."""
     trees = [
         ast.parse(path.read_text("utf-8"))
@@ -31,7 +33,7 @@ def codes() -> list[str]:
     }
     given = [node.args[0] for node in nodes if isinstance(node, ast.Call) and node.args and _is_reason(node.func)]
     named = {code.value if isinstance(code, ast.Constant) else constants.get(getattr(code, "id", "")) for code in given}
-    return sorted(code for code in named if isinstance(code, str))
+    return tuple(sorted(code for code in named if isinstance(code, str)))
 
 
 def _is_reason(function: ast.expr) -> bool:

@@ -50,18 +50,23 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def compile_options(platform: str | None = None, wide: bool = False, often: bool = False) -> dict[str, Any] | None:
+def compile_options(
+    platform: str | None = None, wide: bool = False, often: bool = False, once: bool = False
+) -> dict[str, Any] | None:
     """XLA options that only CPUs know.
 
     No threads inside the small batched products. Wide vectors (10 to 25 % faster) for a program that uses nothing but
     what they are known to get right, see `laws._operations.wide`. Barriers are kept: XLA would take them out before it
     fuses loops, and what several loops use would be computed in each of them. And kernels made the plain way, which
     halves the time that XLA compiles for; only a program that runs for seconds gains more from the newer way (`often`:
-    the planner's loop is 1.6 times faster by it, fits are not).
+    the planner's loop is 1.6 times faster by it, fits are not). One that runs a single time, for milliseconds (`once`),
+    is compiled without optimization, in three quarters of the time.
     """
     if (platform or jax.default_backend()) != "cpu":
         return None
     options: dict[str, Any] = {"xla_cpu_multi_thread_eigen": False}
+    if once:
+        options["xla_backend_optimization_level"] = 0
     if wide:
         options["xla_cpu_prefer_vector_width"] = 512
     if jax.__version_info__ < (0, 11):  # later ones know only the newer way, and compile no barriers

@@ -76,7 +76,8 @@ def linear_indices(task: Task, vectors: tuple[int, ...]) -> tuple[int, ...]:
     def at(values: Array, theta: Array, logs: tuple) -> Array:
         return jax.vmap(lambda k: response(tuple(values * (1 + k)), tuple(theta), logs))(more)
 
-    found = np.asarray(Program(lambda *each: jax.vmap(at)(*each))(values, theta, logs))
+    program = Program(lambda *each: jax.vmap(at)(*each), compile_options(once=True))
+    found = np.asarray(program(values, theta, logs))
     found = found[np.isfinite(found).all(axis=1)]
     base, single, double = found[:, :1], found[:, 1 : m + 1], found[:, m + 1 :].reshape(-1, m, m)
     added = np.abs(single - base)

@@ -53,6 +53,13 @@ def program_of_response(law: Evaluated) -> Callable[..., Array]:
     return Program(lambda params, runs: jax.vmap(lambda run: law(params, **run))(runs))
 
 
+def rows_compiled_for(count: int, of_vectors: bool) -> int:
+    """How many rows the runs that `program_of_response` takes are padded to. Few sizes are few programs, each of which
+    takes longer to compile than thousands of runs to predict, unless their variables are vectors."""
+    sizes = () if of_vectors else (64, 512, 4096)
+    return next((size for size in sizes if size >= count), 1 << max(4, (count - 1).bit_length()))
+
+
 @kept
 def program_of_slopes(law: Evaluated) -> Callable[..., Array]:
     """Derivatives of the (log) response of one run in theta, (n_parameters,)."""

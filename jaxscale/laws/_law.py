@@ -25,7 +25,7 @@ from jaxscale._base.pictured import Pictured
 from jaxscale._base.programs import kept
 from jaxscale._base.settings import as_usual, in_float64
 from jaxscale.laws._chain_names import names_in_chain, power_in_chain
-from jaxscale.laws._compiled import program_of_response, program_of_slopes
+from jaxscale.laws._compiled import program_of_response, program_of_slopes, rows_compiled_for
 from jaxscale.laws._constants import GivenCovariance, Published, Repetition, covariance_of
 from jaxscale.laws._convexity import Bend, bends_of
 from jaxscale.laws._faults import in_words, number_of
@@ -292,7 +292,7 @@ class Law(Parameterized, ItsOwnCopy):
         if count == 0:
             return np.empty(shape)
         # Run by run, as formulas are written, and padded, so that another number of runs compiles nothing.
-        index = np.minimum(np.arange(1 << max(4, (count - 1).bit_length())), count - 1)
+        index = np.minimum(np.arange(rows_compiled_for(count, any(tails.values()))), count - 1)
         runs = {k: np.broadcast_to(x, shape + tails[k]).reshape(count, *tails[k])[index] for k, x in natural.items()}
         with in_float64(), in_words(f"law {self.name!r}"):
             value = np.asarray(program_of_response(self)({k: np.float64(x) for k, x in params.items()}, runs))[:count]

@@ -141,7 +141,7 @@ def test_predict_takes_any_number_of_runs_of_a_formula_for_one():
     params, sizes = {"E": 1.8, "A": 480.0, "alpha": 0.35}, np.geomspace(1e6, 1e12, 24).reshape(2, 3, 4)
     np.testing.assert_allclose(law.predict(params, N=sizes), 1.8 + 480 * sizes**-0.35, rtol=1e-14)
     before = compilations()
-    assert law.predict(params, N=sizes.ravel()[:20]).shape == (20,)
+    assert [law.predict(params, N=sizes.ravel()[:k]).shape for k in (20, 1)] == [(20,), (1,)]
     assert compilations() == before
     assert law.predict(params, N=np.empty((0, 3))).shape == (0, 3)
     with pytest.raises(InputError, match=r"do not go together: N \(2,\), D \(3,\)"):

@@ -220,7 +220,7 @@ def compare(
     rolling: Annotated[
         Text, option("--rolling", "VAR", "Fit the smaller runs, predict the larger, by N, D or C.")
     ] = None,
-    cuts: Annotated[str, option("--cuts", "K", "How many cuts of --rolling.")] = "3",
+    cuts: Annotated[Text, option("--cuts", "K", "How many cuts of --rolling (3, fewer of few budgets).")] = None,
     leave_out: Annotated[Text, option("--leave-out", "COL", "Hold out each value of a column in turn.")] = None,
     table: TableOptions,
     objective: ObjectiveKind = "huber",
@@ -250,7 +250,7 @@ def compare(
             entries,
             holdout=holdout or None,
             rolling=rolling,
-            cuts=arguments.count(cuts, "--cuts", 1),
+            cuts=None if cuts is None else arguments.count(cuts, "--cuts", 1),
             leave_out=leave_out,
             objective=arguments.objective(objective, delta),
             level=arguments.number(level, "--level"),

@@ -33,14 +33,7 @@ def rivals_tried(source: Source) -> Any:
         )
     others = [name for name in RIVALS if name != source.law.full_name]
     compare = import_module("jaxscale._analyses.comparison.compare").compare
-    laws = [source.law, *others]
-    asked: dict[str, Any] = {"rolling": "C", "objective": source.record.objective}
-    for cuts in (3, 2):
-        try:
-            return compare(runs, laws, cuts=cuts, **asked)
-        except InputError:  # between few budgets there are fewer cuts
-            continue
-    return compare(runs, laws, cuts=1, **asked)
+    return compare(runs, [source.law, *others], rolling="C", objective=source.record.objective)
 
 
 def contender_of(one: Any) -> Source:

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import sweep
 
 import jaxscale as js
 
@@ -32,6 +33,20 @@ def test_every_kind_of_holdout(name):
     assert [h.label for h in found.holdouts] == labels
     assert [len(h.rows) for h in found.holdouts] == counts
     assert all(h.trained + len(h.rows) == 53 for h in found.holdouts)
+
+
+def test_budgets_that_differ_by_rounding_are_one():
+    """Of four there are two cuts, as of four that are exact; three are refused with the count of budgets; all values
+    count where they differ by more."""
+    few = sweep(4, 7, noise=0.004, seed=1).to_frame()[["N", "D", "loss"]]
+    off = few.assign(D=few["D"] * np.exp(1e-10 * np.random.default_rng(0).standard_normal(len(few))))
+    for table in (few, off):
+        assert [h.trained for h in js.compare(table, "chinchilla", rolling="C").holdouts] == [14, 21]
+        for cuts in (3, 5):
+            with pytest.raises(js.InputError, match=rf"C takes 4 distinct values, .* of {cuts} cuts; ask for cuts="):
+                js.compare(table, "chinchilla", rolling="C", cuts=cuts)
+    far = few.assign(D=few["D"] * np.exp(1e-3 * np.random.default_rng(0).standard_normal(len(few))))
+    assert len(js.compare(far, "chinchilla", rolling="C", cuts=5).holdouts) == 5
 
 
 def test_rows_are_those_of_the_table_after_filters():

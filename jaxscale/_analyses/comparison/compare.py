@@ -32,7 +32,7 @@ def compare(
     *,
     holdout: str | np.ndarray | Sequence[Any] | None = None,
     rolling: str | None = None,
-    cuts: int = 3,
+    cuts: int | None = None,
     leave_out: str | None = None,
     objective: Objective | None = None,
     level: float = 0.9,
@@ -56,8 +56,9 @@ def compare(
             as `{"fixed": {"E": 1.7}}`. All must have one response.
         holdout: one comparison of a column or symbol with a value, "C > 1e21", a mask (n_runs,) of the runs held out,
             or several of these.
-        rolling: symbol of a variable (N, D, C): fitted to the smaller runs, judged by the larger, at `cuts` cuts that
-            train on 40 to 80 % of the runs.
+        rolling: symbol of a variable (N, D, C): fitted to the smaller runs, judged by the larger, at cuts that train on
+            40 to 80 % of the runs.
+        cuts: how many; three if not given, or as many as there are between few budgets.
         leave_out: column whose values are held out one after the other.
         objective: as for `fit`, the same for all laws.
         level: of the prediction intervals: error of the law by the delta method and Powell's sandwich, plus the robust

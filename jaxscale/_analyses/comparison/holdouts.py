@@ -13,11 +13,12 @@ from jaxscale._data.filters import holds
 from jaxscale._data.runs import Runs
 
 _FEWEST_TRAINED = 3
-_ROLLING_SHARES = (0.4, 0.8)  # of the runs, that the first and the last of rolling cuts train on
+_CUTS, _ROLLING_SHARES = 3, (0.4, 0.8)  # rolling cuts, if so many can be; of the runs, what first and last train on
+_ROUNDING = 1e-6  # in logs: values that lie closer are one
 
 
 def holdout_masks(
-    runs: Runs, table: pd.DataFrame, holdout: Any, rolling: str | None, cuts: int, leave_out: str | None
+    runs: Runs, table: pd.DataFrame, holdout: Any, rolling: str | None, cuts: int | None, leave_out: str | None
 ) -> list[tuple[str, np.ndarray]]:
     """Label and mask (n_runs,) of every hold-out."""
     given = [] if holdout is None else [holdout] if _is_one(holdout) else list(holdout)
@@ -73,23 +74,25 @@ def _mask(runs: Runs, table: pd.DataFrame, holdout: Any, number: int) -> tuple[s
     return f"mask {number}", mask
 
 
-def _rolling(runs: Runs, symbol: str, cuts: int) -> list[tuple[str, np.ndarray]]:
+def _rolling(runs: Runs, symbol: str, cuts: int | None) -> list[tuple[str, np.ndarray]]:
     """Cuts between distinct values of a variable, nearest to those that train on even shares of the runs."""
     values = runs.variable(symbol)
     if values.ndim != 1:
         raise InputError(f"{symbol} is a vector and has no larger and smaller runs; roll along N, D or C")
-    if isinstance(cuts, bool) or not isinstance(cuts, int) or cuts < 1:
+    if cuts is not None and (isinstance(cuts, bool) or not isinstance(cuts, int) or cuts < 1):
         raise InputError(f"cuts must be a whole number from 1 on, got {cuts!r}")
     distinct = np.unique(values)
     gaps = np.diff(np.log(distinct)) if distinct[0] > 0 else np.full(len(distinct) - 1, np.inf)
-    ends = np.flatnonzero(gaps > BUDGET_GAP) if (gaps > BUDGET_GAP).sum() >= cuts else np.arange(len(gaps))
+    count = _CUTS if cuts is None else cuts
+    apart = BUDGET_GAP if (gaps > BUDGET_GAP).sum() >= count else _ROUNDING
+    ends = np.flatnonzero(gaps > apart)
     shares = np.array([(values <= distinct[end]).mean() for end in ends])
-    wanted = np.linspace(*_ROLLING_SHARES, cuts) if cuts > 1 else [np.mean(_ROLLING_SHARES)]
+    wanted = np.linspace(*_ROLLING_SHARES, count) if count > 1 else [np.mean(_ROLLING_SHARES)]
     chosen = sorted({int(ends[np.abs(shares - w).argmin()]) for w in wanted}) if len(ends) else []
-    if len(chosen) < cuts:
-        raise InputError(
-            f"{symbol} takes {plural(len(distinct), 'distinct value')}, which leaves {len(chosen)} of {cuts} cuts"
-        )
+    if len(chosen) < (cuts or 1):
+        room = f"; ask for cuts={len(chosen)} (--cuts {len(chosen)})" if chosen else ""
+        values = plural(len(ends) + 1, "distinct value")
+        raise InputError(f"{symbol} takes {values}, which leaves {len(chosen)} of {count} cuts{room}")
     thresholds = [_between(distinct[end], distinct[end + 1]) for end in chosen]
     return [(f"{symbol} > {format_number(t, 17, suffixes=symbol != 'C')}", values > t) for t in thresholds]
 

@@ -80,7 +80,7 @@ def doubt_of(source: Source, under: Any, weights: Any, minimise: str) -> Doubt:
         sources, shares = [source], np.ones(1)
         if source.draws is None and source.covariance is None:
             raise InputError(
-                f"{quoted(source.label)} carries neither draws nor a covariance; make draws with bootstrap"
+                f"{quoted(source.label)} carries neither draws nor a covariance; {_make_draws(source, under, minimise)}"
             )
     else:
         sources, shares = _laws(under, weights)
@@ -88,7 +88,9 @@ def doubt_of(source: Source, under: Any, weights: Any, minimise: str) -> Doubt:
         count = None if source.draws is None else len(source.draws)
         sources = [with_draws(one, count) if share > 0 else one for one, share in zip(sources, shares, strict=True)]
     possibilities = tuple(
-        _possibility(one, share, aim == "tail") for one, share in zip(sources, shares, strict=True) if share > 0
+        _possibility(one, share, _make_draws(one, under, minimise) if aim == "tail" else "")
+        for one, share in zip(sources, shares, strict=True)
+        if share > 0
     )
     return Doubt(possibilities, aim, level)
 
@@ -153,17 +155,32 @@ def _shares(weights: Any, count: int) -> np.ndarray:
     return shares / shares.sum()
 
 
-def _possibility(source: Source, share: float, tail: bool) -> Possibility:
+def _make_draws(source: Source, under: Any, minimise: str) -> str:
+    """What to type for draws of a source."""
+    runs = "" if getattr(source.record, "runs", None) is not None else ", runs=..."  # where none were kept with it
+    drawn = f"js.bootstrap(fit{runs})"
+    if isinstance(under, str):
+        call = f'js.frontier({drawn}, ..., under="draws", minimise="{minimise}")'
+        typed = f"jaxscale frontier draws.json ... --under draws --minimise {minimise}"
+    else:
+        call = f'js.frontier(..., under=[{drawn}, ...], minimise="{minimise}")'
+        typed = f"jaxscale frontier FIT ... --under draws.json=WEIGHT --minimise {minimise}"
+    return (
+        f"make draws with bootstrap and give them in its place: {call} (`jaxscale bootstrap FIT -o draws.json`, then "
+        f"`{typed}`)"
+    )
+
+
+def _possibility(source: Source, share: float, no_points: str = "") -> Possibility:
     """Its draws; else, from a covariance, 2 p points that have its mean and covariance, so that what is quadratic in
     theta, as a regret is to leading order, has its exact mean (Julier and Uhlmann 2004, doi 10.1109/JPROC.2003.823141);
-    else its point."""
+    else its point. no_points: what to do where such points would not serve."""
     if source.draws is not None:
         thetas, way = source.draws, f"{len(source.draws)} draws"
     elif source.covariance is not None and np.isfinite(np.asarray(source.covariance.matrix)).all():
-        if tail:
+        if no_points:
             raise InputError(
-                f"the worst regrets of {quoted(source.label)} need draws, and it has a covariance; make draws with "
-                "bootstrap"
+                f"the worst regrets of {quoted(source.label)} need draws, and it has a covariance; {no_points}"
             )
         thetas, way = _sigma_points(source), "its covariance"
     else:

@@ -22,9 +22,10 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
     """How far one quantity swings when each assumption moves alone, those that matter most first.
 
     Parameters of the law move by one standard error, as behind the plan's intervals, where its source has a covariance
-    and no bound holds them; all else by the share `change` of its value, down and up. Columns of `to_frame()`: budget,
-    assumption, step, low and high (optimised again), first_order_low and first_order_high (by the plan's derivatives),
-    swing (|high - low| relative to the value planned).
+    and no bound holds them; all else by the share `change` of its value, down and up. A plan under doubt is over many
+    values of the parameters already, so they do not move; all else does, over the same doubt. Columns of `to_frame()`:
+    budget, assumption, step, low and high (optimised again), first_order_low and first_order_high (by the plan's
+    derivatives), swing (|high - low| relative to the value planned).
 
     Raises:
         InputError: there is no such quantity.
@@ -44,6 +45,8 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
     steps: list[tuple[str, str]] = []
     ends: list[Request] = []
     for name in plan.per:
+        if request.doubt is not None and name in law.parameter_names:
+            continue
         if name in ("budget", "reach_loss"):
             ends += [replace(request, targets=tuple(t * k for t in request.targets)) for k in (1 - change, 1 + change)]
             steps.append((name, f"{100 * change:g} %"))
@@ -78,6 +81,8 @@ def tornado(plan: Plan, quantity: str = "N", change: float = 0.1) -> Sensitivity
             )
     title = called(quantity, plan.response)
     together = " In truth parameters of a fit move together, as the intervals of the plan know." if known else ""
+    if request.doubt is not None:
+        together = f" Parameters of the law stay: the plan is over {request.doubt.over}."
 
     def cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
         values = (answer[end] for end in ("low", "high", "first_order_low", "first_order_high"))

@@ -216,6 +216,34 @@ def test_a_plan_is_made_again_over_the_same_doubt(source, expected):
         js.what_if(expected, set={"beta": 0.3})
 
 
+def test_what_moves_a_plan_over_a_doubt_is_all_but_the_parameters():
+    """Each bar is the plan of `what_if`, over the same draws, and its slope foretells it."""
+    plan = js.frontier(draws_like(16, seed=3), BUDGETS, under="draws", cost="six_nd", limits={"N_max": 3e10})
+    found = js.tornado(plan)
+    frame = found.to_frame()
+    assert set(frame["assumption"]) == {"budget", "N_max"}
+    for end, factor in (("low", "x0.9"), ("high", "x1.1")):
+        for name in ("budget", "N_max"):
+            again = js.what_if(plan, set={name: factor}).after.rows
+            mine = frame[frame["assumption"] == name].sort_values("budget")
+            np.testing.assert_allclose(mine[end], [row.N for row in again], rtol=1e-6)
+            np.testing.assert_allclose(mine[f"first_order_{end}"], mine[end], rtol=1e-2)
+    assert "Parameters of the law stay: the plan is over 16 draws." in str(found)
+
+
+def test_draws_that_are_missing_are_asked_for_with_what_to_type(fitted):
+    """And what is typed so plans."""
+    with pytest.raises(js.InputError) as refused:
+        js.frontier(fitted, 1e24, under="draws", minimise="cvar:0.8")
+    assert 'in its place: js.frontier(js.bootstrap(fit), ..., under="draws", minimise="cvar:0.8")' in str(refused.value)
+    assert "`jaxscale bootstrap FIT -o draws.json`" in str(refused.value)
+    assert "`jaxscale frontier draws.json ... --under draws --minimise cvar:0.8`" in str(refused.value)
+    plan = js.frontier(js.bootstrap(fitted, draws=20), 1e24, under="draws", minimise="cvar:0.8")
+    assert plan.doubt.over == "20 draws"
+    with pytest.raises(js.InputError, match=r"in its place: js.frontier\(..., under=\[js.bootstrap\(fit, runs=...\), "):
+        js.frontier(BESIROGLU, 1e24, under=[fit_like()], weights=[1], minimise="cvar:0.9")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -5,7 +5,7 @@ So steps of Newton's method for all draws at once are a few products of matrices
 costs. A draw that the bent law does not help, as its own objective says, starts at the fit.
 """
 
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import jax
@@ -208,7 +208,7 @@ def _axes(at: Linearization) -> np.ndarray:
     return axes / np.sqrt(squares) / lengths[:, None] if squares[0] > _LEAST_ROOM * squares[-1] else np.zeros((p, p))
 
 
-@cache
+@lru_cache(maxsize=16)
 def _whole(p: int) -> np.ndarray:
     """Where each entry of a symmetric matrix is in its lower triangle, row by row, (p, p)."""
     i, j = np.indices((p, p))

@@ -55,9 +55,15 @@ def test_rounds_of_replays_beside_those_of_the_earlier_study():
     for method, (ratio, error) in study.over_random(kept).items():
         by_hand = [np.mean(one[method], axis=0) / np.mean(one["random"], axis=0) for one in kept.values()]
         assert ratio == pytest.approx(np.median(by_hand, axis=0)), method
-        off.append(np.abs(ratio - study.EARLIER["rounds"][method]) / (np.sqrt(2) * error))
+        if method in study.EARLIER["rounds"]:
+            off.append(np.abs(ratio - study.EARLIER["rounds"][method]) / (np.sqrt(2) * error))
     beyond = np.array(off) > 2
     assert beyond.size == 45 and beyond.sum() == 13 and beyond[:, 0].sum() == 5
+    for rival, most in (("random", 0.63), ("cheapest first", 0.85), ("isoFLOP ladder", 0.78), ("suggest_runs", 1.08)):
+        logs = [np.log(np.mean(one["next_runs"], axis=0) / np.mean(one[rival], axis=0)) for one in kept.values()]
+        ratio, low, high = study.beside(kept, "next_runs", rival)
+        assert ratio == pytest.approx(np.exp(np.mean(logs))) and low < ratio < high == pytest.approx(most, abs=0.01)
+    assert study.beside(kept, "without check", "suggest_runs")[0] < 1  # what keeps no run for a check, as others do
 
 
 def test_runs_that_foretell_all_others_are_those_that_refits_choose():

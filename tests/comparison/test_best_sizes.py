@@ -10,6 +10,7 @@ import jaxscale as js
 from jaxscale._analyses.comparison.best_sizes import best_size_factor, budget_groups
 from jaxscale.laws import Variable
 
+LOSS = Variable("loss")
 LOWER, HIGHER = Variable("error", domain="unit"), Variable("accuracy", domain="unit", better="higher")
 
 
@@ -43,3 +44,15 @@ def test_the_best_is_the_lowest_or_the_highest(response):
     assert count == 1 and factor == pytest.approx(1.5, rel=1e-9)
     upside_down = LOWER if response is HIGHER else HIGHER
     assert best_size_factor(runs, predicted, budget_groups(runs), upside_down)[1] == 0
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rounding", [0.0, 1e-12, 1e-9], ids=str)
+def test_a_straight_line_has_no_best_size_however_budgets_are_rounded(rounding):
+    """A law that is linear in log N along a budget bends by the rounding of D alone, and says no size in silence."""
+    N = np.geomspace(1e8, 1e9, 9)
+    D = 1e20 / 6 / N * (1 + rounding * np.random.default_rng(0).standard_normal(9))
+    runs = js.Runs({"N": N, "D": D}, 2 + 0.05 * (np.log(N) - math.log(3e8)) ** 2)
+    predicted = np.exp(0.8 - 0.05 * np.log(N) - 0.02 * np.log(D))
+    factor, count = best_size_factor(runs, predicted, budget_groups(runs), LOSS)
+    assert math.isnan(factor) and count == 1

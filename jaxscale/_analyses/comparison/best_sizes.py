@@ -9,6 +9,7 @@ from jaxscale.laws import Variable
 
 BUDGET_GAP, _BUDGET_WIDTH = 0.03, 0.2  # in log C: runs of one budget lie closer than the first, all within the second
 _FEWEST_SIZES = 5  # of one budget, for a parabola
+_FARTHEST = 50.0  # e-folds from the runs: a parabola whose vertex lies beyond bends by rounding alone
 
 
 def budget_groups(runs: Runs) -> list[np.ndarray]:
@@ -49,4 +50,5 @@ def _vertex(x: np.ndarray, y: np.ndarray) -> float:
     """Where the least-squares parabola through (x, y) is least; nan if it has no minimum."""
     middle = x.mean()
     bend, slope, _ = np.polyfit(x - middle, y, 2)
-    return float(middle - slope / (2 * bend)) if bend > 1e-12 * np.abs(y).max() else math.nan
+    away = -slope / (2 * bend) if bend > 0 else math.nan
+    return float(middle + away) if abs(away) < _FARTHEST else math.nan

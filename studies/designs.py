@@ -9,7 +9,8 @@ That study had fits and designs of its own; what it found is written out here as
   of the cost that were tried there all of it comes out to its digits; the three that `next_runs` tries choose 259 and
   46 runs where those chose 306 and 42, and leave .2 % more.
 - `in_flight`: the waste after two batches of .03 % of a pool, the second chosen with the first counted as under way,
-  waited for, or ignored, in 160 pools: 2.04, 2.09 and 2.35 +- .25 %, where it was 1.85, 1.73 and 2.20.
+  waited for, or ignored, in 160 pools: 2.05, 2.04 and 2.37 +- .25 %, where it was 1.85, 1.73 and 2.20 (with all
+  priors, as below, 2.04, 2.09 and 2.35).
 - `stop`: what is spent and wasted together, by a rule and for fixed shares of the decision's compute, in 96 pools. At
   1e23 FLOPs 1.21 +- .14 % by the rule (1.25), 1.51 +- .23 and 1.08 +- .13 for .1 and .3 % (1.35 to 1.57), 3.31 for 3 %
   (3.2); at 1e24 .75 +- .08 by the rule and .78 +- .07 for the best share (.55 and .71). The rule is as good as the best
@@ -18,29 +19,33 @@ That study had fits and designs of its own; what it found is written out here as
   3.0 to 3.2 +- .5 on its pools, by the pilot, and 1.19 +- .12 and .58 +- .07 by the rule. A few pools make such means
   (the worst four of 48 made 38 % of 9.2; none is at the cap).
 - `wrong_law`: waste, as more is spent, where Kaplan's joint law holds and Chinchilla's is fitted: it grows by every
-  method, from 50 to 160 % up to 720 to 1,000 % (70 to 900).
+  method, from 50 to 130 % up to 900 to 1,000 % (70 to 900).
 - `rounds`: waste over that of random choice at five growing spendings, all runs fitted after each, in the median over
-  twelve pools, 48 repetitions of planted ones and 16 of real ones, with standard errors of .04 to .08: cheapest first
-  1.08 .88 .54 .59 .89, a ladder by size 1.00 1.00 .57 .54 .84, from the middle of each curve 1.13 1.03 .58 .64 .85,
-  squared error .83 .81 .72 .67 .72, `suggest_runs` .61 .62 .42 .58 .76, D-optimal .52 .60 .48 .62 .71, c-optimal .49
-  .48 .43 .52 .74, the whole horizon .60 .54 .45 .53 .74, and `next_runs`, which keeps a fifth for a check, .64 .64 .53
-  .58 .81 (without it .60 .55 .48 .49 .78; over pools and spendings 1.05 and .98 of what `suggest_runs` wastes). Of 45
-  ratios 32 lie within two errors of both studies (those of the earlier one taken as large as these). Five of the 13
-  others are of the first spending, where the earlier study has 1.00 for most methods, as if its pilots of real pools,
-  of which nothing is known, left nothing to choose there. On planted pools its own fits, as above, give .56 .53 .20
-  .43 .66 for c-optimal and .52 .51 .19 .45 .65 for D-optimal; here .44 .51 .31 .48 .70 and .50 .56 .31 .59
-  .71 are found.
+  twelve pools, with a standard error from resampled repetitions, five a pool (.05 to .19): of 30 ratios three lie two
+  of these off the earlier ones, none 2.5. Cheapest first .97 1.09 .58 .86 .74, ladder 1.06 .94 .60 .81 .85,
+  `suggest_runs` .78 .83 .60 .75 .66, D-optimal .72 .52 .48 .65 .53, c-optimal .73 .55 .37 .59 .52, and `next_runs`,
+  which keeps a fifth for a check, .58 .58 .51 .70 .58 (over pools and spendings .84 of what `suggest_runs` wastes, 90 %
+  interval .71 to 1.00).
+- `rounds_all_priors`: the same by fits with all priors, 48 repetitions of planted pools and 16 of real ones (errors of
+  .04 to .08), and by all nine methods: cheapest first 1.08 .88 .54 .59 .89, a ladder by size 1.00 1.00 .57 .54 .84,
+  from the middle of each curve 1.13 1.03 .58 .64 .85, squared error .83 .81 .72 .67 .72, `suggest_runs` .61 .62 .42 .58
+  .76, D-optimal .52 .60 .48 .62 .71, c-optimal .49 .48 .43 .52 .74, the whole horizon .60 .54 .45 .53 .74, and
+  `next_runs` .64 .64 .53 .58 .81 (without its check .60 .55 .48 .49 .78; over pools and spendings 1.05 and .98 of what
+  `suggest_runs` wastes). Of 45 ratios 32 lie within two errors of both studies (those of the earlier one taken as large
+  as these). Five of the 13 others are of the first spending, where the earlier study has 1.00 for most methods, as if
+  its pilots of real pools, of which nothing is known, left nothing to choose there. On planted pools its own fits, as
+  above, give .56 .53 .20 .43 .66 for c-optimal and .52 .51 .19 .45 .65 for D-optimal; here .44 .51 .31 .48 .70 and .50
+  .56 .31 .59 .71 are found.
 
 Waste is the extra compute that the chosen N costs, in per cent (at most 1,000): at ten times the dearest run of the
-pool, in `box` at 1e23 FLOPs. Fits are robust ones matched to the noise, with the priors of the earlier study on A, B
-and E at the middle of planted pools and on exponents; on Chinchilla's pools they waste what those with priors on E and
-exponents alone do. Planted pools spend .05, .2, 1, 5 and 20 % of what the rest costs, as there, after a pilot of the
-cheapest .02 %. Real ones spend 1, 3, 10, 30 and 60 %: the earlier study says 100 %, where all methods have the same
-runs, and yet its figures for it differ, so that what they are of is not known. Of its nine real pools the seven that it
-names are here. Of a ladder "as published" it says no more than that it is not the centred one; here it takes sizes as
-tables have them, from the smallest. Of the design for the whole horizon each round carries out what its budget pays, in
-the order of choice; the cheapest first did worse (.98 .82 .59 .79 .54 of six repetitions). `designs.json` keeps what
-was found.
+pool, in `box` at 1e23 FLOPs. Fits are robust ones matched to the noise with weak priors on E and exponents; in `stop`
+and `rounds_all_priors` with those of the earlier study on A and B at the middle of planted pools too. Planted pools
+spend .05, .2, 1, 5 and 20 % of what the rest costs, as there, after a pilot of the cheapest .02 %. Real ones spend 1,
+3, 10, 30 and 60 %: the earlier study says 100 %, where all methods have the same runs, and yet its figures for it
+differ, so that what they are of is not known. Of its nine real pools the seven that it names are here. Of a ladder "as
+published" it says no more than that it is not the centred one; here it takes sizes as tables have them, from the
+smallest. Of the design for the whole horizon each round carries out what its budget pays, in the order of choice; the
+cheapest first did worse (.98 .82 .59 .79 .54 of six repetitions). `designs.json` keeps what was found.
 """
 
 import argparse
@@ -97,6 +102,7 @@ OURS: dict[str, dict[str, Any]] = {
     "without check": {"check": 0.0},
     "next_runs": {},
 }
+FIRST_TRIED = ("random", "cheapest first", "isoFLOP ladder", "suggest_runs", "D-optimal", "c-optimal", "next_runs")
 METHODS = ("random", "cheapest first", "ladder by size", "isoFLOP ladder", "squared error", "suggest_runs", *OURS)
 POOLS = (*PLANTED, "bumps", *REAL)
 KAPLAN = {"E": 1e-3, "A": 6.4e13 ** (0.076 / 0.103), "B": 1.8e13, "alpha": 0.076 / 0.103, "beta": 1.0, "k": 0.103}
@@ -131,20 +137,33 @@ def pool_of(kind: str, rng: np.random.Generator) -> Pool:
     return Pool(made.N, made.D, loss, made.level, truth, pilot)
 
 
-def fitted(pools: Mapping[str, Pool], runs: Mapping[str, np.ndarray]) -> dict[str, js.FitResult]:
-    """Fits of some runs of pools, by name; those that cannot be are left out."""
+def fitted(
+    pools: Mapping[str, Pool], runs: Mapping[str, np.ndarray], all_priors: bool = False
+) -> dict[str, js.FitResult]:
+    """Fits of some runs of pools, by name, with priors on E and exponents, or `all_priors` of the earlier study; those
+    that cannot be are left out."""
     tables = {k: js.Runs({"N": pools[k].N[i], "D": pools[k].D[i]}, pools[k].loss[i]) for k, i in runs.items()}
-    least = min((float(pools[k].loss.min()) for k in tables), default=1.0)
-    priors = {name: (share * least, width) for name, (share, width) in SHARES.items()} | EXPONENT
-    found = js.fit_many(LAW, tables, intervals="quick", objective=js.Huber("matched"), priors=priors)
+    if all_priors:
+        least = min((float(pools[k].loss.min()) for k in tables), default=1.0)
+        law, priors = LAW, {name: (share * least, width) for name, (share, width) in SHARES.items()} | EXPONENT
+    else:
+        least = min((float(t.response.min()) for t in tables.values()), default=1.0)
+        law, priors = "chinchilla", {"E": (0.65 * least, 0.35), "alpha": (0.4, 0.2), "beta": (0.4, 0.2)}
+    found = js.fit_many(law, tables, intervals="quick", objective=js.Huber("matched"), priors=priors)
     return {name: fit for name, fit in found if isinstance(fit, js.FitResult)}
 
 
 def wastes(pool: Pool, fit: js.FitResult | None, at: float | None = None) -> float:
     """Of a fit of a pool, in per cent, at ten times its dearest run if nothing else is said."""
     at = 10 * float(pool.C.max()) if at is None else at
-    size = np.log(N0) + best_sizes(fit.params, at / (N0 * D0)) if fit else np.nan
+    middle = _middle_of(fit) if fit else (1.0, 1.0)
+    size = np.log(middle[0]) + best_sizes(fit.params, at / np.prod(middle)) if fit else np.nan
     return 100 * float(regret(dict(pool.truth), size, at, _WORST))
+
+
+def _middle_of(fit: js.FitResult) -> tuple[float, float]:
+    """N and D in units of which a fit has its parameters."""
+    return (N0, D0) if fit.law.name == LAW.name else (1.0, 1.0)
 
 
 def next_of(
@@ -174,8 +193,8 @@ def next_of(
     if method == "squared error" and fit is not None:
         return _foretelling_all(fit, pool, have, budget)
     if method == "suggest_runs" and fit is not None and fit.covariance is not None:
-        near = replace(pool, N=N / N0, D=D / D0)  # as the parameters have them
-        return suggested(fit, near, rest, budget / (N0 * D0), at / (N0 * D0))
+        n, d = _middle_of(fit)
+        return suggested(fit, replace(pool, N=N / n, D=D / d), rest, budget / (n * d), at / (n * d))
     orders = {
         "cheapest first": rest[np.argsort(C[rest], kind="stable")],
         "ladder by size": rest[np.lexsort((N[rest], pool.level[rest]))],
@@ -186,7 +205,7 @@ def next_of(
 
 def _foretelling_all(fit: js.FitResult, pool: Pool, have: np.ndarray, budget: float) -> np.ndarray:
     """Greedily the runs that lower the mean variance of what is foretold for all runs of the pool most, per cost^0.4
-    (Cohn, Ghahramani & Jordan 1996, Journal of Artificial Intelligence Research)."""
+    (Cohn, Ghahramani & Jordan 1996, Journal of Artificial Intelligence Research), by a fit with all priors."""
     slopes = slopes_of(fit.params, pool.N / N0, pool.D / D0) / fit.sigma
     unsure = np.linalg.inv(slopes[have].T @ slopes[have] + np.diag(WIDTHS**-2.0))
     free, chosen = np.ones(len(pool.N), bool), []
@@ -202,7 +221,9 @@ def _foretelling_all(fit: js.FitResult, pool: Pool, have: np.ndarray, budget: fl
     return np.array(chosen, int)
 
 
-def rounds(kind: str, repetitions: int, methods: tuple[str, ...] = METHODS, seed: int = 0) -> dict[str, np.ndarray]:
+def rounds(
+    kind: str, repetitions: int, methods: tuple[str, ...] = METHODS, seed: int = 0, all_priors: bool = False
+) -> dict[str, np.ndarray]:
     """Waste in per cent (repetitions, spendings) of each method, which chooses by a fit of the runs before."""
     shares = SPENT[kind not in REAL]
     pools, runs, rngs = {}, {}, {}
@@ -213,7 +234,7 @@ def rounds(kind: str, repetitions: int, methods: tuple[str, ...] = METHODS, seed
             pools[name], runs[name] = pool, np.flatnonzero(pool.pilot)
             rngs[name] = np.random.default_rng([seed, k, *method.encode()])
     found = {method: np.empty((repetitions, len(shares))) for method in methods}
-    fits = fitted(pools, runs)
+    fits = fitted(pools, runs, all_priors)
     for j, share in enumerate(shares):
         for name, pool in pools.items():
             spent = pool.C[runs[name]].sum() - pool.C[pool.pilot].sum()
@@ -222,7 +243,7 @@ def rounds(kind: str, repetitions: int, methods: tuple[str, ...] = METHODS, seed
             whole = shares[-1] * pool.C[~pool.pilot].sum() - spent
             new = next_of(method, fits.get(name), pool, runs[name], budget, rngs[name], whole)
             runs[name] = np.concatenate([runs[name], new])
-        fits = fitted(pools, runs)
+        fits = fitted(pools, runs, all_priors)
         for name, pool in pools.items():
             k, method = name.split("/")
             found[method][int(k), j] = wastes(pool, fits.get(name))
@@ -261,7 +282,7 @@ def stopped(at: float, repetitions: int, seed: int = 0) -> dict[str, np.ndarray]
     """
     pools = {str(k): pool_of("chinchilla", np.random.default_rng([seed, k])) for k in range(repetitions)}
     start = {k: np.flatnonzero(pool.pilot) for k, pool in pools.items()}
-    begun, rng = fitted(pools, start), np.random.default_rng(seed)
+    begun, rng = fitted(pools, start, True), np.random.default_rng(seed)
     asked: dict[str, Any] = {"misfit": 0.0, "check": 0.0}
     runs, fits, alive = dict(start), dict(begun), set(pools)
     for _ in range(_MOST_ROUNDS):
@@ -270,7 +291,7 @@ def stopped(at: float, repetitions: int, seed: int = 0) -> dict[str, np.ndarray]
             more = _worth_doing(pools[k], fits.get(k), rest, at, asked)
             runs[k] = np.concatenate([runs[k], more])
             alive -= set() if len(more) else {k}
-        fits |= fitted({k: pools[k] for k in alive}, {k: runs[k] for k in alive})
+        fits |= fitted({k: pools[k] for k in alive}, {k: runs[k] for k in alive}, True)
 
     def total(k: str, did: np.ndarray, fit: js.FitResult | None) -> float:
         return 100 * (pools[k].C[did].sum() - pools[k].C[start[k]].sum()) / at + wastes(pools[k], fit, at)
@@ -281,7 +302,7 @@ def stopped(at: float, repetitions: int, seed: int = 0) -> dict[str, np.ndarray]
             k: np.concatenate([i, next_of("next_runs", begun.get(k), pools[k], i, share * at, rng, at=at, **asked)])
             for k, i in start.items()
         }
-        last = fitted(pools, did)
+        last = fitted(pools, did, True)
         out[f"{100 * share:g} %"] = np.array([total(k, did[k], last.get(k)) for k in pools])
     return out
 
@@ -322,10 +343,11 @@ def mean_of(values: np.ndarray) -> dict[str, Any]:
 
 
 def over_random(kept: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Mean waste over that of random choice in the median over pools (spendings,), with its standard error."""
+    """Mean waste over that of random choice in the median over pools (spendings,), with its standard error, of each
+    other method that was tried."""
     rng, out = np.random.default_rng(0), {}
     wastes = {kind: {m: np.array(x) for m, x in one.items()} for kind, one in kept.items()}
-    for method in METHODS[1:]:
+    for method in [m for m in next(iter(wastes.values())) if m != "random"]:
         ratios = []
         for draw in range(301):  # the first is of the repetitions as they are
             each = []
@@ -341,14 +363,15 @@ def over_random(kept: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarr
 
 def beside(kept: Mapping[str, Any], method: str, rival: str) -> tuple[float, float, float]:
     """Mean waste of a method over that of a rival, in the geometric mean over pools and spendings, with the 90 %
-    interval of resampled repetitions."""
+    interval of resampled repetitions; nan where some of these waste nothing."""
     rng, ratios = np.random.default_rng(0), []
     for draw in range(401):  # the first is of the repetitions as they are
         each = []
         for one in kept.values():
             ours, theirs = np.array(one[method]), np.array(one[rival])
             some = np.arange(len(ours)) if draw == 0 else rng.integers(len(ours), size=len(ours))
-            each.append(np.log(ours[some].mean(axis=0) / theirs[some].mean(axis=0)))
+            with np.errstate(divide="ignore", invalid="ignore"):  # of few repetitions all may be without waste
+                each.append(np.log(ours[some].mean(axis=0) / theirs[some].mean(axis=0)))
         ratios.append(np.exp(np.mean(each)))
     return float(ratios[0]), *(float(x) for x in np.quantile(ratios[1:], [0.05, 0.95]))
 
@@ -368,21 +391,24 @@ def lines() -> Iterator[str]:
     for part in ("box", "in_flight", "stop", "wrong_law"):
         if part in kept:
             yield f"{part}: {kept[part]}; earlier {EARLIER[part]}"
-    if "rounds" in kept:
-        yield f"waste over random choice, median over {len(kept['rounds'])} pools; earlier"
-        for method, (ratio, error) in over_random(kept["rounds"]).items():
+    for part in ("rounds", "rounds_all_priors"):
+        if part not in kept:
+            continue
+        yield f"{part}: waste over random choice, median over {len(kept[part])} pools; earlier"
+        for method, (ratio, error) in over_random(kept[part]).items():
             cells = (f"{r:5.2f} +-{e:4.2f}" for r, e in zip(ratio, error, strict=True))
             told = (f"{x:.2f}" for x in EARLIER["rounds"].get(method, ()))
             yield f"  {method:16s}" + " ".join(cells) + "   " + " ".join(told)
+        tried = list(next(iter(kept[part].values())))
         yield "waste over that of others, geometric mean over pools and spendings, with 90 % intervals"
-        for method in ("next_runs", "without check"):
-            ratios = {rival: beside(kept["rounds"], method, rival) for rival in METHODS if rival != method}
+        for method in [m for m in ("next_runs", "without check") if m in tried]:
+            ratios = {rival: beside(kept[part], method, rival) for rival in tried if rival != method}
             yield f"  {method}: " + ", ".join(f"{k} {r:.2f} ({a:.2f} to {b:.2f})" for k, (r, a, b) in ratios.items())
 
 
 def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m studies.designs")
-    parts = ("box", "in_flight", "stop", "wrong_law", "rounds")
+    parts = ("box", "in_flight", "stop", "wrong_law", "rounds", "rounds_all_priors")
     asked.add_argument("--only", nargs="*", default=parts, choices=parts)
     asked.add_argument("--pools", nargs="*", default=POOLS, choices=POOLS)
     asked.add_argument("--repetitions", type=int, default=16)
@@ -402,8 +428,11 @@ def main() -> None:
             _keep(part, {name: mean_of(x) for name, x in found.items()})
         else:
             for kind in told.pools:
-                count = told.repetitions if kind in REAL else 3 * told.repetitions
-                found = {m: np.round(x, 3).tolist() for m, x in rounds(kind, count).items()}
+                if part == "rounds":
+                    waste = rounds(kind, max(told.repetitions // 3, 1), FIRST_TRIED)
+                else:
+                    waste = rounds(kind, told.repetitions * (1 if kind in REAL else 3), all_priors=True)
+                found = {m: np.round(x, 3).tolist() for m, x in waste.items()}
                 _keep(part, written().get(part, {}) | {kind: found})
                 print(kind, flush=True)
     print("\n".join(lines()))

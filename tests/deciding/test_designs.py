@@ -20,37 +20,58 @@ def test_runs_from_a_box_are_those_of_the_earlier_study():
 
 
 def test_what_replays_found_is_what_the_earlier_study_found():
-    """Within two standard errors of both studies, the earlier one having had 60 and 48 pools; but for a share of .01 %,
-    which cost three times what is told of it, and as much as told with .03 %."""
+    """Within two standard errors (its own are not known), but for what the rule for stopping costs at 1e24 FLOPs, which
+    is .26 more, and the best fixed shares, which are a little less."""
     kept, earlier = study.written(), study.EARLIER
     for name, cell in kept["in_flight"].items():
         assert abs(cell["mean"] - earlier["in_flight"][name]) < 2 * cell["error"], name
-    assert abs(kept["in_flight"]["counted"]["mean"] - kept["in_flight"]["waited for"]["mean"]) < 0.1
+    assert abs(kept["in_flight"]["counted"]["mean"] - kept["in_flight"]["waited for"]["mean"]) < 0.05
     assert kept["in_flight"]["ignored"]["mean"] > 1.1 * kept["in_flight"]["counted"]["mean"]
+    for at, most in (("1e+23", 0.1), ("1e+24", 0.3)):
+        cells, (low, *_) = kept["stop"][at], earlier["stop"][at]["fixed"]
+        rule, best = cells["rule"], min(cells.values(), key=lambda cell: cell["mean"])
+        assert rule["mean"] - earlier["stop"][at]["rule"] < most
+        assert rule["mean"] - best["mean"] < 2 * rule["error"] and best["mean"] < low + best["error"]
+        assert cells["3 %"]["mean"] > 2 * rule["mean"] < 2 * cells["0.01 %"]["mean"]
+    assert kept["stop"]["1e+23"]["3 %"]["mean"] == pytest.approx(3.2, abs=0.2)
+    for cell in kept["wrong_law"].values():
+        assert cell["mean"] == sorted(cell["mean"]) and cell["mean"][-1] > 6 * cell["mean"][0]
+
+
+def test_rounds_of_replays_are_those_of_the_earlier_study():
+    """Of 30 ratios to random choice (six methods, five spendings) as many lie two standard errors off as may by chance,
+    though some pools, fits and spendings are others; the ratios are written out again."""
+    kept, off = study.written()["rounds"], []
+    assert set(kept) == set(study.POOLS)
+    for method, (ratio, error) in study.over_random(kept).items():
+        by_hand = [np.mean(one[method], axis=0) / np.mean(one["random"], axis=0) for one in kept.values()]
+        assert ratio == pytest.approx(np.median(by_hand, axis=0)), method
+        off += list(np.abs(ratio - study.EARLIER["rounds"][method]) / error)
+    assert len(off) == 30 and sum(np.array(off) > 2) <= 3 and max(off) < 2.6
+
+
+def test_when_to_stop_is_what_the_earlier_study_found():
+    """Within two standard errors of both studies, the earlier one having had 48 pools; but for a share of .01 %, which
+    cost three times what is told of it, and as much as told with .03 %."""
+    kept, earlier = study.written()["stop"], study.EARLIER["stop"]
 
     def apart(cell, figure):
         return abs(cell["mean"] - figure) / (cell["error"] * np.sqrt(1 + 96 / 48))
 
-    for at, cells in kept["stop"].items():
-        told = earlier["stop"][at]
-        rule, best = cells["rule"], min((cells[f"{100 * x:g} %"] for x in study.FIXED), key=lambda cell: cell["mean"])
-        assert apart(rule, told["rule"]) < 2 and apart(best, told["fixed"][0]) < 2
-        assert rule["mean"] - best["mean"] < 2 * rule["error"]
-        assert cells["3 %"]["mean"] > 2 * rule["mean"] < 2 * cells["0.01 %"]["mean"]
-    found = kept["stop"]["1e+23"]
+    for at, cells in kept.items():
+        best = min((cells[f"{100 * x:g} %"] for x in study.FIXED), key=lambda cell: cell["mean"])
+        assert apart(cells["rule"], earlier[at]["rule"]) < 2 and apart(best, earlier[at]["fixed"][0]) < 2
+    found = kept["1e+23"]
     for share in ("0.1 %", "0.3 %"):
-        assert min(apart(found[share], figure) for figure in earlier["stop"]["1e+23"]["fixed"]) < 2
-    assert found["3 %"]["mean"] == pytest.approx(earlier["stop"]["1e+23"]["3 %"], abs=0.2)
+        assert min(apart(found[share], figure) for figure in earlier["1e+23"]["fixed"]) < 2
     assert apart(found["0.01 %"], 3.2) > 2 > apart(found["0.03 %"], 3.2)
-    for cell in kept["wrong_law"].values():
-        assert cell["mean"] == sorted(cell["mean"]) and cell["mean"][-1] > 700 > 4 * cell["mean"][0]
 
 
-def test_rounds_of_replays_beside_those_of_the_earlier_study():
+def test_rounds_with_all_priors_beside_those_of_the_earlier_study():
     """Of 45 ratios to random choice (nine methods, five spendings) 32 lie within two standard errors of both studies,
     of which the earlier one had as many repetitions; five of the others are of the first spending. The ratios are
     written out again."""
-    kept, off = study.written()["rounds"], []
+    kept, off = study.written()["rounds_all_priors"], []
     assert set(kept) == set(study.POOLS)
     for method, (ratio, error) in study.over_random(kept).items():
         by_hand = [np.mean(one[method], axis=0) / np.mean(one["random"], axis=0) for one in kept.values()]
@@ -71,7 +92,7 @@ def test_runs_that_foretell_all_others_are_those_that_refits_choose():
     with each run added; all of them are paid for, and none is taken twice."""
     pool = study.pool_of("chinchilla", np.random.default_rng(0))
     pilot = np.flatnonzero(pool.pilot)
-    fit = study.fitted({"a": pool}, {"a": pilot})["a"]
+    fit = study.fitted({"a": pool}, {"a": pilot}, all_priors=True)["a"]
     slopes = study.slopes_of(fit.params, pool.N / study.N0, pool.D / study.D0) / fit.sigma
     theta, step = np.array([fit.params[name] for name in ("A", "B", "E", "alpha", "beta")]), 1e-6
     for k in range(5):

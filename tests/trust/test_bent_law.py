@@ -8,6 +8,7 @@ from helpers import LAW, swept_frame
 
 import jaxscale as js
 from jaxscale._base.settings import in_float64
+from jaxscale._problem.losses import HuberLoss, StudentLoss
 from jaxscale._problem.problem import make_problem
 from jaxscale._problem.stack import Stack
 from jaxscale._trust.bent_law import bent_laws
@@ -94,3 +95,15 @@ def test_draws_end_where_they_do_without_what_is_foretold(monkeypatch):
     told = js.bootstrap(result, draws=1100).draws
     monkeypatch.setattr("jaxscale._trust.resampling.bent_laws", lambda stack, free: [None] * len(stack))
     np.testing.assert_allclose(told, js.bootstrap(result, draws=1100).draws, atol=5e-5)
+
+
+@pytest.mark.parametrize("loss", [HuberLoss(0.3, 1.0), StudentLoss(0.3, 4.0, 1.0)], ids=["huber", "student"])
+@pytest.mark.parametrize("outer_share", [0.0, 0.3, 1.0])
+def test_scores_and_their_slopes_are_those_of_the_solver(loss, outer_share):
+    residual = np.random.default_rng(0).standard_normal((3, 50))
+    score, slope = np.empty_like(residual), np.empty_like(residual)
+    loss.scores(residual, outer_share, score, slope)
+    with in_float64():
+        expected = loss.curvature(residual, np.ones_like(residual), np.float64(outer_share))[0]
+    np.testing.assert_allclose(score, loss.score(residual), rtol=1e-12)
+    np.testing.assert_allclose(slope, expected, rtol=1e-12, atol=1e-15)

@@ -12,6 +12,7 @@ from jaxscale._data.runs import Runs
 from jaxscale.laws import Instance, Law, chinchilla
 
 _DEMO_FILE = "_data/demo.csv"
+_AT_ONCE = 64  # budgets: for each of their numbers, JAX would compile every operation of a closed form anew
 
 
 def isoflop_design(budgets, sizes_per_budget: int, spread: float = 8.0, law_params: Mapping[str, float] | None = None):
@@ -24,11 +25,13 @@ def isoflop_design(budgets, sizes_per_budget: int, spread: float = 8.0, law_para
         law_params: chinchilla parameters that say where the optimum is; Epoch's refit by default.
     """
     params = dict(law_params or demo_truth().params)
-    budgets = np.repeat(np.asarray(budgets, np.float64), sizes_per_budget)
+    budgets = np.atleast_1d(np.asarray(budgets, np.float64))
+    filled = np.pad(budgets, (0, -len(budgets) % _AT_ONCE), "edge")
     with in_float64():
-        optimum, _ = chinchilla.closed_forms["allocation"](params, budgets)
-    factors = np.tile(np.geomspace(1 / spread, spread, sizes_per_budget), len(budgets) // sizes_per_budget)
-    sizes = np.asarray(optimum, np.float64) * factors
+        optimum = np.asarray(chinchilla.closed_forms["allocation"](params, filled).N)[: len(budgets)]
+    factors = np.geomspace(1 / spread, spread, sizes_per_budget)
+    sizes = np.outer(optimum, factors).ravel()
+    budgets = np.repeat(budgets, sizes_per_budget)
     return sizes, budgets / (6.0 * sizes)
 
 

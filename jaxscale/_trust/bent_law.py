@@ -20,7 +20,11 @@ from jaxscale._trust.linearization import Linearization, linearize_all
 
 # Shares of the reweighted curvature of outer residuals, see `DampedState.outer_share`, one for each step: which
 # residuals are outer ones changes much in the first and hardly in the last.
-_SHARES = 0.3, 0.16, 0.06, 0.02, 0.005
+_SHARES = 0.26, 0.16, 0.04, 0.01, 0.0025
+# How far each step goes at most, times the root of the number of free values, in standard deviations of residuals or
+# the size of inner ones, if that is larger: where few are inner ones a whole step may go far beyond.
+_REACH = 1.6, 0.8, 0.55, 0.35, 0.15
+_LEAST_INNER = 1.2  # inner residuals for each free value; with fewer a law bent so has the optimum at another vertex
 _MOST_BENT = 2.0  # as a share of the slopes, one standard deviation of a draw away
 _MOST_FREE, _MOST_NUMBERS = 12, 1 << 23  # of values, and of bends of one table
 _AT_ONCE = 1 << 17  # numbers of an array of draws and runs, four of which a cache holds
@@ -34,7 +38,8 @@ class BentLaw(NamedTuple):
     fit: (free,). residuals: there, (runs,). axes: (free, free), what one unit of each axis is of the free values.
     predicts: (free + pairs, runs), what coordinates of a draw and their products are multiplied by to be its residuals
     less those of the fit. slopes: (runs, free + pairs), and bends. squares: (runs, pairs), products of slopes. turning:
-    (free * free, free), what sums of those gain along each axis if every run counts.
+    (free * free, free), what sums of those gain along each axis if every run counts. size: scale of the residuals, or
+    where inner ones end if that is further.
     """
 
     problem: Problem
@@ -45,6 +50,7 @@ class BentLaw(NamedTuple):
     slopes: np.ndarray
     squares: np.ndarray
     turning: np.ndarray
+    size: float
 
     def near(self, own: Overrides) -> tuple[np.ndarray, np.ndarray]:
         """Free values (draws, free) where the bent law has the optimum of each draw, and which of them its objective
@@ -85,11 +91,13 @@ class BentLaw(NamedTuple):
 
         place, here = np.zeros((p, draws), np.float32), fit
         height = totals(shape.height(fit), np.ones((runs, 1), np.float32))[0]
-        for share in _SHARES:
+        for share, reach in zip(_SHARES, _REACH, strict=True):
             scored = (np.empty_like(here), np.empty_like(here)) if len(here) == 1 else (score, slope)
             shape.scores(here, np.float32(share), *scored)
             first, second = (totals(*x) for x in zip(scored, (self.slopes, self.squares), strict=True))
-            place -= self._step(first, second, place, pull)
+            step = self._step(first, second, place, pull)
+            longest = np.float32(reach * np.sqrt(p) * self.size)
+            place -= step * np.minimum(1, longest / np.linalg.norm(step, axis=0))
             here = self._residuals(place, fit, residual)
         lower = totals(shape.height(here), np.ones((runs, 1), np.float32))[0]
         if pull is not None:
@@ -148,7 +156,7 @@ class _Pull(NamedTuple):
 
 def bent_laws(stack: Stack, free: np.ndarray) -> list[BentLaw | None]:
     """The law beside the fit of each table, (len(stack), free); None where a bound holds a value, where runs hardly
-    determine one, or where it bends too much. Call under float64.
+    determine one, where it bends too much, or where hardly a residual is an inner one. Call under float64.
 
     Bends are differences of slopes between places as far from the fit as draws are.
     """
@@ -174,6 +182,7 @@ def bent_laws(stack: Stack, free: np.ndarray) -> list[BentLaw | None]:
         with np.errstate(all="ignore"):
             size = sigma[k] * np.sqrt(one.weights @ bend.astype(float) ** 2)
         known = not one.held.any() and axes[k].any() and sigma[k] > 0 and (size < _MOST_BENT).all()  # not if nan
+        known = known and 0.8 * one.used.sum() * one.loss.size > _LEAST_INNER * p * sigma[k]  # of Gaussian residuals
         made.append(_made(stack.problems[k], free[k], one, axes[k], bend) if known else None)
     return made
 
@@ -194,6 +203,7 @@ def _made(problem: Problem, fit: np.ndarray, at: Linearization, axes: np.ndarray
         slopes=np.concatenate([slopes, bend], axis=1).astype(np.float32),
         squares=(slopes[:, rows] * slopes[:, columns]).astype(np.float32),
         turning=turning.reshape(p * p, p).astype(np.float32),
+        size=max(at.sigma, at.loss.size),
     )
 
 

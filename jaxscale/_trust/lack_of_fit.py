@@ -32,6 +32,10 @@ _WORTH_A_STEP = 1e-2  # as `_WORTH_A_FIT`, of many ways of which few matter
 _LIKELY = 1e-2  # chances from which on nobody asks by how much the law errs at runs left out
 
 
+# Names of alternatives to the law and their columns (tables, rows, any): of one all of them, else each is one.
+Alternatives = tuple[Sequence[str], np.ndarray]
+
+
 class Misfit(NamedTuple):
     """How much better than the law a richer description fits.
 
@@ -55,7 +59,7 @@ def misfits(side: SideBySide) -> list[Misfit | None]:
     if not len(some):
         return found
     part = side if len(some) == len(found) else side.some(some)
-    for k, one in zip(some, _worst(part, part.matched, list(_surfaces(part))), strict=True):
+    for k, one in zip(some, _worst(part, part.matched, [([name], x) for name, x in _surfaces(part)]), strict=True):
         found[k] = one
     for k in some[_may_repeat(part)]:
         found[k] = min(
@@ -71,7 +75,7 @@ def misfit_between(table: OneTable, levels: Mapping[str, np.ndarray]) -> Misfit 
     if not levels:
         return None
     side = SideBySide.of([table])
-    ways = [(name, columns[None]) for name, columns in levels.items()]
+    ways = [([name], columns[None]) for name, columns in levels.items()]
     return _worst(side, side.matched, ways)[0] if side.full[0] and side.law.size else None
 
 
@@ -98,15 +102,13 @@ def steps(side: SideBySide) -> list[Step | None]:
     compute = part.logs[:, part.names.index("N")] + part.logs[:, part.names.index("D")]
     ordered = np.sort(np.where(part.real, compute, np.inf), axis=1)
     most = np.max(np.where(part.real, compute, -np.inf), axis=1)
-    cuts = [most - _ONE_BUDGET]
-    for share in np.arange(1, _CUTS) / _CUTS:
-        at = ordered[np.arange(len(some)), (share * part.counts).astype(int)]
-        cuts.append(np.minimum(at, most) - _ONE_BUDGET)
-    above = [part.real & (compute > cut[:, None]) for cut in cuts]
-    ways = [(str(k), upper[..., None] * 1.0) for k, upper in enumerate(above)]
+    middle = ordered[np.arange(len(some))[:, None], (np.arange(1, _CUTS) / _CUTS * part.counts[:, None]).astype(int)]
+    cuts = np.concatenate([most[:, None], np.minimum(middle, most[:, None])], axis=1) - _ONE_BUDGET
+    above = part.real[:, None] & (compute[:, None] > cuts[..., None])  # (tables, cuts, rows)
+    ways = [([str(k) for k in range(_CUTS)], np.swapaxes(above * 1.0, 1, 2))]
     for i, one in enumerate(_worst(part, part.matched, ways, _WORTH_A_STEP)):
         if one is not None:
-            upper = above[int(one.against)][i]
+            upper = above[i, int(one.against)]
             fresh = upper - part.law[i] @ (part.law[i].T @ upper)
             # What is added is that much along what the law does not span of these runs (Frisch and Waugh 1933).
             far = one.size * np.sqrt(part.counts[i] / max(fresh @ fresh, 1e-300))
@@ -127,32 +129,39 @@ def inflation(psi: np.ndarray, units: np.ndarray | None) -> np.ndarray:
 
 
 def _worst(
-    side: SideBySide, law: RobustFits, alternatives: Sequence[tuple[str, np.ndarray]], worth: float = _WORTH_A_FIT
+    side: SideBySide, law: RobustFits, alternatives: Sequence[Alternatives], worth: float = _WORTH_A_FIT
 ) -> list[Misfit | None]:
-    """Of each table the alternative, further columns (tables, rows, any), that speaks most against the law; one whose
-    chance by what the law leaves alone is not below `worth` is not fitted."""
+    """Of each table the alternative that speaks most against the law; one whose chance by what the law leaves alone is
+    not below `worth` is not fitted."""
     p, n, weights = side.law.shape[2], side.counts, side.evened
     alike = (np.abs(weights - side.real) < 1e-9).all(axis=1)  # weights of all runs
     alike &= np.array([table.clusters is None for table in side.tables])
-    psi, left = law.psi, law.left - (side.law @ (np.swapaxes(side.law, 1, 2) @ law.left[..., None]))[..., 0]
-    chances = np.full((len(alternatives), len(n)), np.inf)
-    fs, sizes = np.zeros(chances.shape), np.zeros(chances.shape)
+    # Outliers hide a misfit from what the law leaves, and what counts less as it is far off from that as it counts.
+    left = np.stack([law.left, law.psi], axis=1)
+    left -= (left @ side.law) @ np.swapaxes(side.law, 1, 2)
+    total = np.stack([(left[:, 0] ** 2).sum(axis=1), (law.psi**2).sum(axis=1)], axis=1)
+    names = [name for some, _ in alternatives for name in some]
+    chances = np.full((len(names), len(n)), np.inf)
+    fs, sizes, before = np.zeros(chances.shape), np.zeros(chances.shape), 0
     fits: dict[tuple[int, int], tuple[np.ndarray, RobustFits, int]] = {}  # columns, fits, which of them
-    for way, (_, further) in enumerate(alternatives):
-        for tables, extra in _beside(side.law, further):
-            q = extra.shape[2]
+    for some, further in alternatives:
+        along = left @ further
+        for which, tables, to in _beside(side.law, further, len(some) > 1):
+            ways, q = before + which, to.shape[2]
             enough = n[tables] - p - q >= np.maximum(_FEWEST_LEFT, n[tables] // 4)
-            tables, extra = tables[enough], extra[enough]
+            ways, tables, to = ways[enough], tables[enough], to[enough]
             if not len(tables):
                 continue
-            fs[way, tables], chances[way, tables], sizes[way, tables] = _by_score(left[tables], extra, n[tables], p)
-            # Outliers hide a misfit from the one, and what counts less as it is far off from the other.
-            least = np.minimum(chances[way, tables], _by_score(psi[tables], extra, n[tables], p)[1])
-            asked = (least < worth) | ~alike[tables]
-            tables, extra = tables[asked], extra[asked]
+            explained = ((along[tables] @ to) ** 2).sum(axis=2)
+            f, chance, size = _by_score(explained, total[tables], q, n[tables][:, None], p)
+            fs[ways, tables], chances[ways, tables], sizes[ways, tables] = f[:, 0], chance[:, 0], size[:, 0]
+            asked = (chance.min(axis=1) < worth) | ~alike[tables]
+            ways, tables, to = ways[asked], tables[asked], to[asked]
             if not len(tables):
                 continue
-            both, w = np.concatenate([side.law[tables], extra], axis=2), weights[tables]
+            basis, extra, w = side.law[tables], further[tables], weights[tables]
+            extra = (extra - basis @ (np.swapaxes(basis, 1, 2) @ extra)) @ to
+            both = np.concatenate([basis, extra], axis=2)
             rich = in_parts(both, side.above[tables], w, n[tables])
             variance, added = rich.variance, rich.found[:, p:]
             products = np.swapaxes(both, 1, 2) @ (both * w[..., None])
@@ -162,35 +171,32 @@ def _worst(
             with np.errstate(divide="ignore", invalid="ignore"):
                 f = np.einsum("tq,tqr,tr->t", added, precision, added) / variance / q / inflation(rich.psi, units)
             sound = variance > 0
-            chances[way, tables] = np.where(sound, fdtrc(q, n[tables] - p - q, f), np.inf)
-            fs[way, tables] = f
+            chances[ways, tables] = np.where(sound, fdtrc(q, n[tables] - p - q, f), np.inf)
+            fs[ways, tables] = f
             square = (added**2).sum(axis=1) / n[tables]  # of what is added: the columns are orthonormal
-            sizes[way, tables] = np.sqrt(np.maximum(square - q * variance / n[tables], 0.0))
-            likely = enumerate(tables.tolist())
-            fits.update(((way, k), (both, rich, i)) for i, k in likely if chances[way, k] < _LIKELY)
-    found: list[Misfit | None] = []
-    for k, sound in enumerate(law.variance > 0):
-        tried = [way for way in range(len(alternatives)) if chances[way, k] < np.inf]
-        if not tried or not sound:
-            found.append(None)
-            continue
-        way = min(tried, key=lambda way: (chances[way, k], -fs[way, k]))
-        ratio, chance = np.nan, float(chances[way, k])
-        if chance < _LIKELY:
+            sizes[ways, tables] = np.sqrt(np.maximum(square - q * variance / n[tables], 0.0))
+            likely = enumerate(zip(ways.tolist(), tables.tolist(), strict=True))
+            fits.update((pair, (both, rich, i)) for i, pair in likely if chances[pair] < _LIKELY)
+        before += len(some)
+    tried = chances < np.inf
+    least = np.where(tried, chances, np.inf).min(axis=0)
+    worst = np.where(tried & (chances == least), fs, -np.inf).argmax(axis=0).tolist()
+    found: list[Misfit | None] = [None] * len(n)
+    for k in np.flatnonzero(tried.any(axis=0) & (law.variance > 0)).tolist():
+        way, ratio = worst[k], np.nan
+        if least[k] < _LIKELY:
             both, rich, i = fits[way, k]
             own = _left_out(both[i, : n[k]], rich.of(i))
             ratio = _left_out(side.law[k, : n[k]], law.of(k)) / own
-        found.append(Misfit(alternatives[way][0], float(fs[way, k]), chance, float(sizes[way, k]), ratio))
+        found[k] = Misfit(names[way], float(fs[way, k]), float(least[k]), float(sizes[way, k]), ratio)
     return found
 
 
 def _by_score(
-    left: np.ndarray, extra: np.ndarray, counts: np.ndarray, p: int
+    explained: np.ndarray, total: np.ndarray, q: int, counts: np.ndarray, p: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """F, its chance and the size of what orthonormal columns beside the law add, (tables,) each, of least squares, from
-    what the law, which has p parameters, leaves (tables, rows)."""
-    explained = ((left[:, None] @ extra) ** 2).sum(axis=(1, 2))
-    q, total = extra.shape[2], (left**2).sum(axis=1)
+    """F, its chance and the size of what q orthonormal columns beside the law add, (...,) each, of least squares: from
+    the sums of squares that they explain of what the law, which has p parameters, leaves, and of all that it leaves."""
     freedom = counts - p - q
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.maximum(total - explained, 0.0) / freedom
@@ -207,16 +213,22 @@ def _left_out(columns: np.ndarray, fit: RobustFits) -> float:
     return float(np.sqrt(np.mean(np.minimum(error, _CAPPED * sigma_of_sorted(np.sort(error))) ** 2)))
 
 
-def _beside(law: np.ndarray, further: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Orthonormal columns for what `further` (tables, rows, any) spans beside the law, (some, rows, q), and of which
-    tables: those of one number q after the other."""
-    fresh = further - law @ (np.swapaxes(law, 1, 2) @ further)
-    square, axes = np.linalg.eigh(np.swapaxes(fresh, 1, 2) @ fresh)
+def _beside(law: np.ndarray, further: np.ndarray, apart: bool) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """What columns `further` (tables, rows, any) span beside the law: which of them, if they are alternatives, each
+    `apart`, else 0, (some,), of which tables, (some,), and what their part outside the law is multiplied by to be
+    orthonormal, (some, any, q): those of one number q after the other."""
+    shared, scale = np.swapaxes(law, 1, 2) @ further, (further**2).sum(axis=1)
+    if apart:
+        square = scale - (shared**2).sum(axis=1)
+        tables, which = np.nonzero(square > _FRESH**2 * scale)
+        yield which, tables, (np.eye(scale.shape[1])[which] / np.sqrt(square[tables, which])[:, None])[..., None]
+        return
+    square, axes = np.linalg.eigh(np.swapaxes(further, 1, 2) @ further - np.swapaxes(shared, 1, 2) @ shared)
     singular = np.sqrt(np.maximum(square, 0.0))
-    kept = (singular > _FRESH * np.sqrt((further**2).sum(axis=1).max(axis=1))[:, None]).sum(axis=1)  # the last ones
+    kept = (singular > _FRESH * np.sqrt(scale.max(axis=1))[:, None]).sum(axis=1)  # the last ones
     for q in np.unique(kept[kept > 0]):
         tables = np.flatnonzero(kept == q)
-        yield tables, fresh[tables] @ (axes[tables, :, -q:] / singular[tables, None, -q:])
+        yield np.zeros_like(tables), tables, axes[tables, :, -q:] / singular[tables, None, -q:]
 
 
 def _surfaces(side: SideBySide) -> Iterable[tuple[str, np.ndarray]]:
@@ -254,7 +266,7 @@ def _of_repeats(table: OneTable) -> Misfit | None:
         return None
     rows, means = found
     if rows is None:
-        return _worst(side, side.matched, [(_REPEATS, means[None])])[0]
+        return _worst(side, side.matched, [([_REPEATS], means[None])])[0]
     axes, singular, _ = np.linalg.svd(side.law[0, rows], full_matrices=False)
     some = replace(
         side,
@@ -265,7 +277,7 @@ def _of_repeats(table: OneTable) -> Misfit | None:
         _known={},
     )
     law = in_parts(some.law, some.above, some.weights, some.counts)
-    return _worst(some, law, [(_REPEATS, means[None])])[0]
+    return _worst(some, law, [([_REPEATS], means[None])])[0]
 
 
 def _repeats(side: SideBySide) -> tuple[np.ndarray | None, np.ndarray] | None:

@@ -1,7 +1,7 @@
 """What leaving out runs does to an optimum, by robust fits of the linearized law: nothing is compiled for it."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -57,20 +57,31 @@ def uncorrelated_slopes(side: SideBySide) -> list[np.ndarray | None]:
 
 
 class Left(NamedTuple):
-    """Fits that are wanted of one table without some of its runs, (sets, n) of each run's weight there: of the law's
-    slopes as orthonormal columns (n, p), from residuals (n,) at an optimum. `precision` (p, p) and `pull` (p,) are
-    what priors add to curvature and gradient; a fit has ended that moves by `enough` at most. None is made of a table
-    where none would move `watched` (p, quantities) by `least`, as far as can be told without."""
+    """Fits that are wanted of one table without some of its runs: without all runs of each unit of `chosen` (sets,),
+    where `units` (n,) says which each run belongs to. They are of the law's slopes as orthonormal columns (n, p), from
+    residuals (n,) at an optimum, with weights (n,). `precision` (p, p) and `pull` (p,) are what priors add to curvature
+    and gradient; a fit has ended that moves by `enough` at most. None is made of a table where none would move
+    `watched` (p, quantities) by `least`, as far as can be told without."""
 
     columns: np.ndarray
     residuals: np.ndarray
-    kept: np.ndarray
+    weights: np.ndarray
+    units: np.ndarray
+    chosen: np.ndarray
     precision: np.ndarray
     pull: np.ndarray
     loss: Loss
     enough: float
     watched: np.ndarray
     least: float
+
+    @property
+    def gone(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which runs are left out: pairs of a set and a run."""
+        if len(self.units) == self.units[-1] + 1:  # each run is a unit, in their order
+            return np.arange(len(self.chosen)), self.chosen
+        sets, runs = np.nonzero(self.units == self.chosen[:, None])
+        return sets, runs
 
     @staticmethod
     def each(asked: Sequence["Left"]) -> list[np.ndarray | None]:
@@ -114,7 +125,9 @@ def changes_without(
         Left(
             rows,
             residuals,
-            weights * (units != chosen[:, None]),
+            weights,
+            units,
+            chosen,
             away,
             pull,
             at.loss._replace(prior=None),
@@ -133,12 +146,11 @@ def changes_without(
 def refits(asked: Sequence[Left]) -> list[np.ndarray | None]:
     """Where the fits of each table end, those of as many columns and sets side by side."""
     ended: list[np.ndarray | None] = [None] * len(asked)
-    near = [k for part in _parts(asked, range(len(asked))) for k in _may_matter(asked, part)]
-    for part in _parts(asked, near):
+    for part in _parts(asked, _may_matter(asked)):
         some = [asked[k] for k in part]
         # To where they settle in half the digits, which takes half the time, and on from there in all, which a set of
         # runs that hardly determines the law needs.
-        begin = _reweighted(some, _zeros(some), _REWEIGHTINGS - _LAST)
+        begin = _reweighted(some, None, _REWEIGHTINGS - _LAST)
         begin = np.where(np.isfinite(begin), begin, 0.0).astype(np.float64)
         for k, moved in zip(part, _reweighted(some, begin, _LAST), strict=True):
             ended[k] = moved
@@ -150,11 +162,14 @@ def _parts(asked: Sequence[Left], which: Iterable[int]) -> Iterator[list[int]]:
 
     def like(k: int) -> tuple[object, ...]:
         one = asked[k]
-        return type(one.loss).__name__, *one.watched.shape, len(one.kept), len(one.residuals)
+        return type(one.loss).__name__, *one.watched.shape, len(one.chosen), len(one.residuals)
 
     part: list[int] = []
     for k in sorted(which, key=like):
-        if part and (like(k)[:-1] != like(part[0])[:-1] or (len(part) + 1) * asked[k].kept.size > _AT_ONCE):
+        if part and (
+            like(k)[:-1] != like(part[0])[:-1]
+            or (len(part) + 1) * len(asked[k].chosen) * len(asked[k].residuals) > _AT_ONCE
+        ):
             yield part
             part = []
         part.append(k)
@@ -162,73 +177,77 @@ def _parts(asked: Sequence[Left], which: Iterable[int]) -> Iterator[list[int]]:
         yield part
 
 
-def _zeros(some: Sequence[Left]) -> np.ndarray:
-    return np.zeros((len(some), len(some[0].kept), some[0].columns.shape[1]), np.float32)
-
-
-def _may_matter(asked: Sequence[Left], part: Sequence[int]) -> list[int]:
+def _may_matter(asked: Sequence[Left]) -> list[int]:
     """Tables of which some fit may move what is watched by what matters."""
-    some = [asked[k] for k in part]
-    watched, least = np.stack([one.watched for one in some]).astype(np.float32), np.array([one.least for one in some])
+    near = [k for k, one in enumerate(asked) if not one.least > 0]
+    begin: dict[int, np.ndarray] = {}
+    fewer = list(asked)
+    for part in _parts(asked, [k for k, one in enumerate(asked) if one.least > 0]):
+        moved = _reweighted([asked[k] for k in part], None, _OF_ALL, _STRETCH)
+        furthest = np.argsort(-_most([asked[k] for k in part], moved), axis=1)[:, :_FURTHEST]
+        for k, one, of in zip(part, moved, furthest, strict=True):
+            begin[k], fewer[k] = one[of], asked[k]._replace(chosen=asked[k].chosen[of])
+    for part in _parts(fewer, begin):
+        some = [fewer[k] for k in part]
+        moved = _reweighted(some, np.stack([begin[k] for k in part]), _OF_FURTHEST, _STRETCH)
+        far = _most(some, moved).max(axis=1) < _FAR_FROM * np.array([one.least for one in some])
+        near += [k for k, one in zip(part, far, strict=True) if not one]
+    return near
 
-    def most(moved: np.ndarray) -> np.ndarray:
-        with np.errstate(all="ignore"):  # what is not finite may be anything
-            return np.nan_to_num(np.abs(moved @ watched).max(axis=2, initial=0.0), nan=np.inf)
 
-    if not least.any():
-        return list(part)
-    moved = _reweighted(some, _zeros(some), _OF_ALL, _STRETCH)
-    furthest = np.argsort(-most(moved), axis=1)[:, :_FURTHEST]
-    some = [one._replace(kept=one.kept[of]) for one, of in zip(some, furthest, strict=True)]
-    moved = _reweighted(some, np.take_along_axis(moved, furthest[..., None], axis=1), _OF_FURTHEST, _STRETCH)
-    far = most(moved).max(axis=1) < _FAR_FROM * least
-    return [k for k, one in zip(part, far, strict=True) if not one]
+def _most(some: Sequence[Left], moved: np.ndarray) -> np.ndarray:
+    """By how much moves (tables, sets, p) move what is watched the furthest, (tables, sets)."""
+    watched = np.stack([one.watched for one in some]).astype(np.float32)
+    with np.errstate(all="ignore"):  # what is not finite may be anything
+        return np.nan_to_num(np.abs(moved @ watched).max(axis=2, initial=0.0), nan=np.inf)
 
 
-def _reweighted(some: Sequence[Left], begin: np.ndarray, steps: int, stretch: float = 1.0) -> np.ndarray:
-    """Where fits end that begin at (tables, sets, p), in numbers of its kind, after `steps` at most; tables are padded
-    to the rows of the longest, and those that have ended are let go. Steps but the first go `stretch` times as far;
-    up to twice as far none raises the objective."""
-    dtype, ended = begin.dtype, np.empty_like(begin)
-    most, p, sets = max(len(one.residuals) for one in some), some[0].columns.shape[1], len(some[0].kept)
-    first, second = np.triu_indices(p)
-    place = np.zeros((p, p), int)  # of each product of two columns among those of `first` and `second`
-    place[first, second] = place[second, first] = np.arange(len(first))
+def _reweighted(some: Sequence[Left], begin: np.ndarray | None, steps: int, stretch: float = 1.0) -> np.ndarray:
+    """Where fits end that begin at (tables, sets, p), in numbers of its kind, or at the optimum, in half the digits,
+    after `steps` at most; tables are padded to the rows of the longest, and those that have ended are let go. Steps but
+    the first go `stretch` times as far; up to twice as far none raises the objective."""
+    dtype: Any = np.float32 if begin is None else begin.dtype
+    most, p, sets = max(len(one.residuals) for one in some), some[0].columns.shape[1], len(some[0].chosen)
     columns, residuals = np.zeros((len(some), p, most), dtype), np.zeros((len(some), 1, most), dtype)
-    kept = np.zeros((len(some), sets, most), dtype)
+    weights = np.zeros((len(some), 1, most), dtype)
     for k, one in enumerate(some):
         n = len(one.residuals)
-        columns[k, :, :n], residuals[k, 0, :n], kept[k, :, :n] = one.columns.T, one.residuals, one.kept
-    summed = np.concatenate([columns[:, first] * columns[:, second], columns * residuals], axis=1).swapaxes(1, 2)
-    away = (np.stack([one.precision for one in some]) + 1e-12 * np.eye(p)).astype(dtype)
-    pull = np.stack([one.pull for one in some]).astype(dtype)
+        columns[k, :, :n], residuals[k, 0, :n], weights[k, 0, :n] = one.columns.T, one.residuals, one.weights
+    heavy, first, second = columns * weights, *np.triu_indices(p)
+    summed = np.concatenate([*(heavy[:, k, None] * columns[:, k:] for k in range(p)), heavy * residuals], axis=1)
+    place = np.zeros((p, p), int)  # of each product of two columns among those that are summed
+    place[first, second] = place[second, first] = np.arange(len(first))
+    gone = [one.gone for one in some]
+    table = np.repeat(np.arange(len(some)), [len(rows) for _, rows in gone])
+    of_set, row = (np.concatenate(x) for x in zip(*gone, strict=True))
+    away = (np.stack([one.precision for one in some], axis=-1) + 1e-12 * np.eye(p)[..., None])[..., None].astype(dtype)
+    pull = np.stack([one.pull for one in some], axis=-1)[..., None].astype(dtype)
     loss = jax.tree.map(lambda *leaves: np.reshape(leaves, (-1, 1, 1)).astype(dtype), *(one.loss for one in some))
-    enough = np.array([one.enough for one in some])
-    off, moved, left = begin @ columns + residuals, begin, np.arange(len(some))
+    enough, left = np.array([one.enough for one in some]), np.arange(len(some))
+    moved = np.zeros((p, len(some), sets), dtype) if begin is None else np.ascontiguousarray(begin.transpose(2, 0, 1))
+    ended = np.empty((len(some), sets, p), dtype)
     with np.errstate(all="ignore"):  # what is left of a table may not determine it
         for step in range(steps):
-            before = moved
-            size = np.maximum(np.abs(off, out=off), np.finfo(dtype).tiny, out=off)
-            reweighted = loss.share(size)
-            reweighted *= kept
-            sums = reweighted @ summed
-            curvature = sums.transpose(2, 0, 1)[place] + away.transpose(1, 2, 0)[..., None]
-            slope = sums[..., len(first) :].transpose(2, 0, 1) + pull.T[..., None]
-            moved = -solved_positive(curvature, slope).transpose(1, 2, 0)
+            off = residuals if begin is None and step == 0 else moved.transpose(1, 2, 0) @ columns + residuals
+            share = loss.share(np.maximum(np.abs(off), np.finfo(dtype).tiny))
+            share = share if share.shape[1] == sets else np.repeat(share, sets, axis=1)
+            share[table, of_set, row] = 0.0
+            sums = (summed @ share.swapaxes(1, 2)).transpose(1, 0, 2)  # (sums, tables, sets)
+            before, moved = moved, -solved_positive(sums[place] + away, sums[len(first) :] + pull)
             if stretch != 1.0 and step:
                 moved = before + np.float32(stretch) * (moved - before)
-            going = np.abs(moved - before).max(axis=(1, 2)) > enough
+            going = np.abs(moved - before).max(axis=(0, 2)) > enough
             if not going.all() or step + 1 == steps:
-                for k in np.flatnonzero(~going) if step + 1 < steps else range(len(left)):
-                    ended[left[k]] = moved[k]
+                done = ~going if step + 1 < steps else np.ones_like(going)
+                ended[left[done]] = moved[:, done].transpose(1, 2, 0)
                 if not going.any():
                     break
-                kept, summed, columns, residuals, moved, left, away, pull, enough = (
-                    x[going] for x in (kept, summed, columns, residuals, moved, left, away, pull, enough)
-                )
+                summed, columns, residuals = summed[going], columns[going], residuals[going]
+                left, enough = left[going], enough[going]
+                moved, away, pull = moved[:, going], away[:, :, going], pull[:, going]
                 loss = jax.tree.map(lambda x, going=going: x[going], loss)
-            off = moved @ columns
-            off += residuals
+                kept = going[table]
+                table, of_set, row = (np.cumsum(going) - 1)[table[kept]], of_set[kept], row[kept]
     return ended
 
 

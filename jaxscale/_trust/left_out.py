@@ -78,7 +78,9 @@ class Left(NamedTuple):
     @property
     def gone(self) -> tuple[np.ndarray, np.ndarray]:
         """Which runs are left out: pairs of a set and a run."""
-        if len(self.units) == self.units[-1] + 1:  # each run is a unit, in their order
+        if (
+            len(self.units) == self.units[-1] + 1 and (np.diff(self.units) == 1).all()
+        ):  # each run is one, in their order
             return np.arange(len(self.chosen)), self.chosen
         sets, runs = np.nonzero(self.units == self.chosen[:, None])
         return sets, runs
@@ -229,7 +231,8 @@ def _reweighted(some: Sequence[Left], begin: np.ndarray | None, steps: int, stre
     with np.errstate(all="ignore"):  # what is left of a table may not determine it
         for step in range(steps):
             off = residuals if begin is None and step == 0 else moved.transpose(1, 2, 0) @ columns + residuals
-            share = loss.share(np.maximum(np.abs(off), np.finfo(dtype).tiny))
+            size = np.abs(off)
+            share = loss.share(np.maximum(size, np.finfo(dtype).tiny, out=size))
             share = share if share.shape[1] == sets else np.repeat(share, sets, axis=1)
             share[table, of_set, row] = 0.0
             sums = (summed @ share.swapaxes(1, 2)).transpose(1, 0, 2)  # (sums, tables, sets)

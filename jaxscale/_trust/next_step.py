@@ -58,8 +58,7 @@ def _runs_to_add(e: Evidence, lines: tuple[float, float]) -> str:
         assert best is not None  # as the decision is not
         sizes = best + np.linspace(-math.log(_ASIDE), math.log(_ASIDE), _SIZES)
         rows = in_free(e, loss_slopes(theta, sizes, log_product - sizes)) / e.at.sigma
-        for repeats in _REPEATS:
-            ends = _ends(e, known + repeats * rows.T @ rows, decision, repeats * _SIZES)
+        for repeats, ends in zip(_REPEATS, _ends(e, known, rows, decision), strict=True):
             if ends[0] < lines[0] and ends[1] < lines[1]:
                 found.append((times * repeats, times, repeats, sizes, ends, log_product))
                 break
@@ -80,9 +79,13 @@ def _over(times: float) -> str:
     return "the largest so far" if times == 1 else f"{times:g} times the largest so far"
 
 
-def _ends(e: Evidence, information: np.ndarray, decision: PlanBeyond, added: int) -> np.ndarray:
-    variance = np.einsum("qi,iq->q", decision.slopes, np.linalg.pinv(information) @ decision.slopes.T)
-    return stdtrit(e.at.freedom + added, 0.95) * np.sqrt(np.maximum(variance, 0.0))
+def _ends(e: Evidence, known: np.ndarray, rows: np.ndarray, decision: PlanBeyond) -> np.ndarray:
+    """Half widths of the decision's intervals with the runs of these rows added so often as `_REPEATS` says,
+    (repeats, 2)."""
+    repeats = np.array(_REPEATS)
+    information = known + (repeats[:, None, None] * rows.T) @ rows
+    variance = ((decision.slopes @ np.linalg.pinv(information)) * decision.slopes).sum(axis=2)
+    return stdtrit(e.at.freedom + repeats * len(rows), 0.95)[:, None] * np.sqrt(np.maximum(variance, 0.0))
 
 
 def _runs_of_a_design(e: Evidence) -> str:

@@ -40,18 +40,24 @@ def trends_of_scores(side: SideBySide) -> list[list[str]]:
 
 
 def _trends(side: SideBySide, ranks: np.ndarray) -> list[list[str]]:
-    names, logs = list(side.names), side.logs
-    if {"N", "D"} <= set(names) and "C" not in names:
-        logs = np.concatenate([logs, (logs[:, names.index("N")] + logs[:, names.index("D")])[:, None]], axis=1)
-        names.append("C")
+    names, logs = _with_compute(side)
     if not names:
         return [[] for _ in side.tables]
     real, counts = side.real[:, None], side.counts
     bends = np.abs(logs - median_of_sorted(np.sort(np.where(real, logs, np.inf), axis=-1), counts[:, None])[..., None])
     chances = _rank_p_values(ranks_of(np.concatenate([logs, bends], axis=1), counts), ranks, counts)
-    varied = distinct_values(logs, side.real, most=3) >= 3
+    varied = np.array(side.ask(_values_taken)) >= 3
     found = varied & (np.fmin(chances[:, : len(names)], chances[:, len(names) :]) < _TREND_P_VALUE)
     return [[name for name, one in zip(names, mine, strict=True) if one] for mine in found]
+
+
+def _with_compute(side: SideBySide) -> tuple[list[str], np.ndarray]:
+    """The names of the variables and their logs, with compute behind them where there are N and D."""
+    names, logs = list(side.names), side.logs
+    if {"N", "D"} <= set(names) and "C" not in names:
+        logs = np.concatenate([logs, (logs[:, names.index("N")] + logs[:, names.index("D")])[:, None]], axis=1)
+        names.append("C")
+    return names, logs
 
 
 def ranks_of(values: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
@@ -97,14 +103,16 @@ def distinct(values: np.ndarray, most: int) -> int:
 
 def distinct_values(values: np.ndarray, real: np.ndarray, most: int) -> np.ndarray:
     """The same of values (..., n), or of several a table (tables, any, n), as far as they are `real`, (..., n)."""
-    left = np.where(real[:, None] if values.ndim > real.ndim else real, values, np.inf)
-    count = np.zeros(values.shape[:-1], int)
-    for _ in range(most):
-        least = left.min(axis=-1, initial=np.inf)
-        if not np.isfinite(least).any():
+    there = (real[:, None] if values.ndim > real.ndim else real) & np.isfinite(values)
+    last = np.max(values, axis=-1, initial=-np.inf, where=there)
+    least = np.min(values, axis=-1, initial=np.inf, where=there)
+    count = np.isfinite(least) * 1
+    for further in range(1, most):
+        more = last > least + 0.02
+        count += more
+        if further + 1 == most or not more.any():
             break
-        count += np.isfinite(least)
-        left = np.where(left > least[..., None] + 0.02, left, np.inf)
+        least = np.min(values, axis=-1, initial=np.inf, where=there & (values > least[..., None] + 0.02))
     return count
 
 
@@ -114,8 +122,12 @@ def _residual_ranks(side: SideBySide) -> list[np.ndarray]:
 
 def three_values(side: SideBySide) -> list[dict[str, int]]:
     """How many values each log takes, see `distinct`: up to three."""
-    counts = distinct_values(side.logs, side.real, most=3)
-    return [dict(zip(side.names, map(int, mine), strict=True)) for mine in counts]
+    return [dict(zip(side.names, map(int, mine), strict=False)) for mine in side.ask(_values_taken)]
+
+
+def _values_taken(side: SideBySide) -> list[np.ndarray]:
+    """How many values each variable and compute take, up to three, (variables,) of each table."""
+    return list(distinct_values(_with_compute(side)[1], side.real, most=3))
 
 
 def across_to_along(side: SideBySide) -> list[float]:

@@ -27,7 +27,7 @@ _REACH = 1.6, 0.8, 0.55, 0.35, 0.15
 _LEAST_INNER = 1.2  # inner residuals for each free value; with fewer a law bent so has the optimum at another vertex
 _MOST_BENT = 2.0  # as a share of the slopes, one standard deviation of a draw away
 _MOST_FREE, _MOST_NUMBERS = 12, 1 << 23  # of values, and of bends of one table
-_AT_ONCE = 1 << 17  # numbers of an array of draws and runs, four of which a cache holds
+_AT_ONCE = 1 << 18  # numbers of an array of draws and runs; in smaller blocks calls cost more than a cache saves
 _LEAST_ROOM = 1e-13  # of squared slopes of length one, the least over the largest
 _RIDGE = 1e-6  # as a share of the curvature
 
@@ -52,14 +52,20 @@ class BentLaw(NamedTuple):
     turning: np.ndarray
     size: float
 
-    def near(self, own: Overrides) -> tuple[np.ndarray, np.ndarray]:
+    def near(
+        self, weights: np.ndarray, response: np.ndarray | None, centre: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Free values (draws, free) where the bent law has the optimum of each draw, and which of them its objective
-        says to be better than the fit; the fit itself elsewhere."""
-        count, runs = len(own.weights), self.predicts.shape[1]
+        says to be better than the fit; the fit itself elsewhere. What draws are fitted to is as `Overrides` has it,
+        weights in float32 at best."""
+        count, runs = len(weights), self.predicts.shape[1]
+        weights = np.asarray(weights[:, :runs], np.float32)
         size = min(count, max(32, _AT_ONCE // runs))
-        work = np.empty((4, size, runs), np.float32)
+        work, parts = np.empty((3, size, runs), np.float32), []
         with np.errstate(all="ignore"):  # some draws go astray
-            parts = [self._descend(own.rows(slice(k, k + size)), work) for k in range(0, count, size)]
+            for k in range(0, count, size):
+                own = Overrides(weights, response, centre).rows(slice(k, k + size))
+                parts.append(self._descend(own, work[:, : len(own.weights)]))
         there, better = (np.concatenate(x, axis=-1) for x in zip(*parts, strict=True))
         free = self.fit + there.T @ self.axes.T
         better &= ((free >= self.problem.lower) & (free <= self.problem.upper)).all(axis=1)
@@ -67,16 +73,15 @@ class BentLaw(NamedTuple):
 
     def _descend(self, own: Overrides, work: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates (free, draws) after so many steps, and whether the objective is lower there; `work` is room for
-        four arrays of draws and runs."""
+        three arrays of draws and runs."""
         (p, draws), runs = (len(self.axes), len(own.weights)), self.predicts.shape[1]
-        weights, residual, score, slope = work[:, :draws]
-        weights[:] = own.weights[:, :runs]
+        weights, (residual, score, slope) = own.weights, work
         loss = self.problem.loss
         shape = jax.tree.map(np.float32, loss._replace(prior=None))
         pull = None if loss.prior is None else _Pull.of(loss.prior, self.axes, self.fit, own.centre)
         fit = self.residuals[None]  # the residuals of all draws there, if their responses are the same
         if own.response is not None:
-            fit = fit + (self.problem.points.response - own.response)[:, :runs].astype(np.float32)
+            fit = fit + (self.problem.points.response[:runs] - own.response[:, :runs]).astype(np.float32)
 
         def totals(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
             """Sums over the runs of each draw of values times columns (runs, n), as (n, draws)."""

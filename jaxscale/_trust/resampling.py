@@ -5,24 +5,26 @@ from typing import Any
 
 import jax
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from jaxscale._base.devices import compile_options, workers
 from jaxscale._base.programs import Program, kept
 from jaxscale._base.progress import tell
-from jaxscale._problem.arrays import SMALL_BATCH, Overrides, Task
+from jaxscale._problem.arrays import SMALL_BATCH, Overrides, Task, zeros
 from jaxscale._problem.evaluate import predictor
 from jaxscale._problem.losses import Prior
 from jaxscale._problem.stack import Stack
 from jaxscale._solver.solve import FORETOLD, NEAR
 from jaxscale._solver.solve_stack import STARTS_AT_ONCE, solve_stack
 from jaxscale._trust.bent_law import bent_laws
-from jaxscale._trust.draw_weights import Kind, resampled
+from jaxscale._trust.draw_weights import Drawn, Kind, drawn_of
 from jaxscale._trust.interval_method import MORE_PAIRS
 from jaxscale._trust.linearization import linearize_all
 from jaxscale.optim import STEP_LIMIT, damped_newton, levenberg_marquardt, settled
 
 _AT_ONCE = 256  # draws whose rivals are looked at together
 _RIVALS = 24  # optima of other draws that every draw is checked against
+_ROUNDING = 1e-4  # of sums in float32, as a share, with room
 _WORTH_A_PROGRAM = 1 << 16  # draws for which smaller tables get a program of their own
 
 
@@ -59,20 +61,16 @@ def bootstrap_draws(
         )
     ):
         table = np.repeat([k for k, _, _ in batch], [count for _, _, count in batch])
-        parts = [
-            resampled(stack.problems[k].with_rows(rows), count, rngs[k], clusters[k], kind, at[k], more)
-            for k, _, count in batch
-        ]
-        own = Overrides(*(None if x[0] is None else np.concatenate(x) for x in zip(*parts, strict=True)))
+        parts = [drawn_of(stack.problems[k], count, rngs[k], clusters[k], kind, at[k], more) for k, _, count in batch]
         places = _places_of(table)
         most = _most_drawn(size) if leaves_out else rows
         start, damping = best[table], np.full(len(table), NEAR)
         for (k, _, _), mine, part in zip(batch, places, parts, strict=True):
             if (law := bent[k]) is not None:
-                start[mine], better = law.near(part)
+                start[mine], better = law.near(part.weights(np.float32), part.response, part.centre)
                 damping[mine] = np.where(better, FORETOLD, NEAR)
         few = draws * len(stack) <= SMALL_BATCH
-        fits = _refit(stack, table, start, own, rivals, devices, most, few, damping)
+        fits = _refit(stack, table, start, parts, rivals, devices, most, few, damping)
         for (k, first, count), mine in zip(batch, places, strict=True):
             found[k, first : first + count] = fits[mine]
             done += count
@@ -98,18 +96,36 @@ def _most_drawn(runs: int) -> int:
     return min(-8 * int(-(mean + 4.3 * 0.31 * np.sqrt(runs)) // 8), runs)  # by a normal approximation
 
 
-def _without_others(own: Overrides, most: int) -> tuple[Overrides, np.ndarray]:
+def _joined(parts: Sequence[Drawn], rows: int) -> Overrides:
+    """What draws of several tables are fitted to, as a solver takes it, padded to so many rows."""
+    own = zip(*(part.padded(rows) for part in parts), strict=True)
+    return Overrides(*(None if x[0] is None else np.concatenate(x) for x in own))
+
+
+def _without_others(parts: Sequence[Drawn], most: int) -> tuple[Overrides, np.ndarray]:
     """What draws are fitted to without the runs that they leave out, and for which draws `most` runs are enough."""
-    draws, runs = own.weights.shape
-    there = own.weights != 0
-    counts, flat = np.count_nonzero(there, axis=1).astype(np.int32), np.flatnonzero(there).astype(np.int32)
-    column, first = np.arange(most, dtype=np.int32), np.cumsum(counts, dtype=np.int32) - counts
-    real = column < counts[:, None]
-    chosen = flat.take(column * real + first[:, None])  # beyond what a draw has, its first run with weight zero
-    weights = own.weights.ravel().take(chosen) * real
-    return own._replace(
-        weights=weights, places=chosen - runs * np.arange(draws, dtype=np.int32)[:, None]
-    ), counts <= most
+    draws = sum(len(part.times) for part in parts)
+    room = max(draws, STARTS_AT_ONCE)  # so that `Overrides.spread` need not copy them
+    weights, places = zeros((room, most), float)[:draws], zeros((room, most), np.int32)[:draws]
+    column, enough, done = np.arange(most, dtype=np.int32), [], 0
+    for part in parts:
+        mine = slice(done, done := done + len(part.times))
+        there = part.times != 0
+        counts, flat = np.count_nonzero(there, axis=1), np.flatnonzero(there)
+        first = np.cumsum(counts) - counts
+        # Beyond what a draw has come runs of the next one, with weight zero.
+        flat = np.concatenate([flat, np.full(most, flat[-1])])
+        times = sliding_window_view(part.times.ravel().take(flat), most)[first]
+        times *= column < counts[:, None].astype(np.int32)
+        runs = len(part.once)
+        places[mine] = sliding_window_view(flat.astype(np.int32), most)[first]
+        places[mine] -= runs * np.arange(len(times), dtype=np.int32)[:, None]
+        np.minimum(places[mine], runs - 1, out=places[mine])
+        once = part.once[0] if (part.once == part.once[0]).all() else part.once.take(places[mine])
+        np.multiply(times, once, out=weights[mine])
+        enough.append(counts <= most)
+    centres = [part.centre for part in parts if part.centre is not None]
+    return Overrides(weights, None, np.concatenate(centres) if centres else None, places), np.concatenate(enough)
 
 
 def _batches(pieces: Sequence[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
@@ -127,7 +143,7 @@ def _refit(
     stack: Stack,
     table: np.ndarray,
     start: np.ndarray,
-    own: Overrides,
+    parts: Sequence[Drawn],
     rivals: list[np.ndarray | None],
     devices: Sequence[Any] | None,
     most: int,
@@ -135,31 +151,36 @@ def _refit(
     damping: np.ndarray,
 ) -> np.ndarray:
     """Free values (n, free) of each draw's own optimum, nan where there is none; notes rivals of tables met first.
-    `damping` is what each begins with.
+    `parts` are what the draws of each table are fitted to, `damping` what each begins with.
 
     Beside an optimum Gauss-Newton steps are as good as Newton's and cost half, without the runs that a draw leaves out
     (`most` remain) two thirds of that; the few draws that end badly, or have more runs, are taken up by Newton's. So
     `few` draws that a program takes longer to make than to run share that of the fit.
     """
     begun: dict[str, Any] = {"damping": damping, "devices": devices}
+    rows = stack.stages[-1].points.response.shape[-1]
     if few:
-        free, value, status, _ = solve_stack(stack, damped_newton(), table, start, own=own, **begun)
+        free, value, status, _ = solve_stack(stack, damped_newton(), table, start, own=_joined(parts, rows), **begun)
     else:
-        less, whole = (own, None) if most == own.weights.shape[1] else _without_others(own, most)
+        less, whole = (_joined(parts, rows), None) if most == rows else _without_others(parts, most)
         begun |= {"smallest": STARTS_AT_ONCE}  # the last few share the program of the others
         free, value, status, _ = solve_stack(stack, levenberg_marquardt(trusting=True), table, start, own=less, **begun)
         if whole is not None:
             value, status = np.where(whole, value, np.inf), np.where(whole, status, STEP_LIMIT)
     free, value, status = free.copy(), value.copy(), status.copy()
-    rival, height = np.empty_like(free), np.full(len(free), np.inf)
-    for mine in _places_of(table):
+    rival, height = free.copy(), np.full(len(free), np.inf)
+    places = _places_of(table)
+    for mine, part in zip(places, parts, strict=True):
         k = int(table[mine.start])
         found = rivals[k]
         rivals[k] = found = free[mine][:_RIVALS] if found is None else found
-        rival[mine], height[mine] = _best_rival(stack, k, found, free[mine], own.rows(mine))
-    again = np.flatnonzero((height < value * (1 - 1e-9)) | ~settled(status))
-    if len(again):
-        options: dict[str, Any] = {"own": own.rows(again), "damping": NEAR, "devices": devices}
+        asked = np.where(settled(status[mine]), value[mine], np.inf)
+        rival[mine], height[mine] = _best_rival(stack, k, found, free[mine], asked, part)
+    again = (height < value * (1 - 1e-9)) | ~settled(status)
+    if again.any():
+        own = _joined([part.rows(again[mine]) for part, mine in zip(parts, places, strict=True)], rows)
+        again = np.flatnonzero(again)
+        options: dict[str, Any] = {"own": own, "damping": NEAR, "devices": devices}
         fresh = solve_stack(stack, damped_newton(), table[again], rival[again], **options)
         better = fresh.value < value[again]
         kept = again[better]
@@ -174,29 +195,43 @@ def _places_of(table: np.ndarray) -> list[slice]:
     return [slice(int(first), int(last)) for first, last in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def _best_rival(stack: Stack, k: int, rivals: np.ndarray, free: np.ndarray, own: Overrides):
+def _best_rival(
+    stack: Stack, k: int, rivals: np.ndarray, free: np.ndarray, value: np.ndarray, own: Drawn
+) -> tuple[np.ndarray, np.ndarray]:
     """Optima of other draws, tried on every draw of table k: the one where its own objective is least, (n, free), and
-    the objective there, (n,)."""
+    the objective there, (n,); itself and infinity where none comes near the `value` that it has."""
+    rival, height = free.copy(), np.full(len(free), np.inf)
     rivals = rivals[np.isfinite(rivals).all(axis=1)]
     if not len(rivals):
-        return free, np.full(len(free), np.inf)
+        return rival, height
     padded = rivals[np.minimum(np.arange(_RIVALS), len(rivals) - 1)]
     one = stack.one(k)
+    prior = one.loss.prior
+
+    def pulled(heights: np.ndarray, some: Any) -> np.ndarray:
+        if own.centre is not None and prior is not None:
+            heights = heights + Prior(own.centre[some, None], prior.weight).penalty(padded)
+        return np.where(np.isnan(heights), np.inf, heights)
+
     if own.response is None:
         contributions = np.asarray(_contributions(stack.first.task)(padded, one))  # (rivals, rows), at weight one
-        heights = own.weights @ contributions.T
+        each = (contributions[:, : len(own.once)] * own.once).T
+        near = pulled(own.times.astype(np.float32) @ each.astype(np.float32), slice(None)).min(axis=1)
+        some = np.flatnonzero(near <= value * (1 + _ROUNDING))
+        heights = pulled(own.times[some] @ each, some)
     else:
+        some, whole = np.arange(len(free)), own.padded(stack.stages[-1].points.response.shape[-1])
         heights = np.concatenate(
             [
-                np.asarray(_contributions_of(stack.first.task)(padded, one, *own.rows(_part(first, len(free)))[:2]))
+                np.asarray(_contributions_of(stack.first.task)(padded, one, *whole.rows(_part(first, len(free)))[:2]))
                 for first in range(0, len(free), _AT_ONCE)
             ]
         )[: len(free)]
-    if own.centre is not None and one.loss.prior is not None:
-        heights += Prior(own.centre[:, None], one.loss.prior.weight).penalty(padded)
-    heights = np.nan_to_num(heights, nan=np.inf)
-    pick = heights.argmin(axis=1)
-    return padded[pick], heights[np.arange(len(free)), pick]
+        heights = pulled(heights, some)
+    if len(some):
+        pick = heights.argmin(axis=1)
+        rival[some], height[some] = padded[pick], heights[np.arange(len(some)), pick]
+    return rival, height
 
 
 @kept

@@ -38,7 +38,7 @@ def begun(law: js.Law, runs: js.Runs, kind: Kind = "pairs", **options):
 def test_draws_of_a_straight_law_are_foretold_to_rounding(kind):
     _, _, own, bent = begun(LINE, RUNS, kind, objective=js.SquaredError())
     assert bent is not None
-    free, better = bent.near(own)
+    free, better = bent.near(*own[:3])
     assert better.all()
     for k in range(300):
         root = np.sqrt(own.weights[k, :40])
@@ -54,7 +54,7 @@ def test_priors_of_draws_pull_what_is_foretold():
     assert problem.loss.prior is not None
     weight = problem.loss.prior.weight
     assert bent is not None
-    free, better = bent.near(own)
+    free, better = bent.near(*own[:3])
     assert better.all() and weight[1] > 0 == weight[0]
     for k in range(300):
         normal = COLUMNS.T @ (own.weights[k, :40, None] * COLUMNS) + np.diag(weight)
@@ -74,7 +74,7 @@ def test_most_draws_are_foretold_much_nearer_than_the_fit_is(objective, runs):
     with in_float64():
         (found,) = bootstrap_draws(stack, near, draws=300, seed=0, clusters=[None])
     assert bent is not None
-    free, better = bent.near(own)
+    free, better = bent.near(*own[:3])
     assert np.mean(better) > 0.6
     np.testing.assert_array_equal(free[~better], np.broadcast_to(result.theta, free[~better].shape))
     off, away = (np.linalg.norm((x - found)[better] / found.std(axis=0), axis=1) for x in (free, result.theta))

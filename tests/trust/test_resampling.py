@@ -163,8 +163,9 @@ def test_the_last_few_of_many_draws_go_with_the_others_and_end_no_higher_than_al
         asked.append((len(free), options.get("smallest")))
         return solve(stack, optimizer, table, free, **options)
 
-    def kept(stack, table, start, own, *options):
-        ended.append((stack, own.weights[table == 4 % len(stack)], refit(stack, table, start, own, *options)))
+    def kept(stack, table, start, parts, *options):
+        own = resampling._joined(parts, stack.stages[-1].points.response.shape[-1])
+        ended.append((stack, own.weights[table == 4 % len(stack)], refit(stack, table, start, parts, *options)))
         return ended[-1][-1]
 
     monkeypatch.setattr(resampling, "solve_stack", noted)

@@ -61,7 +61,8 @@ def _shifts(problem: Problem) -> dict[str, np.ndarray]:
             shifts[v.name] = decades_of(np.asarray(x)[: problem.count])
             if law.response.logged and problem.task.space == "raw":
                 shifts[v.name] = shifts[v.name] * problem.observed
-            shifts[v.name] = shifts[v.name] * problem.whitening
+            if problem.points.whitening is not None:
+                shifts[v.name] = shifts[v.name] * problem.whitening
     return shifts
 
 

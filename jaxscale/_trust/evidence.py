@@ -50,7 +50,8 @@ class Evidence:
         """Whether the law leaves nothing of the runs but rounding, of which nothing is to be said: somebody computed
         them by it."""
         size = 1.0 if self.problem.task.space == "log" else float(np.median(np.abs(self.runs.response)))
-        off = (self.at.residuals / self.problem.whitening)[self.at.used]
+        problem, off = self.problem, self.at.residuals
+        off = (off if problem.points.whitening is None else off / problem.whitening)[self.at.used]
         return bool(np.max(np.abs(off), initial=0.0) <= ROUNDING * size)
 
     @cached_property

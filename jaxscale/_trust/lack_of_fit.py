@@ -248,7 +248,8 @@ def _surfaces(side: SideBySide) -> Iterable[tuple[str, np.ndarray]]:
         if degree in _DEGREES:
             name = f"a {('quadratic', 'cubic')[degree - 2]} in {' and '.join(f'log {x}' for x in side.names)}"
             fewer = np.array([comb(m + degree, degree) for m in range(count + 1)])[varying] <= side.counts
-            yield name, np.stack(terms, axis=2) * fewer[:, None, None]
+            columns = np.swapaxes(np.stack(terms, axis=1), 1, 2)  # each in one piece
+            yield name, columns if fewer.all() else columns * fewer[:, None, None]
 
 
 def _may_repeat(side: SideBySide) -> np.ndarray:

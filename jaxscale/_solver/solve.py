@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array, lax
+from jax.lax import optimization_barrier
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxscale._base.devices import compile_options, workers
@@ -222,6 +223,9 @@ def _work_off(task, optimizer, starts, count, problems, dampings, lanes, max_ste
         outer_share = s.optimizer.outer_share if second_order else None
         now = evaluate(s.trial, tables, outer_share)
         trial, state = advance(now, s.optimizer, s.trial, tables)
+        # All that is read of a lane's own has been read: it can be written over where it lies.
+        owned, trial = optimization_barrier((s.owned, trial))
+        s = s._replace(owned=owned)
 
         idle = jnp.where(s.value - now.value > _NO_PROGRESS * jnp.abs(now.value), 0, s.idle + 1)
         if second_order:

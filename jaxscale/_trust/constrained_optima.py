@@ -17,7 +17,6 @@ from jaxscale._base.programs import Program, kept
 from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.evaluate import evaluator
 from jaxscale._problem.problem import Problem
-from jaxscale._problem.stack import FEW_STACKED
 from jaxscale._solver.solve import NEAR
 from jaxscale._trust.linearization import Linearization
 from jaxscale.optim import CONVERGED, RUNNING, Curvature, DampedState, damped_newton, settled
@@ -79,11 +78,11 @@ class Profiled(NamedTuple):
 
 
 class Engine:
-    """Some tables of one size and one measure, with everything padded to one compiled shape."""
+    """Some tables of one size and one measure, with everything padded to one compiled shape, with room for so many."""
 
-    def __init__(self, tables: Sequence[Profiled], measure: Measure):
+    def __init__(self, tables: Sequence[Profiled], measure: Measure, room: int):
         self.profiled, self.run = tables, _compiled(tables[0].problem.task, measure, _lanes())
-        whole = [tables[min(k, len(tables) - 1)].problem for k in range(FEW_STACKED)]
+        whole = [tables[min(k, len(tables) - 1)].problem for k in range(room)]
         self.stages = [
             jax.tree.map(lambda *leaves: np.stack(leaves), *(p.tables(stage) for p in whole))
             for stage in range(len(whole[0].losses))

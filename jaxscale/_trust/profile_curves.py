@@ -24,6 +24,7 @@ _NEAR_SCAN = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 _FAR_SCAN = (4.0, 6.0, 8.0, 12.0, 16.0, 32.0, 64.0, 128.0)
 _FIRM = 1e4  # the same, where ends are looked for between points of one valley
 _REFINEMENTS = 8
+_MANY, _SHORT = 64, 1024  # tables side by side, where more than a few are to be had of no more rows
 _BRACKET = 0.03  # share of a bracket by which the next one is tried on both sides of the interpolated end
 _CLOSE = 1e-7  # of the rise, relative, at which an end counts as found
 # How far the rise between two points may be from what the slopes at both say, relative, for them to lie in one valley:
@@ -91,9 +92,11 @@ def profile_curves(tables: Sequence[Profiled], measure: Measure, level: float) -
             continue
         shape = len(one.problem.points.response), len(one.problem.losses), *np.shape(one.given)[1:]
         sizes.setdefault(shape, []).append(k)
-    for alike in sizes.values():
-        for some in (alike[first : first + FEW_STACKED] for first in range(0, len(alike), FEW_STACKED)):
-            engine = Engine([tables[k] for k in some], measure)
+    for shape, alike in sizes.items():
+        # The last starts of a call leave lanes idle, so that calls for many tables are worth a shape of their own.
+        room = _MANY if len(alike) > FEW_STACKED and shape[0] <= _SHORT else FEW_STACKED
+        for some in (alike[first : first + room] for first in range(0, len(alike), room)):
+            engine = Engine([tables[k] for k in some], measure, room)
             walks = {k: _walk(tables[k], *engine.around(i), level, partial(note, k)) for i, k in enumerate(some)}
             asked = {k: next(walk) for k, walk in walks.items()}
             while asked:

@@ -51,9 +51,8 @@ class HuberLoss(NamedTuple):
         np.clip(residual, -self.delta, self.delta, out=score)
         np.divide(score, residual, out=slope)  # 1 for inner residuals
         inner = np.floor(slope)
-        inner *= 1 - outer_share
         slope *= outer_share
-        slope += inner
+        np.maximum(slope, inner, out=slope)
 
     def height(self, residual: np.ndarray) -> np.ndarray:
         """The misfit at weight one."""

@@ -36,8 +36,8 @@ class BentLaw(NamedTuple):
     """The law beside the fit of one table, along axes in which its slopes are orthonormal, in float32.
 
     fit: (free,). residuals: there, (runs,). axes: (free, free), what one unit of each axis is of the free values.
-    predicts: (free + pairs, runs), what coordinates of a draw and their products are multiplied by to be its residuals
-    less those of the fit. slopes: (runs, free + pairs), and bends. squares: (runs, pairs), products of slopes. turning:
+    predicts: (free + pairs + 1, runs), what coordinates of a draw, their products and one are multiplied by to be its
+    residuals. slopes: (runs, free + pairs), and bends. squares: (runs, pairs), products of slopes. turning:
     (free * free, free), what sums of those gain along each axis if every run counts. size: scale of the residuals, or
     where inner ones end if that is further.
     """
@@ -79,9 +79,10 @@ class BentLaw(NamedTuple):
         loss = self.problem.loss
         shape = jax.tree.map(np.float32, loss._replace(prior=None))
         pull = None if loss.prior is None else _Pull.of(loss.prior, self.axes, self.fit, own.centre)
-        fit = self.residuals[None]  # the residuals of all draws there, if their responses are the same
+        fit, shift = self.residuals[None], None  # the residuals of all draws there, if their responses are the same
         if own.response is not None:
-            fit = fit + (self.problem.points.response[:runs] - own.response[:, :runs]).astype(np.float32)
+            shift = (self.problem.points.response[:runs] - own.response[:, :runs]).astype(np.float32)
+            fit = fit + shift
 
         def totals(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
             """Sums over the runs of each draw of values times columns (runs, n), as (n, draws)."""
@@ -94,27 +95,35 @@ class BentLaw(NamedTuple):
             )
             return np.ascontiguousarray(made.T)
 
+        def height_of(here: np.ndarray) -> np.ndarray:
+            """The misfit of each draw with these residuals, (draws,), without priors."""
+            values = shape.height(here)
+            if shape.overestimate != 1:
+                values = values * np.where(here > 0, shape.overestimate, 1)
+            return np.einsum("nr,nr->n", weights, np.broadcast_to(values, weights.shape))
+
         place, here = np.zeros((p, draws), np.float32), fit
-        height = totals(shape.height(fit), np.ones((runs, 1), np.float32))[0]
+        height = height_of(fit)
         for share, reach in zip(_SHARES, _REACH, strict=True):
             scored = (np.empty_like(here), np.empty_like(here)) if len(here) == 1 else (score, slope)
             shape.scores(here, np.float32(share), *scored)
             first, second = (totals(*x) for x in zip(scored, (self.slopes, self.squares), strict=True))
             step = self._step(first, second, place, pull)
             longest = np.float32(reach * np.sqrt(p) * self.size)
-            place -= step * np.minimum(1, longest / np.linalg.norm(step, axis=0))
-            here = self._residuals(place, fit, residual)
-        lower = totals(shape.height(here), np.ones((runs, 1), np.float32))[0]
+            place -= step * np.minimum(1, longest / np.sqrt(np.einsum("ij,ij->j", step, step)))
+            here = self._residuals(place, shift, residual)
+        lower = height_of(here)
         if pull is not None:
             height, lower = height + pull.height(np.zeros_like(place)), lower + pull.height(place)
         better = np.isfinite(place).all(axis=0) & (lower < height)
         return np.where(better, place, 0), better
 
-    def _residuals(self, place: np.ndarray, fit: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """Residuals (draws, runs) at coordinates (free, draws), from those at the fit."""
-        rows, columns = np.tril_indices(len(place))
-        np.matmul(np.concatenate([place, place[rows] * place[columns]]).T, self.predicts, out=out)
-        return np.add(out, fit, out=out)
+    def _residuals(self, place: np.ndarray, shift: np.ndarray | None, out: np.ndarray) -> np.ndarray:
+        """Residuals (draws, runs) at coordinates (free, draws), and what responses of the draws' own add to them."""
+        rows, columns = _pairs(len(place))
+        terms = np.concatenate([place, place[rows] * place[columns], np.ones_like(place[:1])])
+        np.matmul(terms.T, self.predicts, out=out)
+        return out if shift is None else np.add(out, shift, out=out)
 
     def _step(self, first: np.ndarray, second: np.ndarray, place: np.ndarray, pull: "_Pull | None") -> np.ndarray:
         """What Newton's step takes from coordinates (free, draws), of sums over runs of scores times slopes and bends,
@@ -122,7 +131,7 @@ class BentLaw(NamedTuple):
         p, draws = place.shape
         whole, diagonal = _whole(p), np.arange(p)
         bent, curvature = first[p:][whole], second[whole]
-        counting = second[whole[diagonal, diagonal]].mean(axis=0)
+        counting = second[whole[diagonal, diagonal]].sum(axis=0) / np.float32(p)
         gradient = first[:p] + (bent * place).sum(axis=1)
         curvature += bent
         curvature += (self.turning @ place).reshape(p, p, draws) * counting
@@ -194,11 +203,12 @@ def bent_laws(stack: Stack, free: np.ndarray) -> list[BentLaw | None]:
 
 def _made(problem: Problem, fit: np.ndarray, at: Linearization, axes: np.ndarray, bend: np.ndarray) -> BentLaw:
     p = len(axes)
-    rows, columns = np.tril_indices(p)
+    rows, columns = _pairs(p)
     slopes = at.jacobian @ axes
     turning = np.einsum("nj,nq->jq", slopes * at.weights[:, None], bend)[:, _whole(p)]
     turning = turning + turning.transpose(1, 0, 2)
-    predicts = np.concatenate([slopes, bend * np.where(rows == columns, 0.5, 1.0)], axis=1).T
+    bent = bend * np.where(rows == columns, 0.5, 1.0)
+    predicts = np.concatenate([slopes, bent, at.residuals[:, None]], axis=1).T
     return BentLaw(
         problem=problem,
         fit=fit,
@@ -221,6 +231,12 @@ def _axes(at: Linearization) -> np.ndarray:
         return np.zeros((p, p))
     squares, axes = np.linalg.eigh((slopes / lengths).T @ (slopes / lengths))
     return axes / np.sqrt(squares) / lengths[:, None] if squares[0] > _LEAST_ROOM * squares[-1] else np.zeros((p, p))
+
+
+@lru_cache(maxsize=16)
+def _pairs(p: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the lower triangle, row by row."""
+    return np.tril_indices(p)
 
 
 @lru_cache(maxsize=16)

@@ -107,6 +107,10 @@ def test_a_misfit_is_a_nuisance_and_no_run_is_bought_to_learn_it_at_the_decision
     )
     assert with_misfit["left"].iloc[-1] < 1.3 * without["left"].iloc[-1] < 0.5
     assert with_misfit["cost"][1:].max() < 0.1e21
+    # How large it is says how sure the decision is if the law is off, and changes no choice.
+    small, large = (js.next_runs(result, budget=1e21, at=1e23, fixed=1e18, misfit=misfit) for misfit in (1, 4))
+    pd.testing.assert_frame_equal(*(x.frame.drop(columns="left_if_off") for x in (small, large)))
+    assert large.sd_if_off > 1.2 * small.sd_if_off
 
 
 def test_what_cannot_be_chosen_is_told(result, offered):

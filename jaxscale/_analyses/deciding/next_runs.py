@@ -64,12 +64,12 @@ def next_runs(
     """The runs to do next: those that make one decision surer for what they cost, and a check of the law at scale.
 
     By default c-optimal: greedily those that lower the variance of the decision most for cost^p, the best of several p,
-    in the mean over draws of the parameters. The law may be off by a smooth misfit, a Gaussian process in log N and log
-    D of `misfit` standard deviations of the noise and a length of 4 e-folds. It is a nuisance to what the law says of
-    the decision: what it does at the decision itself no run takes away, as the law that is fitted then knows nothing of
-    it. And as a law that is off misplaces what matters to the decision, what runs tell of all parameters counts beside
-    it (the log determinant by parameter beside the log of the variance: CD-optimal designs, Atkinson, Donev & Tobias
-    2007, Optimum Experimental Designs, with SAS); `misfit=0` takes the decision alone. Most is told at the corners of
+    in the mean over draws of the parameters. As a law that is off misplaces what matters to the decision, what runs
+    tell of all parameters counts beside it (the log determinant by parameter beside the log of the variance: CD-optimal
+    designs, Atkinson, Donev & Tobias 2007, Optimum Experimental Designs, with SAS); `misfit=0` takes the decision
+    alone. How sure the runs leave it where the law is off is told beside: by a smooth misfit, a Gaussian process in log
+    N and log D of `misfit` standard deviations of the noise and a length of 4 e-folds. It chooses no run: as a nuisance
+    to what the law says it made choices worse in replays (`studies.designs`). Most is told at the corners of
     what is offered: of a box, whose runs may be repeated, choices pile up there, of a table each row is taken once.
     `criterion="d"` takes the gain in the log determinant of the parameters per cost^0.4 (Fedorov 1972, Theory of
     Optimal Experiments) instead. Outcomes are taken at what is expected of them, by the slopes of the law at the fit;
@@ -97,7 +97,7 @@ def next_runs(
         limits: of the decision, as in `frontier`.
         running: runs under way, a table of the law's variables: they count at what they are expected to tell.
         criterion: "c" or "d".
-        misfit: scale of the misfit in standard deviations of the noise; 0 for none.
+        misfit: scale of the misfit that the law may have, in standard deviations of the noise; 0 for a law that holds.
         check: the share of the budget that is kept for the run at the largest scale.
         draws: of the parameters, to choose over; by default from the covariance of the fit.
         most: runs at most.
@@ -141,31 +141,29 @@ def next_runs(
                 )
             offered, price = {name: x[kept] for name, x in offered.items()}, price[kept]
             going = None if running is None else read_offered(running, law, "running")
-            posing = _Posing.of(plan, problem, target, misfit, draws)
+            posing = _Posing.of(plan, problem, target, draws)
             foretold = np.asarray(result.predict(**offered))
             made_there = posing.seen(going)
-            beliefs = posing.beliefs(offered, made_there, aimed=False)
-            if_off = posing.beliefs(offered, made_there)[0]
-            laws = [posing.beliefs(offered, made_there, which, misfit=0.0)[0] for which in (_ASKED, _SIZE)]
-            now = (
-                laws
-                if going is None
-                else [posing.beliefs(offered, posing.seen(None), which, misfit=0.0)[0] for which in (_ASKED, _SIZE)]
-            )
-        alone, of_size = laws
-        chooses = [alone] if criterion == "d" else beliefs
+            slopes = [
+                posing.jacobian(offered, free) for free in (posing.frees[:1] if criterion == "d" else posing.frees)
+            ]
+            beliefs = [posing.belief(offered, rows, made_there, draw=k) for k, rows in enumerate(slopes)]
+            alone, of_size = beliefs[0], posing.belief(offered, slopes[0], made_there, _SIZE)
+            if_off = posing.belief(offered, slopes[0], made_there, misfit=misfit)
+            before = posing.seen(None)
+            now = [posing.belief(offered, slopes[0], before, which).decision for which in (_ASKED, _SIZE)]
         first = _check_run(foretold, price, check * spend, law.response.better == "higher") if check else []
         paid = float(price[first].sum())
         rules: dict[str, Any] = {"criterion": criterion, "repeats": repeats}
         if criterion == "c" and misfit:
             rules |= {"hedge": alone, "parameters": int(posing.room.sum())}
-        chosen, _ = choose(chooses, price, spend - paid, first=first, most=max(most - len(first), 0), **rules)
+        chosen, _ = choose(beliefs, price, spend - paid, first=first, most=max(most - len(first), 0), **rules)
         otherwise = None
         if fixed is None:
             dearer = price + _FIXED_SHARE * spend
             some = [i for i in first if dearer[i] <= spend]
             rest = spend - float(dearer[some].sum())
-            otherwise = len(some) + len(choose(chooses[:1], dearer, rest, first=some, **rules)[0])
+            otherwise = len(some) + len(choose(beliefs[:1], dearer, rest, first=some, **rules)[0])
     everything = [*first, *chosen]
     frame = pd.DataFrame({name: x[everything] for name, x in offered.items()})
     frame.insert(0, "why", ["check"] * len(first) + ["choice"] * len(chosen))
@@ -189,7 +187,7 @@ def next_runs(
         otherwise=otherwise,
         otherwise_fixed=_FIXED_SHARE * spend,
         running=0 if going is None else len(next(iter(going.values()))),
-        left_by_running=(alone.decision / now[0].decision, of_size.decision / now[1].decision),
+        left_by_running=(alone.decision / now[0], of_size.decision / now[1]),
         trustworthy=result.verdict.trustworthy,
         plan=plan,
         frame=frame,
@@ -262,12 +260,11 @@ class _Posing:
     room: np.ndarray
     frees: np.ndarray  # (k, free), of the estimate and of draws around it
     slopes: np.ndarray  # (k, 2, room): of log N and of the target in the free values
-    misfit: float
     value: float
     slope: np.ndarray
 
     @classmethod
-    def of(cls, plan: Plan, problem: Problem, target: Target, misfit: float, draws: Draws | None) -> "_Posing":
+    def of(cls, plan: Plan, problem: Problem, target: Target, draws: Draws | None) -> "_Posing":
         """Call under float64."""
         request = plan.request
         assert request is not None
@@ -305,7 +302,7 @@ class _Posing:
             )
         value, slope = _answer(plan, request.cost, target, problem.task.space == "log")
         frees = problem.reduce(thetas[known])
-        return cls(plan, problem, at, room, frees, slopes[:, :, room], misfit, value, slope)
+        return cls(plan, problem, at, room, frees, slopes[:, :, room], value, slope)
 
     @property
     def noise(self) -> float:
@@ -324,40 +321,34 @@ class _Posing:
         joined = [np.concatenate(pair) for pair in zip(made, more, strict=True)]
         return joined, np.concatenate([noise, np.full(len(more[0]), self.noise)])
 
-    def beliefs(
+    def belief(
         self,
         offered: Mapping[str, np.ndarray],
+        slopes: np.ndarray,
         seen: tuple[list[np.ndarray], np.ndarray],
         which: int = _ASKED,
-        misfit: float | None = None,
-        aimed: bool = True,
-    ) -> list[Belief]:
-        """What is known of runs offered, for each draw; of the decision where the law is off, or unless `aimed` of what
-        the law says of it, to which the misfit is a nuisance."""
-        at, new, (made, noise) = self.at, self._raw(offered), seen
-        scale = (self.misfit if misfit is None else misfit) * at.sigma
+        misfit: float = 0.0,
+        draw: int = 0,
+    ) -> Belief:
+        """What is known of runs offered, of these slopes (m, room), and of the decision at a draw of the parameters, by
+        the law alone, or where it is off by a `misfit` in standard deviations of the noise."""
+        at, (made, noise) = self.at, seen
         around = None
-        if scale:
+        if scale := misfit * at.sigma:
             some = np.arange(len(noise))
             if len(some) > _MOST_MADE:
                 some = np.linspace(0, len(noise) - 1, _MOST_MADE).round().astype(int)
                 made, noise = [x[some] for x in made], noise[some] * (_MOST_MADE / len(noise))
             where = np.log([self.plan.rows[0].variables[v.name] for v in self.problem.law.variables if v.logged])
-            value, slope = (self.value, self.slope) if aimed else (0.0, np.zeros_like(self.slope))
-            around = Surroundings(self._logged(made), self._logged(new), scale, where, value, slope)
+            new = self._logged(self._raw(offered))
+            around = Surroundings(self._logged(made), new, scale, where, self.value, self.slope)
         precision = np.diag(at.precision[self.room]) / max(at.scatter.dispersion, 1e-300)
-        return [
-            believe(
-                self._jacobian(made, free),
-                noise,
-                self._jacobian(new, free),
-                self.noise,
-                slopes[which],
-                precision,
-                around,
-            )
-            for free, slopes in zip(self.frees, self.slopes, strict=True)
-        ]
+        rows = self._jacobian(made, self.frees[draw])
+        return believe(rows, noise, slopes, self.noise, self.slopes[draw, which], precision, around)
+
+    def jacobian(self, offered: Mapping[str, np.ndarray], free: np.ndarray) -> np.ndarray:
+        """Slopes of the law at runs offered, (m, room)."""
+        return self._jacobian(self._raw(offered), free)
 
     def _raw(self, variables: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Variables as the law takes them, each (m,)."""

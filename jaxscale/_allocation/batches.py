@@ -13,9 +13,10 @@ from jaxscale._base.devices import compile_options, workers
 from jaxscale._base.programs import Program, kept
 from jaxscale._base.settings import in_float64
 
-# Lanes at once, and problems in a batch. What a core works on must stay in its cache, and a lane waits for the slowest
-# of its fellows; an accelerator wants many.
-_ON_CPU, _ON_ACCELERATOR = (128, 1024), (16384, 16384)
+# Lanes at once, and problems in a batch. What a core works on must stay in its cache, a lane waits for the slowest of
+# its fellows, and a single problem for copies of itself in all of them; an accelerator wants many.
+_ON_CPU, _ON_ACCELERATOR = (16, 1024), (16384, 16384)
+_ALIKE = 128  # lanes on a CPU of hundreds of problems and more that take as many steps
 _HEAVY = 16  # so many times fewer, where each problem is itself over hundreds of draws
 
 # From so many problems on, a program that runs faster is worth compiling for longer.
@@ -29,18 +30,25 @@ def batched(
     shared: Sequence[Any] = (),
     *,
     heavy: bool = False,
+    alike: bool = False,
 ) -> list[np.ndarray]:
     """`function(static, shared, *arrays)` in float64, over the last axis of all arrays, (any, count), a few at once.
 
-    `shared` holds numbers and arrays that are the same for all; `heavy`: a single problem fills the processor. What
-    comes out has the problems last too. Whatever their number, it is one compiled program, and another for hundreds of
-    thousands; `function` and `static` must be equal for equal work.
+    `shared` holds numbers and arrays that are the same for all; `heavy`: a single problem fills the processor;
+    `alike`: there are many, none of which waits long for the others. What comes out has the problems last too. Whatever
+    their number, it is one compiled program, and another for hundreds of thousands; `function` and `static` must be
+    equal for equal work.
     """
     count = arrays[0].shape[-1]
     worker_count, devices = workers(None)
     on_cpu = devices[0].platform == "cpu"
-    lanes, size = (n // (_HEAVY if heavy else 1) for n in (_ON_CPU if on_cpu else _ON_ACCELERATOR))
-    run = _compiled(devices[0].platform, function, static, lanes, count >= _OFTEN)
+    often = count >= _OFTEN
+    lanes, size = _ON_CPU if on_cpu else _ON_ACCELERATOR
+    if on_cpu and (alike or often):
+        lanes = _ALIKE
+    if heavy:
+        lanes, size = lanes // _HEAVY, size // _HEAVY
+    run = _compiled(devices[0].platform, function, static, lanes, often)
     common = tuple(np.asarray(v, np.float64) for v in shared)
 
     def part(k: int) -> list[np.ndarray]:

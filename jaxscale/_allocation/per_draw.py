@@ -52,7 +52,7 @@ def follow(
             np.pad(point.multipliers, filling),
             targets,
         )
-        found = batched(_follow, decision, [draws.T], shared)
+        found = batched(_follow, decision, [draws.T], shared, alike=True)
         x, value, price, worse, sound = (v[:targets].copy() for v in found)
     else:
         x = np.empty((targets, n, count))

@@ -22,7 +22,7 @@ That study had fits and designs of its own; what it found is written out here as
   method, from 50 to 130 % up to 900 to 1,000 % (70 to 900).
 - `rounds`: waste over that of random choice at five growing spendings, all runs fitted after each, in the median over
   twelve pools, with a standard error from resampled repetitions, five a pool (.05 to .19): of 30 ratios three lie two
-  of these off the earlier ones, none 2.5. Cheapest first .97 1.09 .58 .86 .74, ladder 1.06 .94 .60 .81 .85,
+  of these off, ours at the first most (2.9, better). Cheapest first .97 1.09 .58 .86 .74, ladder 1.06 .94 .60 .81 .85,
   `suggest_runs` .78 .83 .60 .75 .66, D-optimal .72 .52 .48 .65 .53, c-optimal .73 .55 .37 .59 .52, and `next_runs`,
   which keeps a fifth for a check, .47 .56 .37 .68 .58 (.76 of what `suggest_runs` wastes, 90 % interval .65 to .91).
 - `rounds_all_priors`: the same by fits with all priors, 48 repetitions of planted pools and 16 of real ones (errors of

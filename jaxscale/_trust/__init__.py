@@ -7,8 +7,8 @@ Read `slopes_beside` (slopes of many tables as arrays), `linearization` (runs at
 of draws lie but for little), `resampling` (the refits),
 `matched` (estimates matched to the noise), `drift` (losses that drift with scale). What speaks against a law:
 `robust_fits` (of the law's slopes), `questions` (those of many tables at once), `tables_beside` (many tables as
-arrays), `residuals`, `left_out`, `lack_of_fit`, `two_levels`, `foretelling`. The verdict: `evidence` (what it looks
-at), `plan_beyond` (a plan made of it), `next_step`, `judge`, and its checks `judge_optimum`, `judge_design`,
-`judge_parameters`, `judge_influence`, `judge_residuals`, `judge_fit`, `judge_groups`, `judge_checkpoints`,
-`judge_units`; `fitted_table` holds all of it for one table. Knows no result.
+arrays), `neighbours`, `residuals`, `left_out`, `lack_of_fit`, `two_levels`, `foretelling`. The verdict: `evidence`
+(what it looks at), `plan_beyond` (a plan made of it), `next_step`, `judge`, and its checks `judge_optimum`,
+`judge_design`, `judge_parameters`, `judge_influence`, `judge_residuals`, `judge_fit`, `judge_groups`,
+`judge_checkpoints`, `judge_units`; `fitted_table` holds all of it for one table. Knows no result.
 """

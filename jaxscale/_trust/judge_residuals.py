@@ -11,19 +11,19 @@ from jaxscale._data.wording import flag
 from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.plan_beyond import log_best_size
 from jaxscale._trust.residuals import (
+    DEPENDENCE,
     FEWEST_RUNS_FOR_TRENDS,
     NEGLIGIBLE_RESIDUAL,
     cross_term_scores,
-    dependence,
     missing_terms,
     scatters_above,
     skewness,
+    strong_dependence,
     trends,
     trends_of_scores,
 )
 
 CROSS_TERM_T = 3.0
-DEPENDENCE = 0.3
 MOVES_DECISION = 3.0  # times: a best N that far from that of the lower edge is no decision
 # Where a warning becomes fatal was set on the tuning seeds of studies/verdicts.py. Sound tables reach the first
 # number, tables whose decision is wrong begin at the second:
@@ -53,7 +53,7 @@ def residual_checks(e: Evidence) -> Iterator[Reason]:
             f"(t = {t:.0f}) and by more beyond them; compare another law, or fit a narrower range",
         )
     yield from _trends(e.ask(trends))
-    if logs and (together := e.ask(dependence)) > DEPENDENCE:
+    if logs and (together := e.ask(strong_dependence)) > DEPENDENCE:
         strong = together > STRONG_DEPENDENCE and not (log_space and sigma < NEGLIGIBLE_RESIDUAL)
         unnamed = e.runs.clusters is None
         yield Reason(

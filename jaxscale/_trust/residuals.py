@@ -12,10 +12,12 @@ from scipy.special import stdtr
 
 from jaxscale._base.robust import median_of_sorted, quantiles_of
 from jaxscale._trust.linearization import DECILES, Linearization
+from jaxscale._trust.neighbours import correlation_at_most
 from jaxscale._trust.robust_fits import in_parts
 from jaxscale._trust.tables_beside import SideBySide
 
 FEWEST_RUNS_FOR_TRENDS = 20
+DEPENDENCE = 0.3  # rank correlation of neighbours, from which on somebody is told
 # Set by simulation of the Chinchilla law with Gaussian and Student-t(4) noise (`studies.one_sided`): reached by .3 to
 # .7 % of tables of 12 to 1,000 runs.
 _SKEW_OF_NOISE = 2.9  # over the root of the number of runs
@@ -143,18 +145,30 @@ def across_to_along(side: SideBySide) -> list[float]:
 def dependence(side: SideBySide) -> list[float]:
     """`neighbour_correlation` of independent runs: where several rows belong to one, of their means; 0 where there are
     too few of those."""
+    return [_dependence(side, k) for k in range(len(side.tables))]
+
+
+def strong_dependence(side: SideBySide) -> list[float]:
+    """The same where it is above `DEPENDENCE`; of tables where it cannot be, 0."""
+    strong = np.ones(len(side.tables), bool)
+    if len(side.names) == 2 and side.above.shape[1] >= FEWEST_RUNS_FOR_TRENDS:
+        most = correlation_at_most(side.logs, side.real, np.array(side.ask(_residual_ranks)))
+        strong = ~(most < DEPENDENCE) | [table.clusters is not None for table in side.tables]
+    return [_dependence(side, k) if far else 0.0 for k, far in enumerate(strong)]
+
+
+def _dependence(side: SideBySide, k: int) -> float:
+    """`dependence` of one table."""
     # Of a regular design many runs are equally near, so that the last bit of a distance chooses: as NumPy sums columns.
-    found = []
-    for table, logs, ranks, n in zip(side.tables, side.logs, side.ask(_residual_ranks), side.counts, strict=True):
-        points, ranks = np.ascontiguousarray(logs[:, :n].T), ranks[:n]
-        if table.clusters is not None:
-            names = np.array(table.clusters)[table.at.used]
-            _, index, count = np.unique(names, return_inverse=True, return_counts=True)
-            points = np.stack([np.bincount(index, x) / count for x in points.T], axis=1)
-            ranks = ranks_of(np.bincount(index, table.at.residuals[table.at.used]) / count)
-        fewest = 2 if table.clusters is None else FEWEST_RUNS_FOR_TRENDS
-        found.append(_near(points, ranks) if len(ranks) >= fewest and points.size else 0.0)
-    return found
+    table, n = side.tables[k], side.counts[k]
+    points, ranks = np.ascontiguousarray(side.logs[k, :, :n].T), side.ask(_residual_ranks)[k][:n]
+    if table.clusters is not None:
+        names = np.array(table.clusters)[table.at.used]
+        _, index, count = np.unique(names, return_inverse=True, return_counts=True)
+        points = np.stack([np.bincount(index, x) / count for x in points.T], axis=1)
+        ranks = ranks_of(np.bincount(index, table.at.residuals[table.at.used]) / count)
+    fewest = 2 if table.clusters is None else FEWEST_RUNS_FOR_TRENDS
+    return _near(points, ranks) if len(ranks) >= fewest and points.size else 0.0
 
 
 def scatters_above(at: Linearization, clusters: tuple[str, ...] | None) -> bool:

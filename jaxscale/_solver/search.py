@@ -15,10 +15,11 @@ from jaxscale._solver.solve import FAR, NEAR
 from jaxscale._solver.solve_stack import solve_stack
 from jaxscale._solver.starts import SUBSAMPLE_ROWS, Pool, given_points, published_grid, screened
 from jaxscale._solver.valley import floors, has_valleys
-from jaxscale.optim import CONVERGED, damped_newton
+from jaxscale.optim import CONVERGED, damped_newton, levenberg_marquardt
 
 _RELAXED = 5.0  # how much wider the quadratic range of the objective is while starts are far off
 _ROUGH, _TO_MEET = damped_newton(tolerance=1e-4), damped_newton(tolerance=1e-8)
+_ROUGH_TO_MEET = levenberg_marquardt(tolerance=1e-8)
 _SMOOTH = 25.0  # the same, where an objective that is nearly least absolute deviations has no dents
 _SAME_PLACE = 1e-3  # in theta
 _FIRST_ROUND = 8  # starts that "auto" finishes before it asks whether enough of them agree
@@ -176,13 +177,23 @@ def _descend(
         or (len(stack) > FEW_STACKED and rows > SUBSAMPLE_ROWS and meet and not around)
     ):
         # Many starts, and those of many tables, take their first steps on some of the runs, which costs less.
-        rough, rows = (_TO_MEET, subsample.relaxed(_RELAXED)) if meet else (_ROUGH, subsample)
-        found = solve_stack(rows, rough, table, begin, stage=0, max_steps=max_steps, devices=devices)
+        rough, rows = (_ROUGH_TO_MEET, subsample.relaxed(_RELAXED)) if meet else (_ROUGH, subsample)
+        options = {"stage": 0, "max_steps": max_steps, "devices": devices}
+        found = solve_stack(rows, rough, table, begin, **options)
+        if meet:
+            # Of most tables they meet by steps of half the price; where they do not, Newton's have to say so.
+            apart = np.isin(table, _apart(table, found))
+            if apart.any():
+                again = solve_stack(rows, _TO_MEET, table[apart], begin[apart], **options)
+                for old, new in zip(found, again, strict=True):
+                    old[apart] = new
         begin, damping = _finite_or(found.free, free), NEAR
         if meet:
             distinct, end_of = meeting(table, found)
             begin, table = begin[distinct], table[distinct]
     options = {"max_steps": max_steps, "devices": devices}
+    if end_of is not None:
+        options["smallest"] = SMALL_BATCH  # one of each table is left: few lanes
     solutions = _through_stages(stack, optimizer, table, begin, damping=damping, **options)
     if end_of is not None:
         # One way down for all that met may end in a dent beside the bottom: another comes from where the dents are not.
@@ -225,3 +236,10 @@ def meeting(table: np.ndarray, found: Solutions) -> tuple[np.ndarray, np.ndarray
         np.column_stack([table, alone, place]), axis=0, return_index=True, return_inverse=True
     )
     return distinct, end_of.reshape(-1)
+
+
+def _apart(table: np.ndarray, found: Solutions) -> np.ndarray:
+    """Tables whose starts have not all met."""
+    distinct, _ = meeting(table, found)
+    tables, places = np.unique(table[distinct], return_counts=True)
+    return tables[places > 1]

@@ -179,7 +179,9 @@ def next_runs(
     ] = None,
     running: Annotated[Text, option("--running", "FILE", "Runs under way, as --candidates.")] = None,
     fixed: Annotated[Text, option("--fixed", "X", "What each run costs beside, in the unit of --cost.")] = None,
-    criterion: Annotated[str, option("--criterion", "c|d", "The decision, or all parameters.")] = "c",
+    criterion: Annotated[
+        str, option("--criterion", "c|d|misfit", "The decision, all parameters, or the law being off.")
+    ] = "c",
     check: Annotated[str, option("--check", "X", "Share of the budget kept for a check at scale.")] = "0.2",
     most: Annotated[str, option("--most", "K", "Runs at most.")] = "200",
     cost: CostName = "six_nd",

@@ -75,7 +75,7 @@ def test_what_changes_a_choice(result, offered):
     # Without a misfit, the law alone is known as well as by nothing else that was tried.
     sure = js.next_runs(result, offered, misfit=0, check=0, fixed=5e19, **asked)
     best = min(js.next_runs(result, offered, check=0, fixed=5e19, **asked, **how).frame["left_N"].iloc[-1] for how in (
-        {}, {"criterion": "d"}, {"target": "loss"}
+        {}, {"criterion": "d"}, {"criterion": "misfit"}, {"target": "loss"}
     ))  # fmt: skip
     assert sure.frame["left_N"].iloc[-1] <= best * 1.1 and "check=0" in str(sure)
     boxed = js.next_runs(result, {"C": (1e18, 1e20), "D_per_N": (5, 100)}, target="D_per_N", fixed=5e19, **asked)
@@ -111,6 +111,11 @@ def test_a_misfit_is_a_nuisance_and_no_run_is_bought_to_learn_it_at_the_decision
     small, large = (js.next_runs(result, budget=1e21, at=1e23, fixed=1e18, misfit=misfit) for misfit in (1, 4))
     pd.testing.assert_frame_equal(*(x.frame.drop(columns="left_if_off") for x in (small, large)))
     assert large.sd_if_off > 1.2 * small.sd_if_off
+    # Where it is asked to choose, it does; of no size it leaves the decision alone.
+    asked = {"budget": 1e21, "at": 1e23, "fixed": 1e18, "criterion": "misfit"}
+    chosen, none = (js.next_runs(result, misfit=misfit, **asked).frame for misfit in (2, 0))
+    assert not chosen["N"].equals(with_misfit["N"]) and chosen["left"].iloc[-1] < 1.3 * without["left"].iloc[-1]
+    pd.testing.assert_frame_equal(none, without)
 
 
 def test_what_cannot_be_chosen_is_told(result, offered):

@@ -199,7 +199,7 @@ class NextRuns(Reporting, Pictured, Saved):
             f"{self.target} {number}, {percent} interval {self._span(self.before)}; expected {self._span(self.after)}"
         ]
         reach = float(ndtri((1 + self.level) / 2)) * self.sd_if_off
-        if self.misfit and self.criterion == "c":
+        if self.misfit and self.criterion != "d":
             ends = (reach, reach * math.sqrt(float(self.frame["left_if_off"].iloc[-1])))
             now, then = (as_percent(x) if x < 0.2 else f"a factor of {math.exp(min(x, 50)):.3g}" for x in ends)
             lines.append(f"if the law is off by {self.misfit:g} typical residuals: known to {now} now, to {then} then")

@@ -11,7 +11,7 @@ from jaxscale import costs
 from jaxscale._allocation.answers import solve_many
 from jaxscale._allocation.derivatives import expand
 from jaxscale._analyses.deciding.chosen_runs import NextRuns
-from jaxscale._analyses.deciding.information import Belief, Criterion, Knowing, Surroundings, believe, choose
+from jaxscale._analyses.deciding.information import Belief, Knowing, Surroundings, believe, choose
 from jaxscale._analyses.deciding.offered_runs import grid_of, is_box, read_offered
 from jaxscale._base.errors import InputError
 from jaxscale._base.progress import listening, tell
@@ -53,7 +53,7 @@ def next_runs(
     fixed: float | None = None,
     limits: Any = None,
     running: Any = None,
-    criterion: Criterion = "c",
+    criterion: Literal["c", "d", "misfit"] = "c",
     misfit: float = _MISFIT,
     check: float = 0.2,
     draws: Draws | None = None,
@@ -68,9 +68,11 @@ def next_runs(
     tell of all parameters counts beside it (the log determinant by parameter beside the log of the variance: CD-optimal
     designs, Atkinson, Donev & Tobias 2007, Optimum Experimental Designs, with SAS); `misfit=0` takes the decision
     alone. How sure the runs leave it where the law is off is told beside: by a smooth misfit, a Gaussian process in log
-    N and log D of `misfit` standard deviations of the noise and a length of 4 e-folds. It chooses no run: as a nuisance
-    to what the law says it made choices worse in replays (`studies.designs`). Most is told at the corners of
-    what is offered: of a box, whose runs may be repeated, choices pile up there, of a table each row is taken once.
+    N and log D of `misfit` standard deviations of the noise and a length of 4 e-folds. By default it chooses no run;
+    with `criterion="misfit"` it is a nuisance to what the law says of the decision, which made choices worse in replays
+    (`studies.designs`): what it does at the decision itself no run takes away, as the law that is fitted then knows
+    nothing of it. Most is told at the corners of what is offered: of a box, whose runs may be repeated, choices pile up
+    there, of a table each row is taken once.
     `criterion="d"` takes the gain in the log determinant of the parameters per cost^0.4 (Fedorov 1972, Theory of
     Optimal Experiments) instead. Outcomes are taken at what is expected of them, by the slopes of the law at the fit;
     the noise of a run is what the fit's objective makes of the scatter of the runs.
@@ -96,7 +98,7 @@ def next_runs(
             change is told.
         limits: of the decision, as in `frontier`.
         running: runs under way, a table of the law's variables: they count at what they are expected to tell.
-        criterion: "c" or "d".
+        criterion: "c", "d" or "misfit".
         misfit: scale of the misfit that the law may have, in standard deviations of the noise; 0 for a law that holds.
         check: the share of the budget that is kept for the run at the largest scale.
         draws: of the parameters, to choose over; by default from the covariance of the fit.
@@ -147,15 +149,16 @@ def next_runs(
             slopes = [
                 posing.jacobian(offered, free) for free in (posing.frees[:1] if criterion == "d" else posing.frees)
             ]
-            beliefs = [posing.belief(offered, rows, made_there, draw=k) for k, rows in enumerate(slopes)]
-            alone, of_size = beliefs[0], posing.belief(offered, slopes[0], made_there, _SIZE)
+            alone, of_size = (posing.belief(offered, slopes[0], made_there, which) for which in (_ASKED, _SIZE))
+            nuisance: dict[str, Any] = {"misfit": misfit if criterion == "misfit" else 0.0, "aimed": False}
+            beliefs = [posing.belief(offered, rows, made_there, draw=k, **nuisance) for k, rows in enumerate(slopes)]
             if_off = posing.belief(offered, slopes[0], made_there, misfit=misfit)
             before = posing.seen(None)
             now = [posing.belief(offered, slopes[0], before, which).decision for which in (_ASKED, _SIZE)]
         first = _check_run(foretold, price, check * spend, law.response.better == "higher") if check else []
         paid = float(price[first].sum())
-        rules: dict[str, Any] = {"criterion": criterion, "repeats": repeats}
-        if criterion == "c" and misfit:
+        rules: dict[str, Any] = {"criterion": "d" if criterion == "d" else "c", "repeats": repeats}
+        if criterion != "d" and misfit:
             rules |= {"hedge": alone, "parameters": int(posing.room.sum())}
         chosen, _ = choose(beliefs, price, spend - paid, first=first, most=max(most - len(first), 0), **rules)
         otherwise = None
@@ -203,8 +206,11 @@ def _check(target: str, criterion: str, misfit: float, check: float, most: int) 
             raise InputError(f"{name} must be a number, got {quoted(value)}")
     if target not in _QUANTITY:
         raise InputError(f"target must be one of {', '.join(_QUANTITY)}, got {quoted(target)}")
-    if criterion not in ("c", "d"):
-        raise InputError(f'criterion must be "c" (the decision) or "d" (all parameters), got {quoted(criterion)}')
+    if criterion not in ("c", "d", "misfit"):
+        raise InputError(
+            'criterion must be "c" (the decision), "d" (all parameters) or "misfit" (the decision, the law being off), '
+            f"got {quoted(criterion)}"
+        )
     if not 0 <= misfit <= 100:
         raise InputError(f"misfit must be 0 to 100 standard deviations of the noise, got {quoted(misfit)}")
     if not 0 <= check < 1:
@@ -329,9 +335,11 @@ class _Posing:
         which: int = _ASKED,
         misfit: float = 0.0,
         draw: int = 0,
+        aimed: bool = True,
     ) -> Belief:
         """What is known of runs offered, of these slopes (m, room), and of the decision at a draw of the parameters, by
-        the law alone, or where it is off by a `misfit` in standard deviations of the noise."""
+        the law alone, or where it is off by a `misfit` in standard deviations of the noise; unless `aimed`, of what the
+        law says of the decision, to which the misfit is a nuisance."""
         at, (made, noise) = self.at, seen
         around = None
         if scale := misfit * at.sigma:
@@ -341,7 +349,8 @@ class _Posing:
                 made, noise = [x[some] for x in made], noise[some] * (_MOST_MADE / len(noise))
             where = np.log([self.plan.rows[0].variables[v.name] for v in self.problem.law.variables if v.logged])
             new = self._logged(self._raw(offered))
-            around = Surroundings(self._logged(made), new, scale, where, self.value, self.slope)
+            value, slope = (self.value, self.slope) if aimed else (0.0, np.zeros_like(self.slope))
+            around = Surroundings(self._logged(made), new, scale, where, value, slope)
         precision = np.diag(at.precision[self.room]) / max(at.scatter.dispersion, 1e-300)
         rows = self._jacobian(made, self.frees[draw])
         return believe(rows, noise, slopes, self.noise, self.slopes[draw, which], precision, around)

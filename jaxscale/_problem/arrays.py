@@ -148,7 +148,7 @@ class Solutions(NamedTuple):
         """One after the other."""
         if not parts:
             return cls(np.empty((0, 0)), np.empty(0), np.empty(0, np.int32), np.empty(0, np.int32))
-        return cls(*(np.concatenate(x) for x in zip(*parts, strict=True)))
+        return parts[0] if len(parts) == 1 else cls(*(np.concatenate(x) for x in zip(*parts, strict=True)))
 
     def of(self, which: Any) -> "Solutions":
         """Those of some of the starts."""

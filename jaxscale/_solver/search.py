@@ -75,10 +75,10 @@ def search(
         if not len(table):
             break
         solutions = finish(table, free)
-        for k in open_:
-            mine = table == k
-            tried[k].append(free[mine])
-            reached[k].append(solutions.of(mine))
+        ends = (np.searchsorted(table, open_, side) for side in ("left", "right"))  # tables come in their order
+        for k, first, last in zip(open_, *ends, strict=True):
+            tried[k].append(free[first:last])
+            reached[k].append(solutions.of(slice(first, last)))
         taken, goal = goal, min(2 * goal, most)
         tell(taken, 0, "searching")
         open_ = np.array([k for k in open_ if not _certain(Solutions.joined(reached[k]), stack.problems[k])], np.int64)
@@ -184,7 +184,7 @@ def _descend(
             # Of most tables they meet by steps of half the price; where they do not, Newton's have to say so.
             apart = np.isin(table, _apart(table, found))
             if apart.any():
-                again = solve_stack(rows, _TO_MEET, table[apart], begin[apart], **options)
+                again = solve_stack(rows, _TO_MEET, table[apart], begin[apart], smallest=SMALL_BATCH, **options)
                 for old, new in zip(found, again, strict=True):
                     old[apart] = new
         begin, damping = _finite_or(found.free, free), NEAR

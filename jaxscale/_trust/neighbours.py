@@ -3,15 +3,15 @@
 import numpy as np
 
 _STEPS = 16  # places in the order along the diagonal up to which neighbours are looked for
-_SLACK = 1e-9  # of squares, for rounding
+_SLACK = 1e-9  # of squares, for rounding, which differs among processors
 
 
 def correlation_at_most(points: np.ndarray, real: np.ndarray, ranks: np.ndarray) -> np.ndarray:
     """What the rank correlation of each run's residual with its nearest neighbour's does not exceed, (tables,).
 
-    Distances are those of `neighbour_correlation`, bit by bit, as of a regular design many runs are equally near. Runs
-    are looked at in their order along the diagonal, in which none that is far apart is near. Where several are exactly
-    as near, and of the few runs whose neighbour may lie further off in that order, the worst is taken.
+    Distances are those of `neighbour_correlation`. Runs are looked at in their order along the diagonal, in which none
+    that is far apart is near. Where several are as near but for rounding, as many are of a regular design, and of the
+    few runs whose neighbour may lie further off in that order, the worst is taken.
 
     Args:
         points: (tables, 2, rows).
@@ -42,10 +42,10 @@ def correlation_at_most(points: np.ndarray, real: np.ndarray, ranks: np.ndarray)
         apart = (along[:, step:] - along[:, :-step]) ** 2 * (0.5 - _SLACK)  # runs further on are no nearer than that
         unsure[:, :-step] |= least[:, :-step] > apart
         unsure[:, step:] |= least[:, step:] > apart
-    mine, other = [], []
+    nearest, mine, other = least * (1 + _SLACK), [], []
     for step, d in enumerate(square, 1):
         for here, there in ((0, step), (step, 0)):
-            table, row = np.divmod(np.flatnonzero(d == least[:, here : here + rows - step]), rows - step)
+            table, row = np.divmod(np.flatnonzero(d <= nearest[:, here : here + rows - step]), rows - step)
             mine.append(table * rows + row + here)
             other.append(table * rows + row + there)
     run, near = np.concatenate(mine), np.concatenate(other)

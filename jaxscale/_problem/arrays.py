@@ -81,7 +81,8 @@ class Problems(NamedTuple):
 class Overrides(NamedTuple):
     """Numbers of each start's own, which override those of the table it is fitted to, as bootstrap draws have them.
 
-    Each (n_starts, ...), or None where the table's hold: weights and response of the runs, centre of the priors.
+    Each (n_starts, ...), or with more rows, of which the first count, or None where the table's hold: weights and
+    response of the runs, centre of the priors.
     `places` says which runs of its table a start is fitted to, in order, and weights and response are then of those;
     None for all of them.
     """
@@ -96,19 +97,15 @@ class Overrides(NamedTuple):
         return Overrides(*(None if x is None else x[which] for x in self))
 
     def spread(self, places: np.ndarray, size: int) -> "Overrides":
-        """What start k has as that of start `places[k]`, of so many; the others have zeros, which take no memory.
-
-        Starts that stay where they are, in rows of `zeros` with room for all, are not copied."""
+        """What start k has as that of start `places[k]`, of so many; the others have zeros, which take no memory. What
+        has so many rows already, and all in their place, is not copied."""
         stay = np.array_equal(places, np.arange(len(places)))
 
         def moved(x: np.ndarray) -> np.ndarray:
-            room, needed = x.base, size * x[:1].nbytes
-            if stay and x.flags.c_contiguous and isinstance(room, np.ndarray) and room.dtype == np.uint8:
-                first = x.ctypes.data - room.ctypes.data
-                if x.ctypes.data % 64 == 0 and first + needed <= room.size:
-                    return room[first : first + needed].view(x.dtype).reshape(size, *x.shape[1:])
+            if stay and len(x) == size:
+                return x
             out = zeros((size, *x.shape[1:]), x.dtype)
-            out[places] = x
+            out[places] = x[: len(places)]
             return out
 
         return Overrides(*(None if x is None else moved(np.asarray(x)) for x in self))

@@ -181,16 +181,19 @@ def _descend(
         options = {"stage": 0, "max_steps": max_steps, "devices": devices}
         found = solve_stack(rows, rough, table, begin, **options)
         if meet:
+            distinct, end_of = meeting(table, found)
             # Of most tables they meet by steps of half the price; where they do not, Newton's have to say so.
-            apart = np.isin(table, _apart(table, found))
+            tables, places = np.unique(table[distinct], return_counts=True)
+            apart = np.isin(table, tables[places > 1])
             if apart.any():
                 again = solve_stack(rows, _TO_MEET, table[apart], begin[apart], smallest=SMALL_BATCH, **options)
                 for old, new in zip(found, again, strict=True):
                     old[apart] = new
-        begin, damping = _finite_or(found.free, free), NEAR
-        if meet:
-            distinct, end_of = meeting(table, found)
-            begin, table = begin[distinct], table[distinct]
+                distinct, end_of = meeting(table, found)
+            begin, table = _finite_or(found.free, free)[distinct], table[distinct]
+        else:
+            begin = _finite_or(found.free, free)
+        damping = NEAR
     options = {"max_steps": max_steps, "devices": devices}
     if end_of is not None:
         options["smallest"] = SMALL_BATCH  # one of each table is left: few lanes
@@ -236,10 +239,3 @@ def meeting(table: np.ndarray, found: Solutions) -> tuple[np.ndarray, np.ndarray
         np.column_stack([table, alone, place]), axis=0, return_index=True, return_inverse=True
     )
     return distinct, end_of.reshape(-1)
-
-
-def _apart(table: np.ndarray, found: Solutions) -> np.ndarray:
-    """Tables whose starts have not all met."""
-    distinct, _ = meeting(table, found)
-    tables, places = np.unique(table[distinct], return_counts=True)
-    return tables[places > 1]

@@ -106,7 +106,7 @@ def _without_others(parts: Sequence[Drawn], most: int) -> tuple[Overrides, np.nd
     """What draws are fitted to without the runs that they leave out, and for which draws `most` runs are enough."""
     draws = sum(len(part.times) for part in parts)
     room = max(draws, STARTS_AT_ONCE)  # so that `Overrides.spread` need not copy them
-    weights, places = zeros((room, most), float)[:draws], zeros((room, most), np.int32)[:draws]
+    weights, places = zeros((room, most), float), zeros((room, most), np.int32)
     column, enough, done = np.arange(most, dtype=np.int32), [], 0
     for part in parts:
         mine = slice(done, done := done + len(part.times))

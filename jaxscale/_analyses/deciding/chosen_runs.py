@@ -243,7 +243,7 @@ class NextRuns(Reporting, Pictured, Saved):
             )
         else:
             notes.append("Nothing is kept for a check at scale (check=0, --check 0).")
-        notes.append("No design helps a wrong law: all of this holds if the law does, but for a smooth misfit.")
+        notes.append("No design helps a wrong law: all of this holds if the law does.")
         return notes
 
     def __repr__(self) -> str:

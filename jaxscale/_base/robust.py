@@ -1,6 +1,5 @@
 """Robust scale of residuals, and where Huber's estimator turns from squares to lines."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,12 +22,19 @@ def median_of(values: np.ndarray) -> float:
     return float(0.5 * (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]))
 
 
-def quantiles_of(values: np.ndarray, shares: Sequence[float]) -> np.ndarray:
-    """`numpy.quantile` of finite values (n,), as quickly."""
+def quantiles_of(values: np.ndarray, shares: Any) -> np.ndarray:
+    """`numpy.quantile` of finite values (..., n) along the last axis, as quickly: (..., k) for shares (k,) or, each row
+    having its own, (..., k)."""
     ordered = np.sort(values)
-    place = np.asarray(shares) * (len(ordered) - 1)
+    last = ordered.shape[-1] - 1
+    place = np.asarray(shares) * last
     below = np.floor(place).astype(int)
-    low, high, part = ordered[below], ordered[np.minimum(below + 1, len(ordered) - 1)], place - below
+    above, part = np.minimum(below + 1, last), place - below
+    if ordered.ndim == 1:
+        low, high = ordered[below], ordered[above]
+    else:
+        shape = (*ordered.shape[:-1], below.shape[-1])
+        low, high = (np.take_along_axis(ordered, np.broadcast_to(k, shape), axis=-1) for k in (below, above))
     return np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
 
 

@@ -25,8 +25,9 @@ from jaxscale._solver.outcome import Starts
 from jaxscale._trust.covariance import Covariance, covariance_of
 from jaxscale._trust.identification import Identification
 from jaxscale._trust.interval_method import FEWEST_CLUSTERS, FEWEST_RUNS_FOR_PAIRS, MORE_PAIRS
-from jaxscale._trust.intervals import Intervals, natural_errors, percentile_ends
+from jaxscale._trust.intervals import Intervals, natural_errors
 from jaxscale._trust.linearization import linearize
+from jaxscale._trust.percentiles import percentile_ends
 from jaxscale._trust.resampling import bootstrap_draws
 from jaxscale.laws import Law, Variable
 from jaxscale.laws._parameters import Params

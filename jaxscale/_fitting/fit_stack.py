@@ -29,7 +29,7 @@ from jaxscale._trust.drift import drifts_of_all
 from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.fitted_table import FittedTable
 from jaxscale._trust.interval_method import choose_method
-from jaxscale._trust.intervals import Intervals, curves_of, make_intervals
+from jaxscale._trust.intervals import Intervals, curves_of, make_intervals, spreads_around
 from jaxscale._trust.judge import judge
 from jaxscale._trust.judge_optimum import gradient_tolerance
 from jaxscale._trust.linearization import Linearization, linearize_all, match_all
@@ -215,9 +215,11 @@ def _refitted(
             clusters=[runs[k].clusters for k in some],
             devices=how.devices,
         )
-        for k, thetas in zip(some, drawn, strict=True):
+        clustered = [runs[k].clusters is not None for k in some]
+        spreads = spreads_around([optima[k] for k in some], list(drawn), how.level, clustered)
+        for k, spread, whole in zip(some, spreads, clustered, strict=True):
             method, why = methods[k]
-            options = {"level": how.level, "clustered": runs[k].clusters is not None, "drawn": thetas}
+            options = {"level": how.level, "clustered": whole, "spread": spread}
             made[k] = make_intervals(optima[k], method=method, why=why, **options)
     return made
 

@@ -5,16 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtrit
+from scipy.special import ndtri, stdtrit
 
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
-from jaxscale._base.robust import quantiles_of
-from jaxscale._base.validation import enough_of
 from jaxscale._trust.constrained_optima import Profiled
-from jaxscale._trust.covariance import Covariance, covariance_of
+from jaxscale._trust.covariance import Covariance
 from jaxscale._trust.interval_method import FEWEST_RUNS_FOR_PAIRS
 from jaxscale._trust.optimum import Optimum
+from jaxscale._trust.percentiles import Spread, spreads_of
 from jaxscale._trust.profile_curves import Curve, entry, profile_curves, vanished_floors
 from jaxscale.laws import Law
 
@@ -80,30 +79,13 @@ class Intervals:
         )
 
 
-def bias_corrected(draws: np.ndarray, estimate: float, level: float) -> tuple[float, float]:
-    """Bias-corrected percentile interval of draws (n,) around an estimate (Efron 1981)."""
-    below = np.mean(draws < estimate) + 0.5 * np.mean(draws == estimate)
-    shift = ndtri(np.clip(below, 1 / (len(draws) + 1), len(draws) / (len(draws) + 1)))
-    tails = ndtr(2 * shift + ndtri([(1 - level) / 2, (1 + level) / 2]))
-    low, high = quantiles_of(draws, tails)
-    return float(low), float(high)
-
-
-def percentile_ends(draws: np.ndarray, estimate: float, level: float, corrected: bool) -> tuple[float, float]:
-    """Percentile interval of draws (n,), corrected for bias or plain."""
-    if corrected:
-        return bias_corrected(draws, estimate, level)
-    low, high = quantiles_of(draws, ((1 - level) / 2, (1 + level) / 2))
-    return float(low), float(high)
-
-
 def make_intervals(
     optimum: Optimum,
     *,
     method: str,
     why: str,
     level: float,
-    drawn: np.ndarray | None = None,
+    spread: Spread | None = None,
     curves: Sequence[Curve] | None = None,
     clustered: bool = False,
 ) -> tuple[Intervals, Covariance | None]:
@@ -114,7 +96,7 @@ def make_intervals(
             pulls on purpose (measured: 89 % hold the truth, 84 % with the correction).
         method, why: as `choose_method` gives them.
         level: of the intervals.
-        drawn: free values (draws, free) of resampled fits, for "bootstrap".
+        spread: of the draws of resampled fits, as `spreads_around` gives it, for "bootstrap".
         curves: of the table, as `curves_of` gives them, for "profile"; found here if None, under float64.
         clustered: whether rows belong to independent runs, which "bootstrap" drew whole.
     """
@@ -140,24 +122,29 @@ def make_intervals(
         ends = {n: (best[k] - half[k], best[k] + half[k]) for k, n in enumerate(quick.names) if not at.held[k]}
         return _natural_intervals(optimum.problem, best, level, quick.method, why, ends, errors, None), quick
 
-    assert drawn is not None
-    draws, good = len(drawn), np.isfinite(drawn).all(axis=1)
-    if not enough_of(good.sum(), draws):
-        return Intervals(level, "none", f"only {good.sum()} of {draws} resampled fits converged"), None
-    kept = drawn[good]
-    if lost := int(draws - good.sum()):
-        why += f"; {lost} of {draws} resampled fits did not converge and are left out"
-    corrected = not clustered and optimum.alone and at.corrected_draws
-    covariance = covariance_of(at.names, kept, corrected)
-    ends = {
-        name: percentile_ends(kept[:, k], best[k], level, corrected)
-        for k, name in enumerate(at.names)
-        if not at.held[k]
-    }
+    assert spread is not None
+    if not spread.enough:
+        return Intervals(level, "none", f"only {spread.kept} of {spread.draws} resampled fits converged"), None
+    if lost := spread.draws - spread.kept:
+        why += f"; {lost} of {spread.draws} resampled fits did not converge and are left out"
+    corrected = _corrected(optimum, clustered)
+    covariance = Covariance(at.names, spread.covariance, "central_bootstrap" if corrected else "bootstrap")
+    ends = {name: tuple(spread.ends[k].tolist()) for k, name in enumerate(at.names) if not at.held[k]}
     label = "pairs_bias_corrected" if corrected else "cluster_pairs_percentile" if clustered else "pairs_percentile"
     label = label if optimum.alone else "joint_pairs_percentile"
-    errors = kept.std(axis=0, ddof=1)
-    return _natural_intervals(optimum.problem, best, level, label, why, ends, errors, len(kept)), covariance
+    return _natural_intervals(optimum.problem, best, level, label, why, ends, spread.errors, spread.kept), covariance
+
+
+def spreads_around(
+    optima: Sequence[Optimum], drawn: Sequence[np.ndarray], level: float, clustered: Sequence[bool]
+) -> list[Spread]:
+    """The spread of the draws of each table, (draws, free)."""
+    corrected = [_corrected(one, whole) for one, whole in zip(optima, clustered, strict=True)]
+    return spreads_of(drawn, [one.free for one in optima], level, corrected)
+
+
+def _corrected(optimum: Optimum, clustered: bool) -> bool:
+    return not clustered and optimum.alone and optimum.at.corrected_draws
 
 
 def curves_of(optima: Sequence[Optimum], level: float) -> list[list[Curve]]:

@@ -11,7 +11,7 @@ import jaxscale as js
 from jaxscale._problem.problem import make_problem
 from jaxscale._trust.covariance import central_covariance
 from jaxscale._trust.draw_weights import resampled
-from jaxscale._trust.intervals import bias_corrected
+from jaxscale._trust.percentiles import bias_corrected
 from jaxscale.laws import Parameter, Variable
 from studies import coverage, widths
 

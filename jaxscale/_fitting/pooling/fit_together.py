@@ -36,7 +36,7 @@ from jaxscale._trust.draw_weights import resampling_weights
 from jaxscale._trust.fitted_table import FittedTable
 from jaxscale._trust.identification import HOPELESS_CONDITION
 from jaxscale._trust.interval_method import FEWEST_CLUSTERS, FEWEST_DEGREES_OF_FREEDOM, FEWEST_RUNS_FOR_PAIRS
-from jaxscale._trust.intervals import make_intervals
+from jaxscale._trust.intervals import make_intervals, spreads_around
 from jaxscale._trust.judge import judge_whole
 from jaxscale._trust.judge_optimum import gradient_tolerance
 from jaxscale._trust.judge_parameters import contradicted
@@ -164,8 +164,8 @@ def _member(at, k, runs, tried, reached, widths, reasons, method, why, level, dr
     condition = optimum.identification.condition_number
     if method != "none" and not condition < HOPELESS_CONDITION:
         method, why = "none", f"condition number {condition:.1e}: the runs do not determine this group's parameters"
-    drawn_free = None if drawn is None else drawn[0][:, k]
-    intervals, kept = make_intervals(optimum, method=method, why=why, level=level, drawn=drawn_free)
+    spread = None if drawn is None else spreads_around([optimum], [drawn[0][:, k]], level, [False])[0]
+    intervals, kept = make_intervals(optimum, method=method, why=why, level=level, spread=spread)
     prior = optimum.at.loss.prior
     value = optimum.at.scatter.height + (0.0 if prior is None else float(prior.penalty(optimum.free)))
     found = Search(tried[:, k], solutions_of(reached, k), len(tried))

@@ -31,13 +31,14 @@ from jaxscale._problem.objectives import Objective
 from jaxscale._problem.problem import make_problem
 from jaxscale._problem.stack import MOST_STACKED, Stack
 from jaxscale._solver.search import refined, search
+from jaxscale._trust.constrained_optima import entry
 from jaxscale._trust.covariance import covariance_of
 from jaxscale._trust.interval_method import choose_method
 from jaxscale._trust.intervals import make_intervals
 from jaxscale._trust.linearization import linearize_all
 from jaxscale._trust.optimum import Optimum
 from jaxscale._trust.percentiles import percentile_ends
-from jaxscale._trust.profile_curves import entry, profile_curve
+from jaxscale._trust.profile_curves import profile_curve
 from jaxscale._trust.resampling import bootstrap_draws
 from jaxscale.optim import damped_newton
 

@@ -31,6 +31,11 @@ _NEGLIGIBLE = 1e-13  # relative decrease that counts as none
 _NUDGE = 1e-6  # of a free value, for second derivatives of a quantity
 
 
+def entry(free: Array, row: Array) -> Array:
+    """The measure of a parameter: `row` is one where it stands, zero elsewhere."""
+    return free @ row
+
+
 class Constrained(NamedTuple):
     """Constrained optima: free values (k, free), the value of the quantity there, the objective, and by how much that
     rises along the profile for one unit of the quantity, which is the pull."""
@@ -43,11 +48,6 @@ class Constrained(NamedTuple):
     def of(self, which: Any) -> "Constrained":
         """Some of them."""
         return Constrained(*(x[which] for x in self))
-
-    def joined(self, more: "Constrained") -> "Constrained":
-        """With further ones, those left out that could not be had."""
-        sound = np.isfinite(more.value) & np.isfinite(more.objective)
-        return Constrained(*(np.concatenate([x, y[sound]]) for x, y in zip(self, more, strict=True)))
 
 
 class Wanted(NamedTuple):
@@ -154,6 +154,8 @@ def _compiled(task: Task, measure: Measure, lanes: int):
     def with_slopes(x: Array, given: Array) -> tuple[Array, Array, Array]:
         """Value, gradient and Hessian of the quantity, the last by differences, since it only steers Newton's step and
         derivatives of an optimum inside an optimum take long to compile."""
+        if measure is entry:
+            return *value_and_slope(x, given), jnp.zeros((len(x), len(x)))
         steps = jnp.concatenate([jnp.zeros((1, len(x))), _NUDGE * jnp.eye(len(x))])
         value, slope = jax.vmap(value_and_slope, (0, None))(x + steps, given)
         bend = (slope[1:] - slope[0]) / _NUDGE

@@ -9,12 +9,12 @@ from scipy.special import ndtri, stdtrit
 
 from jaxscale._base import files
 from jaxscale._base.errors import InputError
-from jaxscale._trust.constrained_optima import Profiled
+from jaxscale._trust.constrained_optima import Profiled, entry
 from jaxscale._trust.covariance import Covariance
 from jaxscale._trust.interval_method import FEWEST_RUNS_FOR_PAIRS
 from jaxscale._trust.optimum import Optimum
 from jaxscale._trust.percentiles import Spread, spreads_of
-from jaxscale._trust.profile_curves import Curve, entry, profile_curves, vanished_floors
+from jaxscale._trust.profile_curves import Curve, profile_curves, vanished_floors
 from jaxscale.laws import Law
 
 

@@ -7,9 +7,9 @@ optimum.
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
-from jax import Array
 
 from jaxscale._base.progress import tell
 from jaxscale._problem.problem import Problem
@@ -53,11 +53,6 @@ class Curve:
     reached: tuple[float, float]
     lowest: float
     rise: float
-
-
-def entry(free: Array, row: Array) -> Array:
-    """The measure of a parameter: `row` is one where it stands, zero elsewhere."""
-    return free @ row
 
 
 def profile_curve(
@@ -131,24 +126,25 @@ def _walk(
         alone = (slope[:, slot] != 0) & (np.delete(slope, slot, axis=1) == 0).all(axis=1)
         half[alone], direction[alone] = room / _NEAR_SCAN[-1], np.eye(len(best))[slot]
         stiffness[alone] = _STIFFNESS * 2 * rise
-    ends = [(j, sign) for j in range(count) for sign in (-1.0, 1.0)]
-    first = Constrained(best[None], np.zeros(1), np.array([height]), np.zeros(1))
-    paths = {end: first._replace(value=estimate[[end[0]]]) for end in ends}
+    # Ends, below and above of each quantity in turn.
+    quantity, sign = np.repeat(np.arange(count), 2), np.tile([-1.0, 1.0], count)
+    paths = _Paths.at(best, estimate[quantity], height, sign)
 
     def pulled(reached: Constrained, wanted: Wanted) -> np.ndarray:
         """What `visit` minimises: the objective and the pull towards the target, (k,)."""
         height = reached.objective + 0.5 * wanted.stiffness * (reached.value - wanted.target) ** 2
         return np.where(np.isfinite(height), height, np.inf)
 
-    open_ends = [e for e in ends if np.isfinite(half[e[0]]) and half[e[0]] > 0]
-    brackets: dict[tuple[int, float], tuple[int, int] | None] = dict.fromkeys(ends)
+    open_ends = np.flatnonzero(np.isfinite(half[quantity]) & (half[quantity] > 0))
+    inside, beyond = np.zeros(2 * count, int), np.full(2 * count, -1)
     for scan in (_NEAR_SCAN, _FAR_SCAN):
-        if not open_ends:
+        if not len(open_ends):
             break
         each = len(scan)
-        j, sign = (np.repeat(x, each) for x in zip(*open_ends, strict=True))
-        target = estimate[j] + sign * np.tile(scan, len(open_ends)) * half[j]
-        outermost = Constrained(*(np.stack(x) for x in zip(*(paths[e].of(-1) for e in open_ends), strict=True)))
+        end = np.repeat(open_ends, each)
+        j = quantity[end]
+        target = estimate[j] + sign[end] * np.tile(scan, len(open_ends)) * half[j]
+        outermost = paths.last(open_ends)
         # Near, along the straight line that the curvature predicts; far, from the outermost point so far.
         start = outermost.free[np.arange(len(j)) // each]
         if scan is _NEAR_SCAN:
@@ -177,54 +173,45 @@ def _walk(
             for old, new in zip(found, fresh, strict=True):
                 old[helped] = new[better]
             due = helped[(helped + 1) % each != 0] + 1
-        for k, end in enumerate(open_ends):
-            paths[end] = paths[end].joined(found.of(slice(k * each, (k + 1) * each)))
-        brackets |= {e: _crossing(paths[e], e[1], height + rise) for e in open_ends}
-        open_ends = [e for e in open_ends if brackets[e] is None]
+        paths = paths.joined(found, end, every % each)
+        inside[open_ends], beyond[open_ends] = paths.crossings(open_ends, height + rise)
+        open_ends = open_ends[beyond[open_ends] < 0]
         note(2 * count - len(open_ends))
 
-    pending = [e for e in ends if brackets[e] is not None]
-    found_ends: dict[tuple[int, float], float] = {e: e[1] * np.inf for e in ends if brackets[e] is None}
+    pending, found_ends = np.flatnonzero(beyond >= 0), np.where(beyond < 0, sign * np.inf, 0.0)
     for turn in range(_REFINEMENTS):
-        visits: dict[tuple[int, float], Wanted] = {}
-        for end in pending:
-            path, crossing = paths[end], brackets[end]
-            assert crossing is not None  # once there is one, there is one
-            inside, beyond = crossing
-            width = path.value[beyond] - path.value[inside]
-            near, far = (Constrained(*(x[k] for x in path)) for k in crossing)
-            smooth = bool(_rises_as_said(near, far, _ONE_CURVE))
-            share, slope_of_root = _meeting(path, inside, beyond, height, rise, smooth)
-            found_ends[end] = float(path.value[inside] + share * width)
-            if np.abs(path.objective - height - rise).min() < _CLOSE * rise or abs(width) < 1e-9 * half[end[0]]:
-                continue
-            # The pull stops short of what it is asked for by the slope of the profile over the stiffness.
-            stiff = 2 * (_FIRM if smooth else _STIFFNESS) * slope_of_root**2
-            short = 2 * np.sqrt(rise) * slope_of_root / stiff
-            around = np.array([0.0] if smooth else [-_BRACKET, 0.0, _BRACKET])
-            s = np.minimum(np.maximum(share + around, 0.02 * share), 0.98 + 0.02 * share)
-            start = path.free[inside] + s[:, None] * (path.free[beyond] - path.free[inside])
-            if turn == 0:  # later both ends of the bracket lie in one valley
-                s, start = np.tile(s, 2), np.concatenate([start, np.repeat(path.free[[inside]], len(s), axis=0)])
-            target = path.value[inside] + s * width + short
-            visits[end] = Wanted(np.full(len(s), end[0]), start, target, np.full(len(s), stiff))
-        if not visits:
+        near, far = paths.points(pending, inside[pending]), paths.points(pending, beyond[pending])
+        width, smooth = far.value - near.value, _rises_as_said(near, far, _ONE_CURVE)
+        share, slope_of_root = _meeting(near, far, height, rise, smooth)
+        found_ends[pending] = near.value + share * width
+        close = np.abs(paths.objective[pending] - height - rise).min(axis=1, initial=np.inf) < _CLOSE * rise
+        going = ~(close | (np.abs(width) < 1e-9 * half[quantity[pending]]))
+        if not going.any():
             break
-        reached = yield Wanted(*(np.concatenate(x) for x in zip(*visits.values(), strict=True))), NEAR
-        first = 0
-        for end, some in visits.items():
-            paths[end] = paths[end].joined(reached.of(slice(first, first + len(some.target))))
-            brackets[end] = _crossing(paths[end], end[1], height + rise)
-            first += len(some.target)
-        pending = list(visits)
+        pending, width, smooth, share, slope_of_root = (
+            x[going] for x in (pending, width, smooth, share, slope_of_root)
+        )
+        near, far = near.of(going), far.of(going)
+        # The pull stops short of what it is asked for by the slope of the profile over the stiffness.
+        stiff = 2 * np.where(smooth, _FIRM, _STIFFNESS) * slope_of_root**2
+        short = 2 * np.sqrt(rise) * slope_of_root / stiff
+        # One visit where the profile is smooth, else also on both sides; first again from the point inside, later both
+        # ends of the bracket lie in one valley.
+        around, times = np.where(smooth, 1, 3), 2 if turn == 0 else 1
+        k, place = _numbered(around * times)
+        from_inside, aside = np.divmod(place, around[k])
+        s = share[k] + np.where(smooth[k], 0.0, (aside - 1) * _BRACKET)
+        s = np.minimum(np.maximum(s, 0.02 * share[k]), 0.98 + 0.02 * share[k])
+        start = near.free[k] + np.where(from_inside, 0.0, s)[:, None] * (far.free - near.free)[k]
+        target = near.value[k] + s * width[k] + short[k]
+        reached = yield Wanted(quantity[pending[k]], start, target, stiff[k]), NEAR
+        paths = paths.joined(reached, pending[k], place)
+        inside[pending], beyond[pending] = paths.crossings(pending, height + rise)
 
     curves = []
     for j in range(count):
-        left, right = paths[j, -1.0], paths[j, 1.0]
-        merged = [np.concatenate([a[1:], b]) for a, b in zip(left, right, strict=True)]
-        order = np.argsort(merged[1], kind="stable")
-        free, values, objective, _ = (x[order] for x in merged)
-        low, high = (found_ends.get((j, sign), sign * np.inf) for sign in (-1.0, 1.0))
+        free, values, objective = paths.of_quantity(j)
+        low, high = found_ends[2 * j : 2 * j + 2].tolist()
         reached, lowest = (float(values[0]), float(values[-1])), float(objective.min())
         curves.append(Curve(float(estimate[j]), height, values, objective, free, low, high, reached, lowest, rise))
     return curves
@@ -243,17 +230,79 @@ def vanished_floors(problem: Problem, at: Linearization, free: np.ndarray) -> di
     return found
 
 
-def _crossing(path: Constrained, sign: float, level: float) -> tuple[int, int] | None:
-    """Positions of the outermost point within and of the next one beyond; None if nothing lies beyond.
+class _Paths(NamedTuple):
+    """Points of a profile that were met on the way to each end, in their order, (ends, points, ...) as in
+    `Constrained`. Where there is none the value lies infinitely far out, and so does the objective."""
 
-    Every point is an upper bound of the profile, one that stuck in a side valley too high a one. So the outermost point
-    within counts, whatever lies before it.
-    """
-    order = (sign * path.value).argsort(kind="stable")
-    (within,) = (path.objective[order] < level).nonzero()
-    if not len(within) or within[-1] + 1 == len(order):
-        return None
-    return int(order[within[-1]]), int(order[within[-1] + 1])
+    free: np.ndarray
+    value: np.ndarray
+    objective: np.ndarray
+    rate: np.ndarray
+    sign: np.ndarray  # (ends,), which way out is
+
+    @classmethod
+    def at(cls, best: np.ndarray, estimate: np.ndarray, height: float, sign: np.ndarray) -> "_Paths":
+        """Ends of which the optimum is the one point, where the quantity of each is `estimate`."""
+        one = len(sign), 1
+        return cls(
+            np.broadcast_to(best, (*one, len(best))), estimate[:, None], np.full(one, height), np.zeros(one), sign
+        )
+
+    def points(self, ends: np.ndarray, place: np.ndarray) -> Constrained:
+        """One point of each of some ends."""
+        return Constrained(*(x[ends, place] for x in self[:4]))
+
+    def last(self, ends: np.ndarray) -> Constrained:
+        """The last point of each of some ends."""
+        there = np.isfinite(self.value[ends])
+        return self.points(ends, there.shape[1] - 1 - there[:, ::-1].argmax(axis=1))
+
+    def joined(self, more: Constrained, end: np.ndarray, place: np.ndarray) -> "_Paths":
+        """With further points: of which end, and in which place behind those that there are. Those that could not be
+        had are left out."""
+        sound = np.isfinite(more.value) & np.isfinite(more.objective)
+        where, (ends, _, values) = (end[sound], place[sound]), self.free.shape
+        room = ends, int(place.max(initial=-1)) + 1
+        fresh = (
+            np.zeros((*room, values)),
+            np.repeat(self.sign[:, None] * np.inf, room[1], axis=1),
+            np.full(room, np.inf),
+            np.zeros(room),
+        )
+        for new, found in zip(fresh, more, strict=True):
+            new[where] = found[sound]
+        return _Paths(*(np.concatenate(x, axis=1) for x in zip(self[:4], fresh, strict=True)), sign=self.sign)
+
+    def crossings(self, ends: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+        """Of some ends places of the outermost point within and of the next one beyond; the latter -1 if nothing lies
+        beyond, or nothing within.
+
+        Every point is an upper bound of the profile, one that stuck in a side valley too high a one. So the outermost
+        point within counts, whatever lies before it.
+        """
+        outward = self.sign[ends, None] * self.value[ends]
+        order = outward.argsort(axis=1, kind="stable")
+        every, most = np.arange(len(ends)), order.shape[1] - 1
+        within = self.objective[ends[:, None], order] < level
+        last = most - within[:, ::-1].argmax(axis=1)
+        beyond = order[every, np.minimum(last + 1, most)]
+        none = ~within.any(axis=1) | (last == most) | np.isinf(outward[every, beyond])
+        return order[every, last], np.where(none, -1, beyond)
+
+    def of_quantity(self, j: int) -> tuple[np.ndarray, ...]:
+        """All points towards both ends of a quantity by their value, the optimum once: free, value, objective."""
+        there = np.isfinite(self.value[2 * j : 2 * j + 2])
+        there[0, 0] = False
+        free, values, objective = (x[2 * j : 2 * j + 2][there] for x in self[:3])
+        order = np.argsort(values, kind="stable")
+        return free[order], values[order], objective[order]
+
+
+def _numbered(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The number of a group and that in the group of each of so many members, both from 0: of 2 and 1 members (0, 0, 1)
+    and (0, 1, 0)."""
+    group = np.repeat(np.arange(len(counts)), counts)
+    return group, np.arange(len(group)) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def _inner(outermost: Constrained, found: Constrained, which: np.ndarray) -> Constrained:
@@ -280,23 +329,21 @@ def _rises_as_said(inner: Constrained, outer: Constrained, within: float = _ONE_
 
 
 def _meeting(
-    path: Constrained, inside: int, beyond: int, height: float, rise: float, smooth: bool
-) -> tuple[float, float]:
-    """Where between two points, as a share of the way, the objective has risen by `rise` above `height`, and the slope
-    of the root of its rise there. In the root a parabola is a straight line; between points of a `smooth` profile a
-    cubic goes by its slopes at both."""
-    near, far = (np.sqrt(max(path.objective[k] - height, 0.0)) for k in (inside, beyond))
-    wanted, length, width = np.sqrt(rise), max(far - near, 1e-300), path.value[beyond] - path.value[inside]
-    straight = t, slope = float((wanted - near) / length), float(length / width)
-    if not smooth:
-        return straight
+    near: Constrained, far: Constrained, height: float, rise: float, smooth: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where between points within and points beyond, (k,), as a share of the way, the objective has risen by `rise`
+    above `height`, and the slope of the root of its rise there. In the root a parabola is a straight line; between
+    points of a `smooth` profile a cubic goes by its slopes at both."""
+    low, high = (np.sqrt(np.maximum(one.objective - height, 0.0)) for one in (near, far))
+    length, width = np.maximum(high - low, 1e-300), far.value - near.value
     with np.errstate(all="ignore"):  # shares of the way for one unit of t
-        inner, outer = (2 * root / path.rate[k] * slope for root, k in ((near, inside), (far, beyond)))
-    if near == 0:
-        inner = 2 - outer
-    share = t * t * (3 - 2 * t) + t * (1 - t) * ((1 - t) * inner - t * outer)
-    steep = 6 * t * (1 - t) + (1 - t) * (1 - 3 * t) * inner + t * (3 * t - 2) * outer
-    return (float(share), float(slope / steep)) if 0 < share < 1 and 0.2 < steep < 5 else straight
+        t, slope = (np.sqrt(rise) - low) / length, length / width
+        inner, outer = (2 * root / one.rate * slope for root, one in ((low, near), (high, far)))
+        inner = np.where(low == 0, 2 - outer, inner)
+        share = t * t * (3 - 2 * t) + t * (1 - t) * ((1 - t) * inner - t * outer)
+        steep = 6 * t * (1 - t) + (1 - t) * (1 - 3 * t) * inner + t * (3 * t - 2) * outer
+        bent = smooth & (share > 0) & (share < 1) & (steep > 0.2) & (steep < 5)
+        return np.where(bent, share, t), np.where(bent, slope / steep, slope)
 
 
 def _directions(at: Linearization, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,9 +13,9 @@ from scipy.stats import norm, t
 import jaxscale as js
 from jaxscale._fitting.result import problem_of
 from jaxscale._trust import profile_curves as curves_module
-from jaxscale._trust.constrained_optima import Engine, Profiled
+from jaxscale._trust.constrained_optima import Engine, Profiled, entry
 from jaxscale._trust.linearization import linearize
-from jaxscale._trust.profile_curves import entry, profile_curve, profile_curves
+from jaxscale._trust.profile_curves import profile_curve, profile_curves
 
 LINE = js.laws.power_law("C", floor=False)
 

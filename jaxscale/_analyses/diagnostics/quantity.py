@@ -20,7 +20,7 @@ from jaxscale._base.programs import Program
 from jaxscale._base.text import format_number, parse_number, quoted
 from jaxscale._problem.arrays import Layout
 from jaxscale._problem.problem import Problem
-from jaxscale._trust.profile_curves import entry
+from jaxscale._trust.constrained_optima import entry
 from jaxscale.costs import CostModel
 from jaxscale.laws import Law
 from jaxscale.laws._faults import in_words, number_of

@@ -23,6 +23,7 @@ from jaxscale._trust.linearization import linearize_all
 from jaxscale.optim import STEP_LIMIT, damped_newton, levenberg_marquardt, settled
 
 _AT_ONCE = 256  # draws whose rivals are looked at together
+_IN_CACHE = 256  # draws whose runs are picked out together
 _RIVALS = 24  # optima of other draws that every draw is checked against
 _ROUNDING = 1e-4  # of sums in float32, as a share, with room
 _WORTH_A_PROGRAM = 1 << 16  # draws for which smaller tables get a program of their own
@@ -109,21 +110,23 @@ def _without_others(parts: Sequence[Drawn], most: int) -> tuple[Overrides, np.nd
     weights, places = zeros((room, most), float), zeros((room, most), np.int32)
     column, enough, done = np.arange(most, dtype=np.int32), [], 0
     for part in parts:
-        mine = slice(done, done := done + len(part.times))
-        there = part.times != 0
-        counts, flat = np.count_nonzero(there, axis=1), np.flatnonzero(there)
-        first = np.cumsum(counts) - counts
-        # Beyond what a draw has come runs of the next one, with weight zero.
-        flat = np.concatenate([flat, np.full(most, flat[-1])])
-        times = sliding_window_view(part.times.ravel().take(flat), most)[first]
-        times *= column < counts[:, None].astype(np.int32)
-        runs = len(part.once)
-        places[mine] = sliding_window_view(flat.astype(np.int32), most)[first]
-        places[mine] -= runs * np.arange(len(times), dtype=np.int32)[:, None]
-        np.minimum(places[mine], runs - 1, out=places[mine])
-        once = part.once[0] if (part.once == part.once[0]).all() else part.once.take(places[mine])
-        np.multiply(times, once, out=weights[mine])
-        enough.append(counts <= most)
+        runs, alike = len(part.once), (part.once == part.once[0]).all()
+        for drawn in np.split(part.times, range(_IN_CACHE, len(part.times), _IN_CACHE)):
+            mine = slice(done, done := done + len(drawn))
+            there = drawn != 0
+            counts = there.view(np.uint8).sum(axis=1, dtype=np.int32)
+            first = np.cumsum(counts) - counts
+            # Beyond what a draw has come runs of the next one, with weight zero.
+            flat = np.empty(counts.sum() + most, np.int32)
+            flat[:-most] = np.flatnonzero(there)
+            flat[-most:] = flat[-most - 1]
+            times = sliding_window_view(drawn.ravel().take(flat), most)[first]
+            times *= column < counts[:, None]
+            here = sliding_window_view(flat, most)[first]
+            here -= runs * np.arange(len(drawn), dtype=np.int32)[:, None]
+            np.minimum(here, runs - 1, out=places[mine])
+            np.multiply(times, part.once[0] if alike else part.once.take(places[mine]), out=weights[mine])
+            enough.append(counts <= most)
     centres = [part.centre for part in parts if part.centre is not None]
     return Overrides(weights, None, np.concatenate(centres) if centres else None, places), np.concatenate(enough)
 

@@ -145,7 +145,8 @@ def allocate(
 
 @kept
 def _compiled(function: Callable[..., Any], *static: Any) -> Callable[..., Any]:
-    return Program(partial(function, *static), compile_options())
+    """Programs that are called for one problem; whoever has many traces them."""
+    return Program(partial(function, *static), compile_options(once=True))
 
 
 @kept

@@ -264,7 +264,7 @@ def _attempt(
     """
     begin = np.full((len(givens), len(decision.variables)), np.nan) if starts is None else starts
     settings = (shift, weight, rho, iterations)
-    found = batched(_interior, decision, [givens.T, switches.T, begin.T], settings)
+    found = batched(_interior, decision, [givens.T, switches.T, begin.T], settings, few=True)
     (ended, value), count = along_lanes(found), len(found[0])
     many, on = np.tile(givens.T, count), np.tile(switches.T, count)
     last = newtons(decision, many, on, ended.x, ended.multipliers, weight)

@@ -31,13 +31,15 @@ def batched(
     *,
     heavy: bool = False,
     alike: bool = False,
+    few: bool = False,
 ) -> list[np.ndarray]:
     """`function(static, shared, *arrays)` in float64, over the last axis of all arrays, (any, count), a few at once.
 
     `shared` holds numbers and arrays that are the same for all; `heavy`: a single problem fills the processor;
-    `alike`: there are many, none of which waits long for the others. What comes out has the problems last too. Whatever
-    their number, it is one compiled program, and another for hundreds of thousands; `function` and `static` must be
-    equal for equal work.
+    `alike`: there are many, none of which waits long for the others; `few`: they are mostly a handful, for which the
+    program is compiled in half the time. What comes out has the problems last too. Whatever their number, it is one
+    compiled program, but of `few` another for more than a batch, and of all another for hundreds of thousands;
+    `function` and `static` must be equal for equal work.
     """
     count = arrays[0].shape[-1]
     worker_count, devices = workers(None)
@@ -48,7 +50,7 @@ def batched(
         lanes = _ALIKE
     if heavy:
         lanes, size = lanes // _HEAVY, size // _HEAVY
-    run = _compiled(devices[0].platform, function, static, lanes, often)
+    run = _compiled(devices[0].platform, function, static, lanes, often, on_cpu and few and count <= size)
     common = tuple(np.asarray(v, np.float64) for v in shared)
 
     def part(k: int) -> list[np.ndarray]:
@@ -78,11 +80,13 @@ def each(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @kept
-def _compiled(platform: str, function: Callable[..., Any], static: Hashable, lanes: int, often: bool) -> Program:
+def _compiled(
+    platform: str, function: Callable[..., Any], static: Hashable, lanes: int, often: bool, once: bool
+) -> Program:
     def run(count: Array, shared: Any, *arrays: Array) -> Any:
         return _run(partial(function, static, shared), lanes, count, arrays)
 
-    return Program(run, compile_options(platform, often=often))
+    return Program(run, compile_options(platform, often=often, once=once))
 
 
 def _run(over_lanes: Callable[..., Any], lanes: int, count: Array, arrays: Sequence[Array]) -> Any:

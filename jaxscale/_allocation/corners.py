@@ -115,7 +115,7 @@ def inclusion(decision: Decision, x: np.ndarray, givens: np.ndarray) -> tuple[np
     offsets = np.concatenate([np.zeros((1, n)), _AROUND * (2 * spread(40, n) - 1), _AROUND * _axes(n)])
     count = len(offsets)
     around = (x[:, None] + offsets).reshape(-1, n)
-    gradients, slopes, values = batched(_slopes, decision, [around.T, np.repeat(givens, count, axis=0).T])
+    gradients, slopes, values = batched(_slopes, decision, [around.T, np.repeat(givens, count, axis=0).T], few=True)
     gradients = gradients.T.reshape(-1, count, n)
     slopes, values = np.moveaxis(slopes, -1, 0).reshape(-1, count, m, n)[:, 0], values.T.reshape(-1, count, m)[:, 0]
     left, prices = np.ones(len(x)), np.zeros((len(x), m))

@@ -94,7 +94,7 @@ def expansions(answers: Answers, parts: Sequence[np.ndarray]) -> list[Expansion 
 def _expansions(decision: Decision, answers: Answers, givens: np.ndarray) -> tuple[np.ndarray, ...]:
     """What an `Expansion` holds, as arrays over all answers."""
     safe = np.where(np.isfinite(answers.x), answers.x, 1.0)
-    found = batched(expansion_at, decision, [safe.T, answers.multipliers.T, givens.T])
+    found = batched(expansion_at, decision, [safe.T, answers.multipliers.T, givens.T], few=True)
     outputs = [np.moveaxis(v, -1, 0) for v in found]
     parts = derivatives(decision, safe, answers.multipliers, outputs)
     if answers.corner is None or not answers.corner.any():

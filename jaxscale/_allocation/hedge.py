@@ -167,7 +167,8 @@ class Doubts:
 
     def _batched(self, function: Any, hedge: Hedge, *arrays: np.ndarray) -> list[np.ndarray]:
         mine = (self.named.T, self.inverse.T, self.best.T)
-        return batched(function, hedge, [*mine, *arrays], self._shared, heavy=sum(self.hedge.counts) > _COUNTS[0])
+        heavy, few = sum(self.hedge.counts) > _COUNTS[0], function in (_near, _far)
+        return batched(function, hedge, [*mine, *arrays], self._shared, heavy=heavy, few=few)
 
     def solve(self, starts: Sequence[np.ndarray], prices: np.ndarray) -> Answers:
         """The best decision for each target; starts (b, n) each, the first with prices of the rows (b, m)."""

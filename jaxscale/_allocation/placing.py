@@ -107,7 +107,7 @@ def newtons(
     decision: Decision, given: np.ndarray, on: np.ndarray, x: np.ndarray, prices: np.ndarray, weight: float = 1.0
 ) -> tuple[Certificate, np.ndarray]:
     """What Newton's method makes of x, all with lanes last, and the objectives there; one program for whoever asks."""
-    *last, value = batched(_newton, decision, [given, on, x, prices], (weight,))
+    *last, value = batched(_newton, decision, [given, on, x, prices], (weight,), few=True)
     return Certificate(*last), value
 
 

@@ -59,8 +59,8 @@ def compile_options(
     what they are known to get right, see `laws._operations.wide`. Barriers are kept: XLA would take them out before it
     fuses loops, and what several loops use would be computed in each of them. And kernels made the plain way, which
     halves the time that XLA compiles for; only a program that runs for seconds gains more from the newer way (`often`:
-    the planner's loop is 1.6 times faster by it, fits are not). One that runs a single time, for milliseconds (`once`),
-    is compiled without optimization, in three quarters of the time.
+    the planner's loop is 1.6 times faster by it, fits are not). One that runs a single time or now and then, for
+    milliseconds (`once`), is compiled without optimization, in half to three quarters of the time.
     """
     if (platform or jax.default_backend()) != "cpu":
         return None

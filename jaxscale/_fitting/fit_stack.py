@@ -1,6 +1,6 @@
 """Starts x tables -> one batched solve -> the best of each, its intervals and verdict -> results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -25,7 +25,7 @@ from jaxscale._solver.solve import AT
 from jaxscale._solver.solve_stack import solve_stack
 from jaxscale._solver.trust_region import descend
 from jaxscale._trust.covariance import Covariance
-from jaxscale._trust.drift import drifts_of_all
+from jaxscale._trust.drift import Drifts, Moves, drifts_of_all
 from jaxscale._trust.evidence import Evidence
 from jaxscale._trust.fitted_table import FittedTable
 from jaxscale._trust.interval_method import choose_method
@@ -64,6 +64,7 @@ def fit_stack(
         at = linearize_all(stack, free)
     if stack.first.provisional:
         return _fit_at_noise(stack, runs, how, searches, free, at)
+    some: list[int] = []
     optima = [Optimum(*one) for one in zip(stack.problems, free, at, strict=True)]
     refitted = _refitted(stack, runs, optima, searches, how)
 
@@ -101,7 +102,6 @@ def fit_stack(
 
     @cache
     def results() -> dict[int, FitResult | Exception]:
-        some = [k for k, one in enumerate(made) if isinstance(one, Pending)]
         return each_alone_at_worst(judged, some)
 
     made: list[Pending | InputError] = []
@@ -116,6 +116,7 @@ def fit_stack(
             )
             made.append(InputError(text))
         else:
+            some.append(k)
             made.append(Pending(lambda k=k: results()[k]))
     return made
 
@@ -247,9 +248,12 @@ def make_results(tables: Sequence[FittedTable], how: FitOptions) -> list[FitResu
     starts = [Starts.of(_mode(how), fitted.found, fitted.optimum.problem) for fitted in tables]
     verdicts = judge([_evidence(*one, how) for one in zip(tables, starts, strict=True)])
     alone = [fitted.optimum for fitted in tables if fitted.optimum.alone]
-    drifts = iter(drifts_of_all([one.problem for one in alone], [one.at for one in alone]))
-    each = [next(drifts) if fitted.optimum.alone else {} for fitted in tables]
-    return [_record(*one, how) for one in zip(tables, starts, verdicts, each, strict=True)]
+
+    @cache
+    def drifts() -> dict[Optimum, Moves]:
+        return dict(zip(alone, drifts_of_all([x.problem for x in alone], [x.at for x in alone]), strict=True))
+
+    return [_record(*one, drifts, how) for one in zip(tables, starts, verdicts, strict=True)]
 
 
 def _evidence(fitted: FittedTable, starts: Starts, how: FitOptions) -> Evidence:
@@ -272,7 +276,11 @@ def _evidence(fitted: FittedTable, starts: Starts, how: FitOptions) -> Evidence:
 
 
 def _record(
-    fitted: FittedTable, starts: Starts, verdict: Verdict, drifts: Mapping[str, Mapping[str, float]], how: FitOptions
+    fitted: FittedTable,
+    starts: Starts,
+    verdict: Verdict,
+    drifts: Callable[[], Mapping[Optimum, Moves]],
+    how: FitOptions,
 ) -> FitResult:
     """The record of one fit."""
     law, optimum, runs = how.law, fitted.optimum, fitted.runs
@@ -305,7 +313,7 @@ def _record(
         noise=problem.noise,
         at_noise=fitted.at_noise,
         shared=fitted.widths,
-        drifts=drifts,
+        drifts=Drifts(lambda: drifts()[optimum]) if optimum.alone else {},
     )
 
 
@@ -317,6 +325,8 @@ def _mode(how: FitOptions) -> str:
 def _of_theta(problem: Problem, covariance: Covariance) -> Covariance:
     """The covariance of the free values as one of theta: tied parameters each get their row, fixed ones have none."""
     slots = problem.layout.slots
+    if problem.layout.plain:
+        return covariance
     chosen = [s for s in slots if s >= 0]
     names = tuple(n for n, s in zip(problem.law.parameter_names, slots, strict=True) if s >= 0)
     return Covariance(names, covariance.matrix[np.ix_(chosen, chosen)], covariance.method)

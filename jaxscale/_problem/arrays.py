@@ -58,6 +58,11 @@ class Layout(NamedTuple):
         """Number of free values."""
         return max(self.slots) + 1
 
+    @property
+    def plain(self) -> bool:
+        """Whether every entry is free, and none tied."""
+        return self.slots == tuple(range(len(self.slots)))
+
     def full(self, free: Any, pinned: Any) -> tuple[Any, ...]:
         """Theta, a tuple of scalars, from the free values and the pinned ones (n_parameters,)."""
         return tuple(free[s] if s >= 0 else pinned[i] for i, s in enumerate(self.slots))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -79,12 +79,11 @@ class Problem:
     @property
     def free_names(self) -> tuple[str, ...]:
         """A name for each free value: that of the first parameter that reads it."""
-        slots = self.layout.slots
-        return tuple(self.law.parameter_names[slots.index(k)] for k in range(self.layout.free))
+        return _first_names(self.law.parameter_names, self.layout.slots)
 
     def full(self, free: np.ndarray) -> np.ndarray:
         """Theta (..., n_parameters) from free values (..., free)."""
-        if self.layout.slots == tuple(range(self.layout.free)):
+        if self.layout.plain:
             return np.array(free)
         slots = np.array(self.layout.slots)
         theta = np.take(free, slots, axis=-1)
@@ -146,7 +145,7 @@ class Problem:
         """The same problem on some of its runs, evenly spread over the response: a cheap subsample, to begin with."""
         used = np.flatnonzero(self.points.weights > 0)
         by_response = used[np.argsort(self.points.observed[used], kind="stable")]
-        some = np.sort(by_response[np.linspace(0, len(used) - 1, min(rows, len(used))).round().astype(int)])
+        some = np.sort(by_response[_spread_evenly(len(used), rows)])
         return replace(self, points=_pad(self.points.at(some), bucket(len(some))), count=len(some))
 
     def with_rows(self, rows: int) -> "Problem":
@@ -157,6 +156,17 @@ class Problem:
         """Weights (..., count) extended with the zeros of the padding."""
         extra = self.points.response.shape[0] - self.count
         return np.concatenate([rows, np.zeros((*rows.shape[:-1], extra))], axis=-1)
+
+
+@lru_cache
+def _first_names(names: tuple[str, ...], slots: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(names[slots.index(k)] for k in range(max(slots) + 1))
+
+
+@lru_cache
+def _spread_evenly(count: int, most: int) -> np.ndarray:
+    """Numbers of `most` of so many rows, or of all of them, evenly spread."""
+    return np.linspace(0, count - 1, min(most, count)).round().astype(int)
 
 
 def make_problem(
@@ -329,7 +339,7 @@ def _box(law: Law, layout: Layout, response: np.ndarray, bounds: Mapping) -> tup
         if slot < 0:
             continue
         low, high = (-_THETA_LIMIT, _THETA_LIMIT) if parameter.transform == "log" else (-np.inf, np.inf)
-        if dict(parameter.dimension) == {law.response.name: 1} and parameter.transform == "log":
+        if parameter.transform == "log" and dict(parameter.dimension) == {law.response.name: 1}:
             low = np.log(_VANISHING_FLOOR * response.min())
         if parameter.name in bounds:
             ends = bounds[parameter.name]

@@ -9,6 +9,7 @@ _THOUSAND = np.log(1000.0)
 # Tables whose median lies outside these ranges are counted in thousands, millions, billions, ...; the second number
 # is a typical median in plain counts. Inside, a published grid is used as it was published.
 _PLAIN = {"N": ((1e5, 1e14), 1e9), "D": ((1e7, 1e16), 2e10), "C": ((1e14, 1e28), 1e21), "loss": ((0.05, 50.0), 2.5)}
+_LOGS_OF_PLAIN = {name: (*np.log(ends), np.log(typical)) for name, (ends, typical) in _PLAIN.items()}
 
 
 def unit_shift(problem: Problem, theta: np.ndarray) -> np.ndarray:
@@ -28,7 +29,6 @@ def unit_shift(problem: Problem, theta: np.ndarray) -> np.ndarray:
 def _units(problem: Problem) -> dict[str, float]:
     """The log of how many plain counts one of the table's counts is, by name, of what is not counted plainly."""
     law = problem.law
-    real = problem.points.weights > 0
     logs: dict[str, np.ndarray] = {v.name: x for v, x in zip(law.variables, problem.points.logs, strict=True)}
     logs[law.response.name] = (
         problem.points.observed if problem.task.space == "log" else safe_log(problem.points.observed)
@@ -37,12 +37,13 @@ def _units(problem: Problem) -> dict[str, float]:
     for name, values in logs.items():
         if name not in _PLAIN or np.ndim(values) != 1:
             continue
-        (low, high), typical = _PLAIN[name]
-        if np.log(low) <= values.min() and values.max() <= np.log(high):
+        low, high, typical = _LOGS_OF_PLAIN[name]
+        if low <= values.min() and values.max() <= high:
             continue
-        middle = float(np.median(values[real])) if real.any() else np.log(typical)
-        if not np.log(low) <= middle <= np.log(high):
-            units[name] = _THOUSAND * np.round((middle - np.log(typical)) / _THOUSAND)
+        real = problem.points.weights > 0
+        middle = float(np.median(values[real])) if real.any() else typical
+        if not low <= middle <= high:
+            units[name] = _THOUSAND * np.round((middle - typical) / _THOUSAND)
     return units
 
 

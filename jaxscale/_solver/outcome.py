@@ -1,5 +1,6 @@
 """What a search found: its optima, the lowest, and how many starts agree."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -57,12 +58,11 @@ def undiscovered(solutions: Solutions) -> float:
 
     A start that stopped short counts as an optimum of its own: nobody knows where it would have ended.
     """
-    short = int(np.sum(solutions.status != CONVERGED))
-    values = np.sort(solutions.value[solutions.status == CONVERGED])
+    values = np.sort(solutions.value[solutions.status == CONVERGED]).tolist()  # few, so that NumPy takes longer
     n = len(solutions.value)
-    if n < 2 or not len(values):
+    if n < 2 or not values:
         return 1.0
-    distinct = short + 1 + int(np.sum(np.diff(values) > SAME_OPTIMUM * np.abs(values[1:])))
+    distinct = n - len(values) + 1 + sum(b - a > SAME_OPTIMUM * abs(b) for a, b in itertools.pairwise(values))
     return min(1.0, distinct * (distinct + 1) / (n * (n - 1)))
 
 

@@ -86,8 +86,10 @@ def powell_covariances(tables: Sequence[Linearization]) -> list[Covariance | Non
             if at.noise is not None and bread.believed[place].any():
                 of_priors = inverse[place] * np.sqrt(at.noise.dispersion * bread.believed[place])
                 mine = mine + of_priors @ of_priors.T
-            matrix = np.zeros((len(at.held), len(at.held)))
-            matrix[np.ix_(~at.held, ~at.held)] = mine
+            matrix = mine.copy()
+            if at.held.any():
+                matrix = np.zeros((len(at.held), len(at.held)))
+                matrix[np.ix_(~at.held, ~at.held)] = mine
             found[k] = Covariance(at.names, matrix, "powell_sandwich" if at.far_below_noise else "leverage_sandwich")
     return found
 

@@ -1,6 +1,8 @@
 """What a loss that drifts with scale does to a fit, which no residual shows: the law takes most of it up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +12,37 @@ from jaxscale._trust.linearization import Linearization
 from jaxscale._trust.slopes_beside import slopes_beside
 
 DRIFTS = ("N", "D")  # along which losses may drift
+
+
+Moves = Mapping[str, Mapping[str, float]]
+
+
+class Drifts(Moves):
+    """What `drifts_of` says, worked out when somebody first looks, since no verdict goes by it."""
+
+    def __init__(self, find: Callable[[], Moves]):
+        self._find = find
+
+    @cached_property
+    def _found(self) -> Moves:
+        found = self._find()
+        del self._find  # it holds all tables that were fitted beside this one
+        return found
+
+    def __getitem__(self, name: str) -> Mapping[str, float]:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __repr__(self) -> str:
+        return repr(self._found)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
 
 
 def decades_of(logs: np.ndarray) -> np.ndarray:

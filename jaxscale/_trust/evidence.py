@@ -57,7 +57,8 @@ class Evidence:
     @cached_property
     def scalar_logs(self) -> dict[str, np.ndarray]:
         """The law's scalar variables at the runs used, (n_used,), logged where positive."""
-        rows = np.flatnonzero(self.at.used)
+        used = self.at.used
+        rows = slice(len(used)) if used.all() else np.flatnonzero(used)
         pairs = zip(self.problem.law.variables, self.problem.points.logs, strict=True)
         return {v.name: np.asarray(x)[rows] for v, x in pairs if np.ndim(x) == 1}
 

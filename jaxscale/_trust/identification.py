@@ -77,7 +77,7 @@ def identify_all(tables: Sequence[Linearization], units: Sequence[np.ndarray]) -
 
 def _informative(at: Linearization, units: np.ndarray) -> np.ndarray:
     """Slopes of the runs that count, and priors, each row as informative as a run of weight one."""
-    jacobian = at.jacobian if np.array_equal(units, np.eye(len(units))) else at.jacobian @ units
+    jacobian = at.jacobian if (units == np.eye(len(units))).all() else at.jacobian @ units
     jacobian = jacobian[at.used] * np.sqrt(at.weights[at.used])[:, None]
     return np.concatenate([jacobian, at.rows_of_priors @ units]) if at.precision.any() else jacobian
 

@@ -1,5 +1,6 @@
 """Uncertainty of an optimum: a quick standard error, and intervals from it, from resampled fits or from profiles."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -210,13 +211,12 @@ def _as_long(quick: Covariance | None, free: np.ndarray, lengths: np.ndarray, le
 
 def _natural_intervals(problem, best, level, method, why, ends, errors, draws) -> Intervals:
     """Intervals by parameter, tied ones alike, from intervals (and standard errors) by free value."""
-    params, of_theta = {}, {}
+    params, of_theta, names = {}, {}, problem.free_names
     for parameter, slot in zip(problem.law.parameters, problem.layout.slots, strict=True):
         if slot < 0:
             continue
-        name = problem.free_names[slot]
-        natural = tuple(float(x) if np.isinf(x) else parameter.to_natural(x) for x in ends.get(name, ()))
-        if natural and (method == "profile" or np.all(np.isfinite(natural))):
+        natural = tuple(float(x) if math.isinf(x) else parameter.to_natural(x) for x in ends.get(names[slot], ()))
+        if natural and (method == "profile" or all(map(math.isfinite, natural))):
             params[parameter.name] = natural
             of_theta[parameter.name] = float(errors[slot])
     in_units = natural_errors(problem.law, problem.full(best), of_theta)

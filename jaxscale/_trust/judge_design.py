@@ -42,7 +42,8 @@ def design_checks(e: Evidence) -> Iterator[Reason]:
     used = int(e.at.used.sum())
     yield from too_few_runs(used, e.at.jacobian.shape[1])
     yield from _too_few_below(e.at.scatter.runs_below, e.at.jacobian.shape[1])
-    if used > 1 and np.ptp(e.runs.response[e.at.used]) == 0:
+    response = e.runs.response[e.at.used]
+    if used > 1 and (response == response[0]).all():
         same = f"the {e.response.name} is the same in every run, so nothing follows from it; check its column"
         yield Reason("few_distinct_sizes", "fatal", same)
     # What the design cannot separate, a pin, tie or prior may: the conditioning knows of them.

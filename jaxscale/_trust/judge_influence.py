@@ -31,7 +31,7 @@ def influence_checks(e: Evidence) -> Finding:
     watched = np.flatnonzero((errors > 0) & np.isfinite(errors))
     if not len(watched):
         return
-    units = np.arange(used.sum())
+    units = None
     if e.runs.clusters is not None:
         labels, units = np.unique(np.array(e.runs.clusters)[used], return_inverse=True)
     each = slopes[watched] / errors[watched, None]
@@ -47,7 +47,7 @@ def influence_checks(e: Evidence) -> Finding:
     named = [i for i in order[:MOST_NAMED] if abs(share[i, k]) > NAMED_WITH_IT * most]
     chosen = [found[i][0] for i in named]
     rows = np.asarray(e.runs.rows)[used]
-    of_units = tuple(int(row) for unit in chosen for row in rows[units == unit])
+    of_units = tuple(int(row) for unit in chosen for row in (rows[[unit]] if units is None else rows[units == unit]))
     called = [f"row {rows[unit]}" if labels is None else f"run {labels[unit]}" for unit in chosen]
     by, size = float(moved[order[0], k]), abs(float(share[order[0], k]))
     if decision is None:

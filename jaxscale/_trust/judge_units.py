@@ -22,7 +22,7 @@ RISING, FEWEST_PAIRS, MOST_RUNS = 2 / 3, 15, 200  # share of ordered pairs of ru
 # Runs by which most tables are known to be far from that: of 1,384 tables, as they are, with N and D swapped, losses
 # negated or shuffled, none below a third by them has .25 by all.
 _FIRST_RUNS, _FAR_FROM_RISING = 48, 1 / 3
-_GOLDEN = (np.sqrt(5.0) - 1) / 2
+_SPREAD = np.arange(_FIRST_RUNS) * ((np.sqrt(5.0) - 1) / 2) % 1.0  # over a table, in step with no order of it
 _STEPS = frozenset(["step", "steps", "iteration", "iterations", "iters", "updates"])
 _UNITS = SUSPICIOUS_UNITS, MIXED_CONVENTIONS
 
@@ -109,7 +109,7 @@ def _share_rising(values: Mapping[str, np.ndarray], loss: np.ndarray) -> float:
     which it has the higher loss, which no law that falls in both allows; 0 where there are too few. Of some of the runs
     alone where these are far from `RISING`."""
     if len(loss) > _FIRST_RUNS:
-        spread = (np.arange(_FIRST_RUNS) * _GOLDEN % 1.0 * len(loss)).astype(int)  # in step with no order of a table
+        spread = (_SPREAD * len(loss)).astype(int)
         share, pairs = _rising_among(values, loss, spread)
         if pairs >= FEWEST_PAIRS and share < _FAR_FROM_RISING:
             return share

@@ -58,15 +58,15 @@ def uncorrelated_slopes(side: SideBySide) -> list[np.ndarray | None]:
 
 class Left(NamedTuple):
     """Fits that are wanted of one table without some of its runs: without all runs of each unit of `chosen` (sets,),
-    where `units` (n,) says which each run belongs to. They are of the law's slopes as orthonormal columns (n, p), from
-    residuals (n,) at an optimum, with weights (n,). `precision` (p, p) and `pull` (p,) are what priors add to curvature
-    and gradient; a fit has ended that moves by `enough` at most. None is made of a table where none would move
-    `watched` (p, quantities) by `least`, as far as can be told without."""
+    where `units` (n,) says which each run belongs to, None where each is one. They are of the law's slopes as
+    orthonormal columns (n, p), from residuals (n,) at an optimum, with weights (n,). `precision` (p, p) and `pull` (p,)
+    are what priors add to curvature and gradient; a fit has ended that moves by `enough` at most. None is made of a
+    table where none would move `watched` (p, quantities) by `least`, as far as can be told without."""
 
     columns: np.ndarray
     residuals: np.ndarray
     weights: np.ndarray
-    units: np.ndarray
+    units: np.ndarray | None
     chosen: np.ndarray
     precision: np.ndarray
     pull: np.ndarray
@@ -78,9 +78,7 @@ class Left(NamedTuple):
     @property
     def gone(self) -> tuple[np.ndarray, np.ndarray]:
         """Which runs are left out: pairs of a set and a run."""
-        if (
-            len(self.units) == self.units[-1] + 1 and (np.diff(self.units) == 1).all()
-        ):  # each run is one, in their order
+        if self.units is None:
             return np.arange(len(self.chosen)), self.chosen
         sets, runs = np.nonzero(self.units == self.chosen[:, None])
         return sets, runs
@@ -92,7 +90,7 @@ class Left(NamedTuple):
 
 
 def changes_without(
-    at: Linearization, units: np.ndarray, slopes: np.ndarray, to_free: np.ndarray | None, least: float = 0.0
+    at: Linearization, units: np.ndarray | None, slopes: np.ndarray, to_free: np.ndarray | None, least: float = 0.0
 ) -> Asking[list[tuple[int, np.ndarray]]]:
     """(unit, change of the free values (free,)) without all runs of a unit, for the units that move `slopes` most.
 
@@ -103,7 +101,8 @@ def changes_without(
 
     Args:
         at: the optimum. There are none where its runs do not determine the free values.
-        units: (n_used,), which unit each run that counts belongs to, from 0: itself, or a run of several rows.
+        units: (n_used,), which unit each run that counts belongs to, from 0: a run of several rows; None where each is
+            one.
         slopes: (quantities, free), of what is watched, each divided by its standard error.
         to_free: what `uncorrelated` says of the table.
         least: a change of `slopes` that matters. There are none where all are smaller.
@@ -116,7 +115,7 @@ def changes_without(
     score = rows @ watched.T * at.psi[used][:, None]
     if not len(watched):
         score = np.zeros((1, 0))
-    elif units[-1] + 1 < len(units) or (np.diff(units) != 1).any():  # runs of several rows
+    elif units is not None:
         score = np.stack([np.bincount(units, one) for one in score.T], axis=1)
     chosen = np.sort(np.argsort(-np.abs(score).max(axis=1, initial=0.0), kind="stable")[:_MOST_FITS])
     away, pull = np.zeros((len(prior), len(prior))), np.zeros(len(prior))

@@ -117,8 +117,8 @@ def _best_answer(e: Evidence, fatal: set[str]) -> str:
     spent = np.sort(logs["N"] + logs["D"])
     starts = np.flatnonzero(np.diff(spent, prepend=-np.inf) > _ONE_BUDGET)
     order = np.argsort(logs["N"] + logs["D"], kind="stable")
-    curves = [distinct(logs["N"][mine], _ENOUGH) for mine in np.split(order, starts[1:])]
-    full = sum(count >= _ENOUGH for count in curves)
+    curves = [mine for mine in np.split(order, starts[1:]) if len(mine) >= _ENOUGH]
+    full = sum(distinct(logs["N"][mine], _ENOUGH) >= _ENOUGH for mine in curves)
     if full >= _ENOUGH:
         return (
             f"Until then: the table has {full} budgets of 3 and more sizes, of which isoflop (jaxscale isoflop) reads "

@@ -220,12 +220,14 @@ def _walk(
 def vanished_floors(problem: Problem, at: Linearization, free: np.ndarray) -> dict[int, float]:
     """Free values that are logs of a floor of the response and lie on their lower bound, each with how far below the
     log of the least response."""
-    found = {}
+    found, low = {}, problem.at_lower(free)
+    if not low.any():
+        return found
     least = float(np.min(problem.observed[at.used]))
     least = least if problem.task.space == "log" else float(np.log(least)) if least > 0 else np.nan
     for parameter, slot in zip(problem.law.parameters, problem.layout.slots, strict=True):
         floor = parameter.transform == "log" and dict(parameter.dimension) == {problem.law.response.name: 1}
-        if slot >= 0 and floor and problem.at_lower(free)[slot] and np.isfinite(least) and least > free[slot]:
+        if slot >= 0 and floor and low[slot] and np.isfinite(least) and least > free[slot]:
             found[slot] = least - float(free[slot])
     return found
 

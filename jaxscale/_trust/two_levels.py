@@ -38,19 +38,16 @@ def two_levels(side: SideBySide) -> list[TwoLevels | None]:
     some = np.flatnonzero(even & (freedom >= _FEWEST) & (side.counts <= _MOST))
     if side.units is not None or not len(some):
         return found
-    n, real, law = side.counts[some], side.real[some], side.law[some]
-    rows, at = law.shape[1], np.arange(law.shape[1])
-
-    def beside_law(x: np.ndarray) -> np.ndarray:
-        return x - (law @ (np.swapaxes(law, 1, 2) @ x[..., None]))[..., 0]
-
-    alone = beside_law(side.above[some])
+    counts = n = side.counts[some]
+    real, law, at = side.real[some], side.law[some], np.arange(side.law.shape[1])
+    alone = _beside(law, side.above[some])
     room = np.sqrt(np.maximum(1 - (law**2).sum(axis=2), 1e-3))
-    total = (alone**2).sum(axis=1)
-    below = np.arange(1, rows)
+    whole = total = (alone**2).sum(axis=1)
+    below = at[1:]
     possible = np.minimum(below, n[:, None] - below) >= _LEAST_SHARE * n[:, None]
     x, least = alone / room, total.copy()
     apart, lower = np.zeros(len(some)), np.zeros(x.shape, bool)
+    here, before = np.arange(len(some)), np.full(x.shape, -1.0)
     for _ in range(_ROUNDS):
         order = np.argsort(np.where(real, x, np.inf), axis=1)
         sums = np.cumsum(np.take_along_axis(x, order, axis=1), axis=1)
@@ -59,20 +56,32 @@ def two_levels(side: SideBySide) -> list[TwoLevels | None]:
         cut = np.where(possible, between, -1.0).argmax(axis=1)
         upper = np.zeros(x.shape)
         np.put_along_axis(upper, order, ((at > cut[:, None]) & (at < n[:, None])) * 1.0, axis=1)
-        levels = beside_law(upper)
+        going = (upper != before).any(axis=1)  # a split that comes again comes for ever
+        if not going.all():
+            n, real, law, alone, room, total, possible, upper = (
+                v[going] for v in (n, real, law, alone, room, total, possible, upper)
+            )
+            here = here[going]
+        if not len(here):
+            break
+        before, levels = upper, _beside(law, upper)
         length = np.maximum((levels**2).sum(axis=1), 1e-12)
         step = (levels * alone).sum(axis=1) / length
         left = total - step**2 * length
-        better = left < least
-        least = np.where(better, left, least)
-        apart = np.where(better, step, apart)
-        lower = np.where(better[:, None], real & (upper == 0), lower)
+        better = left < least[here]
+        least[here[better]], apart[here[better]] = left[better], step[better]
+        lower[here[better]] = (real & (upper == 0))[better]
         x = (alone - step[:, None] * levels) / room + step[:, None] * upper
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.sqrt(np.maximum(least, 0.0) / total)
-    for i in np.flatnonzero((ratio < least_of_noise(n - law.shape[2])) & (apart > 0)):
-        found[some[i]] = TwoLevels(float(apart[i]), lower[i, : n[i]], float(ratio[i]))
+        ratio = np.sqrt(np.maximum(least, 0.0) / whole)
+    for i in np.flatnonzero((ratio < least_of_noise(counts - law.shape[2])) & (apart > 0)):
+        found[some[i]] = TwoLevels(float(apart[i]), lower[i, : counts[i]], float(ratio[i]))
     return found
+
+
+def _beside(law: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """What is left of values (tables, rows) beside the law (tables, rows, p)."""
+    return x - (law @ (np.swapaxes(law, 1, 2) @ x[..., None]))[..., 0]
 
 
 def least_of_noise(freedom: np.ndarray) -> np.ndarray:

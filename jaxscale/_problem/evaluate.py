@@ -13,6 +13,7 @@ from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.losses import Prior
 from jaxscale._problem.objectives import Objective, Space
 from jaxscale.laws import Law
+from jaxscale.laws._each_once import each_once
 from jaxscale.laws._rewrite import vectorised
 from jaxscale.optim import Curvature
 
@@ -64,8 +65,8 @@ def evaluator(task: Task, *, exact: bool, second_order: bool = True) -> Callable
     """`evaluate(free, tables, outer_share=None)` for many lanes, (lanes, free); see `DampedState.outer_share`.
 
     Arrays of `tables` (a `ProblemArrays`) may have a lane axis or be shared. Everything is one pass of elementwise
-    work per run, then products of `_products`; barriers keep XLA from fusing those into the pass, which would make it
-    scalar.
+    work per run, in which derivatives share what they have in common, then products of `_products`; barriers keep XLA
+    from fusing those into the pass, which would make it scalar.
     """
     predict, layout = predictor(task), task.layout
 
@@ -86,21 +87,24 @@ def evaluator(task: Task, *, exact: bool, second_order: bool = True) -> Callable
             rows.extend(jax.jvp(along, (free[j],), (jnp.ones_like(free[j]),))[1])
         return rows
 
+    @each_once
+    def of_run(free: tuple, pinned: Array, inputs: tuple) -> tuple[Any, ...]:
+        """What is predicted of a run, its slopes in the free values, and its second derivatives or none."""
+        second = hessian_rows(free, pinned, inputs) if exact and second_order else []
+        return *value_and_jacobian(free, pinned, inputs), second
+
     def evaluate(free: Array, tables: ProblemArrays, outer_share: Array | None = None) -> Evaluation:
         pinned, points = tables.pinned, tables.points
         p = free.shape[1]
         inputs_axes = 0 if pinned.ndim == 2 else None
         columns = tuple(free[:, i] for i in range(p))
 
-        def per_run(function):
-            def one_lane(x, pins, inputs):
-                return jax.vmap(function, (None, None, 0))(x, pins, inputs)
-
-            return jax.vmap(one_lane, (0, inputs_axes, inputs_axes))(columns, pinned, points.inputs)
+        def one_lane(x, pins, inputs):
+            return jax.vmap(of_run, (None, None, 0))(x, pins, inputs)
 
         prior = tables.loss.prior
         loss = jax.tree.map(lambda x: jnp.reshape(x, (-1, 1)), tables.loss._replace(prior=None))
-        predicted, jac = per_run(value_and_jacobian)
+        predicted, jac, rows = jax.vmap(one_lane, (0, inputs_axes, inputs_axes))(columns, pinned, points.inputs)
         residual = _apart(predicted - points.response)
         contribution, psi, weights = loss.misfit(residual, points.weights)
         inner, slope = loss.curvature(residual, weights, None if outer_share is None else outer_share[:, None])
@@ -118,8 +122,7 @@ def evaluator(task: Task, *, exact: bool, second_order: bool = True) -> Callable
             if lacking is not None:
                 lacking = _apart(lacking)
                 hessian = hessian + _products(slopes, [j * lacking for j in jac])
-            rows = optimization_barrier(jnp.stack(per_run(hessian_rows), axis=1))
-            triangle = jnp.einsum("bkn,bn->bk", rows, psi)
+            triangle = jnp.einsum("bkn,bn->bk", optimization_barrier(jnp.stack(rows, axis=1)), psi)
             hessian = hessian + triangle[:, _triangle_index(p)]
         value = contribution @ jnp.ones(contribution.shape[1], contribution.dtype)  # a sum along rows is scalar
         return _with_prior(Evaluation(value, gradient, Curvature(gauss_newton, hessian)), free, prior)

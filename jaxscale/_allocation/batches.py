@@ -18,6 +18,7 @@ from jaxscale._base.settings import in_float64
 _ON_CPU, _ON_ACCELERATOR = (16, 1024), (16384, 16384)
 _ALIKE = 128  # lanes on a CPU of hundreds of problems and more that take as many steps
 _HEAVY = 16  # so many times fewer, where each problem is itself over hundreds of draws
+_FEW = 4  # up to a batch over so many, problems gain less from a program that runs faster than its compilation takes
 
 # From so many problems on, a program that runs faster is worth compiling for longer.
 _OFTEN = 200_000
@@ -38,7 +39,7 @@ def batched(
     `shared` holds numbers and arrays that are the same for all; `heavy`: a single problem fills the processor;
     `alike`: there are many, none of which waits long for the others; `few`: they are mostly a handful, for which the
     program is compiled in half the time. What comes out has the problems last too. Whatever their number, it is one
-    compiled program, but of `few` another for more than a batch, and of all another for hundreds of thousands;
+    compiled program, but of `few` another for hundreds, and of all another for hundreds of thousands;
     `function` and `static` must be equal for equal work.
     """
     count = arrays[0].shape[-1]
@@ -50,7 +51,7 @@ def batched(
         lanes = _ALIKE
     if heavy:
         lanes, size = lanes // _HEAVY, size // _HEAVY
-    run = _compiled(devices[0].platform, function, static, lanes, often, on_cpu and few and count <= size)
+    run = _compiled(devices[0].platform, function, static, lanes, often, on_cpu and few and count <= size // _FEW)
     common = tuple(np.asarray(v, np.float64) for v in shared)
 
     def part(k: int) -> list[np.ndarray]:

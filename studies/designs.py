@@ -40,6 +40,13 @@ That study had fits and designs of its own; what it found is written out here as
   above, give .56 .53 .20 .43 .66 for c-optimal and .52 .51 .19 .45 .65 for D-optimal; here .44 .51 .31 .48 .70 and .50
   .56 .31 .59 .71 are found.
 
+- `judges`: by how much that depends on the fit that judges real pools. With it, and the noise of repetitions, in none
+  of 300 cells of `rounds_all_priors` (pool, rival, spending) is a rival better than `next_runs` (1 for all together by
+  Holm's method, the least by itself .027), nor in any of 240 of `rounds`.
+- `unchecked`: what the check costs where `suggest_runs` wastes less in `rounds_all_priors`. On planted Chinchilla
+  without a check .96 (.89 to 1.04) of what that wastes, with it 1.14 (1.05 to 1.23); on epoch 1.13 and 1.30, on porian
+  kaplan 1.13 and 1.17.
+
 Waste is the extra compute that the chosen N costs, in per cent (at most 1,000): at ten times the dearest run of the
 pool, in `box` at 1e23 FLOPs. Fits are robust ones matched to the noise with weak priors on E and exponents; in `stop`
 and `rounds_all_priors` with those of the earlier study on A and B at the middle of planted pools too. Planted pools
@@ -59,6 +66,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import t as student
 
 import jaxscale as js
 from studies.design_box import WIDTHS, box, slopes_of
@@ -68,6 +76,8 @@ from studies.next_runs import (
     REAL,
     Pool,
     best_sizes,
+    by_holm,
+    judges,
     law,
     planted,
     regret,
@@ -105,12 +115,16 @@ OURS: dict[str, dict[str, Any]] = {
     "without check": {"criterion": "misfit", "check": 0.0},
     "with a misfit": {"criterion": "misfit"},
     "next_runs": {},
+    "unchecked": {"check": 0.0},
 }
+RIVALS = ("random", "cheapest first", "ladder by size", "isoFLOP ladder", "suggest_runs")
 FIRST_TRIED = (
     "random", "cheapest first", "isoFLOP ladder", "suggest_runs", "D-optimal", "c-optimal", "with a misfit", "next_runs"
 )  # fmt: skip
-METHODS = ("random", "cheapest first", "ladder by size", "isoFLOP ladder", "squared error", "suggest_runs", *OURS)
+METHODS = (*RIVALS[:4], "squared error", "suggest_runs", *(name for name in OURS if name != "unchecked"))
 POOLS = (*PLANTED, "bumps", *REAL)
+ABOVE = ("chinchilla", "epoch", "porian kaplan")  # where with all priors `suggest_runs` wastes less
+JUDGED = ("porian tuned", *ABOVE[1:])  # real ones on which what judges may count
 KAPLAN = {"E": 1e-3, "A": 6.4e13 ** (0.076 / 0.103), "B": 1.8e13, "alpha": 0.076 / 0.103, "beta": 1.0, "k": 0.103}
 N0, D0 = 1e9, 2e10  # the middle of planted pools and of epoch; that of other real ones lies up to 40 times below
 LAW = js.Law.from_loss(
@@ -161,10 +175,20 @@ def fitted(
 
 def wastes(pool: Pool, fit: js.FitResult | None, at: float | None = None) -> float:
     """Of a fit of a pool, in per cent, at ten times its dearest run if nothing else is said."""
-    at = 10 * float(pool.C.max()) if at is None else at
-    middle = _middle_of(fit) if fit else (1.0, 1.0)
-    size = np.log(middle[0]) + best_sizes(fit.params, at / np.prod(middle)) if fit else np.nan
-    return 100 * float(regret(dict(pool.truth), size, at, _WORST))
+    at = _decision_of(pool) if at is None else at
+    return 100 * float(regret(dict(pool.truth), _size_by(fit, at), at, _WORST))
+
+
+def _decision_of(pool: Pool) -> float:
+    return 10 * float(pool.C.max())
+
+
+def _size_by(fit: js.FitResult | None, at: float) -> float:
+    """Log of the best N by a fit."""
+    if fit is None:
+        return np.nan
+    n, d = _middle_of(fit)
+    return np.log(n) + float(best_sizes(fit.params, at / (n * d)))
 
 
 def _middle_of(fit: js.FitResult) -> tuple[float, float]:
@@ -231,6 +255,19 @@ def rounds(
     kind: str, repetitions: int, methods: tuple[str, ...] = METHODS, seed: int = 0, all_priors: bool = False
 ) -> dict[str, np.ndarray]:
     """Waste in per cent (repetitions, spendings) of each method, which chooses by a fit of the runs before."""
+    pools, sizes = replayed(kind, repetitions, methods, seed, all_priors)
+    return {
+        method: np.array(
+            [100 * regret(dict(p.truth), x, _decision_of(p), _WORST) for p, x in zip(pools, found, strict=True)]
+        )
+        for method, found in sizes.items()
+    }
+
+
+def replayed(
+    kind: str, repetitions: int, methods: tuple[str, ...], seed: int, all_priors: bool
+) -> tuple[list[Pool], dict[str, np.ndarray]]:
+    """The pools, and by each method the logs of the sizes chosen for the decision (repetitions, spendings)."""
     shares = SPENT[kind not in REAL]
     pools, runs, rngs = {}, {}, {}
     for k in range(repetitions):
@@ -252,8 +289,34 @@ def rounds(
         fits = fitted(pools, runs, all_priors)
         for name, pool in pools.items():
             k, method = name.split("/")
-            found[method][int(k), j] = wastes(pool, fits.get(name))
-    return found
+            found[method][int(k), j] = _size_by(fits.get(name), _decision_of(pool))
+    return [pools[f"{k}/{methods[0]}"] for k in range(repetitions)], found
+
+
+def judge_errors(kind: str, repetitions: int) -> dict[str, list[float]]:
+    """By how much the waste of `next_runs` above that of each rival, with all priors, is unsure (spendings,) because
+    the fit that judges a real pool is: it varies by so much over fits of its runs resampled."""
+    pools, sizes = replayed(kind, repetitions, (*RIVALS, "next_runs"), 0, True)
+    by = {name: x[:, None, None] for name, x in judges(kind).items() if name != "E"}
+    at = np.array([_decision_of(pool) for pool in pools])[:, None]
+    means = {method: 100 * regret(by, x, at, _WORST).mean(axis=1) for method, x in sizes.items()}
+    return {rival: (means["next_runs"] - means[rival]).std(axis=0).round(3).tolist() for rival in RIVALS}
+
+
+def rivals_better(
+    kept: Mapping[str, Any], judged: Mapping[str, Mapping[str, Any]]
+) -> list[tuple[float, str, str, float]]:
+    """Of each pool, rival and spending: the chance of so much more waste by `next_runs` if it had no more, for all of
+    them together, as in `studies.next_runs`. The least come first."""
+    found = []
+    for pool, one in kept.items():
+        for rival in [name for name in RIVALS if name in one]:
+            more = np.array(one["next_runs"]) - np.array(one[rival])
+            errors = np.hypot(more.std(axis=0, ddof=1) / np.sqrt(len(more)), judged.get(pool, {}).get(rival, 0.0))
+            for j, (mean, error) in enumerate(zip(more.mean(axis=0), errors, strict=True)):
+                chance = float(student.sf(mean / error, len(more) - 1)) if error > 0 else 1.0
+                found.append((chance, pool, rival, SPENT[pool not in REAL][j]))
+    return by_holm(found)
 
 
 def in_flight(repetitions: int, share: float = 3e-4, seed: int = 0) -> dict[str, np.ndarray]:
@@ -410,11 +473,19 @@ def lines() -> Iterator[str]:
         for method in [m for m in ("next_runs", "with a misfit", "without check") if m in tried]:
             ratios = {rival: beside(kept[part], method, rival) for rival in tried if rival != method}
             yield f"  {method}: " + ", ".join(f"{k} {r:.2f} ({a:.2f} to {b:.2f})" for k, (r, a, b) in ratios.items())
+        yield "rivals that are better, chance under equality for all together (Holm)"
+        for chance, pool, rival, share in rivals_better(kept[part], kept.get("judges", {}))[:3]:
+            yield f"  {chance:.2g}: {rival} on {pool} for {100 * share:g} %"
+    for pool, waste in kept.get("unchecked", {}).items():
+        beside_it = {pool: {"unchecked": waste} | kept["rounds_all_priors"][pool]}
+        ratios = {rival: beside(beside_it, "unchecked", rival) for rival in ("suggest_runs", "next_runs")}
+        told = ", ".join(f"{r:.2f} ({a:.2f} to {b:.2f}) of {k}" for k, (r, a, b) in ratios.items())
+        yield f"next_runs without a check on {pool}, with all priors: {told}"
 
 
 def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m studies.designs")
-    parts = ("box", "in_flight", "stop", "wrong_law", "rounds", "rounds_all_priors")
+    parts = ("box", "in_flight", "stop", "wrong_law", "rounds", "rounds_all_priors", "unchecked", "judges")
     asked.add_argument("--only", nargs="*", default=parts, choices=parts)
     asked.add_argument("--pools", nargs="*", default=POOLS, choices=POOLS)
     asked.add_argument("--repetitions", type=int, default=16)
@@ -432,6 +503,13 @@ def main() -> None:
         elif part == "wrong_law":
             found = rounds("kaplan", told.repetitions, ("random", "cheapest first", "next_runs"))
             _keep(part, {name: mean_of(x) for name, x in found.items()})
+        elif part == "judges":
+            for kind in JUDGED:
+                _keep(part, written().get(part, {}) | {kind: judge_errors(kind, told.repetitions)})
+        elif part == "unchecked":
+            for kind in ABOVE:
+                waste = rounds(kind, told.repetitions * (1 if kind in REAL else 3), (part,), all_priors=True)[part]
+                _keep(part, written().get(part, {}) | {kind: np.round(waste, 3).tolist()})
         else:
             for kind in told.pools:
                 if part == "rounds":

@@ -321,7 +321,12 @@ def rivals_better() -> list[tuple[float, str, str, float]]:
             for share, mean, error in zip(SHARES, less["mean"], errors, strict=True):
                 chance = float(student.sf(mean / error, one["repetitions"] - 1)) if error > 0 else 1.0
                 found.append((chance, pool, rival, share))
-    found.sort()
+    return by_holm(found)
+
+
+def by_holm(found: list[tuple[float, str, str, float]]) -> list[tuple[float, str, str, float]]:
+    """The least chances first, as they are for all of them together (Holm 1979, Scand. J. Statist. 6)."""
+    found = sorted(found)
     adjusted = np.maximum.accumulate([min(1.0, (len(found) - k) * cell[0]) for k, cell in enumerate(found)])
     return [(float(p), *cell[1:]) for p, cell in zip(adjusted, found, strict=True)]
 

@@ -95,6 +95,22 @@ def test_rounds_with_all_priors_beside_those_of_the_earlier_study():
     assert study.beside(kept, "next_runs", "suggest_runs")[0] < 1  # and what keeps one
 
 
+def test_no_rival_is_better_in_any_pool_beyond_the_noise():
+    """Of repetitions, and on real pools of the fit that judges, in all cells together; where `suggest_runs` wastes less
+    on planted Chinchilla it is the check that costs so much."""
+    kept = study.written()
+    for part, cells in (("rounds", 4 * 12 * 5), ("rounds_all_priors", 5 * 12 * 5)):
+        found = study.rivals_better(kept[part], kept["judges"])
+        assert len(found) == cells and found[0][0] > 0.05
+    pool, rival = "epoch", "suggest_runs"  # by hand
+    more = np.subtract(kept["rounds_all_priors"][pool]["next_runs"], kept["rounds_all_priors"][pool][rival])
+    errors = np.hypot(np.std(more, axis=0, ddof=1) / 4, kept["judges"][pool][rival])
+    assert set(kept["judges"]) == set(study.JUDGED) and np.all(np.mean(more, axis=0) < 2.2 * errors)
+    assert set(kept["unchecked"]) == set(study.ABOVE)
+    cells = {"chinchilla": {"unchecked": kept["unchecked"]["chinchilla"]} | kept["rounds_all_priors"]["chinchilla"]}
+    assert study.beside(cells, "next_runs", rival)[1] > 1 > study.beside(cells, "unchecked", rival)[0]
+
+
 def test_runs_that_foretell_all_others_are_those_that_refits_choose():
     """The first of them lowers the mean variance foretold for a pool most, per cost^0.4: by refits of the information
     with each run added; all of them are paid for, and none is taken twice."""

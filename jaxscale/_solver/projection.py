@@ -113,13 +113,12 @@ def screener(task: Task, linear: tuple[int, ...], many: bool):
         observed = jnp.exp(table.points.observed) if space == "log" else table.points.observed
         counts = table.points.weights > 0
         size = jnp.maximum(jnp.abs(observed), 1e-12 * jnp.abs(observed).max() + 1e-300)
-        columns = [jnp.where(counts, slope / size, 0.0) for slope in slopes]
-        target = jnp.where(counts, (observed - at_one) / size, 0.0) + sum(columns)
-        norms = jnp.stack([jnp.sqrt(jnp.sum(c**2)) for c in columns])
-        scaled = [c / n for c, n in zip(columns, norms, strict=True)]
-        gram = jnp.stack([jnp.stack([jnp.sum(a * b) for b in scaled]) for a in scaled])
-        right = jnp.stack([jnp.sum(a * target) for a in scaled])
-        found, _ = solve_positive(gram + 1e-10 * jnp.eye(len(linear)), right)
+        columns = jnp.where(counts, jnp.stack(slopes) / size, 0.0)
+        target = jnp.where(counts, (observed - at_one) / size, 0.0) + jnp.sum(columns, axis=0)
+        norms = jnp.sqrt(jnp.sum(columns**2, axis=1))
+        scaled = columns / norms[:, None]
+        gram = jnp.sum(scaled[:, None] * scaled, axis=2)
+        found, _ = solve_positive(gram + 1e-10 * jnp.eye(len(linear)), jnp.sum(scaled * target, axis=1))
         floor = LEAST_SHARE * jnp.sqrt(jnp.sum(target**2))
         for j, k in enumerate(linear):
             if law.parameters[k].transform == "log":

@@ -45,7 +45,7 @@ def _compiled(task: Task, many: bool, places: bool = False):
         nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(jax.vmap(run), free, tables))
         return lax.fori_loop(0, (count[0] + _TABLES - 1) // _TABLES, block, nothing)
 
-    return Program(over_tables if many else run, compile_options(once=not many))
+    return Program(over_tables if many else run, compile_options())
 
 
 def slopes_of(stack: Stack, free: np.ndarray) -> list[np.ndarray]:

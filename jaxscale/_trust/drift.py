@@ -1,7 +1,6 @@
 """What a loss that drifts with scale does to a fit, which no residual shows: the law takes most of it up."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,14 +19,14 @@ Moves = Mapping[str, Mapping[str, float]]
 class Drifts(Moves):
     """What `drifts_of` says, worked out when somebody first looks, since no verdict goes by it."""
 
-    def __init__(self, find: Callable[[], Moves]):
-        self._find = find
+    def __init__(self, moves: Moves | Callable[[], Moves]):
+        self._moves = moves
 
-    @cached_property
+    @property
     def _found(self) -> Moves:
-        found = self._find()
-        del self._find  # it holds all tables that were fitted beside this one
-        return found
+        if callable(self._moves):
+            self._moves = self._moves()  # and lets go of all tables that were fitted beside this one
+        return self._moves
 
     def __getitem__(self, name: str) -> Mapping[str, float]:
         return self._found[name]
@@ -42,7 +41,7 @@ class Drifts(Moves):
         return repr(self._found)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return dict, (dict(self),)
+        return Drifts, ({name: dict(moves) for name, moves in self.items()},)
 
 
 def decades_of(logs: np.ndarray) -> np.ndarray:

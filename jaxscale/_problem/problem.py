@@ -11,7 +11,7 @@ from jaxscale._base.errors import InputError
 from jaxscale._base.files import numbers
 from jaxscale._base.text import quoted
 from jaxscale._data.runs import Runs
-from jaxscale._problem.arrays import Layout, Points, ProblemArrays, Task, bucket
+from jaxscale._problem.arrays import Layout, Points, ProblemArrays, Task, padded_rows
 from jaxscale._problem.evaluate import residual_space
 from jaxscale._problem.losses import Loss, Prior
 from jaxscale._problem.objectives import Objective
@@ -55,7 +55,7 @@ class Noise:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """One table, ready to be minimised. Arrays are NumPy; row arrays are padded to a bucket with rows of weight
+    """One table, ready to be minimised. Arrays are NumPy; row arrays are padded, see `padded_rows`, with rows of weight
     zero."""
 
     law: Law
@@ -146,7 +146,7 @@ class Problem:
         used = np.flatnonzero(self.points.weights > 0)
         by_response = used[np.argsort(self.points.observed[used], kind="stable")]
         some = np.sort(by_response[_spread_evenly(len(used), rows)])
-        return replace(self, points=_pad(self.points.at(some), bucket(len(some))), count=len(some))
+        return replace(self, points=_pad(self.points.at(some), padded_rows(len(some))), count=len(some))
 
     def with_rows(self, rows: int) -> "Problem":
         """The same problem, padded to at least that many rows."""
@@ -206,7 +206,7 @@ def make_problem(
     observed = np.log(response) if space == "log" else response
     whitening = _whitening(runs, weights, law.response.logged and space == "raw")
     whitened = observed if whitening is None else observed * whitening
-    points = _pad(Points(logs, whitened, weights, whitening), bucket(len(response)))
+    points = _pad(Points(logs, whitened, weights, whitening), padded_rows(len(response)))
     task = Task(law, layout, space, whitening is not None)
     scale = 1.0 if space == "log" else float(np.median(np.abs(response))) or 1.0
     losses = objective.losses(scale)

@@ -64,7 +64,6 @@ def fit_stack(
         at = linearize_all(stack, free)
     if stack.first.provisional:
         return _fit_at_noise(stack, runs, how, searches, free, at)
-    some: list[int] = []
     optima = [Optimum(*one) for one in zip(stack.problems, free, at, strict=True)]
     refitted = _refitted(stack, runs, optima, searches, how)
 
@@ -102,8 +101,9 @@ def fit_stack(
 
     @cache
     def results() -> dict[int, FitResult | Exception]:
-        return each_alone_at_worst(judged, some)
+        return each_alone_at_worst(judged, sound)
 
+    sound: list[int] = []  # asked of `made`, fits would hold one another until garbage is looked for
     made: list[Pending | InputError] = []
     for k, found in enumerate(searches):
         wanted = how.starts if isinstance(how.starts, int) else 0
@@ -116,7 +116,7 @@ def fit_stack(
             )
             made.append(InputError(text))
         else:
-            some.append(k)
+            sound.append(k)
             made.append(Pending(lambda k=k: results()[k]))
     return made
 

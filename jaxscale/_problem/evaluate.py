@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.lax import optimization_barrier
 
+from jaxscale._base.triangle import places_in_triangle
 from jaxscale._problem.arrays import ProblemArrays, Task
 from jaxscale._problem.losses import Prior
 from jaxscale._problem.objectives import Objective, Space
@@ -123,7 +123,7 @@ def evaluator(task: Task, *, exact: bool, second_order: bool = True) -> Callable
                 lacking = _apart(lacking)
                 hessian = hessian + _products(slopes, [j * lacking for j in jac])
             triangle = jnp.einsum("bkn,bn->bk", optimization_barrier(jnp.stack(rows, axis=1)), psi)
-            hessian = hessian + triangle[:, _triangle_index(p)]
+            hessian = hessian + triangle[:, places_in_triangle(p)]
         value = contribution @ jnp.ones(contribution.shape[1], contribution.dtype)  # a sum along rows is scalar
         return _with_prior(Evaluation(value, gradient, Curvature(gauss_newton, hessian)), free, prior)
 
@@ -156,9 +156,3 @@ def _with_prior(found: Evaluation, free: Array, prior: Prior | None) -> Evaluati
     return Evaluation(
         found.value + prior.penalty(free), found.gradient + prior.weight * (free - prior.centre), curvature
     )
-
-
-def _triangle_index(p: int) -> np.ndarray:
-    """Position in the lower triangle, row by row, of every entry of a symmetric (p, p) matrix."""
-    i, j = np.indices((p, p))
-    return np.maximum(i, j) * (np.maximum(i, j) + 1) // 2 + np.minimum(i, j)

@@ -5,12 +5,12 @@ So steps of Newton's method for all draws at once are a few products of matrices
 costs. A draw that the bent law does not help, as its own objective says, starts at the fit.
 """
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
+from jaxscale._base.triangle import lower_triangle, places_in_triangle
 from jaxscale._problem.arrays import Overrides
 from jaxscale._problem.losses import Prior
 from jaxscale._problem.problem import Problem
@@ -120,7 +120,7 @@ class BentLaw(NamedTuple):
 
     def _residuals(self, place: np.ndarray, shift: np.ndarray | None, out: np.ndarray) -> np.ndarray:
         """Residuals (draws, runs) at coordinates (free, draws), and what responses of the draws' own add to them."""
-        rows, columns = _pairs(len(place))
+        rows, columns = lower_triangle(len(place))
         terms = np.concatenate([place, place[rows] * place[columns], np.ones_like(place[:1])])
         np.matmul(terms.T, self.predicts, out=out)
         return out if shift is None else np.add(out, shift, out=out)
@@ -129,7 +129,7 @@ class BentLaw(NamedTuple):
         """What Newton's step takes from coordinates (free, draws), of sums over runs of scores times slopes and bends,
         and of slopes of scores times products of slopes."""
         p, draws = place.shape
-        whole, diagonal = _whole(p), np.arange(p)
+        whole, diagonal = places_in_triangle(p), np.arange(p)
         bent, curvature = first[p:][whole], second[whole]
         counting = second[whole[diagonal, diagonal]].sum(axis=0) / np.float32(p)
         gradient = first[:p] + (bent * place).sum(axis=1)
@@ -180,7 +180,7 @@ def bent_laws(stack: Stack, free: np.ndarray) -> list[BentLaw | None]:
         return [None] * tables
     at = linearize_all(stack, free)
     axes = np.array([_axes(one) for one in at])
-    sigma, whole = np.array([one.sigma for one in at]), _whole(p)
+    sigma, whole = np.array([one.sigma for one in at]), places_in_triangle(p)
     far = np.where(sigma > 0, sigma, 1.0)
     bends = np.zeros((tables, runs, pairs), np.float32)
     for k in range(p):
@@ -203,9 +203,9 @@ def bent_laws(stack: Stack, free: np.ndarray) -> list[BentLaw | None]:
 
 def _made(problem: Problem, fit: np.ndarray, at: Linearization, axes: np.ndarray, bend: np.ndarray) -> BentLaw:
     p = len(axes)
-    rows, columns = _pairs(p)
+    rows, columns = lower_triangle(p)
     slopes = at.jacobian @ axes
-    turning = np.einsum("nj,nq->jq", slopes * at.weights[:, None], bend)[:, _whole(p)]
+    turning = np.einsum("nj,nq->jq", slopes * at.weights[:, None], bend)[:, places_in_triangle(p)]
     turning = turning + turning.transpose(1, 0, 2)
     bent = bend * np.where(rows == columns, 0.5, 1.0)
     predicts = np.concatenate([slopes, bent, at.residuals[:, None]], axis=1).T
@@ -231,19 +231,6 @@ def _axes(at: Linearization) -> np.ndarray:
         return np.zeros((p, p))
     squares, axes = np.linalg.eigh((slopes / lengths).T @ (slopes / lengths))
     return axes / np.sqrt(squares) / lengths[:, None] if squares[0] > _LEAST_ROOM * squares[-1] else np.zeros((p, p))
-
-
-@lru_cache(maxsize=16)
-def _pairs(p: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the lower triangle, row by row."""
-    return np.tril_indices(p)
-
-
-@lru_cache(maxsize=16)
-def _whole(p: int) -> np.ndarray:
-    """Where each entry of a symmetric matrix is in its lower triangle, row by row, (p, p)."""
-    i, j = np.indices((p, p))
-    return np.maximum(i, j) * (np.maximum(i, j) + 1) // 2 + np.minimum(i, j)
 
 
 def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:

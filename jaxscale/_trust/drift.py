@@ -11,9 +11,7 @@ from jaxscale._trust.linearization import Linearization
 from jaxscale._trust.slopes_beside import slopes_beside
 
 DRIFTS = ("N", "D")  # along which losses may drift
-
-
-Moves = Mapping[str, Mapping[str, float]]
+Moves = Mapping[str, Mapping[str, float]]  # by N or D: of each parameter, as theta, for one unit a decade
 
 
 class Drifts(Moves):

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from jaxscale._base.text import plural
+from jaxscale._base.triangle import lower_triangle, places_in_triangle
 from jaxscale._trust.identification import HOPELESS_CONDITION, WARN_CONDITION, WEAK_RELATIVE_ERROR, Identification
 from jaxscale._trust.linearization import Linearization
 
@@ -43,9 +44,9 @@ def singular_share(at: Linearization) -> float:
     count, p = rows.shape
     drawn_runs = count + more_pairs(len(at.held))
     times = (_times_drawn if count <= _KEPT_RUNS else _times_drawn.__wrapped__)(count, drawn_runs)
-    first, second, place = _pairs(p)
+    first, second = lower_triangle(p)
     products = (count / drawn_runs * rows[:, first] * rows[:, second]).T @ times.T.astype(float)
-    drawn, believed = products[place], priors.T @ priors  # (p, p, draws)
+    drawn, believed = products[places_in_triangle(p)], priors.T @ priors  # (p, p, draws)
     drawn += believed[..., None]
     most = 10 * float(_conditions(rows.T @ rows + believed))
     norms = np.sqrt(np.maximum(np.diagonal(drawn).T, 1e-300))
@@ -54,15 +55,6 @@ def singular_share(at: Linearization) -> float:
     least = np.maximum(p / most, 1e-12) * np.eye(p)
     unsure = np.moveaxis(drawn[..., ~_positive(drawn / (norms[:, None] * norms) - least[..., None])], -1, 0)
     return float(np.sum(_conditions(unsure) > most) / len(times))
-
-
-@lru_cache(maxsize=16)
-def _pairs(p: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows and columns of the upper triangle, and where in it each entry of a symmetric matrix is, (p, p)."""
-    first, second = np.triu_indices(p)
-    place = np.zeros((p, p), int)
-    place[first, second] = place[second, first] = np.arange(len(first))
-    return first, second, place
 
 
 def _positive(matrices: np.ndarray) -> np.ndarray:

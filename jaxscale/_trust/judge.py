@@ -48,21 +48,26 @@ def _judged(evidence: Evidence) -> Asking[Verdict]:
     reasons = [*(evidence.whole or ())]
     for of, check in _CHECKS:
         if alone or of == "each":
-            finding, fits = check(evidence), None
-            while True:
-                try:
-                    item = finding.send(fits) if fits is not None and isinstance(finding, Generator) else next(finding)
-                except StopIteration:
-                    break
-                fits = None
-                if isinstance(item, Reason):
-                    reasons.append(item)
-                else:
-                    fits = yield item  # robust fits that the check needs
+            reasons += yield from _reasons(check(evidence))
     if all(r.severity != "fatal" for r in reasons):
         reasons = [r for r in reasons if r.code != POSSIBLE_GROUPS]
     lines = SIZE_KNOWN[1], LOSS_KNOWN[1]
     return Verdict.of(reasons, scope(evidence), margins(evidence), next_step(evidence, reasons, lines))
+
+
+def _reasons(finding: Finding | Iterator[Reason]) -> Asking[list[Reason]]:
+    """What a check finds, once it has the robust fits that it needs."""
+    reasons, fits = [], None
+    while True:
+        try:
+            item = finding.send(fits) if isinstance(finding, Generator) else next(finding)
+        except StopIteration:
+            return reasons
+        fits = None
+        if isinstance(item, Reason):
+            reasons.append(item)
+        else:
+            fits = yield item
 
 
 def judge_whole(

@@ -142,9 +142,8 @@ def _products(slopes: Array, columns: list[Array]) -> Array:
     XLA on CPU vectorises a product of a matrix and a vector; that of two small matrices takes up to twice as long, and
     is as fast from some ten rows on.
     """
-    columns = _apart(columns)
     if slopes.shape[1] > _MOST_ROWS:
-        return jnp.einsum("bin,bjn->bij", optimization_barrier(jnp.stack(columns, axis=1)), slopes)
+        return jnp.einsum("bin,bjn->bij", optimization_barrier(jnp.stack(_apart(columns), axis=1)), slopes)
     return jnp.stack([jnp.einsum("bjn,bn->bj", slopes, column) for column in columns], axis=1)
 
 

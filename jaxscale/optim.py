@@ -132,7 +132,12 @@ def weigh(value, best, predicted, damping, streak, finite, tolerance, xp: Any = 
 
 @cache
 def damped_newton(
-    *, exact: bool = True, initial_damping: float = 10.0, tolerance: float = 1e-13, trusting: bool = False
+    *,
+    exact: bool = True,
+    initial_damping: float = 10.0,
+    tolerance: float = 1e-13,
+    trusting: bool = False,
+    nearby: bool = False,
 ) -> optax.GradientTransformationExtraArgs:
     """Newton's method with Marquardt damping, falling back to Gauss-Newton where the Hessian is not positive definite.
 
@@ -146,6 +151,10 @@ def damped_newton(
         tolerance: relative decrease that counts as none.
         trusting: take the last step, which promises less than that, without looking at the objective there: one
             evaluation less, `state.value` is then that before it.
+        nearby: for starts near an optimum, where a step that goes too far crosses kinks rather than valleys: after a
+            refused step at whose end the objective rises, try the point between where its slopes along the step
+            vanish if they change evenly (the secant method). And `trusting` goes by what will be left after the last
+            step: what that promises, times ten times the share that it is of what the step before it promised.
 
     The transformation's `update(grads, state, params, *, value, ...)` takes the objective at `params` as `value`, and
     either `curvature` (a `Curvature`) or `value_fn` (the objective as a function of params, whose Hessian is then
@@ -184,6 +193,7 @@ def damped_newton(
         better, damping, streak, status = weigh(
             value, state.value, state.predicted, state.damping, state.streak, finite, tolerance
         )
+        tried, slopes = trial - state.point, (state.gradient, gradient)
         point, best, gradient, curvature = jax.tree.map(
             lambda new, old: jnp.where(better, new, old),
             (trial, value, gradient, curvature),
@@ -203,9 +213,20 @@ def damped_newton(
         # Without a usable step nothing moves and nothing is learnt; more damping makes one next time.
         damping = jnp.where(usable, damping, 10.0 * damping)
         predicted = jnp.where(usable, predicted, 1.0)
+        if nearby:
+            before, beyond = (slope @ tried for slope in slopes)
+            too_far = finite & ~better & (before < 0) & (beyond > 0)
+            share = jnp.clip(before / (before - beyond), 0.05, 0.95)
+            step = jnp.where(too_far, share * tried, step)
+            predicted = jnp.where(too_far, -0.5 * share * before, predicted)
+            usable = usable | too_far
         target = point + jnp.where(usable, step, 0.0)
         if trusting:
-            last = (status == RUNNING) & usable & (predicted <= tolerance * jnp.abs(best)) & (damping < 1.0)
+            left = predicted
+            if nearby:
+                follows = jnp.isfinite(state.value) & better & (state.streak >= 0)
+                left = predicted * jnp.where(follows, jnp.minimum(10 * predicted / state.predicted, 1.0), 1.0)
+            last = (status == RUNNING) & usable & (left <= tolerance * jnp.abs(best)) & (damping < 1.0)
             point, status = jnp.where(last, jnp.clip(target, lower, upper), point), jnp.where(last, CONVERGED, status)
         new_state = DampedState(
             point, best, gradient, curvature, damping, predicted, streak.astype(damping.dtype), status
@@ -216,7 +237,9 @@ def damped_newton(
 
 
 def levenberg_marquardt(
-    *, initial_damping: float = 10.0, tolerance: float = 1e-13, trusting: bool = False
+    *, initial_damping: float = 10.0, tolerance: float = 1e-13, trusting: bool = False, nearby: bool = False
 ) -> optax.GradientTransformationExtraArgs:
     """`damped_newton` without second derivatives: cheaper per step, and more starts end short of the optimum."""
-    return damped_newton(exact=False, initial_damping=initial_damping, tolerance=tolerance, trusting=trusting)
+    return damped_newton(
+        exact=False, initial_damping=initial_damping, tolerance=tolerance, trusting=trusting, nearby=nearby
+    )

@@ -167,7 +167,8 @@ def _refit(
     else:
         less, whole = (_joined(parts, rows), None) if most == rows else _without_others(parts, most)
         begun |= {"smallest": STARTS_AT_ONCE}  # the last few share the program of the others
-        free, value, status, _ = solve_stack(stack, levenberg_marquardt(trusting=True), table, start, own=less, **begun)
+        optimizer = levenberg_marquardt(trusting=True, nearby=True)
+        free, value, status, _ = solve_stack(stack, optimizer, table, start, own=less, **begun)
         if whole is not None:
             value, status = np.where(whole, value, np.inf), np.where(whole, status, STEP_LIMIT)
     free, value, status = free.copy(), value.copy(), status.copy()

@@ -156,6 +156,49 @@ def test_a_last_step_that_is_trusted_is_the_one_that_would_be_tried(name):
     assert float(value_fn(trusted[-1].point)) <= float(trusted[-1].value) * (1 + 1e-13)
 
 
+def test_after_a_step_too_far_the_point_where_slopes_vanish_is_tried():
+    """Of |x| from 1, by a curvature that sends it to -3: slopes along the step are -4 and 4, so halfway, to -1."""
+    optimizer = levenberg_marquardt(initial_damping=0.0, nearby=True)
+    quarter, x = jnp.array([[0.25]]), jnp.array([1.0])
+    state = optimizer.init(x)
+    for expected in (-3.0, -1.0):
+        step, state = optimizer.update(
+            jnp.sign(x), state, x, value=jnp.abs(x[0]), curvature=Curvature(quarter, quarter)
+        )
+        x = x + step
+        assert float(x[0]) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+def test_steps_nearby_are_fewer_and_end_at_the_same_optimum(seed):
+    """Of a curve through 40 points by a Huber loss that few residuals are inner ones of, which has one optimum."""
+    rng = np.random.default_rng(seed)
+    x = np.linspace(-1, 1, 40)
+    columns, target = jnp.array(np.stack([np.ones(40), x, x**2], axis=1)), jnp.array(rng.standard_normal(40))
+
+    def value_fn(params):
+        residual = columns @ params - target
+        clipped = jnp.clip(residual, -0.03, 0.03)
+        return jnp.sum(clipped * (residual - 0.5 * clipped))
+
+    def curvature(params):
+        size = jnp.abs(columns @ params - target)
+        matrix = (columns * jnp.where(size <= 0.03, 1.0, 1e-4 / size)[:, None]).T @ columns
+        return Curvature(matrix, matrix)
+
+    steps, ends = [], []
+    for nearby in (False, True):
+        optimizer = levenberg_marquardt(initial_damping=1e-9, trusting=True, nearby=nearby)
+        states = loop(optimizer, value_fn, jnp.zeros(3), curvature=curvature)
+        assert states[-1].status == CONVERGED
+        steps.append(len(states))
+        ends.append(float(value_fn(states[-1].point)))
+    least = minimize(lambda p: float(value_fn(p)), np.zeros(3), method="Powell", options={"xtol": 1e-9, "ftol": 1e-14})
+    assert ends == pytest.approx([least.fun] * 2, rel=1e-8)
+    assert ends[1] == pytest.approx(ends[0], rel=1e-12)
+    assert steps[1] < 0.8 * steps[0], steps
+
+
 @pytest.mark.slow
 def test_params_may_be_any_pytree():
     _, start, minimum = CASES["wood"]

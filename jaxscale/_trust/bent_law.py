@@ -18,16 +18,16 @@ from jaxscale._problem.slopes import slopes_of
 from jaxscale._problem.stack import Stack
 from jaxscale._trust.linearization import Linearization, linearize_all
 
-# Shares of the reweighted curvature of outer residuals, see `DampedState.outer_share`, one for each step: which
-# residuals are outer ones changes much in the first and hardly in the last.
-_SHARES = 0.26, 0.16, 0.04, 0.01, 0.0025
-# How far each step goes at most, times the root of the number of free values, in standard deviations of residuals or
-# the size of inner ones, if that is larger: where few are inner ones a whole step may go far beyond.
-_REACH = 1.6, 0.8, 0.55, 0.35, 0.15
+# Of each step, the share of the reweighted curvature of outer residuals, see `DampedState.outer_share` (which residuals
+# are outer ones changes much in the first and hardly in the last), and how far it goes at most, times the root of the
+# number of free values, in standard deviations of residuals or the size of inner ones, if that is larger: where few are
+# inner ones a whole step may go far beyond. Edges, which most residuals lie to one side of, take one more.
+_STEPS = (0.26, 1.6), (0.12, 0.8), (0.03, 0.5), (0.005, 0.3)
+_STEPS_TO_EDGES = (0.26, 1.6), (0.16, 0.8), (0.04, 0.55), (0.01, 0.35), (0.0025, 0.15)
 _LEAST_INNER = 1.2  # inner residuals for each free value; with fewer a law bent so has the optimum at another vertex
 _MOST_BENT = 2.0  # as a share of the slopes, one standard deviation of a draw away
 _MOST_FREE, _MOST_NUMBERS = 12, 1 << 23  # of values, and of bends of one table
-_AT_ONCE = 1 << 18  # numbers of an array of draws and runs; in smaller blocks calls cost more than a cache saves
+_AT_ONCE = 1 << 15  # numbers of an array of draws and runs, three of which a core's cache holds
 _LEAST_ROOM = 1e-13  # of squared slopes of length one, the least over the largest
 _RIDGE = 1e-6  # as a share of the curvature
 
@@ -58,72 +58,81 @@ class BentLaw(NamedTuple):
         """Free values (draws, free) where the bent law has the optimum of each draw, and which of them its objective
         says to be better than the fit; the fit itself elsewhere. What draws are fitted to is as `Overrides` has it,
         weights in float32 at best."""
-        count, runs = len(weights), self.predicts.shape[1]
+        runs = self.predicts.shape[1]
         weights = np.asarray(weights[:, :runs], np.float32)
-        size = min(count, max(32, _AT_ONCE // runs))
-        work, parts = np.empty((3, size, runs), np.float32), []
         with np.errstate(all="ignore"):  # some draws go astray
-            for k in range(0, count, size):
-                own = Overrides(weights, response, centre).rows(slice(k, k + size))
-                parts.append(self._descend(own, work[:, : len(own.weights)]))
-        there, better = (np.concatenate(x, axis=-1) for x in zip(*parts, strict=True))
+            there, better = self._descend(Overrides(weights, response, centre))
         free = self.fit + there.T @ self.axes.T
         better &= ((free >= self.problem.lower) & (free <= self.problem.upper)).all(axis=1)
         return np.where(better[:, None], free, self.fit), better
 
-    def _descend(self, own: Overrides, work: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Coordinates (free, draws) after so many steps, and whether the objective is lower there; `work` is room for
-        three arrays of draws and runs."""
-        (p, draws), runs = (len(self.axes), len(own.weights)), self.predicts.shape[1]
-        weights, (residual, score, slope) = own.weights, work
+    def _descend(self, own: Overrides) -> tuple[np.ndarray, np.ndarray]:
+        """Coordinates (free, draws) after so many steps, and whether the objective is lower there."""
+        (p, pairs), (draws, runs) = (len(self.axes), self.squares.shape[1]), own.weights.shape
+        size = min(max(32, _AT_ONCE // runs), draws)
+        parts = [slice(first, first + size) for first in range(0, draws, size)]
+        work = np.empty((3, size, runs), np.float32)
         loss = self.problem.loss
         shape = jax.tree.map(np.float32, loss._replace(prior=None))
         pull = None if loss.prior is None else _Pull.of(loss.prior, self.axes, self.fit, own.centre)
-        fit, shift = self.residuals[None], None  # the residuals of all draws there, if their responses are the same
+        shift, place = None, None
         if own.response is not None:
             shift = (self.problem.points.response[:runs] - own.response[:, :runs]).astype(np.float32)
-            fit = fit + shift
 
-        def totals(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        def residuals(mine: slice) -> np.ndarray:
+            """Of some draws where they are, (draws, runs), or (1, runs) if those of all are the same."""
+            if place is None:
+                return self.residuals[None] if shift is None else self.residuals + shift[mine]
+            found = self._residuals(place[:, mine], work[0])
+            return found if shift is None else np.add(found, shift[mine], out=found)
+
+        def times(values: np.ndarray, here: np.ndarray) -> np.ndarray:
+            """Values of residuals times what overestimates count."""
+            return values if shape.overestimate == 1 else values * np.where(here > 0, shape.overestimate, 1)
+
+        def totals(values: np.ndarray, columns: np.ndarray, mine: slice) -> np.ndarray:
             """Sums over the runs of each draw of values times columns (runs, n), as (n, draws)."""
-            if shape.overestimate != 1:
-                values = values * np.where(here > 0, shape.overestimate, 1)
-            made = (
-                weights @ (values.T * columns)
-                if len(values) == 1
-                else np.multiply(values, weights, out=values) @ columns
-            )
-            return np.ascontiguousarray(made.T)
+            weights = own.weights[mine]
+            if len(values) == 1:
+                return (weights @ (values.T * columns)).T
+            return (np.multiply(values, weights, out=values) @ columns).T
 
-        def height_of(here: np.ndarray) -> np.ndarray:
-            """The misfit of each draw with these residuals, (draws,), without priors."""
-            values = shape.height(here)
-            if shape.overestimate != 1:
-                values = values * np.where(here > 0, shape.overestimate, 1)
-            return np.einsum("nr,nr->n", weights, np.broadcast_to(values, weights.shape))
+        def sums(share: float) -> tuple[np.ndarray, np.ndarray]:
+            """What `_step` takes, where the draws are."""
+            first, second = (np.empty((n, draws), np.float32) for n in (p + pairs, pairs))
+            for mine in parts:
+                here = residuals(mine)
+                score, slope = work[1:, : len(here)]
+                shape.scores(here, np.float32(share), score, slope)
+                first[:, mine] = totals(times(score, here), self.slopes, mine)
+                second[:, mine] = totals(times(slope, here), self.squares, mine)
+            return first, second
 
-        place, here = np.zeros((p, draws), np.float32), fit
-        height = height_of(fit)
-        for share, reach in zip(_SHARES, _REACH, strict=True):
-            scored = (np.empty_like(here), np.empty_like(here)) if len(here) == 1 else (score, slope)
-            shape.scores(here, np.float32(share), *scored)
-            first, second = (totals(*x) for x in zip(scored, (self.slopes, self.squares), strict=True))
+        def heights() -> np.ndarray:
+            """The objective of each draw where it is, (draws,)."""
+            found = np.empty(draws, np.float32)
+            for mine in parts:
+                here, weights = residuals(mine), own.weights[mine]
+                values = np.broadcast_to(times(shape.height(here), here), weights.shape)
+                np.einsum("nr,nr->n", weights, values, out=found[mine])
+            at = np.zeros((p, draws), np.float32) if place is None else place
+            return found if pull is None else found + pull.height(at)
+
+        before = heights()
+        for share, reach in _STEPS if shape.overestimate == 1 else _STEPS_TO_EDGES:
+            first, second = sums(share)
+            place = np.zeros((p, draws), np.float32) if place is None else place
             step = self._step(first, second, place, pull)
             longest = np.float32(reach * np.sqrt(p) * self.size)
             place -= step * np.minimum(1, longest / np.sqrt(np.einsum("ij,ij->j", step, step)))
-            here = self._residuals(place, shift, residual)
-        lower = height_of(here)
-        if pull is not None:
-            height, lower = height + pull.height(np.zeros_like(place)), lower + pull.height(place)
-        better = np.isfinite(place).all(axis=0) & (lower < height)
+        better = np.isfinite(place).all(axis=0) & (heights() < before)
         return np.where(better, place, 0), better
 
-    def _residuals(self, place: np.ndarray, shift: np.ndarray | None, out: np.ndarray) -> np.ndarray:
-        """Residuals (draws, runs) at coordinates (free, draws), and what responses of the draws' own add to them."""
+    def _residuals(self, place: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Residuals (draws, runs) at coordinates (free, draws), written over the first rows of `out`."""
         rows, columns = lower_triangle(len(place))
         terms = np.concatenate([place, place[rows] * place[columns], np.ones_like(place[:1])])
-        np.matmul(terms.T, self.predicts, out=out)
-        return out if shift is None else np.add(out, shift, out=out)
+        return np.matmul(terms.T, self.predicts, out=out[: place.shape[1]])
 
     def _step(self, first: np.ndarray, second: np.ndarray, place: np.ndarray, pull: "_Pull | None") -> np.ndarray:
         """What Newton's step takes from coordinates (free, draws), of sums over runs of scores times slopes and bends,

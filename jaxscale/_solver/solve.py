@@ -187,7 +187,8 @@ def _work_off(task, optimizer, starts, count, problems, dampings, lanes, max_ste
         mine = problems.own.rows(start)
         if some:
             table = table._replace(points=table.points.at(mine.places))
-        return table if apart else None, mine._replace(places=None)
+        mine = mine._replace(places=None)
+        return (mine.within(table), Overrides()) if apart else (None, mine)
 
     put_together, taken_apart = _by_shape(jax.eval_shape(own, 0))
 

@@ -81,28 +81,44 @@ def intervals(count: int, sample: int) -> list[Row]:
     """Default intervals of many tables, in CPU seconds of this process, since other cores may be busy: draws against
     SciPy's refits of some of them, and profiles of tables of 12 runs, whose ends SciPy looks at."""
     tables, few = tables_of(count), {f"set {k}": planted(12, k) for k in range(count)}
-    rows = []
-    for job, some, outcome in ((f"{count:,} sets x 1,000 draws", tables, _draws), ("12 runs, profiles", few, _ends)):
-        fits = js.fit_many(LAW, some)  # compiles
-        begin = time.process_time()
-        fits = js.fit_many(LAW, some)
-        fits.to_frame()
-        run = time.process_time() - begin
-        words, per_table = outcome(some, fits, sample)
-        words = f"{1e3 * run / count:.1f} ms of CPU a set; {words}"
-        rows.append(Row(job, "jaxscale", words, run, None, None if per_table is None else count * per_table / run))
-    return rows
+    job, tight = f"{count:,} sets x 1,000 draws", "SciPy L-BFGS-B tight, one after another"
+    fits, run = _with_frame(tables)
+    (ours, bfgs, lbfgs), (by_bfgs, by_lbfgs) = _refits(tables, fits, sample)
+    rows = [
+        Row(job, "jaxscale", f"{1e3 * run / count:.1f} ms of CPU a set; {ours}", run, None, count * by_bfgs / run),
+        Row(job, "SciPy BFGS, one after another", bfgs, count * by_bfgs, None, 1.0),
+        Row(job, tight, lbfgs, count * by_lbfgs, None, by_bfgs / by_lbfgs),
+    ]
+    fits, run = _with_frame(few)
+    outcome = f"{1e3 * run / count:.1f} ms of CPU a set; {_ends(few, fits, sample)}"
+    return [*rows, Row("12 runs, profiles", "jaxscale", outcome, run)]
 
 
-def _draws(tables: dict[str, js.Runs], fits: js.Fits, sample: int) -> tuple[str, float]:
-    """How many of some draws of some tables end above SciPy's, and its CPU seconds for a thousand."""
-    each = [(tables[k], js.bootstrap(fits[k], draws=1100)) for k in list(tables)[:: max(1, len(tables) // 6)][:6]]
-    found = [against_refits(runs, draws, max(2, sample // 6), time.process_time) for runs, draws in each]
-    worse, tried = sum(n for n, _ in found), len(found) * max(2, sample // 6)
-    return f"{worse} of {tried} draws worse than SciPy's by {CLOSE:g}", 1000 * float(np.mean([s for _, s in found]))
+def _with_frame(tables: dict[str, js.Runs]) -> tuple[js.Fits, float]:
+    """Fits with default intervals, and CPU seconds of them and their frame once all is compiled."""
+    js.fit_many(LAW, tables)
+    begin = time.process_time()
+    fits = js.fit_many(LAW, tables)
+    fits.to_frame()
+    return fits, time.process_time() - begin
 
 
-def _ends(tables: dict[str, js.Runs], fits: js.Fits, sample: int) -> tuple[str, None]:
+def _refits(tables: dict[str, js.Runs], fits: js.Fits, sample: int) -> tuple[list[str], np.ndarray]:
+    """Where draws end, by jaxscale and SciPy's BFGS and L-BFGS-B, as many of each of the first sets (every twentieth is
+    of one hard kind: fewer, further apart, would be of some kinds alone); CPU seconds of SciPy's for a thousand."""
+    some = {name: tables[name] for name in list(tables)[:sample]}
+    each, solvers = max(1, sample // len(some)), (rivals.scipy_bfgs, rivals.scipy_tight)
+    found = [
+        against_refits(runs, js.bootstrap(fits[name], draws=1100), each, solvers, time.process_time)
+        for name, runs in some.items()
+    ]
+    values = np.concatenate([values for values, _ in found])
+    off = values / values.min(axis=1, keepdims=True) - 1
+    words = [f"{np.sum(x > CLOSE)} of {len(x)} above the least, worst {x.max():.0e}" for x in off.T]
+    return words, 1000 * np.mean([seconds for _, seconds in found], axis=0)
+
+
+def _ends(tables: dict[str, js.Runs], fits: js.Fits, sample: int) -> str:
     """How much the least objectives that SciPy finds with alpha held at either end differ, as a share of their rise."""
     off = []
     for name, runs in list(tables.items())[:sample]:
@@ -113,7 +129,7 @@ def _ends(tables: dict[str, js.Runs], fits: js.Fits, sample: int) -> tuple[str, 
         heights = [_least(misfit, end, fits[name].theta) - fits[name].value for end in (low, high)]
         off.append(abs(heights[1] - heights[0]) / max(heights))
     off = np.array(off)
-    return f"both ends of alpha within 1e-5 of one rise in {np.sum(off < 1e-5)} of {len(off)} by SciPy", None
+    return f"both ends of alpha within 1e-5 of one rise in {np.sum(off < 1e-5)} of {len(off)} by SciPy"
 
 
 def _least(misfit: rivals.Misfit, alpha: float, theta: np.ndarray) -> float:

@@ -75,14 +75,14 @@ class BentLaw(NamedTuple):
         loss = self.problem.loss
         shape = jax.tree.map(np.float32, loss._replace(prior=None))
         pull = None if loss.prior is None else _Pull.of(loss.prior, self.axes, self.fit, own.centre)
-        shift, place = None, None
+        place, moved, shift = np.zeros((p, draws), np.float32), False, None
         if own.response is not None:
             shift = (self.problem.points.response[:runs] - own.response[:, :runs]).astype(np.float32)
 
         def residuals(mine: slice) -> np.ndarray:
             """Of some draws where they are, (draws, runs), or (1, runs) if those of all are the same."""
-            if place is None:
-                return self.residuals[None] if shift is None else self.residuals + shift[mine]
+            if not moved and shift is None:
+                return self.residuals[None]
             found = self._residuals(place[:, mine], work[0])
             return found if shift is None else np.add(found, shift[mine], out=found)
 
@@ -115,16 +115,14 @@ class BentLaw(NamedTuple):
                 here, weights = residuals(mine), own.weights[mine]
                 values = np.broadcast_to(times(shape.height(here), here), weights.shape)
                 np.einsum("nr,nr->n", weights, values, out=found[mine])
-            at = np.zeros((p, draws), np.float32) if place is None else place
-            return found if pull is None else found + pull.height(at)
+            return found if pull is None else found + pull.height(place)
 
         before = heights()
         for share, reach in _STEPS if shape.overestimate == 1 else _STEPS_TO_EDGES:
-            first, second = sums(share)
-            place = np.zeros((p, draws), np.float32) if place is None else place
-            step = self._step(first, second, place, pull)
+            step = self._step(*sums(share), place, pull)
             longest = np.float32(reach * np.sqrt(p) * self.size)
             place -= step * np.minimum(1, longest / np.sqrt(np.einsum("ij,ij->j", step, step)))
+            moved = True
         better = np.isfinite(place).all(axis=0) & (heights() < before)
         return np.where(better, place, 0), better
 

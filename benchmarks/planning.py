@@ -89,7 +89,7 @@ def many_draws(budgets: int = 1000, draws: int = 4000, sample: int = 400, repeat
     """Every draw planned for every budget, five limits; SLSQP on a sample of the same problems, before and after."""
     source, targets = draws_of_a_fit(draws), np.geomspace(1e20, 1e26, budgets)
     count = budgets * draws
-    js.frontier(source, targets[:2], limits=_limits())
+    js.frontier(source, targets, limits=_limits())  # compiles what so many plans are made by
     plan = js.frontier(source.law.published["besiroglu_converged"], targets, limits=_limits())
     known = [np.log([row.N, row.D]) for row in plan.rows]
     rng = np.random.default_rng(1)

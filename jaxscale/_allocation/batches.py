@@ -33,19 +33,21 @@ def batched(
     heavy: bool = False,
     alike: bool = False,
     few: bool = False,
+    of: int = 0,
 ) -> list[np.ndarray]:
     """`function(static, shared, *arrays)` in float64, over the last axis of all arrays, (any, count), a few at once.
 
     `shared` holds numbers and arrays that are the same for all; `heavy`: a single problem fills the processor;
     `alike`: there are many, none of which waits long for the others; `few`: they are mostly a handful, for which the
-    program is compiled in half the time. What comes out has the problems last too. Whatever their number, it is one
+    program is compiled in half the time; `of` how many there are in all, where these are some of them or hold several
+    each. What comes out has the problems last too. Whatever their number, it is one
     compiled program, but of `few` another for hundreds, and of all another for hundreds of thousands;
     `function` and `static` must be equal for equal work.
     """
     count = arrays[0].shape[-1]
     worker_count, devices = workers(None)
     on_cpu = devices[0].platform == "cpu"
-    often = count >= _OFTEN
+    often = max(count, of) >= _OFTEN
     lanes, size = _ON_CPU if on_cpu else _ON_ACCELERATOR
     if on_cpu and (alike or often):
         lanes = _ALIKE

@@ -33,13 +33,21 @@ class Followed:
 
 
 def follow(
-    decision: Decision, draws: np.ndarray, wanted: np.ndarray, rest: np.ndarray, point: Answers, near: bool = False
+    decision: Decision,
+    draws: np.ndarray,
+    wanted: np.ndarray,
+    rest: np.ndarray,
+    point: Answers,
+    near: bool = False,
+    *,
+    of: int = 0,
 ) -> Followed:
     """Plans for all draws (count, p) of the law's parameters, for up to `TARGETS` targets `wanted`; `rest` is all else
     that is given, (k,) or (targets, k), and `point` has the plan for the law's own parameters.
 
     Where a law is not convex each draw is solved afresh, from several starts; or `near` by, with a certificate that
-    nothing around its answer is better, as far as that leads.
+    nothing around its answer is better, as far as that leads. `of` is how many plans there are in all, where these are
+    some of them.
     """
     targets, count, n = len(wanted), len(draws), len(decision.variables)
     plan, rest = np.where(np.isfinite(point.x), point.x, 1.0), np.broadcast_to(rest, (targets, rest.shape[-1]))
@@ -52,7 +60,7 @@ def follow(
             np.pad(point.multipliers, filling),
             targets,
         )
-        found = batched(_follow, decision, [draws.T], shared, alike=True)
+        found = batched(_follow, decision, [draws.T], shared, alike=True, of=max(of, targets * count))
         x, value, price, worse, sound = (v[:targets].copy() for v in found)
     else:
         x = np.empty((targets, n, count))

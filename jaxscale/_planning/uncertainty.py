@@ -103,7 +103,7 @@ def _from_draws(
     for first in range(0, len(targets), block := min(max(1, _PROBLEMS_AT_ONCE // count), TARGETS)):
         some = slice(first, first + block)
         part = point[some]
-        found = follow(decision, draws, wanted[some], rest, part, near)
+        found = follow(decision, draws, wanted[some], rest, part, near, of=count * len(targets))
         # The cost is told where it is what is minimised.
         response, cost = decision.sign * found.value, np.zeros_like(found.value)
         if decision.goal == "cost":

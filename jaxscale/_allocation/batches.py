@@ -40,9 +40,9 @@ def batched(
     `shared` holds numbers and arrays that are the same for all; `heavy`: a single problem fills the processor;
     `alike`: there are many, none of which waits long for the others; `few`: they are mostly a handful, for which the
     program is compiled in half the time; `of` how many there are in all, where these are some of them or hold several
-    each. What comes out has the problems last too. Whatever their number, it is one
-    compiled program, but of `few` another for hundreds, and of all another for hundreds of thousands;
-    `function` and `static` must be equal for equal work.
+    each. What comes out has the problems last too. Whatever their number, it is one compiled program, but of `few`
+    another for hundreds, and of all another for hundreds of thousands; `function` and `static` must be equal for equal
+    work.
     """
     count = arrays[0].shape[-1]
     worker_count, devices = workers(None)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from sources import BESIROGLU, COVARIANCE, draws_like, fit_like
 
+from jaxscale._allocation import batches, per_draw
+from jaxscale._planning import uncertainty
 from jaxscale._planning.frontier import frontier
 from jaxscale._planning.plan_row import QUANTITIES
 from jaxscale.laws import chinchilla
@@ -76,6 +78,22 @@ def test_draws_without_an_optimum_are_left_out_and_counted():
     assert plan.rows[0].intervals == frontier(kept, 1e24).rows[0].intervals
     source.draws[:11, 3] = -0.1  # more than the tails hold
     assert frontier(source, 1e24).rows[0].intervals == {}
+
+
+@pytest.mark.parametrize(("budgets", "faster"), [(2, False), (3, True)])
+def test_plans_of_draws_choose_their_program_by_how_many_they_are_in_all(monkeypatch, budgets, faster):
+    """Though they are made one budget at a time: 40 plans of draws, and 60, where 60 are many."""
+    made, chosen = batches._compiled, []
+
+    def noted(platform, function, static, lanes, often, once):
+        chosen.extend([often] if function is per_draw._follow else [])
+        return made(platform, function, static, lanes, False, once)  # the usual program, which others compile too
+
+    monkeypatch.setattr(batches, "_compiled", noted)
+    monkeypatch.setattr(batches, "_OFTEN", 60)
+    monkeypatch.setattr(uncertainty, "_PROBLEMS_AT_ONCE", 20)
+    frontier(draws_like(20), np.geomspace(1e22, 1e24, budgets), limits={"N_max": 1e11})
+    assert chosen == [faster] * budgets
 
 
 def test_theta_is_taken_from_the_source_where_it_has_one():
